@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/log.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+#include <unistd.h>
+
+enum {
+    /* Longer lines are cut. It holds a path of PATH_MAX bytes and what is said of it. */
+    LINE_SIZE = 4096 + 1024,
+};
+
+static const char prefix[] = "zfec-fs: ";
+
+static struct {
+    enum log_level limit;
+    bool syslog;
+} settings = {.limit = LOG_LEVEL_WARNING};
+
+void log_to_syslog(void)
+{
+    openlog("zfec-fs", LOG_PID, LOG_DAEMON);
+    settings.syslog = true;
+}
+
+void log_limit(enum log_level level)
+{
+    settings.limit = level;
+}
+
+/* Copies TEXT to LINE (LINE_SIZE bytes), control characters as \xNN; returns the length. */
+static size_t escape(const char *text, char *line)
+{
+    static const char digits[] = "0123456789abcdef";
+    size_t length = 0;
+
+    for (; *text && length + 4 < LINE_SIZE - 1; text++) {
+        unsigned char byte = (unsigned char)*text;
+        if (byte >= 0x20 && byte != 0x7f) {
+            line[length++] = *text;
+            continue;
+        }
+        line[length++] = '\\';
+        line[length++] = 'x';
+        line[length++] = digits[byte >> 4];
+        line[length++] = digits[byte & 15];
+    }
+    line[length] = '\0';
+    return length;
+}
+
+static void emit(enum log_level level, const char *text)
+{
+    static const int priorities[] = {LOG_ERR, LOG_WARNING, LOG_INFO};
+    char line[LINE_SIZE];
+
+    size_t length = escape(text, line);
+    if (settings.syslog) {
+        syslog(priorities[level], "%s", line);
+        return;
+    }
+    /* One call for the whole line: lines of several threads must not mix. */
+    line[length] = '\n';
+    fprintf(stderr, "%s%.*s", prefix, (int)length + 1, line);
+}
+
+void log_message_v(enum log_level level, const char *format, va_list arguments)
+{
+    char text[LINE_SIZE];
+
+    if (level > settings.limit)
+        return;
+    vsnprintf(text, sizeof text, format, arguments);
+    emit(level, text);
+}
+
+void log_message(enum log_level level, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    log_message_v(level, format, arguments);
+    va_end(arguments);
+}
+
+int log_errno(int error, const char *format, ...)
+{
+    char text[LINE_SIZE], reason[128];
+    va_list arguments;
+
+    va_start(arguments, format);
+    int length = vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    if (length >= 0 && (size_t)length < sizeof text)
+        snprintf(text + length, sizeof text - (size_t)length, ": %s",
+                 strerror_r(-error, reason, sizeof reason));
+    emit(LOG_LEVEL_ERROR, text);
+    return error;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the program has to say while it runs: one line a message, to standard error, or to syslog
+ * once it has no terminal any more. Names in a message may hold any byte; control characters are
+ * written as \xNN, so that no name can forge a line. Any thread may log at any time.
+ */
+#pragma once
+
+#include <stdarg.h>
+
+enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO };
+
+#define LOG_FORMAT(at, first) __attribute__((format(printf, at, first)))
+
+/* From here on lines go to syslog (facility daemon). */
+void log_to_syslog(void);
+
+/* Lines less urgent than LEVEL are dropped; LOG_LEVEL_INFO lets all pass. Default: warnings. */
+void log_limit(enum log_level level);
+
+void log_message(enum log_level level, const char *format, ...) LOG_FORMAT(2, 3);
+void log_message_v(enum log_level level, const char *format, va_list arguments) LOG_FORMAT(2, 0);
+
+/* "<format>: <text of the errno in error>"; returns ERROR (negative) for `return log_errno(...)`.
+ */
+int log_errno(int error, const char *format, ...) LOG_FORMAT(2, 3);
+
+#define log_error(...)   log_message(LOG_LEVEL_ERROR, __VA_ARGS__)
+#define log_warning(...) log_message(LOG_LEVEL_WARNING, __VA_ARGS__)
+#define log_info(...)    log_message(LOG_LEVEL_INFO, __VA_ARGS__)

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/arguments.h"
+
+#include "base/log.h"
+#include "cli/options.h"
+
+#include <getopt.h>
+#include <string.h>
+
+/* Takes the options of one -o, parted by commas; a backslash takes the next character as it is. */
+static int take_options(struct arguments *arguments, const char *list)
+{
+    cleanup_free char *text = malloc(strlen(list) + 1);
+
+    if (!text)
+        return -ENOMEM;
+    for (bool more = true; more; list++) {
+        size_t length = 0;
+        for (; *list && *list != ','; list++) {
+            if (*list == '\\' && list[1])
+                list++;
+            text[length++] = *list;
+        }
+        text[length] = '\0';
+        more = *list == ',';
+        int r = length > 0 ? option_take(arguments, text) : 0;
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int take_flag(struct arguments *arguments, int flag, char *words[])
+{
+    switch (flag) {
+    case 'o':
+        return take_options(arguments, optarg);
+    case 'f':
+        arguments->foreground = true;
+        return 0;
+    case 'd':
+        arguments->debug = true;
+        return 0;
+    case 's':
+        arguments->single = true;
+        return 0;
+    case 'h':
+        arguments->help = true;
+        return 0;
+    case 'V':
+        arguments->version = true;
+        return 0;
+    case ':':
+        log_error("-%c: give it a value; see zfec-fs --help", optopt);
+        return -EINVAL;
+    default:
+        if (optopt)
+            log_error("-%c: unknown option; see zfec-fs --help", optopt);
+        else
+            log_error("%s: unknown option; see zfec-fs --help", words[optind - 1]);
+        return -EINVAL;
+    }
+}
+
+/* What stands for itself: MOUNTPOINT, or SOURCE MOUNTPOINT. */
+static int take_places(struct arguments *arguments, int count, char *places[])
+{
+    if (count > 2) {
+        log_error("%s: too many arguments; give [SOURCE] MOUNTPOINT", places[2]);
+        return -EINVAL;
+    }
+    if (count == 2 && arguments->source) {
+        log_error("%s: the source is given twice, by source=%s too; leave one out", places[0],
+                  arguments->source);
+        return -EINVAL;
+    }
+    if (count == 2 && !(arguments->source = strdup(places[0])))
+        return -ENOMEM;
+    if (count > 0 && !(arguments->mountpoint = strdup(places[count - 1])))
+        return -ENOMEM;
+    return 0;
+}
+
+int arguments_parse(int count, char *words[], struct arguments *ret)
+{
+    static const struct option names[] = {
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},
+        {NULL, 0, NULL, 0},
+    };
+    int flag;
+
+    *ret = (struct arguments){
+        .encoding = {.format = SHARE_CHECKED,
+                     .required = 3,
+                     .shares = 20,
+                     .block_size = BLOCK_SIZE_DEFAULT},
+    };
+    while ((flag = getopt_long(count, words, ":o:fdshV", names, NULL)) >= 0) {
+        int r = take_flag(ret, flag, words);
+        if (r < 0)
+            return r;
+    }
+    return take_places(ret, count - optind, words + optind);
+}
+
+static int check_mountpoint(const char *mountpoint)
+{
+    struct stat status;
+
+    if (!mountpoint) {
+        log_error("no mountpoint given; see zfec-fs --help");
+        return -EINVAL;
+    }
+    if (stat(mountpoint, &status) < 0)
+        return log_errno(-errno, "%s: cannot be the mountpoint, create an empty directory there",
+                         mountpoint);
+    if (!S_ISDIR(status.st_mode)) {
+        log_error("%s: cannot be the mountpoint, it is no directory", mountpoint);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+int arguments_check(struct arguments *arguments)
+{
+    const struct encoding *encoding = &arguments->encoding;
+
+    if (arguments->restore && !arguments->source && arguments->stores.count == 0) {
+        log_error("restore: from what? give STORES, the directory of the stores, or store=DIR");
+        return -EINVAL;
+    }
+    if (!arguments->restore && arguments->stores.count > 0) {
+        log_error("store=%s: stores are for restoring; give restore as well",
+                  names_get(&arguments->stores, 0));
+        return -EINVAL;
+    }
+    if (!arguments->restore && encoding->required > encoding->shares) {
+        log_error("required=%u is more than shares=%u: give at least as many shares",
+                  encoding->required, encoding->shares);
+        return -EINVAL;
+    }
+    if (!arguments->restore && !arguments->source && !(arguments->source = strdup("/")))
+        return -ENOMEM;
+    return check_mountpoint(arguments->mountpoint);
+}
+
+void arguments_clear(struct arguments *arguments)
+{
+    names_clear(&arguments->stores);
+    free(arguments->source);
+    free(arguments->mountpoint);
+    free(arguments->mount_options);
+}

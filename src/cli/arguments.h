@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* The command line of the mounts, taken apart and checked. */
+#pragma once
+
+#include "base/names.h"
+#include "view/encoded.h"
+
+#include <stdbool.h>
+
+struct arguments {
+    struct encoding encoding;
+    bool restore;
+    char *source;        /* SOURCE or STORES; NULL: none */
+    struct names stores; /* of store= */
+    char *mountpoint;    /* NULL: none */
+    char *mount_options; /* what goes on to the mount: "a,b=c"; NULL: none */
+    bool foreground, debug, single, help, version;
+};
+
+/*
+ * Takes the words of a command line apart. Returns 0, or -EINVAL or -ENOMEM after one line in
+ * the log that says what is wrong and what to do. RET is to be cleared in any case.
+ */
+int arguments_parse(int count, char *words[], struct arguments *ret);
+
+/* Whether they make sense together; sets what follows from the others. Returns as above. */
+int arguments_check(struct arguments *arguments);
+
+void arguments_clear(struct arguments *arguments);
+
+#define cleanup_arguments CLEANUP(arguments_clear)

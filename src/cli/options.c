@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/options.h"
+
+#include "base/log.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static int set_text(char **field, const char *value)
+{
+    char *copy = strdup(value);
+
+    if (!copy)
+        return -ENOMEM;
+    free(*field);
+    *field = copy;
+    return 0;
+}
+
+/* A whole number in plain digits, from LEAST to MOST; *END is what is behind it. */
+static int read_number(const char *value, unsigned long least, unsigned long most,
+                       unsigned long *ret, const char **end)
+{
+    char *stop;
+
+    errno = 0;
+    unsigned long number = strtoul(value, &stop, 10);
+    if (*value < '0' || *value > '9' || errno || number < least || number > most)
+        return -EINVAL;
+    *ret = number;
+    *end = stop;
+    return 0;
+}
+
+static int take_count(unsigned *field, const char *name, const char *value, unsigned most)
+{
+    unsigned long number;
+    const char *end;
+
+    if (read_number(value, 1, most, &number, &end) < 0 || *end) {
+        log_error("%s=%s: give a whole number from 1 to %u", name, value, most);
+        return -EINVAL;
+    }
+    *field = (unsigned)number;
+    return 0;
+}
+
+static int take_required(struct arguments *arguments, const char *value)
+{
+    return take_count(&arguments->encoding.required, "required", value, 255);
+}
+
+static int take_shares(struct arguments *arguments, const char *value)
+{
+    return take_count(&arguments->encoding.shares, "shares", value, 256);
+}
+
+static int take_block_size(struct arguments *arguments, const char *value)
+{
+    unsigned long number, unit = 1;
+    const char *end = value;
+
+    int r = read_number(value, 1, BLOCK_SIZE_MAX, &number, &end);
+    if (r == 0 && *end) {
+        unit = *end == 'k' || *end == 'K' ? 1024 : *end == 'm' || *end == 'M' ? 1024 * 1024 : 0;
+        end++;
+    }
+    number = r == 0 ? number * unit : 0;
+    if (*end || number < BLOCK_SIZE_MIN || number > BLOCK_SIZE_MAX || number & (number - 1)) {
+        log_error("block_size=%s: give a power of two from 4K to 1M", value);
+        return -EINVAL;
+    }
+    arguments->encoding.block_size = (uint32_t)number;
+    return 0;
+}
+
+static int take_format(struct arguments *arguments, const char *value)
+{
+    if (share_format_from_name(value, &arguments->encoding.format) < 0) {
+        log_error("format=%s: give checked, classic or fec", value);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+static int take_source(struct arguments *arguments, const char *value)
+{
+    return set_text(&arguments->source, value);
+}
+
+static int take_store(struct arguments *arguments, const char *value)
+{
+    return names_add(&arguments->stores, value);
+}
+
+static int take_restore(struct arguments *arguments, const char *value)
+{
+    if (value && strcmp(value, "0") != 0 && strcmp(value, "1") != 0) {
+        log_error("restore=%s: give restore, or restore=1 or 0", value);
+        return -EINVAL;
+    }
+    arguments->restore = !value || *value == '1';
+    return 0;
+}
+
+/* Passes an option on as it is; a comma in its value needs its backslash again. */
+static int pass_on(struct arguments *arguments, const char *text)
+{
+    const char *so_far = arguments->mount_options ? arguments->mount_options : "";
+    char *longer = malloc(strlen(so_far) + 1 + 2 * strlen(text) + 1);
+
+    if (!longer)
+        return -ENOMEM;
+    char *end = stpcpy(longer, so_far);
+    if (*so_far)
+        *end++ = ',';
+    for (; *text; text++) {
+        if (*text == ',' || *text == '\\')
+            *end++ = '\\';
+        *end++ = *text;
+    }
+    *end = '\0';
+    free(arguments->mount_options);
+    arguments->mount_options = longer;
+    return 0;
+}
+
+/* Our own options. */
+static const struct {
+    const char *name;
+    int (*take)(struct arguments *arguments, const char *value);
+    bool bare; /* may stand without a value */
+} own[] = {
+    {"required", take_required, false},     {"shares", take_shares, false},
+    {"source", take_source, false},         {"store", take_store, false},
+    {"restore", take_restore, true},        {"format", take_format, false},
+    {"block_size", take_block_size, false},
+};
+
+/* What goes on to libfuse and the kernel. */
+static const char *const passed_on[] = {
+    "allow_other", "allow_root",    "auto_unmount", "default_permissions",
+    "dev",         "nodev",         "suid",         "nosuid",
+    "exec",        "noexec",        "atime",        "noatime",
+    "diratime",    "nodiratime",    "relatime",     "norelatime",
+    "strictatime", "nostrictatime", "async",        "sync",
+    "dirsync",     "fsname=",       "subtype=",     "context=",
+    "fscontext=",  "defcontext=",   "rootcontext=",
+};
+
+/* What fstab and mount(8) say to others, or what always holds here. */
+static const char *const ignored[] = {
+    "ro",    "rw",    "defaults", "auto",    "noauto",   "user", "nouser",   "users",
+    "owner", "group", "nofail",   "_netdev", "nonempty", "x-",   "comment=",
+};
+
+/* Whether TEXT is in a list; an entry that ends in "=" or "-" stands for all that begin so. */
+static bool is_listed(const char *text, const char *const list[], size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t length = strlen(list[i]);
+        char last = list[i][length - 1];
+        if (strncmp(text, list[i], length) == 0 &&
+            (text[length] == '\0' || last == '=' || last == '-'))
+            return true;
+    }
+    return false;
+}
+
+#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
+
+int option_take(struct arguments *arguments, const char *text)
+{
+    size_t length = strcspn(text, "=");
+    const char *value = text[length] ? text + length + 1 : NULL;
+
+    for (size_t i = 0; i < COUNT_OF(own); i++) {
+        if (strlen(own[i].name) != length || strncmp(own[i].name, text, length) != 0)
+            continue;
+        if (!value && !own[i].bare) {
+            log_error("%s: give it a value: %s=...", text, text);
+            return -EINVAL;
+        }
+        return own[i].take(arguments, value);
+    }
+    if (is_listed(text, ignored, COUNT_OF(ignored)))
+        return 0;
+    if (is_listed(text, passed_on, COUNT_OF(passed_on)))
+        return pass_on(arguments, text);
+    log_error("%s: unknown option; see zfec-fs --help", text);
+    return -EINVAL;
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+#include "code/interpolation.h"
+
+#include <isa-l/erasure_code.h>
+#include <stdbool.h>
+
+enum {
+    TABLE_SIZE = 32, /* what ISA-L keeps for each coefficient */
+};
+
+struct interpolation {
+    int required;
+    int count;
+    uint8_t tables[]; /* of ec_init_tables, a row of k coefficients for each wanted share */
+};
+
+static void fill_points(uint8_t points[CODE_SHARES_MAX])
+{
+    points[0] = 0;
+    points[1] = 1;
+    for (unsigned i = 2; i < CODE_SHARES_MAX; i++)
+        points[i] = gf_mul(points[i - 1], 2);
+}
+
+static bool has_twins(unsigned required, const uint8_t known[])
+{
+    bool seen[CODE_SHARES_MAX] = {false};
+
+    for (unsigned s = 0; s < required; s++) {
+        if (seen[known[s]])
+            return true;
+        seen[known[s]] = true;
+    }
+    return false;
+}
+
+/*
+ * The part of the Lagrange coefficients that is the same for every wanted share:
+ * weights[s] = product over q != s of (x_s - x_q).
+ */
+static void fill_weights(unsigned required, const uint8_t known[], const uint8_t points[],
+                         uint8_t weights[])
+{
+    for (unsigned s = 0; s < required; s++) {
+        weights[s] = 1;
+        for (unsigned q = 0; q < required; q++) {
+            if (q != s)
+                weights[s] = gf_mul(weights[s], points[known[s]] ^ points[known[q]]);
+        }
+    }
+}
+
+/* row[s] = product over q != s of (x_i - x_q) / (x_s - x_q), for the wanted share i. */
+static void fill_row(unsigned required, const uint8_t known[], const uint8_t points[],
+                     const uint8_t weights[], uint8_t wanted, uint8_t row[])
+{
+    uint8_t product = 1; /* over all q of (x_i - x_q) */
+
+    for (unsigned q = 0; q < required; q++)
+        product = gf_mul(product, points[wanted] ^ points[known[q]]);
+    for (unsigned s = 0; s < required; s++) {
+        if (known[s] == wanted) {
+            row[s] = 1;
+            continue;
+        }
+        uint8_t below = gf_mul(points[wanted] ^ points[known[s]], weights[s]);
+        row[s] = gf_mul(product, gf_inv(below));
+    }
+}
+
+int interpolation_new(unsigned required, const uint8_t known[], unsigned count,
+                      const uint8_t wanted[], struct interpolation **ret)
+{
+    uint8_t points[CODE_SHARES_MAX], weights[CODE_REQUIRED_MAX], row[CODE_REQUIRED_MAX];
+
+    if (required < 1 || required > CODE_REQUIRED_MAX || count < 1 || count > CODE_SHARES_MAX ||
+        has_twins(required, known))
+        return -EINVAL;
+
+    size_t row_size = (size_t)required * TABLE_SIZE;
+    struct interpolation *interpolation = malloc(sizeof *interpolation + count * row_size);
+    if (!interpolation)
+        return -ENOMEM;
+    interpolation->required = (int)required;
+    interpolation->count = (int)count;
+
+    fill_points(points);
+    fill_weights(required, known, points, weights);
+    for (unsigned w = 0; w < count; w++) {
+        fill_row(required, known, points, weights, wanted[w], row);
+        ec_init_tables((int)required, 1, row, interpolation->tables + w * row_size);
+    }
+    *ret = interpolation;
+    return 0;
+}
+
+void interpolation_free(struct interpolation *interpolation)
+{
+    free(interpolation);
+}
+
+void interpolation_run(const struct interpolation *interpolation, size_t length,
+                       const uint8_t *const known[], uint8_t *const wanted[])
+{
+    /* ISA-L reads tables and sources only, but says so of neither. */
+    uint8_t *tables = (uint8_t *)interpolation->tables;
+    uint8_t *sources[CODE_REQUIRED_MAX], *targets[CODE_SHARES_MAX];
+
+    for (int s = 0; s < interpolation->required; s++)
+        sources[s] = (uint8_t *)known[s];
+    for (int w = 0; w < interpolation->count; w++)
+        targets[w] = wanted[w];
+    ec_encode_data((int)length, interpolation->required, interpolation->count, tables, sources,
+                   targets);
+}

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/command.h"
+
+int main(int count, char *arguments[])
+{
+    return command_run(count, arguments);
+}

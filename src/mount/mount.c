@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+#include "mount/mount.h"
+
+#include "base/log.h"
+#include "mount/operations.h"
+#include "mount/readahead.h"
+#include "tree/tree.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/sysmacros.h>
+
+static void session_destroy(struct fuse_session *session)
+{
+    fuse_session_destroy(session);
+}
+
+DEFINE_CLEANUP(struct fuse_session *, session_destroy)
+
+static void log_library(enum fuse_log_level level, const char *format, va_list arguments)
+{
+    if (level == FUSE_LOG_DEBUG) /* comes in parts of lines, and only in the foreground */
+        vfprintf(stderr, format, arguments);
+    else
+        log_message_v(level <= FUSE_LOG_ERR ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, format,
+                      arguments);
+}
+
+/* "-o" and all options as libfuse takes them. */
+static int collect_options(const struct mount_settings *settings, struct fuse_args *args)
+{
+    cleanup_free char *options = NULL, *source = NULL, *own = NULL;
+
+    if (asprintf(&own, "ro,subtype=zfec-fs,max_read=%d", (int)REQUEST_SIZE_MAX) < 0 ||
+        asprintf(&source, "fsname=%s", settings->source) < 0)
+        return -ENOMEM;
+    /* What the user gave comes last: his fsname= holds, not ours. */
+    if (fuse_opt_add_opt(&options, own) != 0 || fuse_opt_add_opt_escaped(&options, source) != 0 ||
+        (settings->options && fuse_opt_add_opt(&options, settings->options) != 0) ||
+        fuse_opt_add_arg(args, "zfec-fs") != 0 || fuse_opt_add_arg(args, "-o") != 0 ||
+        fuse_opt_add_arg(args, options) != 0 ||
+        (settings->debug && fuse_opt_add_arg(args, "-d") != 0))
+        return -ENOMEM;
+    return 0;
+}
+
+static int new_session(const struct mount_settings *settings, struct mounted *mounted,
+                       struct fuse_session **ret)
+{
+    struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
+
+    int r = collect_options(settings, &args);
+    if (r == 0) {
+        *ret = fuse_session_new(&args, mount_operations(), sizeof *mount_operations(), mounted);
+        r = *ret ? 0 : -EINVAL; /* libfuse has said why */
+    }
+    fuse_opt_free_args(&args);
+    return r;
+}
+
+/* The device of what is mounted at PATH, without asking the file system for anything. */
+static int mounted_device(const char *path, dev_t *ret)
+{
+    struct statx status;
+
+    if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_TYPE, &status) < 0)
+        return -errno;
+    *ret = makedev(status.stx_dev_major, status.stx_dev_minor);
+    return 0;
+}
+
+/*
+ * Answers the kernel's first request, by which the two agree on what the connection can do. Done
+ * here, and not in the loop, because only then the mount's read-ahead is ours to set.
+ */
+static int shake_hands(struct fuse_session *session)
+{
+    struct fuse_buf request = {0};
+
+    int r = fuse_session_receive_buf(session, &request);
+    if (r > 0)
+        fuse_session_process_buf(session, &request);
+    free(request.mem);
+    if (r == 0 || fuse_session_exited(session))
+        return -EPROTO;
+    return r < 0 ? r : 0;
+}
+
+static int mount_session(struct fuse_session *session, const char *mountpoint)
+{
+    struct stat covered;
+    dev_t device = 0;
+
+    if (stat(mountpoint, &covered) < 0)
+        return log_errno(-errno, "%s: cannot use it as a mountpoint", mountpoint);
+    if (fuse_session_mount(session, mountpoint) != 0) {
+        log_error("%s: cannot mount (is fusermount3 installed, /dev/fuse there and open to you?)",
+                  mountpoint);
+        return -EIO;
+    }
+    int r = mounted_device(mountpoint, &device);
+    if (r < 0)
+        return log_errno(r, "%s: lost at once", mountpoint);
+    tree_avoid(device, &covered);
+    r = shake_hands(session);
+    if (r < 0)
+        return log_errno(r, "%s: the kernel does not answer", mountpoint);
+    readahead_widen(device);
+    return 0;
+}
+
+static int loop(struct fuse_session *session, bool single)
+{
+    if (single)
+        return fuse_session_loop(session);
+#if FUSE_USE_VERSION >= 312
+    struct fuse_loop_config *config = fuse_loop_cfg_create();
+    if (!config)
+        return -ENOMEM;
+    fuse_loop_cfg_set_max_threads(config, THREADS_MAX);
+    int r = fuse_session_loop_mt(session, config);
+    fuse_loop_cfg_destroy(config);
+    return r;
+#else
+    struct fuse_loop_config config = {.max_idle_threads = 10};
+    return fuse_session_loop_mt(session, &config);
+#endif
+}
+
+/* An open file of a view may hold a descriptor for each store. */
+static void allow_many_files(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+/* From the mounted session to its end. */
+static int serve(struct fuse_session *session, const struct mount_settings *settings)
+{
+    bool stay = settings->foreground || settings->debug;
+
+    if (fuse_daemonize(stay) != 0 || fuse_set_signal_handlers(session) != 0) {
+        log_error("cannot become a daemon");
+        return -EIO;
+    }
+    if (!stay)
+        log_to_syslog();
+    int r = loop(session, settings->single);
+    fuse_remove_signal_handlers(session);
+    if (r < 0)
+        return log_errno(r, "the connection to the kernel broke");
+    return 0; /* positive where a signal ended it */
+}
+
+int mount_serve(struct view *view, const struct mount_settings *settings)
+{
+    CLEANUP(cleanup_by_session_destroy) struct fuse_session *session = NULL;
+    cleanup_nodes struct nodes *nodes = NULL;
+
+    fuse_set_log_func(log_library);
+    allow_many_files();
+    int r = nodes_new(&nodes);
+    if (r < 0)
+        return log_errno(r, "cannot start");
+    struct mounted mounted = {.view = view, .nodes = nodes};
+    r = new_session(settings, &mounted, &session);
+    if (r < 0)
+        return r;
+    r = mount_session(session, settings->mountpoint);
+    if (r == 0)
+        r = serve(session, settings);
+    fuse_session_unmount(session);
+    return r;
+}
+
+const char *mount_library_version(void)
+{
+    return fuse_pkgversion();
+}

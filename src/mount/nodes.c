@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+#include "mount/nodes.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <string.h>
+
+enum {
+    BUCKETS_MIN = 1024, /* a power of two, as all their numbers are */
+};
+
+struct node {
+    struct node *parent; /* NULL for the root */
+    struct node *next;   /* in the bucket */
+    uint64_t look_ups;   /* what the kernel has to forget */
+    uint32_t children;   /* nodes whose parent this is */
+    uint32_t hash;
+    char name[];
+};
+
+struct nodes {
+    pthread_mutex_t lock;
+    struct node *root;
+    struct node **buckets;
+    size_t bucket_count, count;
+};
+
+/* A node's number is its address, but for the root's, which the kernel sets. */
+static struct node *node_of(const struct nodes *nodes, uint64_t number)
+{
+    return number == NODE_ROOT ? nodes->root : (struct node *)(uintptr_t)number;
+}
+
+/* FNV-1a (Fowler, Noll, Vo) of the name, begun with the parent's address. */
+static uint32_t hash_of(const struct node *parent, const char *name)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325) ^ (uintptr_t)parent;
+
+    for (; *name; name++)
+        hash = (hash ^ (unsigned char)*name) * UINT64_C(0x100000001b3);
+    return (uint32_t)(hash >> 32 ^ hash);
+}
+
+static struct node **bucket_of(const struct nodes *nodes, uint32_t hash)
+{
+    return &nodes->buckets[hash & (nodes->bucket_count - 1)];
+}
+
+int nodes_new(struct nodes **ret)
+{
+    cleanup_nodes struct nodes *nodes = calloc(1, sizeof *nodes);
+
+    if (!nodes)
+        return -ENOMEM;
+    pthread_mutex_init(&nodes->lock, NULL);
+    nodes->bucket_count = BUCKETS_MIN;
+    nodes->buckets = calloc(nodes->bucket_count, sizeof *nodes->buckets);
+    nodes->root = calloc(1, sizeof *nodes->root + 1);
+    if (!nodes->buckets || !nodes->root)
+        return -ENOMEM;
+    *ret = steal_pointer(nodes);
+    return 0;
+}
+
+void nodes_free(struct nodes *nodes)
+{
+    for (size_t b = 0; nodes->buckets && b < nodes->bucket_count; b++) {
+        while (nodes->buckets[b]) {
+            struct node *node = nodes->buckets[b];
+            nodes->buckets[b] = node->next;
+            free(node);
+        }
+    }
+    free(nodes->buckets);
+    free(nodes->root);
+    pthread_mutex_destroy(&nodes->lock);
+    free(nodes);
+}
+
+/* Gives the table COUNT buckets. Without memory it stays as it is, and works on, slower. */
+static void resize(struct nodes *nodes, size_t count)
+{
+    struct node **old = nodes->buckets;
+    size_t old_count = nodes->bucket_count;
+
+    struct node **buckets = calloc(count, sizeof(struct node *));
+    if (!buckets)
+        return;
+    nodes->buckets = buckets;
+    nodes->bucket_count = count;
+    for (size_t b = 0; b < old_count; b++) {
+        for (struct node *node = old[b], *next; node; node = next) {
+            struct node **bucket = bucket_of(nodes, node->hash);
+            next = node->next;
+            node->next = *bucket;
+            *bucket = node;
+        }
+    }
+    free(old);
+}
+
+static struct node *find(const struct nodes *nodes, const struct node *parent, const char *name,
+                         uint32_t hash)
+{
+    struct node *node = *bucket_of(nodes, hash);
+
+    while (node && (node->hash != hash || node->parent != parent || strcmp(node->name, name) != 0))
+        node = node->next;
+    return node;
+}
+
+static struct node *insert(struct nodes *nodes, struct node *parent, const char *name,
+                           uint32_t hash)
+{
+    size_t size = strlen(name) + 1;
+    struct node *node = malloc(sizeof *node + size);
+
+    if (!node)
+        return NULL;
+    if (nodes->count >= nodes->bucket_count)
+        resize(nodes, nodes->bucket_count * 2);
+    struct node **bucket = bucket_of(nodes, hash);
+    *node = (struct node){.parent = parent, .next = *bucket, .hash = hash};
+    memcpy(node->name, name, size);
+    *bucket = node;
+    nodes->count++;
+    parent->children++;
+    return node;
+}
+
+int nodes_look_up(struct nodes *nodes, uint64_t parent_number, const char *name, uint64_t *ret)
+{
+    struct node *parent = node_of(nodes, parent_number);
+    uint32_t hash = hash_of(parent, name);
+
+    pthread_mutex_lock(&nodes->lock);
+    struct node *node = find(nodes, parent, name, hash);
+    if (!node)
+        node = insert(nodes, parent, name, hash);
+    if (node) {
+        node->look_ups++;
+        *ret = (uintptr_t)node;
+    }
+    pthread_mutex_unlock(&nodes->lock);
+    return node ? 0 : -ENOMEM;
+}
+
+static void unlink_node(struct nodes *nodes, struct node *node)
+{
+    struct node **at = bucket_of(nodes, node->hash);
+
+    while (*at != node)
+        at = &(*at)->next;
+    *at = node->next;
+    nodes->count--;
+    if (nodes->bucket_count > BUCKETS_MIN && nodes->count < nodes->bucket_count / 8)
+        resize(nodes, nodes->bucket_count / 2);
+}
+
+/* Frees NODE, and upwards what was there only for its sake. */
+static void drop_unused(struct nodes *nodes, struct node *node)
+{
+    while (node != nodes->root && node->look_ups == 0 && node->children == 0) {
+        struct node *parent = node->parent;
+        unlink_node(nodes, node);
+        free(node);
+        parent->children--;
+        node = parent;
+    }
+}
+
+void nodes_forget(struct nodes *nodes, uint64_t number, uint64_t count)
+{
+    struct node *node = node_of(nodes, number);
+
+    if (node == nodes->root)
+        return;
+    pthread_mutex_lock(&nodes->lock);
+    node->look_ups -= count < node->look_ups ? count : node->look_ups;
+    drop_unused(nodes, node);
+    pthread_mutex_unlock(&nodes->lock);
+}
+
+/* Writes NODE's path to end at END (no NUL), backwards; returns where it starts. */
+static char *write_path(const struct nodes *nodes, const struct node *node, char *end)
+{
+    for (; node != nodes->root; node = node->parent) {
+        size_t length = strlen(node->name);
+        end -= length;
+        memcpy(end, node->name, length);
+        if (node->parent != nodes->root)
+            *--end = '/';
+    }
+    return end;
+}
+
+static size_t path_length(const struct nodes *nodes, const struct node *node)
+{
+    size_t length = 0;
+
+    for (; node != nodes->root; node = node->parent)
+        length += strlen(node->name) + (node->parent != nodes->root);
+    return length;
+}
+
+/* No lock: names and parents never change while a node lives, and the kernel holds NODE. */
+int nodes_path(struct nodes *nodes, uint64_t number, const char *name, char **ret)
+{
+    const struct node *node = node_of(nodes, number);
+    size_t length = path_length(nodes, node), more = name ? strlen(name) : 0;
+
+    char *path = malloc(length + 1 + more + 1);
+    if (!path)
+        return -ENOMEM;
+    write_path(nodes, node, path + length);
+    if (name) {
+        if (length > 0)
+            path[length++] = '/';
+        memcpy(path + length, name, more);
+        length += more;
+    }
+    path[length] = '\0';
+    *ret = path;
+    return 0;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The inode table: which names the kernel knows by which numbers. A node lives as long as the
+ * kernel knows it, or one below it. Any thread may use the table.
+ */
+#pragma once
+
+#include "base/cleanup.h"
+
+#include <stdint.h>
+
+struct nodes;
+
+enum { NODE_ROOT = 1 };
+
+int nodes_new(struct nodes **ret);
+
+void nodes_free(struct nodes *nodes);
+
+/* Counts one more look-up of NAME in PARENT; the number stays valid until it is forgotten. */
+int nodes_look_up(struct nodes *nodes, uint64_t parent, const char *name, uint64_t *ret);
+
+/* Takes COUNT look-ups back. */
+void nodes_forget(struct nodes *nodes, uint64_t node, uint64_t count);
+
+/*
+ * The path of NODE, or of NAME in it where NAME is not NULL, as views take it. The caller frees
+ * it. Returns 0 or -ENOMEM.
+ */
+int nodes_path(struct nodes *nodes, uint64_t node, const char *name, char **ret);
+
+DEFINE_CLEANUP(struct nodes *, nodes_free)
+#define cleanup_nodes CLEANUP(cleanup_by_nodes_free)

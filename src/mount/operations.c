@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+#include "mount/operations.h"
+
+#include "base/buffer.h"
+#include "mount/refusals.h"
+
+#include <string.h>
+
+static const double TIMEOUT = 1.0; /* seconds that the kernel may keep names and attributes */
+
+/* An open directory: its names as they were when it was opened. */
+struct listing {
+    struct names names;
+};
+
+static struct mounted *mounted_of(fuse_req_t request)
+{
+    return fuse_req_userdata(request);
+}
+
+/* Errors that only this program knows are I/O errors to the kernel. */
+static void reply_error(fuse_req_t request, int r)
+{
+    fuse_reply_err(request, r == -EBADMSG || r == -ENODATA ? EIO : -r);
+}
+
+static void initialize(void *userdata, struct fuse_conn_info *connection)
+{
+    connection->max_read = REQUEST_SIZE_MAX;
+    connection->max_background = BACKGROUND_MAX;
+    connection->congestion_threshold = BACKGROUND_MAX;
+    /* Listing with attributes always: each saves the kernel a request of its own. */
+    connection->want &= ~(unsigned)FUSE_CAP_READDIRPLUS_AUTO;
+    connection->want |= connection->capable & FUSE_CAP_READDIRPLUS;
+}
+
+static int stat_node(struct mounted *mounted, uint64_t node, const char *name, struct stat *ret)
+{
+    cleanup_free char *path = NULL;
+
+    int r = nodes_path(mounted->nodes, node, name, &path);
+    return r < 0 ? r : mounted->view->operations->stat(mounted->view, path, ret);
+}
+
+/* Fills the entry of NAME in PARENT and counts it as looked up. */
+static int look_up(struct mounted *mounted, uint64_t parent, const char *name,
+                   struct fuse_entry_param *ret)
+{
+    struct fuse_entry_param entry = {.attr_timeout = TIMEOUT, .entry_timeout = TIMEOUT};
+    uint64_t node;
+
+    int r = stat_node(mounted, parent, name, &entry.attr);
+    if (r == 0)
+        r = nodes_look_up(mounted->nodes, parent, name, &node);
+    if (r < 0)
+        return r;
+    entry.ino = node;
+    *ret = entry;
+    return 0;
+}
+
+static void answer_lookup(fuse_req_t request, fuse_ino_t parent, const char *name)
+{
+    struct mounted *mounted = mounted_of(request);
+    struct fuse_entry_param entry;
+
+    int r = look_up(mounted, parent, name, &entry);
+    if (r < 0)
+        reply_error(request, r);
+    else if (fuse_reply_entry(request, &entry) != 0)
+        nodes_forget(mounted->nodes, entry.ino, 1);
+}
+
+static void answer_forget(fuse_req_t request, fuse_ino_t node, uint64_t count)
+{
+    nodes_forget(mounted_of(request)->nodes, node, count);
+    fuse_reply_none(request);
+}
+
+static void answer_forget_multi(fuse_req_t request, size_t count, struct fuse_forget_data *forgets)
+{
+    for (size_t i = 0; i < count; i++)
+        nodes_forget(mounted_of(request)->nodes, forgets[i].ino, forgets[i].nlookup);
+    fuse_reply_none(request);
+}
+
+static void answer_getattr(fuse_req_t request, fuse_ino_t node, struct fuse_file_info *info)
+{
+    struct stat status;
+
+    int r = stat_node(mounted_of(request), node, NULL, &status);
+    if (r < 0)
+        reply_error(request, r);
+    else
+        fuse_reply_attr(request, &status, TIMEOUT);
+}
+
+static void answer_readlink(fuse_req_t request, fuse_ino_t node)
+{
+    struct mounted *mounted = mounted_of(request);
+    cleanup_free char *path = NULL, *target = NULL;
+
+    int r = nodes_path(mounted->nodes, node, NULL, &path);
+    if (r == 0)
+        r = mounted->view->operations->read_link(mounted->view, path, &target);
+    if (r < 0)
+        reply_error(request, r);
+    else
+        fuse_reply_readlink(request, target);
+}
+
+static void answer_open(fuse_req_t request, fuse_ino_t node, struct fuse_file_info *info)
+{
+    struct mounted *mounted = mounted_of(request);
+    cleanup_free char *path = NULL;
+    struct view_file *file;
+
+    if ((info->flags & O_ACCMODE) != O_RDONLY || info->flags & O_TRUNC) {
+        fuse_reply_err(request, EROFS);
+        return;
+    }
+    int r = nodes_path(mounted->nodes, node, NULL, &path);
+    if (r == 0)
+        r = mounted->view->operations->open(mounted->view, path, &file);
+    if (r < 0) {
+        reply_error(request, r);
+        return;
+    }
+    info->fh = (uintptr_t)file;
+    if (fuse_reply_open(request, info) != 0)
+        view_close(file);
+}
+
+static void answer_read(fuse_req_t request, fuse_ino_t node, size_t size, off_t offset,
+                        struct fuse_file_info *info)
+{
+    struct view_file *file = (struct view_file *)(uintptr_t)info->fh;
+    cleanup_buffer struct buffer buffer = NO_BUFFER;
+    size_t done;
+
+    int r = buffer_take(size > 0 ? size : 1, &buffer);
+    if (r == 0)
+        r = file->operations->read(file, (uint64_t)offset, size, buffer.data, &done);
+    if (r < 0)
+        reply_error(request, r);
+    else
+        fuse_reply_buf(request, (const char *)buffer.data, done);
+}
+
+static void answer_release(fuse_req_t request, fuse_ino_t node, struct fuse_file_info *info)
+{
+    view_close((struct view_file *)(uintptr_t)info->fh);
+    fuse_reply_err(request, 0);
+}
+
+static void listing_free(struct listing *listing)
+{
+    names_clear(&listing->names);
+    free(listing);
+}
+
+DEFINE_CLEANUP(struct listing *, listing_free)
+
+static void answer_opendir(fuse_req_t request, fuse_ino_t node, struct fuse_file_info *info)
+{
+    struct mounted *mounted = mounted_of(request);
+    CLEANUP(cleanup_by_listing_free) struct listing *listing = calloc(1, sizeof *listing);
+    cleanup_free char *path = NULL;
+
+    int r = listing ? nodes_path(mounted->nodes, node, NULL, &path) : -ENOMEM;
+    if (r == 0)
+        r = mounted->view->operations->list(mounted->view, path, &listing->names);
+    if (r < 0) {
+        reply_error(request, r);
+        return;
+    }
+    info->fh = (uintptr_t)listing;
+    if (fuse_reply_open(request, info) == 0)
+        listing = NULL;
+}
+
+/* Adds "." or ".." to what is answered; the kernel knows their nodes by itself. */
+static size_t add_dots(fuse_req_t request, const char *name, off_t next, char *data, size_t size)
+{
+    struct fuse_entry_param entry = {.attr = {.st_mode = S_IFDIR, .st_ino = NODE_ROOT}};
+
+    return fuse_add_direntry_plus(request, data, size, name, &entry, next);
+}
+
+/*
+ * Adds a name with its attributes. Where it has none to show (it is gone, or cannot be read) the
+ * name alone is added, and whoever looks it up hears why. Returns the bytes needed, and nothing is
+ * added or looked up where they are more than SIZE.
+ */
+static size_t add_name(fuse_req_t request, fuse_ino_t parent, const char *name, off_t next,
+                       char *data, size_t size)
+{
+    struct mounted *mounted = mounted_of(request);
+    struct fuse_entry_param entry = {0};
+
+    size_t needed = fuse_add_direntry_plus(request, NULL, 0, name, NULL, 0);
+    if (needed > size)
+        return needed;
+    if (look_up(mounted, parent, name, &entry) < 0)
+        entry = (struct fuse_entry_param){0};
+    return fuse_add_direntry_plus(request, data, size, name, &entry, next);
+}
+
+static void answer_readdirplus(fuse_req_t request, fuse_ino_t node, size_t size, off_t offset,
+                               struct fuse_file_info *info)
+{
+    static const char *const dots[] = {".", ".."};
+    const struct names *names = &((struct listing *)(uintptr_t)info->fh)->names;
+    cleanup_buffer struct buffer buffer = NO_BUFFER;
+    size_t filled = 0;
+
+    if (buffer_take(size > 0 ? size : 1, &buffer) < 0) {
+        fuse_reply_err(request, ENOMEM);
+        return;
+    }
+    for (size_t at = (size_t)offset; at < names->count + 2; at++) {
+        char *data = (char *)buffer.data + filled;
+        off_t next = (off_t)at + 1;
+        size_t added =
+            at < 2 ? add_dots(request, dots[at], next, data, size - filled)
+                   : add_name(request, node, names_get(names, at - 2), next, data, size - filled);
+        if (added > size - filled)
+            break;
+        filled += added;
+    }
+    fuse_reply_buf(request, (const char *)buffer.data, filled);
+}
+
+static void answer_releasedir(fuse_req_t request, fuse_ino_t node, struct fuse_file_info *info)
+{
+    listing_free((struct listing *)(uintptr_t)info->fh);
+    fuse_reply_err(request, 0);
+}
+
+static void answer_statfs(fuse_req_t request, fuse_ino_t node)
+{
+    struct view *view = mounted_of(request)->view;
+    struct statvfs status;
+
+    int r = view->operations->statfs(view, &status);
+    if (r < 0)
+        reply_error(request, r);
+    else
+        fuse_reply_statfs(request, &status);
+}
+
+const struct fuse_lowlevel_ops *mount_operations(void)
+{
+    static struct fuse_lowlevel_ops operations = {
+        .init = initialize,
+        .lookup = answer_lookup,
+        .forget = answer_forget,
+        .forget_multi = answer_forget_multi,
+        .getattr = answer_getattr,
+        .readlink = answer_readlink,
+        .open = answer_open,
+        .read = answer_read,
+        .release = answer_release,
+        .opendir = answer_opendir,
+        .readdirplus = answer_readdirplus,
+        .releasedir = answer_releasedir,
+        .statfs = answer_statfs,
+    };
+
+    refuse_writes(&operations);
+    return &operations;
+}

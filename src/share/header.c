@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+#include "share/header.h"
+
+#include "share/formats.h"
+
+#include <errno.h>
+#include <time.h>
+
+size_t header_size(enum share_format format, unsigned required, unsigned total)
+{
+    switch (format) {
+    case SHARE_CLASSIC:
+        return CLASSIC_HEADER_SIZE;
+    case SHARE_FEC:
+        return fec_header_size(required, total);
+    default:
+        return CHECKED_HEADER_SIZE;
+    }
+}
+
+void header_write(const struct share_header *header, uint8_t ret[HEADER_SIZE_MAX])
+{
+    switch (header->layout.format) {
+    case SHARE_CLASSIC:
+        classic_header_write(header, ret);
+        break;
+    case SHARE_FEC:
+        fec_header_write(header, ret);
+        break;
+    default:
+        checked_header_write(header, ret);
+    }
+}
+
+int header_read(enum share_format format, unsigned required, const uint8_t *data, size_t size,
+                uint64_t share_size, struct share_header *ret)
+{
+    switch (format) {
+    case SHARE_CLASSIC:
+        return classic_header_read(required, data, size, share_size, ret);
+    case SHARE_FEC:
+        return fec_header_read(data, size, share_size, ret);
+    default:
+        return checked_header_read(data, size, ret);
+    }
+}
+
+int64_t header_time(const struct timespec *time)
+{
+    int64_t nanoseconds;
+
+    if (__builtin_mul_overflow((int64_t)time->tv_sec, INT64_C(1000000000), &nanoseconds) ||
+        __builtin_add_overflow(nanoseconds, (int64_t)time->tv_nsec, &nanoseconds))
+        return time->tv_sec < 0 ? INT64_MIN : INT64_MAX;
+    return nanoseconds;
+}

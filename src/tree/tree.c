@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+#include "tree/tree.h"
+
+#include "tree/walk.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+struct tree {
+    int root;
+    char name[];
+};
+
+/* What shows instead of the file system that walk_avoid names. */
+static struct stat covered_status;
+
+int tree_open(const char *path, struct tree **ret)
+{
+    cleanup_fd int root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    if (root < 0)
+        return -errno;
+    /* O_PATH asks for no right to read, but the user should hear at once that he has none. */
+    if (faccessat(root, ".", R_OK | X_OK, AT_EACCESS) < 0)
+        return -errno;
+    struct tree *tree = malloc(sizeof *tree + strlen(path) + 1);
+    if (!tree)
+        return -ENOMEM;
+    tree->root = steal_fd(&root);
+    strcpy(tree->name, path);
+    *ret = tree;
+    return 0;
+}
+
+void tree_close(struct tree *tree)
+{
+    close(tree->root);
+    free(tree);
+}
+
+const char *tree_name(const struct tree *tree)
+{
+    return tree->name;
+}
+
+void tree_avoid(dev_t device, const struct stat *covered)
+{
+    covered_status = *covered;
+    walk_avoid(device);
+}
+
+int tree_stat(const struct tree *tree, const char *path, struct stat *ret)
+{
+    cleanup_fd int place = -1;
+
+    int r = walk_beneath(tree->root, path, &place);
+    if (r < 0)
+        return r;
+    if (place < 0) {
+        *ret = covered_status;
+        return 0;
+    }
+    return fstat(place, ret) < 0 ? -errno : 0;
+}
+
+/*
+ * Opens the very object that PLACE holds, not what its name stands for by now (a FIFO, a device),
+ * without touching the time of its last access where that is permitted.
+ */
+static int open_place(int place, int flags)
+{
+    char link[sizeof "/proc/self/fd/" + 3 * sizeof place];
+
+    snprintf(link, sizeof link, "/proc/self/fd/%d", place);
+    int fd = open(link, flags | O_RDONLY | O_CLOEXEC | O_NOATIME);
+    if (fd < 0 && errno == EPERM)
+        fd = open(link, flags | O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+int tree_open_file(const struct tree *tree, const char *path, struct stat *ret_stat, int *ret_fd)
+{
+    cleanup_fd int place = -1;
+
+    int r = walk_beneath(tree->root, path, &place);
+    if (r < 0)
+        return r;
+    if (place < 0)
+        return -EISDIR;
+    if (fstat(place, ret_stat) < 0)
+        return -errno;
+    if (!S_ISREG(ret_stat->st_mode))
+        return S_ISDIR(ret_stat->st_mode) ? -EISDIR : -EINVAL;
+    int fd = open_place(place, 0);
+    if (fd < 0)
+        return fd;
+    *ret_fd = fd;
+    return 0;
+}
+
+int tree_read_link(const struct tree *tree, const char *path, char **ret)
+{
+    cleanup_fd int place = -1;
+    char target[PATH_MAX];
+
+    int r = walk_beneath(tree->root, path, &place);
+    if (r < 0)
+        return r;
+    if (place < 0)
+        return -EINVAL;
+    ssize_t length = readlinkat(place, "", target, sizeof target);
+    if (length < 0)
+        return errno == ENOENT ? -EINVAL : -errno; /* so says Linux of what is no symlink */
+    char *copy = strndup(target, (size_t)length);
+    if (!copy)
+        return -ENOMEM;
+    *ret = copy;
+    return 0;
+}
+
+static bool is_dots(const char *name)
+{
+    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+int tree_list(const struct tree *tree, const char *path, struct names *names)
+{
+    cleanup_fd int place = -1;
+    cleanup_dir DIR *directory = NULL;
+
+    int r = walk_beneath(tree->root, path, &place);
+    if (r < 0 || place < 0)
+        return r;
+    int fd = open_place(place, O_DIRECTORY);
+    if (fd < 0)
+        return fd;
+    directory = fdopendir(fd);
+    if (!directory) {
+        close(fd);
+        return -ENOMEM;
+    }
+    for (;;) {
+        errno = 0;
+        const struct dirent *entry = readdir(directory);
+        if (!entry)
+            return -errno;
+        r = is_dots(entry->d_name) ? 0 : names_add(names, entry->d_name);
+        if (r < 0)
+            return r;
+    }
+}
+
+int tree_statfs(const struct tree *tree, struct statvfs *ret)
+{
+    return fstatvfs(tree->root, ret) < 0 ? -errno : 0;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A directory tree that is only ever read, and never left: the source, or a store. What lies in
+ * it is not trusted. No symlink in it is followed, ".." is refused, and nothing but directories
+ * and regular files is opened.
+ *
+ * Paths are relative to the tree's root, without a leading slash, of any length; "" is the root.
+ * Functions return 0 or a negative errno. Any thread may use a tree.
+ */
+#pragma once
+
+#include "base/cleanup.h"
+#include "base/names.h"
+
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+struct tree;
+
+/* PATH itself is trusted: the user named it, and it may be a symlink. */
+int tree_open(const char *path, struct tree **ret);
+
+void tree_close(struct tree *tree);
+
+/* What the tree was opened as, for messages. */
+const char *tree_name(const struct tree *tree);
+
+/* Of the object itself, also of a symlink. */
+int tree_stat(const struct tree *tree, const char *path, struct stat *ret);
+
+/* A regular file for reading, and its status. -EISDIR, or -EINVAL for other things than files. */
+int tree_open_file(const struct tree *tree, const char *path, struct stat *ret_stat, int *ret_fd);
+
+/* The caller frees the target. */
+int tree_read_link(const struct tree *tree, const char *path, char **ret);
+
+/* Adds the directory's names to NAMES, in no order. */
+int tree_list(const struct tree *tree, const char *path, struct names *names);
+
+int tree_statfs(const struct tree *tree, struct statvfs *ret);
+
+/*
+ * Keeps all trees of this process out of the file system DEVICE, which the process serves itself:
+ * to ask it would be to wait for oneself. Where it is mounted in a tree, an empty directory with
+ * the status COVERED shows. To be called before the first thread is started.
+ */
+void tree_avoid(dev_t device, const struct stat *covered);
+
+DEFINE_CLEANUP(struct tree *, tree_close)
+#define cleanup_tree CLEANUP(cleanup_by_tree_close)

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* What a view changes in the status that a tree gives. */
+#pragma once
+
+#include <stdint.h>
+#include <sys/stat.h>
+
+/*
+ * An inode number for object (DEVICE, NUMBER) as tree number TREE of a view shows it: the same in
+ * every mount, and different within a view (among objects of one device for certain, among
+ * several as surely as 64 bits are).
+ */
+uint64_t status_inode(dev_t device, ino_t number, unsigned tree);
+
+/* Gives a regular file's status another size, and the blocks that go with it. */
+void status_set_size(struct stat *status, uint64_t size);
