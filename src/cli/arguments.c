@@ -104,6 +104,19 @@ int arguments_parse(int count, char *words[], struct arguments *ret)
     return take_places(ret, count - optind, words + optind);
 }
 
+/*
+ * With allow_other the kernel has to check who may read what: the daemon, which may be root's,
+ * reads for everyone.
+ */
+static int add_default_permissions(struct arguments *arguments)
+{
+    const char *options = arguments->mount_options;
+
+    if (!options || !strstr(options, "allow_other"))
+        return 0;
+    return option_take(arguments, "default_permissions");
+}
+
 static int check_mountpoint(const char *mountpoint)
 {
     struct stat status;
@@ -142,7 +155,8 @@ int arguments_check(struct arguments *arguments)
     }
     if (!arguments->restore && !arguments->source && !(arguments->source = strdup("/")))
         return -ENOMEM;
-    return check_mountpoint(arguments->mountpoint);
+    int r = add_default_permissions(arguments);
+    return r < 0 ? r : check_mountpoint(arguments->mountpoint);
 }
 
 void arguments_clear(struct arguments *arguments)
