@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/log.h"
 
+#include <pthread.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <syslog.h>
@@ -10,6 +12,8 @@
 enum {
     /* Longer lines are cut. It holds a path of PATH_MAX bytes and what is said of it. */
     LINE_SIZE = 4096 + 1024,
+    /* How many lines of log_once are known again. */
+    REMEMBERED = 1024,
 };
 
 static const char prefix[] = "zfec-fs: ";
@@ -83,6 +87,46 @@ void log_message(enum log_level level, const char *format, ...)
     va_start(arguments, format);
     log_message_v(level, format, arguments);
     va_end(arguments);
+}
+
+/* FNV-1a (Fowler, Noll, Vo). */
+static uint64_t hash_of(const char *text)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+    for (; *text; text++)
+        hash = (hash ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+/* Whether TEXT is not among the last lines that were asked for; from now on it is. */
+static bool is_news(const char *text)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static uint64_t lately[REMEMBERED];
+    static size_t next;
+    uint64_t hash = hash_of(text);
+    bool found = false;
+
+    pthread_mutex_lock(&lock);
+    for (size_t i = 0; i < REMEMBERED && !found; i++)
+        found = lately[i] == hash;
+    if (!found)
+        lately[next++ % REMEMBERED] = hash;
+    pthread_mutex_unlock(&lock);
+    return !found;
+}
+
+void log_once(const char *format, ...)
+{
+    char text[LINE_SIZE];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    if (settings.limit >= LOG_LEVEL_WARNING && is_news(text))
+        emit(LOG_LEVEL_WARNING, text);
 }
 
 int log_errno(int error, const char *format, ...)

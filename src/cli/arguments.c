@@ -122,7 +122,7 @@ static int check_mountpoint(const char *mountpoint)
     struct stat status;
 
     if (!mountpoint) {
-        log_error("no mountpoint given; see zfec-fs --help");
+        log_error("MOUNTPOINT: missing; see zfec-fs --help");
         return -EINVAL;
     }
     if (stat(mountpoint, &status) < 0)
@@ -139,21 +139,23 @@ int arguments_check(struct arguments *arguments)
 {
     const struct encoding *encoding = &arguments->encoding;
 
-    if (arguments->restore && !arguments->source && arguments->stores.count == 0) {
-        log_error("restore: from what? give STORES, the directory of the stores, or store=DIR");
+    bool from_stores = arguments->view != VIEW_ENCODED;
+    if (from_stores && !arguments->source && arguments->stores.count == 0) {
+        log_error("%s: from what? give STORES, the directory of the stores, or store=DIR",
+                  arguments->view == VIEW_RESTORED ? "restore" : "rebuild");
         return -EINVAL;
     }
-    if (!arguments->restore && arguments->stores.count > 0) {
-        log_error("store=%s: stores are for restoring; give restore as well",
+    if (!from_stores && arguments->stores.count > 0) {
+        log_error("store=%s: stores are for restoring; give restore or rebuild as well",
                   names_get(&arguments->stores, 0));
         return -EINVAL;
     }
-    if (!arguments->restore && encoding->required > encoding->shares) {
-        log_error("required=%u is more than shares=%u: give at least as many shares",
+    if (!from_stores && encoding->required > encoding->shares) {
+        log_error("required=%u: more than shares=%u; give at least as many shares",
                   encoding->required, encoding->shares);
         return -EINVAL;
     }
-    if (!arguments->restore && !arguments->source && !(arguments->source = strdup("/")))
+    if (!from_stores && !arguments->source && !(arguments->source = strdup("/")))
         return -ENOMEM;
     int r = add_default_permissions(arguments);
     return r < 0 ? r : check_mountpoint(arguments->mountpoint);

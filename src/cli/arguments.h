@@ -3,13 +3,13 @@
 #pragma once
 
 #include "base/names.h"
-#include "view/encoded.h"
+#include "view/tree_source.h"
 
 #include <stdbool.h>
 
 struct arguments {
     struct encoding encoding;
-    bool restore;
+    enum { VIEW_ENCODED, VIEW_RESTORED, VIEW_REBUILT } view;
     char *source;        /* SOURCE or STORES; NULL: none */
     struct names stores; /* of store= */
     char *mountpoint;    /* NULL: none */

@@ -7,26 +7,38 @@
 #include "mount/mount.h"
 #include "view/encoded.h"
 #include "view/restored.h"
+#include "view/store_source.h"
 
-static int open_view(const struct arguments *arguments, struct view **ret)
+static int open_stores(const struct arguments *arguments, struct source **ret)
 {
     struct stores *stores;
-
-    if (!arguments->restore) {
-        int r = encoded_view_new(arguments->source, &arguments->encoding, ret);
-        return r < 0 ? log_errno(r, "%s: cannot be the source", arguments->source) : 0;
-    }
-    int r = stores_open(arguments->source, &arguments->stores, &stores);
-    if (r < 0)
-        return r;
-    if (stores->count == 0)
-        log_warning("%s: no stores in it: it should have a directory for each share",
-                    arguments->source);
     struct share_terms terms = {
         .format = arguments->encoding.format,
         .required = arguments->encoding.required,
     };
-    return restored_view_new(stores, &terms, ret);
+
+    int r = stores_open(arguments->source, &arguments->stores, &stores);
+    return r < 0 ? r : store_source_new(stores, &terms, ret);
+}
+
+static int open_view(const struct arguments *arguments, struct view **ret)
+{
+    struct source *source;
+    int r;
+
+    switch (arguments->view) {
+    case VIEW_RESTORED:
+        r = open_stores(arguments, &source);
+        return r < 0 ? r : restored_view_new(source, ret);
+    case VIEW_REBUILT:
+        r = open_stores(arguments, &source);
+        return r < 0 ? r : encoded_view_new(source, arguments->encoding.shares, ret);
+    default:
+        r = tree_source_new(arguments->source, &arguments->encoding, &source);
+        if (r < 0)
+            return log_errno(r, "%s: cannot be the source", arguments->source);
+        return encoded_view_new(source, arguments->encoding.shares, ret);
+    }
 }
 
 static int run_mount(const struct arguments *arguments)
@@ -52,14 +64,10 @@ int command_run(int count, char *words[])
 
     if (arguments_parse(count, words, &arguments) < 0)
         return EXIT_STATUS_USAGE;
-    if (arguments.help) {
-        help_print();
-        return EXIT_STATUS_OK;
-    }
-    if (arguments.version) {
-        version_print(mount_library_version());
-        return EXIT_STATUS_OK;
-    }
+    if (arguments.help)
+        return help_print() < 0 ? EXIT_STATUS_USAGE : EXIT_STATUS_OK;
+    if (arguments.version)
+        return version_print(mount_library_version()) < 0 ? EXIT_STATUS_USAGE : EXIT_STATUS_OK;
     if (arguments_check(&arguments) < 0)
         return EXIT_STATUS_USAGE;
     return run_mount(&arguments);

@@ -2,5 +2,6 @@
 /* What --help and --version print. */
 #pragma once
 
-void help_print(void);
-void version_print(const char *library_version);
+/* Return 0, or a negative errno where standard output takes it not. */
+int help_print(void);
+int version_print(const char *library_version);

@@ -93,14 +93,31 @@ static int take_store(struct arguments *arguments, const char *value)
     return names_add(&arguments->stores, value);
 }
 
-static int take_restore(struct arguments *arguments, const char *value)
+/* A view's own name, alone or with =1 or =0. */
+static int take_view(struct arguments *arguments, const char *name, const char *value, int view)
 {
     if (value && strcmp(value, "0") != 0 && strcmp(value, "1") != 0) {
-        log_error("restore=%s: give restore, or restore=1 or 0", value);
+        log_error("%s=%s: give %s alone, or %s=1", name, value, name, name);
         return -EINVAL;
     }
-    arguments->restore = !value || *value == '1';
+    if (value && *value == '0')
+        return 0;
+    if (arguments->view != VIEW_ENCODED && (int)arguments->view != view) {
+        log_error("%s: restore and rebuild are two views; give one of them", name);
+        return -EINVAL;
+    }
+    arguments->view = view;
     return 0;
+}
+
+static int take_restore(struct arguments *arguments, const char *value)
+{
+    return take_view(arguments, "restore", value, VIEW_RESTORED);
+}
+
+static int take_rebuild(struct arguments *arguments, const char *value)
+{
+    return take_view(arguments, "rebuild", value, VIEW_REBUILT);
 }
 
 /* Passes an option on as it is; a comma in its value needs its backslash again. */
@@ -131,10 +148,10 @@ static const struct {
     int (*take)(struct arguments *arguments, const char *value);
     bool bare; /* may stand without a value */
 } own[] = {
-    {"required", take_required, false},     {"shares", take_shares, false},
-    {"source", take_source, false},         {"store", take_store, false},
-    {"restore", take_restore, true},        {"format", take_format, false},
-    {"block_size", take_block_size, false},
+    {"required", take_required, false}, {"shares", take_shares, false},
+    {"source", take_source, false},     {"store", take_store, false},
+    {"restore", take_restore, true},    {"rebuild", take_rebuild, true},
+    {"format", take_format, false},     {"block_size", take_block_size, false},
 };
 
 /* What goes on to libfuse and the kernel. */

@@ -8,6 +8,9 @@
 
 static const double TIMEOUT = 1.0; /* seconds that the kernel may keep names and attributes */
 
+/* An inode number for names without attributes: entries of number 0 are skipped by readdir(3). */
+static const ino_t INODE_UNKNOWN = 0xffffffff;
+
 /* An open directory: its names as they were when it was opened. */
 struct listing {
     struct names names;
@@ -18,12 +21,6 @@ static struct mounted *mounted_of(fuse_req_t request)
     return fuse_req_userdata(request);
 }
 
-/* Errors that only this program knows are I/O errors to the kernel. */
-static void reply_error(fuse_req_t request, int r)
-{
-    fuse_reply_err(request, r == -EBADMSG || r == -ENODATA ? EIO : -r);
-}
-
 static void initialize(void *userdata, struct fuse_conn_info *connection)
 {
     connection->max_read = REQUEST_SIZE_MAX;
@@ -32,6 +29,10 @@ static void initialize(void *userdata, struct fuse_conn_info *connection)
     /* Listing with attributes always: each saves the kernel a request of its own. */
     connection->want &= ~(unsigned)FUSE_CAP_READDIRPLUS_AUTO;
     connection->want |= connection->capable & FUSE_CAP_READDIRPLUS;
+    /* A slow look-up must not hold up the others in its directory. */
+    connection->want |= connection->capable & FUSE_CAP_PARALLEL_DIROPS;
+    /* Shows access control lists, and has the kernel check them, as it then checks modes. */
+    connection->want |= connection->capable & FUSE_CAP_POSIX_ACL;
 }
 
 static int stat_node(struct mounted *mounted, uint64_t node, const char *name, struct stat *ret)
@@ -66,7 +67,7 @@ static void answer_lookup(fuse_req_t request, fuse_ino_t parent, const char *nam
 
     int r = look_up(mounted, parent, name, &entry);
     if (r < 0)
-        reply_error(request, r);
+        fuse_reply_err(request, -r);
     else if (fuse_reply_entry(request, &entry) != 0)
         nodes_forget(mounted->nodes, entry.ino, 1);
 }
@@ -90,7 +91,7 @@ static void answer_getattr(fuse_req_t request, fuse_ino_t node, struct fuse_file
 
     int r = stat_node(mounted_of(request), node, NULL, &status);
     if (r < 0)
-        reply_error(request, r);
+        fuse_reply_err(request, -r);
     else
         fuse_reply_attr(request, &status, TIMEOUT);
 }
@@ -104,7 +105,7 @@ static void answer_readlink(fuse_req_t request, fuse_ino_t node)
     if (r == 0)
         r = mounted->view->operations->read_link(mounted->view, path, &target);
     if (r < 0)
-        reply_error(request, r);
+        fuse_reply_err(request, -r);
     else
         fuse_reply_readlink(request, target);
 }
@@ -123,7 +124,7 @@ static void answer_open(fuse_req_t request, fuse_ino_t node, struct fuse_file_in
     if (r == 0)
         r = mounted->view->operations->open(mounted->view, path, &file);
     if (r < 0) {
-        reply_error(request, r);
+        fuse_reply_err(request, -r);
         return;
     }
     info->fh = (uintptr_t)file;
@@ -142,7 +143,7 @@ static void answer_read(fuse_req_t request, fuse_ino_t node, size_t size, off_t 
     if (r == 0)
         r = file->operations->read(file, (uint64_t)offset, size, buffer.data, &done);
     if (r < 0)
-        reply_error(request, r);
+        fuse_reply_err(request, -r);
     else
         fuse_reply_buf(request, (const char *)buffer.data, done);
 }
@@ -171,7 +172,7 @@ static void answer_opendir(fuse_req_t request, fuse_ino_t node, struct fuse_file
     if (r == 0)
         r = mounted->view->operations->list(mounted->view, path, &listing->names);
     if (r < 0) {
-        reply_error(request, r);
+        fuse_reply_err(request, -r);
         return;
     }
     info->fh = (uintptr_t)listing;
@@ -202,7 +203,7 @@ static size_t add_name(fuse_req_t request, fuse_ino_t parent, const char *name, 
     if (needed > size)
         return needed;
     if (look_up(mounted, parent, name, &entry) < 0)
-        entry = (struct fuse_entry_param){0};
+        entry = (struct fuse_entry_param){.attr.st_ino = INODE_UNKNOWN};
     return fuse_add_direntry_plus(request, data, size, name, &entry, next);
 }
 
@@ -237,6 +238,41 @@ static void answer_releasedir(fuse_req_t request, fuse_ino_t node, struct fuse_f
     fuse_reply_err(request, 0);
 }
 
+/* Answers a question for bytes by what there is, or by its size where SIZE is 0. */
+static void reply_bytes(fuse_req_t request, int r, const char *bytes, size_t size, size_t there)
+{
+    if (r < 0)
+        fuse_reply_err(request, -r);
+    else if (size == 0)
+        fuse_reply_xattr(request, there);
+    else
+        fuse_reply_buf(request, bytes, there);
+}
+
+static void answer_getxattr(fuse_req_t request, fuse_ino_t node, const char *name, size_t size)
+{
+    struct mounted *mounted = mounted_of(request);
+    cleanup_free char *path = NULL, *value = malloc(size + 1);
+    size_t there = 0;
+
+    int r = value ? nodes_path(mounted->nodes, node, NULL, &path) : -ENOMEM;
+    if (r == 0)
+        r = mounted->view->operations->get_xattr(mounted->view, path, name, value, size, &there);
+    reply_bytes(request, r, value, size, there);
+}
+
+static void answer_listxattr(fuse_req_t request, fuse_ino_t node, size_t size)
+{
+    struct mounted *mounted = mounted_of(request);
+    cleanup_free char *path = NULL, *names = malloc(size + 1);
+    size_t there = 0;
+
+    int r = names ? nodes_path(mounted->nodes, node, NULL, &path) : -ENOMEM;
+    if (r == 0)
+        r = mounted->view->operations->list_xattr(mounted->view, path, names, size, &there);
+    reply_bytes(request, r, names, size, there);
+}
+
 static void answer_statfs(fuse_req_t request, fuse_ino_t node)
 {
     struct view *view = mounted_of(request)->view;
@@ -244,7 +280,7 @@ static void answer_statfs(fuse_req_t request, fuse_ino_t node)
 
     int r = view->operations->statfs(view, &status);
     if (r < 0)
-        reply_error(request, r);
+        fuse_reply_err(request, -r);
     else
         fuse_reply_statfs(request, &status);
 }
@@ -265,6 +301,8 @@ const struct fuse_lowlevel_ops *mount_operations(void)
         .readdirplus = answer_readdirplus,
         .releasedir = answer_releasedir,
         .statfs = answer_statfs,
+        .getxattr = answer_getxattr,
+        .listxattr = answer_listxattr,
     };
 
     refuse_writes(&operations);

@@ -47,10 +47,9 @@ int header_read(enum share_format format, unsigned required, const uint8_t *data
 
 int64_t header_time(const struct timespec *time)
 {
-    int64_t nanoseconds;
+    __extension__ __int128 nanoseconds = (__int128)time->tv_sec * 1000000000 + time->tv_nsec;
 
-    if (__builtin_mul_overflow((int64_t)time->tv_sec, INT64_C(1000000000), &nanoseconds) ||
-        __builtin_add_overflow(nanoseconds, (int64_t)time->tv_nsec, &nanoseconds))
-        return time->tv_sec < 0 ? INT64_MIN : INT64_MAX;
-    return nanoseconds;
+    if (nanoseconds < INT64_MIN)
+        return INT64_MIN;
+    return nanoseconds > INT64_MAX ? INT64_MAX : (int64_t)nanoseconds;
 }

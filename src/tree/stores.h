@@ -1,23 +1,41 @@
 /* SPDX-License-Identifier: MIT */
-/* The stores: trees of shares, one beside the other. Their names and their order mean nothing. */
+/*
+ * The stores of a view: the directories below one directory, and others named one by one. Their
+ * names and their order mean nothing. They may come and go while the view is in use.
+ */
 #pragma once
 
 #include "base/names.h"
-#include "tree/tree.h"
+#include "tree/store.h"
 
-struct stores {
+#include <stddef.h>
+
+struct stores;
+
+/* The stores at one time, in a fixed order. It holds them. */
+struct store_list {
     size_t count;
-    struct tree *trees[];
+    struct store *stores[];
 };
 
 /*
  * The sub-directories of DIRECTORY (NULL: none; symlinks to directories count, the user made
  * them), sorted by name, and then the directories in OTHERS. What cannot be opened below
- * DIRECTORY is logged and left out; one of OTHERS that cannot be opened is logged and the error.
+ * DIRECTORY is logged and left out; DIRECTORY itself, or one of OTHERS, is logged and the error.
  */
 int stores_open(const char *directory, const struct names *others, struct stores **ret);
 
 void stores_close(struct stores *stores);
 
+/*
+ * The stores that are there now: what is below DIRECTORY, and where the paths of OTHERS lead, is
+ * looked at again when that was done more than a second ago. To be released by the caller.
+ */
+int stores_now(struct stores *stores, struct store_list **ret);
+
+void store_list_free(struct store_list *list);
+
 DEFINE_CLEANUP(struct stores *, stores_close)
-#define cleanup_stores CLEANUP(cleanup_by_stores_close)
+DEFINE_CLEANUP(struct store_list *, store_list_free)
+#define cleanup_stores     CLEANUP(cleanup_by_stores_close)
+#define cleanup_store_list CLEANUP(cleanup_by_store_list_free)

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
 
 struct tree {
     int root;
@@ -21,11 +23,13 @@ int tree_open(const char *path, struct tree **ret)
 {
     cleanup_fd int root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
+    bool is_own;
+
     if (root < 0)
         return -errno;
-    /* O_PATH asks for no right to read, but the user should hear at once that he has none. */
-    if (faccessat(root, ".", R_OK | X_OK, AT_EACCESS) < 0)
-        return -errno;
+    int r = walk_is_avoided(root, &is_own);
+    if (r < 0 || is_own)
+        return r < 0 ? r : -ENOTDIR;
     struct tree *tree = malloc(sizeof *tree + strlen(path) + 1);
     if (!tree)
         return -ENOMEM;
@@ -39,6 +43,34 @@ void tree_close(struct tree *tree)
 {
     close(tree->root);
     free(tree);
+}
+
+/* What the kernel remembers of a place, without asking its file system. */
+static int remembered(int place, struct statx *ret)
+{
+    unsigned mask = STATX_TYPE | STATX_INO;
+
+    return statx(place, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, mask, ret) < 0 ? -errno : 0;
+}
+
+int tree_device(const struct tree *tree, dev_t *ret)
+{
+    struct statx status;
+
+    int r = remembered(tree->root, &status);
+    if (r == 0)
+        *ret = makedev(status.stx_dev_major, status.stx_dev_minor);
+    return r;
+}
+
+bool tree_is_at(const struct tree *tree, const char *path)
+{
+    cleanup_fd int place = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    struct statx ours, theirs;
+
+    return place >= 0 && remembered(tree->root, &ours) == 0 && remembered(place, &theirs) == 0 &&
+           ours.stx_ino == theirs.stx_ino && ours.stx_dev_major == theirs.stx_dev_major &&
+           ours.stx_dev_minor == theirs.stx_dev_minor;
 }
 
 const char *tree_name(const struct tree *tree)
@@ -66,18 +98,27 @@ int tree_stat(const struct tree *tree, const char *path, struct stat *ret)
     return fstat(place, ret) < 0 ? -errno : 0;
 }
 
-/*
- * Opens the very object that PLACE holds, not what its name stands for by now (a FIFO, a device),
- * without touching the time of its last access where that is permitted.
- */
+/* A path to the very object that a place holds, whatever its name stands for by now. */
+struct place_path {
+    char text[sizeof "/proc/self/fd/" + 3 * sizeof(int)];
+};
+
+static struct place_path path_of(int place)
+{
+    struct place_path path;
+
+    snprintf(path.text, sizeof path.text, "/proc/self/fd/%d", place);
+    return path;
+}
+
+/* Opens without touching the time of the last access where that is permitted. */
 static int open_place(int place, int flags)
 {
-    char link[sizeof "/proc/self/fd/" + 3 * sizeof place];
+    struct place_path path = path_of(place);
 
-    snprintf(link, sizeof link, "/proc/self/fd/%d", place);
-    int fd = open(link, flags | O_RDONLY | O_CLOEXEC | O_NOATIME);
+    int fd = open(path.text, flags | O_RDONLY | O_CLOEXEC | O_NOATIME);
     if (fd < 0 && errno == EPERM)
-        fd = open(link, flags | O_RDONLY | O_CLOEXEC);
+        fd = open(path.text, flags | O_RDONLY | O_CLOEXEC);
     return fd < 0 ? -errno : fd;
 }
 
@@ -151,6 +192,38 @@ int tree_list(const struct tree *tree, const char *path, struct names *names)
         if (r < 0)
             return r;
     }
+}
+
+int tree_get_xattr(const struct tree *tree, const char *path, const char *name, void *value,
+                   size_t size, size_t *ret)
+{
+    cleanup_fd int place = -1;
+
+    int r = walk_beneath(tree->root, path, &place);
+    if (r < 0)
+        return r;
+    if (place < 0)
+        return -ENODATA;
+    ssize_t there = getxattr(path_of(place).text, name, value, size);
+    if (there < 0)
+        return -errno;
+    *ret = (size_t)there;
+    return 0;
+}
+
+int tree_list_xattr(const struct tree *tree, const char *path, char *names, size_t size,
+                    size_t *ret)
+{
+    cleanup_fd int place = -1;
+
+    int r = walk_beneath(tree->root, path, &place);
+    if (r < 0)
+        return r;
+    ssize_t there = place < 0 ? 0 : listxattr(path_of(place).text, names, size);
+    if (there < 0)
+        return -errno;
+    *ret = (size_t)there;
+    return 0;
 }
 
 int tree_statfs(const struct tree *tree, struct statvfs *ret)

@@ -12,15 +12,23 @@
 #include "base/cleanup.h"
 #include "base/names.h"
 
+#include <stdbool.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
 struct tree;
 
-/* PATH itself is trusted: the user named it, and it may be a symlink. */
+/*
+ * PATH itself is trusted: the user named it, and it may be a symlink. The file system is asked for
+ * nothing but the way there. -ENOTDIR also for what tree_avoid names.
+ */
 int tree_open(const char *path, struct tree **ret);
 
 void tree_close(struct tree *tree);
+
+/* The device of its root, and whether PATH leads to its root; the file system is not asked. */
+int tree_device(const struct tree *tree, dev_t *ret);
+bool tree_is_at(const struct tree *tree, const char *path);
 
 /* What the tree was opened as, for messages. */
 const char *tree_name(const struct tree *tree);
@@ -36,6 +44,15 @@ int tree_read_link(const struct tree *tree, const char *path, char **ret);
 
 /* Adds the directory's names to NAMES, in no order. */
 int tree_list(const struct tree *tree, const char *path, struct names *names);
+
+/*
+ * As lgetxattr(2) and llistxattr(2): up to SIZE bytes to VALUE or NAMES, and how many there are;
+ * with SIZE 0 only how many. -ENODATA, -ERANGE, -ENOTSUP.
+ */
+int tree_get_xattr(const struct tree *tree, const char *path, const char *name, void *value,
+                   size_t size, size_t *ret);
+int tree_list_xattr(const struct tree *tree, const char *path, char *names, size_t size,
+                    size_t *ret);
 
 int tree_statfs(const struct tree *tree, struct statvfs *ret);
 

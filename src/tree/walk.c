@@ -36,13 +36,13 @@ static int walk_at_once(int root, const char *path, int *ret)
 
     long fd = syscall(SYS_openat2, root, path, &how, sizeof how);
     if (fd < 0)
-        return -errno;
+        return errno == ELOOP ? -ENOTDIR : -errno;
     *ret = (int)fd;
     return 0;
 }
 
 /* Asks the kernel's memory only, never the file system: that might be the one avoided. */
-static int is_avoided(int fd, bool *ret)
+int walk_is_avoided(int fd, bool *ret)
 {
     struct statx status;
 
@@ -55,6 +55,15 @@ static int is_avoided(int fd, bool *ret)
     return 0;
 }
 
+static bool goes_up(const char *path)
+{
+    for (const char *at = path; (at = strstr(at, "..")); at++) {
+        if ((at == path || at[-1] == '/') && (at[2] == '\0' || at[2] == '/'))
+            return true;
+    }
+    return false;
+}
+
 /* Copies the first name of *PATH to NAME and moves *PATH behind it. */
 static int next_name(const char **path, char name[NAME_MAX + 1])
 {
@@ -65,7 +74,7 @@ static int next_name(const char **path, char name[NAME_MAX + 1])
     memcpy(name, *path, length);
     name[length] = '\0';
     *path += length + ((*path)[length] == '/');
-    return strcmp(name, "..") == 0 ? -EXDEV : 0;
+    return 0;
 }
 
 /* Name by name: across mounts, along paths of any length, and without openat2. */
@@ -84,7 +93,7 @@ static int walk_by_steps(int root, const char *path, int *ret)
             return -errno;
         cleanup_close_fd(&at);
         at = fd;
-        r = is_avoided(at, &is_own);
+        r = walk_is_avoided(at, &is_own);
         if (r < 0)
             return r;
         if (is_own) {
@@ -98,6 +107,8 @@ static int walk_by_steps(int root, const char *path, int *ret)
 
 int walk_beneath(int root, const char *path, int *ret)
 {
+    if (goes_up(path))
+        return -EXDEV;
     int r = walk_at_once(root, *path ? path : ".", ret);
 
     switch (r) {

@@ -3,29 +3,24 @@
 
 #include "base/buffer.h"
 #include "base/log.h"
-#include "share/header.h"
 #include "stripe/encode.h"
-#include "tree/tree.h"
 #include "view/status.h"
 #include "view/stripe_cache.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 struct encoded_view {
     struct view view;
-    struct encoding encoding;
-    struct tree *source;
+    struct source *source;
+    unsigned shares;
 };
 
 struct encoded_file {
     struct view_file file;
-    struct share_layout layout;
-    struct stat opened; /* the source's status when it was opened: the version that is served */
-    int source;
-    char *path; /* in the source, for messages */
+    struct source_file *source;
     uint8_t header[HEADER_SIZE_MAX];
+    struct share_layout layout; /* of the share that is shown: without extensions */
     struct encoder *encoder;
     struct stripe_cache *blocks; /* NULL for an empty file */
 };
@@ -34,7 +29,7 @@ static void encoded_view_free(struct view *view)
 {
     struct encoded_view *encoded = (struct encoded_view *)view;
 
-    tree_close(encoded->source);
+    source_free(encoded->source);
     free(encoded);
 }
 
@@ -58,29 +53,30 @@ static int split_path(const struct encoded_view *encoded, const char *path, unsi
     if (high < 0 || low < 0 || (path[2] != '\0' && path[2] != '/'))
         return -ENOENT;
     unsigned index = (unsigned)(high * 16 + low);
-    if (index >= encoded->encoding.shares)
+    if (index >= encoded->shares)
         return -ENOENT;
     *ret_index = index;
     *ret_path = path[2] ? path + 3 : path + 2;
     return 0;
 }
 
-static int layout_of(const struct encoded_view *encoded, const struct stat *source,
-                     struct share_layout *ret)
+/* The layout of a share that is made anew: as its version's, but without extensions. */
+static struct share_layout own_layout(const struct share_header *header)
 {
-    const struct encoding *encoding = &encoded->encoding;
+    struct share_layout layout = header->layout;
 
-    return layout_new(encoding->format, encoding->required, encoding->shares, encoding->block_size,
-                      (uint64_t)source->st_size, ret);
+    layout.header_size = header_size(layout.format, layout.required, header->total);
+    return layout;
 }
 
 static int stat_root(const struct encoded_view *encoded, struct stat *ret)
 {
-    int r = tree_stat(encoded->source, "", ret);
+    struct share_header header;
 
+    int r = encoded->source->operations->stat(encoded->source, "", ret, &header);
     if (r < 0)
         return r;
-    ret->st_nlink = 2 + encoded->encoding.shares;
+    ret->st_nlink = 2 + encoded->shares;
     ret->st_ino = status_inode(ret->st_dev, ret->st_ino, 256);
     return 0;
 }
@@ -88,7 +84,7 @@ static int stat_root(const struct encoded_view *encoded, struct stat *ret)
 static int encoded_stat(struct view *view, const char *path, struct stat *ret)
 {
     struct encoded_view *encoded = (struct encoded_view *)view;
-    struct share_layout layout;
+    struct share_header header = {0};
     struct stat status;
     const char *within;
     unsigned index;
@@ -97,14 +93,13 @@ static int encoded_stat(struct view *view, const char *path, struct stat *ret)
         return stat_root(encoded, ret);
     int r = split_path(encoded, path, &index, &within);
     if (r == 0)
-        r = tree_stat(encoded->source, within, &status);
-    if (r == 0 && S_ISREG(status.st_mode)) {
-        r = layout_of(encoded, &status, &layout);
-        if (r == 0)
-            status_set_size(&status, layout_share_size(&layout));
-    }
+        r = encoded->source->operations->stat(encoded->source, within, &status, &header);
     if (r < 0)
         return r;
+    if (S_ISREG(status.st_mode)) {
+        struct share_layout layout = own_layout(&header);
+        status_set_size(&status, layout.required ? layout_share_size(&layout) : 0);
+    }
     status.st_ino = status_inode(status.st_dev, status.st_ino, index);
     *ret = status;
     return 0;
@@ -119,12 +114,12 @@ static int encoded_read_link(struct view *view, const char *path, char **ret)
     if (*path == '\0')
         return -EINVAL;
     int r = split_path(encoded, path, &index, &within);
-    return r < 0 ? r : tree_read_link(encoded->source, within, ret);
+    return r < 0 ? r : encoded->source->operations->read_link(encoded->source, within, ret);
 }
 
 static int list_shares(const struct encoded_view *encoded, struct names *names)
 {
-    for (unsigned index = 0; index < encoded->encoding.shares; index++) {
+    for (unsigned index = 0; index < encoded->shares; index++) {
         char name[sizeof "ff"];
         snprintf(name, sizeof name, "%02x", (uint8_t)index);
         int r = names_add(names, name);
@@ -143,58 +138,53 @@ static int encoded_list(struct view *view, const char *path, struct names *names
     if (*path == '\0')
         return list_shares(encoded, names);
     int r = split_path(encoded, path, &index, &within);
-    return r < 0 ? r : tree_list(encoded->source, within, names);
+    return r < 0 ? r : encoded->source->operations->list(encoded->source, within, names);
+}
+
+static int encoded_get_xattr(struct view *view, const char *path, const char *name, void *value,
+                             size_t size, size_t *ret)
+{
+    struct encoded_view *encoded = (struct encoded_view *)view;
+    const char *within;
+    unsigned index;
+
+    int r = *path ? split_path(encoded, path, &index, &within) : -ENODATA;
+    return r < 0 ? r
+                 : encoded->source->operations->get_xattr(encoded->source, within, name, value,
+                                                          size, ret);
+}
+
+static int encoded_list_xattr(struct view *view, const char *path, char *names, size_t size,
+                              size_t *ret)
+{
+    struct encoded_view *encoded = (struct encoded_view *)view;
+    const char *within;
+    unsigned index;
+
+    *ret = 0;
+    if (*path == '\0')
+        return 0;
+    int r = split_path(encoded, path, &index, &within);
+    return r < 0
+               ? r
+               : encoded->source->operations->list_xattr(encoded->source, within, names, size, ret);
 }
 
 static int encoded_statfs(struct view *view, struct statvfs *ret)
 {
-    return tree_statfs(((struct encoded_view *)view)->source, ret);
-}
+    struct source *source = ((struct encoded_view *)view)->source;
 
-/* Whether the file is no longer the version that was opened. */
-static bool has_changed(const struct encoded_file *file)
-{
-    const struct stat *then = &file->opened;
-    struct stat now;
-
-    return fstat(file->source, &now) < 0 || now.st_size != then->st_size ||
-           now.st_mtim.tv_sec != then->st_mtim.tv_sec ||
-           now.st_mtim.tv_nsec != then->st_mtim.tv_nsec ||
-           now.st_ctim.tv_sec != then->st_ctim.tv_sec ||
-           now.st_ctim.tv_nsec != then->st_ctim.tv_nsec;
-}
-
-static int read_stripe(const struct encoded_file *file, uint64_t stripe, uint8_t *data)
-{
-    size_t size = layout_stripe_size(&file->layout, stripe), done = 0;
-    uint64_t start = stripe * layout_full_stripe_size(&file->layout);
-
-    while (done < size) {
-        ssize_t n = pread(file->source, data + done, size - done, (off_t)(start + done));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return log_errno(-errno, "%s: cannot read the source", file->path);
-        if (n == 0)
-            break;
-        done += (size_t)n;
-    }
-    if (done < size || has_changed(file)) {
-        log_error("%s: changed while its share was being read; read it again", file->path);
-        return -EIO;
-    }
-    return 0;
+    return source->operations->statfs(source, ret);
 }
 
 static int make_block(void *opaque, uint64_t stripe, uint8_t *block)
 {
     const struct encoded_file *file = opaque;
     cleanup_buffer struct buffer data = NO_BUFFER;
-    size_t pieces = layout_payload_size(&file->layout, stripe) * file->layout.required;
 
-    int r = buffer_take(pieces, &data);
+    int r = buffer_take(layout_payload_size(&file->layout, stripe) * file->layout.required, &data);
     if (r == 0)
-        r = read_stripe(file, stripe, data.data);
+        r = file->source->operations->read_stripe(file->source, stripe, data.data);
     return r < 0 ? r : encoder_run(file->encoder, stripe, data.data, &block);
 }
 
@@ -206,29 +196,29 @@ static void encoded_close(struct view_file *opaque)
         stripe_cache_free(file->blocks);
     if (file->encoder)
         encoder_free(file->encoder);
-    cleanup_close_fd(&file->source);
-    free(file->path);
+    if (file->source)
+        source_close(file->source);
     free(file);
 }
 
 /* Lays out the share of index INDEX of the file that was opened, and what makes it. */
-static int prepare(const struct encoded_view *encoded, unsigned index, struct encoded_file *file)
+static int prepare(unsigned index, struct encoded_file *file)
 {
+    struct share_header header = file->source->header;
     uint8_t wanted = (uint8_t)index;
 
-    int r = layout_of(encoded, &file->opened, &file->layout);
-    if (r < 0)
-        return r;
-    struct share_header header = {
-        .layout = file->layout,
-        .index = wanted,
-        .total = (uint16_t)encoded->encoding.shares,
-        .mtime_ns = header_time(&file->opened.st_mtim),
-    };
+    file->layout = own_layout(&header);
+    header.layout = file->layout;
+    header.index = wanted;
+    if (header.layout.format == SHARE_FEC && index >= header.total) {
+        log_error("share %02x: its files were encoded as %u shares; there is no such share", index,
+                  header.total);
+        return -EIO;
+    }
     header_write(&header, file->header);
     if (file->layout.source_size == 0)
         return 0;
-    r = encoder_new(&file->layout, 1, &wanted, &file->encoder);
+    int r = encoder_new(&file->layout, 1, &wanted, &file->encoder);
     if (r < 0)
         return r;
     return stripe_cache_new(layout_block_size(&file->layout, 0), make_block, file, &file->blocks);
@@ -250,14 +240,10 @@ static int encoded_open(struct view *view, const char *path, struct view_file **
     if (!file)
         return -ENOMEM;
     file->file.operations = view->operations;
-    file->source = -1;
     opened = &file->file;
-    file->path = strdup(within);
-    if (!file->path)
-        return -ENOMEM;
-    r = tree_open_file(encoded->source, within, &file->opened, &file->source);
+    r = encoded->source->operations->open(encoded->source, within, &file->source);
     if (r == 0)
-        r = prepare(encoded, index, file);
+        r = prepare(index, file);
     if (r < 0)
         return r;
     *ret = steal_pointer(opened);
@@ -309,26 +295,26 @@ static const struct view_operations operations = {
     .stat = encoded_stat,
     .read_link = encoded_read_link,
     .list = encoded_list,
+    .get_xattr = encoded_get_xattr,
+    .list_xattr = encoded_list_xattr,
     .statfs = encoded_statfs,
     .open = encoded_open,
     .read = encoded_read,
     .close = encoded_close,
 };
 
-int encoded_view_new(const char *source, const struct encoding *encoding, struct view **ret)
+int encoded_view_new(struct source *source, unsigned shares, struct view **ret)
 {
-    cleanup_tree struct tree *tree = NULL;
-
-    int r = tree_open(source, &tree);
-    if (r < 0)
-        return r;
     struct encoded_view *encoded = malloc(sizeof *encoded);
-    if (!encoded)
+
+    if (!encoded) {
+        source_free(source);
         return -ENOMEM;
+    }
     *encoded = (struct encoded_view){
         .view.operations = &operations,
-        .encoding = *encoding,
-        .source = steal_pointer(tree),
+        .source = source,
+        .shares = shares,
     };
     *ret = &encoded->view;
     return 0;

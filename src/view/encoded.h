@@ -1,19 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The encoded view: a directory for each share, "00", "01", ... in two lower-case hex digits, and
- * in each the source's tree with every regular file replaced by its share.
+ * in each the source's tree with every regular file replaced by its share. Over stores instead of
+ * a source tree it is the rebuilt view: the same shares again, lost ones too.
  */
 #pragma once
 
-#include "share/layout.h"
+#include "view/source.h"
 #include "view/view.h"
 
-struct encoding {
-    enum share_format format;
-    unsigned required;   /* k, 1..255 */
-    unsigned shares;     /* n, k..256 */
-    uint32_t block_size; /* B, counts in checked format only */
-};
-
-/* The view of the tree at SOURCE. What cannot be opened is the caller's to report. */
-int encoded_view_new(const char *source, const struct encoding *encoding, struct view **ret);
+/* The view of SHARES (1..256) shares of SOURCE, which it takes over (also where it fails). */
+int encoded_view_new(struct source *source, unsigned shares, struct view **ret);

@@ -4,84 +4,38 @@
 #include "view/status.h"
 #include "view/stripe_cache.h"
 
-#include <stdbool.h>
-#include <string.h>
-
 struct restored_view {
     struct view view;
-    struct share_terms terms;
-    struct stores *stores;
+    struct source *source;
 };
 
 struct restored_file {
     struct view_file file;
-    struct share_set *shares;
-    struct share_layout layout;
+    struct source_file *source;
     struct stripe_cache *stripes; /* NULL for an empty file */
 };
 
+static struct source *source_of(struct view *view)
+{
+    return ((struct restored_view *)view)->source;
+}
+
 static void restored_view_free(struct view *view)
 {
-    struct restored_view *restored = (struct restored_view *)view;
-
-    stores_close(restored->stores);
-    free(restored);
-}
-
-/* Finds the first store that has PATH, its tree and the status there. */
-static int find(const struct restored_view *restored, const char *path, const struct tree **ret,
-                struct stat *ret_status)
-{
-    const struct stores *stores = restored->stores;
-    int worst = -ENOENT;
-
-    for (size_t i = 0; i < stores->count; i++) {
-        int r = tree_stat(stores->trees[i], path, ret_status);
-        if (r == 0) {
-            *ret = stores->trees[i];
-            return 0;
-        }
-        if (r != -ENOENT && r != -ENOTDIR)
-            worst = r;
-    }
-    return worst;
-}
-
-/* The status of a file whose shares lie at PATH. */
-static int stat_file(const struct restored_view *restored, const char *path, struct stat *ret)
-{
-    cleanup_share_set struct share_set *shares = NULL;
-
-    int r = share_set_open(restored->stores, &restored->terms, path, &shares);
-    if (r < 0)
-        return r;
-    const struct share_layout *layout = share_set_layout(shares);
-    *ret = *share_set_status(shares);
-    status_set_size(ret, layout ? layout->source_size : 0);
-    return 0;
-}
-
-/* Without stores, the root is still there: an empty directory. */
-static void stat_no_stores(struct stat *ret)
-{
-    *ret = (struct stat){.st_mode = S_IFDIR | 0555, .st_nlink = 2};
+    source_free(source_of(view));
+    free(view);
 }
 
 static int restored_stat(struct view *view, const char *path, struct stat *ret)
 {
-    struct restored_view *restored = (struct restored_view *)view;
-    const struct tree *tree;
+    struct share_header header;
     struct stat status;
 
-    int r = find(restored, path, &tree, &status);
-    if (r == 0 && S_ISREG(status.st_mode))
-        r = stat_file(restored, path, &status);
-    if (r == -ENOENT && *path == '\0') {
-        stat_no_stores(&status);
-        r = 0;
-    }
+    int r = source_of(view)->operations->stat(source_of(view), path, &status, &header);
     if (r < 0)
         return r;
+    if (S_ISREG(status.st_mode))
+        status_set_size(&status, (uint64_t)status.st_size);
     status.st_ino = status_inode(status.st_dev, status.st_ino, 0);
     *ret = status;
     return 0;
@@ -89,45 +43,36 @@ static int restored_stat(struct view *view, const char *path, struct stat *ret)
 
 static int restored_read_link(struct view *view, const char *path, char **ret)
 {
-    const struct tree *tree;
-    struct stat status;
+    return source_of(view)->operations->read_link(source_of(view), path, ret);
+}
 
-    int r = find((struct restored_view *)view, path, &tree, &status);
-    return r < 0 ? r : tree_read_link(tree, path, ret);
+static int restored_get_xattr(struct view *view, const char *path, const char *name, void *value,
+                              size_t size, size_t *ret)
+{
+    return source_of(view)->operations->get_xattr(source_of(view), path, name, value, size, ret);
+}
+
+static int restored_list_xattr(struct view *view, const char *path, char *names, size_t size,
+                               size_t *ret)
+{
+    return source_of(view)->operations->list_xattr(source_of(view), path, names, size, ret);
 }
 
 static int restored_list(struct view *view, const char *path, struct names *names)
 {
-    const struct stores *stores = ((struct restored_view *)view)->stores;
-    bool found = stores->count == 0;
-    int worst = -ENOENT;
-
-    for (size_t i = 0; i < stores->count; i++) {
-        int r = tree_list(stores->trees[i], path, names);
-        if (r == -ENOMEM)
-            return r;
-        if (r == 0)
-            found = true;
-        else if (r != -ENOENT)
-            worst = r;
-    }
-    names_sort_unique(names);
-    return found ? 0 : worst;
+    return source_of(view)->operations->list(source_of(view), path, names);
 }
 
 static int restored_statfs(struct view *view, struct statvfs *ret)
 {
-    const struct stores *stores = ((struct restored_view *)view)->stores;
-
-    *ret = (struct statvfs){.f_namemax = 255};
-    return stores->count > 0 ? tree_statfs(stores->trees[0], ret) : 0;
+    return source_of(view)->operations->statfs(source_of(view), ret);
 }
 
 static int make_stripe(void *opaque, uint64_t stripe, uint8_t *data)
 {
-    const struct restored_file *file = opaque;
+    struct source_file *source = ((struct restored_file *)opaque)->source;
 
-    return share_set_read_stripe(file->shares, stripe, data);
+    return source->operations->read_stripe(source, stripe, data);
 }
 
 static void restored_close(struct view_file *opaque)
@@ -136,31 +81,27 @@ static void restored_close(struct view_file *opaque)
 
     if (file->stripes)
         stripe_cache_free(file->stripes);
-    share_set_free(file->shares);
+    if (file->source)
+        source_close(file->source);
     free(file);
 }
 
 static int restored_open(struct view *view, const char *path, struct view_file **ret)
 {
-    struct restored_view *restored = (struct restored_view *)view;
-    cleanup_share_set struct share_set *shares = NULL;
     cleanup_view_file struct view_file *opened = NULL;
-
-    int r = share_set_open(restored->stores, &restored->terms, path, &shares);
-    if (r == 0)
-        r = share_set_check(shares);
-    if (r < 0)
-        return r;
     struct restored_file *file = calloc(1, sizeof *file);
+
     if (!file)
         return -ENOMEM;
     file->file.operations = view->operations;
-    file->layout = *share_set_layout(shares);
-    file->shares = steal_pointer(shares);
     opened = &file->file;
-    if (file->layout.source_size > 0) {
-        size_t pieces = layout_payload_size(&file->layout, 0) * file->layout.required;
-        r = stripe_cache_new(pieces, make_stripe, file, &file->stripes);
+    int r = source_of(view)->operations->open(source_of(view), path, &file->source);
+    if (r < 0)
+        return r;
+    const struct share_layout *layout = &file->source->header.layout;
+    if (layout->source_size > 0) {
+        size_t room = layout_payload_size(layout, 0) * layout->required;
+        r = stripe_cache_new(room, make_stripe, file, &file->stripes);
         if (r < 0)
             return r;
     }
@@ -172,7 +113,7 @@ static int restored_read(struct view_file *opaque, uint64_t offset, size_t size,
                          size_t *ret)
 {
     const struct restored_file *file = (struct restored_file *)opaque;
-    const struct share_layout *layout = &file->layout;
+    const struct share_layout *layout = &file->source->header.layout;
     size_t full = layout_full_stripe_size(layout), done = 0;
 
     if (offset >= layout->source_size)
@@ -198,25 +139,23 @@ static const struct view_operations operations = {
     .stat = restored_stat,
     .read_link = restored_read_link,
     .list = restored_list,
+    .get_xattr = restored_get_xattr,
+    .list_xattr = restored_list_xattr,
     .statfs = restored_statfs,
     .open = restored_open,
     .read = restored_read,
     .close = restored_close,
 };
 
-int restored_view_new(struct stores *stores, const struct share_terms *terms, struct view **ret)
+int restored_view_new(struct source *source, struct view **ret)
 {
     struct restored_view *restored = malloc(sizeof *restored);
 
     if (!restored) {
-        stores_close(stores);
+        source_free(source);
         return -ENOMEM;
     }
-    *restored = (struct restored_view){
-        .view.operations = &operations,
-        .terms = *terms,
-        .stores = stores,
-    };
+    *restored = (struct restored_view){.view.operations = &operations, .source = source};
     *ret = &restored->view;
     return 0;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The restored view: the union of the stores' trees, with every share replaced by its file. */
+/* The restored view: the source's tree as it is, its files with it. */
 #pragma once
 
-#include "view/share_set.h"
+#include "view/source.h"
 #include "view/view.h"
 
-/* The view of what is in STORES, which it takes over (also where it fails). */
-int restored_view_new(struct stores *stores, const struct share_terms *terms, struct view **ret);
+/* The view of SOURCE, which it takes over (also where it fails). */
+int restored_view_new(struct source *source, struct view **ret);

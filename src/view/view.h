@@ -37,6 +37,11 @@ struct view_operations {
     /* Adds the names in a directory to NAMES. */
     int (*list)(struct view *view, const char *path, struct names *names);
 
+    /* As lgetxattr(2) and llistxattr(2); with SIZE 0, *RET says how many bytes there are. */
+    int (*get_xattr)(struct view *view, const char *path, const char *name, void *value,
+                     size_t size, size_t *ret);
+    int (*list_xattr)(struct view *view, const char *path, char *names, size_t size, size_t *ret);
+
     int (*statfs)(struct view *view, struct statvfs *ret);
 
     int (*open)(struct view *view, const char *path, struct view_file **ret);

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+#include "choice/version.h"
+
+#include <errno.h>
+
+bool version_is_same(const struct share_header *a, const struct share_header *b)
+{
+    return a->layout.format == b->layout.format && a->layout.required == b->layout.required &&
+           a->layout.block_size == b->layout.block_size &&
+           a->layout.source_size == b->layout.source_size && a->mtime_ns == b->mtime_ns &&
+           a->total == b->total;
+}
+
+/* The size of a version's shares where they have no extensions, as all have until now. */
+static uint64_t plain_share_size(const struct share_header *header)
+{
+    struct share_layout layout = header->layout;
+
+    layout.header_size = header_size(layout.format, layout.required, header->total);
+    return layout_share_size(&layout);
+}
+
+/* Whether a copy without a header has this version's size, and no other version's. */
+static bool could_be(const struct copy_facts copies[], size_t count, size_t copy,
+                     const struct share_header *version)
+{
+    if (version->layout.format != SHARE_CHECKED || copies[copy].size != plain_share_size(version))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        if (copies[i].has_header && !version_is_same(&copies[i].header, version) &&
+            copies[copy].size == plain_share_size(&copies[i].header))
+            return false;
+    }
+    return true;
+}
+
+static struct version count_version(const struct copy_facts copies[], size_t count,
+                                    const struct share_header *header)
+{
+    struct version version = {.header = *header};
+    bool seen[256] = {false};
+
+    for (size_t i = 0; i < count; i++) {
+        if (!copies[i].has_header) {
+            version.nameless += could_be(copies, count, i, header);
+        } else if (version_is_same(&copies[i].header, header) && !seen[copies[i].header.index]) {
+            seen[copies[i].header.index] = true;
+            version.members++;
+        }
+    }
+    return version;
+}
+
+/* Above 0 where version A is to be preferred to B, below 0 the other way round. */
+static int compare(const struct version *a, const struct version *b)
+{
+    unsigned shares_a = a->members + a->nameless, shares_b = b->members + b->nameless;
+    bool complete_a = shares_a >= a->header.layout.required;
+    bool complete_b = shares_b >= b->header.layout.required;
+
+    if (complete_a != complete_b)
+        return complete_a ? 1 : -1;
+    if (a->header.mtime_ns != b->header.mtime_ns)
+        return a->header.mtime_ns > b->header.mtime_ns ? 1 : -1;
+    return (shares_a > shares_b) - (shares_a < shares_b);
+}
+
+static enum copy_role role_of(const struct copy_facts copies[], size_t count, size_t copy,
+                              const struct share_header *version)
+{
+    const struct share_layout *wanted = &version->layout, *layout = &copies[copy].header.layout;
+
+    if (!copies[copy].has_header) {
+        if (wanted->format != SHARE_CHECKED)
+            return COPY_USELESS;
+        return could_be(copies, count, copy, version) ? COPY_NAMELESS : COPY_HELPER;
+    }
+    if (version_is_same(&copies[copy].header, version))
+        return COPY_MEMBER;
+    if (wanted->format == SHARE_CHECKED && layout->required == wanted->required &&
+        layout->block_size == wanted->block_size)
+        return COPY_HELPER;
+    return COPY_USELESS;
+}
+
+int version_choose(const struct copy_facts copies[], size_t count, struct version *ret,
+                   enum copy_role roles[])
+{
+    struct version best = {0};
+    bool found = false;
+
+    for (size_t i = 0; i < count; i++) {
+        /* The chosen one's other members say the same again. */
+        if (!copies[i].has_header || (found && version_is_same(&copies[i].header, &best.header)))
+            continue;
+        struct version version = count_version(copies, count, &copies[i].header);
+        int order = found ? compare(&version, &best) : 1;
+        if (order > 0)
+            best = version;
+        else if (order == 0)
+            best.tied = true;
+        found = true;
+    }
+    if (!found)
+        return -ENODATA;
+    for (size_t i = 0; i < count; i++)
+        roles[i] = role_of(copies, count, i, &best.header);
+    *ret = best;
+    return 0;
+}

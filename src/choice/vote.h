@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a name is where stores disagree: what most of them say, and the newest of these where as
+ * many say something else. Pure decisions, no I/O.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/stat.h>
+
+/* What one store says of a name. */
+struct ballot {
+    bool cast; /* false: the store says nothing, and the rest means nothing */
+    struct stat status;
+    const char *target; /* of a symlink */
+};
+
+/* Whether two stores say the same. */
+typedef bool ballot_alike(const struct ballot *a, const struct ballot *b);
+
+/* The same kind of thing: type, a symlink's target, a device's number. */
+bool ballot_same_kind(const struct ballot *a, const struct ballot *b);
+
+/* The same mode and owner. */
+bool ballot_same_attributes(const struct ballot *a, const struct ballot *b);
+
+/*
+ * The place of the winner among COUNT ballots: the newest (by mtime, the first of equal ones) of
+ * those that are alike and most. COUNT where none is cast.
+ */
+size_t vote(const struct ballot ballots[], size_t count, ballot_alike *alike);

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: MIT */
+/* What the table of mounts says of a file system, without asking the file system. */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* Whether others than this kernel and its disks answer for it: a network, or a FUSE server. */
+bool mounts_is_remote(dev_t device);

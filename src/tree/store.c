@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT */
+#include "tree/store.h"
+
+#include "base/log.h"
+#include "tree/mounts.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+
+enum {
+    THREADS_MAX = 8,    /* of one store, besides the one that probes */
+    IDLE_LIMIT_S = 10,  /* a thread without work ends after this time */
+    PROBE_AFTER_S = 10, /* a store that was set aside is tried again after this time */
+};
+
+struct store {
+    atomic_uint holders;
+    struct tree *tree;
+    bool remote;
+    pthread_mutex_t lock;
+    pthread_cond_t work;
+    struct task *first, **end; /* the queue, and where its next task is linked */
+    unsigned queued, idle, threads;
+    bool aside, probing; /* it did not answer in time; a thread tries whether it does again */
+    struct timespec aside_since;
+};
+
+int store_new(const char *path, struct store **ret)
+{
+    cleanup_tree struct tree *tree = NULL;
+    pthread_condattr_t attributes;
+    dev_t device = 0;
+
+    int r = tree_open(path, &tree);
+    if (r == 0)
+        r = tree_device(tree, &device);
+    if (r < 0)
+        return r;
+    struct store *store = calloc(1, sizeof *store);
+    if (!store)
+        return -ENOMEM;
+    atomic_init(&store->holders, 1);
+    store->tree = steal_pointer(tree);
+    store->remote = mounts_is_remote(device);
+    store->end = &store->first;
+    pthread_mutex_init(&store->lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&store->work, &attributes);
+    pthread_condattr_destroy(&attributes);
+    *ret = store;
+    return 0;
+}
+
+struct store *store_hold(struct store *store)
+{
+    atomic_fetch_add(&store->holders, 1);
+    return store;
+}
+
+void store_release(struct store *store)
+{
+    if (atomic_fetch_sub(&store->holders, 1) > 1)
+        return;
+    tree_close(store->tree);
+    pthread_cond_destroy(&store->work);
+    pthread_mutex_destroy(&store->lock);
+    free(store);
+}
+
+const struct tree *store_tree(const struct store *store)
+{
+    return store->tree;
+}
+
+const char *store_name(const struct store *store)
+{
+    return tree_name(store->tree);
+}
+
+bool store_is_remote(const struct store *store)
+{
+    return store->remote;
+}
+
+static struct timespec now(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time;
+}
+
+/* Takes the next task, or NULL where none came for a long time. The lock is held. */
+static struct task *next_task(struct store *store)
+{
+    struct timespec limit = now();
+    int r = 0;
+
+    limit.tv_sec += IDLE_LIMIT_S;
+    store->idle++;
+    while (!store->first && r == 0)
+        r = pthread_cond_timedwait(&store->work, &store->lock, &limit);
+    store->idle--;
+    struct task *task = store->first;
+    if (task) {
+        store->first = task->next_in_queue;
+        store->queued--;
+        if (!store->first)
+            store->end = &store->first;
+    }
+    return task;
+}
+
+/* The store has answered something, so it is there. */
+static void take_back(struct store *store)
+{
+    pthread_mutex_lock(&store->lock);
+    bool was_aside = store->aside;
+    store->aside = false;
+    pthread_mutex_unlock(&store->lock);
+    if (was_aside)
+        log_warning("store %s answers again", store_name(store));
+}
+
+static void *serve_tasks(void *opaque)
+{
+    struct store *store = opaque;
+    struct task *task;
+
+    do {
+        pthread_mutex_lock(&store->lock);
+        task = next_task(store);
+        store->threads -= task == NULL;
+        pthread_mutex_unlock(&store->lock);
+        if (task) {
+            task->run(task);
+            take_back(store);
+            task_finish(task);
+        }
+    } while (task);
+    store_release(store);
+    return NULL;
+}
+
+static void *probe(void *opaque)
+{
+    struct store *store = opaque;
+    struct stat status;
+
+    tree_stat(store->tree, "", &status);
+    take_back(store);
+    pthread_mutex_lock(&store->lock);
+    store->probing = false;
+    pthread_mutex_unlock(&store->lock);
+    store_release(store);
+    return NULL;
+}
+
+/* Starts a thread that holds the store. Returns 0 or a negative errno. */
+static int start_thread(struct store *store, void *(*body)(void *))
+{
+    pthread_attr_t attributes;
+    pthread_t thread;
+
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    int r = pthread_create(&thread, &attributes, body, store_hold(store));
+    pthread_attr_destroy(&attributes);
+    if (r != 0)
+        store_release(store);
+    return -r;
+}
+
+/* Whether the store may be asked. The lock is held. */
+static bool is_available(struct store *store)
+{
+    if (!store->aside)
+        return true;
+    if (!store->probing && now().tv_sec - store->aside_since.tv_sec >= PROBE_AFTER_S)
+        store->probing = start_thread(store, probe) == 0;
+    return false;
+}
+
+/* Sees that a thread comes for one more task. The lock is held. */
+static int provide_thread(struct store *store)
+{
+    if (store->idle > store->queued || store->threads >= THREADS_MAX)
+        return 0;
+    if (start_thread(store, serve_tasks) == 0)
+        store->threads++;
+    return store->threads > 0 ? 0 : -EAGAIN;
+}
+
+int store_submit(struct store *store, struct task *task)
+{
+    pthread_mutex_lock(&store->lock);
+    int r = is_available(store) ? provide_thread(store) : -ETIMEDOUT;
+    if (r == 0) {
+        task->next_in_queue = NULL;
+        *store->end = task;
+        store->end = &task->next_in_queue;
+        store->queued++;
+        pthread_cond_signal(&store->work);
+    }
+    pthread_mutex_unlock(&store->lock);
+    return r;
+}
+
+void store_set_aside(struct store *store)
+{
+    pthread_mutex_lock(&store->lock);
+    bool is_news = !store->aside;
+    store->aside = true;
+    if (is_news)
+        store->aside_since = now();
+    pthread_mutex_unlock(&store->lock);
+    if (is_news)
+        log_warning("store %s does not answer; the others are used meanwhile", store_name(store));
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One store: a tree of shares that may be slow, hang, or go away. A store on a local file system
+ * is asked by whoever has a question; one behind a network or a FUSE server by threads of its
+ * own, so that no one else hangs with it.
+ */
+#pragma once
+
+#include "tree/round.h"
+#include "tree/tree.h"
+
+struct store;
+
+/* The store at PATH, held once. Returns 0 or a negative errno (-ENOTDIR: no directory). */
+int store_new(const char *path, struct store **ret);
+
+struct store *store_hold(struct store *store);
+void store_release(struct store *store);
+
+const struct tree *store_tree(const struct store *store);
+const char *store_name(const struct store *store);
+
+/* Whether it has to be asked by threads of its own. */
+bool store_is_remote(const struct store *store);
+
+/*
+ * Has a thread of the remote store run TASK and call task_finish. -ETIMEDOUT while the store is
+ * set aside, -EAGAIN where no thread can be had: then the task is not touched.
+ */
+int store_submit(struct store *store, struct task *task);
+
+/*
+ * The store has not answered in time: it is not asked again until it does. It is tried again
+ * from time to time, at no one's cost.
+ */
+void store_set_aside(struct store *store);

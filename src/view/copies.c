@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+#include "view/copies.h"
+
+#include "base/log.h"
+#include "view/inquiry.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+struct copy_file {
+    atomic_uint holders;
+    int fd;
+};
+
+struct copy_question {
+    struct question question;
+    int fd;
+    struct stat status;
+    uint8_t header[HEADER_SIZE_MAX];
+    size_t header_size; /* bytes that were read */
+};
+
+static int read_fully(int fd, uint64_t offset, uint8_t *data, size_t size, size_t *ret)
+{
+    size_t done = 0;
+
+    while (done < size) {
+        ssize_t n = pread(fd, data + done, size - done, (off_t)(offset + done));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        if (n == 0)
+            break;
+        done += (size_t)n;
+    }
+    *ret = done;
+    return 0;
+}
+
+static int ask_copy(const struct tree *tree, const char *path, struct question *question)
+{
+    struct copy_question *copy = (struct copy_question *)question;
+
+    int r = tree_open_file(tree, path, &copy->status, &copy->fd);
+    if (r < 0)
+        return r;
+    /* A header that cannot be read is a lost one: the blocks may still be good. */
+    if (read_fully(copy->fd, 0, copy->header, sizeof copy->header, &copy->header_size) < 0)
+        copy->header_size = 0;
+    return 0;
+}
+
+static void forget_copy(struct question *question)
+{
+    cleanup_close_fd(&((struct copy_question *)question)->fd);
+}
+
+static const struct question_kind copy_kind = {
+    .size = sizeof(struct copy_question),
+    .ask = ask_copy,
+    .forget = forget_copy,
+};
+
+static struct copy_file *file_new(int *fd)
+{
+    struct copy_file *file = malloc(sizeof *file);
+
+    if (!file)
+        return NULL;
+    atomic_init(&file->holders, 1);
+    file->fd = steal_fd(fd);
+    return file;
+}
+
+static void file_release(struct copy_file *file)
+{
+    if (atomic_fetch_sub(&file->holders, 1) > 1)
+        return;
+    close(file->fd);
+    free(file);
+}
+
+/* Adds the copy that a store answered with. */
+static int add(struct copies *copies, const struct share_terms *terms, struct store *store,
+               struct copy_question *answer)
+{
+    struct copy *copy = &copies->items[copies->count];
+    uint64_t size = (uint64_t)answer->status.st_size;
+
+    *copy = (struct copy){.status = answer->status, .facts.size = size, .index = -1};
+    copy->file = file_new(&answer->fd);
+    if (!copy->file)
+        return -ENOMEM;
+    copy->store = store_hold(store);
+    copies->count++;
+    int r = header_read(terms->format, terms->required, answer->header, answer->header_size, size,
+                        &copy->facts.header);
+    copy->facts.has_header = r == 0;
+    if (r == 0)
+        copy->index = copy->facts.header.index;
+    return 0;
+}
+
+int copies_open(struct stores *stores, const struct share_terms *terms, const char *path,
+                struct copies **ret)
+{
+    cleanup_inquiry struct inquiry inquiry = NO_INQUIRY;
+    cleanup_copies struct copies *copies = NULL;
+
+    int r = inquiry_make(stores, path, &copy_kind, &inquiry);
+    if (r < 0)
+        return r;
+    const struct store_list *list = inquiry.list;
+    int worst = -ENOENT;
+    copies = calloc(1, sizeof *copies + list->count * sizeof(struct copy));
+    if (!copies)
+        return -ENOMEM;
+    for (size_t i = 0; i < list->count; i++) {
+        r = inquiry_result(&inquiry, i);
+        if (r == 0) {
+            r = add(copies, terms, list->stores[i], (struct copy_question *)inquiry.questions[i]);
+        } else if (r != -ENOENT && r != -ENOTDIR && r != -EISDIR && r != -EINVAL) {
+            worst = r;
+            log_once("%s: store %s: %s", path, store_name(list->stores[i]), strerrordesc_np(-r));
+        }
+        if (r == -ENOMEM)
+            return r;
+    }
+    if (copies->count == 0)
+        return worst;
+    *ret = steal_pointer(copies);
+    return 0;
+}
+
+void copies_free(struct copies *copies)
+{
+    for (size_t i = 0; i < copies->count; i++) {
+        damage_clear(&copies->items[i].damage);
+        file_release(copies->items[i].file);
+        store_release(copies->items[i].store);
+    }
+    free(copies);
+}
+
+struct read_task {
+    struct task task;
+    struct copy_file *file;
+    uint64_t offset;
+    size_t size;
+    struct buffer block;
+    int result;
+};
+
+static void run_read(struct task *task)
+{
+    struct read_task *read = (struct read_task *)task;
+    size_t done = 0;
+
+    read->result = buffer_take(read->size, &read->block);
+    if (read->result == 0)
+        read->result =
+            read_fully(read->file->fd, read->offset, read->block.data, read->size, &done);
+    if (read->result == 0 && done < read->size)
+        read->result = -ENODATA;
+}
+
+static void drop_read(struct task *task)
+{
+    struct read_task *read = (struct read_task *)task;
+
+    buffer_give(&read->block);
+    file_release(read->file);
+    free(read);
+}
+
+static struct read_task *read_task_new(const struct block_read *read)
+{
+    struct read_task *task = calloc(1, sizeof *task);
+
+    if (!task)
+        return NULL;
+    task->task.run = run_read;
+    task->task.drop = drop_read;
+    task->file = read->copy->file;
+    atomic_fetch_add(&task->file->holders, 1);
+    task->offset = read->offset;
+    task->size = read->size;
+    return task;
+}
+
+int copies_read(struct block_read reads[], size_t count)
+{
+    cleanup_free struct read_task **tasks = calloc(count, sizeof(struct read_task *));
+    cleanup_free bool *answered = calloc(count, sizeof(bool));
+    cleanup_round struct round *round = NULL;
+
+    if (!tasks || !answered || round_new(&round) < 0)
+        return -ENOMEM;
+    for (size_t i = 0; i < count; i++) {
+        tasks[i] = read_task_new(&reads[i]);
+        if (!tasks[i])
+            return -ENOMEM;
+        round_put(round, reads[i].copy->store, &tasks[i]->task, &answered[i]);
+    }
+    round_wait(round);
+    for (size_t i = 0; i < count; i++) {
+        reads[i].result = answered[i] ? tasks[i]->result : -ETIMEDOUT;
+        if (reads[i].result == 0) {
+            reads[i].block = tasks[i]->block;
+            tasks[i]->block = NO_BUFFER;
+        }
+    }
+    return 0;
+}

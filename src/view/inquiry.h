@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* One question about one path, put to every store. */
+#pragma once
+
+#include "tree/stores.h"
+
+struct question_kind;
+
+/* One store's part; to be put first in a struct that has all the answer needs. */
+struct question {
+    struct task task;
+    const struct question_kind *kind;
+    char *path;
+    int result; /* of the asking: 0 or a negative errno */
+};
+
+/* What is asked: how large its struct is, how it is answered, and how the answer is freed. */
+struct question_kind {
+    size_t size;
+    int (*ask)(const struct tree *tree, const char *path, struct question *question);
+    void (*forget)(struct question *question); /* NULL: there is nothing to free */
+};
+
+struct inquiry {
+    struct store_list *list;
+    struct round *round;
+    struct question **questions; /* one for each store of the list */
+    bool *answered;              /* whether it may be looked at */
+};
+
+/*
+ * Asks all stores that are there now, and waits for them. A store that did not answer in time has
+ * the result -ETIMEDOUT. Returns 0 or a negative errno.
+ */
+int inquiry_make(struct stores *stores, const char *path, const struct question_kind *kind,
+                 struct inquiry *ret);
+
+/* What asking store number STORE of the list came to: 0, and then its answer may be read. */
+int inquiry_result(const struct inquiry *inquiry, size_t store);
+
+void inquiry_clear(struct inquiry *inquiry);
+
+#define cleanup_inquiry CLEANUP(inquiry_clear)
+#define NO_INQUIRY      ((struct inquiry){NULL, NULL, NULL, NULL})

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where a view takes its files from: a tree of directories, and files that come in stripes. Behind
+ * it are a source tree (tree_source.h) or stores of shares (store_source.h).
+ *
+ * Paths, errors and threads as in view.h.
+ */
+#pragma once
+
+#include "base/names.h"
+#include "share/header.h"
+
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+struct source {
+    const struct source_operations *operations;
+};
+
+/* An open file. */
+struct source_file {
+    const struct source_operations *operations;
+    /* How its shares are laid out, and of which version they are; its index means nothing. */
+    struct share_header header;
+};
+
+struct source_operations {
+    void (*free)(struct source *source);
+
+    /*
+     * The status of the object itself, and for a regular file the header of its shares; required
+     * is 0 there where it is not known.
+     */
+    int (*stat)(struct source *source, const char *path, struct stat *ret,
+                struct share_header *ret_header);
+
+    int (*read_link)(struct source *source, const char *path, char **ret);
+    int (*list)(struct source *source, const char *path, struct names *names);
+    int (*get_xattr)(struct source *source, const char *path, const char *name, void *value,
+                     size_t size, size_t *ret);
+    int (*list_xattr)(struct source *source, const char *path, char *names, size_t size,
+                      size_t *ret);
+    int (*statfs)(struct source *source, struct statvfs *ret);
+
+    int (*open)(struct source *source, const char *path, struct source_file **ret);
+
+    /* Stripe t < T to DATA, which has room for k*u bytes: all of it, or an error. */
+    int (*read_stripe)(struct source_file *file, uint64_t stripe, uint8_t *data);
+
+    void (*close)(struct source_file *file);
+};
+
+static inline void source_free(struct source *source)
+{
+    source->operations->free(source);
+}
+
+static inline void source_close(struct source_file *file)
+{
+    file->operations->close(file);
+}
+
+DEFINE_CLEANUP(struct source *, source_free)
+#define cleanup_source CLEANUP(cleanup_by_source_free)

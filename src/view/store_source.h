@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: MIT */
+/* Stores of shares as a source: the union of their trees, with files restored from the shares. */
+#pragma once
+
+#include "view/copies.h"
+#include "view/source.h"
+
+/* What is in STORES, which it takes over (also where it fails). */
+int store_source_new(struct stores *stores, const struct share_terms *terms, struct source **ret);

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* The reading of one stripe from the copies of its shares. Part of share_set.c. */
+#pragma once
+
+#include "view/copies.h"
+
+#include <pthread.h>
+
+struct stripe_reading {
+    const char *path; /* for messages */
+    const struct share_layout *layout;
+    uint64_t stripe;
+    struct copies *copies;
+    pthread_mutex_t *lock; /* of what reading teaches about the copies */
+    uint8_t *data;         /* room for k*u bytes; the stripe, where the result is 0 */
+};
+
+/*
+ * Reads block after block until k of them give the stripe. Returns 0; -ENODATA where there are too
+ * few good blocks; -EBADMSG where they contradict each other and nothing settles it; -ENOMEM.
+ */
+int stripe_reading_run(struct stripe_reading *reading);

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+#include "view/survey.h"
+
+#include "base/log.h"
+
+#include <string.h>
+
+struct name_question {
+    struct question question;
+    struct stat status;
+    char *target; /* of a symlink */
+};
+
+static int ask_name(const struct tree *tree, const char *path, struct question *question)
+{
+    struct name_question *name = (struct name_question *)question;
+
+    int r = tree_stat(tree, path, &name->status);
+    if (r == 0 && S_ISLNK(name->status.st_mode))
+        r = tree_read_link(tree, path, &name->target);
+    return r;
+}
+
+static void forget_name(struct question *question)
+{
+    free(((struct name_question *)question)->target);
+}
+
+static const struct question_kind name_kind = {
+    .size = sizeof(struct name_question),
+    .ask = ask_name,
+    .forget = forget_name,
+};
+
+/* Fills the ballots. Returns the error of a store that could not say, or -ENOENT. */
+static int collect(struct survey *survey)
+{
+    const struct inquiry *inquiry = &survey->inquiry;
+    int worst = -ENOENT;
+
+    for (size_t i = 0; i < inquiry->list->count; i++) {
+        int r = inquiry_result(inquiry, i);
+        if (r == 0) {
+            const struct name_question *name = (struct name_question *)inquiry->questions[i];
+            survey->ballots[i] = (struct ballot){true, name->status, name->target};
+        } else if (r != -ENOENT && r != -ENOTDIR) {
+            worst = r;
+        }
+    }
+    return worst;
+}
+
+static const char *kind_name(const struct ballot *ballot)
+{
+    switch (ballot->status.st_mode & S_IFMT) {
+    case S_IFREG:
+        return "a file";
+    case S_IFDIR:
+        return "a directory";
+    case S_IFLNK:
+        return "a symlink";
+    default:
+        return "a special file";
+    }
+}
+
+/* Takes the ballots of other kinds away, after a word in the log. */
+static void drop_others(struct survey *survey, const char *path)
+{
+    const struct ballot *winner = &survey->ballots[survey->winner];
+
+    for (size_t i = 0; i < survey->inquiry.list->count; i++) {
+        struct ballot *ballot = &survey->ballots[i];
+        if (!ballot->cast || ballot_same_kind(ballot, winner))
+            continue;
+        if (S_ISLNK(winner->status.st_mode) && S_ISLNK(ballot->status.st_mode))
+            log_once("%s: store %s has another symlink, to %s; to most it leads to %s", path,
+                     store_name(survey->inquiry.list->stores[i]), ballot->target, winner->target);
+        else
+            log_once("%s: store %s has %s here, most have %s", path,
+                     store_name(survey->inquiry.list->stores[i]), kind_name(ballot),
+                     kind_name(winner));
+        ballot->cast = false;
+    }
+}
+
+/* Takes mode and owner from most of those that are left. */
+static void settle_attributes(struct survey *survey, const char *path)
+{
+    const struct store_list *list = survey->inquiry.list;
+    const struct ballot *most =
+        &survey->ballots[vote(survey->ballots, list->count, ballot_same_attributes)];
+
+    survey->status = survey->ballots[survey->winner].status;
+    survey->status.st_mode = most->status.st_mode;
+    survey->status.st_uid = most->status.st_uid;
+    survey->status.st_gid = most->status.st_gid;
+    for (size_t i = 0; i < list->count; i++) {
+        if (survey->ballots[i].cast && !ballot_same_attributes(&survey->ballots[i], most))
+            log_once("%s: store %s has another mode or owner than most", path,
+                     store_name(list->stores[i]));
+    }
+}
+
+int survey_make(struct stores *stores, const char *path, struct survey *ret)
+{
+    cleanup_survey struct survey survey = NO_SURVEY;
+
+    int r = inquiry_make(stores, path, &name_kind, &survey.inquiry);
+    if (r < 0)
+        return r;
+    size_t count = survey.inquiry.list->count;
+    survey.ballots = calloc(count + 1, sizeof *survey.ballots);
+    if (!survey.ballots)
+        return -ENOMEM;
+    r = collect(&survey);
+    survey.winner = vote(survey.ballots, count, ballot_same_kind);
+    if (survey.winner == count)
+        return r;
+    drop_others(&survey, path);
+    settle_attributes(&survey, path);
+    *ret = survey;
+    survey = NO_SURVEY;
+    return 0;
+}
+
+void survey_clear(struct survey *survey)
+{
+    free(survey->ballots);
+    inquiry_clear(&survey->inquiry);
+    *survey = NO_SURVEY;
+}
+
+struct store *survey_store(const struct survey *survey)
+{
+    return survey->inquiry.list->stores[survey->winner];
+}
+
+const char *survey_target(const struct survey *survey)
+{
+    return survey->ballots[survey->winner].target;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* What a name is, by the voice of most stores. */
+#pragma once
+
+#include "choice/vote.h"
+#include "view/inquiry.h"
+
+struct survey {
+    struct inquiry inquiry;
+    struct ballot *ballots; /* one for each store */
+    size_t winner;          /* the place of the store whose word counts */
+    struct stat status;     /* the winner's, but mode and owner by the voice of most of its kind */
+};
+
+/*
+ * Asks all stores for PATH. Returns 0; -ENOENT where no store has it, or, where a store could not
+ * say, its error; or -ENOMEM. What the others say is logged where it differs.
+ */
+int survey_make(struct stores *stores, const char *path, struct survey *ret);
+
+void survey_clear(struct survey *survey);
+
+/* The winner's tree, and a symlink's target there. They live as long as the survey. */
+struct store *survey_store(const struct survey *survey);
+const char *survey_target(const struct survey *survey);
+
+#define cleanup_survey CLEANUP(survey_clear)
+#define NO_SURVEY      ((struct survey){.inquiry = NO_INQUIRY})

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: MIT
+"""What the tests share: mounts that are looked after, a printed seed, a guard for what is left."""
+
+import os
+import random
+import secrets
+import tempfile
+from pathlib import Path
+
+import pytest
+
+import mounts as mounts_module
+
+SEED = os.environ.get("ZFEC_FS_TEST_SEED") or str(secrets.randbelow(1 << 32))
+
+
+def pytest_report_header():
+    return [
+        f"zfec-fs: {mounts_module.BINARY} (ZFEC_FS)",
+        f"seed: {SEED} (repeat with ZFEC_FS_TEST_SEED={SEED})",
+    ]
+
+
+@pytest.fixture
+def rng(request):
+    """Random numbers that depend on the seed and the test alone, not on which tests ran before."""
+    return random.Random(f"{SEED} {request.node.nodeid}")
+
+
+@pytest.fixture(scope="module")
+def module_rng(request):
+    return random.Random(f"{SEED} {request.node.nodeid}")
+
+
+@pytest.fixture(scope="session")
+def binary():
+    if not os.access(mounts_module.BINARY, os.X_OK):
+        pytest.fail(f"{mounts_module.BINARY} is not there: build it, or name it in ZFEC_FS")
+    return mounts_module.BINARY
+
+
+@pytest.fixture(autouse=True, scope="session")
+def nothing_left(tmp_path_factory):
+    """Neither a mount nor a server outlives the tests, however they ended."""
+    mounts_module.adopt_servers()
+    yield
+    mounted = mounts_module.mounted_beneath(tmp_path_factory.getbasetemp())
+    for path in mounted:
+        mounts_module.unmount_at_any_cost(path)
+    servers = mounts_module.servers()
+    for pid in servers:
+        mounts_module.stop_process(pid)
+    assert not mounted, f"mounts left behind: {mounted}"
+    assert not servers, f"servers left behind: {servers}"
+
+
+@pytest.fixture
+def mounts(binary, tmp_path):
+    made = mounts_module.Mounts(tmp_path)
+    yield made
+    made.end_all()
+
+
+@pytest.fixture(scope="module")
+def module_mounts(binary, tmp_path_factory):
+    made = mounts_module.Mounts(tmp_path_factory.mktemp("mounts"))
+    yield made
+    made.end_all()
+
+
+@pytest.fixture
+def public_path():
+    """A folder that every user can reach; tmp_path is for the user who runs the tests alone."""
+    with tempfile.TemporaryDirectory(prefix="zfec-fs-test-") as folder:
+        os.chmod(folder, 0o755)
+        yield Path(folder)
+        left = mounts_module.mounted_beneath(folder)
+        for path in left:
+            mounts_module.unmount_at_any_cost(path)
+        assert not left, f"mounts left behind: {left}"

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: MIT
+"""The floors of docs/design.md: who includes whom under src/, and where third parties stand."""
+
+import re
+from pathlib import PurePosixPath
+
+import pytest
+
+import mounts as mounts_module
+
+SOURCE = mounts_module.REPOSITORY / "src"
+
+FLOORS = {
+    "base": 0,
+    "share": 1,
+    "code": 1,
+    "stripe": 2,
+    "choice": 2,
+    "tree": 2,
+    "view": 3,
+    "mount": 4,
+    "tool": 4,
+    "cli": 5,
+    "main.c": 5,
+}
+
+# Third-party headers, and the one folder that includes them.
+THIRD_PARTIES = {
+    re.compile(r"(.*/)?fuse[^/]*\.h"): "mount",
+    re.compile(r"(.*/)?(xxhash|xxh_\w+|xxh3)\.h"): "share",
+    re.compile(r"isa-l([/_].*)?\.h|isa-l/.*|(erasure_code|gf_vect_mul|raid|crc)\.h"): "code",
+}
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*(?P<open>[<"])(?P<name>[^>"]+)[>"]', re.MULTILINE)
+SPDX = "SPDX-License-Identifier: MIT"
+
+
+def sources():
+    return sorted(path for path in SOURCE.rglob("*") if path.suffix in (".c", ".h"))
+
+
+def part_of(name):
+    """The folder, or main.c, of a path that is relative to src/."""
+    return PurePosixPath(name).parts[0]
+
+
+def violation(part, opened, name):
+    """What is wrong with an include of `name` in a file of the folder `part`, or None."""
+    for pattern, home in THIRD_PARTIES.items():
+        if pattern.fullmatch(name):
+            return None if part == home else f"stands in src/{home} alone"
+    if opened == "<":
+        return "is the project's own: write it in quotes" if (SOURCE / name).exists() else None
+    included = part_of(name)
+    if included not in FLOORS or "/" not in name:
+        return "is not written relative to src/"
+    if included == part or FLOORS[included] < FLOORS[part]:
+        return None
+    if included == "cli" and part == "main.c":
+        return None
+    return f"is of floor {FLOORS[included]}, and this is floor {FLOORS[part]}"
+
+
+def violations(path, text):
+    name = path.relative_to(SOURCE)
+    part = part_of(name)
+    for found in INCLUDE.finditer(text):
+        reason = violation(part, found["open"], found["name"])
+        if reason:
+            yield f"src/{name}: {found['name']} {reason}"
+
+
+def test_there_are_sources():
+    assert len(sources()) > 10
+    assert SOURCE / "main.c" in sources()
+
+
+def test_folders_are_known():
+    assert {part_of(path.relative_to(SOURCE)) for path in sources()} <= FLOORS.keys()
+
+
+def test_includes():
+    found = [each for path in sources() for each in violations(path, path.read_text())]
+    assert not found, "\n".join(found)
+
+
+def test_included_files_exist():
+    missing = [
+        f"{path.relative_to(SOURCE)}: {found['name']}"
+        for path in sources()
+        for found in INCLUDE.finditer(path.read_text())
+        if found["open"] == '"' and not (SOURCE / found["name"]).is_file()
+    ]
+    assert not missing
+
+
+def test_third_parties_are_where_they_belong():
+    """A rule whose pattern matches nothing would hold for ever."""
+    seen = set()
+    for path in sources():
+        for found in INCLUDE.finditer(path.read_text()):
+            seen |= {home for regex, home in THIRD_PARTIES.items() if regex.fullmatch(found["name"])}
+    assert seen == {"mount", "share", "code"}
+
+
+WRONG = [
+    ("view/encoded.c", '#include "mount/session.h"'),
+    ("share/header.c", '#include "code/field.h"'),
+    ("share/header.c", '#include "header.h"'),
+    ("share/header.c", '#include "../base/bytes.h"'),
+    ("view/encoded.c", "#include <fuse_lowlevel.h>"),
+    ("cli/options.c", "#include <fuse3/fuse_opt.h>"),
+    ("tree/store.c", "#  include <xxhash.h>"),
+    ("code/field.c", '#include "xxh_x86dispatch.h"'),
+    ("stripe/reader.c", "#include <isa-l/erasure_code.h>"),
+    ("stripe/reader.c", "#include <isa-l.h>"),
+    ("mount/session.c", '#include "tool/copy.h"'),
+    ("base/log.c", '#include "cli/options.h"'),
+    ("cli/options.c", '#include "main.c"'),
+]
+
+
+@pytest.mark.parametrize("name, line", WRONG)
+def test_the_rules_can_be_broken(name, line):
+    assert list(violations(SOURCE / name, f"// first\n{line}\n"))
+
+
+def test_licence_lines():
+    files = [*sources(), *mounts_module.REPOSITORY.glob("tests/**/*.py")]
+    files += mounts_module.REPOSITORY.glob("tests/**/*.[ch]")
+    missing = [path for path in files if SPDX not in "".join(head(path))]
+    assert not missing
+
+
+def head(path):
+    return path.read_text().splitlines()[:3]

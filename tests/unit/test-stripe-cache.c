@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: MIT */
+#include "support.h"
+
+#include "view/stripe_cache.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+    ENTRY_SIZE = 10000,
+    STRIPES = 200,
+    ENTRIES_MAX = 16, /* "a few": no more memory than so many entries */
+};
+
+/* The file whose stripes are made, and what a test wants to know of, or do to, the makers. */
+struct file {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    unsigned made[STRIPES], inside, most_inside;
+    unsigned wait_inside;  /* a maker waits until so many are inside at once */
+    unsigned wait_callers; /* a maker waits until so many callers are on their way */
+    unsigned callers;
+    int error; /* what makers return */
+    unsigned wrong;
+    const uint8_t *places[ENTRIES_MAX + 1]; /* where makers were to write */
+    unsigned place_count;
+};
+
+static uint8_t byte_of(uint64_t stripe, size_t at)
+{
+    return (uint8_t)(stripe * 131 + at * 7 + at / 256);
+}
+
+static void remember_place(struct file *file, const uint8_t *data)
+{
+    unsigned p = 0;
+
+    while (p < file->place_count && file->places[p] != data)
+        p++;
+    if (p == file->place_count && p < COUNT_OF(file->places))
+        file->places[file->place_count++] = data;
+}
+
+/* Waits, ten seconds at most, until *COUNT is at least NEEDED. */
+static void wait_for(struct file *file, const unsigned *count, unsigned needed)
+{
+    struct timespec end;
+
+    clock_gettime(CLOCK_REALTIME, &end);
+    end.tv_sec += 10;
+    while (*count < needed) {
+        if (pthread_cond_timedwait(&file->changed, &file->lock, &end) != 0)
+            return;
+    }
+}
+
+static int make(void *argument, uint64_t stripe, uint8_t *data)
+{
+    struct file *file = argument;
+
+    pthread_mutex_lock(&file->lock);
+    file->made[stripe]++;
+    remember_place(file, data);
+    if (++file->inside > file->most_inside)
+        file->most_inside = file->inside;
+    pthread_cond_broadcast(&file->changed);
+    wait_for(file, &file->most_inside, file->wait_inside);
+    wait_for(file, &file->callers, file->wait_callers);
+    int error = file->error;
+    pthread_mutex_unlock(&file->lock);
+
+    /* Callers that are on their way get in line meanwhile. */
+    if (file->wait_callers > 0)
+        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    for (size_t i = 0; i < ENTRY_SIZE; i++)
+        data[i] = byte_of(stripe, i);
+
+    pthread_mutex_lock(&file->lock);
+    file->inside--;
+    pthread_mutex_unlock(&file->lock);
+    return error;
+}
+
+#define FILE_OF_STRIPES                                                                            \
+    ((struct file){.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER})
+
+static struct stripe_cache *new_cache(struct file *file)
+{
+    struct stripe_cache *cache;
+
+    assert_int_equal(stripe_cache_new(ENTRY_SIZE, make, file, &cache), 0);
+    return cache;
+}
+
+/* Reads into memory of that very size; whether the bytes are right. */
+static int read_some(struct stripe_cache *cache, uint64_t stripe, size_t from, size_t size,
+                     bool *right)
+{
+    uint8_t *data = exact_bytes(size);
+
+    *right = true;
+    int r = stripe_cache_read(cache, stripe, from, size, data);
+    for (size_t i = 0; i < size && r == 0; i++)
+        *right &= data[i] == byte_of(stripe, from + i);
+    free(data);
+    return r;
+}
+
+static void assert_read(struct stripe_cache *cache, uint64_t stripe, size_t from, size_t size)
+{
+    bool right;
+
+    assert_int_equal(read_some(cache, stripe, from, size, &right), 0);
+    assert_true(right);
+}
+
+static void test_bytes(void **state)
+{
+    struct file file = FILE_OF_STRIPES;
+    cleanup_stripe_cache struct stripe_cache *cache = new_cache(&file);
+
+    for (unsigned round = 0; round < 20000; round++) {
+        size_t from = random_below(ENTRY_SIZE), size = random_below(ENTRY_SIZE - from + 1);
+        assert_read(cache, random_below(STRIPES), from, size);
+    }
+    assert_read(cache, 0, 0, ENTRY_SIZE);
+    assert_read(cache, 0, ENTRY_SIZE - 1, 1);
+    assert_read(cache, 0, ENTRY_SIZE, 0);
+}
+
+static void test_unused_cache(void **state)
+{
+    struct file file = FILE_OF_STRIPES;
+    struct stripe_cache *cache = new_cache(&file);
+
+    stripe_cache_free(cache);
+    assert_int_equal(file.place_count, 0);
+}
+
+static void assert_each_made_once(const struct file *file)
+{
+    for (unsigned s = 0; s < STRIPES; s++)
+        assert_int_equal(file->made[s], 1);
+}
+
+static void test_sequential(void **state)
+{
+    struct file file = FILE_OF_STRIPES;
+    cleanup_stripe_cache struct stripe_cache *cache = new_cache(&file);
+
+    for (unsigned s = 0; s < STRIPES; s++) {
+        for (size_t from = 0; from < ENTRY_SIZE; from += 1000)
+            assert_read(cache, s, from, 1000);
+    }
+    assert_each_made_once(&file);
+    assert_true(file.place_count <= 2);
+}
+
+static void test_straddling(void **state)
+{
+    struct file file = FILE_OF_STRIPES;
+    cleanup_stripe_cache struct stripe_cache *cache = new_cache(&file);
+
+    for (unsigned s = 0; s + 1 < STRIPES; s++) {
+        for (size_t from = 0; from < ENTRY_SIZE; from += 1000) {
+            assert_read(cache, s, from, 1000);
+            assert_read(cache, s + 1, from, 1000);
+        }
+    }
+    assert_each_made_once(&file);
+    assert_true(file.place_count <= 2);
+}
+
+/* The one that was not asked for the longest is given up, not the one made first. */
+static void test_last_used_is_kept(void **state)
+{
+    struct file file = FILE_OF_STRIPES;
+    cleanup_stripe_cache struct stripe_cache *cache = new_cache(&file);
+
+    assert_read(cache, 0, 0, 10);
+    for (unsigned s = 1; s < STRIPES; s++) {
+        assert_read(cache, s, 0, 10);
+        assert_read(cache, 0, 0, 10);
+    }
+    assert_each_made_once(&file);
+}
+
+struct callers {
+    struct file *file;
+    struct stripe_cache *cache;
+    unsigned stripes; /* caller c reads stripe c % stripes */
+    unsigned rounds;
+    atomic_uint good, failed, wrong;
+};
+
+static void read_as_caller(void *argument, unsigned number)
+{
+    struct callers *callers = argument;
+
+    pthread_mutex_lock(&callers->file->lock);
+    callers->file->callers++;
+    pthread_cond_broadcast(&callers->file->changed);
+    pthread_mutex_unlock(&callers->file->lock);
+    for (unsigned round = 0; round < callers->rounds; round++) {
+        bool right;
+        int r = read_some(callers->cache, (number + round) % callers->stripes, round % 9000, 900,
+                          &right);
+        callers->good += r == 0;
+        callers->failed += r == -EIO;
+        callers->wrong += !right || (r != 0 && r != -EIO);
+    }
+}
+
+/* COUNT threads that read ROUNDS times. */
+static void run_callers(struct callers *callers, struct file *file, struct stripe_cache *cache,
+                        unsigned count)
+{
+    callers->file = file;
+    callers->cache = cache;
+    in_threads(count, read_as_caller, callers);
+    assert_int_equal(callers->wrong, 0);
+    assert_int_equal(callers->good + callers->failed, count * callers->rounds);
+}
+
+static void test_different_stripes_in_parallel(void **state)
+{
+    struct file file = FILE_OF_STRIPES;
+    cleanup_stripe_cache struct stripe_cache *cache = new_cache(&file);
+    struct callers callers = {.stripes = 2, .rounds = 1};
+
+    file.wait_inside = 2;
+    run_callers(&callers, &file, cache, 2);
+    assert_int_equal(file.most_inside, 2);
+    assert_int_equal(callers.good, 2);
+}
+
+/* A stripe that is there is read while another one is in the making. */
+static void read_ready_stripe(void *argument, unsigned number)
+{
+    struct callers *callers = argument;
+    struct file *file = callers->file;
+    bool right = false;
+
+    if (number == 0) {
+        callers->wrong += read_some(callers->cache, 1, 0, 100, &right) != 0;
+        return;
+    }
+    pthread_mutex_lock(&file->lock);
+    wait_for(file, &file->made[1], 1);
+    pthread_mutex_unlock(&file->lock);
+    callers->wrong += read_some(callers->cache, 0, 0, 100, &right) != 0 || !right;
+    pthread_mutex_lock(&file->lock);
+    callers->good = file->inside;
+    file->callers++;
+    pthread_cond_broadcast(&file->changed);
+    pthread_mutex_unlock(&file->lock);
+}
+
+static void test_slow_maker_holds_up_no_other(void **state)
+{
+    struct file file = FILE_OF_STRIPES;
+    cleanup_stripe_cache struct stripe_cache *cache = new_cache(&file);
+    struct callers callers = {.file = &file, .cache = cache};
+
+    assert_read(cache, 0, 0, 100);
+    file.wait_callers = 1;
+    in_threads(2, read_ready_stripe, &callers);
+    assert_int_equal(callers.wrong, 0);
+    assert_int_equal(callers.good, 1); /* the slow maker was still inside by then */
+    assert_int_equal(file.made[0], 1);
+}
+
+static void test_one_maker_for_one_stripe(void **state)
+{
+    for (unsigned round = 0; round < 5; round++) {
+        struct file file = FILE_OF_STRIPES;
+        cleanup_stripe_cache struct stripe_cache *cache = new_cache(&file);
+        struct callers callers = {.stripes = 1, .rounds = 1};
+        file.wait_callers = 16;
+        run_callers(&callers, &file, cache, 16);
+        assert_int_equal(callers.good, 16);
+        assert_int_equal(file.made[0], 1);
+    }
+}
+
+static void test_error_is_not_kept(void **state)
+{
+    struct file file = FILE_OF_STRIPES;
+    cleanup_stripe_cache struct stripe_cache *cache = new_cache(&file);
+    bool right;
+
+    file.error = -EBADMSG;
+    for (unsigned round = 0; round < 100; round++)
+        assert_int_equal(read_some(cache, round % 7, 0, 10, &right), -EBADMSG);
+    for (unsigned s = 0; s < 7; s++)
+        assert_true(file.made[s] >= 14);
+    file.error = -ENOMEM;
+    assert_int_equal(read_some(cache, 0, 0, 10, &right), -ENOMEM);
+    file.error = 0;
+    file.made[1] = 0;
+    assert_read(cache, 1, 0, 10);
+    assert_read(cache, 1, 10, 10);
+    assert_int_equal(file.made[1], 1);
+}
+
+/* An error takes nothing from the other stripes. */
+static void test_error_beside_good_ones(void **state)
+{
+    struct file file = FILE_OF_STRIPES;
+    cleanup_stripe_cache struct stripe_cache *cache = new_cache(&file);
+    bool right;
+
+    assert_read(cache, 0, 0, 10);
+    file.error = -EIO;
+    for (unsigned round = 0; round < 20; round++) {
+        assert_int_equal(read_some(cache, 1, 0, 10, &right), -EIO);
+        assert_read(cache, 0, 0, 10);
+    }
+    assert_int_equal(file.made[0], 1);
+}
+
+static void test_error_goes_to_all_callers(void **state)
+{
+    struct file file = FILE_OF_STRIPES;
+    cleanup_stripe_cache struct stripe_cache *cache = new_cache(&file);
+    struct callers callers = {.stripes = 1, .rounds = 1};
+
+    file.error = -EIO;
+    file.wait_callers = 8;
+    run_callers(&callers, &file, cache, 8);
+    assert_int_equal(callers.failed, 8);
+    file.error = 0;
+    assert_read(cache, 0, 0, ENTRY_SIZE);
+}
+
+static void test_more_stripes_than_entries(void **state)
+{
+    struct file file = FILE_OF_STRIPES;
+    cleanup_stripe_cache struct stripe_cache *cache = new_cache(&file);
+    struct callers callers = {.stripes = STRIPES, .rounds = 300};
+
+    run_callers(&callers, &file, cache, 48);
+    assert_int_equal(callers.failed, 0);
+    assert_true(file.place_count <= ENTRIES_MAX);
+}
+
+/* All callers wait for an entry before one becomes free, and each gets one in the end. */
+static void test_crowd(void **state)
+{
+    struct file file = FILE_OF_STRIPES;
+    cleanup_stripe_cache struct stripe_cache *cache = new_cache(&file);
+    struct callers callers = {.stripes = 64, .rounds = 1};
+
+    file.wait_callers = 64;
+    run_callers(&callers, &file, cache, 64);
+    assert_int_equal(callers.failed, 0);
+    assert_true(file.most_inside >= 2);
+    assert_true(file.place_count <= ENTRIES_MAX);
+}
+
+static void test_crowd_with_errors(void **state)
+{
+    struct file file = FILE_OF_STRIPES;
+    cleanup_stripe_cache struct stripe_cache *cache = new_cache(&file);
+    struct callers callers = {.stripes = 64, .rounds = 1};
+
+    file.wait_callers = 64;
+    file.error = -EIO;
+    run_callers(&callers, &file, cache, 64);
+    assert_int_equal(callers.failed, 64);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_unused_cache),
+        cmocka_unit_test(test_sequential),
+        cmocka_unit_test(test_straddling),
+        cmocka_unit_test(test_last_used_is_kept),
+        cmocka_unit_test(test_different_stripes_in_parallel),
+        cmocka_unit_test(test_slow_maker_holds_up_no_other),
+        cmocka_unit_test(test_one_maker_for_one_stripe),
+        cmocka_unit_test(test_error_is_not_kept),
+        cmocka_unit_test(test_error_beside_good_ones),
+        cmocka_unit_test(test_error_goes_to_all_callers),
+        cmocka_unit_test(test_more_stripes_than_entries),
+        cmocka_unit_test(test_crowd),
+        cmocka_unit_test(test_crowd_with_errors),
+    };
+
+    return cmocka_run_group_tests_name("stripe_cache", tests, support_set_up, NULL);
+}
