@@ -341,12 +341,15 @@ def test_inode_numbers(mounts, stores):
 # Stores that are not to be trusted
 
 
-def test_a_symlink_in_a_store_leads_nowhere(mounts, stores, tmp_path):
+@pytest.mark.parametrize("spelled", ["absolute", "relative", "within"])
+def test_a_symlink_in_a_store_leads_nowhere(mounts, stores, tmp_path, spelled):
     """A folder that is a symlink in one store must not bring in what lies outside of it."""
     made = trees.make_stores(stores, "folder/file", DATA, (0, 1, 2))
-    outside = trees.write_file(tmp_path / "outside" / "file", made[2])
+    outside = stores / "store-2" / "other" if spelled == "within" else tmp_path / "outside"
+    trees.write_file(outside / "file", made[2])
     shutil.rmtree(stores / "store-2" / "folder")
-    (stores / "store-2" / "folder").symlink_to(outside.parent)
+    target = outside if spelled == "absolute" else os.path.relpath(outside, stores / "store-2")
+    (stores / "store-2" / "folder").symlink_to(target)
     view = mounts.restored(stores)
     view.expect_log("^zfec-fs: folder: store .*store-2 has a symlink here, most have a directory", 1)
     check_too_few(view, "folder/file", 2)

@@ -172,10 +172,12 @@ int mount_serve(struct view *view, const struct mount_settings *settings)
     r = new_session(settings, &mounted, &session);
     if (r < 0)
         return r;
+    handles_init(&mounted.handles);
     r = mount_session(session, settings->mountpoint);
     if (r == 0)
         r = serve(session, settings);
     fuse_session_unmount(session);
+    handles_clear(&mounted.handles);
     return r;
 }
 

@@ -11,11 +11,6 @@ static const double TIMEOUT = 1.0; /* seconds that the kernel may keep names and
 /* An inode number for names without attributes: entries of number 0 are skipped by readdir(3). */
 static const ino_t INODE_UNKNOWN = 0xffffffff;
 
-/* An open directory: its names as they were when it was opened. */
-struct listing {
-    struct names names;
-};
-
 static struct mounted *mounted_of(fuse_req_t request)
 {
     return fuse_req_userdata(request);
@@ -110,32 +105,64 @@ static void answer_readlink(fuse_req_t request, fuse_ino_t node)
         fuse_reply_readlink(request, target);
 }
 
-static void answer_open(fuse_req_t request, fuse_ino_t node, struct fuse_file_info *info)
+/* Opens what REQUEST asks for into HANDLE by OPEN, and answers. */
+static void reply_opened(fuse_req_t request, fuse_ino_t node, struct fuse_file_info *info,
+                         int (*open)(struct view *view, const char *path, struct handle *handle))
 {
     struct mounted *mounted = mounted_of(request);
+    struct handle *handle = handle_new(&mounted->handles);
     cleanup_free char *path = NULL;
-    struct view_file *file;
 
-    if ((info->flags & O_ACCMODE) != O_RDONLY || info->flags & O_TRUNC) {
-        fuse_reply_err(request, EROFS);
-        return;
-    }
-    int r = nodes_path(mounted->nodes, node, NULL, &path);
+    int r = handle ? nodes_path(mounted->nodes, node, NULL, &path) : -ENOMEM;
     if (r == 0)
-        r = mounted->view->operations->open(mounted->view, path, &file);
-    if (r < 0) {
-        fuse_reply_err(request, -r);
+        r = open(mounted->view, path, handle);
+    info->fh = (uintptr_t)handle;
+    if (r == 0 && fuse_reply_open(request, info) == 0)
         return;
-    }
-    info->fh = (uintptr_t)file;
-    if (fuse_reply_open(request, info) != 0)
-        view_close(file);
+    if (r < 0)
+        fuse_reply_err(request, -r);
+    if (handle)
+        handle_close(&mounted->handles, handle);
+}
+
+static struct handle *handle_of(const struct fuse_file_info *info)
+{
+    return (struct handle *)(uintptr_t)info->fh;
+}
+
+static int open_file(struct view *view, const char *path, struct handle *handle)
+{
+    return view->operations->open(view, path, &handle->file);
+}
+
+static int open_listing(struct view *view, const char *path, struct handle *handle)
+{
+    return view->operations->list(view, path, &handle->names);
+}
+
+static void answer_open(fuse_req_t request, fuse_ino_t node, struct fuse_file_info *info)
+{
+    if ((info->flags & O_ACCMODE) != O_RDONLY || info->flags & O_TRUNC)
+        fuse_reply_err(request, EROFS);
+    else
+        reply_opened(request, node, info, open_file);
+}
+
+static void answer_opendir(fuse_req_t request, fuse_ino_t node, struct fuse_file_info *info)
+{
+    reply_opened(request, node, info, open_listing);
+}
+
+static void answer_release(fuse_req_t request, fuse_ino_t node, struct fuse_file_info *info)
+{
+    handle_close(&mounted_of(request)->handles, handle_of(info));
+    fuse_reply_err(request, 0);
 }
 
 static void answer_read(fuse_req_t request, fuse_ino_t node, size_t size, off_t offset,
                         struct fuse_file_info *info)
 {
-    struct view_file *file = (struct view_file *)(uintptr_t)info->fh;
+    struct view_file *file = handle_of(info)->file;
     cleanup_buffer struct buffer buffer = NO_BUFFER;
     size_t done;
 
@@ -146,38 +173,6 @@ static void answer_read(fuse_req_t request, fuse_ino_t node, size_t size, off_t 
         fuse_reply_err(request, -r);
     else
         fuse_reply_buf(request, (const char *)buffer.data, done);
-}
-
-static void answer_release(fuse_req_t request, fuse_ino_t node, struct fuse_file_info *info)
-{
-    view_close((struct view_file *)(uintptr_t)info->fh);
-    fuse_reply_err(request, 0);
-}
-
-static void listing_free(struct listing *listing)
-{
-    names_clear(&listing->names);
-    free(listing);
-}
-
-DEFINE_CLEANUP(struct listing *, listing_free)
-
-static void answer_opendir(fuse_req_t request, fuse_ino_t node, struct fuse_file_info *info)
-{
-    struct mounted *mounted = mounted_of(request);
-    CLEANUP(cleanup_by_listing_free) struct listing *listing = calloc(1, sizeof *listing);
-    cleanup_free char *path = NULL;
-
-    int r = listing ? nodes_path(mounted->nodes, node, NULL, &path) : -ENOMEM;
-    if (r == 0)
-        r = mounted->view->operations->list(mounted->view, path, &listing->names);
-    if (r < 0) {
-        fuse_reply_err(request, -r);
-        return;
-    }
-    info->fh = (uintptr_t)listing;
-    if (fuse_reply_open(request, info) == 0)
-        listing = NULL;
 }
 
 /* Adds "." or ".." to what is answered; the kernel knows their nodes by itself. */
@@ -211,7 +206,7 @@ static void answer_readdirplus(fuse_req_t request, fuse_ino_t node, size_t size,
                                struct fuse_file_info *info)
 {
     static const char *const dots[] = {".", ".."};
-    const struct names *names = &((struct listing *)(uintptr_t)info->fh)->names;
+    const struct names *names = &handle_of(info)->names;
     cleanup_buffer struct buffer buffer = NO_BUFFER;
     size_t filled = 0;
 
@@ -230,12 +225,6 @@ static void answer_readdirplus(fuse_req_t request, fuse_ino_t node, size_t size,
         filled += added;
     }
     fuse_reply_buf(request, (const char *)buffer.data, filled);
-}
-
-static void answer_releasedir(fuse_req_t request, fuse_ino_t node, struct fuse_file_info *info)
-{
-    listing_free((struct listing *)(uintptr_t)info->fh);
-    fuse_reply_err(request, 0);
 }
 
 /* Answers a question for bytes by what there is, or by its size where SIZE is 0. */
@@ -299,7 +288,7 @@ const struct fuse_lowlevel_ops *mount_operations(void)
         .release = answer_release,
         .opendir = answer_opendir,
         .readdirplus = answer_readdirplus,
-        .releasedir = answer_releasedir,
+        .releasedir = answer_release,
         .statfs = answer_statfs,
         .getxattr = answer_getxattr,
         .listxattr = answer_listxattr,

@@ -2,6 +2,7 @@
 /* What the kernel asks of a mounted view, answered from the view. */
 #pragma once
 
+#include "mount/handles.h"
 #include "mount/nodes.h"
 #include "view/view.h"
 
@@ -11,6 +12,7 @@
 struct mounted {
     struct view *view;
     struct nodes *nodes;
+    struct handles handles;
 };
 
 enum {

@@ -121,17 +121,18 @@ static void take_and_give(void *shared, unsigned number)
 {
     unsigned found = 0;
 
-    for (unsigned round = 0; round < 2000; round++) {
-        struct buffer a = NO_BUFFER, b = NO_BUFFER;
-        size_t size = (size_t)1000 << (round + number) % 5;
-        if (buffer_take(size, &a) != 0 || buffer_take(size, &b) != 0)
-            abort();
-        memset(a.data, (int)number, size);
-        memset(b.data, (int)(number + 100), size);
-        for (size_t i = 0; i < size; i++)
-            found += a.data[i] != number || b.data[i] != number + 100;
-        buffer_give(&a);
-        buffer_give(&b);
+    for (unsigned round = 0; round < 20000; round++) {
+        struct buffer held[2] = {NO_BUFFER, NO_BUFFER};
+        for (unsigned b = 0; b < 2; b++) {
+            if (buffer_take((size_t)1000 << (round + number) % 3 * 2, &held[b]) != 0)
+                abort();
+            memset(held[b].data, (int)(number + 100 * b), 64);
+        }
+        for (unsigned b = 0; b < 2; b++) {
+            for (size_t i = 0; i < 64; i++)
+                found += held[b].data[i] != number + 100 * b;
+            buffer_give(&held[b]);
+        }
     }
     collisions += found;
 }

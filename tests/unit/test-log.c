@@ -216,6 +216,70 @@ static void test_errno(void **state)
     assert_no_more();
 }
 
+static void test_once(void **state)
+{
+    capture();
+    for (unsigned round = 0; round < 3; round++) {
+        for (unsigned line = 0; line < 100; line++)
+            log_once("line %u", line);
+    }
+    log_once("line 1\n");
+    log_once("line %s", "1\n");
+    release();
+    for (unsigned line = 0; line < 100; line++) {
+        char expected[32];
+        snprintf(expected, sizeof expected, "zfec-fs: line %u", line);
+        assert_logged(expected);
+    }
+    assert_logged("zfec-fs: line 1\\x0a");
+    assert_no_more();
+}
+
+/* What was dropped was not logged: it is news when warnings are asked for. */
+static void test_once_and_limit(void **state)
+{
+    capture();
+    log_limit(LOG_LEVEL_ERROR);
+    log_once("unheard of");
+    log_limit(LOG_LEVEL_WARNING);
+    log_once("unheard of");
+    release();
+    assert_logged("zfec-fs: unheard of");
+    assert_no_more();
+}
+
+/* Only what was logged lately is remembered, in bounded memory. */
+static void test_once_in_a_while(void **state)
+{
+    unsigned lines = 0;
+
+    for (unsigned round = 0; round < 2; round++) {
+        for (unsigned line = 0; line < 20000; line++) {
+            capture();
+            log_once("another line %u", line);
+            release();
+            while (next_line())
+                lines++;
+        }
+    }
+    assert_int_equal(lines, 40000);
+}
+
+static void log_same_line(void *shared, unsigned number)
+{
+    for (unsigned round = 0; round < 100; round++)
+        log_once("the same line in all threads");
+}
+
+static void test_once_in_threads(void **state)
+{
+    capture();
+    in_threads(8, log_same_line, NULL);
+    release();
+    assert_logged("zfec-fs: the same line in all threads");
+    assert_no_more();
+}
+
 static void log_own_lines(void *shared, unsigned number)
 {
     cleanup_free char *text = long_text(3000, (char)('a' + number));

@@ -203,6 +203,24 @@ static void test_many(void **state)
     assert_true(bytes_in_use() < before + 50000);
 }
 
+/* With so many directories some have a child of one name with the same hash as another's. */
+static void test_same_name_in_many_directories(void **state)
+{
+    enum { COUNT = 250000 };
+    cleanup_nodes struct nodes *nodes = new_nodes();
+    cleanup_free uint64_t *numbers = calloc(COUNT, sizeof *numbers);
+    char name[32];
+
+    for (unsigned i = 0; i < COUNT; i++) {
+        snprintf(name, sizeof name, "%u", i);
+        numbers[i] = look_up(nodes, look_up(nodes, NODE_ROOT, name), "x");
+    }
+    for (unsigned i = 0; i < COUNT; i++) {
+        snprintf(name, sizeof name, "%u/x", i);
+        assert_path(nodes, numbers[i], NULL, name);
+    }
+}
+
 static void test_shrinking_keeps_the_rest(void **state)
 {
     enum { COUNT = 50000, KEPT = 500 };
@@ -437,6 +455,7 @@ int main(void)
         cmocka_unit_test(test_parents_go_with_the_last_child),
         cmocka_unit_test(test_depth),
         cmocka_unit_test(test_many),
+        cmocka_unit_test(test_same_name_in_many_directories),
         cmocka_unit_test(test_shrinking_keeps_the_rest),
         cmocka_unit_test(test_freed_with_the_table),
         cmocka_unit_test(test_against_model),

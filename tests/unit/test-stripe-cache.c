@@ -5,9 +5,11 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 enum {
@@ -194,7 +196,7 @@ struct callers {
     struct stripe_cache *cache;
     unsigned stripes; /* caller c reads stripe c % stripes */
     unsigned rounds;
-    atomic_uint good, failed, wrong;
+    atomic_uint good, failed, wrong, at_once;
 };
 
 static void read_as_caller(void *argument, unsigned number)
@@ -374,6 +376,76 @@ static void test_crowd_with_errors(void **state)
     assert_int_equal(callers.failed, 64);
 }
 
+/*
+ * Readers that are held up in the middle of copying: they copy to pages that may not be written
+ * to, and whoever does so waits in the signal's handler until all are let go.
+ */
+enum { HELD_READERS = 24, PAGE = 4096 };
+
+static struct {
+    uint8_t *pages; /* one for each reader */
+    atomic_uint held;
+    atomic_bool released;
+} guard;
+
+static void nap(long milliseconds)
+{
+    nanosleep(&(struct timespec){.tv_nsec = milliseconds * 1000000}, NULL);
+}
+
+static void hold_writer(int number, siginfo_t *info, void *context)
+{
+    size_t at = (size_t)((uint8_t *)info->si_addr - guard.pages);
+
+    if (at >= HELD_READERS * PAGE) {
+        signal(SIGSEGV, SIG_DFL); /* none of ours: the program is to die of it */
+        return;
+    }
+    guard.held++;
+    while (!guard.released)
+        nap(1);
+    mprotect(guard.pages + at / PAGE * PAGE, PAGE, PROT_READ | PROT_WRITE);
+}
+
+/* Thread 0 lets go when no more readers get to copying. */
+static void read_or_release(void *argument, unsigned number)
+{
+    struct callers *callers = argument;
+
+    if (number > 0) {
+        uint8_t *page = guard.pages + (number - 1) * PAGE;
+        callers->wrong += stripe_cache_read(callers->cache, number, 0, 100, page) != 0;
+        callers->wrong += page[99] != byte_of(number, 99);
+        callers->good++;
+        return;
+    }
+    for (unsigned before = 0, same = 0; same < 50 || before == 0; nap(1)) {
+        same = guard.held == before ? same + 1 : 0;
+        before = guard.held;
+    }
+    callers->at_once = guard.held;
+    guard.released = true;
+}
+
+/* While they copy nobody else is held up; when they are through those who waited come in. */
+static void test_slow_readers(void **state)
+{
+    struct sigaction held = {.sa_sigaction = hold_writer, .sa_flags = SA_SIGINFO}, before;
+    struct file file = FILE_OF_STRIPES;
+    cleanup_stripe_cache struct stripe_cache *cache = new_cache(&file);
+    struct callers callers = {.file = &file, .cache = cache};
+
+    guard.pages = mmap(NULL, HELD_READERS * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(guard.pages, MAP_FAILED);
+    sigaction(SIGSEGV, &held, &before);
+    in_threads(HELD_READERS + 1, read_or_release, &callers);
+    sigaction(SIGSEGV, &before, NULL);
+    munmap(guard.pages, HELD_READERS * PAGE);
+    assert_int_equal(callers.wrong, 0);
+    assert_int_equal(callers.good, HELD_READERS);
+    assert_in_range(callers.at_once, 2, ENTRIES_MAX);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -391,6 +463,7 @@ int main(void)
         cmocka_unit_test(test_more_stripes_than_entries),
         cmocka_unit_test(test_crowd),
         cmocka_unit_test(test_crowd_with_errors),
+        cmocka_unit_test(test_slow_readers),
     };
 
     return cmocka_run_group_tests_name("stripe_cache", tests, support_set_up, NULL);

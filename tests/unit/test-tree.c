@@ -698,6 +698,67 @@ static void test_open_tree_by_link(void **state)
     assert_int_equal(tree_stat(linked, "../file", &status), -EXDEV);
 }
 
+/* As somebody else where we are root, so that rights mean something: what list answers. */
+static int list_without_root(const char *path)
+{
+    cleanup_names struct names names = NO_NAMES;
+    cleanup_tree struct tree *opened = NULL;
+    bool is_root = geteuid() == 0;
+
+    if (is_root && seteuid(65534) < 0)
+        return -EPERM;
+    prctl(PR_SET_DUMPABLE, 1); /* or else /proc/self would be root's now */
+    int r = tree_open(path, &opened);
+    if (r == 0)
+        r = tree_list(opened, "", &names);
+    if (is_root && seteuid(0) < 0)
+        abort();
+    return r;
+}
+
+static void test_without_rights(void **state)
+{
+    static const mode_t modes[] = {0000, 0311, 0200};
+    char path[sizeof folder + 20], inner[sizeof path + 20];
+
+    snprintf(path, sizeof path, "%s/closed", folder);
+    snprintf(inner, sizeof inner, "%s/inner", path);
+    close(make_directory(beside, "closed"));
+    close(make_directory(beside, "closed/inner"));
+    assert_int_equal(fchmod(beside, 0755), 0);
+    assert_int_equal(list_without_root(path), 0);
+    assert_int_equal(list_without_root(inner), 0);
+    for (size_t m = 0; m < COUNT_OF(modes); m++) {
+        assert_int_equal(chmod(path, modes[m]), 0);
+        assert_int_equal(list_without_root(path), -EACCES);
+        assert_int_equal(list_without_root(inner), modes[m] & 0111 ? 0 : -EACCES);
+    }
+    assert_int_equal(chmod(path, 0755), 0);
+}
+
+static void test_device_and_place(void **state)
+{
+    char path[sizeof folder + 40];
+    struct stat status;
+    dev_t device = 0;
+
+    assert_int_equal(fstat(root, &status), 0);
+    assert_int_equal(tree_device(tree, &device), 0);
+    assert_int_equal(device, status.st_dev);
+    assert_true(tree_is_at(tree, tree_name(tree)));
+    snprintf(path, sizeof path, "%s/root/link-here", folder);
+    assert_true(tree_is_at(tree, path));
+    snprintf(path, sizeof path, "%s/root/dir/..", folder);
+    assert_true(tree_is_at(tree, path));
+    assert_false(tree_is_at(tree, folder));
+    assert_false(tree_is_at(tree, "/proc"));
+    assert_false(tree_is_at(tree, ""));
+    snprintf(path, sizeof path, "%s/root/file", folder);
+    assert_false(tree_is_at(tree, path));
+    snprintf(path, sizeof path, "%s/root/nothing", folder);
+    assert_false(tree_is_at(tree, path));
+}
+
 static void test_status_of_file_system(void **state)
 {
     struct statvfs ours, theirs;
@@ -873,9 +934,17 @@ static void test_across_a_mount(void **state)
 static void test_avoided(void **state)
 {
     struct stat status, covered = {.st_mode = S_IFDIR | 0500, .st_ino = 4711};
+    char path[sizeof folder + 20];
+    struct tree *opened = NULL;
 
+    snprintf(path, sizeof path, "%s/root/empty", folder);
     assert_int_equal(tree_stat(tree, "empty", &status), 0);
+    assert_int_equal(tree_open(path, &opened), 0);
+    tree_close(opened);
+    opened = NULL;
     tree_avoid(status.st_dev, &covered);
+    assert_int_equal(tree_open(path, &opened), -ENOTDIR);
+    assert_null(opened);
     assert_int_equal(tree_stat(tree, "empty", &status), 0);
     assert_int_equal(status.st_ino, 4711);
     assert_int_equal(status.st_mode, S_IFDIR | 0500);
@@ -901,7 +970,8 @@ static void test_avoided(void **state)
         cmocka_unit_test(test_list), cmocka_unit_test(test_list_adds),                             \
         cmocka_unit_test(test_list_large), cmocka_unit_test(test_xattrs),                          \
         cmocka_unit_test(test_xattrs_of_links), cmocka_unit_test(test_open_tree),                  \
-        cmocka_unit_test(test_open_tree_by_link), cmocka_unit_test(test_status_of_file_system),    \
+        cmocka_unit_test(test_open_tree_by_link), cmocka_unit_test(test_without_rights),           \
+        cmocka_unit_test(test_device_and_place), cmocka_unit_test(test_status_of_file_system),     \
         cmocka_unit_test(test_access_times_stay), cmocka_unit_test(test_changing_tree)
 
 static const struct CMUnitTest tests[] = {
