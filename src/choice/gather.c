@@ -21,7 +21,7 @@ static void add_index(struct index_set *set, int index)
 /* Whether a copy may speak for the version. */
 static bool is_anchor(const struct gather_copy *copy)
 {
-    return !copy->distrusted && (copy->role == COPY_MEMBER || copy->role == COPY_NAMELESS);
+    return copy->role == COPY_MEMBER || copy->role == COPY_NAMELESS;
 }
 
 static bool is_in(const struct gather_copy *copy, const uint8_t digest[HASH_SIZE])
@@ -135,21 +135,64 @@ void gather_bad(struct gather *gather, size_t place)
     gather->copies[place].block = BLOCK_BAD;
 }
 
-/* Whether more trusted shares speak against the group than are in it. */
-static bool is_contradicted(const struct gather *gather, const uint8_t digest[HASH_SIZE])
+/* How many shares have this digest in a trusted copy. */
+static unsigned count_trusted(const struct gather *gather, const uint8_t digest[HASH_SIZE])
 {
-    size_t with = 0, against = 0;
+    struct index_set shares = {.count = 0};
 
     for (size_t i = 0; i < gather->count; i++) {
         const struct gather_copy *copy = &gather->copies[i];
-        if (copy->block != BLOCK_GOOD || !copy->trusted || !is_anchor(copy))
-            continue;
-        if (is_in(copy, digest))
-            with++;
-        else
-            against++;
+        if (copy->trusted && is_anchor(copy) && is_in(copy, digest))
+            add_index(&shares, copy->index);
     }
-    return against > with;
+    return shares.count;
+}
+
+/*
+ * Whether more trusted shares agree on something else than are in the group. One alone does not
+ * count: its block may have come from another place.
+ */
+static bool is_contradicted(const struct gather *gather, const uint8_t digest[HASH_SIZE])
+{
+    unsigned with = count_trusted(gather, digest);
+
+    for (size_t i = 0; i < gather->count; i++) {
+        const struct gather_copy *copy = &gather->copies[i];
+        if (copy->block != BLOCK_GOOD || is_in(copy, digest))
+            continue;
+        unsigned against = count_trusted(gather, copy->digest);
+        if (against > 1 && against > with)
+            return true;
+    }
+    return false;
+}
+
+/* The largest group of k or more that nothing contradicts: a place of it, as gather_select. */
+static int best_group(const struct gather *gather, size_t *ret_place)
+{
+    unsigned largest = 0;
+    bool tied = false, contradicted = false;
+
+    for (size_t i = 0; i < gather->count; i++) {
+        const struct gather_copy *copy = &gather->copies[i];
+        if (copy->block != BLOCK_GOOD || is_repeated(gather, i))
+            continue;
+        struct index_set group = group_of(gather, copy->digest);
+        if (group.count < gather->required)
+            continue;
+        if (is_contradicted(gather, copy->digest)) {
+            contradicted = true;
+            continue;
+        }
+        tied = group.count == largest;
+        if (group.count > largest) {
+            largest = group.count;
+            *ret_place = i;
+        }
+    }
+    if (tied || (largest == 0 && contradicted))
+        return -EBADMSG;
+    return largest > 0 ? 0 : -ENODATA;
 }
 
 int gather_select(const struct gather *gather, bool twins, size_t places[], size_t *ret_count)
@@ -157,14 +200,12 @@ int gather_select(const struct gather *gather, bool twins, size_t places[], size
     struct index_set taken = {.count = 0};
     size_t first = 0, count = 0;
 
-    if (largest_group(gather, &first).count < gather->required)
-        return -ENODATA;
-    const uint8_t *digest = gather->copies[first].digest;
-    if (is_contradicted(gather, digest))
-        return -EBADMSG;
+    int r = best_group(gather, &first);
+    if (r < 0)
+        return r;
     for (size_t i = 0; i < gather->count; i++) {
         const struct gather_copy *copy = &gather->copies[i];
-        if (is_in(copy, digest) && (twins || !taken.has[copy->index])) {
+        if (is_in(copy, gather->copies[first].digest) && (twins || !taken.has[copy->index])) {
             add_index(&taken, copy->index);
             places[count++] = i;
         }

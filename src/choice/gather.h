@@ -22,9 +22,8 @@ enum {
 /* What one copy has for the stripe. */
 struct gather_copy {
     enum copy_role role;
-    bool distrusted; /* it contradicted what was accepted before: read last, as a helper */
-    bool trusted;    /* stripes accepted before came from it */
-    int index;       /* of its share, 0..255, or GATHER_INDEX_UNKNOWN */
+    bool trusted; /* it agreed with the stripe of this open file that it was last compared with */
+    int index;    /* of its share, 0..255, or GATHER_INDEX_UNKNOWN before a block says it */
     enum { BLOCK_UNREAD, BLOCK_ASKED, BLOCK_BAD, BLOCK_GOOD } block;
     uint8_t digest[HASH_SIZE]; /* of a good block; all zeros in formats without digests */
 };
@@ -55,7 +54,8 @@ size_t gather_rest(struct gather *gather, size_t places[], size_t room);
 /*
  * The group to restore the stripe from: the places of its good blocks in reading order, of k or
  * more different shares; PLACES has room for all copies. With TWINS also second blocks of one
- * share, otherwise the first of each. -ENODATA where there is no such group; -EBADMSG where there
- * is one, but more of the shares that the file came from until now contradict it than are in it.
+ * share, otherwise the first of each. The largest such group counts. -ENODATA where there is none;
+ * -EBADMSG where two are equally large, or where more of the copies that the file came from until
+ * now (two or more) agree on something else than are in it: further copies may settle that.
  */
 int gather_select(const struct gather *gather, bool twins, size_t places[], size_t *ret_count);

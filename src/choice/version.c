@@ -97,7 +97,7 @@ int version_choose(const struct copy_facts copies[], size_t count, struct versio
         int order = found ? compare(&version, &best) : 1;
         if (order > 0)
             best = version;
-        else if (order == 0)
+        else if (order == 0 && version.header.layout.source_size != best.header.layout.source_size)
             best.tied = true;
         found = true;
     }

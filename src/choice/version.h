@@ -27,7 +27,7 @@ struct version {
     struct share_header header; /* of a member; its index means nothing */
     unsigned members;           /* different indices among the members */
     unsigned nameless;          /* copies of that role */
-    bool tied;                  /* another one is just as good: nothing tells which is right */
+    bool tied;                  /* one of another size is just as good: which is right? */
 };
 
 /* Whether two headers name the same version. */

@@ -25,10 +25,10 @@ struct copy {
     struct copy_facts facts;
     enum copy_role role;
     /* What reading it has taught; guarded by the user's lock. */
-    int index; /* of its share; -1 until it is known */
-    bool trusted, distrusted, failing;
+    int index;                /* of its share; -1 until it is known */
+    bool trusted, distrusted; /* whether it agreed with the stripe it was last compared with */
+    bool failing;             /* its store failed, other than by a bad block */
     struct damage damage;
-    uint64_t first_bad; /* the stripe that was logged */
 };
 
 struct copies {

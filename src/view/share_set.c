@@ -6,6 +6,7 @@
 #include "view/stripe_reading.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 struct share_set {
@@ -13,7 +14,8 @@ struct share_set {
     struct copies *copies;
     struct version version;
     bool has_version;
-    pthread_mutex_t lock; /* of what reading teaches about the copies */
+    pthread_mutex_t lock; /* of what reading teaches about the copies, and of: */
+    struct damage lost;   /* stripes that could not be restored */
 };
 
 /* Says which stores have another version than the chosen one. */
@@ -67,18 +69,28 @@ int share_set_open(struct stores *stores, const struct share_terms *terms, const
     return 0;
 }
 
-/* The first bad block of a copy was logged when it was found; here is what came behind it. */
+static void log_range(const struct share_set *set, const struct damage *damage, const char *where,
+                      const char *what)
+{
+    uint64_t size = damage_size(damage);
+
+    if (size > 1)
+        log_once("%s: %s%llu stripes from %llu to %llu %s", set->path, where,
+                 (unsigned long long)size, (unsigned long long)damage->ranges[0].first,
+                 (unsigned long long)damage->ranges[damage->count - 1].last, what);
+}
+
+/* What was found first was logged then; here is all of it, where there was more. */
 static void log_damage(const struct share_set *set)
 {
     for (size_t i = 0; i < set->copies->count; i++) {
         const struct copy *copy = &set->copies->items[i];
-        uint64_t size = damage_size(&copy->damage);
-        if (size > 1)
-            log_warning("%s: store %s: %llu blocks from %llu to %llu were bad", set->path,
-                        store_name(copy->store), (unsigned long long)size,
-                        (unsigned long long)copy->damage.ranges[0].first,
-                        (unsigned long long)copy->damage.ranges[copy->damage.count - 1].last);
+        cleanup_free char *where = NULL;
+        if (copy->role != COPY_HELPER &&
+            asprintf(&where, "store %s: ", store_name(copy->store)) >= 0)
+            log_range(set, &copy->damage, where, "were bad");
     }
+    log_range(set, &set->lost, "", "could not be restored");
 }
 
 void share_set_free(struct share_set *set)
@@ -87,6 +99,7 @@ void share_set_free(struct share_set *set)
         log_damage(set);
         copies_free(set->copies);
     }
+    damage_clear(&set->lost);
     pthread_mutex_destroy(&set->lock);
     free(set->path);
     free(set);
@@ -156,6 +169,12 @@ int share_set_read_stripe(struct share_set *set, uint64_t stripe, uint8_t *data)
     int r = stripe_reading_run(&reading);
     if (r == 0 || r == -ENOMEM)
         return r;
+    pthread_mutex_lock(&set->lock);
+    bool is_news = set->lost.count == 0;
+    damage_add(&set->lost, stripe);
+    pthread_mutex_unlock(&set->lock);
+    if (!is_news)
+        return -EIO;
     uint64_t start = stripe * layout_full_stripe_size(reading.layout);
     log_error("%s: bytes %llu to %llu cannot be restored: %s", set->path, (unsigned long long)start,
               (unsigned long long)(start + layout_stripe_size(reading.layout, stripe) - 1),

@@ -86,9 +86,8 @@ static int attempt_start(struct attempt *attempt, const struct stripe_reading *r
         bool known_bad = !has_block(reading, copy) || damage_has(&copy->damage, reading->stripe);
         attempt->gather.copies[i] = (struct gather_copy){
             .role = copy->role,
-            .distrusted = copy->distrusted,
             .trusted = copy->trusted,
-            .index = copy->index,
+            .index = copy->facts.has_header ? copy->index : GATHER_INDEX_UNKNOWN,
             .block = known_bad ? BLOCK_BAD : BLOCK_UNREAD,
         };
     }
@@ -126,20 +125,25 @@ static void note_bad(struct attempt *attempt, size_t place, int error)
     copy->failing = copy->failing || (error != -EBADMSG && error != -ENODATA);
     pthread_mutex_unlock(reading->lock);
     if (is_news)
-        log_warning("%s: store %s: block %llu is bad: %s", reading->path, store_name(copy->store),
-                    (unsigned long long)reading->stripe, describe(error));
+        log_once("%s: store %s: block %llu is bad: %s", reading->path, store_name(copy->store),
+                 (unsigned long long)reading->stripe, describe(error));
 }
 
-/* Whose share an intact block is: that of a lost header follows from the block. -1: no one's. */
-static int find_index(const struct stripe_reading *reading, const struct copy *copy, int known,
+/*
+ * Whose share an intact block is; -1 where it is no one's. Where the header is lost it follows from
+ * the block: most likely it is the same as in other blocks of the copy, but for one in a wrong
+ * place.
+ */
+static int find_index(const struct stripe_reading *reading, const struct copy *copy, int likely,
                       const uint8_t *block)
 {
     size_t u = layout_payload_size(reading->layout, reading->stripe);
-    int first = known < 0 ? 0 : known, last = known < 0 ? 255 : known;
 
     if (reading->layout->format != SHARE_CHECKED)
         return copy->facts.header.index;
-    for (int index = first; index <= last; index++) {
+    if (likely >= 0 && block_is_intact(block, u, reading->stripe, (uint8_t)likely))
+        return likely;
+    for (int index = 0; index < 256 && !copy->facts.has_header; index++) {
         if (block_is_intact(block, u, reading->stripe, (uint8_t)index))
             return index;
     }
@@ -300,14 +304,14 @@ static void learn(const struct attempt *attempt, const size_t places[], size_t c
         bool agrees = known->block == BLOCK_GOOD && memcmp(known->digest, digest, HASH_SIZE) == 0;
         if (known->block != BLOCK_GOOD || known->role == COPY_HELPER)
             continue;
-        if (agrees)
-            attempt->copies[i]->trusted = true;
-        else
-            attempt->copies[i]->distrusted = true;
+        attempt->copies[i]->trusted = agrees;
+        attempt->copies[i]->distrusted = !agrees;
     }
-    for (size_t i = 0; i < count; i++) {
-        if (wrong && wrong[i])
+    for (size_t i = 0; wrong && i < count; i++) {
+        if (wrong[i]) {
+            attempt->copies[places[i]]->trusted = false;
             attempt->copies[places[i]]->distrusted = true;
+        }
     }
     pthread_mutex_unlock(reading->lock);
 }
@@ -403,9 +407,8 @@ static int restore_checked(struct attempt *attempt, size_t places[])
     int r = read_wanted(attempt);
     if (r == 0)
         r = gather_select(&attempt->gather, false, places, &count);
-    if (r < 0)
-        return r;
-    r = decode(attempt, places);
+    if (r == 0)
+        r = decode(attempt, places);
     if (r == -EBADMSG)
         return settle(attempt);
     if (r == 0)
