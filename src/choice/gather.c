@@ -104,7 +104,12 @@ size_t gather_next(struct gather *gather, size_t places[])
             coming++;
         }
     }
-    return coming >= missing ? 0 : ask(gather, &have, places, missing - coming);
+    if (coming >= missing)
+        return 0;
+    size_t asked = ask(gather, &have, places, missing - coming);
+    if (asked == 0 && coming == 0) /* another copy of a share whose block is of another group */
+        asked = ask(gather, &(struct index_set){.count = 0}, places, 1);
+    return asked;
 }
 
 size_t gather_rest(struct gather *gather, size_t places[], size_t room)

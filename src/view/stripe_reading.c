@@ -2,198 +2,18 @@
 #include "view/stripe_reading.h"
 
 #include "base/log.h"
-#include "choice/gather.h"
-#include "share/block.h"
 #include "stripe/decode.h"
 #include "stripe/encode.h"
+#include "view/attempt.h"
 
 #include <string.h>
 
 enum {
     /* Sets of blocks that are tried where one of them must be a lie; each costs a decoding. */
     TRIES_MAX = 4096,
+    /* Larger files are not looked through to settle what one stripe is. */
+    COMPARED_MAX = 1 << 30,
 };
-
-/* A stripe being read: the copies in reading order, what gather knows of them, their blocks. */
-struct attempt {
-    const struct stripe_reading *reading;
-    struct gather gather;
-    struct copy **copies;
-    struct buffer *blocks;
-};
-
-static void attempt_clear(struct attempt *attempt)
-{
-    for (size_t i = 0; attempt->blocks && i < attempt->gather.count; i++)
-        buffer_give(&attempt->blocks[i]);
-    free(attempt->blocks);
-    free(attempt->copies);
-    free(attempt->gather.copies);
-}
-
-/* Reading order: shares of the version before others, healthy stores before others, pieces first.
- */
-static unsigned rank(const struct copy *copy)
-{
-    unsigned index = copy->index < 0 ? 256 : (unsigned)copy->index;
-
-    return (unsigned)copy->role * 4096 + copy->distrusted * 16384u + copy->failing * 1024u + index;
-}
-
-static int compare_rank(const void *left, const void *right)
-{
-    unsigned a = rank(*(struct copy *const *)left), b = rank(*(struct copy *const *)right);
-
-    return (a > b) - (a < b);
-}
-
-/* Of which layout a copy is: its own, or the version's where its header is lost. */
-static const struct share_layout *layout_of(const struct stripe_reading *reading,
-                                            const struct copy *copy)
-{
-    return copy->facts.has_header ? &copy->facts.header.layout : reading->layout;
-}
-
-/* Whether a copy has a block for the stripe that could be one of its blocks here. */
-static bool has_block(const struct stripe_reading *reading, const struct copy *copy)
-{
-    const struct share_layout *layout = layout_of(reading, copy);
-
-    return copy->role != COPY_USELESS && reading->stripe < layout_stripes(layout) &&
-           layout_payload_size(layout, reading->stripe) ==
-               layout_payload_size(reading->layout, reading->stripe);
-}
-
-/* Starts with what is known of the copies from other stripes. */
-static int attempt_start(struct attempt *attempt, const struct stripe_reading *reading)
-{
-    size_t count = reading->copies->count;
-
-    *attempt = (struct attempt){.reading = reading};
-    attempt->copies = calloc(count, sizeof(struct copy *));
-    attempt->blocks = calloc(count, sizeof(struct buffer));
-    attempt->gather.copies = calloc(count, sizeof(struct gather_copy));
-    if (!attempt->copies || !attempt->blocks || !attempt->gather.copies)
-        return -ENOMEM;
-    attempt->gather.required = reading->layout->required;
-    attempt->gather.count = count;
-    for (size_t i = 0; i < count; i++)
-        attempt->copies[i] = &reading->copies->items[i];
-    pthread_mutex_lock(reading->lock);
-    qsort(attempt->copies, count, sizeof(struct copy *), compare_rank);
-    for (size_t i = 0; i < count; i++) {
-        const struct copy *copy = attempt->copies[i];
-        bool known_bad = !has_block(reading, copy) || damage_has(&copy->damage, reading->stripe);
-        attempt->gather.copies[i] = (struct gather_copy){
-            .role = copy->role,
-            .trusted = copy->trusted,
-            .index = copy->facts.has_header ? copy->index : GATHER_INDEX_UNKNOWN,
-            .block = known_bad ? BLOCK_BAD : BLOCK_UNREAD,
-        };
-    }
-    pthread_mutex_unlock(reading->lock);
-    return 0;
-}
-
-static const char *describe(int error)
-{
-    switch (error) {
-    case -EBADMSG:
-        return "it does not verify";
-    case -ENODATA:
-        return "the share is cut off";
-    default:
-        return strerrordesc_np(-error);
-    }
-}
-
-/* Notes that a copy has no good block here, and says so the first time. */
-static void note_bad(struct attempt *attempt, size_t place, int error)
-{
-    const struct stripe_reading *reading = attempt->reading;
-    struct copy *copy = attempt->copies[place];
-    bool is_news = false;
-
-    gather_bad(&attempt->gather, place);
-    pthread_mutex_lock(reading->lock);
-    if (error == -EBADMSG || error == -ENODATA || error == -EIO) {
-        is_news = copy->damage.count == 0 && copy->role != COPY_HELPER;
-        damage_add(&copy->damage, reading->stripe);
-    } else {
-        is_news = !copy->failing;
-    }
-    copy->failing = copy->failing || (error != -EBADMSG && error != -ENODATA);
-    pthread_mutex_unlock(reading->lock);
-    if (is_news)
-        log_once("%s: store %s: block %llu is bad: %s", reading->path, store_name(copy->store),
-                 (unsigned long long)reading->stripe, describe(error));
-}
-
-/*
- * Whose share an intact block is; -1 where it is no one's. Where the header is lost it follows from
- * the block: most likely it is the same as in other blocks of the copy, but for one in a wrong
- * place.
- */
-static int find_index(const struct stripe_reading *reading, const struct copy *copy, int likely,
-                      const uint8_t *block)
-{
-    size_t u = layout_payload_size(reading->layout, reading->stripe);
-
-    if (reading->layout->format != SHARE_CHECKED)
-        return copy->facts.header.index;
-    if (likely >= 0 && block_is_intact(block, u, reading->stripe, (uint8_t)likely))
-        return likely;
-    for (int index = 0; index < 256 && !copy->facts.has_header; index++) {
-        if (block_is_intact(block, u, reading->stripe, (uint8_t)index))
-            return index;
-    }
-    return -1;
-}
-
-static void note_read(struct attempt *attempt, size_t place, struct block_read *read)
-{
-    static const uint8_t no_digest[HASH_SIZE];
-    const struct stripe_reading *reading = attempt->reading;
-    bool checked = reading->layout->format == SHARE_CHECKED;
-
-    if (read->result < 0) {
-        note_bad(attempt, place, read->result);
-        return;
-    }
-    attempt->blocks[place] = read->block;
-    int index =
-        find_index(reading, read->copy, attempt->gather.copies[place].index, read->block.data);
-    if (index < 0) {
-        note_bad(attempt, place, -EBADMSG);
-        return;
-    }
-    pthread_mutex_lock(reading->lock);
-    read->copy->index = index;
-    pthread_mutex_unlock(reading->lock);
-    gather_good(&attempt->gather, place, (uint8_t)index, checked ? read->block.data : no_digest);
-}
-
-/* Reads the blocks of the copies at PLACES. */
-static int read_blocks(struct attempt *attempt, const size_t places[], size_t count)
-{
-    const struct stripe_reading *reading = attempt->reading;
-    cleanup_free struct block_read *reads = calloc(count, sizeof *reads);
-
-    if (!reads)
-        return -ENOMEM;
-    for (size_t i = 0; i < count; i++) {
-        struct copy *copy = attempt->copies[places[i]];
-        reads[i].copy = copy;
-        reads[i].offset = layout_block_offset(layout_of(reading, copy), reading->stripe);
-        reads[i].size = layout_block_size(reading->layout, reading->stripe);
-    }
-    int r = copies_read(reads, count);
-    if (r < 0)
-        return r;
-    for (size_t i = 0; i < count; i++)
-        note_read(attempt, places[i], &reads[i]);
-    return 0;
-}
 
 /* Decodes from the blocks at k PLACES. */
 static int decode(const struct attempt *attempt, const size_t places[])
@@ -327,15 +147,78 @@ static void log_wrong(const struct attempt *attempt, const size_t places[], size
     }
 }
 
-/* Reads all blocks that are left. */
-static int read_rest(struct attempt *attempt)
+/* Whether the block at PLACE was found good in OTHER, which is of another stripe; its digest. */
+static const uint8_t *digest_in(const struct attempt *other, const struct copy *copy)
 {
-    cleanup_free size_t *places = calloc(attempt->gather.count, sizeof *places);
+    for (size_t i = 0; i < other->gather.count; i++) {
+        if (other->copies[i] == copy && other->gather.copies[i].block == BLOCK_GOOD)
+            return other->gather.copies[i].digest;
+    }
+    return NULL;
+}
 
-    if (!places)
+/* Whether in OTHER, of another stripe, a copy at one of PLACES contradicts one in AGAINST. */
+static bool differ_in(const struct attempt *other, const struct attempt *attempt,
+                      const size_t places[], size_t count, const bool against[])
+{
+    for (size_t i = 0; i < attempt->gather.count; i++) {
+        const uint8_t *theirs = against[i] ? digest_in(other, attempt->copies[i]) : NULL;
+        for (size_t p = 0; theirs && p < count; p++) {
+            const uint8_t *ours = digest_in(other, attempt->copies[places[p]]);
+            if (ours && memcmp(ours, theirs, HASH_SIZE) != 0)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* Looks through all other stripes for one where the copies at PLACES contradict those AGAINST. */
+static int find_difference(const struct attempt *attempt, const size_t places[], size_t count,
+                           const bool against[], bool *ret)
+{
+    struct stripe_reading elsewhere = *attempt->reading;
+    uint64_t stripes = layout_stripes(elsewhere.layout);
+
+    *ret = elsewhere.layout->source_size > COMPARED_MAX;
+    for (uint64_t stripe = 0; stripe < stripes && !*ret; stripe++) {
+        cleanup_attempt struct attempt other = {0};
+        elsewhere.stripe = stripe;
+        if (stripe == attempt->reading->stripe)
+            continue;
+        int r = attempt_start(&other, &elsewhere);
+        if (r == 0)
+            r = attempt_read_rest(&other);
+        if (r < 0)
+            return r;
+        *ret = differ_in(&other, attempt, places, count, against);
+    }
+    return 0;
+}
+
+/*
+ * The shares that the file came from until now agree on something else than k others. Either these
+ * have another content that claims to be the same version, and then the two differ in other stripes
+ * as well, or nowhere else, which makes no difference; or the blocks of the former belong
+ * elsewhere. So the others are taken unless they differ in another stripe.
+ */
+static int weigh(struct attempt *attempt, bool twins, size_t places[], size_t *ret_count)
+{
+    cleanup_free bool *against = calloc(attempt->gather.count, sizeof *against);
+    bool differ;
+
+    if (!against)
         return -ENOMEM;
-    size_t count = gather_rest(&attempt->gather, places, attempt->gather.count);
-    return count > 0 ? read_blocks(attempt, places, count) : 0;
+    for (size_t i = 0; i < attempt->gather.count; i++) {
+        struct gather_copy *copy = &attempt->gather.copies[i];
+        against[i] = copy->trusted && copy->block == BLOCK_GOOD;
+        copy->trusted = false;
+    }
+    int r = gather_select(&attempt->gather, twins, places, ret_count);
+    for (size_t i = 0; r == 0 && i < *ret_count; i++)
+        against[places[i]] = false;
+    if (r == 0)
+        r = find_difference(attempt, places, *ret_count, against, &differ);
+    return r == 0 && differ ? -EBADMSG : r;
 }
 
 /*
@@ -353,9 +236,11 @@ static int settle(struct attempt *attempt)
 
     if (!places || !wrong)
         return -ENOMEM;
-    int r = read_rest(attempt);
+    int r = attempt_read_rest(attempt);
     if (r == 0)
         r = gather_select(&attempt->gather, checked, places, &count);
+    if (r == -EBADMSG && checked)
+        r = weigh(attempt, true, places, &count);
     if (r < 0)
         return r;
     size_t spare = count - attempt->gather.required;
@@ -368,19 +253,6 @@ static int settle(struct attempt *attempt)
     return 0;
 }
 
-/* Reads what gather asks for, until it asks for nothing more. */
-static int read_wanted(struct attempt *attempt)
-{
-    size_t places[256], count;
-
-    while ((count = gather_next(&attempt->gather, places)) > 0) {
-        int r = read_blocks(attempt, places, count);
-        if (r < 0)
-            return r;
-    }
-    return 0;
-}
-
 /* Without checks: one more share, if there is one, has to agree. */
 static int restore_unchecked(struct attempt *attempt, size_t places[])
 {
@@ -389,7 +261,7 @@ static int restore_unchecked(struct attempt *attempt, size_t places[])
     size_t count;
 
     attempt->gather.required = required + 1;
-    int r = read_wanted(attempt);
+    int r = attempt_read_wanted(attempt);
     attempt->gather.required = required;
     if (r == 0)
         r = gather_select(&attempt->gather, false, places, &count);
@@ -404,7 +276,7 @@ static int restore_checked(struct attempt *attempt, size_t places[])
 {
     size_t count;
 
-    int r = read_wanted(attempt);
+    int r = attempt_read_wanted(attempt);
     if (r == 0)
         r = gather_select(&attempt->gather, false, places, &count);
     if (r == 0)
@@ -428,11 +300,8 @@ static int restore(struct attempt *attempt)
 
 int stripe_reading_run(struct stripe_reading *reading)
 {
-    struct attempt attempt;
+    cleanup_attempt struct attempt attempt = {0};
 
     int r = attempt_start(&attempt, reading);
-    if (r == 0)
-        r = restore(&attempt);
-    attempt_clear(&attempt);
-    return r;
+    return r < 0 ? r : restore(&attempt);
 }

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+#include "view/attempt.h"
+
+#include "base/log.h"
+#include "share/block.h"
+
+#include <string.h>
+
+void attempt_clear(struct attempt *attempt)
+{
+    for (size_t i = 0; attempt->blocks && i < attempt->gather.count; i++)
+        buffer_give(&attempt->blocks[i]);
+    free(attempt->blocks);
+    free(attempt->copies);
+    free(attempt->gather.copies);
+}
+
+/* Reading order: shares of the version before others, healthy stores before others, pieces first.
+ */
+static unsigned rank(const struct copy *copy)
+{
+    unsigned index = copy->index < 0 ? 256 : (unsigned)copy->index;
+
+    return (unsigned)copy->role * 4096 + copy->distrusted * 16384u + copy->failing * 1024u + index;
+}
+
+static int compare_rank(const void *left, const void *right)
+{
+    unsigned a = rank(*(struct copy *const *)left), b = rank(*(struct copy *const *)right);
+
+    return (a > b) - (a < b);
+}
+
+/* Of which layout a copy is: its own, or the version's where its header is lost. */
+static const struct share_layout *layout_of(const struct stripe_reading *reading,
+                                            const struct copy *copy)
+{
+    return copy->facts.has_header ? &copy->facts.header.layout : reading->layout;
+}
+
+/* Whether a copy has a block for the stripe that could be one of its blocks here. */
+static bool has_block(const struct stripe_reading *reading, const struct copy *copy)
+{
+    const struct share_layout *layout = layout_of(reading, copy);
+
+    return copy->role != COPY_USELESS && reading->stripe < layout_stripes(layout) &&
+           layout_payload_size(layout, reading->stripe) ==
+               layout_payload_size(reading->layout, reading->stripe);
+}
+
+int attempt_start(struct attempt *attempt, const struct stripe_reading *reading)
+{
+    size_t count = reading->copies->count;
+
+    *attempt = (struct attempt){.reading = reading};
+    attempt->copies = calloc(count, sizeof(struct copy *));
+    attempt->blocks = calloc(count, sizeof(struct buffer));
+    attempt->gather.copies = calloc(count, sizeof(struct gather_copy));
+    if (!attempt->copies || !attempt->blocks || !attempt->gather.copies)
+        return -ENOMEM;
+    attempt->gather.required = reading->layout->required;
+    attempt->gather.count = count;
+    for (size_t i = 0; i < count; i++)
+        attempt->copies[i] = &reading->copies->items[i];
+    pthread_mutex_lock(reading->lock);
+    qsort(attempt->copies, count, sizeof(struct copy *), compare_rank);
+    for (size_t i = 0; i < count; i++) {
+        const struct copy *copy = attempt->copies[i];
+        bool known_bad = !has_block(reading, copy) || damage_has(&copy->damage, reading->stripe);
+        attempt->gather.copies[i] = (struct gather_copy){
+            .role = copy->role,
+            .trusted = copy->trusted,
+            .index = copy->facts.has_header ? copy->index : GATHER_INDEX_UNKNOWN,
+            .block = known_bad ? BLOCK_BAD : BLOCK_UNREAD,
+        };
+    }
+    pthread_mutex_unlock(reading->lock);
+    return 0;
+}
+
+static const char *describe(int error)
+{
+    switch (error) {
+    case -EBADMSG:
+        return "it does not verify";
+    case -ENODATA:
+        return "the share is cut off";
+    default:
+        return strerrordesc_np(-error);
+    }
+}
+
+/* Notes that a copy has no good block here, and says so the first time. */
+static void note_bad(struct attempt *attempt, size_t place, int error)
+{
+    const struct stripe_reading *reading = attempt->reading;
+    struct copy *copy = attempt->copies[place];
+    bool is_news = false;
+
+    gather_bad(&attempt->gather, place);
+    pthread_mutex_lock(reading->lock);
+    if (error == -EBADMSG || error == -ENODATA || error == -EIO) {
+        is_news = copy->damage.count == 0 && copy->role != COPY_HELPER;
+        damage_add(&copy->damage, reading->stripe);
+    } else {
+        is_news = !copy->failing;
+    }
+    copy->failing = copy->failing || (error != -EBADMSG && error != -ENODATA);
+    pthread_mutex_unlock(reading->lock);
+    if (is_news)
+        log_once("%s: store %s: block %llu is bad: %s", reading->path, store_name(copy->store),
+                 (unsigned long long)reading->stripe, describe(error));
+}
+
+/*
+ * Whose share an intact block is; -1 where it is no one's. Where the header is lost it follows from
+ * the block: most likely it is the same as in other blocks of the copy, but for one in a wrong
+ * place.
+ */
+static int find_index(const struct stripe_reading *reading, const struct copy *copy, int likely,
+                      const uint8_t *block)
+{
+    size_t u = layout_payload_size(reading->layout, reading->stripe);
+
+    if (reading->layout->format != SHARE_CHECKED)
+        return copy->facts.header.index;
+    if (likely >= 0 && block_is_intact(block, u, reading->stripe, (uint8_t)likely))
+        return likely;
+    for (int index = 0; index < 256 && !copy->facts.has_header; index++) {
+        if (block_is_intact(block, u, reading->stripe, (uint8_t)index))
+            return index;
+    }
+    return -1;
+}
+
+static void note_read(struct attempt *attempt, size_t place, struct block_read *read)
+{
+    static const uint8_t no_digest[HASH_SIZE];
+    const struct stripe_reading *reading = attempt->reading;
+    bool checked = reading->layout->format == SHARE_CHECKED;
+
+    if (read->result < 0) {
+        note_bad(attempt, place, read->result);
+        return;
+    }
+    attempt->blocks[place] = read->block;
+    int index =
+        find_index(reading, read->copy, attempt->gather.copies[place].index, read->block.data);
+    if (index < 0) {
+        note_bad(attempt, place, -EBADMSG);
+        return;
+    }
+    pthread_mutex_lock(reading->lock);
+    read->copy->index = index;
+    pthread_mutex_unlock(reading->lock);
+    gather_good(&attempt->gather, place, (uint8_t)index, checked ? read->block.data : no_digest);
+}
+
+/* Reads the blocks of the copies at PLACES. */
+static int read_blocks(struct attempt *attempt, const size_t places[], size_t count)
+{
+    const struct stripe_reading *reading = attempt->reading;
+    cleanup_free struct block_read *reads = calloc(count, sizeof *reads);
+
+    if (!reads)
+        return -ENOMEM;
+    for (size_t i = 0; i < count; i++) {
+        struct copy *copy = attempt->copies[places[i]];
+        reads[i].copy = copy;
+        reads[i].offset = layout_block_offset(layout_of(reading, copy), reading->stripe);
+        reads[i].size = layout_block_size(reading->layout, reading->stripe);
+    }
+    int r = copies_read(reads, count);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < count; i++)
+        note_read(attempt, places[i], &reads[i]);
+    return 0;
+}
+
+int attempt_read_wanted(struct attempt *attempt)
+{
+    size_t places[256], count;
+
+    while ((count = gather_next(&attempt->gather, places)) > 0) {
+        int r = read_blocks(attempt, places, count);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+int attempt_read_rest(struct attempt *attempt)
+{
+    cleanup_free size_t *places = calloc(attempt->gather.count, sizeof *places);
+
+    if (!places)
+        return -ENOMEM;
+    size_t count = gather_rest(&attempt->gather, places, attempt->gather.count);
+    return count > 0 ? read_blocks(attempt, places, count) : 0;
+}
