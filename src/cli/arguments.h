@@ -9,7 +9,7 @@
 
 struct arguments {
     struct encoding encoding;
-    enum { VIEW_ENCODED, VIEW_RESTORED, VIEW_REBUILT } view;
+    enum view_kind { VIEW_ENCODED, VIEW_RESTORED, VIEW_REBUILT } view;
     char *source;        /* SOURCE or STORES; NULL: none */
     struct names stores; /* of store= */
     char *mountpoint;    /* NULL: none */

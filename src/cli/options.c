@@ -94,7 +94,8 @@ static int take_store(struct arguments *arguments, const char *value)
 }
 
 /* A view's own name, alone or with =1 or =0. */
-static int take_view(struct arguments *arguments, const char *name, const char *value, int view)
+static int take_view(struct arguments *arguments, const char *name, const char *value,
+                     enum view_kind view)
 {
     if (value && strcmp(value, "0") != 0 && strcmp(value, "1") != 0) {
         log_error("%s=%s: give %s alone, or %s=1", name, value, name, name);
@@ -102,7 +103,7 @@ static int take_view(struct arguments *arguments, const char *name, const char *
     }
     if (value && *value == '0')
         return 0;
-    if (arguments->view != VIEW_ENCODED && (int)arguments->view != view) {
+    if (arguments->view != VIEW_ENCODED && arguments->view != view) {
         log_error("%s: restore and rebuild are two views; give one of them", name);
         return -EINVAL;
     }

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 enum {
-    TABLE_SIZE = 32, /* what ISA-L keeps for each coefficient */
+    TABLE_SIZE = 32, /* what ISA-L keeps for each coefficient, at most */
 };
 
 struct interpolation {
@@ -71,14 +71,15 @@ static void fill_row(unsigned required, const uint8_t known[], const uint8_t poi
 int interpolation_new(unsigned required, const uint8_t known[], unsigned count,
                       const uint8_t wanted[], struct interpolation **ret)
 {
-    uint8_t points[CODE_SHARES_MAX], weights[CODE_REQUIRED_MAX], row[CODE_REQUIRED_MAX];
+    uint8_t points[CODE_SHARES_MAX], weights[CODE_REQUIRED_MAX];
+    uint8_t rows[CODE_SHARES_MAX * CODE_REQUIRED_MAX];
 
     if (required < 1 || required > CODE_REQUIRED_MAX || count < 1 || count > CODE_SHARES_MAX ||
         has_twins(required, known))
         return -EINVAL;
 
-    size_t row_size = (size_t)required * TABLE_SIZE;
-    struct interpolation *interpolation = malloc(sizeof *interpolation + count * row_size);
+    size_t size = (size_t)required * count * TABLE_SIZE;
+    struct interpolation *interpolation = malloc(sizeof *interpolation + size);
     if (!interpolation)
         return -ENOMEM;
     interpolation->required = (int)required;
@@ -86,10 +87,10 @@ int interpolation_new(unsigned required, const uint8_t known[], unsigned count,
 
     fill_points(points);
     fill_weights(required, known, points, weights);
-    for (unsigned w = 0; w < count; w++) {
-        fill_row(required, known, points, weights, wanted[w], row);
-        ec_init_tables((int)required, 1, row, interpolation->tables + w * row_size);
-    }
+    for (unsigned w = 0; w < count; w++)
+        fill_row(required, known, points, weights, wanted[w], rows + w * required);
+    /* All rows in one call: how far apart their tables lie is ISA-L's to say. */
+    ec_init_tables((int)required, (int)count, rows, interpolation->tables);
     *ret = interpolation;
     return 0;
 }

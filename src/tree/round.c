@@ -52,7 +52,7 @@ static void put_in_queue(struct round *round, struct task *task)
     task->queued = true;
     round->holders++;
     round->pending++;
-    if (store_submit(task->store, task) < 0) {
+    if (store_submit(task->store, task, false) < 0) {
         task->queued = false;
         round->holders--;
         round->pending--;
@@ -121,6 +121,10 @@ void task_finish(struct task *task)
 {
     struct round *round = task->round;
 
+    if (!round) {
+        drop(task);
+        return;
+    }
     pthread_mutex_lock(&round->lock);
     task->done = true;
     round->pending--;
@@ -129,6 +133,16 @@ void task_finish(struct task *task)
     unhold(round);
     if (left)
         drop(task);
+}
+
+void task_run_later(struct store *store, struct task *task)
+{
+    task->store = store_hold(store);
+    task->round = NULL;
+    if (store_is_remote(store) && store_submit(store, task, true) == 0)
+        return;
+    task->run(task);
+    drop(task);
 }
 
 void round_leave(struct round *round)

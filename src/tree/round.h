@@ -46,5 +46,11 @@ void round_leave(struct round *round);
 DEFINE_CLEANUP(struct round *, round_leave)
 #define cleanup_round CLEANUP(cleanup_by_round_leave)
 
-/* For the store's threads: the task has been run. */
+/* For the store's threads: the task has been run. One without a round is dropped. */
 void task_finish(struct task *task);
+
+/*
+ * Has STORE run a task that no one waits for, in this thread or in one of its own, however long
+ * that takes.
+ */
+void task_run_later(struct store *store, struct task *task);

@@ -17,6 +17,8 @@ enum {
 struct store {
     atomic_uint holders;
     struct tree *tree;
+    dev_t device;
+    char *real_path; /* without symlinks */
     bool remote;
     pthread_mutex_t lock;
     pthread_cond_t work;
@@ -29,6 +31,7 @@ struct store {
 int store_new(const char *path, struct store **ret)
 {
     cleanup_tree struct tree *tree = NULL;
+    cleanup_free char *real_path = NULL;
     pthread_condattr_t attributes;
     dev_t device = 0;
 
@@ -37,11 +40,16 @@ int store_new(const char *path, struct store **ret)
         r = tree_device(tree, &device);
     if (r < 0)
         return r;
+    real_path = realpath(path, NULL);
+    if (!real_path)
+        return -errno;
     struct store *store = calloc(1, sizeof *store);
     if (!store)
         return -ENOMEM;
+    store->real_path = steal_pointer(real_path);
     atomic_init(&store->holders, 1);
     store->tree = steal_pointer(tree);
+    store->device = device;
     store->remote = mounts_is_remote(device);
     store->end = &store->first;
     pthread_mutex_init(&store->lock, NULL);
@@ -64,6 +72,7 @@ void store_release(struct store *store)
     if (atomic_fetch_sub(&store->holders, 1) > 1)
         return;
     tree_close(store->tree);
+    free(store->real_path);
     pthread_cond_destroy(&store->work);
     pthread_mutex_destroy(&store->lock);
     free(store);
@@ -77,6 +86,12 @@ const struct tree *store_tree(const struct store *store)
 const char *store_name(const struct store *store)
 {
     return tree_name(store->tree);
+}
+
+bool store_is_at(const struct store *store, const char *path)
+{
+    return store->remote ? mounts_is_at(store->device, store->real_path)
+                         : tree_is_at(store->tree, path);
 }
 
 bool store_is_remote(const struct store *store)
@@ -193,10 +208,10 @@ static int provide_thread(struct store *store)
     return store->threads > 0 ? 0 : -EAGAIN;
 }
 
-int store_submit(struct store *store, struct task *task)
+int store_submit(struct store *store, struct task *task, bool patient)
 {
     pthread_mutex_lock(&store->lock);
-    int r = is_available(store) ? provide_thread(store) : -ETIMEDOUT;
+    int r = is_available(store) || patient ? provide_thread(store) : -ETIMEDOUT;
     if (r == 0) {
         task->next_in_queue = NULL;
         *store->end = task;

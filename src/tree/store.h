@@ -20,14 +20,18 @@ void store_release(struct store *store);
 const struct tree *store_tree(const struct store *store);
 const char *store_name(const struct store *store);
 
+/* Whether PATH still leads to where the store was made from. A remote store is not asked. */
+bool store_is_at(const struct store *store, const char *path);
+
 /* Whether it has to be asked by threads of its own. */
 bool store_is_remote(const struct store *store);
 
 /*
  * Has a thread of the remote store run TASK and call task_finish. -ETIMEDOUT while the store is
- * set aside, -EAGAIN where no thread can be had: then the task is not touched.
+ * set aside, unless the task is PATIENT; -EAGAIN where no thread can be had. Then the task is not
+ * touched.
  */
-int store_submit(struct store *store, struct task *task);
+int store_submit(struct store *store, struct task *task, bool patient);
 
 /*
  * The store has not answered in time: it is not asked again until it does. It is tried again

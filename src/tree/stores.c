@@ -37,8 +37,7 @@ void store_list_free(struct store_list *list)
 static struct store *find_old(const struct store_list *old, const char *path)
 {
     for (size_t i = 0; old && i < old->count; i++) {
-        if (strcmp(store_name(old->stores[i]), path) == 0 &&
-            tree_is_at(store_tree(old->stores[i]), path))
+        if (strcmp(store_name(old->stores[i]), path) == 0 && store_is_at(old->stores[i], path))
             return store_hold(old->stores[i]);
     }
     return NULL;

@@ -131,13 +131,15 @@ int tree_open_file(const struct tree *tree, const char *path, struct stat *ret_s
         return r;
     if (place < 0)
         return -EISDIR;
-    if (fstat(place, ret_stat) < 0)
+    struct stat status;
+    if (fstat(place, &status) < 0)
         return -errno;
-    if (!S_ISREG(ret_stat->st_mode))
-        return S_ISDIR(ret_stat->st_mode) ? -EISDIR : -EINVAL;
+    if (!S_ISREG(status.st_mode))
+        return S_ISDIR(status.st_mode) ? -EISDIR : -EINVAL;
     int fd = open_place(place, 0);
     if (fd < 0)
         return fd;
+    *ret_stat = status;
     *ret_fd = fd;
     return 0;
 }

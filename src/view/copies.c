@@ -8,6 +8,8 @@
 #include <string.h>
 
 struct copy_file {
+    struct task closing;
+    struct store *store;
     atomic_uint holders;
     int fd;
 };
@@ -62,23 +64,38 @@ static const struct question_kind copy_kind = {
     .forget = forget_copy,
 };
 
-static struct copy_file *file_new(int *fd)
+static void run_closing(struct task *task)
 {
-    struct copy_file *file = malloc(sizeof *file);
+    close(((struct copy_file *)task)->fd);
+}
+
+static void drop_closing(struct task *task)
+{
+    struct copy_file *file = (struct copy_file *)task;
+
+    store_release(file->store);
+    free(file);
+}
+
+static struct copy_file *file_new(struct store *store, int *fd)
+{
+    struct copy_file *file = calloc(1, sizeof *file);
 
     if (!file)
         return NULL;
+    file->closing.run = run_closing;
+    file->closing.drop = drop_closing;
+    file->store = store_hold(store);
     atomic_init(&file->holders, 1);
     file->fd = steal_fd(fd);
     return file;
 }
 
+/* To close a file is to ask its store, which may hang. */
 static void file_release(struct copy_file *file)
 {
-    if (atomic_fetch_sub(&file->holders, 1) > 1)
-        return;
-    close(file->fd);
-    free(file);
+    if (atomic_fetch_sub(&file->holders, 1) == 1)
+        task_run_later(file->store, &file->closing);
 }
 
 /* Adds the copy that a store answered with. */
@@ -89,7 +106,7 @@ static int add(struct copies *copies, const struct share_terms *terms, struct st
     uint64_t size = (uint64_t)answer->status.st_size;
 
     *copy = (struct copy){.status = answer->status, .facts.size = size, .index = -1};
-    copy->file = file_new(&answer->fd);
+    copy->file = file_new(store, &answer->fd);
     if (!copy->file)
         return -ENOMEM;
     copy->store = store_hold(store);
