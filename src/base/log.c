@@ -34,7 +34,31 @@ void log_limit(enum log_level level)
     settings.limit = level;
 }
 
-/* Copies TEXT to LINE (LINE_SIZE bytes), control characters as \xNN; returns the length. */
+/*
+ * How many bytes at TEXT are one character that may be shown: 0 where they are no UTF-8 (which is
+ * not looked at closer than its lengths) or a control character, also one of those behind ASCII.
+ */
+static size_t shown_length(const char *text)
+{
+    const unsigned char *byte = (const unsigned char *)text;
+    size_t length = byte[0] < 0x80   ? 1
+                    : byte[0] < 0xc2 ? 0
+                    : byte[0] < 0xe0 ? 2
+                    : byte[0] < 0xf0 ? 3
+                                     : 4;
+
+    if (byte[0] < 0x20 || byte[0] == 0x7f || byte[0] > 0xf4)
+        return 0;
+    if (byte[0] == 0xc2 && byte[1] < 0xa0)
+        return 0;
+    for (size_t i = 1; i < length; i++) {
+        if ((byte[i] & 0xc0) != 0x80)
+            return 0;
+    }
+    return length;
+}
+
+/* Copies TEXT to LINE (LINE_SIZE bytes), what is not to be shown as \xNN; returns the length. */
 static size_t escape(const char *text, char *line)
 {
     static const char digits[] = "0123456789abcdef";
@@ -42,8 +66,11 @@ static size_t escape(const char *text, char *line)
 
     for (; *text && length + 4 < LINE_SIZE - 1; text++) {
         unsigned char byte = (unsigned char)*text;
-        if (byte >= 0x20 && byte != 0x7f) {
-            line[length++] = *text;
+        size_t shown = shown_length(text);
+        if (shown > 0) {
+            memcpy(line + length, text, shown);
+            length += shown;
+            text += shown - 1;
             continue;
         }
         line[length++] = '\\';

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the program has to say while it runs: one line a message, to standard error, or to syslog
- * once it has no terminal any more. Names in a message may hold any byte; control characters are
- * written as \xNN, so that no name can forge a line. Any thread may log at any time.
+ * once it has no terminal any more. Names in a message may hold any byte; control characters and
+ * what is no UTF-8 are written as \xNN, so that no name can forge a line. Any thread may log at any
+ * time.
  */
 #pragma once
 

@@ -11,12 +11,10 @@ bool version_is_same(const struct share_header *a, const struct share_header *b)
            a->total == b->total;
 }
 
-/* The size of a version's shares where they have no extensions, as all have until now. */
 static uint64_t plain_share_size(const struct share_header *header)
 {
-    struct share_layout layout = header->layout;
+    struct share_layout layout = header_plain_layout(header);
 
-    layout.header_size = header_size(layout.format, layout.required, header->total);
     return layout_share_size(&layout);
 }
 
@@ -51,18 +49,54 @@ static struct version count_version(const struct copy_facts copies[], size_t cou
     return version;
 }
 
+/* The k that most copies say; the largest of equally frequent ones. */
+static unsigned common_required(const struct copy_facts copies[], size_t count)
+{
+    size_t frequency[256] = {0};
+    unsigned common = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (copies[i].has_header)
+            frequency[copies[i].header.layout.required]++;
+    }
+    for (unsigned k = 1; k < 256; k++) {
+        if (frequency[k] > 0 && frequency[k] >= frequency[common])
+            common = k;
+    }
+    return common;
+}
+
+/*
+ * How far a version can be relied on: 2 where it has as many shares as it needs, and no fewer than
+ * the k that most copies say (or else a single store could make itself the newest complete version
+ * by saying k = 1), 1 where it has as many as it says that it needs itself, or 0.
+ */
+static int completeness(const struct version *version, unsigned common)
+{
+    unsigned shares = version->members + version->nameless;
+
+    if (shares < version->header.layout.required)
+        return 0;
+    return shares < common ? 1 : 2;
+}
+
 /* Above 0 where version A is to be preferred to B, below 0 the other way round. */
-static int compare(const struct version *a, const struct version *b)
+static int compare(const struct version *a, const struct version *b, unsigned common)
 {
     unsigned shares_a = a->members + a->nameless, shares_b = b->members + b->nameless;
-    bool complete_a = shares_a >= a->header.layout.required;
-    bool complete_b = shares_b >= b->header.layout.required;
+    int order = completeness(a, common) - completeness(b, common);
 
-    if (complete_a != complete_b)
-        return complete_a ? 1 : -1;
+    if (order != 0)
+        return order;
     if (a->header.mtime_ns != b->header.mtime_ns)
         return a->header.mtime_ns > b->header.mtime_ns ? 1 : -1;
     return (shares_a > shares_b) - (shares_a < shares_b);
+}
+
+/* Whether two versions that are equally good may have different contents. */
+static bool is_tie(const struct share_header *a, const struct share_header *b)
+{
+    return a->layout.format != SHARE_CHECKED || a->layout.source_size != b->layout.source_size;
 }
 
 static enum copy_role role_of(const struct copy_facts copies[], size_t count, size_t copy,
@@ -87,6 +121,7 @@ int version_choose(const struct copy_facts copies[], size_t count, struct versio
                    enum copy_role roles[])
 {
     struct version best = {0};
+    unsigned common = common_required(copies, count);
     bool found = false;
 
     for (size_t i = 0; i < count; i++) {
@@ -94,10 +129,10 @@ int version_choose(const struct copy_facts copies[], size_t count, struct versio
         if (!copies[i].has_header || (found && version_is_same(&copies[i].header, &best.header)))
             continue;
         struct version version = count_version(copies, count, &copies[i].header);
-        int order = found ? compare(&version, &best) : 1;
+        int order = found ? compare(&version, &best, common) : 1;
         if (order > 0)
             best = version;
-        else if (order == 0 && version.header.layout.source_size != best.header.layout.source_size)
+        else if (order == 0 && is_tie(&version.header, &best.header))
             best.tied = true;
         found = true;
     }

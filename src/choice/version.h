@@ -35,8 +35,9 @@ bool version_is_same(const struct share_header *a, const struct share_header *b)
 
 /*
  * Chooses among the versions of COUNT copies the newest that k or more shares are of, or else the
- * newest; among those that the time does not tell apart, the one with most shares. Without checks
- * (classic, fec) that is the one with most shares. -ENODATA where no copy has a header.
+ * newest; among those that the time does not tell apart, the one with most shares. A version of a
+ * smaller k than most copies say comes behind one that has as many shares as they say. Without
+ * checks (classic, fec) that is the one with most shares. -ENODATA where no copy has a header.
  */
 int version_choose(const struct copy_facts copies[], size_t count, struct version *ret,
                    enum copy_role roles[]);

@@ -18,6 +18,14 @@ size_t header_size(enum share_format format, unsigned required, unsigned total)
     }
 }
 
+struct share_layout header_plain_layout(const struct share_header *header)
+{
+    struct share_layout layout = header->layout;
+
+    layout.header_size = header_size(layout.format, layout.required, header->total);
+    return layout;
+}
+
 void header_write(const struct share_header *header, uint8_t ret[HEADER_SIZE_MAX])
 {
     switch (header->layout.format) {

@@ -18,6 +18,9 @@ struct share_header {
 /* Bytes of a header that is written; TOTAL counts in fec format only. */
 size_t header_size(enum share_format format, unsigned required, unsigned total);
 
+/* The layout of a share of the same version without extensions, as all are that are made here. */
+struct share_layout header_plain_layout(const struct share_header *header);
+
 /* Writes layout.header_size bytes; the layout has no extensions. */
 void header_write(const struct share_header *header, uint8_t ret[HEADER_SIZE_MAX]);
 

@@ -21,7 +21,8 @@ static unsigned rank(const struct copy *copy)
 {
     unsigned index = copy->index < 0 ? 256 : (unsigned)copy->index;
 
-    return (unsigned)copy->role * 4096 + copy->distrusted * 16384u + copy->failing * 1024u + index;
+    return (unsigned)copy->role * 4096 + copy->distrusted * 16384u + copy->failing * 1024u +
+           !copy->trusted * 512u + index;
 }
 
 static int compare_rank(const void *left, const void *right)
@@ -31,21 +32,21 @@ static int compare_rank(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-/* Of which layout a copy is: its own, or the version's where its header is lost. */
-static const struct share_layout *layout_of(const struct stripe_reading *reading,
-                                            const struct copy *copy)
+/* Of which layout a copy is: its own, or where its header is lost that of shares made here. */
+static struct share_layout layout_of(const struct stripe_reading *reading, const struct copy *copy)
 {
-    return copy->facts.has_header ? &copy->facts.header.layout : reading->layout;
+    return copy->facts.has_header ? copy->facts.header.layout
+                                  : header_plain_layout(reading->version);
 }
 
 /* Whether a copy has a block for the stripe that could be one of its blocks here. */
 static bool has_block(const struct stripe_reading *reading, const struct copy *copy)
 {
-    const struct share_layout *layout = layout_of(reading, copy);
+    const struct share_layout layout = layout_of(reading, copy);
 
-    return copy->role != COPY_USELESS && reading->stripe < layout_stripes(layout) &&
-           layout_payload_size(layout, reading->stripe) ==
-               layout_payload_size(reading->layout, reading->stripe);
+    return copy->role != COPY_USELESS && reading->stripe < layout_stripes(&layout) &&
+           layout_payload_size(&layout, reading->stripe) ==
+               layout_payload_size(&reading->version->layout, reading->stripe);
 }
 
 int attempt_start(struct attempt *attempt, const struct stripe_reading *reading)
@@ -58,7 +59,7 @@ int attempt_start(struct attempt *attempt, const struct stripe_reading *reading)
     attempt->gather.copies = calloc(count, sizeof(struct gather_copy));
     if (!attempt->copies || !attempt->blocks || !attempt->gather.copies)
         return -ENOMEM;
-    attempt->gather.required = reading->layout->required;
+    attempt->gather.required = reading->version->layout.required;
     attempt->gather.count = count;
     for (size_t i = 0; i < count; i++)
         attempt->copies[i] = &reading->copies->items[i];
@@ -120,9 +121,9 @@ static void note_bad(struct attempt *attempt, size_t place, int error)
 static int find_index(const struct stripe_reading *reading, const struct copy *copy, int likely,
                       const uint8_t *block)
 {
-    size_t u = layout_payload_size(reading->layout, reading->stripe);
+    size_t u = layout_payload_size(&reading->version->layout, reading->stripe);
 
-    if (reading->layout->format != SHARE_CHECKED)
+    if (reading->version->layout.format != SHARE_CHECKED)
         return copy->facts.header.index;
     if (likely >= 0 && block_is_intact(block, u, reading->stripe, (uint8_t)likely))
         return likely;
@@ -137,7 +138,7 @@ static void note_read(struct attempt *attempt, size_t place, struct block_read *
 {
     static const uint8_t no_digest[HASH_SIZE];
     const struct stripe_reading *reading = attempt->reading;
-    bool checked = reading->layout->format == SHARE_CHECKED;
+    bool checked = reading->version->layout.format == SHARE_CHECKED;
 
     if (read->result < 0) {
         note_bad(attempt, place, read->result);
@@ -166,9 +167,10 @@ static int read_blocks(struct attempt *attempt, const size_t places[], size_t co
         return -ENOMEM;
     for (size_t i = 0; i < count; i++) {
         struct copy *copy = attempt->copies[places[i]];
+        const struct share_layout layout = layout_of(reading, copy);
         reads[i].copy = copy;
-        reads[i].offset = layout_block_offset(layout_of(reading, copy), reading->stripe);
-        reads[i].size = layout_block_size(reading->layout, reading->stripe);
+        reads[i].offset = layout_block_offset(&layout, reading->stripe);
+        reads[i].size = layout_block_size(&reading->version->layout, reading->stripe);
     }
     int r = copies_read(reads, count);
     if (r < 0)

@@ -60,15 +60,6 @@ static int split_path(const struct encoded_view *encoded, const char *path, unsi
     return 0;
 }
 
-/* The layout of a share that is made anew: as its version's, but without extensions. */
-static struct share_layout own_layout(const struct share_header *header)
-{
-    struct share_layout layout = header->layout;
-
-    layout.header_size = header_size(layout.format, layout.required, header->total);
-    return layout;
-}
-
 static int stat_root(const struct encoded_view *encoded, struct stat *ret)
 {
     struct share_header header;
@@ -97,7 +88,7 @@ static int encoded_stat(struct view *view, const char *path, struct stat *ret)
     if (r < 0)
         return r;
     if (S_ISREG(status.st_mode)) {
-        struct share_layout layout = own_layout(&header);
+        struct share_layout layout = header_plain_layout(&header);
         status_set_size(&status, layout.required ? layout_share_size(&layout) : 0);
     }
     status.st_ino = status_inode(status.st_dev, status.st_ino, index);
@@ -207,7 +198,7 @@ static int prepare(unsigned index, struct encoded_file *file)
     struct share_header header = file->source->header;
     uint8_t wanted = (uint8_t)index;
 
-    file->layout = own_layout(&header);
+    file->layout = header_plain_layout(&header);
     header.layout = file->layout;
     header.index = wanted;
     if (header.layout.format == SHARE_FEC && index >= header.total) {

@@ -159,7 +159,7 @@ int share_set_read_stripe(struct share_set *set, uint64_t stripe, uint8_t *data)
 {
     struct stripe_reading reading = {
         .path = set->path,
-        .layout = &set->version.header.layout,
+        .version = &set->version.header,
         .stripe = stripe,
         .copies = set->copies,
         .lock = &set->lock,
@@ -175,9 +175,10 @@ int share_set_read_stripe(struct share_set *set, uint64_t stripe, uint8_t *data)
     pthread_mutex_unlock(&set->lock);
     if (!is_news)
         return -EIO;
-    uint64_t start = stripe * layout_full_stripe_size(reading.layout);
-    log_error("%s: bytes %llu to %llu cannot be restored: %s", set->path, (unsigned long long)start,
-              (unsigned long long)(start + layout_stripe_size(reading.layout, stripe) - 1),
-              r == -EBADMSG ? "the shares contradict each other" : "too few good blocks");
+    uint64_t start = stripe * layout_full_stripe_size(&reading.version->layout);
+    log_error(
+        "%s: bytes %llu to %llu cannot be restored: %s", set->path, (unsigned long long)start,
+        (unsigned long long)(start + layout_stripe_size(&reading.version->layout, stripe) - 1),
+        r == -EBADMSG ? "the shares contradict each other" : "too few good blocks");
     return -EIO;
 }

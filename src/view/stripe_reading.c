@@ -6,11 +6,14 @@
 #include "stripe/encode.h"
 #include "view/attempt.h"
 
+#include <limits.h>
 #include <string.h>
 
 enum {
-    /* Sets of blocks that are tried where one of them must be a lie; each costs a decoding. */
+    /* Sets of blocks that are tried where one of them must be a lie, and the bytes that may be
+     * decoded for it: an error is an answer, too, but not after minutes. */
     TRIES_MAX = 4096,
+    TRIES_BYTES_MAX = INT_MAX,
     /* Larger files are not looked through to settle what one stripe is. */
     COMPARED_MAX = 1 << 30,
 };
@@ -22,23 +25,24 @@ static int decode(const struct attempt *attempt, const size_t places[])
     const uint8_t *blocks[255];
     uint8_t indices[255];
 
-    for (unsigned s = 0; s < reading->layout->required; s++) {
+    for (unsigned s = 0; s < reading->version->layout.required; s++) {
         indices[s] = (uint8_t)attempt->gather.copies[places[s]].index;
         blocks[s] = attempt->blocks[places[s]].data;
     }
-    return stripe_decode(reading->layout, reading->stripe, indices, blocks, reading->data);
+    return stripe_decode(&reading->version->layout, reading->stripe, indices, blocks,
+                         reading->data);
 }
 
 /* Sets *RET to whether the block at PLACE is what the stripe that was decoded makes it. */
 static int compare(const struct attempt *attempt, size_t place, bool *ret)
 {
     const struct stripe_reading *reading = attempt->reading;
-    size_t size = layout_block_size(reading->layout, reading->stripe);
+    size_t size = layout_block_size(&reading->version->layout, reading->stripe);
     uint8_t index = (uint8_t)attempt->gather.copies[place].index;
     cleanup_encoder struct encoder *encoder = NULL;
     cleanup_buffer struct buffer block = NO_BUFFER;
 
-    int r = encoder_new(reading->layout, 1, &index, &encoder);
+    int r = encoder_new(&reading->version->layout, 1, &index, &encoder);
     if (r == 0)
         r = buffer_take(size, &block);
     if (r == 0)
@@ -60,6 +64,36 @@ static bool next_combination(size_t chosen[], size_t k, size_t count)
         }
     }
     return false;
+}
+
+/* Any set of K of COUNT numbers, in order, each as likely as the others. */
+static void random_combination(size_t chosen[], size_t k, size_t count, unsigned *seed)
+{
+    size_t taken = 0;
+
+    for (size_t i = 0; i < count && taken < k; i++) {
+        if ((size_t)rand_r(seed) % (count - i) < k - taken)
+            chosen[taken++] = i;
+    }
+}
+
+/* How many sets of K of COUNT there are; any number above LIMIT where there are more than it. */
+static uint64_t count_combinations(size_t k, size_t count, uint64_t limit)
+{
+    uint64_t sets = 1;
+
+    if (k > count - k)
+        k = count - k;
+    for (size_t i = 1; i <= k && sets <= limit; i++)
+        sets = sets * (count - k + i) / i;
+    return sets;
+}
+
+static unsigned tries_for(const struct share_layout *layout)
+{
+    size_t tries = TRIES_BYTES_MAX / layout_full_stripe_size(layout) + 1;
+
+    return tries < TRIES_MAX ? (unsigned)tries : TRIES_MAX;
 }
 
 /*
@@ -84,8 +118,8 @@ static int count_wrong(const struct attempt *attempt, const size_t places[], siz
 }
 
 /*
- * Tries sets of k of the blocks at PLACES until one gives a stripe that at most TOLERATED of the
- * others contradict. -EBADMSG where none does.
+ * Tries sets of k of the blocks at PLACES, all or (where they are many) some of them, until one
+ * gives a stripe that at most TOLERATED of the others contradict. -EBADMSG where none does.
  */
 static int search(const struct attempt *attempt, const size_t places[], size_t count,
                   size_t tolerated, bool wrong[])
@@ -93,9 +127,12 @@ static int search(const struct attempt *attempt, const size_t places[], size_t c
     unsigned k = attempt->gather.required;
     size_t chosen[255], some[255], found;
 
+    unsigned tries = tries_for(&attempt->reading->version->layout);
+    bool all = count_combinations(k, count, tries) <= tries;
+    unsigned seed = (unsigned)attempt->reading->stripe;
     for (size_t i = 0; i < k; i++)
         chosen[i] = i;
-    for (unsigned tries = 0; tries < TRIES_MAX; tries++) {
+    for (; tries > 0; tries--) {
         for (size_t i = 0; i < k; i++)
             some[i] = places[chosen[i]];
         int r = decode(attempt, some);
@@ -105,7 +142,9 @@ static int search(const struct attempt *attempt, const size_t places[], size_t c
             return 0;
         if (r < 0 && r != -EBADMSG && r != -EINVAL) /* that is two blocks of one share */
             return r;
-        if (!next_combination(chosen, k, count))
+        if (!all)
+            random_combination(chosen, k, count, &seed);
+        else if (!next_combination(chosen, k, count))
             break;
     }
     return -EBADMSG;
@@ -177,9 +216,9 @@ static int find_difference(const struct attempt *attempt, const size_t places[],
                            const bool against[], bool *ret)
 {
     struct stripe_reading elsewhere = *attempt->reading;
-    uint64_t stripes = layout_stripes(elsewhere.layout);
+    uint64_t stripes = layout_stripes(&elsewhere.version->layout);
 
-    *ret = elsewhere.layout->source_size > COMPARED_MAX;
+    *ret = elsewhere.version->layout.source_size > COMPARED_MAX;
     for (uint64_t stripe = 0; stripe < stripes && !*ret; stripe++) {
         cleanup_attempt struct attempt other = {0};
         elsewhere.stripe = stripe;
@@ -229,7 +268,7 @@ static int weigh(struct attempt *attempt, bool twins, size_t places[], size_t *r
  */
 static int settle(struct attempt *attempt)
 {
-    bool checked = attempt->reading->layout->format == SHARE_CHECKED;
+    bool checked = attempt->reading->version->layout.format == SHARE_CHECKED;
     cleanup_free size_t *places = calloc(attempt->gather.count, sizeof *places);
     cleanup_free bool *wrong = calloc(attempt->gather.count, sizeof *wrong);
     size_t count;
@@ -294,8 +333,9 @@ static int restore(struct attempt *attempt)
 
     if (!places)
         return -ENOMEM;
-    return attempt->reading->layout->format == SHARE_CHECKED ? restore_checked(attempt, places)
-                                                             : restore_unchecked(attempt, places);
+    return attempt->reading->version->layout.format == SHARE_CHECKED
+               ? restore_checked(attempt, places)
+               : restore_unchecked(attempt, places);
 }
 
 int stripe_reading_run(struct stripe_reading *reading)

@@ -7,8 +7,8 @@
 #include <pthread.h>
 
 struct stripe_reading {
-    const char *path; /* for messages */
-    const struct share_layout *layout;
+    const char *path;                   /* for messages */
+    const struct share_header *version; /* its index means nothing */
     uint64_t stripe;
     struct copies *copies;
     pthread_mutex_t *lock; /* of what reading teaches about the copies */
