@@ -57,10 +57,10 @@ def mount_table():
 
 
 def entry_of(path):
-    for entry in mount_table():
-        if entry.path == os.path.realpath(path):
-            return entry
-    return None
+    """What is mounted at a path, without a question to the file system there: it may hang."""
+    folder, name = os.path.split(os.path.abspath(path))
+    real = os.path.join(os.path.realpath(folder), name)
+    return next((entry for entry in mount_table() if entry.path == real), None)
 
 
 def is_mounted(path):
@@ -256,6 +256,9 @@ class Mounts:
 
     def restored(self, stores, *more, at=None, **options):
         return self.start("-o", "restore", *option_list(options), *more, stores, at=at)
+
+    def rebuilt(self, stores, *more, at=None, **options):
+        return self.start("-o", "rebuild", *option_list(options), *more, stores, at=at)
 
     def end_all(self):
         failures = []

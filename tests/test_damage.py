@@ -395,6 +395,13 @@ def stripes_that_fail_or_end(path, data):
     return [n for n, stripe in enumerate(stripes) if stripe != expected[n]]
 
 
+@pytest.mark.parametrize("block_size", [1 << 11, 1 << 21])
+def test_block_sizes_beyond_the_format(mounts, tmp_path, data, block_size):
+    """Whole in every other respect; a reader that took them would need more and more memory."""
+    view = mount_shares(mounts, tmp_path, shares_of(data, block_size=block_size))
+    assert stripes_that_fail(view / "file", data) == "open"
+
+
 @pytest.mark.parametrize("what", ["unknown flag", "k 0", "block of 2 MiB"])
 def test_hostile_header_with_enough_good_shares(mounts, tmp_path, data, what):
     shares = shares_of(data, (*INDEXES, 0))

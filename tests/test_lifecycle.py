@@ -2,11 +2,13 @@
 """Start in the background, end by signal or fusermount3, and life as a user without root."""
 
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
 import stat
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -45,12 +47,25 @@ def mountpoint(tmp_path):
 # In the background
 
 
+def _sanitizer_options(name, folder):
+    return ":".join(filter(None, [os.environ.get(name), f"log_path={folder}/report"]))
+
+
 @pytest.fixture
-def background(binary):
-    """Ends the servers that a failed test has left in the background."""
-    yield
-    for pid in mounts_module.servers():
-        mounts_module.stop_process(pid)
+def background(binary, monkeypatch):
+    """Ends the servers that a failed test has left, and finds what their sanitizers said.
+
+    A server in the background has no standard error to say it on.
+    """
+    with tempfile.TemporaryDirectory(prefix="zfec-fs-test-") as folder:
+        os.chmod(folder, 0o1777)
+        for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS"):
+            monkeypatch.setenv(name, _sanitizer_options(name, folder))
+        yield
+        for pid in mounts_module.servers():
+            mounts_module.stop_process(pid)
+        reports = [path.read_text(errors="replace") for path in Path(folder).iterdir()]
+        assert not reports, "\n".join(reports)
 
 
 def the_server():
@@ -178,13 +193,21 @@ def test_mountpoint_is_free_again(mounts, source, tmp_path):
 
 @contextlib.contextmanager
 def fuse_device_for_all():
-    """Opens /dev/fuse to every user for a while; where it is root's alone, users cannot mount."""
-    mode = stat.S_IMODE(os.stat("/dev/fuse").st_mode)
+    """Opens /dev/fuse to every user for a while; where it is root's alone, users cannot mount.
+
+    Under a lock: of two runs of these tests at once, one would put back what the other has opened.
+    """
+    device = os.open("/dev/fuse", os.O_RDWR)
     try:
-        os.chmod("/dev/fuse", mode | 0o666)
-        yield
+        fcntl.flock(device, fcntl.LOCK_EX)
+        mode = stat.S_IMODE(os.fstat(device).st_mode)
+        try:
+            os.chmod("/dev/fuse", mode | 0o666)
+            yield
+        finally:
+            os.chmod("/dev/fuse", mode)
     finally:
-        os.chmod("/dev/fuse", mode)
+        os.close(device)
 
 
 class User:

@@ -189,8 +189,10 @@ static int best_group(const struct gather *gather, size_t *ret_place)
             contradicted = true;
             continue;
         }
-        tied = group.count == largest;
-        if (group.count > largest) {
+        if (group.count == largest) {
+            tied = true;
+        } else if (group.count > largest) {
+            tied = false;
             largest = group.count;
             *ret_place = i;
         }

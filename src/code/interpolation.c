@@ -88,7 +88,7 @@ int interpolation_new(unsigned required, const uint8_t known[], unsigned count,
     fill_points(points);
     fill_weights(required, known, points, weights);
     for (unsigned w = 0; w < count; w++)
-        fill_row(required, known, points, weights, wanted[w], rows + w * required);
+        fill_row(required, known, points, weights, wanted[w], rows + (size_t)w * required);
     /* All rows in one call: how far apart their tables lie is ISA-L's to say. */
     ec_init_tables((int)required, (int)count, rows, interpolation->tables);
     *ret = interpolation;

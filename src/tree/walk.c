@@ -12,6 +12,8 @@
 #include <sys/sysmacros.h>
 
 enum {
+    /* Longer paths are refused: a tree must not be able to make the walk through it endless. */
+    PATH_LENGTH_MAX = 1 << 16,
     PLACE_FLAGS = O_PATH | O_NOFOLLOW | O_CLOEXEC,
 };
 
@@ -107,6 +109,8 @@ static int walk_by_steps(int root, const char *path, int *ret)
 
 int walk_beneath(int root, const char *path, int *ret)
 {
+    if (strlen(path) > PATH_LENGTH_MAX)
+        return -ENAMETOOLONG;
     if (goes_up(path))
         return -EXDEV;
     int r = walk_at_once(root, *path ? path : ".", ret);

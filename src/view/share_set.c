@@ -16,6 +16,7 @@ struct share_set {
     bool has_version;
     pthread_mutex_t lock; /* of what reading teaches about the copies, and of: */
     struct damage lost;   /* stripes that could not be restored */
+    bool split;           /* see struct stripe_reading */
 };
 
 /* Says which stores have another version than the chosen one. */
@@ -163,6 +164,7 @@ int share_set_read_stripe(struct share_set *set, uint64_t stripe, uint8_t *data)
         .stripe = stripe,
         .copies = set->copies,
         .lock = &set->lock,
+        .split = &set->split,
         .data = data,
     };
 

@@ -218,7 +218,6 @@ static int find_difference(const struct attempt *attempt, const size_t places[],
     struct stripe_reading elsewhere = *attempt->reading;
     uint64_t stripes = layout_stripes(&elsewhere.version->layout);
 
-    *ret = elsewhere.version->layout.source_size > COMPARED_MAX;
     for (uint64_t stripe = 0; stripe < stripes && !*ret; stripe++) {
         cleanup_attempt struct attempt other = {0};
         elsewhere.stripe = stripe;
@@ -234,6 +233,22 @@ static int find_difference(const struct attempt *attempt, const size_t places[],
     return 0;
 }
 
+/* As above, but where the file is too large, or is known to have two contents, they differ. */
+static int differ_elsewhere(const struct attempt *attempt, const size_t places[], size_t count,
+                            const bool against[], bool *ret)
+{
+    const struct stripe_reading *reading = attempt->reading;
+
+    pthread_mutex_lock(reading->lock);
+    *ret = *reading->split || reading->version->layout.source_size > COMPARED_MAX;
+    pthread_mutex_unlock(reading->lock);
+    int r = find_difference(attempt, places, count, against, ret);
+    pthread_mutex_lock(reading->lock);
+    *reading->split = *reading->split || *ret;
+    pthread_mutex_unlock(reading->lock);
+    return r;
+}
+
 /*
  * The shares that the file came from until now agree on something else than k others. Either these
  * have another content that claims to be the same version, and then the two differ in other stripes
@@ -243,7 +258,7 @@ static int find_difference(const struct attempt *attempt, const size_t places[],
 static int weigh(struct attempt *attempt, bool twins, size_t places[], size_t *ret_count)
 {
     cleanup_free bool *against = calloc(attempt->gather.count, sizeof *against);
-    bool differ;
+    bool differ = false;
 
     if (!against)
         return -ENOMEM;
@@ -256,7 +271,7 @@ static int weigh(struct attempt *attempt, bool twins, size_t places[], size_t *r
     for (size_t i = 0; r == 0 && i < *ret_count; i++)
         against[places[i]] = false;
     if (r == 0)
-        r = find_difference(attempt, places, *ret_count, against, &differ);
+        r = differ_elsewhere(attempt, places, *ret_count, against, &differ);
     return r == 0 && differ ? -EBADMSG : r;
 }
 
@@ -271,7 +286,7 @@ static int settle(struct attempt *attempt)
     bool checked = attempt->reading->version->layout.format == SHARE_CHECKED;
     cleanup_free size_t *places = calloc(attempt->gather.count, sizeof *places);
     cleanup_free bool *wrong = calloc(attempt->gather.count, sizeof *wrong);
-    size_t count;
+    size_t count = 0;
 
     if (!places || !wrong)
         return -ENOMEM;
@@ -297,7 +312,7 @@ static int restore_unchecked(struct attempt *attempt, size_t places[])
 {
     unsigned required = attempt->gather.required;
     bool agrees = true;
-    size_t count;
+    size_t count = 0;
 
     attempt->gather.required = required + 1;
     int r = attempt_read_wanted(attempt);
@@ -313,7 +328,7 @@ static int restore_unchecked(struct attempt *attempt, size_t places[])
 
 static int restore_checked(struct attempt *attempt, size_t places[])
 {
-    size_t count;
+    size_t count = 0;
 
     int r = attempt_read_wanted(attempt);
     if (r == 0)

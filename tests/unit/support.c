@@ -115,6 +115,7 @@ bool next_subset(unsigned count, unsigned limit, uint8_t subset[])
 
 struct thread {
     pthread_t id;
+    pthread_barrier_t *start;
     void (*function)(void *shared, unsigned number);
     void *shared;
     unsigned number;
@@ -124,6 +125,7 @@ static void *run_thread(void *argument)
 {
     const struct thread *thread = argument;
 
+    pthread_barrier_wait(thread->start);
     thread->function(thread->shared, thread->number);
     return NULL;
 }
@@ -131,16 +133,19 @@ static void *run_thread(void *argument)
 void in_threads(unsigned count, void (*function)(void *shared, unsigned number), void *shared)
 {
     struct thread threads[THREADS_MAX];
+    pthread_barrier_t start;
 
-    if (count > THREADS_MAX)
+    if (count > THREADS_MAX || pthread_barrier_init(&start, NULL, count) != 0)
         abort();
     for (unsigned i = 0; i < count; i++) {
-        threads[i] = (struct thread){.function = function, .shared = shared, .number = i};
+        threads[i] =
+            (struct thread){.start = &start, .function = function, .shared = shared, .number = i};
         if (pthread_create(&threads[i].id, NULL, run_thread, &threads[i]) != 0)
             abort();
     }
     for (unsigned i = 0; i < count; i++)
         pthread_join(threads[i].id, NULL);
+    pthread_barrier_destroy(&start);
 }
 
 /* A sanitizer's malloc counts in its own way; this is not there without one. */

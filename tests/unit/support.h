@@ -34,7 +34,8 @@ uint8_t *exact_copy(const void *data, size_t size);
 void first_subset(unsigned count, uint8_t subset[]);
 bool next_subset(unsigned count, unsigned limit, uint8_t subset[]);
 
-/* Runs FUNCTION in COUNT threads at once, each with its number; returns when all are through. */
+/* Runs FUNCTION in COUNT threads that start together, each with its number; returns when all are
+ * through. */
 void in_threads(unsigned count, void (*function)(void *shared, unsigned number), void *shared);
 
 /* Whether a sanitizer stands in for malloc. */

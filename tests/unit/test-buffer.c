@@ -121,7 +121,7 @@ static void take_and_give(void *shared, unsigned number)
 {
     unsigned found = 0;
 
-    for (unsigned round = 0; round < 20000; round++) {
+    for (unsigned round = 0; round < 50000; round++) {
         struct buffer held[2] = {NO_BUFFER, NO_BUFFER};
         for (unsigned b = 0; b < 2; b++) {
             if (buffer_take((size_t)1000 << (round + number) % 3 * 2, &held[b]) != 0)

@@ -133,18 +133,28 @@ static void test_control_characters(void **state)
 
 static void test_other_bytes(void **state)
 {
-    char all[256] = {0}, expected[1024] = "zfec-fs: ";
+    char all[256] = {0}, expected[1100] = "zfec-fs: ";
 
     for (unsigned byte = 1; byte < 256; byte++) {
         all[byte - 1] = (char)byte;
         size_t at = strlen(expected);
-        bool control = byte < 0x20 || byte == 0x7f;
-        snprintf(expected + at, sizeof expected - at, control ? "\\x%02x" : "%c", byte);
+        /* In this order no bytes above ASCII are UTF-8. */
+        bool shown = byte >= 0x20 && byte < 0x7f;
+        snprintf(expected + at, sizeof expected - at, shown ? "%c" : "\\x%02x", byte);
     }
     capture();
     log_error("%s", all);
     release();
     assert_logged(expected);
+    assert_no_more();
+}
+
+static void test_utf8(void **state)
+{
+    capture();
+    log_error("%s", "\u00e9 \u2026 \U0001f600 \u00a0 next\xc2\x85line \xc3( \xe2\x82");
+    release();
+    assert_logged("zfec-fs: \u00e9 \u2026 \U0001f600 \u00a0 next\\xc2\\x85line \\xc3( \\xe2\\x82");
     assert_no_more();
 }
 
@@ -337,11 +347,14 @@ static void test_syslog(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_message),     cmocka_unit_test(test_argument_list),
-        cmocka_unit_test(test_limit),       cmocka_unit_test(test_control_characters),
-        cmocka_unit_test(test_other_bytes), cmocka_unit_test(test_long_lines),
-        cmocka_unit_test(test_border),      cmocka_unit_test(test_errno),
-        cmocka_unit_test(test_threads),     cmocka_unit_test(test_syslog),
+        cmocka_unit_test(test_message),         cmocka_unit_test(test_argument_list),
+        cmocka_unit_test(test_limit),           cmocka_unit_test(test_control_characters),
+        cmocka_unit_test(test_other_bytes),     cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_long_lines),      cmocka_unit_test(test_border),
+        cmocka_unit_test(test_errno),           cmocka_unit_test(test_once),
+        cmocka_unit_test(test_once_and_limit),  cmocka_unit_test(test_once_in_a_while),
+        cmocka_unit_test(test_once_in_threads), cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_syslog),
     };
 
     return cmocka_run_group_tests_name("log", tests, support_set_up, NULL);

@@ -213,10 +213,10 @@ static void test_same_name_in_many_directories(void **state)
 
     for (unsigned i = 0; i < COUNT; i++) {
         snprintf(name, sizeof name, "%u", i);
-        numbers[i] = look_up(nodes, look_up(nodes, NODE_ROOT, name), "x");
+        numbers[i] = look_up(nodes, look_up(nodes, NODE_ROOT, name), "one name");
     }
     for (unsigned i = 0; i < COUNT; i++) {
-        snprintf(name, sizeof name, "%u/x", i);
+        snprintf(name, sizeof name, "%u/one name", i);
         assert_path(nodes, numbers[i], NULL, name);
     }
 }

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: MIT
+"""A store that fails to order: a read-only pass-through file system in a process of its own.
+
+FailingStore mounts it and gives it orders; run as a program, the module is its server. Needs
+python3-pyfuse3 (Debian).
+"""
+
+import errno
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT_INODE = 1
+
+
+class FailingStore:
+    """A folder, mounted elsewhere, whose files can be made to fail, to hang and to die."""
+
+    def __init__(self, source, mountpoint):
+        self.source, self.path = Path(source), Path(mountpoint)
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._server = None
+        self.start()
+
+    def start(self):
+        """Mounts it, the first time or again."""
+        self._server = subprocess.Popen(
+            [sys.executable, __file__, self.source, self.path],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._answer() == "mounted"
+
+    def _answer(self):
+        return json.loads(self._server.stdout.readline() or "null")
+
+    def order(self, what, *words):
+        """Has the server do something, and waits until it has. Returns its answer."""
+        self._server.stdin.write(json.dumps([what, *words]) + "\n")
+        self._server.stdin.flush()
+        return self._answer()
+
+    def fail(self, name, start=0, end=1 << 62, error=errno.EIO):
+        """Reads of bytes start..end-1 of a file fail from now on."""
+        self.order("fail", name, start, end, error)
+
+    def refuse(self, error):
+        """Everything that is asked fails with this error from now on; 0: nothing any more."""
+        self.order("refuse", error)
+
+    def hang(self, *operations):
+        """These operations are not answered from now on: 'read', 'lookup', ...; or 'all'."""
+        self.order("hang", *operations)
+
+    def go_on(self):
+        """Answers everything that hangs, and fails nothing any more."""
+        if self._server.poll() is None:
+            self.order("go on")
+
+    def counts(self):
+        """How often each operation was asked for since the last time."""
+        return self.order("counts")
+
+    def freeze(self):
+        """Stops the whole server: not one request is answered, of whatever kind."""
+        self._server.send_signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self._server.send_signal(signal.SIGCONT)
+
+    def kill(self):
+        """The server dies, and leaves a mount that answers ENOTCONN."""
+        self._server.kill()
+        self._end()
+
+    def unmount(self):
+        subprocess.run(["fusermount3", "-uz", self.path], check=False, capture_output=True)
+
+    def close(self):
+        """Leaves neither process nor mount."""
+        self._server.kill()
+        self.unmount()
+        self._end()
+
+    def _end(self):
+        self._server.wait()
+        self._server.stdin.close()
+        self._server.stdout.close()
+
+
+# The server
+
+
+def serve(source, mountpoint):
+    """Serves until it is unmounted or killed. Orders come as lines of JSON, answers go as such."""
+    import pyfuse3
+    import trio
+
+    class Operations(pyfuse3.Operations):
+        """Inodes are numbers given to paths when they are first looked up."""
+
+        def __init__(self):
+            super().__init__()
+            self.paths = [None, ""]
+            self.numbers = {"": ROOT_INODE}
+            self.open_files = {}
+            self.failing, self.hanging, self.refusal = [], set(), 0
+            self.counts = {}
+            self.changed = trio.Event()
+
+        def obey(self, what, *words):
+            if what == "fail":
+                self.failing.append(words)
+            elif what == "refuse":
+                (self.refusal,) = words
+            elif what == "hang":
+                self.hanging |= set(words)
+            elif what == "go on":
+                self.failing, self.hanging, self.refusal = [], set(), 0
+                self.changed.set()
+                self.changed = trio.Event()
+            counts, self.counts = self.counts, {}
+            return counts
+
+        async def enter(self, operation):
+            self.counts[operation] = self.counts.get(operation, 0) + 1
+            while {operation, "all"} & self.hanging:
+                await self.changed.wait()
+            if self.refusal:
+                raise pyfuse3.FUSEError(self.refusal)
+
+        def number_of(self, path):
+            if path not in self.numbers:
+                self.numbers[path] = len(self.paths)
+                self.paths.append(path)
+            return self.numbers[path]
+
+        def attributes(self, path):
+            try:
+                found = os.lstat(os.path.join(source, path))
+            except OSError as error:
+                raise pyfuse3.FUSEError(error.errno) from None
+            entry = pyfuse3.EntryAttributes()
+            for name in ("st_mode", "st_nlink", "st_uid", "st_gid", "st_size"):
+                setattr(entry, name, getattr(found, name))
+            entry.st_mtime_ns, entry.st_ctime_ns = found.st_mtime_ns, found.st_ctime_ns
+            entry.st_ino = self.number_of(path)
+            entry.entry_timeout = entry.attr_timeout = 0
+            return entry
+
+        async def lookup(self, parent, name, ctx=None):
+            await self.enter("lookup")
+            return self.attributes(os.path.join(self.paths[parent], os.fsdecode(name)))
+
+        async def getattr(self, inode, ctx=None):
+            await self.enter("getattr")
+            return self.attributes(self.paths[inode])
+
+        async def readlink(self, inode, ctx):
+            await self.enter("readlink")
+            return os.fsencode(os.readlink(os.path.join(source, self.paths[inode])))
+
+        async def opendir(self, inode, ctx):
+            await self.enter("opendir")
+            return inode
+
+        async def readdir(self, handle, start, token):
+            await self.enter("readdir")
+            names = sorted(os.listdir(os.path.join(source, self.paths[handle])))
+            for at, name in list(enumerate(names, 1))[start:]:
+                entry = self.attributes(os.path.join(self.paths[handle], name))
+                if not pyfuse3.readdir_reply(token, os.fsencode(name), entry, at):
+                    break
+
+        async def open(self, inode, flags, ctx):
+            await self.enter("open")
+            file = os.open(os.path.join(source, self.paths[inode]), os.O_RDONLY)
+            self.open_files[file] = self.paths[inode]
+            return pyfuse3.FileInfo(fh=file, direct_io=True)
+
+        async def read(self, handle, offset, size):
+            await self.enter("read")
+            for name, start, end, error in self.failing:
+                if name == self.open_files[handle] and offset < end and start < offset + size:
+                    raise pyfuse3.FUSEError(error)
+            return os.pread(handle, size, offset)
+
+        async def flush(self, handle):
+            await self.enter("flush")
+
+        async def release(self, handle):
+            await self.enter("release")
+            os.close(handle)
+
+    operations = Operations()
+
+    async def obey_orders():
+        print('"mounted"', flush=True)
+        async with trio.lowlevel.FdStream(os.dup(0)) as orders:
+            left = b""
+            async for more in orders:
+                *lines, left = (left + more).split(b"\n")
+                for line in lines:
+                    print(json.dumps(operations.obey(*json.loads(line))), flush=True)
+
+    async def main():
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(obey_orders)
+            await pyfuse3.main()
+            nursery.cancel_scope.cancel()
+
+    assert stat.S_ISDIR(os.stat(source).st_mode)
+    pyfuse3.init(operations, mountpoint, {"fsname=failing-store", "ro"})
+    trio.run(main)
+
+
+if __name__ == "__main__":
+    serve(*sys.argv[1:])

@@ -1,0 +1,463 @@
+# SPDX-License-Identifier: MIT
+"""Stores that fail, die, hang, come and go while the view is mounted: it goes on with the others."""
+
+import errno
+import os
+import shutil
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+import mounts as mounts_module
+import trees
+
+pytest.importorskip("pyfuse3", reason="needs python3-pyfuse3")
+failing_store = pytest.importorskip("failing_store")
+
+BLOCK_SIZE = 4096
+BLOCK_STEP = BLOCK_SIZE + 32
+REQUIRED = 2
+STRIPE = REQUIRED * BLOCK_SIZE
+STRIPES = 6
+SIZE = (STRIPES - 1) * STRIPE + 4567
+FIRST_LIMIT_S = 10  # of the first reads when a store hangs
+AT_ONCE_S = 1.5  # of all others
+BACK_LIMIT_S = 30  # until a store that is there again is used
+
+readers = []  # threads of the test, which may hang until the stores answer
+
+
+@pytest.fixture
+def data(rng):
+    return rng.randbytes(SIZE)
+
+
+@pytest.fixture
+def stores(tmp_path):
+    folder = tmp_path / "stores"
+    folder.mkdir()
+    return folder
+
+
+class FailingStores:
+    """The failing stores of a test, each served from a folder of its own below `behind`."""
+
+    def __init__(self, behind, stores):
+        self._behind, self._stores = behind, stores
+        self._made = []
+
+    def make(self, name, at=None):
+        """One of that name below STORES, or mounted elsewhere."""
+        source = self._behind / name
+        source.mkdir(parents=True, exist_ok=True)
+        self._made.append(failing_store.FailingStore(source, at or self._stores / name))
+        return self._made[-1]
+
+    def answer(self):
+        """No one waits for any of them any more: not even SIGKILL ends a process that does."""
+        for store in self._made:
+            store.thaw()
+            store.go_on()
+
+    def close(self):
+        for store in self._made:
+            store.close()
+
+
+@pytest.fixture
+def failing(tmp_path, stores):
+    """Its mounts are there until the views are unmounted."""
+    made = FailingStores(tmp_path / "behind", stores)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def view_of(failing, mounts, stores):
+    """Mounts the restored view; of what a store's failure may say, the log is free."""
+    made = []
+
+    def mount():
+        view = mounts.restored(stores)
+        view.expect_log(r"^zfec-fs: (store \S+ |(a-)?(file|other|folder)\b.*: )", count=0)
+        made.append(view)
+        return view
+
+    yield mount
+    failing.answer()
+    for reader in readers:
+        reader.join(FIRST_LIMIT_S)
+    readers.clear()
+    for view in made:
+        view.unmount()
+
+
+def put(data, indexes, places, name="file"):
+    """Writes a share into each of the folders."""
+    shares = trees.make_shares("checked", data, REQUIRED, 20, indexes)
+    for index, place in zip(indexes, places):
+        trees.write_file(place / name, shares[index])
+
+
+def stripes_that_fail(path, data):
+    """The stripes that are EIO; all others must be exact."""
+    failed = []
+    file = os.open(path, os.O_RDONLY | os.O_DIRECT)
+    try:
+        for number in range(STRIPES):
+            buffer = bytearray(STRIPE)
+            try:
+                count = os.preadv(file, [buffer], number * STRIPE)
+            except OSError as error:
+                assert error.errno == errno.EIO
+                failed.append(number)
+                continue
+            right = data[number * STRIPE : (number + 1) * STRIPE]
+            trees.assert_same(bytes(buffer[:count]), right, f"stripe {number}")
+    finally:
+        os.close(file)
+    return failed
+
+
+def read_or_error(path):
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        return error.errno
+
+
+def eventually(condition, limit_s=BACK_LIMIT_S):
+    """Waits until a condition holds that nothing announces."""
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def start_reader(function, *arguments):
+    readers.append(threading.Thread(target=function, args=arguments, daemon=True))
+    readers[-1].start()
+    return readers[-1]
+
+
+def within(limit_s, function, *arguments):
+    """What function() returns, if it does in time; a reader who hangs must not hang the tests."""
+    results = []
+
+    def run():
+        try:
+            results.append((function(*arguments), None))
+        except OSError as error:
+            results.append((None, error))
+
+    start_reader(run).join(limit_s)
+    assert results, f"no answer after {limit_s} s"
+    result, error = results[0]
+    if error:
+        raise error
+    return result
+
+
+# Errors
+
+
+def test_read_errors_in_different_places(failing, view_of, data):
+    """No share can be read whole, and yet each stripe has enough good blocks."""
+    places = [failing.make(f"store-{number}") for number in range(3)]
+    put(data, (0, 3, 9), [place.source for place in places])
+    for stripe, place in zip((0, 2, 5), places):
+        start = 64 + stripe * BLOCK_STEP
+        place.fail("file", start, start + 10)
+    view = view_of()
+    assert stripes_that_fail(view / "file", data) == []
+    assert (view / "file").read_bytes() == data
+
+
+def test_read_errors_in_the_same_place(failing, view_of, data):
+    """That stripe is lost, and no other."""
+    places = [failing.make(f"store-{number}") for number in range(3)]
+    put(data, (0, 3, 9), [place.source for place in places])
+    for place in places[1:]:
+        place.fail("file", 64 + 3 * BLOCK_STEP + 2000, 64 + 3 * BLOCK_STEP + 2001)
+    view = view_of()
+    assert stripes_that_fail(view / "file", data) == [3]
+    for place in places:
+        place.go_on()
+    assert stripes_that_fail(view / "file", data) == []
+
+
+def test_read_error_in_the_header(failing, view_of, stores, data):
+    """A header that cannot be read is a lost one; the blocks are still good."""
+    place = failing.make("store-1")
+    put(data, (0, 3), [stores / "store-0", place.source])
+    place.fail("file", 0, 64)
+    view = view_of()
+    assert stripes_that_fail(view / "file", data) == []
+
+
+def test_bad_blocks_are_not_read_again(failing, view_of, stores, data):
+    """What was found bad is remembered for the open file."""
+    place = failing.make("store-0")
+    put(data, (0, 1, 2), [place.source, stores / "store-1", stores / "store-2"])
+    place.fail("file", 64, 64 + 3 * BLOCK_STEP)
+    view = view_of()
+    with open(view / "file", "rb", buffering=0) as file:
+        for turn in range(4):
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            trees.assert_same(os.pread(file.fileno(), SIZE, 0), data, f"turn {turn}")
+        assert place.counts().get("read", 0) <= 1 + STRIPES * 4 - 3 * 3
+
+
+REFUSALS = [errno.EIO, errno.ENOTCONN, errno.ESTALE, errno.ENODEV]
+
+
+@pytest.mark.parametrize("error", REFUSALS, ids=errno.errorcode.get)
+def test_everything_fails(failing, view_of, stores, data, error):
+    """Whatever the error is: the others are used, and the store again when it works again."""
+    place = failing.make("store-0")
+    put(data, (0, 1, 2), [place.source, stores / "store-1", stores / "store-2"])
+    put(data, (0, 1), [place.source, stores / "store-1"], "other")
+    view = view_of()
+    file = os.open(view / "file", os.O_RDONLY | os.O_DIRECT)
+    try:
+        place.refuse(error)
+        assert stripes_that_fail(view / "file", data) == []
+        assert os.pread(file, STRIPE, 0) == data[:STRIPE]
+    finally:
+        os.close(file)
+    assert sorted(os.listdir(view.path)) == ["file", "other"]
+    assert read_or_error(view / "other") == errno.EIO
+    place.refuse(0)
+    assert eventually(lambda: read_or_error(view / "other") == data)
+
+
+# Dead, and back
+
+
+def test_dead_and_mounted_again(failing, view_of, stores, data):
+    """Of a dead mount (ENOTCONN) nothing is used; of its successor everything is."""
+    place = failing.make("store-0")
+    put(data, (0, 1, 2), [place.source, stores / "store-1", stores / "store-2"])
+    put(data, (0, 1), [place.source, stores / "store-1"], "other")
+    view = view_of()
+    assert (view / "other").read_bytes() == data
+    file = os.open(view / "file", os.O_RDONLY | os.O_DIRECT)
+    try:
+        assert os.pread(file, STRIPE, 0) == data[:STRIPE]
+        place.kill()
+        for stripe in range(STRIPES):
+            at = stripe * STRIPE
+            assert os.pread(file, STRIPE, at) == data[at : at + STRIPE]
+    finally:
+        os.close(file)
+    assert stripes_that_fail(view / "file", data) == []
+    assert "file" in os.listdir(view.path)
+    assert read_or_error(view / "other") == errno.EIO
+    place.unmount()
+    assert stripes_that_fail(view / "file", data) == [], "the mountpoint is an empty store now"
+    place.start()
+    assert eventually(lambda: read_or_error(view / "other") == data)
+
+
+def test_dead_beneath_a_symlink(failing, view_of, stores, tmp_path, data):
+    """A store that is a folder somewhere in a dead mount."""
+    place = failing.make("remote", tmp_path / "remote")
+    put(data, (0, 1, 2), [place.source / "deep", stores / "store-1", stores / "store-2"])
+    put(data, (0, 1), [place.source / "deep", stores / "store-1"], "other")
+    (stores / "store-0").symlink_to(place.path / "deep")
+    view = view_of()
+    assert (view / "other").read_bytes() == data
+    place.kill()
+    assert stripes_that_fail(view / "file", data) == []
+    assert read_or_error(view / "other") == errno.EIO
+    place.unmount()
+    place.start()
+    assert eventually(lambda: read_or_error(view / "other") == data)
+
+
+def test_dead_when_the_view_is_mounted(failing, view_of, stores, data):
+    """One dead store keeps nobody from mounting the others."""
+    place = failing.make("store-0")
+    put(data, (0, 1, 2), [place.source, stores / "store-1", stores / "store-2"])
+    put(data, (0, 1), [place.source, stores / "store-1"], "other")
+    place.kill()
+    view = view_of()
+    assert stripes_that_fail(view / "file", data) == []
+    place.unmount()
+    place.start()
+    assert eventually(lambda: read_or_error(view / "other") == data)
+
+
+# Coming and going
+
+
+def test_added_store(mounts, stores, data):
+    """A store that comes while mounted is used, without a new mount."""
+    put(data, (0,), [stores / "store-0"])
+    view = mounts.restored(stores)
+    view.expect_log(r"^zfec-fs: file: ", count=0)
+    view.expect_log(r"^zfec-fs: store \S*/store-1 is there now$", count=1)
+    assert read_or_error(view / "file") == errno.EIO
+    put(data, (5,), [stores / "store-1"])
+    put(data, (5,), [stores / "store-1"], "only here")
+    assert eventually(lambda: read_or_error(view / "file") == data, 5)
+    assert sorted(os.listdir(view.path)) == ["file", "only here"]
+
+
+def test_removed_and_restored_store(mounts, stores, tmp_path, data):
+    """Without it the view goes on with the others; when it is there again, with it."""
+    put(data, (0, 1, 2), [stores / f"store-{number}" for number in range(3)])
+    put(data, (0, 1), [stores / "store-0", stores / "store-1"], "other")
+    view = mounts.restored(stores)
+    view.expect_log(r"^zfec-fs: (file|other): ", count=0)
+    view.expect_log(r"^zfec-fs: store \S*/store-0 is gone$", count=1)
+    view.expect_log(r"^zfec-fs: store \S*/store-0 is there now$", count=1)
+    (stores / "store-0").rename(tmp_path / "away")
+    assert eventually(lambda: read_or_error(view / "other") == errno.EIO, 5)
+    assert stripes_that_fail(view / "file", data) == []
+    (tmp_path / "away").rename(stores / "store-0")
+    assert eventually(lambda: read_or_error(view / "other") == data, 5)
+
+
+def test_store_deleted_under_an_open_file(mounts, stores, data):
+    put(data, (0, 1, 2), [stores / f"store-{number}" for number in range(3)])
+    view = mounts.restored(stores)
+    view.expect_log(r"^zfec-fs: (store \S*/store-0 is gone$|file: )", count=0)
+    file = os.open(view / "file", os.O_RDONLY | os.O_DIRECT)
+    try:
+        shutil.rmtree(stores / "store-0")
+        for stripe in range(STRIPES):
+            at = stripe * STRIPE
+            assert os.pread(file, STRIPE, at) == data[at : at + STRIPE]
+    finally:
+        os.close(file)
+    assert stripes_that_fail(view / "file", data) == []
+
+
+# Hanging. A mountpoint is crossed without asking, but the way to a folder in a mount is not.
+
+MOUNTED = "mounted below STORES"
+FOLDER = "a folder of a mount"
+
+
+@pytest.fixture(params=[MOUNTED, FOLDER])
+def hanging(request, failing, stores, tmp_path, data):
+    """A store that can be made to hang, and files that do and do not need it."""
+    if request.param == MOUNTED:
+        place = failing.make("store-0")
+        folder = place.source
+    else:
+        place = failing.make("remote", tmp_path / "remote")
+        folder = place.source / "deep"
+        folder.mkdir()
+        (stores / "store-0").symlink_to(place.path / "deep")
+    put(data, (0, 1, 2), [folder, stores / "store-1", stores / "store-2"], "file")
+    put(data, (1, 2), [stores / "store-1", stores / "store-2"], "folder/other")
+    put(data, (0, 1), [folder, stores / "store-1"], "a-file that needs it")
+    return place
+
+
+def check_others(view, data):
+    """All that can do without the store: slowly for the first time, and then at once."""
+    assert within(FIRST_LIMIT_S, read_or_error, view / "file") == data
+    assert within(AT_ONCE_S, read_or_error, view / "folder" / "other") == data
+    assert within(AT_ONCE_S, stripes_that_fail, view / "file", data) == []
+    assert {"file", "folder"} <= set(within(AT_ONCE_S, os.listdir, view.path))
+    time.sleep(2)  # the list of stores is older than a second now
+    assert within(AT_ONCE_S, read_or_error, view / "folder" / "other") == data
+
+
+@pytest.mark.parametrize("hanging", [MOUNTED, FOLDER], indirect=True)
+def test_hanging_store(hanging, view_of, data):
+    """Those who need it get an error; the others wait once; when it answers, it is used again."""
+    view = view_of()
+    assert (view / "a-file that needs it").read_bytes() == data
+    hanging.freeze()
+    check_others(view, data)
+    needing = within(FIRST_LIMIT_S, read_or_error, view / "a-file that needs it")
+    assert needing in (errno.EIO, errno.ETIMEDOUT)
+    hanging.thaw()
+    assert eventually(lambda: read_or_error(view / "a-file that needs it") == data)
+
+
+@pytest.mark.parametrize("hanging", [MOUNTED], indirect=True)
+def test_hanging_reads_alone(hanging, view_of, data):
+    """It answers all but reads; an open file goes on with the others."""
+    view = view_of()
+    file = os.open(view / "file", os.O_RDONLY | os.O_DIRECT)
+    try:
+        hanging.hang("read")
+        assert within(FIRST_LIMIT_S, os.pread, file, STRIPE, STRIPE) == data[STRIPE : 2 * STRIPE]
+        start = time.monotonic()
+        assert within(FIRST_LIMIT_S, os.pread, file, STRIPE, 0) == data[:STRIPE]
+        assert time.monotonic() - start < AT_ONCE_S
+    finally:
+        os.close(file)
+    assert within(AT_ONCE_S, read_or_error, view / "folder" / "other") == data
+
+
+def has_ended(pid):
+    """Whether its main thread has; others may be in a request from which not SIGKILL frees them."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return True
+    return "\nState:\tZ" in status
+
+
+UNMOUNTED = [(MOUNTED, "frozen"), (MOUNTED, "all"), (FOLDER, "frozen")]
+
+
+@pytest.mark.parametrize("hanging, how", UNMOUNTED, indirect=["hanging"])
+def test_unmount_while_a_store_hangs(hanging, failing, view_of, data, how):
+    """The mount is gone at once and the daemon ends, as far as the kernel lets it.
+
+    A file was open before, and closed while its store hung. The last threads end when the store
+    answers: no process can leave a FUSE request that its server has taken, or a close.
+    """
+    view = view_of()
+    with open(view / "file", "rb", buffering=0) as file:
+        assert file.read(10) == data[:10]
+        if how == "frozen":
+            hanging.freeze()
+        else:
+            hanging.hang(how)
+        assert within(FIRST_LIMIT_S, file.readall) == data[10:]
+    assert within(FIRST_LIMIT_S, read_or_error, view / "folder" / "other") == data
+    within(AT_ONCE_S, subprocess.run, ["fusermount3", "-u", view.path])
+    assert not mounts_module.is_mounted(view.path)
+    assert eventually(lambda: has_ended(view.process.pid), AT_ONCE_S)
+    failing.answer()
+    view.check_end()
+
+
+@pytest.mark.parametrize("hanging", [MOUNTED], indirect=True)
+def test_many_readers_while_a_store_hangs(hanging, view_of, data):
+    """More than there are threads in the daemon, all of a file that needs the store."""
+    view = view_of()
+    with open(view / "folder" / "other", "rb", buffering=0) as file:
+        hanging.freeze()
+        needy = [start_reader(read_or_error, view / "a-file that needs it") for _ in range(300)]
+        assert within(AT_ONCE_S, file.readall) == data, "it was open before"
+    deadline = time.monotonic() + 2 * FIRST_LIMIT_S
+    for reader in needy:
+        reader.join(max(0, deadline - time.monotonic()))
+    assert not any(reader.is_alive() for reader in needy)
+    assert within(AT_ONCE_S, read_or_error, view / "file") == data
+
+
+@pytest.mark.parametrize("hanging", [MOUNTED], indirect=True)
+def test_many_files_closed_while_a_store_hangs(hanging, view_of, data):
+    """More than there are threads in the daemon: to close a file is to ask its store, too."""
+    view = view_of()
+    files = [os.open(view / "file", os.O_RDONLY) for _ in range(300)]
+    hanging.freeze()
+    for file in files:
+        os.close(file)
+    assert within(FIRST_LIMIT_S, read_or_error, view / "file") == data
+    assert within(AT_ONCE_S, read_or_error, view / "folder" / "other") == data
