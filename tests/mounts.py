@@ -96,6 +96,11 @@ def _process_handle(pid):
         os.close(handle)
 
 
+def is_sanitized(process):
+    """A sanitizer keeps freed memory, and looks for leaks in all threads before it lets them end."""
+    return "libasan" in Path(f"/proc/{process.pid}/maps").read_text(errors="replace")
+
+
 def wait_for_exit(pid, limit_s=START_LIMIT_S):
     """Waits until a process, child or not, has ended. Returns whether it did."""
     with _process_handle(pid) as handle:

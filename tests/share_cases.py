@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Many cases of damaged or stale shares in one mount, each a file: read, and held to the promise."""
+"""Many cases of damaged or stale shares in one mount, each a file, and held to the promise."""
 
 import errno
 import itertools
@@ -139,6 +139,7 @@ def count_case(case, found, counts):
     if isinstance(found, int):
         return
     counts["stripes"] += len(found)
+    counts["contested"] += sum(isinstance(owed, promise.Contested) for owed in case.stripes or [])
     counts["EIO"] += sum(stripe == errno.EIO for stripe in found)
     right = [stripe == owed for stripe, owed in zip(found, case.stripes or [])]
     counts["exact"] += sum(right)

@@ -362,14 +362,14 @@ def test_mount_command(binary, source, mountpoint, tmp_path, restore):
     options = "rw,restore" if restore else "rw,required=2,shares=4"
     what = tmp_path / "stores" if restore else source
     command = [helper, what, mountpoint, "-o", options, "-t", "fuse.zfec-fs"]
-    subprocess.run(command, check=True, env=environment, capture_output=True)
     try:
+        subprocess.run(command, check=True, env=environment, capture_output=True, timeout=30)
         expected = ["file"] if restore else INDEX_NAMES[:4]
         assert sorted(os.listdir(mountpoint)) == expected
         assert mounts_module.entry_of(mountpoint).source == str(what)
     finally:
         server = mounts_module.servers()
-        subprocess.run(["umount", mountpoint], check=True)
+        mounts_module.unmount_at_any_cost(mountpoint)
         assert all(mounts_module.wait_for_exit(pid) for pid in server)
 
 

@@ -12,50 +12,59 @@ import oracle
 import trees
 
 PAGE = 4096
-REQUIRED = 2
-STRIPES = 600
-# The stripe is as large as two pages, and the file ends within a page.
-STRIPE = REQUIRED * PAGE
-SIZE = STRIPES * STRIPE - 5000
-BLOCK_STEP = PAGE + 32
-BAD = (0, 7, 8, 100, 300, 399, STRIPES - 1)
-PAGES = oracle.ceil_div(SIZE, PAGE)
-BAD_PAGES = {page for stripe in BAD for page in (2 * stripe, 2 * stripe + 1) if page < PAGES}
 
 
-@pytest.fixture(scope="module")
-def data(module_rng):
-    return module_rng.randbytes(SIZE)
+class Damaged:
+    """A file of two shares, in one of which the blocks of some stripes are bad."""
+
+    def __init__(self, required, block_size, stripes, bad, rng):
+        self.bad, self.stripe = bad, required * block_size
+        # It ends within a page.
+        self.size = stripes * self.stripe - self.stripe // 2 - 900
+        self.data = rng.randbytes(self.size)
+        self.pages = oracle.ceil_div(self.size, PAGE)
+        self.bad_pages = [page for page in range(self.pages) if page * PAGE // self.stripe in bad]
+        indexes = range(required - 1, 2 * required - 1)
+        self.shares = trees.make_shares(
+            "checked", self.data, required, 20, indexes, block_size=block_size
+        )
+        share = bytearray(self.shares[indexes[-1]])
+        for stripe in bad:
+            share[oracle.HEADER_SIZE + stripe * (block_size + 32) + 20] ^= 1
+        self.shares[indexes[-1]] = bytes(share)
 
 
-@pytest.fixture(scope="module")
-def shares(data):
-    """Two shares, in one of which a block of each bad stripe is damaged."""
-    made = trees.make_shares("checked", data, REQUIRED, 20, (0, 3))
-    damaged = bytearray(made[3])
-    for stripe in BAD:
-        damaged[oracle.HEADER_SIZE + stripe * BLOCK_STEP + 20] ^= 1
-    made[3] = bytes(damaged)
-    return made
+# Stripes of which one request of the kernel holds many, and such as are larger than a request.
+LAYOUTS = {
+    "two pages": (2, 4096, 600, (0, 7, 8, 100, 300, 399, 599)),
+    "48 pages": (3, 65536, 20, (0, 5, 6, 12, 19)),
+}
+
+
+@pytest.fixture(scope="module", params=LAYOUTS)
+def damaged(request, module_rng):
+    return Damaged(*LAYOUTS[request.param], module_rng)
 
 
 @pytest.fixture
-def path(mounts, tmp_path, shares):
+def path(mounts, tmp_path, damaged):
     """The file in a view of its own, so that the kernel has none of its pages."""
-    trees.write_shares(tmp_path / "stores", "file", shares)
+    trees.write_shares(tmp_path / "stores", "file", damaged.shares)
     view = mounts.restored(tmp_path / "stores")
     view.expect_log(r"^zfec-fs: file: ")
     return view / "file"
 
 
-def pages_of(offset, length):
-    return range(offset // PAGE, oracle.ceil_div(min(offset + length, SIZE), PAGE))
+def first_bad_page(damaged, offset, length):
+    """Of a range, or None."""
+    pages = range(offset // PAGE, oracle.ceil_div(min(offset + length, damaged.size), PAGE))
+    return next((page for page in pages if page * PAGE // damaged.stripe in damaged.bad), None)
 
 
-def check_read(data, offset, length, found):
+def check_read(damaged, offset, length, found):
     """Of a range with a bad page in it, at most what is before that may come, and no wrong byte."""
-    right = data[offset : offset + length]
-    first_bad = next((page for page in pages_of(offset, length) if page in BAD_PAGES), None)
+    right = damaged.data[offset : offset + length]
+    first_bad = first_bad_page(damaged, offset, length)
     if first_bad is None:
         trees.assert_same(found, right, f"{length} bytes at {offset}")
     else:
@@ -65,10 +74,10 @@ def check_read(data, offset, length, found):
         assert found, f"0 bytes at {offset} are the end of the file"
 
 
-def read_steadily(file, data, length):
+def read_steadily(file, damaged, length):
     """Reads on as `dd conv=noerror` does: after an error one page is left out. Returns those."""
     lost, at = [], 0
-    while at < SIZE:
+    while at < damaged.size:
         try:
             found = os.pread(file, length, at)
         except OSError as error:
@@ -76,12 +85,12 @@ def read_steadily(file, data, length):
             lost.append(at // PAGE)
             at += PAGE
             continue
-        check_read(data, at, length, found)
+        check_read(damaged, at, length, found)
         at += len(found)
     return lost
 
 
-LENGTHS = [1 << bits for bits in range(12, 21)]
+LENGTHS = [1 << bits for bits in range(12, 21, 2)]
 ADVICE = {
     "as usual": os.POSIX_FADV_NORMAL,
     "more read ahead": os.POSIX_FADV_SEQUENTIAL,
@@ -91,68 +100,65 @@ ADVICE = {
 
 @pytest.mark.parametrize("advice", ADVICE)
 @pytest.mark.parametrize("length", LENGTHS)
-def test_sequential_reads(path, data, length, advice):
+def test_sequential_reads(path, damaged, length, advice):
     """Nothing but the bad pages is lost."""
     with open(path, "rb", buffering=0) as file:
         os.posix_fadvise(file.fileno(), 0, 0, ADVICE[advice])
-        assert read_steadily(file.fileno(), data, length) == sorted(BAD_PAGES)
+        assert read_steadily(file.fileno(), damaged, length) == damaged.bad_pages
 
 
 @pytest.mark.parametrize("length", [4096, 65536, 1 << 20])
-def test_sequential_reads_again(path, data, length):
+def test_sequential_reads_again(path, damaged, length):
     """What the first reader left in the kernel's cache is right for the second."""
     for _ in range(2):
         with open(path, "rb", buffering=0) as file:
-            assert read_steadily(file.fileno(), data, length) == sorted(BAD_PAGES)
+            assert read_steadily(file.fileno(), damaged, length) == damaged.bad_pages
 
 
-def test_backward_reads(path, data):
+def test_backward_reads(path, damaged):
     lost = []
     with open(path, "rb", buffering=0) as file:
-        for page in reversed(range(PAGES)):
+        for page in reversed(range(damaged.pages)):
             try:
                 found = os.pread(file.fileno(), PAGE, page * PAGE)
             except OSError as error:
                 assert error.errno == errno.EIO
                 lost.append(page)
                 continue
-            check_read(data, page * PAGE, PAGE, found)
-    assert sorted(lost) == sorted(BAD_PAGES)
+            check_read(damaged, page * PAGE, PAGE, found)
+    assert sorted(lost) == damaged.bad_pages
 
 
-def test_random_reads(path, data, rng):
+def test_random_reads(path, damaged, rng):
     """Ranges of any place and length, within the kernel's cache and past it."""
     flags = {os.O_RDONLY, os.O_RDONLY | os.O_DIRECT}
     for flag in flags:
         file = os.open(path, flag)
         for _ in range(600):
-            offset, length = rng.randrange(SIZE), rng.choice((1, 100, PAGE, 3 * PAGE, 200000))
-            has_bad = any(page in BAD_PAGES for page in pages_of(offset, length))
+            offset, length = rng.randrange(damaged.size), rng.choice((1, 100, PAGE, 3 * PAGE, 200000))
+            has_bad = first_bad_page(damaged, offset, length) is not None
             try:
                 found = os.pread(file, length, offset)
             except OSError as error:
                 assert error.errno == errno.EIO and has_bad
                 continue
-            check_read(data, offset, length, found)
+            check_read(damaged, offset, length, found)
         os.close(file)
 
 
-@pytest.mark.parametrize("stripe", BAD)
-@pytest.mark.parametrize("before, after", [(0, 0), (1, 0), (0, 1), (3, 5), (10, 10)])
-def test_a_request_with_a_bad_stripe_is_an_error(path, stripe, before, after):
-    """As a whole: one request, past the kernel's cache."""
-    first = max(0, stripe - before)
-    length = (stripe + after + 1 - first) * STRIPE
+@pytest.mark.parametrize("before, after", [(0, 0), (1, 0), (0, 1), (3, 5), (8, 8)])
+def test_a_request_with_a_bad_stripe_is_an_error(path, damaged, before, after):
+    """As a whole: one request, of so many pages around a border of the stripe."""
     file = os.open(path, os.O_RDONLY | os.O_DIRECT)
-    try:
+    for stripe in damaged.bad:
+        start = max(0, stripe * damaged.stripe - before * PAGE)
         with pytest.raises(OSError, match="Input/output error"):
-            os.preadv(file, [bytearray(length)], first * STRIPE)
-    finally:
-        os.close(file)
+            os.preadv(file, [bytearray((before + after + 1) * PAGE)], start)
+    os.close(file)
 
 
 # Reads the pages of argv[1] through a mapping, in the order of argv[2], each in a process of its
-# own. Prints the pages at which that died by SIGBUS, and those that are not as in the file argv[3].
+# own. Prints those at which that died by SIGBUS, and those that are not as in the file argv[3].
 MAPPED_READER = """
 import mmap, os, random, signal, sys
 size = os.stat(sys.argv[1]).st_size
@@ -178,9 +184,9 @@ with open(sys.argv[1], "rb") as file, open(sys.argv[3], "rb") as right_file:
 
 
 @pytest.mark.parametrize("order", ["forward", "backward", "random"])
-def test_mapped_pages(path, tmp_path, data, order, rng):
+def test_mapped_pages(path, tmp_path, damaged, order, rng):
     """SIGBUS at the bad pages, and at no others."""
-    (tmp_path / "right").write_bytes(data)
+    (tmp_path / "right").write_bytes(damaged.data)
     order = str(rng.random()) if order == "random" else order
     done = subprocess.run(
         [sys.executable, "-c", MAPPED_READER, path, order, tmp_path / "right"],
@@ -188,4 +194,4 @@ def test_mapped_pages(path, tmp_path, data, order, rng):
         check=True,
         text=True,
     )
-    assert sorted(done.stdout.split()) == sorted(map(str, BAD_PAGES))
+    assert sorted(done.stdout.split()) == sorted(map(str, damaged.bad_pages))

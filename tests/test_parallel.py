@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import held_reads
+import mounts as mounts_module
 import oracle
 import trees
 
@@ -180,10 +181,6 @@ def peak_memory(process):
     return int(re.search(r"VmHWM:\s+(\d+) kB", text)[1]) * 1024
 
 
-def is_sanitized(process):
-    return "libasan" in Path(f"/proc/{process.pid}/maps").read_text(errors="replace")
-
-
 @pytest.fixture
 def view_of_long_names(mounts, tmp_path):
     """5000 names of 255 bytes, as share folders beyond number."""
@@ -191,7 +188,7 @@ def view_of_long_names(mounts, tmp_path):
     for number in range(5000):
         (tmp_path / "source" / f"{number:0>255}").touch()
     view = mounts.encoded(tmp_path / "source", required=1, shares=40)
-    if is_sanitized(view.process):
+    if mounts_module.is_sanitized(view.process):
         pytest.skip("a sanitizer keeps freed memory: its peak says nothing")
     return view
 
@@ -216,7 +213,7 @@ def test_memory_is_bounded(mounts, tmp_path):
     path = trees.write_file(tmp_path / "source" / "file", b"")
     os.truncate(path, 256 * MIB)
     view = mounts.encoded(tmp_path / "source", required=REQUIRED, shares=6)
-    if is_sanitized(view.process):
+    if mounts_module.is_sanitized(view.process):
         pytest.skip("a sanitizer keeps freed memory: its peak says nothing")
     before = peak_memory(view.process)
     with concurrent.futures.ThreadPoolExecutor(6) as pool:

@@ -109,8 +109,9 @@ class Case(share_cases.Case):
         }
 
     def __str__(self):
+        sizes = [len(release.data) for release in self.releases]
         k = self.releases[0].required
-        return f"{self.what}, k {k}, releases {self.split} of {[len(r.data) for r in self.releases]}"
+        return f"{self.what}, k {k}, releases {self.split} of {sizes} bytes"
 
 
 STALE = re.compile(r"^zfec-fs: file-(\d+): store \S*/store-(\d+) has another version", re.MULTILINE)
