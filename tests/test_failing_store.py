@@ -401,7 +401,7 @@ def test_hanging_reads_alone(hanging, view_of, data):
     assert within(AT_ONCE_S, read_or_error, view / "folder" / "other") == data
 
 
-@pytest.mark.parametrize("hanging", [MOUNTED, FOLDER], indirect=True)
+@pytest.mark.parametrize("hanging", [MOUNTED], indirect=True)
 def test_hanging_when_the_view_is_mounted(hanging, view_of, data):
     """It keeps nobody from mounting the others."""
     hanging.freeze()

@@ -135,7 +135,8 @@ def test_random_reads(path, damaged, rng):
     for flag in flags:
         file = os.open(path, flag)
         for _ in range(600):
-            offset, length = rng.randrange(damaged.size), rng.choice((1, 100, PAGE, 3 * PAGE, 200000))
+            length = rng.choice((1, 100, PAGE, 3 * PAGE, 200000))
+            offset = rng.randrange(damaged.size)
             has_bad = first_bad_page(damaged, offset, length) is not None
             try:
                 found = os.pread(file, length, offset)

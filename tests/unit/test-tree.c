@@ -772,6 +772,19 @@ static void test_device_and_place(void **state)
     assert_false(tree_is_at(tree, path));
 }
 
+static void test_endless_path(void **state)
+{
+    char *path = malloc(2 * 40000 + 2);
+    struct stat status;
+
+    assert_non_null(path);
+    for (size_t level = 0; level < 40000; level++)
+        memcpy(path + 2 * level, "d/", 2);
+    strcpy(path + 2 * 40000, "d");
+    assert_int_equal(tree_stat(tree, path, &status), -ENAMETOOLONG);
+    free(path);
+}
+
 static void test_status_of_file_system(void **state)
 {
     struct statvfs ours, theirs;
@@ -1049,6 +1062,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_open_tree_by_link),
     cmocka_unit_test(test_without_rights),
     cmocka_unit_test(test_device_and_place),
+    cmocka_unit_test(test_endless_path),
     cmocka_unit_test(test_status_of_file_system),
     cmocka_unit_test(test_access_times_stay),
     cmocka_unit_test(test_changing_tree),
