@@ -22,10 +22,11 @@ class Ambiguous(Exception):
 
 
 class Contested(bytes):
-    """A stripe of which two or more shares agree that it is another one, though k say it is this.
+    """A stripe that may be EIO, though k shares say what it is.
 
-    That is no damage any more, but what two contents of one version look like: to take k's word
-    for it may be to blend the two.
+    Two or more others agree on something else, and of the k fewer than two (or than k) have an
+    intact block of some other stripe that is there. That is no damage any more: to take the k's
+    word may be to put the file together from two contents.
     """
 
 
@@ -124,30 +125,61 @@ def _can_be_opened(copies, version):
     return len(indexes) + sum(copy.header is None for copy in useful) >= version.required
 
 
+class _Group:
+    """Copies whose blocks of one stripe have one digest: number of the copy -> index of its block."""
+
+    def __init__(self):
+        self.copies = {}
+        self.anchored = False  # whether a share of the version is among them
+
+    def shares(self, copies=None):
+        """How many different shares they are, or those of them that are among `copies`."""
+        return len({i for copy, i in self.copies.items() if copies is None or copy in copies})
+
+
 def _groups(copies, version, versions, number):
-    """digest -> [different indexes that have it, whether a share of the version is among them]"""
+    """digest -> its group"""
     groups = {}
-    for copy in copies:
+    for place, copy in enumerate(copies):
         found = copy.block(number, version) if copy.helps(version) else None
         if found is None:
             continue
-        group = groups.setdefault(found[1], [set(), False])
-        group[0].add(found[0])
-        group[1] |= copy.is_of(version) or copy.could_be_of(version, versions)
+        group = groups.setdefault(found[1], _Group())
+        group.copies[place] = found[0]
+        group.anchored |= copy.is_of(version) or copy.could_be_of(version, versions)
     return groups
 
 
-def _owed(copies, version, versions, number, stripe):
-    """The stripe where some k shares have an intact block of it, or None."""
-    right = oracle.checksum(stripe, number)
-    groups = _groups(copies, version, versions, number)
-    indexes, anchored = groups.pop(right, (set(), False))
-    others = [len(indexes) for indexes, anchored in groups.values() if anchored]
-    if any(count >= version.required for count in others):
-        raise Ambiguous(f"k shares agree on another stripe {number}")
-    if not anchored or len(indexes) < version.required:
-        return None
-    return Contested(stripe) if any(count >= 2 for count in others) else stripe
+class Stripe:
+    """What the copies say of one stripe."""
+
+    def __init__(self, copies, version, versions, number, data):
+        groups = _groups(copies, version, versions, number)
+        self.data, self.required = data, version.required
+        self.right = groups.pop(oracle.checksum(data, number), _Group())
+        self.others = [group for group in groups.values() if group.anchored]
+        if any(group.shares() >= version.required for group in self.others):
+            raise Ambiguous(f"k shares agree on another stripe {number}")
+
+    def is_there(self):
+        return self.right.anchored and self.right.shares() >= self.required
+
+    def opponents(self):
+        """The copies that agree with another share on something else."""
+        return {copy for group in self.others if group.shares() >= 2 for copy in group.copies}
+
+    def has_nothing_in_common_with(self, stripe):
+        common = self.right.shares(stripe.right.copies)
+        return self.is_there() and common < min(2, self.required)
+
+    def owed(self, all_stripes):
+        if not self.is_there():
+            return None
+        if self.opponents() and any(
+            other.has_nothing_in_common_with(self) for other in all_stripes if other is not self
+        ):
+            return Contested(self.data)
+        return self.data
 
 
 def expected(shares, contents):
@@ -163,8 +195,8 @@ def expected(shares, contents):
         return version, None
     versions = {version_of(copy.header) for copy in copies if copy.header}
     data = contents[version]
-    stripes = [data[at : at + length] for at, length in stripe_ranges(version)]
-    return version, [
-        _owed(copies, version, versions, number, stripe)
-        for number, stripe in enumerate(stripes)
+    stripes = [
+        Stripe(copies, version, versions, number, data[at : at + length])
+        for number, (at, length) in enumerate(stripe_ranges(version))
     ]
+    return version, [stripe.owed(stripes) for stripe in stripes]

@@ -80,8 +80,8 @@ def view_of(failing, mounts, stores):
     """Mounts the restored view; of what a store's failure may say, the log is free."""
     made = []
 
-    def mount():
-        view = mounts.restored(stores)
+    def mount(*words):
+        view = mounts.start("-o", "restore", *(words or [stores]))
         view.expect_log(r"^zfec-fs: (store \S+ |(a-)?(file|other|folder)\b.*: )", count=0)
         made.append(view)
         return view
@@ -368,6 +368,8 @@ def check_others(view, data):
     assert within(AT_ONCE_S, read_or_error, view / "folder" / "other") == data
     assert within(AT_ONCE_S, stripes_that_fail, view / "file", data) == []
     assert {"file", "folder"} <= set(within(AT_ONCE_S, os.listdir, view.path))
+    assert within(AT_ONCE_S, os.listxattr, view / "file") == []
+    assert within(AT_ONCE_S, os.statvfs, view.path).f_blocks > 0
     time.sleep(2)  # the list of stores is older than a second now
     assert within(AT_ONCE_S, read_or_error, view / "folder" / "other") == data
 
@@ -401,7 +403,7 @@ def test_hanging_reads_alone(hanging, view_of, data):
     assert within(AT_ONCE_S, read_or_error, view / "folder" / "other") == data
 
 
-@pytest.mark.parametrize("hanging", [MOUNTED], indirect=True)
+@pytest.mark.parametrize("hanging", [MOUNTED, FOLDER], indirect=True)
 def test_hanging_when_the_view_is_mounted(hanging, view_of, data):
     """It keeps nobody from mounting the others."""
     hanging.freeze()
@@ -409,6 +411,62 @@ def test_hanging_when_the_view_is_mounted(hanging, view_of, data):
     assert within(FIRST_LIMIT_S, read_or_error, view / "file") == data
     assert within(AT_ONCE_S, read_or_error, view / "folder" / "other") == data
     hanging.thaw()
+    assert eventually(lambda: read_or_error(view / "a-file that needs it") == data)
+
+
+def test_hanging_when_mounted_in_the_background(hanging, stores, tmp_path, data):
+    """The user's process ends in time, though a thread of the other one may hang."""
+    mountpoint = tmp_path / "mountpoint"
+    mountpoint.mkdir()
+    hanging.freeze()
+    mounts_module.adopt_servers()
+    try:
+        done = within(FIRST_LIMIT_S, mounts_module.run, "-o", "restore", stores, mountpoint)
+        assert done.returncode == 0, done.stderr
+        assert within(FIRST_LIMIT_S, read_or_error, mountpoint / "file") == data
+    finally:
+        subprocess.run(["fusermount3", "-u", mountpoint], check=True)
+        hanging.thaw()
+
+
+def test_named_store_that_hangs(hanging, view_of, stores, data):
+    """As one below STORES."""
+    names = [f"store={stores}/store-{number}" for number in range(3)]
+    hanging.freeze()
+    view = within(FIRST_LIMIT_S, view_of, "-o", ",".join(names))
+    assert within(FIRST_LIMIT_S, read_or_error, view / "file") == data
+    hanging.thaw()
+    assert eventually(lambda: read_or_error(view / "a-file that needs it") == data)
+
+
+@pytest.mark.parametrize("hanging", [FOLDER], indirect=True)
+def test_stores_in_a_folder_that_hangs(hanging, tmp_path):
+    """None of them is there: an error, but not after ever."""
+    mountpoint = tmp_path / "mountpoint"
+    mountpoint.mkdir()
+    hanging.freeze()
+    folder = hanging.path / "deep" / "stores"
+    done = within(FIRST_LIMIT_S, mounts_module.run, "-o", "restore", folder, mountpoint)
+    assert done.returncode == 1
+    assert done.stderr == f"zfec-fs: {folder}: Connection timed out\n"
+    hanging.thaw()
+
+
+def test_added_store_that_hangs(failing, stores, tmp_path, view_of, data):
+    """It is waited for once, and used when it answers."""
+    put(data, (0, 1, 2), [stores / f"store-{number}" for number in range(3)])
+    place = failing.make("remote", tmp_path / "remote")
+    (place.source / "deep").mkdir()
+    put(data, (0, 1), [place.source / "deep", stores / "store-1"], "a-file that needs it")
+    view = view_of()
+    assert read_or_error(view / "a-file that needs it") == errno.EIO
+    place.freeze()
+    (stores / "store-3").symlink_to(place.path / "deep")
+    time.sleep(2)  # the list of stores is older than a second now
+    assert within(FIRST_LIMIT_S, read_or_error, view / "file") == data
+    time.sleep(2)
+    assert within(AT_ONCE_S, read_or_error, view / "file") == data
+    place.thaw()
     assert eventually(lambda: read_or_error(view / "a-file that needs it") == data)
 
 

@@ -206,6 +206,19 @@ def test_version(binary, word):
     assert re.search(r"zfec-fs\D* \d+\.\d+", result.stdout)
 
 
+def options_in(text):
+    return set(re.findall(r"-o (\w+)=?", text)) - {"OPT", "options"}
+
+
+def test_the_man_page_has_every_option(binary):
+    """It and --help know the same ones."""
+    page = (mounts_module.REPOSITORY / "docs" / "zfec-fs.1").read_text(encoding="utf-8")
+    shown = re.sub(r'\\f\w|"', "", page)
+    in_help = options_in(mounts_module.run("--help").stdout)
+    assert len(in_help) > 10
+    assert options_in(shown) >= in_help
+
+
 def test_help_fails_where_it_cannot_be_written(binary):
     with open("/dev/full", "w", encoding="ascii") as full:
         result = subprocess.run([binary, "-h"], check=False, stdout=full, stderr=subprocess.PIPE)

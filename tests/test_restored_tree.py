@@ -432,3 +432,18 @@ def test_other_formats_are_not_taken_for_checked(mounts, stores):
     view.expect_log(r"^zfec-fs: .*\blost\b")
     with pytest.raises(OSError, match="Input/output error"):
         (view / "lost").read_bytes()
+
+
+def test_space(mounts, stores, tmp_path):
+    """k times what a store has, since each takes a k-th of a file; of shares, what the source has."""
+    trees.make_stores(stores, "file", DATA * 100, (0, 1, 2))
+    view = mounts.restored(stores)
+    (view / "file").stat()
+    found, below = os.statvfs(view.path), os.statvfs(stores)
+    size = below.f_blocks * below.f_frsize
+    assert abs(found.f_blocks * found.f_frsize - 3 * size) < 3 * 4096
+    assert 0 < found.f_bavail <= found.f_bfree <= found.f_blocks
+    assert (found.f_namemax, found.f_files) == (below.f_namemax, below.f_files)
+    trees.write_file(tmp_path / "source" / "file", DATA)
+    encoded = os.statvfs(mounts.encoded(tmp_path / "source").path)
+    assert encoded.f_blocks * encoded.f_frsize == size

@@ -89,24 +89,47 @@ static size_t ask(struct gather *gather, struct index_set *have, size_t places[]
     return asked;
 }
 
+unsigned gather_count_trusted(const struct gather *gather, const uint8_t digest[HASH_SIZE])
+{
+    struct index_set shares = {.count = 0};
+
+    for (size_t i = 0; i < gather->count; i++) {
+        const struct gather_copy *copy = &gather->copies[i];
+        if (copy->trusted && is_anchor(copy) && is_in(copy, digest))
+            add_index(&shares, copy->index);
+    }
+    return shares.count;
+}
+
+/*
+ * Whether the group of the block at PLACE is enough. One trusted copy in it shows that it is of one
+ * content with all that the file gave. Without one others, still unread, may contradict it.
+ */
+static bool is_enough(const struct gather *gather, const struct index_set *group, size_t place)
+{
+    return group->count >= gather->required &&
+           (!gather->begun || gather_count_trusted(gather, gather->copies[place].digest) > 0);
+}
+
 size_t gather_next(struct gather *gather, size_t places[])
 {
     size_t place = 0;
     struct index_set have = largest_group(gather, &place);
-    unsigned coming = 0;
+    unsigned required = gather->required, coming = 0, found = have.count;
 
-    if (have.count >= gather->required)
+    if (is_enough(gather, &have, place))
         return 0;
-    unsigned missing = gather->required - have.count;
     for (size_t i = 0; i < gather->count; i++) {
         if (gather->copies[i].block == BLOCK_ASKED) {
             add_index(&have, gather->copies[i].index);
             coming++;
         }
     }
-    if (coming >= missing)
+    if (found >= required)
+        return coming > 0 ? 0 : gather_rest(gather, places, required);
+    if (coming >= required - found)
         return 0;
-    size_t asked = ask(gather, &have, places, missing - coming);
+    size_t asked = ask(gather, &have, places, required - found - coming);
     if (asked == 0 && coming == 0) /* another copy of a share whose block is of another group */
         asked = ask(gather, &(struct index_set){.count = 0}, places, 1);
     return asked;
@@ -140,83 +163,47 @@ void gather_bad(struct gather *gather, size_t place)
     gather->copies[place].block = BLOCK_BAD;
 }
 
-/* How many shares have this digest in a trusted copy. */
-static unsigned count_trusted(const struct gather *gather, const uint8_t digest[HASH_SIZE])
+unsigned gather_count(const struct gather *gather, const uint8_t digest[HASH_SIZE])
 {
-    struct index_set shares = {.count = 0};
+    return group_of(gather, digest).count;
+}
+
+bool gather_agrees(const struct gather *gather)
+{
+    const uint8_t *digest = NULL;
 
     for (size_t i = 0; i < gather->count; i++) {
         const struct gather_copy *copy = &gather->copies[i];
-        if (copy->trusted && is_anchor(copy) && is_in(copy, digest))
-            add_index(&shares, copy->index);
+        if (copy->block != BLOCK_GOOD || !is_anchor(copy))
+            continue;
+        if (digest && !is_in(copy, digest))
+            return false;
+        digest = copy->digest;
     }
-    return shares.count;
+    return true;
 }
 
-/*
- * Whether more trusted shares agree on something else than are in the group. One alone does not
- * count: its block may have come from another place.
- */
-static bool is_contradicted(const struct gather *gather, const uint8_t digest[HASH_SIZE])
+int gather_find(const struct gather *gather, size_t *ret_place)
 {
-    unsigned with = count_trusted(gather, digest);
+    size_t place = 0;
 
-    for (size_t i = 0; i < gather->count; i++) {
-        const struct gather_copy *copy = &gather->copies[i];
-        if (copy->block != BLOCK_GOOD || is_in(copy, digest))
-            continue;
-        unsigned against = count_trusted(gather, copy->digest);
-        if (against > 1 && against > with)
-            return true;
-    }
-    return false;
+    if (largest_group(gather, &place).count < gather->required)
+        return -ENODATA;
+    *ret_place = place;
+    return 0;
 }
 
-/* The largest group of k or more that nothing contradicts: a place of it, as gather_select. */
-static int best_group(const struct gather *gather, size_t *ret_place)
-{
-    unsigned largest = 0;
-    bool tied = false, contradicted = false;
-
-    for (size_t i = 0; i < gather->count; i++) {
-        const struct gather_copy *copy = &gather->copies[i];
-        if (copy->block != BLOCK_GOOD || is_repeated(gather, i))
-            continue;
-        struct index_set group = group_of(gather, copy->digest);
-        if (group.count < gather->required)
-            continue;
-        if (is_contradicted(gather, copy->digest)) {
-            contradicted = true;
-            continue;
-        }
-        if (group.count == largest) {
-            tied = true;
-        } else if (group.count > largest) {
-            tied = false;
-            largest = group.count;
-            *ret_place = i;
-        }
-    }
-    if (tied || (largest == 0 && contradicted))
-        return -EBADMSG;
-    return largest > 0 ? 0 : -ENODATA;
-}
-
-int gather_select(const struct gather *gather, bool twins, size_t places[], size_t *ret_count)
+size_t gather_list(const struct gather *gather, size_t place, bool twins, size_t places[])
 {
     struct index_set taken = {.count = 0};
-    size_t first = 0, count = 0;
+    size_t count = 0;
 
-    int r = best_group(gather, &first);
-    if (r < 0)
-        return r;
     for (size_t i = 0; i < gather->count; i++) {
         const struct gather_copy *copy = &gather->copies[i];
-        if (is_in(copy, gather->copies[first].digest) && (twins || !taken.has[copy->index])) {
+        if (is_in(copy, gather->copies[place].digest) && (twins || !taken.has[copy->index])) {
             add_index(&taken, copy->index);
             places[count++] = i;
         }
     }
-    *ret_count = count;
-    return 0;
+    return count;
 }

@@ -20,12 +20,23 @@ bool ballot_same_attributes(const struct ballot *a, const struct ballot *b)
            a->status.st_gid == b->status.st_gid;
 }
 
+bool ballot_same_history(const struct ballot *a, const struct ballot *b)
+{
+    return a->status.st_mtim.tv_sec == b->status.st_mtim.tv_sec &&
+           a->status.st_mtim.tv_nsec == b->status.st_mtim.tv_nsec &&
+           (S_ISDIR(a->status.st_mode) || a->status.st_nlink == b->status.st_nlink);
+}
+
+/* By mtime; where that is the same, what has more links has lost less. */
 static bool is_newer(const struct ballot *a, const struct ballot *b)
 {
     const struct timespec *left = &a->status.st_mtim, *right = &b->status.st_mtim;
 
-    return left->tv_sec != right->tv_sec ? left->tv_sec > right->tv_sec
-                                         : left->tv_nsec > right->tv_nsec;
+    if (left->tv_sec != right->tv_sec)
+        return left->tv_sec > right->tv_sec;
+    if (left->tv_nsec != right->tv_nsec)
+        return left->tv_nsec > right->tv_nsec;
+    return !S_ISDIR(a->status.st_mode) && a->status.st_nlink > b->status.st_nlink;
 }
 
 static size_t count_alike(const struct ballot ballots[], size_t count, const struct ballot *wanted,
@@ -52,4 +63,15 @@ size_t vote(const struct ballot ballots[], size_t count, ballot_alike *alike)
         }
     }
     return winner;
+}
+
+void vote_status(const struct ballot ballots[], size_t count, struct stat *ret)
+{
+    const struct stat *attributes = &ballots[vote(ballots, count, ballot_same_attributes)].status;
+    struct stat status = ballots[vote(ballots, count, ballot_same_history)].status;
+
+    status.st_mode = attributes->st_mode;
+    status.st_uid = attributes->st_uid;
+    status.st_gid = attributes->st_gid;
+    *ret = status;
 }

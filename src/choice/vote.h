@@ -25,8 +25,18 @@ bool ballot_same_kind(const struct ballot *a, const struct ballot *b);
 /* The same mode and owner. */
 bool ballot_same_attributes(const struct ballot *a, const struct ballot *b);
 
+/* The same mtime, and but for directories the same number of links. */
+bool ballot_same_history(const struct ballot *a, const struct ballot *b);
+
 /*
- * The place of the winner among COUNT ballots: the newest (by mtime, the first of equal ones) of
- * those that are alike and most. COUNT where none is cast.
+ * The place of the winner among COUNT ballots: of those that are alike and most. Where as many say
+ * something else, the newest (by mtime, then that of more links, then the first). COUNT where none
+ * is cast.
  */
 size_t vote(const struct ballot ballots[], size_t count, ballot_alike *alike);
+
+/*
+ * The status that most of the ballots that are cast (one or more) give: mode and owner by their
+ * voice, all else from the first that has the time and the links of most.
+ */
+void vote_status(const struct ballot ballots[], size_t count, struct stat *ret);

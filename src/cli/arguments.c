@@ -96,6 +96,8 @@ int arguments_parse(int count, char *words[], struct arguments *ret)
                      .shares = 20,
                      .block_size = BLOCK_SIZE_DEFAULT},
     };
+    if (excludes_new(&ret->rules.excludes) < 0)
+        return -ENOMEM;
     while ((flag = getopt_long(count, words, ":o:fdshV", names, NULL)) >= 0) {
         int r = take_flag(ret, flag, words);
         if (r < 0)
@@ -112,8 +114,11 @@ static int add_default_permissions(struct arguments *arguments)
 {
     const char *options = arguments->mount_options;
 
-    if (!options || !strstr(options, "allow_other"))
+    if (!options || !strstr(options, "allow_other")) {
+        arguments->permissions_checked = options && strstr(options, "default_permissions");
         return 0;
+    }
+    arguments->permissions_checked = true;
     return option_take(arguments, "default_permissions");
 }
 
@@ -150,6 +155,10 @@ int arguments_check(struct arguments *arguments)
                   names_get(&arguments->stores, 0));
         return -EINVAL;
     }
+    if (from_stores && arguments->of_source) {
+        log_error("%s: that is for making shares of a source; leave it out", arguments->of_source);
+        return -EINVAL;
+    }
     if (!from_stores && encoding->required > encoding->shares) {
         log_error("required=%u: more than shares=%u; give at least as many shares",
                   encoding->required, encoding->shares);
@@ -163,6 +172,7 @@ int arguments_check(struct arguments *arguments)
 
 void arguments_clear(struct arguments *arguments)
 {
+    excludes_free(arguments->rules.excludes);
     names_clear(&arguments->stores);
     free(arguments->source);
     free(arguments->mountpoint);

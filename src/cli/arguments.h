@@ -9,11 +9,14 @@
 
 struct arguments {
     struct encoding encoding;
+    struct tree_rules rules; /* of the source */
     enum view_kind { VIEW_ENCODED, VIEW_RESTORED, VIEW_REBUILT } view;
-    char *source;        /* SOURCE or STORES; NULL: none */
-    struct names stores; /* of store= */
-    char *mountpoint;    /* NULL: none */
-    char *mount_options; /* what goes on to the mount: "a,b=c"; NULL: none */
+    char *source;             /* SOURCE or STORES; NULL: none */
+    struct names stores;      /* of store= */
+    const char *of_source;    /* an option that is about a source, where one was given */
+    char *mountpoint;         /* NULL: none */
+    char *mount_options;      /* what goes on to the mount: "a,b=c"; NULL: none */
+    bool permissions_checked; /* by the kernel */
     bool foreground, debug, single, help, version;
 };
 

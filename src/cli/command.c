@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "cli/arguments.h"
+#include "cli/background.h"
 #include "cli/help.h"
 #include "mount/mount.h"
 #include "view/encoded.h"
@@ -21,7 +22,15 @@ static int open_stores(const struct arguments *arguments, struct source **ret)
     return r < 0 ? r : store_source_new(stores, &terms, ret);
 }
 
-static int open_view(const struct arguments *arguments, struct view **ret)
+static int open_tree(struct arguments *arguments, struct source **ret)
+{
+    int r = tree_source_new(arguments->source, &arguments->encoding, &arguments->rules, ret);
+
+    arguments->rules.excludes = NULL; /* they are the source's */
+    return r < 0 ? log_errno(r, "%s: cannot be the source", arguments->source) : 0;
+}
+
+static int open_view(struct arguments *arguments, struct view **ret)
 {
     struct source *source;
     int r;
@@ -34,16 +43,18 @@ static int open_view(const struct arguments *arguments, struct view **ret)
         r = open_stores(arguments, &source);
         return r < 0 ? r : encoded_view_new(source, arguments->encoding.shares, ret);
     default:
-        r = tree_source_new(arguments->source, &arguments->encoding, &source);
-        if (r < 0)
-            return log_errno(r, "%s: cannot be the source", arguments->source);
-        return encoded_view_new(source, arguments->encoding.shares, ret);
+        r = open_tree(arguments, &source);
+        return r < 0 ? r : encoded_view_new(source, arguments->encoding.shares, ret);
     }
 }
 
-static int run_mount(const struct arguments *arguments)
+/* Stores are opened in the process that stays: threads may be on their way to those that hang. */
+static int run_mount(struct arguments *arguments)
 {
     cleanup_view struct view *view = NULL;
+
+    if (!arguments->foreground && !arguments->debug && background_enter() < 0)
+        return EXIT_STATUS_USAGE;
 
     if (open_view(arguments, &view) < 0)
         return EXIT_STATUS_USAGE;
@@ -51,9 +62,10 @@ static int run_mount(const struct arguments *arguments)
         .mountpoint = arguments->mountpoint,
         .source = arguments->source ? arguments->source : "zfec-fs",
         .options = arguments->mount_options,
-        .foreground = arguments->foreground,
+        .permissions_checked = arguments->permissions_checked,
         .debug = arguments->debug,
         .single = arguments->single,
+        .ready = background_leave_user,
     };
     return mount_serve(view, &settings) < 0 ? EXIT_STATUS_USAGE : EXIT_STATUS_OK;
 }
@@ -70,5 +82,5 @@ int command_run(int count, char *words[])
         return version_print(mount_library_version()) < 0 ? EXIT_STATUS_USAGE : EXIT_STATUS_OK;
     if (arguments_check(&arguments) < 0)
         return EXIT_STATUS_USAGE;
-    return run_mount(&arguments);
+    return background_end(run_mount(&arguments));
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/options.h"
 
+#include "base/array.h"
 #include "base/log.h"
 
 #include <stdio.h>
@@ -93,6 +94,41 @@ static int take_store(struct arguments *arguments, const char *value)
     return names_add(&arguments->stores, value);
 }
 
+static int take_exclude(struct arguments *arguments, const char *value)
+{
+    arguments->of_source = "exclude";
+    return excludes_add(arguments->rules.excludes, value);
+}
+
+static int take_exclude_from(struct arguments *arguments, const char *value)
+{
+    arguments->of_source = "exclude_from";
+    int r = excludes_add_file(arguments->rules.excludes, value);
+    if (r == -EINVAL) {
+        log_error("exclude_from=%s: this is no text file", value);
+        return r;
+    }
+    return r < 0 ? log_errno(r, "exclude_from=%s", value) : 0;
+}
+
+static int take_one_file_system(struct arguments *arguments, const char *value)
+{
+    arguments->of_source = "xdev";
+    arguments->rules.one_file_system = true;
+    return 0;
+}
+
+static int take_torn(struct arguments *arguments, const char *value)
+{
+    arguments->of_source = "torn";
+    if (strcmp(value, "allow") != 0 && strcmp(value, "error") != 0) {
+        log_error("torn=%s: give allow or error", value);
+        return -EINVAL;
+    }
+    arguments->rules.torn_allowed = strcmp(value, "allow") == 0;
+    return 0;
+}
+
 /* A view's own name, alone or with =1 or =0. */
 static int take_view(struct arguments *arguments, const char *name, const char *value,
                      enum view_kind view)
@@ -149,10 +185,13 @@ static const struct {
     int (*take)(struct arguments *arguments, const char *value);
     bool bare; /* may stand without a value */
 } own[] = {
-    {"required", take_required, false}, {"shares", take_shares, false},
-    {"source", take_source, false},     {"store", take_store, false},
-    {"restore", take_restore, true},    {"rebuild", take_rebuild, true},
-    {"format", take_format, false},     {"block_size", take_block_size, false},
+    {"required", take_required, false},   {"shares", take_shares, false},
+    {"source", take_source, false},       {"store", take_store, false},
+    {"restore", take_restore, true},      {"rebuild", take_rebuild, true},
+    {"format", take_format, false},       {"block_size", take_block_size, false},
+    {"exclude", take_exclude, false},     {"exclude_from", take_exclude_from, false},
+    {"xdev", take_one_file_system, true}, {"one_file_system", take_one_file_system, true},
+    {"torn", take_torn, false},
 };
 
 /* What goes on to libfuse and the kernel. */
@@ -184,8 +223,6 @@ static bool is_listed(const char *text, const char *const list[], size_t count)
     }
     return false;
 }
-
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
 int option_take(struct arguments *arguments, const char *text)
 {

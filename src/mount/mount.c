@@ -140,22 +140,22 @@ static void allow_many_files(void)
     }
 }
 
-/* From the mounted session to its end. */
+/* From the session that can be mounted to its end. */
 static int serve(struct fuse_session *session, const struct mount_settings *settings)
 {
-    bool stay = settings->foreground || settings->debug;
-
-    if (fuse_daemonize(stay) != 0 || fuse_set_signal_handlers(session) != 0) {
-        log_error("cannot become a daemon");
+    if (fuse_set_signal_handlers(session) != 0) /* libfuse has said why */
         return -EIO;
+    int r = mount_session(session, settings->mountpoint);
+    if (r == 0)
+        r = settings->ready();
+    if (r == 0) {
+        r = loop(session, settings->single);
+        if (r < 0)
+            log_errno(r, "the connection to the kernel broke");
     }
-    if (!stay)
-        log_to_syslog();
-    int r = loop(session, settings->single);
     fuse_remove_signal_handlers(session);
-    if (r < 0)
-        return log_errno(r, "the connection to the kernel broke");
-    return 0; /* positive where a signal ended it */
+    fuse_session_unmount(session);
+    return r < 0 ? r : 0; /* positive where a signal ended it */
 }
 
 int mount_serve(struct view *view, const struct mount_settings *settings)
@@ -168,15 +168,16 @@ int mount_serve(struct view *view, const struct mount_settings *settings)
     int r = nodes_new(&nodes);
     if (r < 0)
         return log_errno(r, "cannot start");
-    struct mounted mounted = {.view = view, .nodes = nodes};
+    struct mounted mounted = {
+        .view = view,
+        .nodes = nodes,
+        .permissions_checked = settings->permissions_checked,
+    };
     r = new_session(settings, &mounted, &session);
     if (r < 0)
         return r;
     handles_init(&mounted.handles);
-    r = mount_session(session, settings->mountpoint);
-    if (r == 0)
-        r = serve(session, settings);
-    fuse_session_unmount(session);
+    r = serve(session, settings);
     handles_clear(&mounted.handles);
     return r;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "mount/nodes.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
@@ -12,8 +13,9 @@ enum {
 struct node {
     struct node *parent; /* NULL for the root */
     struct node *next;   /* in the bucket */
-    uint64_t look_ups;   /* what the kernel has to forget */
-    uint32_t children;   /* nodes whose parent this is */
+    uint64_t version;
+    uint64_t look_ups; /* what the kernel has to forget */
+    uint32_t children; /* nodes whose parent this is */
     uint32_t hash;
     char name[];
 };
@@ -100,17 +102,18 @@ static void resize(struct nodes *nodes, size_t count)
 }
 
 static struct node *find(const struct nodes *nodes, const struct node *parent, const char *name,
-                         uint32_t hash)
+                         uint64_t version, uint32_t hash)
 {
     struct node *node = *bucket_of(nodes, hash);
 
-    while (node && (node->hash != hash || node->parent != parent || strcmp(node->name, name) != 0))
+    while (node && (node->hash != hash || node->parent != parent || node->version != version ||
+                    strcmp(node->name, name) != 0))
         node = node->next;
     return node;
 }
 
 static struct node *insert(struct nodes *nodes, struct node *parent, const char *name,
-                           uint32_t hash)
+                           uint64_t version, uint32_t hash)
 {
     size_t size = strlen(name) + 1;
     struct node *node = malloc(sizeof *node + size);
@@ -120,7 +123,7 @@ static struct node *insert(struct nodes *nodes, struct node *parent, const char 
     if (nodes->count >= nodes->bucket_count)
         resize(nodes, nodes->bucket_count * 2);
     struct node **bucket = bucket_of(nodes, hash);
-    *node = (struct node){.parent = parent, .next = *bucket, .hash = hash};
+    *node = (struct node){.parent = parent, .next = *bucket, .version = version, .hash = hash};
     memcpy(node->name, name, size);
     *bucket = node;
     nodes->count++;
@@ -128,15 +131,16 @@ static struct node *insert(struct nodes *nodes, struct node *parent, const char 
     return node;
 }
 
-int nodes_look_up(struct nodes *nodes, uint64_t parent_number, const char *name, uint64_t *ret)
+int nodes_look_up(struct nodes *nodes, uint64_t parent_number, const char *name, uint64_t version,
+                  uint64_t *ret)
 {
     struct node *parent = node_of(nodes, parent_number);
     uint32_t hash = hash_of(parent, name);
 
     pthread_mutex_lock(&nodes->lock);
-    struct node *node = find(nodes, parent, name, hash);
+    struct node *node = find(nodes, parent, name, version, hash);
     if (!node)
-        node = insert(nodes, parent, name, hash);
+        node = insert(nodes, parent, name, version, hash);
     if (node) {
         node->look_ups++;
         *ret = (uintptr_t)node;
@@ -176,9 +180,19 @@ void nodes_forget(struct nodes *nodes, uint64_t number, uint64_t count)
     if (node == nodes->root)
         return;
     pthread_mutex_lock(&nodes->lock);
+    size_t buckets = nodes->bucket_count;
     node->look_ups -= count < node->look_ups ? count : node->look_ups;
     drop_unused(nodes, node);
+    bool shrank = nodes->bucket_count < buckets;
     pthread_mutex_unlock(&nodes->lock);
+    if (shrank) /* many are gone: gives their memory back, which free() keeps */
+        malloc_trim(0);
+}
+
+/* No lock: it never changes while a node lives, and the kernel holds NODE. */
+uint64_t nodes_version(const struct nodes *nodes, uint64_t number)
+{
+    return node_of(nodes, number)->version;
 }
 
 /* Writes NODE's path to end at END (no NUL), backwards; returns where it starts. */

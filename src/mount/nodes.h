@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The inode table: which names the kernel knows by which numbers. A node lives as long as the
- * kernel knows it, or one below it. Any thread may use the table.
+ * The inode table: which names the kernel knows by which numbers. What has another version gets
+ * another number, so that the kernel never takes its pages of the one for the other. A node lives
+ * as long as the kernel knows it, or one below it. Any thread may use the table.
  */
 #pragma once
 
@@ -17,8 +18,15 @@ int nodes_new(struct nodes **ret);
 
 void nodes_free(struct nodes *nodes);
 
-/* Counts one more look-up of NAME in PARENT; the number stays valid until it is forgotten. */
-int nodes_look_up(struct nodes *nodes, uint64_t parent, const char *name, uint64_t *ret);
+/*
+ * Counts one more look-up of NAME in PARENT, which is of VERSION now; the number stays valid until
+ * it is forgotten.
+ */
+int nodes_look_up(struct nodes *nodes, uint64_t parent, const char *name, uint64_t version,
+                  uint64_t *ret);
+
+/* The version that NODE was looked up with; 0 for the root. */
+uint64_t nodes_version(const struct nodes *nodes, uint64_t node);
 
 /* Takes COUNT look-ups back. */
 void nodes_forget(struct nodes *nodes, uint64_t node, uint64_t count);

@@ -3,10 +3,24 @@
 
 #include "base/buffer.h"
 #include "mount/refusals.h"
+#include "view/status.h"
 
+#include <stdbool.h>
 #include <string.h>
+#include <time.h>
 
-static const double TIMEOUT = 1.0; /* seconds that the kernel may keep names and attributes */
+/*
+ * Seconds that the kernel may keep what it was told. Of a view that is live: attributes not at all,
+ * so that the next stat sees what is there, but those that come with a listing for as long as it
+ * takes to go through the listing; without them each name would cost a request of its own.
+ * Directories' names for longer: what is in them, and of what kind they are, is asked for each
+ * time.
+ */
+static const double LIVE_S = 0, LISTED_S = 0.01, KEPT_S = 1;
+
+enum {
+    SETTLED_S = 2, /* a file that changed less than that ago may change again and keep its times */
+};
 
 /* An inode number for names without attributes: entries of number 0 are skipped by readdir(3). */
 static const ino_t INODE_UNKNOWN = 0xffffffff;
@@ -18,6 +32,8 @@ static struct mounted *mounted_of(fuse_req_t request)
 
 static void initialize(void *userdata, struct fuse_conn_info *connection)
 {
+    const struct mounted *mounted = userdata;
+
     connection->max_read = REQUEST_SIZE_MAX;
     connection->max_background = BACKGROUND_MAX;
     connection->congestion_threshold = BACKGROUND_MAX;
@@ -26,8 +42,14 @@ static void initialize(void *userdata, struct fuse_conn_info *connection)
     connection->want |= connection->capable & FUSE_CAP_READDIRPLUS;
     /* A slow look-up must not hold up the others in its directory. */
     connection->want |= connection->capable & FUSE_CAP_PARALLEL_DIROPS;
-    /* Shows access control lists, and has the kernel check them, as it then checks modes. */
-    connection->want |= connection->capable & FUSE_CAP_POSIX_ACL;
+    /* Pages belong to a node, and a node to a version: there is nothing to find out. */
+    connection->want &= ~(unsigned)FUSE_CAP_AUTO_INVAL_DATA;
+    /* Access control lists can be seen in any case. Whether the kernel checks them, and modes, is
+     * decided by this too; for each name that it looks up it then asks for the directory's. */
+    if (mounted->permissions_checked)
+        connection->want |= connection->capable & FUSE_CAP_POSIX_ACL;
+    else
+        connection->want &= ~(unsigned)FUSE_CAP_POSIX_ACL;
 }
 
 static int stat_node(struct mounted *mounted, uint64_t node, const char *name, struct stat *ret)
@@ -42,15 +64,16 @@ static int stat_node(struct mounted *mounted, uint64_t node, const char *name, s
 static int look_up(struct mounted *mounted, uint64_t parent, const char *name,
                    struct fuse_entry_param *ret)
 {
-    struct fuse_entry_param entry = {.attr_timeout = TIMEOUT, .entry_timeout = TIMEOUT};
+    struct fuse_entry_param entry = {.attr_timeout = mounted->view->live ? LIVE_S : KEPT_S};
     uint64_t node;
 
     int r = stat_node(mounted, parent, name, &entry.attr);
     if (r == 0)
-        r = nodes_look_up(mounted->nodes, parent, name, &node);
+        r = nodes_look_up(mounted->nodes, parent, name, status_version(&entry.attr), &node);
     if (r < 0)
         return r;
     entry.ino = node;
+    entry.entry_timeout = S_ISDIR(entry.attr.st_mode) ? KEPT_S : entry.attr_timeout;
     *ret = entry;
     return 0;
 }
@@ -82,13 +105,17 @@ static void answer_forget_multi(fuse_req_t request, size_t count, struct fuse_fo
 
 static void answer_getattr(fuse_req_t request, fuse_ino_t node, struct fuse_file_info *info)
 {
+    struct mounted *mounted = mounted_of(request);
     struct stat status;
 
-    int r = stat_node(mounted_of(request), node, NULL, &status);
+    int r = stat_node(mounted, node, NULL, &status);
+    if (r == 0 && node != NODE_ROOT &&
+        !status_same_kind(nodes_version(mounted->nodes, node), status_version(&status)))
+        r = -ESTALE; /* then the kernel looks the name up again */
     if (r < 0)
         fuse_reply_err(request, -r);
     else
-        fuse_reply_attr(request, &status, TIMEOUT);
+        fuse_reply_attr(request, &status, mounted->view->live ? LIVE_S : KEPT_S);
 }
 
 static void answer_readlink(fuse_req_t request, fuse_ino_t node)
@@ -105,6 +132,27 @@ static void answer_readlink(fuse_req_t request, fuse_ino_t node)
         fuse_reply_readlink(request, target);
 }
 
+/* Whether the next change of a file will be seen in its times. */
+static bool is_settled(const struct stat *status)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return now.tv_sec - status->st_ctim.tv_sec > SETTLED_S;
+}
+
+/*
+ * The pages that the kernel keeps of a node are those of the node's version. What is of another
+ * version by now does without them. Where the view is not live they go with the next open: stores
+ * may have two contents of one version, and each open file gives but one.
+ */
+static void share_pages(struct mounted *mounted, uint64_t node, const struct stat *status,
+                        struct fuse_file_info *info)
+{
+    info->direct_io = nodes_version(mounted->nodes, node) != status_version(status);
+    info->keep_cache = !info->direct_io && mounted->view->live && is_settled(status);
+}
+
 /* Opens what REQUEST asks for into HANDLE by OPEN, and answers. */
 static void reply_opened(fuse_req_t request, fuse_ino_t node, struct fuse_file_info *info,
                          int (*open)(struct view *view, const char *path, struct handle *handle))
@@ -116,6 +164,8 @@ static void reply_opened(fuse_req_t request, fuse_ino_t node, struct fuse_file_i
     int r = handle ? nodes_path(mounted->nodes, node, NULL, &path) : -ENOMEM;
     if (r == 0)
         r = open(mounted->view, path, handle);
+    if (r == 0 && handle->file)
+        share_pages(mounted, node, &handle->file->status, info);
     info->fh = (uintptr_t)handle;
     if (r == 0 && fuse_reply_open(request, info) == 0)
         return;
@@ -175,6 +225,22 @@ static void answer_read(fuse_req_t request, fuse_ino_t node, size_t size, off_t 
         fuse_reply_buf(request, (const char *)buffer.data, done);
 }
 
+static void answer_lseek(fuse_req_t request, fuse_ino_t node, off_t offset, int whence,
+                         struct fuse_file_info *info)
+{
+    struct view_file *file = handle_of(info)->file;
+    uint64_t found = 0;
+
+    int r =
+        -ENOSYS; /* for the whole mount: the kernel does not ask again, and takes all for data */
+    if (file->operations->seek)
+        r = file->operations->seek(file, (uint64_t)offset, whence, &found);
+    if (r < 0)
+        fuse_reply_err(request, -r);
+    else
+        fuse_reply_lseek(request, (off_t)found);
+}
+
 /* Adds "." or ".." to what is answered; the kernel knows their nodes by itself. */
 static size_t add_dots(fuse_req_t request, const char *name, off_t next, char *data, size_t size)
 {
@@ -199,6 +265,10 @@ static size_t add_name(fuse_req_t request, fuse_ino_t parent, const char *name, 
         return needed;
     if (look_up(mounted, parent, name, &entry) < 0)
         entry = (struct fuse_entry_param){.attr.st_ino = INODE_UNKNOWN};
+    else if (mounted->view->live)
+        entry.attr_timeout = LISTED_S;
+    if (entry.entry_timeout < entry.attr_timeout)
+        entry.entry_timeout = entry.attr_timeout;
     return fuse_add_direntry_plus(request, data, size, name, &entry, next);
 }
 
@@ -285,6 +355,7 @@ const struct fuse_lowlevel_ops *mount_operations(void)
         .readlink = answer_readlink,
         .open = answer_open,
         .read = answer_read,
+        .lseek = answer_lseek,
         .release = answer_release,
         .opendir = answer_opendir,
         .readdirplus = answer_readdirplus,

@@ -13,6 +13,7 @@ struct mounted {
     struct view *view;
     struct nodes *nodes;
     struct handles handles;
+    bool permissions_checked; /* by the kernel */
 };
 
 enum {

@@ -2,6 +2,7 @@
 #include "stripe/encode.h"
 
 #include "base/buffer.h"
+#include "base/zeros.h"
 #include "code/interpolation.h"
 #include "share/block.h"
 #include "stripe/pieces.h"
@@ -83,6 +84,21 @@ static void fill_payloads(const struct encoder *encoder, size_t u, const uint8_t
         interpolation_run(encoder->parity, u, known, wanted);
 }
 
+/* Writes digest and check around the payloads, which are those of DATA. */
+static void seal(const struct encoder *encoder, uint64_t stripe, const uint8_t *data,
+                 uint8_t *const blocks[])
+{
+    size_t size = layout_stripe_size(&encoder->layout, stripe);
+    uint8_t digest[HASH_SIZE];
+
+    stripe_digest(data, size, stripe, digest);
+    for (unsigned s = 0; s < encoder->count; s++) {
+        memcpy(blocks[s], digest, sizeof digest);
+        block_seal(blocks[s], layout_payload_size(&encoder->layout, stripe), stripe,
+                   encoder->indices[s]);
+    }
+}
+
 int encoder_run(const struct encoder *encoder, uint64_t stripe, uint8_t *data,
                 uint8_t *const blocks[])
 {
@@ -103,13 +119,21 @@ int encoder_run(const struct encoder *encoder, uint64_t stripe, uint8_t *data,
         fill_payloads(encoder, u, pieces, 0, blocks);
         return 0;
     }
-
-    uint8_t digest[HASH_SIZE];
-    stripe_digest(data, size, stripe, digest);
     fill_payloads(encoder, u, pieces, BLOCK_DIGEST_SIZE, blocks);
-    for (unsigned s = 0; s < encoder->count; s++) {
-        memcpy(blocks[s], digest, sizeof digest);
-        block_seal(blocks[s], u, stripe, encoder->indices[s]);
-    }
+    seal(encoder, stripe, data, blocks);
+    return 0;
+}
+
+int encoder_run_zeros(const struct encoder *encoder, uint64_t stripe, uint8_t *const blocks[])
+{
+    const struct share_layout *layout = &encoder->layout;
+    const uint8_t *data = zeros();
+
+    if (!data)
+        return -ENOMEM;
+    for (unsigned s = 0; s < encoder->count; s++)
+        memset(blocks[s], 0, layout_block_size(layout, stripe));
+    if (layout->format == SHARE_CHECKED)
+        seal(encoder, stripe, data, blocks);
     return 0;
 }

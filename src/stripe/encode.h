@@ -22,5 +22,8 @@ void encoder_free(struct encoder *encoder);
 int encoder_run(const struct encoder *encoder, uint64_t stripe, uint8_t *data,
                 uint8_t *const blocks[]);
 
+/* The same for a stripe of zeros. */
+int encoder_run_zeros(const struct encoder *encoder, uint64_t stripe, uint8_t *const blocks[]);
+
 DEFINE_CLEANUP(struct encoder *, encoder_free)
 #define cleanup_encoder CLEANUP(cleanup_by_encoder_free)

@@ -1,21 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 #include "tree/mounts.h"
 
+#include "base/array.h"
 #include "base/cleanup.h"
 
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/sysmacros.h>
 
-/* The types, and the beginnings of types, as /proc/self/mountinfo has them. */
+/* Types of file systems, as /proc/self/mountinfo has them; or their beginnings. */
 static const char *const remote[] = {
     "fuse", "nfs", "cifs", "smb", "9p", "ceph", "afs", "coda", "lustre", "gpfs", "ncpfs",
 };
 
-static bool is_remote_type(const char *type)
+static const char *const pseudo[] = {
+    "proc",    "sysfs",   "devtmpfs", "devpts",     "cgroup",      "debugfs",
+    "tracefs", "bpf",     "pstore",   "securityfs", "selinuxfs",   "configfs",
+    "fusectl", "mqueue",  "efivarfs", "hugetlbfs",  "binfmt_misc", "rpc_pipefs",
+    "resctrl", "smackfs", "nsfs",     "pipefs",     "sockfs",      "nfsd",
+};
+
+static bool is_one_of(const char *type, const char *const types[], size_t count)
 {
-    for (size_t i = 0; i < sizeof remote / sizeof *remote; i++) {
-        if (strncmp(type, remote[i], strlen(remote[i])) == 0)
+    for (size_t i = 0; i < count; i++) {
+        if (strncmp(type, types[i], strlen(types[i])) == 0)
             return true;
     }
     return false;
@@ -74,7 +85,8 @@ static bool leads_to(const char *path, const char *point)
     return strncmp(path, point, length) == 0 && (path[length] == '\0' || path[length] == '/');
 }
 
-bool mounts_is_remote(dev_t device)
+/* Whether DEVICE is mounted somewhere, and of one of these types. */
+static bool is_of_type(dev_t device, const char *const types[], size_t count)
 {
     CLEANUP(close_file) FILE *table = fopen("/proc/self/mountinfo", "re");
     cleanup_free char *line = NULL;
@@ -83,9 +95,54 @@ bool mounts_is_remote(dev_t device)
 
     while (table && getline(&line, &room, table) >= 0) {
         if (read_mount(line, &mount) && mount.device == device)
-            return is_remote_type(mount.type);
+            return is_one_of(mount.type, types, count);
     }
     return false;
+}
+
+bool mounts_is_remote(dev_t device)
+{
+    return is_of_type(device, remote, COUNT_OF(remote));
+}
+
+/* What was found out of devices, as long as the table stays the same. */
+static struct {
+    pthread_mutex_t lock;
+    int table; /* tells by poll(2) that it has changed; -1: not open yet */
+    size_t count;
+    struct {
+        dev_t device;
+        bool pseudo;
+    } known[64];
+} memory = {.lock = PTHREAD_MUTEX_INITIALIZER, .table = -1};
+
+/* With the lock held. */
+static void forget_if_changed(void)
+{
+    if (memory.table < 0)
+        memory.table = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+    struct pollfd changes = {.fd = memory.table, .events = POLLPRI};
+    if (memory.table < 0 || poll(&changes, 1, 0) != 0)
+        memory.count = 0;
+}
+
+bool mounts_is_pseudo(dev_t device)
+{
+    pthread_mutex_lock(&memory.lock);
+    forget_if_changed();
+    size_t i = 0;
+    while (i < memory.count && memory.known[i].device != device)
+        i++;
+    if (i == COUNT_OF(memory.known))
+        i = memory.count = 0;
+    if (i == memory.count) {
+        memory.known[i].device = device;
+        memory.known[i].pseudo = is_of_type(device, pseudo, COUNT_OF(pseudo));
+        memory.count++;
+    }
+    bool found = memory.known[i].pseudo;
+    pthread_mutex_unlock(&memory.lock);
+    return found;
 }
 
 bool mounts_is_at(dev_t device, const char *path)

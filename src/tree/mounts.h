@@ -8,5 +8,11 @@
 /* Whether others than this kernel and its disks answer for it: a network, or a FUSE server. */
 bool mounts_is_remote(dev_t device);
 
+/*
+ * Whether nothing in it is anyone's data: proc, sysfs and the like, which the kernel makes up while
+ * they are read.
+ */
+bool mounts_is_pseudo(dev_t device);
+
 /* Whether it is DEVICE that is mounted where the absolute PATH, without symlinks, leads. */
 bool mounts_is_at(dev_t device, const char *path);

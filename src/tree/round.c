@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tree/round.h"
 
+#include "base/thread.h"
 #include "tree/store.h"
 
 #include <pthread.h>
@@ -43,7 +44,23 @@ static void drop(struct task *task)
     struct store *store = task->store;
 
     task->drop(task);
-    store_release(store);
+    if (store)
+        store_release(store);
+}
+
+static void *run_task(void *opaque)
+{
+    struct task *task = opaque;
+
+    task->run(task);
+    task_finish(task);
+    return NULL;
+}
+
+/* Has another thread run TASK. Returns 0, or a negative errno and has not touched it. */
+static int hand_over(struct task *task)
+{
+    return task->store ? store_submit(task->store, task, false) : thread_start(run_task, task);
 }
 
 static void put_in_queue(struct round *round, struct task *task)
@@ -52,7 +69,7 @@ static void put_in_queue(struct round *round, struct task *task)
     task->queued = true;
     round->holders++;
     round->pending++;
-    if (store_submit(task->store, task, false) < 0) {
+    if (hand_over(task) < 0) {
         task->queued = false;
         round->holders--;
         round->pending--;
@@ -62,14 +79,14 @@ static void put_in_queue(struct round *round, struct task *task)
 
 void round_put(struct round *round, struct store *store, struct task *task, bool *answered)
 {
-    task->store = store_hold(store);
+    task->store = store ? store_hold(store) : NULL;
     task->round = round;
     task->queued = task->done = task->left = false;
     task->answered = answered;
     *answered = false;
     task->next_in_round = round->tasks;
     round->tasks = task;
-    if (store_is_remote(store)) {
+    if (!store || store_is_remote(store)) {
         put_in_queue(round, task);
     } else {
         task->run(task);
@@ -86,7 +103,8 @@ static void give_up_pending(struct round *round)
         if (task->queued && !task->done) {
             task->left = true;
             *at = task->next_in_round;
-            store_set_aside(task->store);
+            if (task->store)
+                store_set_aside(task->store);
         } else {
             at = &task->next_in_round;
         }

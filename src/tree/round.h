@@ -20,11 +20,11 @@ enum { ROUND_LIMIT_S = 5 };
 struct task {
     void (*run)(struct task *task);  /* asks task->store; may block for ever */
     void (*drop)(struct task *task); /* frees the struct and what it holds; called once */
-    struct store *store;             /* held for the task */
+    struct store *store;             /* held for the task; NULL: see round_put */
     struct round *round;
     struct task *next_in_round, *next_in_queue;
     bool *answered; /* the asker's; see round_put */
-    bool queued;    /* handed to a thread of the store */
+    bool queued;    /* handed to another thread */
     bool done;      /* it was run */
     bool left;      /* the asker does not wait for it any more */
 };
@@ -32,8 +32,9 @@ struct task {
 int round_new(struct round **ret);
 
 /*
- * Puts the question TASK to STORE. The task is the round's from here on. *ANSWERED is set by
- * round_wait: only where it is true may the task be touched again, until round_leave.
+ * Puts the question TASK to STORE; to NULL where it is of no store: a thread of its own runs it.
+ * The task is the round's from here on. *ANSWERED is set by round_wait: only where it is true may
+ * the task be touched again, until round_leave.
  */
 void round_put(struct round *round, struct store *store, struct task *task, bool *answered);
 

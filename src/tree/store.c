@@ -2,6 +2,7 @@
 #include "tree/store.h"
 
 #include "base/log.h"
+#include "base/thread.h"
 #include "tree/mounts.h"
 
 #include <pthread.h>
@@ -176,16 +177,11 @@ static void *probe(void *opaque)
 /* Starts a thread that holds the store. Returns 0 or a negative errno. */
 static int start_thread(struct store *store, void *(*body)(void *))
 {
-    pthread_attr_t attributes;
-    pthread_t thread;
+    int r = thread_start(body, store_hold(store));
 
-    pthread_attr_init(&attributes);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    int r = pthread_create(&thread, &attributes, body, store_hold(store));
-    pthread_attr_destroy(&attributes);
-    if (r != 0)
+    if (r < 0)
         store_release(store);
-    return -r;
+    return r;
 }
 
 /* Whether the store may be asked. The lock is held. */

@@ -2,11 +2,13 @@
 #include "tree/stores.h"
 
 #include "base/log.h"
+#include "tree/sites.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 enum {
     LOOK_AFTER_S = 1, /* how old the list of stores may become */
@@ -15,6 +17,7 @@ enum {
 struct stores {
     char *directory;     /* absolute; NULL: none */
     struct names others; /* absolute paths */
+    struct sites *sites;
     pthread_mutex_t lock;
     bool looking; /* someone renews the list, without the lock */
     struct timespec looked;
@@ -33,69 +36,101 @@ void store_list_free(struct store_list *list)
     free(list);
 }
 
-/* The store that was made from the directory at PATH, if it is one of OLD. */
-static struct store *find_old(const struct store_list *old, const char *path)
+/* The store of LIST that is said to be at PATH, or NULL. */
+static struct store *find(const struct store_list *list, const char *path)
 {
-    for (size_t i = 0; old && i < old->count; i++) {
-        if (strcmp(store_name(old->stores[i]), path) == 0 && store_is_at(old->stores[i], path))
-            return store_hold(old->stores[i]);
+    for (size_t i = 0; list && i < list->count; i++) {
+        if (strcmp(store_name(list->stores[i]), path) == 0)
+            return list->stores[i];
     }
     return NULL;
 }
 
-/* Adds what lies at PATH, which is the store of OLD where nothing has changed there. */
-static int add(struct store_list *list, const struct store_list *old, const char *path)
+static int list_sorted(const struct stores *stores, struct names *names)
 {
-    struct store *store = find_old(old, path);
-
-    if (!store) {
-        int r = store_new(path, &store);
-        if (r < 0)
-            return r;
-        if (old)
-            log_warning("store %s is there now", path);
-    }
-    list->stores[list->count++] = store;
-    return 0;
-}
-
-static int add_beneath(struct store_list *list, const struct store_list *old, const char *directory,
-                       const struct names *names)
-{
-    for (size_t i = 0; i < names->count; i++) {
-        cleanup_free char *path = NULL;
-        if (asprintf(&path, "%s/%s", directory, names_get(names, i)) < 0)
-            return -ENOMEM;
-        int r = add(list, old, path);
-        if (r < 0 && r != -ENOTDIR && !old)
-            log_warning("store %s is left out: %s", path, strerrordesc_np(-r));
-    }
-    return 0;
-}
-
-static int add_others(struct store_list *list, const struct store_list *old,
-                      const struct names *others)
-{
-    for (size_t i = 0; i < others->count; i++) {
-        int r = add(list, old, names_get(others, i));
-        if (r < 0 && !old)
-            return log_errno(r, "store=%s", names_get(others, i));
-    }
-    return 0;
-}
-
-static int list_sorted(const char *directory, struct names *names)
-{
-    cleanup_tree struct tree *tree = NULL;
-
-    if (!directory)
+    if (!stores->directory)
         return 0;
-    int r = tree_open(directory, &tree);
-    if (r == 0)
-        r = tree_list(tree, "", names);
+    int r = sites_list(stores->sites, stores->directory, names);
     if (r == 0)
         names_sort_unique(names);
     return r;
+}
+
+static bool is_among(const struct names *paths, const char *path)
+{
+    for (size_t i = 0; i < paths->count; i++) {
+        if (strcmp(names_get(paths, i), path) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Adds the paths at which stores may be: first those beneath the directory, *RET_FOUND of them. */
+static int list_paths(const struct stores *stores, struct names *paths, size_t *ret_found)
+{
+    cleanup_names struct names found = NO_NAMES;
+
+    int r = list_sorted(stores, &found);
+    for (size_t i = 0; r == 0 && i < found.count; i++) {
+        cleanup_free char *path = NULL;
+        if (asprintf(&path, "%s/%s", stores->directory, names_get(&found, i)) < 0)
+            return -ENOMEM;
+        r = names_add(paths, path);
+    }
+    *ret_found = found.count;
+    for (size_t i = 0; r == 0 && i < stores->others.count; i++) {
+        const char *path = names_get(&stores->others, i);
+        r = is_among(paths, path) ? 0 : names_add(paths, path);
+    }
+    return r;
+}
+
+/* Says, the first time, what is wrong with a place; what the user named must be there then. */
+static int complain(const struct site *site, bool named)
+{
+    if (named && site->result != -ETIMEDOUT)
+        return log_errno(site->result, "store=%s", site->path);
+    if (site->result != -ENOTDIR)
+        log_warning("store %s is left out%s: %s", site->path,
+                    site->result == -ETIMEDOUT ? " until it answers" : "",
+                    strerrordesc_np(-site->result));
+    return 0;
+}
+
+/* Adds what came of asking; a store whose place does not answer stays. */
+static int add_answers(struct store_list *list, const struct store_list *old, struct site sites[],
+                       size_t count, size_t found)
+{
+    int r = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        struct site *site = &sites[i];
+        if (site->result == 0)
+            list->stores[list->count++] = site->store;
+        else if (site->result == -ETIMEDOUT && site->known)
+            list->stores[list->count++] = store_hold(site->known);
+        else if (!old && r == 0)
+            r = complain(site, i >= found);
+        if (old && site->result == 0 && site->store != site->known)
+            log_warning("store %s is there now", site->path);
+    }
+    return r;
+}
+
+/* Asks at all PATHS, the first FOUND of which were found beneath the directory. */
+static int ask_at(const struct stores *stores, const struct store_list *old,
+                  const struct names *paths, size_t found, struct store_list *list)
+{
+    cleanup_free struct site *sites = calloc(paths->count + 1, sizeof *sites);
+
+    if (!sites)
+        return -ENOMEM;
+    for (size_t i = 0; i < paths->count; i++) {
+        const char *path = names_get(paths, i);
+        sites[i] = (struct site){.path = path, .known = find(old, path)};
+    }
+    int r = sites_ask(stores->sites, sites, paths->count);
+    return r < 0 ? r : add_answers(list, old, sites, paths->count, found);
 }
 
 /* Says which stores of OLD are not in LIST any more. */
@@ -113,18 +148,17 @@ static void log_gone(const struct store_list *old, const struct store_list *list
 /* Lists the stores that are there. OLD is the list until now; NULL for the first one. */
 static int look(const struct stores *stores, const struct store_list *old, struct store_list **ret)
 {
-    cleanup_names struct names names = NO_NAMES;
+    cleanup_names struct names paths = NO_NAMES;
     cleanup_store_list struct store_list *list = NULL;
+    size_t found = 0;
 
-    int r = list_sorted(stores->directory, &names);
+    int r = list_paths(stores, &paths, &found);
     if (r < 0)
         return old ? r : log_errno(r, "%s", stores->directory);
-    list = list_new(names.count + stores->others.count);
+    list = list_new(paths.count);
     if (!list)
         return -ENOMEM;
-    r = add_beneath(list, old, stores->directory, &names);
-    if (r == 0)
-        r = add_others(list, old, &stores->others);
+    r = ask_at(stores, old, &paths, found, list);
     if (r < 0)
         return r;
     if (old)
@@ -133,11 +167,21 @@ static int look(const struct stores *stores, const struct store_list *old, struc
     return 0;
 }
 
-/* The daemon's working directory is not the user's: relative paths must not stay so. */
+/*
+ * The daemon's working directory is not the user's: relative paths must not stay so. Symlinks do:
+ * to follow them is to ask.
+ */
 static int make_absolute(const char *path, char **ret)
 {
-    *ret = realpath(path, NULL);
-    return *ret ? 0 : log_errno(-errno, "%s", path);
+    cleanup_free char *here = path[0] == '/' ? strdup("") : getcwd(NULL, 0);
+    size_t length = strlen(path);
+
+    if (!here)
+        return log_errno(-errno, "%s", path);
+    while (length > 1 && path[length - 1] == '/')
+        length--;
+    const char *between = path[0] == '/' ? "" : "/";
+    return asprintf(ret, "%s%s%.*s", here, between, (int)length, path) < 0 ? -ENOMEM : 0;
 }
 
 static int note_places(struct stores *stores, const char *directory, const struct names *others)
@@ -150,6 +194,7 @@ static int note_places(struct stores *stores, const char *directory, const struc
         if (r == 0)
             r = names_add(&stores->others, path);
     }
+    names_sort_unique(&stores->others);
     return r;
 }
 
@@ -160,7 +205,9 @@ int stores_open(const char *directory, const struct names *others, struct stores
     if (!stores)
         return -ENOMEM;
     pthread_mutex_init(&stores->lock, NULL);
-    int r = note_places(stores, directory, others);
+    int r = sites_new(&stores->sites);
+    if (r == 0)
+        r = note_places(stores, directory, others);
     if (r == 0)
         r = look(stores, NULL, &stores->list);
     if (r < 0)
@@ -177,6 +224,8 @@ void stores_close(struct stores *stores)
 {
     if (stores->list)
         store_list_free(stores->list);
+    if (stores->sites)
+        sites_free(stores->sites);
     pthread_mutex_destroy(&stores->lock);
     names_clear(&stores->others);
     free(stores->directory);

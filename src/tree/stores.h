@@ -20,8 +20,9 @@ struct store_list {
 
 /*
  * The sub-directories of DIRECTORY (NULL: none; symlinks to directories count, the user made
- * them), sorted by name, and then the directories in OTHERS. What cannot be opened below
- * DIRECTORY is logged and left out; DIRECTORY itself, or one of OTHERS, is logged and the error.
+ * them), sorted by name, and then the directories in OTHERS, sorted too. What cannot be opened
+ * below DIRECTORY, or does not answer in time, is logged and left out; DIRECTORY itself, or one of
+ * OTHERS that is not there, is logged and the error.
  */
 int stores_open(const char *directory, const struct names *others, struct stores **ret);
 

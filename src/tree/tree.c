@@ -13,6 +13,7 @@
 
 struct tree {
     int root;
+    enum walk_reach reach;
     char name[];
 };
 
@@ -34,6 +35,7 @@ int tree_open(const char *path, struct tree **ret)
     if (!tree)
         return -ENOMEM;
     tree->root = steal_fd(&root);
+    tree->reach = WALK_ANYWHERE;
     strcpy(tree->name, path);
     *ret = tree;
     return 0;
@@ -43,6 +45,11 @@ void tree_close(struct tree *tree)
 {
     close(tree->root);
     free(tree);
+}
+
+void tree_stay(struct tree *tree, bool all)
+{
+    tree->reach = all ? WALK_NOWHERE : WALK_NO_PSEUDO;
 }
 
 /* What the kernel remembers of a place, without asking its file system. */
@@ -86,16 +93,18 @@ void tree_avoid(dev_t device, const struct stat *covered)
 
 int tree_stat(const struct tree *tree, const char *path, struct stat *ret)
 {
-    cleanup_fd int place = -1;
+    cleanup_place struct place place = NO_PLACE;
 
-    int r = walk_beneath(tree->root, path, &place);
+    int r = walk_beneath(tree->root, path, tree->reach, &place);
     if (r < 0)
         return r;
-    if (place < 0) {
+    if (place.fd < 0)
         *ret = covered_status;
-        return 0;
-    }
-    return fstat(place, ret) < 0 ? -errno : 0;
+    else if (fstat(place.fd, ret) < 0)
+        return -errno;
+    if (place.closed)
+        ret->st_nlink = 2; /* there are no directories in it */
+    return 0;
 }
 
 /* A path to the very object that a place holds, whatever its name stands for by now. */
@@ -124,19 +133,19 @@ static int open_place(int place, int flags)
 
 int tree_open_file(const struct tree *tree, const char *path, struct stat *ret_stat, int *ret_fd)
 {
-    cleanup_fd int place = -1;
+    cleanup_place struct place place = NO_PLACE;
 
-    int r = walk_beneath(tree->root, path, &place);
+    int r = walk_beneath(tree->root, path, tree->reach, &place);
     if (r < 0)
         return r;
-    if (place < 0)
+    if (place.closed)
         return -EISDIR;
     struct stat status;
-    if (fstat(place, &status) < 0)
+    if (fstat(place.fd, &status) < 0)
         return -errno;
     if (!S_ISREG(status.st_mode))
         return S_ISDIR(status.st_mode) ? -EISDIR : -EINVAL;
-    int fd = open_place(place, 0);
+    int fd = open_place(place.fd, 0);
     if (fd < 0)
         return fd;
     *ret_stat = status;
@@ -146,15 +155,15 @@ int tree_open_file(const struct tree *tree, const char *path, struct stat *ret_s
 
 int tree_read_link(const struct tree *tree, const char *path, char **ret)
 {
-    cleanup_fd int place = -1;
+    cleanup_place struct place place = NO_PLACE;
     char target[PATH_MAX];
 
-    int r = walk_beneath(tree->root, path, &place);
+    int r = walk_beneath(tree->root, path, tree->reach, &place);
     if (r < 0)
         return r;
-    if (place < 0)
+    if (place.closed)
         return -EINVAL;
-    ssize_t length = readlinkat(place, "", target, sizeof target);
+    ssize_t length = readlinkat(place.fd, "", target, sizeof target);
     if (length < 0)
         return errno == ENOENT ? -EINVAL : -errno; /* so says Linux of what is no symlink */
     char *copy = strndup(target, (size_t)length);
@@ -171,13 +180,13 @@ static bool is_dots(const char *name)
 
 int tree_list(const struct tree *tree, const char *path, struct names *names)
 {
-    cleanup_fd int place = -1;
+    cleanup_place struct place place = NO_PLACE;
     cleanup_dir DIR *directory = NULL;
 
-    int r = walk_beneath(tree->root, path, &place);
-    if (r < 0 || place < 0)
+    int r = walk_beneath(tree->root, path, tree->reach, &place);
+    if (r < 0 || place.closed)
         return r;
-    int fd = open_place(place, O_DIRECTORY);
+    int fd = open_place(place.fd, O_DIRECTORY);
     if (fd < 0)
         return fd;
     directory = fdopendir(fd);
@@ -199,14 +208,14 @@ int tree_list(const struct tree *tree, const char *path, struct names *names)
 int tree_get_xattr(const struct tree *tree, const char *path, const char *name, void *value,
                    size_t size, size_t *ret)
 {
-    cleanup_fd int place = -1;
+    cleanup_place struct place place = NO_PLACE;
 
-    int r = walk_beneath(tree->root, path, &place);
+    int r = walk_beneath(tree->root, path, tree->reach, &place);
     if (r < 0)
         return r;
-    if (place < 0)
+    if (place.closed)
         return -ENODATA;
-    ssize_t there = getxattr(path_of(place).text, name, value, size);
+    ssize_t there = getxattr(path_of(place.fd).text, name, value, size);
     if (there < 0)
         return -errno;
     *ret = (size_t)there;
@@ -216,12 +225,12 @@ int tree_get_xattr(const struct tree *tree, const char *path, const char *name, 
 int tree_list_xattr(const struct tree *tree, const char *path, char *names, size_t size,
                     size_t *ret)
 {
-    cleanup_fd int place = -1;
+    cleanup_place struct place place = NO_PLACE;
 
-    int r = walk_beneath(tree->root, path, &place);
+    int r = walk_beneath(tree->root, path, tree->reach, &place);
     if (r < 0)
         return r;
-    ssize_t there = place < 0 ? 0 : listxattr(path_of(place).text, names, size);
+    ssize_t there = place.closed ? 0 : listxattr(path_of(place.fd).text, names, size);
     if (there < 0)
         return -errno;
     *ret = (size_t)there;

@@ -26,6 +26,12 @@ int tree_open(const char *path, struct tree **ret);
 
 void tree_close(struct tree *tree);
 
+/*
+ * Has the roots of pseudo file systems (proc, sysfs, ...), or of ALL others than the tree's own,
+ * show as empty directories. To be called before the tree is used.
+ */
+void tree_stay(struct tree *tree, bool all);
+
 /* The device of its root, and whether PATH leads to its root; the file system is not asked. */
 int tree_device(const struct tree *tree, dev_t *ret);
 bool tree_is_at(const struct tree *tree, const char *path);
@@ -59,7 +65,7 @@ int tree_statfs(const struct tree *tree, struct statvfs *ret);
 /*
  * Keeps all trees of this process out of the file system DEVICE, which the process serves itself:
  * to ask it would be to wait for oneself. Where it is mounted in a tree, an empty directory with
- * the status COVERED shows. To be called before the first thread is started.
+ * the status COVERED shows. To be called once.
  */
 void tree_avoid(dev_t device, const struct stat *covered);
 

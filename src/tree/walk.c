@@ -2,10 +2,12 @@
 #include "tree/walk.h"
 
 #include "base/cleanup.h"
+#include "tree/mounts.h"
 
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/openat2.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -18,18 +20,18 @@ enum {
 };
 
 static struct {
-    bool set;
+    atomic_bool set; /* after the device: threads may be walking already */
     dev_t device;
 } avoided;
 
 void walk_avoid(dev_t device)
 {
     avoided.device = device;
-    avoided.set = true;
+    atomic_store(&avoided.set, true);
 }
 
 /* In one call, as long as PATH stays on ROOT's file system and fits PATH_MAX. */
-static int walk_at_once(int root, const char *path, int *ret)
+static int walk_at_once(int root, const char *path, struct place *ret)
 {
     struct open_how how = {
         .flags = PLACE_FLAGS,
@@ -39,22 +41,34 @@ static int walk_at_once(int root, const char *path, int *ret)
     long fd = syscall(SYS_openat2, root, path, &how, sizeof how);
     if (fd < 0)
         return errno == ELOOP ? -ENOTDIR : -errno;
-    *ret = (int)fd;
+    *ret = (struct place){.fd = (int)fd};
     return 0;
 }
 
-/* Asks the kernel's memory only, never the file system: that might be the one avoided. */
-int walk_is_avoided(int fd, bool *ret)
+/* The device, from the kernel's memory only: its file system might be the one that is avoided. */
+static int device_of(int fd, dev_t *ret)
 {
     struct statx status;
 
-    *ret = false;
-    if (!avoided.set)
-        return 0;
     if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &status) < 0)
         return -errno;
-    *ret = makedev(status.stx_dev_major, status.stx_dev_minor) == avoided.device;
+    *ret = makedev(status.stx_dev_major, status.stx_dev_minor);
     return 0;
+}
+
+static bool is_avoided(dev_t device)
+{
+    return atomic_load(&avoided.set) && device == avoided.device;
+}
+
+int walk_is_avoided(int fd, bool *ret)
+{
+    dev_t device;
+
+    int r = device_of(fd, &device);
+    if (r == 0)
+        *ret = is_avoided(device);
+    return r;
 }
 
 static bool goes_up(const char *path)
@@ -79,35 +93,46 @@ static int next_name(const char **path, char name[NAME_MAX + 1])
     return 0;
 }
 
-/* Name by name: across mounts, along paths of any length, and without openat2. */
-static int walk_by_steps(int root, const char *path, int *ret)
+/* Whether the walk ends at the root of file system DEVICE, which it came to from HOME's. */
+static bool is_closed(dev_t device, dev_t home, enum walk_reach reach)
 {
-    cleanup_fd int at = -1;
-    char name[NAME_MAX + 1];
-    bool is_own;
+    if (is_avoided(device))
+        return true;
+    if (device == home || reach == WALK_ANYWHERE)
+        return false;
+    return reach == WALK_NOWHERE || mounts_is_pseudo(device);
+}
 
-    while (*path) {
-        int r = next_name(&path, name);
+/* Name by name: across mounts, along paths of any length, and without openat2. */
+static int walk_by_steps(int root, const char *path, enum walk_reach reach, struct place *ret)
+{
+    cleanup_place struct place at = NO_PLACE;
+    char name[NAME_MAX + 1];
+    dev_t home, device;
+
+    int r = device_of(root, &home);
+    while (r == 0 && *path) {
+        if (at.closed)
+            return -ENOENT;
+        r = next_name(&path, name);
         if (r < 0)
             return r;
-        int fd = openat(at < 0 ? root : at, name, PLACE_FLAGS);
+        int fd = openat(at.fd < 0 ? root : at.fd, name, PLACE_FLAGS);
         if (fd < 0)
             return -errno;
-        cleanup_close_fd(&at);
-        at = fd;
-        r = walk_is_avoided(at, &is_own);
-        if (r < 0)
-            return r;
-        if (is_own) {
-            *ret = -1;
-            return *path ? -ENOENT : 0;
-        }
+        cleanup_close_fd(&at.fd);
+        at.fd = fd;
+        r = device_of(fd, &device);
+        at.closed = r == 0 && is_closed(device, home, reach);
     }
-    *ret = steal_fd(&at);
+    if (r < 0)
+        return r;
+    bool askable = !at.closed || !is_avoided(device);
+    *ret = (struct place){.fd = askable ? steal_fd(&at.fd) : -1, .closed = at.closed};
     return 0;
 }
 
-int walk_beneath(int root, const char *path, int *ret)
+int walk_beneath(int root, const char *path, enum walk_reach reach, struct place *ret)
 {
     if (strlen(path) > PATH_LENGTH_MAX)
         return -ENAMETOOLONG;
@@ -121,7 +146,7 @@ int walk_beneath(int root, const char *path, int *ret)
     case -EAGAIN:       /* something was renamed meanwhile */
     case -ENOSYS:       /* Linux before 5.6 */
     case -EPERM:        /* a sandbox that does not know openat2 */
-        return walk_by_steps(root, *path ? path : ".", ret);
+        return walk_by_steps(root, *path ? path : ".", reach, ret);
     default:
         return r;
     }

@@ -2,16 +2,39 @@
 /* From a directory to a path beneath it, without ever leaving it. Part of tree.c. */
 #pragma once
 
+#include "base/cleanup.h"
+
 #include <stdbool.h>
 #include <sys/types.h>
 
+/* Where a path leads. */
+struct place {
+    int fd;      /* O_PATH; -1: on the file system that walk_avoid names */
+    bool closed; /* the root of another file system, which is not entered */
+};
+
+#define NO_PLACE ((struct place){.fd = -1})
+
+static inline void place_clear(struct place *place)
+{
+    cleanup_close_fd(&place->fd);
+}
+
+#define cleanup_place CLEANUP(place_clear)
+
+/* The file systems that are entered besides the root's. */
+enum walk_reach {
+    WALK_ANYWHERE,
+    WALK_NO_PSEUDO, /* but for those that hold no one's data */
+    WALK_NOWHERE,   /* none */
+};
+
 /*
- * Opens PATH beneath the directory ROOT as a place (O_PATH). No symlink is followed; one at the
- * path's end is opened itself. "" is ROOT. *RET is -1 where PATH is the root of the file system
- * that walk_avoid names. -ENOENT; -ENOTDIR where something on the way is no directory, a symlink
- * for example; -EXDEV for ".."; ...
+ * Goes to PATH beneath the directory ROOT. No symlink is followed; one at the path's end is the
+ * place itself. "" is ROOT. -ENOENT, also for what lies beyond a closed place; -ENOTDIR where
+ * something on the way is no directory, a symlink for example; -EXDEV for ".."; ...
  */
-int walk_beneath(int root, const char *path, int *ret);
+int walk_beneath(int root, const char *path, enum walk_reach reach, struct place *ret);
 
 void walk_avoid(dev_t device);
 

@@ -3,6 +3,8 @@
 
 #include "base/log.h"
 #include "share/block.h"
+#include "stripe/decode.h"
+#include "stripe/encode.h"
 
 #include <string.h>
 
@@ -15,21 +17,27 @@ void attempt_clear(struct attempt *attempt)
     free(attempt->gather.copies);
 }
 
-/* Reading order: shares of the version before others, healthy stores before others, pieces first.
- */
-static unsigned rank(const struct copy *copy)
+static int order(unsigned a, unsigned b)
 {
-    unsigned index = copy->index < 0 ? 256 : (unsigned)copy->index;
-
-    return (unsigned)copy->role * 4096 + copy->distrusted * 16384u + copy->failing * 1024u +
-           !copy->trusted * 512u + index;
+    return (a > b) - (a < b);
 }
 
+/*
+ * Reading order: shares of the version before others, healthy stores before others, those that are
+ * trusted before others, and then pieces, which need no arithmetic.
+ */
 static int compare_rank(const void *left, const void *right)
 {
-    unsigned a = rank(*(struct copy *const *)left), b = rank(*(struct copy *const *)right);
+    const struct copy *a = *(struct copy *const *)left, *b = *(struct copy *const *)right;
 
-    return (a > b) - (a < b);
+    int r = order(a->forged, b->forged);
+    if (r == 0)
+        r = order(a->role, b->role);
+    if (r == 0)
+        r = order(a->failing, b->failing);
+    if (r == 0)
+        r = order(!a->trusted, !b->trusted);
+    return r != 0 ? r : order((unsigned)a->index, (unsigned)b->index); /* -1 comes last */
 }
 
 /* Of which layout a copy is: its own, or where its header is lost that of shares made here. */
@@ -60,6 +68,7 @@ int attempt_start(struct attempt *attempt, const struct stripe_reading *reading)
     if (!attempt->copies || !attempt->blocks || !attempt->gather.copies)
         return -ENOMEM;
     attempt->gather.required = reading->version->layout.required;
+    attempt->gather.begun = atomic_load(&reading->history->begun);
     attempt->gather.count = count;
     for (size_t i = 0; i < count; i++)
         attempt->copies[i] = &reading->copies->items[i];
@@ -200,4 +209,71 @@ int attempt_read_rest(struct attempt *attempt)
         return -ENOMEM;
     size_t count = gather_rest(&attempt->gather, places, attempt->gather.count);
     return count > 0 ? read_blocks(attempt, places, count) : 0;
+}
+
+int attempt_decode(const struct attempt *attempt, const size_t places[])
+{
+    const struct stripe_reading *reading = attempt->reading;
+    const uint8_t *blocks[255];
+    uint8_t indices[255];
+
+    for (unsigned s = 0; s < reading->version->layout.required; s++) {
+        indices[s] = (uint8_t)attempt->gather.copies[places[s]].index;
+        blocks[s] = attempt->blocks[places[s]].data;
+    }
+    return stripe_decode(&reading->version->layout, reading->stripe, indices, blocks,
+                         reading->data);
+}
+
+int attempt_compare(const struct attempt *attempt, size_t place, bool *ret)
+{
+    const struct stripe_reading *reading = attempt->reading;
+    size_t size = layout_block_size(&reading->version->layout, reading->stripe);
+    uint8_t index = (uint8_t)attempt->gather.copies[place].index;
+    cleanup_encoder struct encoder *encoder = NULL;
+    cleanup_buffer struct buffer block = NO_BUFFER;
+
+    int r = encoder_new(&reading->version->layout, 1, &index, &encoder);
+    if (r == 0)
+        r = buffer_take(size, &block);
+    if (r == 0)
+        r = encoder_run(encoder, reading->stripe, reading->data, &block.data);
+    if (r == 0)
+        *ret = memcmp(block.data, attempt->blocks[place].data, size) == 0;
+    return r;
+}
+
+/* Whether a copy that may speak for the version has a block with this digest. */
+static bool agrees(const struct gather_copy *copy, const uint8_t digest[HASH_SIZE])
+{
+    return copy->role != COPY_HELPER && copy->block == BLOCK_GOOD &&
+           memcmp(copy->digest, digest, HASH_SIZE) == 0;
+}
+
+bool attempt_goes_on(const struct attempt *attempt, const uint8_t digest[HASH_SIZE])
+{
+    bool found = false;
+
+    pthread_mutex_lock(attempt->reading->lock);
+    for (size_t i = 0; i < attempt->gather.count; i++)
+        found |= attempt->copies[i]->trusted && agrees(&attempt->gather.copies[i], digest);
+    pthread_mutex_unlock(attempt->reading->lock);
+    return found;
+}
+
+void attempt_learn(const struct attempt *attempt, bool is_first, const uint8_t digest[HASH_SIZE])
+{
+    pthread_mutex_lock(attempt->reading->lock);
+    for (size_t i = 0; i < attempt->gather.count; i++) {
+        struct copy *copy = attempt->copies[i];
+        copy->trusted = (is_first || copy->trusted) && !copy->forged &&
+                        agrees(&attempt->gather.copies[i], digest);
+    }
+    pthread_mutex_unlock(attempt->reading->lock);
+}
+
+void attempt_number(const struct attempt *attempt, size_t numbers[])
+{
+    for (size_t i = 0; i < attempt->gather.count; i++)
+        numbers[i] = (size_t)(attempt->copies[i] - attempt->reading->copies->items);
 }

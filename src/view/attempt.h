@@ -26,4 +26,23 @@ int attempt_read_wanted(struct attempt *attempt);
 /* Reads all blocks that are left. Returns 0 or -ENOMEM. */
 int attempt_read_rest(struct attempt *attempt);
 
+/*
+ * Decodes the stripe, to reading->data, from the good blocks at k PLACES. -EBADMSG where they are
+ * not what its digest stands for; -EINVAL where two are of one share.
+ */
+int attempt_decode(const struct attempt *attempt, const size_t places[]);
+
+/* Sets *RET to whether the good block at PLACE is what the stripe that was decoded makes it. */
+int attempt_compare(const struct attempt *attempt, size_t place, bool *ret);
+
+/* Whether a copy that agreed with all stripes until now agrees with this digest. */
+bool attempt_goes_on(const struct attempt *attempt, const uint8_t digest[HASH_SIZE]);
+
+/* Takes the trust from all copies that do not agree with a stripe that is given; the first gives
+ * it. */
+void attempt_learn(const struct attempt *attempt, bool is_first, const uint8_t digest[HASH_SIZE]);
+
+/* The numbers, in reading->copies, of the copies at gather's places. */
+void attempt_number(const struct attempt *attempt, size_t numbers[]);
+
 #define cleanup_attempt CLEANUP(attempt_clear)

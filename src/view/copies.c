@@ -125,7 +125,7 @@ int copies_open(struct stores *stores, const struct share_terms *terms, const ch
     cleanup_inquiry struct inquiry inquiry = NO_INQUIRY;
     cleanup_copies struct copies *copies = NULL;
 
-    int r = inquiry_make(stores, path, &copy_kind, &inquiry);
+    int r = inquiry_make(stores, path, NULL, &copy_kind, &inquiry);
     if (r < 0)
         return r;
     const struct store_list *list = inquiry.list;
@@ -229,4 +229,14 @@ int copies_read(struct block_read reads[], size_t count)
         }
     }
     return 0;
+}
+
+int copy_read_now(const struct copy *copy, uint64_t offset, size_t size, uint8_t *data)
+{
+    size_t done = 0;
+
+    if (store_is_remote(copy->store))
+        return -EAGAIN;
+    int r = read_fully(copy->file->fd, offset, data, size, &done);
+    return r == 0 && done < size ? -ENODATA : r;
 }

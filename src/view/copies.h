@@ -25,9 +25,10 @@ struct copy {
     struct copy_facts facts;
     enum copy_role role;
     /* What reading it has taught; guarded by the user's lock. */
-    int index;                /* of its share; -1 until it is known */
-    bool trusted, distrusted; /* whether it agreed with the stripe it was last compared with */
-    bool failing;             /* its store failed, other than by a bad block */
+    int index;    /* of its share; -1 until it is known */
+    bool trusted; /* it agreed with every stripe that was given */
+    bool forged;  /* it had a block whose digest was right, and its payload was not */
+    bool failing; /* its store failed, other than by a bad block */
     struct damage damage;
 };
 
@@ -57,6 +58,12 @@ struct block_read {
 
 /* Reads COUNT blocks, at once where stores have threads of their own. Returns 0 or -ENOMEM. */
 int copies_read(struct block_read reads[], size_t count);
+
+/*
+ * Reads SIZE bytes of a copy in a local store, in this thread. -EAGAIN for one in another store;
+ * -ENODATA where it is cut off; another errno.
+ */
+int copy_read_now(const struct copy *copy, uint64_t offset, size_t size, uint8_t *data);
 
 DEFINE_CLEANUP(struct copies *, copies_free)
 #define cleanup_copies CLEANUP(cleanup_by_copies_free)

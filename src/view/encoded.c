@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 struct encoded_view {
     struct view view;
@@ -67,9 +68,24 @@ static int stat_root(const struct encoded_view *encoded, struct stat *ret)
     int r = encoded->source->operations->stat(encoded->source, "", ret, &header);
     if (r < 0)
         return r;
+    if (encoded->source->is_private) { /* who cannot get to the source must not get in here */
+        ret->st_mode = S_IFDIR | 0700;
+        ret->st_uid = geteuid();
+        ret->st_gid = getegid();
+    }
     ret->st_nlink = 2 + encoded->shares;
     ret->st_ino = status_inode(ret->st_dev, ret->st_ino, 256);
     return 0;
+}
+
+/* As share INDEX shows what the source has. */
+static void show(unsigned index, const struct share_header *header, struct stat *status)
+{
+    if (S_ISREG(status->st_mode)) {
+        struct share_layout layout = header_plain_layout(header);
+        status_set_size(status, layout.required ? layout_share_size(&layout) : 0);
+    }
+    status->st_ino = status_inode(status->st_dev, status->st_ino, index);
 }
 
 static int encoded_stat(struct view *view, const char *path, struct stat *ret)
@@ -87,11 +103,7 @@ static int encoded_stat(struct view *view, const char *path, struct stat *ret)
         r = encoded->source->operations->stat(encoded->source, within, &status, &header);
     if (r < 0)
         return r;
-    if (S_ISREG(status.st_mode)) {
-        struct share_layout layout = header_plain_layout(&header);
-        status_set_size(&status, layout.required ? layout_share_size(&layout) : 0);
-    }
-    status.st_ino = status_inode(status.st_dev, status.st_ino, index);
+    show(index, &header, &status);
     *ret = status;
     return 0;
 }
@@ -132,6 +144,38 @@ static int encoded_list(struct view *view, const char *path, struct names *names
     return r < 0 ? r : encoded->source->operations->list(encoded->source, within, names);
 }
 
+/*
+ * The root's attributes are the source's list of who may enter, if it has one: the root's mode is
+ * the source's, too.
+ */
+static const char access_list[] = "system.posix_acl_access";
+
+static int get_root_xattr(const struct encoded_view *encoded, const char *name, void *value,
+                          size_t size, size_t *ret)
+{
+    if (encoded->source->is_private || strcmp(name, access_list) != 0)
+        return -ENODATA;
+    return encoded->source->operations->get_xattr(encoded->source, "", name, value, size, ret);
+}
+
+static int list_root_xattr(const struct encoded_view *encoded, char *names, size_t size,
+                           size_t *ret)
+{
+    size_t value_size;
+
+    int r = get_root_xattr(encoded, access_list, NULL, 0, &value_size);
+    if (r < 0) {
+        *ret = 0;
+        return r == -ENODATA || r == -ENOTSUP ? 0 : r;
+    }
+    if (size > 0 && size < sizeof access_list)
+        return -ERANGE;
+    if (size > 0)
+        memcpy(names, access_list, sizeof access_list);
+    *ret = sizeof access_list;
+    return 0;
+}
+
 static int encoded_get_xattr(struct view *view, const char *path, const char *name, void *value,
                              size_t size, size_t *ret)
 {
@@ -139,7 +183,9 @@ static int encoded_get_xattr(struct view *view, const char *path, const char *na
     const char *within;
     unsigned index;
 
-    int r = *path ? split_path(encoded, path, &index, &within) : -ENODATA;
+    if (*path == '\0')
+        return get_root_xattr(encoded, name, value, size, ret);
+    int r = split_path(encoded, path, &index, &within);
     return r < 0 ? r
                  : encoded->source->operations->get_xattr(encoded->source, within, name, value,
                                                           size, ret);
@@ -152,9 +198,8 @@ static int encoded_list_xattr(struct view *view, const char *path, char *names, 
     const char *within;
     unsigned index;
 
-    *ret = 0;
     if (*path == '\0')
-        return 0;
+        return list_root_xattr(encoded, names, size, ret);
     int r = split_path(encoded, path, &index, &within);
     return r < 0
                ? r
@@ -176,6 +221,8 @@ static int make_block(void *opaque, uint64_t stripe, uint8_t *block)
     int r = buffer_take(layout_payload_size(&file->layout, stripe) * file->layout.required, &data);
     if (r == 0)
         r = file->source->operations->read_stripe(file->source, stripe, data.data);
+    if (r == SOURCE_ZEROS)
+        return encoder_run_zeros(file->encoder, stripe, &block);
     return r < 0 ? r : encoder_run(file->encoder, stripe, data.data, &block);
 }
 
@@ -207,6 +254,8 @@ static int prepare(unsigned index, struct encoded_file *file)
         return -EIO;
     }
     header_write(&header, file->header);
+    file->file.status = file->source->status;
+    show(index, &file->source->header, &file->file.status);
     if (file->layout.source_size == 0)
         return 0;
     int r = encoder_new(&file->layout, 1, &wanted, &file->encoder);
@@ -303,7 +352,7 @@ int encoded_view_new(struct source *source, unsigned shares, struct view **ret)
         return -ENOMEM;
     }
     *encoded = (struct encoded_view){
-        .view.operations = &operations,
+        .view = {.operations = &operations, .live = source->live},
         .source = source,
         .shares = shares,
     };

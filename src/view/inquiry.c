@@ -17,10 +17,12 @@ static void drop(struct task *task)
     if (question->result == 0 && question->kind->forget)
         question->kind->forget(question);
     free(question->path);
+    free(question->argument);
     free(question);
 }
 
-static struct question *question_new(const struct question_kind *kind, const char *path)
+static struct question *question_new(const struct question_kind *kind, const char *path,
+                                     const char *argument)
 {
     struct question *question = calloc(1, kind->size);
 
@@ -31,14 +33,16 @@ static struct question *question_new(const struct question_kind *kind, const cha
     question->kind = kind;
     question->result = -ETIMEDOUT;
     question->path = strdup(path);
-    if (!question->path) {
-        free(question);
+    question->argument = argument ? strdup(argument) : NULL;
+    if (!question->path || (argument && !question->argument)) {
+        drop(&question->task);
         return NULL;
     }
     return question;
 }
 
-static int ask_all(struct inquiry *inquiry, const char *path, const struct question_kind *kind)
+static int ask_all(struct inquiry *inquiry, const char *path, const char *argument,
+                   const struct question_kind *kind)
 {
     struct store_list *list = inquiry->list;
 
@@ -47,7 +51,7 @@ static int ask_all(struct inquiry *inquiry, const char *path, const struct quest
     if (!inquiry->questions || !inquiry->answered)
         return -ENOMEM;
     for (size_t i = 0; i < list->count; i++) {
-        struct question *question = question_new(kind, path);
+        struct question *question = question_new(kind, path, argument);
         if (!question)
             return -ENOMEM;
         inquiry->questions[i] = question;
@@ -57,8 +61,8 @@ static int ask_all(struct inquiry *inquiry, const char *path, const struct quest
     return 0;
 }
 
-int inquiry_make(struct stores *stores, const char *path, const struct question_kind *kind,
-                 struct inquiry *ret)
+int inquiry_make(struct stores *stores, const char *path, const char *argument,
+                 const struct question_kind *kind, struct inquiry *ret)
 {
     cleanup_inquiry struct inquiry inquiry = NO_INQUIRY;
 
@@ -66,7 +70,7 @@ int inquiry_make(struct stores *stores, const char *path, const struct question_
     if (r == 0)
         r = round_new(&inquiry.round);
     if (r == 0)
-        r = ask_all(&inquiry, path, kind);
+        r = ask_all(&inquiry, path, argument, kind);
     if (r < 0)
         return r;
     *ret = inquiry;

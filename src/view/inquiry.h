@@ -10,8 +10,8 @@ struct question_kind;
 struct question {
     struct task task;
     const struct question_kind *kind;
-    char *path;
-    int result; /* of the asking: 0 or a negative errno */
+    char *path, *argument; /* what is asked about; the latter may be NULL */
+    int result;            /* of the asking: 0 or a negative errno */
 };
 
 /* What is asked: how large its struct is, how it is answered, and how the answer is freed. */
@@ -32,8 +32,8 @@ struct inquiry {
  * Asks all stores that are there now, and waits for them. A store that did not answer in time has
  * the result -ETIMEDOUT. Returns 0 or a negative errno.
  */
-int inquiry_make(struct stores *stores, const char *path, const struct question_kind *kind,
-                 struct inquiry *ret);
+int inquiry_make(struct stores *stores, const char *path, const char *argument,
+                 const struct question_kind *kind, struct inquiry *ret);
 
 /* What asking store number STORE of the list came to: 0, and then its answer may be read. */
 int inquiry_result(const struct inquiry *inquiry, size_t store);

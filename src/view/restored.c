@@ -4,6 +4,16 @@
 #include "view/status.h"
 #include "view/stripe_cache.h"
 
+#include <stdbool.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    SEEK_LIMIT_S = 1, /* that a search for holes or data takes at most, more or less */
+    SEEK_LOOKS = 64,  /* stripes between two looks at the clock */
+};
+
 struct restored_view {
     struct view view;
     struct source *source;
@@ -26,6 +36,12 @@ static void restored_view_free(struct view *view)
     free(view);
 }
 
+/* As the view shows what the source has. */
+static void show(struct stat *status)
+{
+    status->st_ino = status_inode(status->st_dev, status->st_ino, 0);
+}
+
 static int restored_stat(struct view *view, const char *path, struct stat *ret)
 {
     struct share_header header;
@@ -34,9 +50,7 @@ static int restored_stat(struct view *view, const char *path, struct stat *ret)
     int r = source_of(view)->operations->stat(source_of(view), path, &status, &header);
     if (r < 0)
         return r;
-    if (S_ISREG(status.st_mode))
-        status_set_size(&status, (uint64_t)status.st_size);
-    status.st_ino = status_inode(status.st_dev, status.st_ino, 0);
+    show(&status);
     *ret = status;
     return 0;
 }
@@ -72,7 +86,12 @@ static int make_stripe(void *opaque, uint64_t stripe, uint8_t *data)
 {
     struct source_file *source = ((struct restored_file *)opaque)->source;
 
-    return source->operations->read_stripe(source, stripe, data);
+    int r = source->operations->read_stripe(source, stripe, data);
+    if (r == SOURCE_ZEROS) {
+        memset(data, 0, layout_stripe_size(&source->header.layout, stripe));
+        r = 0;
+    }
+    return r;
 }
 
 static void restored_close(struct view_file *opaque)
@@ -98,6 +117,8 @@ static int restored_open(struct view *view, const char *path, struct view_file *
     int r = source_of(view)->operations->open(source_of(view), path, &file->source);
     if (r < 0)
         return r;
+    file->file.status = file->source->status;
+    show(&file->file.status);
     const struct share_layout *layout = &file->source->header.layout;
     if (layout->source_size > 0) {
         size_t room = layout_payload_size(layout, 0) * layout->required;
@@ -134,6 +155,44 @@ static int restored_read(struct view_file *opaque, uint64_t offset, size_t size,
     return 0;
 }
 
+/*
+ * The first byte from OFFSET on that is in a hole, or (not HOLE) in data; the file's end where
+ * there is none. To say that there is data is never wrong, so that the search ends when it takes
+ * long.
+ */
+static uint64_t find_hole_or_data(const struct restored_file *file, uint64_t offset, bool hole)
+{
+    const struct source_operations *source = file->source->operations;
+    const struct share_layout *layout = &file->source->header.layout;
+    uint64_t full = layout_full_stripe_size(layout), end = layout_stripes(layout);
+    uint64_t first = offset / full, stripe = first;
+    time_t limit = time(NULL) + SEEK_LIMIT_S;
+
+    while (stripe < end && source->is_hole(file->source, stripe) != hole) {
+        if (++stripe % SEEK_LOOKS == 0 && time(NULL) > limit)
+            return hole ? layout->source_size : stripe * full;
+    }
+    if (stripe == end)
+        return layout->source_size;
+    return stripe == first ? offset : stripe * full;
+}
+
+static int restored_seek(struct view_file *opaque, uint64_t offset, int whence, uint64_t *ret)
+{
+    const struct restored_file *file = (struct restored_file *)opaque;
+    uint64_t size = file->source->header.layout.source_size, found;
+
+    if (offset >= size)
+        return -ENXIO;
+    if (!file->source->operations->is_hole)
+        return -EOPNOTSUPP;
+    found = find_hole_or_data(file, offset, whence == SEEK_HOLE);
+    if (whence == SEEK_DATA && found == size)
+        return -ENXIO;
+    *ret = found;
+    return 0;
+}
+
 static const struct view_operations operations = {
     .free = restored_view_free,
     .stat = restored_stat,
@@ -144,6 +203,7 @@ static const struct view_operations operations = {
     .statfs = restored_statfs,
     .open = restored_open,
     .read = restored_read,
+    .seek = restored_seek,
     .close = restored_close,
 };
 
@@ -155,7 +215,10 @@ int restored_view_new(struct source *source, struct view **ret)
         source_free(source);
         return -ENOMEM;
     }
-    *restored = (struct restored_view){.view.operations = &operations, .source = source};
+    *restored = (struct restored_view){
+        .view = {.operations = &operations, .live = source->live},
+        .source = source,
+    };
     *ret = &restored->view;
     return 0;
 }

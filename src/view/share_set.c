@@ -2,12 +2,21 @@
 #include "view/share_set.h"
 
 #include "base/log.h"
+#include "base/zeros.h"
 #include "choice/vote.h"
+#include "share/block.h"
 #include "view/stripe_reading.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+
+enum {
+    /* Stripes that are looked at for zeros, of files that have so many stripes or more. */
+    SAMPLES = 8,
+    SAMPLED_MIN = 64,
+    BLOCKS_LEAST = 8,
+};
 
 struct share_set {
     char *path;
@@ -16,7 +25,7 @@ struct share_set {
     bool has_version;
     pthread_mutex_t lock; /* of what reading teaches about the copies, and of: */
     struct damage lost;   /* stripes that could not be restored */
-    bool split;           /* see struct stripe_reading */
+    struct history history;
 };
 
 /* Says which stores have another version than the chosen one. */
@@ -47,6 +56,9 @@ static int choose(struct share_set *set)
     set->has_version = version_choose(facts, count, &set->version, roles) == 0;
     for (size_t i = 0; i < count; i++)
         set->copies->items[i].role = set->has_version ? roles[i] : COPY_USELESS;
+    if (set->has_version)
+        history_begin(&set->history, layout_stripes(&set->version.header.layout),
+                      set->version.header.layout.required, count);
     return 0;
 }
 
@@ -58,6 +70,7 @@ int share_set_open(struct stores *stores, const struct share_terms *terms, const
     if (!set)
         return -ENOMEM;
     pthread_mutex_init(&set->lock, NULL);
+    history_init(&set->history);
     set->path = strdup(path);
     int r = set->path ? copies_open(stores, terms, path, &set->copies) : -ENOMEM;
     if (r == 0)
@@ -101,6 +114,7 @@ void share_set_free(struct share_set *set)
         copies_free(set->copies);
     }
     damage_clear(&set->lost);
+    history_clear(&set->history);
     pthread_mutex_destroy(&set->lock);
     free(set->path);
     free(set);
@@ -109,6 +123,53 @@ void share_set_free(struct share_set *set)
 const struct share_header *share_set_header(const struct share_set *set)
 {
     return set->has_version ? &set->version.header : NULL;
+}
+
+bool share_set_is_hole(const struct share_set *set, uint64_t stripe)
+{
+    const struct share_layout *layout = &set->version.header.layout;
+    uint8_t zero_digest[HASH_SIZE], digest[HASH_SIZE];
+    const uint8_t *data = zeros();
+    bool seen[256] = {false};
+    unsigned shares = 0;
+
+    if (layout->format != SHARE_CHECKED || !data)
+        return false;
+    for (size_t i = 0; i < set->copies->count && shares < layout->required; i++) {
+        const struct copy *copy = &set->copies->items[i];
+        if (copy->role != COPY_MEMBER || seen[copy->facts.header.index])
+            continue;
+        uint64_t offset = layout_block_offset(&copy->facts.header.layout, stripe);
+        if (copy_read_now(copy, offset, sizeof digest, digest) < 0)
+            continue;
+        if (shares == 0)
+            stripe_digest(data, layout_stripe_size(layout, stripe), stripe, zero_digest);
+        if (memcmp(digest, zero_digest, HASH_SIZE) != 0)
+            return false;
+        seen[copy->facts.header.index] = true;
+        shares++;
+    }
+    return shares == layout->required;
+}
+
+/*
+ * The blocks of 512 bytes that are data, by a look at some stripes. Programs look for holes in a
+ * file only where it has fewer blocks than it is long; none at all would say that there is no data.
+ */
+static uint64_t guess_blocks(const struct share_set *set, uint64_t size)
+{
+    uint64_t blocks = size / 512 + (size % 512 > 0);
+    uint64_t stripes = layout_stripes(&set->version.header.layout);
+    unsigned holes = 0;
+
+    if (stripes < SAMPLED_MIN)
+        return blocks;
+    uint64_t step = stripes / SAMPLES;
+    for (unsigned i = 0; i < SAMPLES; i++)
+        holes += share_set_is_hole(set, step * i + step / 2);
+    return holes == SAMPLES
+               ? BLOCKS_LEAST
+               : blocks / SAMPLES * (SAMPLES - holes) + (holes == 0 ? blocks % SAMPLES : 0);
 }
 
 void share_set_status(const struct share_set *set, struct stat *ret)
@@ -123,7 +184,10 @@ void share_set_status(const struct share_set *set, struct stat *ret)
         ballots[i].status = copy->status;
     }
     if (ballots)
-        *ret = ballots[vote(ballots, count, ballot_same_attributes)].status;
+        vote_status(ballots, count, ret);
+    uint64_t size = set->has_version ? set->version.header.layout.source_size : 0;
+    ret->st_size = (off_t)size;
+    ret->st_blocks = size > 0 ? (blkcnt_t)guess_blocks(set, size) : 0;
 }
 
 int share_set_check(const struct share_set *set)
@@ -164,7 +228,7 @@ int share_set_read_stripe(struct share_set *set, uint64_t stripe, uint8_t *data)
         .stripe = stripe,
         .copies = set->copies,
         .lock = &set->lock,
-        .split = &set->split,
+        .history = &set->history,
         .data = data,
     };
 

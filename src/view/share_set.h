@@ -26,8 +26,9 @@ void share_set_free(struct share_set *set);
 const struct share_header *share_set_header(const struct share_set *set);
 
 /*
- * The status of the file, but for its size: of one of the version's shares, with mode and owner
- * as most of them have them. Where there is no version, that of any copy.
+ * The status of the file: of one of the version's shares, with mode and owner as most of them have
+ * them, and the version's size; its blocks by a guess at how much of it is zeros. Where there is no
+ * version: that of any copy, and no size.
  */
 void share_set_status(const struct share_set *set, struct stat *ret);
 
@@ -40,6 +41,12 @@ int share_set_check(const struct share_set *set);
  * shares do not give it (the log says why), or -ENOMEM. Any thread may call it.
  */
 int share_set_read_stripe(struct share_set *set, uint64_t stripe, uint8_t *data);
+
+/*
+ * Whether k shares of the version have the digest of zeros for stripe t < T: then it is nothing but
+ * zeros. Where that would have to be asked of a store that is not local, false.
+ */
+bool share_set_is_hole(const struct share_set *set, uint64_t stripe);
 
 DEFINE_CLEANUP(struct share_set *, share_set_free)
 #define cleanup_share_set CLEANUP(cleanup_by_share_set_free)

@@ -10,11 +10,14 @@
 #include "base/names.h"
 #include "share/header.h"
 
+#include <stdbool.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
 struct source {
     const struct source_operations *operations;
+    bool live;       /* as struct view has it */
+    bool is_private; /* the way to it is not open to everyone */
 };
 
 /* An open file. */
@@ -22,7 +25,10 @@ struct source_file {
     const struct source_operations *operations;
     /* How its shares are laid out, and of which version they are; its index means nothing. */
     struct share_header header;
+    struct stat status; /* when it was opened, as stat has it */
 };
+
+enum { SOURCE_ZEROS = 1 };
 
 struct source_operations {
     void (*free)(struct source *source);
@@ -44,8 +50,17 @@ struct source_operations {
 
     int (*open)(struct source *source, const char *path, struct source_file **ret);
 
-    /* Stripe t < T to DATA, which has room for k*u bytes: all of it, or an error. */
+    /*
+     * Stripe t < T to DATA, which has room for k*u bytes: all of it, or an error. SOURCE_ZEROS
+     * where it is nothing but zeros; they are not written then.
+     */
     int (*read_stripe)(struct source_file *file, uint64_t stripe, uint8_t *data);
+
+    /*
+     * Whether a stripe is known to be nothing but zeros, without reading it. NULL: that cannot be
+     * known.
+     */
+    bool (*is_hole)(struct source_file *file, uint64_t stripe);
 
     void (*close)(struct source_file *file);
 };

@@ -19,3 +19,26 @@ void status_set_size(struct stat *status, uint64_t size)
     status->st_size = (off_t)size;
     status->st_blocks = (blkcnt_t)(size / 512 + (size % 512 > 0));
 }
+
+static uint64_t mix_time(uint64_t version, const struct timespec *time)
+{
+    return mix(mix(version + (uint64_t)time->tv_sec) + (uint64_t)time->tv_nsec);
+}
+
+enum { KIND_SHIFT = 60 }; /* the kind is the version's upper four bits */
+
+uint64_t status_version(const struct stat *status)
+{
+    uint64_t kind = (uint64_t)(status->st_mode & S_IFMT) >> 12 << KIND_SHIFT;
+
+    if (!S_ISREG(status->st_mode))
+        return kind;
+    uint64_t version = mix(mix(status->st_ino) + (uint64_t)status->st_size);
+    version = mix_time(mix_time(version, &status->st_mtim), &status->st_ctim);
+    return kind | version >> (64 - KIND_SHIFT);
+}
+
+bool status_same_kind(uint64_t version, uint64_t other)
+{
+    return version >> KIND_SHIFT == other >> KIND_SHIFT;
+}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What a view changes in the status that a tree gives. */
+/* What a view makes of the status that a tree gives. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
 
@@ -14,3 +15,12 @@ uint64_t status_inode(dev_t device, ino_t number, unsigned tree);
 
 /* Gives a regular file's status another size, and the blocks that go with it. */
 void status_set_size(struct stat *status, uint64_t size);
+
+/*
+ * Stands for what a status says of an object's content: its kind alone, but for a regular file also
+ * which file it is, its size and its times.
+ */
+uint64_t status_version(const struct stat *status);
+
+/* Whether two versions are of one kind: files, directories, symlinks, ... */
+bool status_same_kind(uint64_t version, uint64_t other);

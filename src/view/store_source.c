@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "view/store_source.h"
 
+#include "view/attributes.h"
 #include "view/share_set.h"
 #include "view/survey.h"
 
+#include <limits.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -11,6 +14,7 @@ struct store_source {
     struct source source;
     struct share_terms terms;
     struct stores *stores;
+    atomic_uint required; /* k, of the file that was looked at last */
 };
 
 struct restored_file {
@@ -30,7 +34,7 @@ static void store_source_free(struct source *opaque)
  * The status of a file, by its shares at PATH. Where they cannot be read it is shown all the same,
  * as an empty file: what is lost should be seen.
  */
-static int stat_file(const struct store_source *source, const char *path, struct stat *status,
+static int stat_file(struct store_source *source, const char *path, struct stat *status,
                      struct share_header *header)
 {
     cleanup_share_set struct share_set *shares = NULL;
@@ -39,18 +43,20 @@ static int stat_file(const struct store_source *source, const char *path, struct
     if (r == -ENOMEM)
         return r;
     *header = (struct share_header){0};
+    status->st_size = status->st_blocks = 0;
     if (r == 0)
         share_set_status(shares, status);
     if (r == 0 && share_set_header(shares))
         *header = *share_set_header(shares);
-    status->st_size = (off_t)header->layout.source_size;
+    if (header->layout.required > 0)
+        atomic_store(&source->required, header->layout.required);
     return 0;
 }
 
 static int store_source_stat(struct source *opaque, const char *path, struct stat *ret,
                              struct share_header *ret_header)
 {
-    const struct store_source *source = (struct store_source *)opaque;
+    struct store_source *source = (struct store_source *)opaque;
     cleanup_survey struct survey survey = NO_SURVEY;
 
     int r = survey_make(source->stores, path, &survey);
@@ -127,7 +133,7 @@ static int store_source_list(struct source *opaque, const char *path, struct nam
     bool found = false;
     int worst = *path == '\0' ? 0 : -ENOENT;
 
-    int r = inquiry_make(((struct store_source *)opaque)->stores, path, &list_kind, &inquiry);
+    int r = inquiry_make(((struct store_source *)opaque)->stores, path, NULL, &list_kind, &inquiry);
     if (r < 0)
         return r;
     for (size_t i = 0; i < inquiry.list->count; i++) {
@@ -148,38 +154,81 @@ static int store_source_list(struct source *opaque, const char *path, struct nam
 static int store_source_get_xattr(struct source *opaque, const char *path, const char *name,
                                   void *value, size_t size, size_t *ret)
 {
-    cleanup_survey struct survey survey = NO_SURVEY;
+    struct stores *stores = ((struct store_source *)opaque)->stores;
 
-    int r = survey_make(((struct store_source *)opaque)->stores, path, &survey);
-    if (r < 0)
-        return r == -ENOENT && *path == '\0' ? -ENODATA : r;
-    return tree_get_xattr(store_tree(survey_store(&survey)), path, name, value, size, ret);
+    int r = attributes_get(stores, path, name, value, size, ret);
+    return r == -ENOENT && *path == '\0' ? -ENODATA : r;
 }
 
 static int store_source_list_xattr(struct source *opaque, const char *path, char *names,
                                    size_t size, size_t *ret)
 {
-    cleanup_survey struct survey survey = NO_SURVEY;
+    struct stores *stores = ((struct store_source *)opaque)->stores;
 
-    int r = survey_make(((struct store_source *)opaque)->stores, path, &survey);
-    if (r == 0)
-        return tree_list_xattr(store_tree(survey_store(&survey)), path, names, size, ret);
-    if (r == -ENOENT && *path == '\0') {
-        *ret = 0;
-        r = 0;
-    }
-    return r;
+    int r = attributes_list(stores, path, names, size, ret);
+    if (r != -ENOENT || *path != '\0')
+        return r;
+    *ret = 0; /* the root, without stores */
+    return 0;
+}
+
+struct space_question {
+    struct question question;
+    struct statvfs status;
+};
+
+static int ask_space(const struct tree *tree, const char *path, struct question *question)
+{
+    return tree_statfs(tree, &((struct space_question *)question)->status);
+}
+
+static const struct question_kind space_kind = {
+    .size = sizeof(struct space_question),
+    .ask = ask_space,
+};
+
+static fsblkcnt_t least(fsblkcnt_t a, fsblkcnt_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Each store takes a k-th of a file: k times what the smallest one has, in units of 4 KiB. */
+static void add_space(struct statvfs *space, const struct statvfs *store, unsigned required)
+{
+    enum { UNIT = 4096 };
+    fsblkcnt_t times = required * (store->f_frsize ? store->f_frsize : store->f_bsize);
+    bool first = space->f_bsize == 0;
+
+    *space = (struct statvfs){
+        .f_bsize = UNIT,
+        .f_frsize = UNIT,
+        .f_blocks = least(first ? ~0UL : space->f_blocks, store->f_blocks * times / UNIT),
+        .f_bfree = least(first ? ~0UL : space->f_bfree, store->f_bfree * times / UNIT),
+        .f_bavail = least(first ? ~0UL : space->f_bavail, store->f_bavail * times / UNIT),
+        .f_files = least(first ? ~0UL : space->f_files, store->f_files),
+        .f_ffree = least(first ? ~0UL : space->f_ffree, store->f_ffree),
+        .f_favail = least(first ? ~0UL : space->f_favail, store->f_favail),
+        .f_namemax = least(first ? NAME_MAX : space->f_namemax, store->f_namemax),
+    };
 }
 
 static int store_source_statfs(struct source *opaque, struct statvfs *ret)
 {
-    cleanup_survey struct survey survey = NO_SURVEY;
+    struct store_source *source = (struct store_source *)opaque;
+    cleanup_inquiry struct inquiry inquiry = NO_INQUIRY;
+    struct statvfs space = {.f_namemax = NAME_MAX};
 
-    int r = survey_make(((struct store_source *)opaque)->stores, "", &survey);
-    if (r == 0)
-        return tree_statfs(store_tree(survey_store(&survey)), ret);
-    *ret = (struct statvfs){.f_namemax = 255};
-    return r == -ENOENT ? 0 : r;
+    int r = inquiry_make(source->stores, "", NULL, &space_kind, &inquiry);
+    if (r < 0)
+        return r;
+    unsigned required = atomic_load(&source->required);
+    for (size_t i = 0; i < inquiry.list->count; i++) {
+        const struct space_question *answer = (struct space_question *)inquiry.questions[i];
+        if (inquiry_result(&inquiry, i) == 0)
+            add_space(&space, &answer->status, required);
+    }
+    *ret = space;
+    return 0;
 }
 
 static int store_source_open(struct source *opaque, const char *path, struct source_file **ret)
@@ -197,8 +246,9 @@ static int store_source_open(struct source *opaque, const char *path, struct sou
         return -ENOMEM;
     *file = (struct restored_file){
         .file = {.operations = opaque->operations, .header = *share_set_header(shares)},
-        .shares = steal_pointer(shares),
     };
+    share_set_status(shares, &file->file.status);
+    file->shares = steal_pointer(shares);
     *ret = &file->file;
     return 0;
 }
@@ -206,6 +256,11 @@ static int store_source_open(struct source *opaque, const char *path, struct sou
 static int store_source_read_stripe(struct source_file *file, uint64_t stripe, uint8_t *data)
 {
     return share_set_read_stripe(((struct restored_file *)file)->shares, stripe, data);
+}
+
+static bool store_source_is_hole(struct source_file *file, uint64_t stripe)
+{
+    return share_set_is_hole(((struct restored_file *)file)->shares, stripe);
 }
 
 static void store_source_close(struct source_file *file)
@@ -224,6 +279,7 @@ static const struct source_operations operations = {
     .statfs = store_source_statfs,
     .open = store_source_open,
     .read_stripe = store_source_read_stripe,
+    .is_hole = store_source_is_hole,
     .close = store_source_close,
 };
 
@@ -239,6 +295,7 @@ int store_source_new(struct stores *stores, const struct share_terms *terms, str
         .source.operations = &operations,
         .terms = *terms,
         .stores = stores,
+        .required = terms->required,
     };
     *ret = &source->source;
     return 0;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "view/copies.h"
+#include "view/history.h"
 
 #include <pthread.h>
 
@@ -11,9 +12,9 @@ struct stripe_reading {
     const struct share_header *version; /* its index means nothing */
     uint64_t stripe;
     struct copies *copies;
-    pthread_mutex_t *lock; /* of what reading teaches about the copies, and of: */
-    bool *split;           /* shares of the version are known to have different contents */
-    uint8_t *data;         /* room for k*u bytes; the stripe, where the result is 0 */
+    pthread_mutex_t *lock; /* of what reading teaches about the copies */
+    struct history *history;
+    uint8_t *data; /* room for k*u bytes; the stripe, where the result is 0 */
 };
 
 /*

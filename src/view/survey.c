@@ -84,19 +84,16 @@ static void drop_others(struct survey *survey, const char *path)
     }
 }
 
-/* Takes mode and owner from most of those that are left. */
-static void settle_attributes(struct survey *survey, const char *path)
+/* Settles the status among those that are left. */
+static void settle_status(struct survey *survey, const char *path)
 {
     const struct store_list *list = survey->inquiry.list;
-    const struct ballot *most =
-        &survey->ballots[vote(survey->ballots, list->count, ballot_same_attributes)];
+    struct ballot most = {.cast = true};
 
-    survey->status = survey->ballots[survey->winner].status;
-    survey->status.st_mode = most->status.st_mode;
-    survey->status.st_uid = most->status.st_uid;
-    survey->status.st_gid = most->status.st_gid;
+    vote_status(survey->ballots, list->count, &survey->status);
+    most.status = survey->status;
     for (size_t i = 0; i < list->count; i++) {
-        if (survey->ballots[i].cast && !ballot_same_attributes(&survey->ballots[i], most))
+        if (survey->ballots[i].cast && !ballot_same_attributes(&survey->ballots[i], &most))
             log_once("%s: store %s has another mode or owner than most", path,
                      store_name(list->stores[i]));
     }
@@ -106,7 +103,7 @@ int survey_make(struct stores *stores, const char *path, struct survey *ret)
 {
     cleanup_survey struct survey survey = NO_SURVEY;
 
-    int r = inquiry_make(stores, path, &name_kind, &survey.inquiry);
+    int r = inquiry_make(stores, path, NULL, &name_kind, &survey.inquiry);
     if (r < 0)
         return r;
     size_t count = survey.inquiry.list->count;
@@ -118,7 +115,7 @@ int survey_make(struct stores *stores, const char *path, struct survey *ret)
     if (survey.winner == count)
         return r;
     drop_others(&survey, path);
-    settle_attributes(&survey, path);
+    settle_status(&survey, path);
     *ret = survey;
     survey = NO_SURVEY;
     return 0;
@@ -129,11 +126,6 @@ void survey_clear(struct survey *survey)
     free(survey->ballots);
     inquiry_clear(&survey->inquiry);
     *survey = NO_SURVEY;
-}
-
-struct store *survey_store(const struct survey *survey)
-{
-    return survey->inquiry.list->stores[survey->winner];
 }
 
 const char *survey_target(const struct survey *survey)

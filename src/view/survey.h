@@ -9,7 +9,7 @@ struct survey {
     struct inquiry inquiry;
     struct ballot *ballots; /* one for each store */
     size_t winner;          /* the place of the store whose word counts */
-    struct stat status;     /* the winner's, but mode and owner by the voice of most of its kind */
+    struct stat status;     /* by the voice of most of those that are of its kind */
 };
 
 /*
@@ -20,8 +20,8 @@ int survey_make(struct stores *stores, const char *path, struct survey *ret);
 
 void survey_clear(struct survey *survey);
 
-/* The winner's tree, and a symlink's target there. They live as long as the survey. */
-struct store *survey_store(const struct survey *survey);
+/* The target of a symlink in the winner's tree; NULL for other things. Lives as long as the survey.
+ */
 const char *survey_target(const struct survey *survey);
 
 #define cleanup_survey CLEANUP(survey_clear)

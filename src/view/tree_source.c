@@ -4,19 +4,29 @@
 #include "base/log.h"
 #include "tree/tree.h"
 
+#include <limits.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
+
+enum {
+    /* The times of files, on many file systems, are as exact as the kernel's ticks: 10 ms. */
+    TICK_NS = 10 * 1000 * 1000,
+    TICKS_MAX = 5, /* that are waited for at most */
+};
 
 struct tree_source {
     struct source source;
     struct encoding encoding;
+    struct tree_rules rules;
     struct tree *tree;
 };
 
 struct tree_file {
     struct source_file file;
-    struct stat opened; /* the status when it was opened: the version that is served */
     int fd;
+    bool torn_allowed, is_sparse;
     char path[]; /* for messages */
 };
 
@@ -25,10 +35,31 @@ static struct tree *tree_of(struct source *source)
     return ((struct tree_source *)source)->tree;
 }
 
+static struct excludes *excludes_of(struct source *source)
+{
+    return ((struct tree_source *)source)->rules.excludes;
+}
+
 static void tree_source_free(struct source *source)
 {
     tree_close(tree_of(source));
+    excludes_free(excludes_of(source));
     free(source);
+}
+
+/* -ENOENT where PATH, which may be a directory, is excluded; MATCH as exclude.h has them. */
+static int check_excluded(struct source *source, const char *path,
+                          bool (*match)(const struct excludes *, const char *, bool))
+{
+    const struct excludes *excludes = excludes_of(source);
+    struct stat status;
+
+    if (match(excludes, path, false))
+        return -ENOENT;
+    if (!match(excludes, path, true))
+        return 0;
+    int r = tree_stat(tree_of(source), path, &status);
+    return r == 0 && S_ISDIR(status.st_mode) ? -ENOENT : r;
 }
 
 static int header_of(const struct tree_source *source, const struct stat *status,
@@ -55,6 +86,8 @@ static int tree_source_stat(struct source *source, const char *path, struct stat
     struct stat status;
 
     int r = tree_stat(tree_of(source), path, &status);
+    if (r == 0 && excludes_match(excludes_of(source), path, S_ISDIR(status.st_mode)))
+        return -ENOENT;
     if (r == 0 && S_ISREG(status.st_mode))
         r = header_of((struct tree_source *)source, &status, ret_header);
     if (r == 0)
@@ -64,24 +97,52 @@ static int tree_source_stat(struct source *source, const char *path, struct stat
 
 static int tree_source_read_link(struct source *source, const char *path, char **ret)
 {
-    return tree_read_link(tree_of(source), path, ret);
+    int r = check_excluded(source, path, excludes_match);
+
+    return r < 0 ? r : tree_read_link(tree_of(source), path, ret);
+}
+
+/* Adds NAME, of the directory PATH, which is not excluded, unless it is itself. */
+static int add_name(struct source *source, const char *path, const char *name, struct names *names)
+{
+    cleanup_free char *whole = NULL;
+
+    if (asprintf(&whole, "%s%s%s", path, *path ? "/" : "", name) < 0)
+        return -ENOMEM;
+    int r = check_excluded(source, whole, excludes_match_entry);
+    if (r == 0)
+        r = names_add(names, name);
+    return r == -ENOMEM ? r : 0; /* other errors: it is gone meanwhile */
 }
 
 static int tree_source_list(struct source *source, const char *path, struct names *names)
 {
-    return tree_list(tree_of(source), path, names);
+    cleanup_names struct names all = NO_NAMES;
+
+    if (excludes_is_empty(excludes_of(source)))
+        return tree_list(tree_of(source), path, names);
+    int r = excludes_match(excludes_of(source), path, true) ? -ENOENT : 0;
+    if (r == 0)
+        r = tree_list(tree_of(source), path, &all);
+    for (size_t i = 0; r == 0 && i < all.count; i++)
+        r = add_name(source, path, names_get(&all, i), names);
+    return r;
 }
 
 static int tree_source_get_xattr(struct source *source, const char *path, const char *name,
                                  void *value, size_t size, size_t *ret)
 {
-    return tree_get_xattr(tree_of(source), path, name, value, size, ret);
+    int r = check_excluded(source, path, excludes_match);
+
+    return r < 0 ? r : tree_get_xattr(tree_of(source), path, name, value, size, ret);
 }
 
 static int tree_source_list_xattr(struct source *source, const char *path, char *names, size_t size,
                                   size_t *ret)
 {
-    return tree_list_xattr(tree_of(source), path, names, size, ret);
+    int r = check_excluded(source, path, excludes_match);
+
+    return r < 0 ? r : tree_list_xattr(tree_of(source), path, names, size, ret);
 }
 
 static int tree_source_statfs(struct source *source, struct statvfs *ret)
@@ -95,24 +156,62 @@ static void tree_source_close(struct source_file *file)
     free(file);
 }
 
-static int tree_source_open(struct source *source, const char *path, struct source_file **ret)
+static long age_ns(const struct timespec *time)
 {
-    struct tree_file *file = calloc(1, sizeof *file + strlen(path) + 1);
+    struct timespec now;
 
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (now.tv_sec - time->tv_sec < 0 || now.tv_sec - time->tv_sec > 1)
+        return LONG_MAX;
+    return (now.tv_sec - time->tv_sec) * 1000000000 + now.tv_nsec - time->tv_nsec;
+}
+
+/*
+ * Waits until a file that was changed just now would show another change in its times: otherwise
+ * shares that are read before and after that would claim to be of one version.
+ */
+static int wait_for_tick(struct tree_file *file)
+{
+    struct stat *status = &file->file.status;
+
+    for (int i = 0; i < TICKS_MAX; i++) {
+        long age = age_ns(&status->st_ctim);
+        if (age >= TICK_NS || age < 0)
+            break;
+        nanosleep(&(struct timespec){.tv_nsec = TICK_NS - age}, NULL);
+        if (fstat(file->fd, status) < 0)
+            return -errno;
+    }
+    return 0;
+}
+
+static int tree_source_open(struct source *opaque, const char *path, struct source_file **ret)
+{
+    const struct tree_source *source = (struct tree_source *)opaque;
+    struct tree_file *file;
+
+    if (excludes_match(source->rules.excludes, path, false))
+        return -ENOENT;
+    file = calloc(1, sizeof *file + strlen(path) + 1);
     if (!file)
         return -ENOMEM;
-    file->file.operations = source->operations;
+    file->file.operations = opaque->operations;
+    file->torn_allowed = source->rules.torn_allowed;
     strcpy(file->path, path);
-    int r = tree_open_file(tree_of(source), path, &file->opened, &file->fd);
+    struct stat *status = &file->file.status;
+    int r = tree_open_file(source->tree, path, status, &file->fd);
     if (r < 0) {
         free(file);
         return r;
     }
-    r = header_of((struct tree_source *)source, &file->opened, &file->file.header);
+    r = file->torn_allowed ? 0 : wait_for_tick(file);
+    if (r == 0)
+        r = header_of(source, status, &file->file.header);
     if (r < 0) {
         tree_source_close(&file->file);
         return r;
     }
+    file->is_sparse = status->st_blocks < status->st_size / 512;
     *ret = &file->file;
     return 0;
 }
@@ -125,19 +224,27 @@ static bool same_time(const struct timespec *a, const struct timespec *b)
 /* Whether the file is no longer the version that was opened. */
 static bool has_changed(const struct tree_file *file)
 {
-    const struct stat *then = &file->opened;
+    const struct stat *then = &file->file.status;
     struct stat now;
 
     return fstat(file->fd, &now) < 0 || now.st_size != then->st_size ||
            !same_time(&now.st_mtim, &then->st_mtim) || !same_time(&now.st_ctim, &then->st_ctim);
 }
 
-static int tree_source_read_stripe(struct source_file *opaque, uint64_t stripe, uint8_t *data)
+/* Whether SIZE bytes from START on are a hole. */
+static bool is_hole(const struct tree_file *file, uint64_t start, size_t size)
 {
-    const struct tree_file *file = (struct tree_file *)opaque;
-    const struct share_layout *layout = &opaque->header.layout;
-    size_t size = layout_stripe_size(layout, stripe), done = 0;
-    uint64_t start = stripe * layout_full_stripe_size(layout);
+    if (!file->is_sparse)
+        return false;
+    off_t data = lseek(file->fd, (off_t)start, SEEK_DATA);
+    return data < 0 ? errno == ENXIO : (uint64_t)data >= start + size;
+}
+
+/* Reads SIZE bytes from START on, *RET of them: fewer only where the file ends. */
+static int read_range(const struct tree_file *file, uint64_t start, size_t size, uint8_t *data,
+                      size_t *ret)
+{
+    size_t done = 0;
 
     while (done < size) {
         ssize_t n = pread(file->fd, data + done, size - done, (off_t)(start + done));
@@ -149,11 +256,30 @@ static int tree_source_read_stripe(struct source_file *opaque, uint64_t stripe, 
             break;
         done += (size_t)n;
     }
+    *ret = done;
+    return 0;
+}
+
+static int tree_source_read_stripe(struct source_file *opaque, uint64_t stripe, uint8_t *data)
+{
+    const struct tree_file *file = (struct tree_file *)opaque;
+    const struct share_layout *layout = &opaque->header.layout;
+    size_t size = layout_stripe_size(layout, stripe), done = size;
+    uint64_t start = stripe * layout_full_stripe_size(layout);
+
+    bool hole = is_hole(file, start, size);
+    int r = hole ? SOURCE_ZEROS : read_range(file, start, size, data, &done);
+    if (r < 0)
+        return r;
+    if (file->torn_allowed) {
+        memset(data + done, 0, size - done);
+        return r;
+    }
     if (done < size || has_changed(file)) {
         log_error("%s: changed while its share was being read; read it again", file->path);
         return -EIO;
     }
-    return 0;
+    return r;
 }
 
 static const struct source_operations operations = {
@@ -169,24 +295,52 @@ static const struct source_operations operations = {
     .close = tree_source_close,
 };
 
-int tree_source_new(const char *path, const struct encoding *encoding, struct source **ret)
+/* Whether some directory on the way to PATH is closed to others. */
+static int is_private(const char *path, bool *ret)
 {
+    cleanup_free char *way = realpath(path, NULL);
+    struct stat status;
+
+    if (!way)
+        return -errno;
+    *ret = false;
+    for (char *slash; (slash = strrchr(way, '/'));) {
+        slash[slash == way] = '\0'; /* "/" itself comes last */
+        if (stat(way, &status) < 0)
+            return -errno;
+        *ret = *ret || !(status.st_mode & S_IXOTH);
+        if (slash == way)
+            break;
+    }
+    return 0;
+}
+
+int tree_source_new(const char *path, const struct encoding *encoding,
+                    const struct tree_rules *rules, struct source **ret)
+{
+    cleanup_excludes struct excludes *excludes = rules->excludes;
     cleanup_tree struct tree *tree = NULL;
     cleanup_names struct names names = NO_NAMES;
 
     int r = tree_open(path, &tree);
     if (r == 0) /* who may not read it should hear so at once */
         r = tree_list(tree, "", &names);
+    bool private = false;
+    if (r == 0)
+        r = is_private(path, &private);
     if (r < 0)
         return r;
+    tree_stay(tree, rules->one_file_system);
     struct tree_source *source = malloc(sizeof *source);
     if (!source)
         return -ENOMEM;
     *source = (struct tree_source){
-        .source.operations = &operations,
+        .source = {.operations = &operations, .live = true, .is_private = private},
         .encoding = *encoding,
+        .rules = *rules,
         .tree = steal_pointer(tree),
     };
+    excludes = NULL; /* they are the source's */
     *ret = &source->source;
     return 0;
 }

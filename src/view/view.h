@@ -11,6 +11,7 @@
 
 #include "base/names.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -18,11 +19,13 @@
 
 struct view {
     const struct view_operations *operations;
+    bool live; /* what it shows changes at once with what it is made from */
 };
 
 /* An open file. */
 struct view_file {
     const struct view_operations *operations;
+    struct stat status; /* when it was opened: that of the version which is read */
 };
 
 struct view_operations {
@@ -51,6 +54,12 @@ struct view_operations {
      * range with a bad byte in it fails as a whole.
      */
     int (*read)(struct view_file *file, uint64_t offset, size_t size, uint8_t *data, size_t *ret);
+
+    /*
+     * As lseek(2) with SEEK_DATA or SEEK_HOLE. Bytes that are nothing but zeros may be a hole.
+     * NULL: nothing is known of holes.
+     */
+    int (*seek)(struct view_file *file, uint64_t offset, int whence, uint64_t *ret);
 
     /* No read of it may be under way. */
     void (*close)(struct view_file *file);

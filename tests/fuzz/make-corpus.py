@@ -85,6 +85,26 @@ def scene(required, *copies, share_format=0):
     return bytes([required - 1 | share_format << 2]) + b"".join(copies)
 
 
+GIVEN, NOT_NOTED, BLIND, GONE = 8, 16, 32, 7
+
+
+def file(required, copies, *stripes):
+    """A file of several stripes: the first is what its copies have."""
+    how = required - 1 | len(copies) << 4
+    return bytes([how]) + b"".join(copies) + b"".join(stripes)
+
+
+def stripe(*contents, how=0):
+    """A further stripe, by the content of each copy's block."""
+    return bytes([how, *contents])
+
+
+def copies_of(*contents):
+    return [copy(index, content) for index, content in enumerate(contents)]
+
+
+TWO_CONTENTS = copies_of(1, 1, 1, 2, 2, 0)
+
 CHOICES = {
     "honest": scene(3, *(copy(i) for i in range(5))),
     "one-share": scene(1, copy(0)),
@@ -123,6 +143,53 @@ CHOICES = {
     ),
     "contradicted-helpers": scene(
         2, *(copy(i, 2, block=TRUSTED) for i in range(2)), *(copy(i, mtime=1) for i in range(2, 5))
+    ),
+    "two-contents": file(3, TWO_CONTENTS, stripe(1, 1, 0, 2, 2, 2), stripe(1, 0, 0, 2, 2, 2)),
+    "two-for-it": file(
+        3,
+        TWO_CONTENTS,
+        stripe(1, 1, 1, 1, 2, 2),
+        stripe(1, 1, 0, 1, 2, 2),
+        stripe(1, 1, 2, 1, 1, 2),
+        stripe(1, 2, 2, 1, 1, 1),
+    ),
+    "nothing-in-common": file(
+        3,
+        copies_of(1, 1, 1, 1, 0, 0, 0, 2),
+        stripe(2, 2, 0, 0, 1, 1, 1, 0),
+        stripe(2, 2, 1, 1, 1, 1, 0, 0),
+    ),
+    "without-contradiction": file(
+        3, copies_of(1, 1, 1, 1, 0, 0, 0), stripe(2, 2, 0, 1, 1, 1, 0), stripe(2, 2, 1, 1, 1, 0, 0)
+    ),
+    "changing-witnesses": file(
+        2, copies_of(1, 1, 0, 0, 2, 2, 0, 0), stripe(0, 0, 1, 1, 0, 0, 2, 2)
+    ),
+    "liars": file(
+        3,
+        copies_of(2, 2, 1, 1, 1),
+        stripe(3, 4, 1, 1, 1),
+        stripe(1, 2, 1, 1, 1),
+        stripe(2, 2, 1, 1, 1),
+        stripe(2, 2, 1, 1, 0),
+    ),
+    "given-gone": file(
+        2, copies_of(1, 1, 1, 1), stripe(1, 1, 1, 2, how=GIVEN | GONE), stripe(1, 1, 2, 2)
+    ),
+    "given-other": file(
+        2, copies_of(1, 1, 1, 1), stripe(1, 1, 2, 2, how=GIVEN | 2), stripe(1, 1, 1, 2)
+    ),
+    "not-noted": file(
+        2, copies_of(1, 1, 1, 1, 1), stripe(1, 1, 1, 2, 2, how=NOT_NOTED), stripe(1, 2, 2, 2, 1)
+    ),
+    "blind": file(
+        2, copies_of(1, 1, 1, 1), stripe(1, 1, 1, 2, how=BLIND), stripe(1, 1, 2, 2)
+    ),
+    "twins": file(
+        2,
+        [copy(0), copy(0), copy(1, 2), copy(2, 2), copy(3, 0), copy(4)],
+        stripe(1, 1, 1, 2, 2, 0),
+        stripe(1, 1, 2, 2, 0, 0),
     ),
 }
 

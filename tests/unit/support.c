@@ -1,17 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 #include "support.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 enum {
     LIMIT_S = 100,
     THREADS_MAX = 64,
+    EXIT_CANNOT = 77,
 };
 
 static uint64_t random_state;
@@ -146,6 +152,61 @@ void in_threads(unsigned count, void (*function)(void *shared, unsigned number),
     for (unsigned i = 0; i < count; i++)
         pthread_join(threads[i].id, NULL);
     pthread_barrier_destroy(&start);
+}
+
+void assert_passes_with(int prepare(void), const char *argument)
+{
+    int status;
+
+    fflush(NULL);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        if (prepare() < 0)
+            _exit(EXIT_CANNOT);
+        execl("/proc/self/exe", "test", argument, NULL);
+        _exit(EXIT_FAILURE);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == EXIT_CANNOT)
+        skip();
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static int write_text(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return -errno;
+    ssize_t written = write(fd, text, strlen(text));
+    close(fd);
+    return written == (ssize_t)strlen(text) ? 0 : -EPERM;
+}
+
+/* Root of a name space of users, in which there is nobody else. */
+static int become_root(void)
+{
+    char users[32], groups[32];
+
+    snprintf(users, sizeof users, "0 %u 1", geteuid());
+    snprintf(groups, sizeof groups, "0 %u 1", getegid());
+    if (unshare(CLONE_NEWUSER) < 0)
+        return -errno;
+    int r = write_text("/proc/self/setgroups", "deny");
+    if (r == 0)
+        r = write_text("/proc/self/uid_map", users);
+    return r == 0 ? write_text("/proc/self/gid_map", groups) : r;
+}
+
+int allow_mounts(void)
+{
+    if (geteuid() != 0 && become_root() < 0)
+        return -EPERM;
+    if (unshare(CLONE_NEWNS) < 0)
+        return -errno;
+    return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ? -errno : 0;
 }
 
 /* A sanitizer's malloc counts in its own way; this is not there without one. */

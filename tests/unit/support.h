@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the unit tests share: cmocka, random numbers from a printed seed, memory, threads. */
+/* What the unit tests share: cmocka, random numbers from a printed seed, memory, threads, mounts.
+ */
 #pragma once
 
 #include <setjmp.h>
@@ -37,6 +38,15 @@ bool next_subset(unsigned count, unsigned limit, uint8_t subset[]);
 /* Runs FUNCTION in COUNT threads that start together, each with its number; returns when all are
  * through. */
 void in_threads(unsigned count, void (*function)(void *shared, unsigned number), void *shared);
+
+/*
+ * Runs this program with ARGUMENT once PREPARE, in the process that it will be, has returned 0; it
+ * has to succeed. Where PREPARE is refused what it asks for the test is skipped.
+ */
+void assert_passes_with(int prepare(void), const char *argument);
+
+/* A preparation: a name space of mounts of its own, whoever we are. Returns 0 or below. */
+int allow_mounts(void);
 
 /* Whether a sanitizer stands in for malloc. */
 bool is_sanitized(void);

@@ -16,13 +16,20 @@ static struct nodes *new_nodes(void)
     return nodes;
 }
 
-static uint64_t look_up(struct nodes *nodes, uint64_t parent, const char *name)
+static uint64_t look_up_version(struct nodes *nodes, uint64_t parent, const char *name,
+                                uint64_t version)
 {
     uint64_t node = 0;
 
-    assert_int_equal(nodes_look_up(nodes, parent, name, &node), 0);
+    assert_int_equal(nodes_look_up(nodes, parent, name, version, &node), 0);
     assert_true(node != 0 && node != NODE_ROOT);
+    assert_int_equal(nodes_version(nodes, node), version);
     return node;
+}
+
+static uint64_t look_up(struct nodes *nodes, uint64_t parent, const char *name)
+{
+    return look_up_version(nodes, parent, name, 0);
 }
 
 static void assert_path(struct nodes *nodes, uint64_t node, const char *name, const char *expected)
@@ -39,6 +46,7 @@ static void test_root(void **state)
 
     assert_path(nodes, NODE_ROOT, NULL, "");
     assert_path(nodes, NODE_ROOT, "a", "a");
+    assert_int_equal(nodes_version(nodes, NODE_ROOT), 0);
     nodes_forget(nodes, NODE_ROOT, 1);
     nodes_forget(nodes, NODE_ROOT, UINT64_MAX);
     assert_path(nodes, NODE_ROOT, "a", "a");
@@ -67,6 +75,61 @@ static void test_same_name_same_number(void **state)
     assert_int_equal(look_up(nodes, a, "a"), aa);
     assert_int_equal(look_up(nodes, b, "a"), ba);
     assert_true(a != b && a != aa && aa != ba && b != ba);
+}
+
+/* What was one name is two things: two numbers, with one path. */
+static void test_two_versions(void **state)
+{
+    static const uint64_t versions[] = {0, 1, UINT64_C(1) << 32, UINT64_C(1) << 63, UINT64_MAX};
+    cleanup_nodes struct nodes *nodes = new_nodes();
+    uint64_t numbers[COUNT_OF(versions)];
+
+    for (size_t i = 0; i < COUNT_OF(versions); i++)
+        numbers[i] = look_up_version(nodes, NODE_ROOT, "a", versions[i]);
+    for (size_t i = 0; i < COUNT_OF(versions); i++) {
+        for (size_t j = 0; j < i; j++)
+            assert_true(numbers[i] != numbers[j]);
+        assert_int_equal(look_up_version(nodes, NODE_ROOT, "a", versions[i]), numbers[i]);
+        assert_int_equal(nodes_version(nodes, numbers[i]), versions[i]);
+        assert_path(nodes, numbers[i], NULL, "a");
+        assert_path(nodes, numbers[i], "x", "a/x");
+    }
+}
+
+/* Whichever of them it is, and however often the other was looked up. */
+static void test_forgetting_a_version_keeps_the_other(void **state)
+{
+    for (unsigned forgotten = 0; forgotten < 2; forgotten++) {
+        cleanup_nodes struct nodes *nodes = new_nodes();
+        const uint64_t numbers[] = {look_up_version(nodes, NODE_ROOT, "a", 7),
+                                    look_up_version(nodes, NODE_ROOT, "a", 8)};
+        look_up_version(nodes, NODE_ROOT, "a", 7 + forgotten);
+        nodes_forget(nodes, numbers[forgotten], 2);
+        uint64_t kept = numbers[!forgotten];
+        assert_int_equal(nodes_version(nodes, kept), 8 - forgotten);
+        assert_path(nodes, kept, NULL, "a");
+        assert_int_equal(look_up_version(nodes, NODE_ROOT, "a", 8 - forgotten), kept);
+        look_up_version(nodes, NODE_ROOT, "a", 7 + forgotten);
+        assert_path(nodes, kept, "b", "a/b");
+    }
+}
+
+/* Below two versions of a directory lie two nodes, which keep their own parent only. */
+static void test_children_of_versions(void **state)
+{
+    cleanup_nodes struct nodes *nodes = new_nodes();
+    uint64_t old = look_up_version(nodes, NODE_ROOT, "d", 1);
+    uint64_t new = look_up_version(nodes, NODE_ROOT, "d", 2);
+    uint64_t in_old = look_up_version(nodes, old, "f", 5);
+    uint64_t in_new = look_up_version(nodes, new, "f", 5);
+
+    assert_true(in_old != in_new);
+    nodes_forget(nodes, old, 1);
+    nodes_forget(nodes, new, 1);
+    nodes_forget(nodes, in_old, 1);
+    assert_path(nodes, in_new, NULL, "d/f");
+    assert_int_equal(look_up_version(nodes, NODE_ROOT, "d", 2), new);
+    assert_int_equal(look_up_version(nodes, new, "f", 5), in_new);
 }
 
 /* The name is the table's own. */
@@ -122,6 +185,23 @@ static void test_forgotten_is_freed(void **state)
     assert_int_equal(bytes_in_use(), before);
     node = look_up(nodes, NODE_ROOT, name);
     nodes_forget(nodes, node, 1000000);
+    assert_int_equal(bytes_in_use(), before);
+}
+
+/* Each version has memory of its own, and gives it back. */
+static void test_forgotten_version_is_freed(void **state)
+{
+    cleanup_nodes struct nodes *nodes = new_nodes();
+    cleanup_free char *name = large_name('x');
+    size_t before = bytes_in_use();
+
+    uint64_t old = look_up_version(nodes, NODE_ROOT, name, 1);
+    size_t with_one = bytes_in_use();
+    uint64_t new = look_up_version(nodes, NODE_ROOT, name, 2);
+    assert_true(bytes_in_use() >= with_one + LARGE);
+    nodes_forget(nodes, old, 1);
+    assert_int_equal(bytes_in_use(), with_one);
+    nodes_forget(nodes, new, 1);
     assert_int_equal(bytes_in_use(), before);
 }
 
@@ -203,6 +283,23 @@ static void test_many(void **state)
     assert_true(bytes_in_use() < before + 50000);
 }
 
+/* A file that changes all the time, while the kernel still knows all that it was. */
+static void test_many_versions(void **state)
+{
+    enum { COUNT = 1000 };
+    cleanup_nodes struct nodes *nodes = new_nodes();
+    uint64_t numbers[COUNT];
+
+    for (unsigned i = 0; i < COUNT; i++)
+        numbers[i] = look_up_version(nodes, NODE_ROOT, "log", i);
+    for (unsigned i = 0; i < COUNT; i += 2)
+        nodes_forget(nodes, numbers[i], 1);
+    for (unsigned i = 1; i < COUNT; i += 2) {
+        assert_int_equal(nodes_version(nodes, numbers[i]), i);
+        assert_int_equal(look_up_version(nodes, NODE_ROOT, "log", i), numbers[i]);
+    }
+}
+
 /* With so many directories some have a child of one name with the same hash as another's. */
 static void test_same_name_in_many_directories(void **state)
 {
@@ -253,11 +350,11 @@ static void test_freed_with_the_table(void **state)
 }
 
 /* What the table is to know: a model without any cleverness. Model node 0 is the root. */
-enum { MODEL_NODES = 400, MODEL_NAMES = 12, MODEL_DEPTH = 6 };
+enum { MODEL_NODES = 400, MODEL_NAMES = 9, MODEL_VERSIONS = 3, MODEL_DEPTH = 6 };
 
 struct model_node {
     bool lives;
-    unsigned parent, name, look_ups, depth;
+    unsigned parent, name, version, look_ups, depth;
     uint64_t number;
 };
 
@@ -272,16 +369,17 @@ static unsigned model_children(unsigned node)
     return children;
 }
 
-static unsigned model_find(unsigned parent, unsigned name)
+static unsigned model_find(unsigned parent, unsigned name, unsigned version)
 {
     for (unsigned n = 1; n < MODEL_NODES; n++) {
-        if (model[n].lives && model[n].parent == parent && model[n].name == name)
+        if (model[n].lives && model[n].parent == parent && model[n].name == name &&
+            model[n].version == version)
             return n;
     }
     return 0;
 }
 
-static unsigned model_insert(unsigned parent, unsigned name, uint64_t number)
+static unsigned model_insert(unsigned parent, unsigned name, unsigned version, uint64_t number)
 {
     unsigned place = 1;
 
@@ -292,6 +390,7 @@ static unsigned model_insert(unsigned parent, unsigned name, uint64_t number)
     model[place] = (struct model_node){.lives = true,
                                        .parent = parent,
                                        .name = name,
+                                       .version = version,
                                        .depth = model[parent].depth + 1,
                                        .number = number};
     return place;
@@ -349,15 +448,16 @@ static void model_path(unsigned node, char *ret)
 static void random_look_up(struct nodes *nodes)
 {
     unsigned parent = model_choose(), name = (unsigned)random_below(MODEL_NAMES);
+    unsigned version = (unsigned)random_below(MODEL_VERSIONS);
     char text[32];
 
     if (model[parent].depth >= MODEL_DEPTH || model_count() >= MODEL_NODES - 1)
         return;
     model_name(name, text);
-    uint64_t number = look_up(nodes, model[parent].number, text);
-    unsigned node = model_find(parent, name);
+    uint64_t number = look_up_version(nodes, model[parent].number, text, version);
+    unsigned node = model_find(parent, name, version);
     if (node == 0)
-        node = model_insert(parent, name, number);
+        node = model_insert(parent, name, version, number);
     assert_int_equal(number, model[node].number);
     model[node].look_ups++;
 }
@@ -379,6 +479,7 @@ static void check_path(struct nodes *nodes)
     unsigned node = model_choose();
     char expected[32 * (MODEL_DEPTH + 2)];
 
+    assert_int_equal(nodes_version(nodes, model[node].number), model[node].version);
     model_path(node, expected);
     assert_path(nodes, model[node].number, NULL, expected);
     strcat(expected, *expected ? "/z" : "z");
@@ -421,10 +522,13 @@ static void look_up_and_forget(void *argument, unsigned number)
         char names[2][16], expected[40];
         snprintf(names[0], sizeof names[0], "d%u", round % 5);
         snprintf(names[1], sizeof names[1], "f%u", (round + number) % 700);
+        unsigned version = round / 5 % 2;
         snprintf(expected, sizeof expected, "%s/%s", names[0], names[1]);
-        if (nodes_look_up(contest->nodes, NODE_ROOT, names[0], &directory) < 0 ||
-            nodes_look_up(contest->nodes, directory, names[1], &file) < 0)
+        if (nodes_look_up(contest->nodes, NODE_ROOT, names[0], version, &directory) < 0 ||
+            nodes_look_up(contest->nodes, directory, names[1], number, &file) < 0)
             abort();
+        contest->wrong += nodes_version(contest->nodes, directory) != version;
+        contest->wrong += nodes_version(contest->nodes, file) != number;
         nodes_forget(contest->nodes, directory, 1);
         if (nodes_path(contest->nodes, file, NULL, &path) < 0)
             abort();
@@ -448,13 +552,18 @@ int main(void)
         cmocka_unit_test(test_root),
         cmocka_unit_test(test_paths),
         cmocka_unit_test(test_same_name_same_number),
+        cmocka_unit_test(test_two_versions),
+        cmocka_unit_test(test_forgetting_a_version_keeps_the_other),
+        cmocka_unit_test(test_children_of_versions),
         cmocka_unit_test(test_name_is_copied),
         cmocka_unit_test(test_look_ups_are_counted),
         cmocka_unit_test(test_forgotten_is_freed),
+        cmocka_unit_test(test_forgotten_version_is_freed),
         cmocka_unit_test(test_children_keep_parents),
         cmocka_unit_test(test_parents_go_with_the_last_child),
         cmocka_unit_test(test_depth),
         cmocka_unit_test(test_many),
+        cmocka_unit_test(test_many_versions),
         cmocka_unit_test(test_same_name_in_many_directories),
         cmocka_unit_test(test_shrinking_keeps_the_rest),
         cmocka_unit_test(test_freed_with_the_table),

@@ -192,6 +192,104 @@ static void test_same_blocks_alone(void **state)
     }
 }
 
+/* The blocks of a stripe of zeros are the same whichever way they are made. */
+static void assert_zeros(const struct share_layout *layout, uint64_t stripe, unsigned count,
+                         const uint8_t indices[])
+{
+    size_t room = layout->required * layout_payload_size(layout, stripe);
+    size_t size = layout_block_size(layout, stripe);
+    cleanup_encoder struct encoder *encoder = NULL;
+    cleanup_free uint8_t *data = calloc(room, 1);
+    uint8_t *expected[256], *blocks[256];
+
+    assert_non_null(data);
+    assert_int_equal(encoder_new(layout, count, indices, &encoder), 0);
+    for (unsigned s = 0; s < count; s++) {
+        expected[s] = exact_bytes(size);
+        blocks[s] = exact_bytes(size);
+        memset(expected[s], 0x5a, size);
+        memset(blocks[s], 0xa5, size);
+    }
+    assert_int_equal(encoder_run(encoder, stripe, data, expected), 0);
+    assert_int_equal(encoder_run_zeros(encoder, stripe, blocks), 0);
+    for (unsigned s = 0; s < count; s++) {
+        assert_int_equal(memcmp(blocks[s], expected[s], size), 0);
+        free(expected[s]);
+        free(blocks[s]);
+    }
+}
+
+/* The next size of a last stripe, or 0: all small ones, some of the large ones, and a full one. */
+static uint64_t next_size(uint64_t size, uint64_t full)
+{
+    uint64_t next = size + (size < 3 * 4096 ? 1 : random_between(1, 200));
+
+    if (size == full)
+        return 0;
+    return next < full ? next : full;
+}
+
+/* Alone, and behind others. */
+static void test_zeros_of_any_size(void **state)
+{
+    static const uint8_t indices[] = {0, 1, 2, 3, 255};
+
+    for (enum share_format format = SHARE_CHECKED; format <= SHARE_FEC; format++) {
+        for (unsigned required = 1; required <= 3; required++) {
+            struct share_layout layout = layout_of(format, required, 4096, 1);
+            uint64_t full = layout_full_stripe_size(&layout);
+            for (uint64_t size = 1; size > 0; size = next_size(size, full)) {
+                uint64_t before = size % 3;
+                layout = layout_of(format, required, 4096, before * full + size);
+                assert_int_equal(layout_stripe_size(&layout, before), size);
+                assert_zeros(&layout, before, COUNT_OF(indices), indices);
+            }
+        }
+    }
+}
+
+static void test_zeros_of_random_layouts(void **state)
+{
+    uint8_t indices[256];
+
+    for (unsigned round = 0; round < 60; round++) {
+        unsigned total = (unsigned)random_between(1, 256);
+        unsigned required = (unsigned)random_between(1, total < 255 ? total : 255);
+        struct share_layout layout =
+            layout_of((enum share_format)random_below(3), required,
+                      UINT32_C(4096) << random_below(3), random_between(1, 2000000));
+        random_indices(total, 256, indices);
+        assert_zeros(&layout, layout_stripes(&layout) - 1, total, indices);
+        assert_zeros(&layout, random_below(layout_stripes(&layout)), total, indices);
+    }
+}
+
+/* 255 MiB of zeros, which are nowhere in memory. */
+static void test_largest_stripe_of_zeros(void **state)
+{
+    struct share_layout layout =
+        layout_of(SHARE_CHECKED, 255, BLOCK_SIZE_MAX, (uint64_t)4 * 255 * BLOCK_SIZE_MAX);
+
+    assert_zeros(&layout, 3, 2, (uint8_t[]){7, 255});
+}
+
+/* What is made so is a stripe of zeros like any other. */
+static void test_zeros_decode(void **state)
+{
+    static const uint8_t indices[] = {6, 1, 9};
+
+    for (enum share_format format = SHARE_CHECKED; format <= SHARE_FEC; format++) {
+        struct share_layout layout = layout_of(format, 3, 4096, 10000);
+        struct stripe stripe = make_stripe(&layout, 0, COUNT_OF(indices), indices);
+        cleanup_encoder struct encoder *encoder = NULL;
+        assert_int_equal(encoder_new(&layout, COUNT_OF(indices), indices, &encoder), 0);
+        assert_int_equal(encoder_run_zeros(encoder, 0, stripe.blocks), 0);
+        memset(stripe.data, 0, stripe.room);
+        assert_int_equal(decode_first(&stripe), 0);
+        free_stripe(&stripe);
+    }
+}
+
 /* The block of docs/format.md's example. */
 static void test_example(void **state)
 {
@@ -358,6 +456,10 @@ int main(void)
         cmocka_unit_test(test_largest_k_and_n),
         cmocka_unit_test(test_every_subset),
         cmocka_unit_test(test_same_blocks_alone),
+        cmocka_unit_test(test_zeros_of_any_size),
+        cmocka_unit_test(test_zeros_of_random_layouts),
+        cmocka_unit_test(test_largest_stripe_of_zeros),
+        cmocka_unit_test(test_zeros_decode),
         cmocka_unit_test(test_example),
         cmocka_unit_test(test_different_digests),
         cmocka_unit_test(test_digest_of_any_share_counts),

@@ -14,7 +14,6 @@
 #include <linux/filter.h>
 #include <linux/openat2.h>
 #include <linux/seccomp.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +24,6 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <sys/xattr.h>
 
 /*
@@ -847,6 +845,118 @@ static void test_changing_tree(void **state)
     assert_int_equal(turns.unexpected, 0);
 }
 
+/* Instead of the tree of all other tests another one, for a while. */
+static struct tree *kept;
+
+static int use_tree_of(const char *path)
+{
+    kept = tree;
+    return tree_open(path, &tree);
+}
+
+static int use_tree_of_all(void **state)
+{
+    return use_tree_of("/");
+}
+
+static int use_tree_of_proc(void **state)
+{
+    return use_tree_of("/proc");
+}
+
+static int use_tree_again(void **state)
+{
+    tree_close(tree);
+    tree = kept;
+    return 0;
+}
+
+/* It is there and empty, whatever lies in it. */
+static void assert_closed(const char *path)
+{
+    cleanup_names struct names names = NO_NAMES;
+    struct stat status = {0};
+
+    assert_results(path, 0, -EISDIR, 0, -EINVAL);
+    assert_int_equal(tree_stat(tree, path, &status), 0);
+    assert_true(S_ISDIR(status.st_mode));
+    assert_int_equal(status.st_nlink, 2);
+    assert_int_equal(tree_list(tree, path, &names), 0);
+    assert_int_equal(names.count, 0);
+    assert_int_equal(get_xattr_result(path), -ENODATA);
+    assert_int_equal(list_xattr_result(path), 0);
+}
+
+/* Whether something else than the root's file system is mounted there. */
+static bool is_mounted(const char *path)
+{
+    struct stat there, of_root;
+
+    return stat(path, &there) == 0 && stat("/", &of_root) == 0 && there.st_dev != of_root.st_dev;
+}
+
+static void test_pseudo_file_systems(void **state)
+{
+    if (!is_mounted("/proc"))
+        skip();
+    assert_type("proc/self", S_IFLNK);
+    assert_type("proc/sys/kernel", S_IFDIR);
+    tree_stay(tree, false);
+    assert_closed("proc");
+    assert_refused("proc/self", -ENOENT);
+    assert_refused("proc/sys/kernel", -ENOENT);
+    assert_refused("proc/version", -ENOENT);
+    assert_refused("proc/no such thing", -ENOENT);
+    assert_refused("proc/..", -EXDEV);
+    if (!is_mounted("/sys"))
+        return;
+    assert_closed("sys");
+    assert_refused("sys/kernel", -ENOENT);
+}
+
+/* All else is as before, on other file systems, too. */
+static void test_beside_pseudo_file_systems(void **state)
+{
+    char path[sizeof folder + 20];
+
+    tree_stay(tree, false);
+    snprintf(path, sizeof path, "%s/root/dir/file", folder);
+    assert_content(path + 1, "another file");
+    snprintf(path, sizeof path, "%s/root/nothing", folder);
+    assert_refused(path + 1, -ENOENT);
+    assert_results("", 0, -EISDIR, 0, -EINVAL);
+}
+
+static void test_no_other_file_systems(void **state)
+{
+    struct stat status, of_proc;
+
+    if (!is_mounted("/proc"))
+        skip();
+    tree_stay(tree, true);
+    assert_closed("proc");
+    assert_refused("proc/self", -ENOENT);
+    assert_int_equal(tree_stat(tree, "proc", &status), 0);
+    assert_int_equal(stat("/proc", &of_proc), 0);
+    assert_int_equal(status.st_dev, of_proc.st_dev);
+    assert_int_equal(status.st_ino, of_proc.st_ino);
+    assert_int_equal(status.st_mode, of_proc.st_mode);
+    if (is_mounted("/dev"))
+        assert_closed("dev");
+    assert_type("", S_IFDIR);
+}
+
+/* The user named it: it is what he wants to see. */
+static void test_tree_of_a_pseudo_file_system(void **state)
+{
+    for (unsigned all = 0; all < 2; all++) {
+        tree_stay(tree, all);
+        assert_type("self", S_IFLNK);
+        assert_type("sys/kernel/hostname", S_IFREG);
+        assert_results("", 0, -EISDIR, 0, -EINVAL);
+    }
+}
+
 /* From here on openat2 fails with ENOSYS, also after exec. */
 static int refuse_openat2(void)
 {
@@ -861,61 +971,6 @@ static int refuse_openat2(void)
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return -errno;
     return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0 ? -errno : 0;
-}
-
-static int write_text(const char *path, const char *text)
-{
-    cleanup_fd int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-    return fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : -EPERM;
-}
-
-/* Root of a name space of users, in which there is nobody else. */
-static int become_root(void)
-{
-    char users[32], groups[32];
-
-    snprintf(users, sizeof users, "0 %u 1", geteuid());
-    snprintf(groups, sizeof groups, "0 %u 1", getegid());
-    if (unshare(CLONE_NEWUSER) < 0)
-        return -errno;
-    int r = write_text("/proc/self/setgroups", "deny");
-    if (r == 0)
-        r = write_text("/proc/self/uid_map", users);
-    return r == 0 ? write_text("/proc/self/gid_map", groups) : r;
-}
-
-/* A name space of mounts of its own, whoever we are. */
-static int allow_mounts(void)
-{
-    if (geteuid() != 0 && become_root() < 0)
-        return -EPERM;
-    if (unshare(CLONE_NEWNS) < 0)
-        return -errno;
-    return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ? -errno : 0;
-}
-
-enum { EXIT_CANNOT = 77 };
-
-/* Runs this program with ARGUMENT once PREPARE has been called; skips where that is refused. */
-static void assert_passes_with(int prepare(void), const char *argument)
-{
-    int status;
-
-    fflush(NULL);
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        if (prepare() < 0)
-            _exit(EXIT_CANNOT);
-        execl("/proc/self/exe", "test-tree", argument, NULL);
-        _exit(EXIT_FAILURE);
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFEXITED(status));
-    if (WEXITSTATUS(status) == EXIT_CANNOT)
-        skip();
-    assert_int_equal(WEXITSTATUS(status), 0);
 }
 
 static void test_by_steps(void **state)
@@ -1006,6 +1061,45 @@ static void test_across_a_mount(void **state)
     assert_refused("empty/below/file/x", -ENOTDIR);
 }
 
+static int use_same_tree(void **state)
+{
+    char path[sizeof folder + 8];
+
+    snprintf(path, sizeof path, "%s/root", folder);
+    return use_tree_of(path);
+}
+
+/* A tmpfs holds data: it is entered, unless all others are left out. */
+static void test_closed_mount(void **state)
+{
+    static const char *const expected[] = {"below", "link"};
+
+    tree_stay(tree, false);
+    assert_content("empty/below/file", "mounted");
+    assert_listed("empty", COUNT_OF(expected), expected);
+    tree_stay(tree, true);
+    assert_closed("empty");
+    assert_refused("empty/below", -ENOENT);
+    assert_refused("empty/below/file", -ENOENT);
+    assert_refused("empty/link", -ENOENT);
+    assert_content("dir/file", "another file");
+}
+
+/* Mounted a second time the tree's own file system is no other one. */
+static void test_bound_directory(void **state)
+{
+    char from[sizeof folder + 20], to[sizeof folder + 20];
+
+    snprintf(from, sizeof from, "%s/root/dir", folder);
+    snprintf(to, sizeof to, "%s/root/bound", folder);
+    close(make_directory(root, "bound"));
+    assert_int_equal(mount(from, to, NULL, MS_BIND, NULL), 0);
+    tree_stay(tree, true);
+    int r = open_result("bound/sub/deep");
+    umount2(to, MNT_DETACH);
+    assert_int_equal(r, 0);
+}
+
 /* Once the file system is to be avoided an empty directory shows in its place: the last test. */
 static void test_avoided(void **state)
 {
@@ -1066,6 +1160,12 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_status_of_file_system),
     cmocka_unit_test(test_access_times_stay),
     cmocka_unit_test(test_changing_tree),
+    cmocka_unit_test_setup_teardown(test_pseudo_file_systems, use_tree_of_all, use_tree_again),
+    cmocka_unit_test_setup_teardown(test_beside_pseudo_file_systems, use_tree_of_all,
+                                    use_tree_again),
+    cmocka_unit_test_setup_teardown(test_no_other_file_systems, use_tree_of_all, use_tree_again),
+    cmocka_unit_test_setup_teardown(test_tree_of_a_pseudo_file_system, use_tree_of_proc,
+                                    use_tree_again),
     cmocka_unit_test(test_by_steps),
     cmocka_unit_test(test_mounts),
 };
@@ -1074,6 +1174,8 @@ static const struct CMUnitTest tests_of_mounts[] = {
     cmocka_unit_test(test_device_of_a_mount),
     cmocka_unit_test(test_place_of_another_mount),
     cmocka_unit_test(test_across_a_mount),
+    cmocka_unit_test_setup_teardown(test_closed_mount, use_same_tree, use_tree_again),
+    cmocka_unit_test_setup_teardown(test_bound_directory, use_same_tree, use_tree_again),
     cmocka_unit_test(test_avoided),
 };
 

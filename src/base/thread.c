@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/thread.h"
+
+#include <pthread.h>
+
+int thread_start(void *(*body)(void *), void *argument)
+{
+    pthread_attr_t attributes;
+    pthread_t thread;
+
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    int r = pthread_create(&thread, &attributes, body, argument);
+    pthread_attr_destroy(&attributes);
+    return -r;
+}

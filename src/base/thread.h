@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* Starts a thread that no one joins. Returns 0 or a negative errno. */
+int thread_start(void *(*body)(void *), void *argument);

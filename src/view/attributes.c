@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+#include "view/attributes.h"
+
+#include "base/names.h"
+#include "view/inquiry.h"
+
+#include <string.h>
+
+/* What one store has: a value, or names with a NUL behind each. */
+struct attribute_question {
+    struct question question;
+    mode_t kind; /* of what has it */
+    char *bytes;
+    size_t size;
+};
+
+enum {
+    TRIES_MAX = 3, /* where there are more bytes than there were just before */
+};
+
+/* Asks for the size, and then for the bytes. */
+static int ask(const struct tree *tree, const char *path, struct question *question)
+{
+    struct attribute_question *attribute = (struct attribute_question *)question;
+    const char *name = question->argument;
+    struct stat status;
+
+    int r = tree_stat(tree, path, &status);
+    if (r < 0)
+        return r;
+    attribute->kind = status.st_mode & S_IFMT;
+    r = -ERANGE;
+    for (int i = 0; i < TRIES_MAX && r == -ERANGE; i++) {
+        size_t size = 0;
+        r = name ? tree_get_xattr(tree, path, name, NULL, 0, &size)
+                 : tree_list_xattr(tree, path, NULL, 0, &size);
+        if (r < 0)
+            return r;
+        free(attribute->bytes);
+        attribute->bytes = malloc(size + 1);
+        if (!attribute->bytes)
+            return -ENOMEM;
+        attribute->size = 0;
+        if (size > 0)
+            r = name ? tree_get_xattr(tree, path, name, attribute->bytes, size, &attribute->size)
+                     : tree_list_xattr(tree, path, attribute->bytes, size, &attribute->size);
+        attribute->bytes[attribute->size] = '\0';
+    }
+    return r;
+}
+
+/* Puts names into order: file systems list them in different ones. */
+static int sort_names(struct attribute_question *list)
+{
+    cleanup_names struct names names = NO_NAMES;
+    size_t at = 0;
+
+    while (at < list->size) {
+        int r = names_add(&names, list->bytes + at);
+        if (r < 0)
+            return r;
+        at += strlen(list->bytes + at) + 1;
+    }
+    names_sort_unique(&names);
+    char *end = list->bytes;
+    for (size_t i = 0; i < names.count; i++)
+        end = stpcpy(end, names_get(&names, i)) + 1;
+    list->size = (size_t)(end - list->bytes);
+    return 0;
+}
+
+static int ask_list(const struct tree *tree, const char *path, struct question *question)
+{
+    int r = ask(tree, path, question);
+
+    return r < 0 ? r : sort_names((struct attribute_question *)question);
+}
+
+static void forget(struct question *question)
+{
+    free(((struct attribute_question *)question)->bytes);
+}
+
+static const struct question_kind value_kind = {
+    .size = sizeof(struct attribute_question),
+    .ask = ask,
+    .forget = forget,
+};
+
+static const struct question_kind list_kind = {
+    .size = sizeof(struct attribute_question),
+    .ask = ask_list,
+    .forget = forget,
+};
+
+/* Whether a store has said what there is, or that there is nothing. */
+static bool is_answer(int result)
+{
+    return result == 0 || result == -ENODATA || result == -ENOTSUP;
+}
+
+static const struct attribute_question *answer_of(const struct inquiry *inquiry, size_t store)
+{
+    return (const struct attribute_question *)inquiry->questions[store];
+}
+
+/* Whether two stores have answered, and the same. */
+static bool is_alike(const struct inquiry *inquiry, size_t a, size_t b)
+{
+    int r = inquiry_result(inquiry, a), other = inquiry_result(inquiry, b);
+
+    if (!is_answer(r) || !is_answer(other) || (r == 0) != (other == 0))
+        return false;
+    const struct attribute_question *ours = answer_of(inquiry, a), *theirs = answer_of(inquiry, b);
+    return ours->kind == theirs->kind &&
+           (r < 0 ||
+            (ours->size == theirs->size && memcmp(ours->bytes, theirs->bytes, ours->size) == 0));
+}
+
+/* The store whose answer counts; an error where none has answered. */
+static int choose(const struct inquiry *inquiry, size_t *ret)
+{
+    unsigned most = 0;
+    int worst = -ENOENT;
+
+    for (size_t i = 0; i < inquiry->list->count; i++) {
+        int r = inquiry_result(inquiry, i);
+        unsigned alike = 0;
+        for (size_t j = 0; j < inquiry->list->count; j++)
+            alike += is_alike(inquiry, i, j);
+        if (alike > most) {
+            most = alike;
+            *ret = i;
+        } else if (alike == 0 && r != -ENOENT && r != -ENOTDIR) {
+            worst = r;
+        }
+    }
+    return most > 0 ? 0 : worst;
+}
+
+/* The answer of most stores to where the caller wants it. */
+static int reply(const struct inquiry *inquiry, char *bytes, size_t size, size_t *ret)
+{
+    size_t winner = 0;
+
+    int r = choose(inquiry, &winner);
+    if (r == 0)
+        r = inquiry_result(inquiry, winner);
+    if (r < 0)
+        return r;
+    const struct attribute_question *answer = answer_of(inquiry, winner);
+    if (size > 0 && answer->size > size)
+        return -ERANGE;
+    if (size > 0)
+        memcpy(bytes, answer->bytes, answer->size);
+    *ret = answer->size;
+    return 0;
+}
+
+int attributes_get(struct stores *stores, const char *path, const char *name, void *value,
+                   size_t size, size_t *ret)
+{
+    cleanup_inquiry struct inquiry inquiry = NO_INQUIRY;
+
+    int r = inquiry_make(stores, path, name, &value_kind, &inquiry);
+    return r < 0 ? r : reply(&inquiry, value, size, ret);
+}
+
+int attributes_list(struct stores *stores, const char *path, char *names, size_t size, size_t *ret)
+{
+    cleanup_inquiry struct inquiry inquiry = NO_INQUIRY;
+
+    int r = inquiry_make(stores, path, NULL, &list_kind, &inquiry);
+    return r < 0 ? r : reply(&inquiry, names, size, ret);
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* Extended attributes, access control lists among them, as most stores have them. */
+#pragma once
+
+#include "tree/stores.h"
+
+/*
+ * As tree_get_xattr and tree_list_xattr (tree.h), but of all stores. The answer that most of them
+ * give counts, the first store's among equals; that there is none is an answer, too. -ENOENT where
+ * no store has PATH, or, where a store could not say, its error.
+ */
+int attributes_get(struct stores *stores, const char *path, const char *name, void *value,
+                   size_t size, size_t *ret);
+int attributes_list(struct stores *stores, const char *path, char *names, size_t size, size_t *ret);

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+#include "support.h"
+
+#include "base/zeros.h"
+#include "share/layout.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Pages of memory that this process has, of those that cost some. */
+static size_t pages_in_memory(void)
+{
+    FILE *file = fopen("/proc/self/statm", "re");
+    size_t all, resident, shared;
+
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%zu %zu %zu", &all, &resident, &shared), 3);
+    fclose(file);
+    return resident;
+}
+
+static void test_zeros(void **state)
+{
+    const uint8_t *bytes = zeros();
+
+    assert_non_null(bytes);
+    assert_int_equal(bytes[0], 0);
+    assert_memory_equal(bytes, bytes + 1, ZEROS_SIZE - 1);
+}
+
+static void test_always_the_same(void **state)
+{
+    const uint8_t *first = zeros();
+
+    for (unsigned i = 0; i < 10; i++)
+        assert_ptr_equal(zeros(), first);
+}
+
+/* To read all of them takes no memory. */
+static void test_no_memory(void **state)
+{
+    const uint8_t *bytes = zeros();
+    size_t before = pages_in_memory(), sum = 0;
+
+    assert_non_null(bytes);
+    for (size_t i = 0; i < ZEROS_SIZE; i += 512)
+        sum += bytes[i];
+    assert_int_equal(sum, 0);
+    size_t page_size = (size_t)sysconf(_SC_PAGESIZE), after = pages_in_memory();
+    assert_true(after < before + ((size_t)ZEROS_SIZE >> 3) / page_size);
+}
+
+static void test_as_many_as_the_largest_stripe(void **state)
+{
+    struct share_layout layout;
+
+    for (enum share_format format = SHARE_CHECKED; format <= SHARE_FEC; format++) {
+        assert_int_equal(layout_new(format, 255, 256, BLOCK_SIZE_MAX, INT64_MAX / 512, &layout), 0);
+        assert_true(layout_full_stripe_size(&layout) <= ZEROS_SIZE);
+        assert_true(format != SHARE_CHECKED || layout_full_stripe_size(&layout) == ZEROS_SIZE);
+    }
+}
+
+struct seen {
+    _Atomic(const uint8_t *) first;
+    atomic_uint wrong;
+};
+
+static void look(void *argument, unsigned number)
+{
+    struct seen *seen = argument;
+    const uint8_t *bytes = zeros(), *none = NULL;
+
+    if (!bytes || (!atomic_compare_exchange_strong(&seen->first, &none, bytes) && none != bytes) ||
+        bytes[ZEROS_SIZE - 1 - number] != 0)
+        seen->wrong++;
+}
+
+/* The first of the tests: all of them are the first to ask. */
+static void test_threads(void **state)
+{
+    struct seen seen = {.wrong = 0};
+
+    in_threads(16, look, &seen);
+    assert_int_equal(seen.wrong, 0);
+    assert_ptr_equal(seen.first, zeros());
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_zeros),
+        cmocka_unit_test(test_always_the_same),
+        cmocka_unit_test(test_as_many_as_the_largest_stripe),
+    };
+
+    return cmocka_run_group_tests_name("zeros", tests, support_set_up, NULL);
+}
