@@ -15,7 +15,6 @@ import trees
 REQUIRED = 2
 BLOCK_SIZE = 4096
 STRIPE = REQUIRED * BLOCK_SIZE
-LISTED_S = 0.05  # what came with a listing may be that old, and more than it is allowed to be
 SETTLED_S = 3  # after that long a file's pages may stay in the kernel's cache
 
 
@@ -87,14 +86,28 @@ def test_stat_sees_every_edit(view, source):
 
 
 def test_what_grew_since_it_was_listed(view, source, rng):
-    """A listing's attributes may be a moment old: what is read is not."""
+    """A listing brings attributes along: they are not kept."""
     path = source / "file"
     for number in range(100):
         path.write_bytes(rng.randbytes(number * 100))
         with os.scandir(view / "00") as entries:
             assert [entry.stat().st_size > 0 for entry in entries] == [True]
         path.write_bytes(rng.randbytes((number + 1) * 100))
+        if number % 2:
+            assert (view / "00" / "file").stat().st_size == len(share_of(path))
         assert (view / "00" / "file").read_bytes() == share_of(path)
+
+
+def test_attributes_that_may_be_kept(mounts, source):
+    """attr_timeout: for so long what stat said stays, and what is read is still what is there."""
+    view = mounts.encoded(source, required=REQUIRED, shares=3, block_size="4K", attr_timeout=60)
+    path = source / "file"
+    path.write_bytes(b"x" * 100)
+    before = (view / "00" / "file").stat()
+    path.write_bytes(b"y" * 200)
+    assert (view / "00" / "file").stat() == before
+    with open(view / "00" / "file", "rb", buffering=0) as file:
+        assert os.pread(file.fileno(), 1000, 0) == share_of(path)
 
 
 def make_file(path):
@@ -151,7 +164,6 @@ def test_kinds_that_change(view, source, rng):
         assert look(shown) == look(path)
         if rng.random() < 0.5:
             assert os.listdir(view / "00") == os.listdir(source)
-            time.sleep(LISTED_S)
 
 
 def test_renamed_folders(view, source):

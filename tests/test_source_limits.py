@@ -197,6 +197,8 @@ def test_excluded_while_open(mounts, source):
 WRONG = [
     ("exclude_from=/nowhere", "exclude_from=/nowhere: No such file or directory"),
     ("exclude_from=.", "exclude_from=.: Is a directory"),
+    ("attr_timeout=-1", "attr_timeout=-1: give seconds, 0 to 86400"),
+    ("attr_timeout=nan", "attr_timeout=nan: give seconds, 0 to 86400"),
     ("torn=perhaps", "torn=perhaps: give allow or error"),
     ("restore,exclude=x", "exclude: that is for making shares of a source; leave it out"),
     ("restore,xdev", "xdev: that is for making shares of a source; leave it out"),

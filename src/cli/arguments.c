@@ -95,6 +95,7 @@ int arguments_parse(int count, char *words[], struct arguments *ret)
                      .required = 3,
                      .shares = 20,
                      .block_size = BLOCK_SIZE_DEFAULT},
+        .attribute_timeout = -1,
     };
     if (excludes_new(&ret->rules.excludes) < 0)
         return -ENOMEM;

@@ -16,6 +16,7 @@ struct arguments {
     const char *of_source;    /* an option that is about a source, where one was given */
     char *mountpoint;         /* NULL: none */
     char *mount_options;      /* what goes on to the mount: "a,b=c"; NULL: none */
+    double attribute_timeout; /* seconds; below 0: not given */
     bool permissions_checked; /* by the kernel */
     bool foreground, debug, single, help, version;
 };

@@ -63,6 +63,7 @@ static int run_mount(struct arguments *arguments)
         .source = arguments->source ? arguments->source : "zfec-fs",
         .options = arguments->mount_options,
         .permissions_checked = arguments->permissions_checked,
+        .attribute_timeout = arguments->attribute_timeout,
         .debug = arguments->debug,
         .single = arguments->single,
         .ready = background_leave_user,

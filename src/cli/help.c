@@ -31,6 +31,7 @@ static const char help[] =
     "    -o exclude_from=FILE   the same, with a pattern on each line of FILE\n"
     "    -o xdev                other file systems in SOURCE are empty directories\n"
     "    -o torn=allow          read files that change meanwhile as they are\n"
+    "    -o attr_timeout=S      seconds that the kernel may keep attributes: faster\n"
     "\n"
     "    -o OPT[,OPT...]        options for the mount: allow_other, fsname=NAME, ...\n"
     "    -f                     stay in the foreground, log to standard error\n"

@@ -129,6 +129,20 @@ static int take_torn(struct arguments *arguments, const char *value)
     return 0;
 }
 
+static int take_attribute_timeout(struct arguments *arguments, const char *value)
+{
+    enum { LONGEST_S = 24 * 60 * 60 };
+    char *end;
+
+    double seconds = strtod(value, &end);
+    if (*value < '0' || *value > '9' || *end || !(seconds >= 0 && seconds <= LONGEST_S)) {
+        log_error("attr_timeout=%s: give seconds, 0 to %d", value, LONGEST_S);
+        return -EINVAL;
+    }
+    arguments->attribute_timeout = seconds;
+    return 0;
+}
+
 /* A view's own name, alone or with =1 or =0. */
 static int take_view(struct arguments *arguments, const char *name, const char *value,
                      enum view_kind view)
@@ -191,7 +205,7 @@ static const struct {
     {"format", take_format, false},       {"block_size", take_block_size, false},
     {"exclude", take_exclude, false},     {"exclude_from", take_exclude_from, false},
     {"xdev", take_one_file_system, true}, {"one_file_system", take_one_file_system, true},
-    {"torn", take_torn, false},
+    {"torn", take_torn, false},           {"attr_timeout", take_attribute_timeout, false},
 };
 
 /* What goes on to libfuse and the kernel. */

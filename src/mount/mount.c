@@ -172,6 +172,7 @@ int mount_serve(struct view *view, const struct mount_settings *settings)
         .view = view,
         .nodes = nodes,
         .permissions_checked = settings->permissions_checked,
+        .attribute_timeout = settings->attribute_timeout,
     };
     r = new_session(settings, &mounted, &session);
     if (r < 0)

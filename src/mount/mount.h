@@ -10,6 +10,7 @@ struct mount_settings {
     const char *mountpoint;
     const char *source;       /* shown as the file system's source */
     const char *options;      /* more mount options, "a,b=c", or NULL */
+    double attribute_timeout; /* seconds that attributes are kept; below 0: as fits the view */
     bool permissions_checked; /* the kernel checks modes: also access control lists, then */
     bool debug;               /* show every request */
     bool single;              /* serve one request at a time */

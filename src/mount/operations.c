@@ -10,13 +10,10 @@
 #include <time.h>
 
 /*
- * Seconds that the kernel may keep what it was told. Of a view that is live: attributes not at all,
- * so that the next stat sees what is there, but those that come with a listing for as long as it
- * takes to go through the listing; without them each name would cost a request of its own.
- * Directories' names for longer: what is in them, and of what kind they are, is asked for each
- * time.
+ * Seconds that the kernel may keep what it was told of a view that is not live, and of directories'
+ * names: what is in them, and of what kind they are, is asked for each time.
  */
-static const double LIVE_S = 0, LISTED_S = 0.01, KEPT_S = 1;
+static const double KEPT_S = 1;
 
 enum {
     SETTLED_S = 2, /* a file that changed less than that ago may change again and keep its times */
@@ -60,11 +57,19 @@ static int stat_node(struct mounted *mounted, uint64_t node, const char *name, s
     return r < 0 ? r : mounted->view->operations->stat(mounted->view, path, ret);
 }
 
+/* How long the kernel may keep attributes: of a live view not at all, unless the user wants it. */
+static double attributes_kept_s(const struct mounted *mounted)
+{
+    if (mounted->attribute_timeout >= 0)
+        return mounted->attribute_timeout;
+    return mounted->view->live ? 0 : KEPT_S;
+}
+
 /* Fills the entry of NAME in PARENT and counts it as looked up. */
 static int look_up(struct mounted *mounted, uint64_t parent, const char *name,
                    struct fuse_entry_param *ret)
 {
-    struct fuse_entry_param entry = {.attr_timeout = mounted->view->live ? LIVE_S : KEPT_S};
+    struct fuse_entry_param entry = {.attr_timeout = attributes_kept_s(mounted)};
     uint64_t node;
 
     int r = stat_node(mounted, parent, name, &entry.attr);
@@ -115,7 +120,7 @@ static void answer_getattr(fuse_req_t request, fuse_ino_t node, struct fuse_file
     if (r < 0)
         fuse_reply_err(request, -r);
     else
-        fuse_reply_attr(request, &status, mounted->view->live ? LIVE_S : KEPT_S);
+        fuse_reply_attr(request, &status, attributes_kept_s(mounted));
 }
 
 static void answer_readlink(fuse_req_t request, fuse_ino_t node)
@@ -265,10 +270,6 @@ static size_t add_name(fuse_req_t request, fuse_ino_t parent, const char *name, 
         return needed;
     if (look_up(mounted, parent, name, &entry) < 0)
         entry = (struct fuse_entry_param){.attr.st_ino = INODE_UNKNOWN};
-    else if (mounted->view->live)
-        entry.attr_timeout = LISTED_S;
-    if (entry.entry_timeout < entry.attr_timeout)
-        entry.entry_timeout = entry.attr_timeout;
     return fuse_add_direntry_plus(request, data, size, name, &entry, next);
 }
 

@@ -14,6 +14,7 @@ struct mounted {
     struct nodes *nodes;
     struct handles handles;
     bool permissions_checked; /* by the kernel */
+    double attribute_timeout; /* in seconds; below 0: as fits the view */
 };
 
 enum {
