@@ -48,16 +48,37 @@ int background_enter(void)
     return 0;
 }
 
-int background_end(int status)
+/* Lets go of the terminal, or whoever reads what is written: threads that hang may keep us alive.
+ */
+static int leave_standard_streams(void)
+{
+    cleanup_fd int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    if (null < 0)
+        return -errno;
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (dup2(null, fd) < 0)
+            return -errno;
+    }
+    return 0;
+}
+
+static void report_status(int status)
 {
     unsigned char byte = (unsigned char)status;
 
+    /* Where the user's process is gone, nobody needs to know. */
+    while (write(report, &byte, 1) < 0 && errno == EINTR) {
+    }
+    close(report);
+    report = -1;
+}
+
+int background_end(int status)
+{
     if (report >= 0) {
-        /* Where the user's process is gone, nobody needs to know. */
-        while (write(report, &byte, 1) < 0 && errno == EINTR) {
-        }
-        close(report);
-        report = -1;
+        leave_standard_streams();
+        report_status(status);
     }
     return status;
 }
@@ -66,14 +87,12 @@ int background_leave_user(void)
 {
     if (report < 0)
         return 0;
-    cleanup_fd int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (null < 0 || chdir("/") < 0 || setsid() < 0)
+    if (chdir("/") < 0 || setsid() < 0)
         return log_errno(-errno, "cannot become a daemon");
     log_to_syslog();
-    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
-        if (dup2(null, fd) < 0)
-            return log_errno(-errno, "cannot become a daemon");
-    }
-    background_end(EXIT_STATUS_OK);
+    int r = leave_standard_streams();
+    if (r < 0)
+        return log_errno(r, "cannot become a daemon");
+    report_status(EXIT_STATUS_OK);
     return 0;
 }
