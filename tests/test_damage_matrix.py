@@ -2,9 +2,9 @@
 """The promise: as long as, for each stripe, some k stores have an intact block of the file's
 version, the file is restored exactly; otherwise reading is EIO. Never a wrong byte.
 
-ZFEC_FS_TEST_CASES says how many random cases there are: 4000, or 100000 for the full run. More,
-    ZFEC_FS_TEST_CASES=200000 ZFEC_FS_TEST_LIMIT=3600 ./test -s -k damage_matrix
-also goes through all patterns of 12 blocks instead of 8.
+ZFEC_FS_TEST_CASES says how many random cases there are: 4000, or 100000 for the full run,
+    ZFEC_FS_TEST_CASES=100000 ZFEC_FS_TEST_LIMIT=3600 ./test -s -k damage_matrix
+which also goes through all patterns of 12 blocks instead of 8.
 """
 
 import itertools
@@ -18,7 +18,7 @@ import share_cases
 import trees
 
 CASES = int(os.environ.get("ZFEC_FS_TEST_CASES", "4000"))
-PATTERN_BLOCKS = 12 if CASES > 100000 else 8
+PATTERN_BLOCKS = 12 if CASES >= 100000 else 8
 BLOCK_SIZE = 4096
 BLOCK_STEP = BLOCK_SIZE + 32
 REQUIRED_MAX, SHARES_MAX, STRIPES_MAX = 4, 6, 5
