@@ -334,7 +334,7 @@ def test_user_without_the_device(user, binary):
     user.own(path)
     os.chmod("/dev/fuse", 0o600)
     done = user.run(user.binary, user.folder, path)
-    assert done.returncode == 1
+    assert done.returncode == 4
     assert done.stderr.decode().splitlines()[-1].startswith("zfec-fs: ")
     assert not mounts_module.is_mounted(path)
 

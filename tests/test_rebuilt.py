@@ -332,9 +332,9 @@ def test_one_stripe_lost(mounts, stores, rng):
 # Options
 
 
-def check_refused(words, mountpoint, pattern):
+def check_refused(words, mountpoint, pattern, status=3):
     result = mounts_module.run(*words, mountpoint, limit_s=10)
-    assert result.returncode == 1
+    assert result.returncode == status
     assert result.stdout == ""
     assert re.fullmatch(rf"zfec-fs: .*({pattern}).*\n", result.stderr), result.stderr
     assert not mounts_module.is_mounted(mountpoint)
@@ -354,7 +354,8 @@ def test_not_together_with_restore(binary, stores, tmp_path, options):
 def test_refused(binary, stores, tmp_path, monkeypatch, words, pattern):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mnt").mkdir()
-    check_refused(["-f", *words], tmp_path / "mnt", pattern)
+    status = 4 if words[-1] == "nowhere" else 3
+    check_refused(["-f", *words], tmp_path / "mnt", pattern, status)
 
 
 def test_store_options(mounts, stores, tmp_path):

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/log.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -21,12 +25,29 @@ static const char prefix[] = "zfec-fs: ";
 static struct {
     enum log_level limit;
     bool syslog;
+    void (*before)(void);
+    int file; /* 0: none */
 } settings = {.limit = LOG_LEVEL_WARNING};
 
 void log_to_syslog(void)
 {
     openlog("zfec-fs", LOG_PID, LOG_DAEMON);
     settings.syslog = true;
+}
+
+int log_to_file(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+
+    if (fd < 0)
+        return log_errno(-errno, "%s: cannot be the log file", path);
+    settings.file = fd;
+    return 0;
+}
+
+void log_before(void (*before)(void))
+{
+    settings.before = before;
 }
 
 void log_limit(enum log_level level)
@@ -58,13 +79,13 @@ static size_t shown_length(const char *text)
     return length;
 }
 
-/* Copies TEXT to LINE (LINE_SIZE bytes), what is not to be shown as \xNN; returns the length. */
-static size_t escape(const char *text, char *line)
+/* Copies TEXT to LINE (SIZE bytes), what is not to be shown as \xNN; returns the length. */
+static size_t escape(const char *text, char *line, size_t size)
 {
     static const char digits[] = "0123456789abcdef";
     size_t length = 0;
 
-    for (; *text && length + 4 < LINE_SIZE - 1; text++) {
+    for (; *text && length + 4 < size - 1; text++) {
         unsigned char byte = (unsigned char)*text;
         size_t shown = shown_length(text);
         if (shown > 0) {
@@ -82,19 +103,45 @@ static size_t escape(const char *text, char *line)
     return length;
 }
 
+char *log_escape(const char *text)
+{
+    size_t size = 4 * strlen(text) + 6;
+    char *line = malloc(size);
+
+    if (line)
+        escape(text, line, size);
+    return line;
+}
+
+/* With the time, which a terminal does not need. */
+static void write_to_file(const char *line)
+{
+    char stamp[32];
+    struct tm parts;
+    time_t now = time(NULL);
+
+    strftime(stamp, sizeof stamp, "%Y-%m-%d %H:%M:%S", localtime_r(&now, &parts));
+    dprintf(settings.file, "%s %s", stamp, line);
+}
+
 static void emit(enum log_level level, const char *text)
 {
     static const int priorities[] = {LOG_ERR, LOG_WARNING, LOG_INFO};
-    char line[LINE_SIZE];
+    char line[LINE_SIZE + 1];
 
-    size_t length = escape(text, line);
+    size_t length = escape(text, line, LINE_SIZE);
     if (settings.syslog) {
         syslog(priorities[level], "%s", line);
         return;
     }
     /* One call for the whole line: lines of several threads must not mix. */
     line[length] = '\n';
-    fprintf(stderr, "%s%.*s", prefix, (int)length + 1, line);
+    line[length + 1] = '\0';
+    if (settings.before)
+        settings.before();
+    fprintf(stderr, "%s%s", prefix, line);
+    if (settings.file > 0)
+        write_to_file(line);
 }
 
 void log_message_v(enum log_level level, const char *format, va_list arguments)

@@ -49,13 +49,19 @@ static int compare(const void *left, const void *right, void *bytes)
     return strcmp(base + *(const size_t *)left, base + *(const size_t *)right);
 }
 
+void names_sort(struct names *names)
+{
+    if (names->count > 0)
+        qsort_r(names->starts, names->count, sizeof *names->starts, compare, names->bytes);
+}
+
 void names_sort_unique(struct names *names)
 {
     size_t kept = 0;
 
     if (names->count == 0)
         return;
-    qsort_r(names->starts, names->count, sizeof *names->starts, compare, names->bytes);
+    names_sort(names);
     for (size_t i = 1; i < names->count; i++) {
         if (strcmp(names_get(names, i), names_get(names, kept)) != 0)
             names->starts[++kept] = names->starts[i];

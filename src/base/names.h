@@ -21,7 +21,8 @@ int names_add(struct names *names, const char *name);
 /* Name number I < count; valid until the next names_add. */
 const char *names_get(const struct names *names, size_t i);
 
-/* Sorts by byte values, and keeps one of each. */
+/* Sorts by byte values; the latter keeps one of each. */
+void names_sort(struct names *names);
 void names_sort_unique(struct names *names);
 
 void names_clear(struct names *names);

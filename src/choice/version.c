@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "choice/version.h"
 
-#include <errno.h>
+#include "base/cleanup.h"
 
 bool version_is_same(const struct share_header *a, const struct share_header *b)
 {
@@ -117,16 +117,20 @@ static enum copy_role role_of(const struct copy_facts copies[], size_t count, si
     return COPY_USELESS;
 }
 
-int version_choose(const struct copy_facts copies[], size_t count, struct version *ret,
-                   enum copy_role roles[])
+/*
+ * The best version of those whose copies are not LEFT_OUT, or false where there is none.
+ */
+static bool find_best(const struct copy_facts copies[], size_t count, const bool left_out[],
+                      struct version *ret)
 {
-    struct version best = {0};
     unsigned common = common_required(copies, count);
+    struct version best = {0};
     bool found = false;
 
     for (size_t i = 0; i < count; i++) {
         /* The chosen one's other members say the same again. */
-        if (!copies[i].has_header || (found && version_is_same(&copies[i].header, &best.header)))
+        if (!copies[i].has_header || left_out[i] ||
+            (found && version_is_same(&copies[i].header, &best.header)))
             continue;
         struct version version = count_version(copies, count, &copies[i].header);
         int order = found ? compare(&version, &best, common) : 1;
@@ -135,6 +139,24 @@ int version_choose(const struct copy_facts copies[], size_t count, struct versio
         else if (order == 0 && is_tie(&version.header, &best.header))
             best.tied = true;
         found = true;
+    }
+    *ret = best;
+    return found;
+}
+
+int version_choose(const struct copy_facts copies[], size_t count, unsigned rank,
+                   struct version *ret, enum copy_role roles[])
+{
+    cleanup_free bool *left_out = calloc(count, sizeof *left_out);
+    struct version best;
+
+    if (!left_out)
+        return -ENOMEM;
+    bool found = find_best(copies, count, left_out, &best);
+    for (; found && rank > 0; rank--) {
+        for (size_t i = 0; i < count; i++)
+            left_out[i] |= copies[i].has_header && version_is_same(&copies[i].header, &best.header);
+        found = find_best(copies, count, left_out, &best);
     }
     if (!found)
         return -ENODATA;

@@ -81,6 +81,18 @@ static int take_places(struct arguments *arguments, int count, char *places[])
     return 0;
 }
 
+int arguments_init(struct arguments *ret)
+{
+    *ret = (struct arguments){
+        .encoding = {.format = SHARE_CHECKED,
+                     .required = 3,
+                     .shares = 20,
+                     .block_size = BLOCK_SIZE_DEFAULT},
+        .attribute_timeout = -1,
+    };
+    return excludes_new(&ret->rules.excludes);
+}
+
 int arguments_parse(int count, char *words[], struct arguments *ret)
 {
     static const struct option names[] = {
@@ -90,14 +102,7 @@ int arguments_parse(int count, char *words[], struct arguments *ret)
     };
     int flag;
 
-    *ret = (struct arguments){
-        .encoding = {.format = SHARE_CHECKED,
-                     .required = 3,
-                     .shares = 20,
-                     .block_size = BLOCK_SIZE_DEFAULT},
-        .attribute_timeout = -1,
-    };
-    if (excludes_new(&ret->rules.excludes) < 0)
+    if (arguments_init(ret) < 0)
         return -ENOMEM;
     while ((flag = getopt_long(count, words, ":o:fdshV", names, NULL)) >= 0) {
         int r = take_flag(ret, flag, words);

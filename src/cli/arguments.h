@@ -21,6 +21,9 @@ struct arguments {
     bool foreground, debug, single, help, version;
 };
 
+/* What holds where nothing is given. Returns 0 or -ENOMEM. */
+int arguments_init(struct arguments *ret);
+
 /*
  * Takes the words of a command line apart. Returns 0, or -EINVAL or -ENOMEM after one line in
  * the log that says what is wrong and what to do. RET is to be cleared in any case.

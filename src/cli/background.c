@@ -3,7 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
-#include "cli/command.h"
+#include "cli/exit_status.h"
 
 #include <fcntl.h>
 #include <stdbool.h>
@@ -23,7 +23,7 @@ _Noreturn static void wait_and_exit(int reports)
     while (got < 0 && errno == EINTR);
     if (got != 1) {
         log_error("ended before it was mounted");
-        status = EXIT_STATUS_USAGE;
+        status = EXIT_STATUS_FAILED;
     }
     _exit(status);
 }
@@ -48,8 +48,7 @@ int background_enter(void)
     return 0;
 }
 
-/* Lets go of the terminal, or whoever reads what is written: threads that hang may keep us alive.
- */
+/* Lets go of the terminal, or of another reader: threads that hang may keep this process alive. */
 static int leave_standard_streams(void)
 {
     cleanup_fd int null = open("/dev/null", O_RDWR | O_CLOEXEC);

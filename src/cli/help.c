@@ -11,6 +11,7 @@ static const char help[] =
     "usage: zfec-fs [options] [SOURCE] MOUNTPOINT\n"
     "       zfec-fs -o restore [options] [STORES] MOUNTPOINT\n"
     "       zfec-fs -o rebuild [options] [STORES] MOUNTPOINT\n"
+    "       zfec-fs encode|decode|check|repair|info --help\n"
     "\n"
     "The first form shows SOURCE (default /) as shares: a directory 00, 01, ... for\n"
     "each, with every file erasure-coded to 1/k of its size. Copy them to different\n"
@@ -42,6 +43,88 @@ static const char help[] =
     "\n"
     "A comma in a value is written as \\, . To unmount: fusermount3 -u MOUNTPOINT\n";
 
+#define COMMON \
+    "    -j, --jobs N           threads (default: one for each processor)\n" \
+    "    -q, --quiet            only errors; no progress\n" \
+    "    -v, --verbose          each file\n" \
+    "        --json             results as JSON, one object a line\n" \
+    "        --log-file FILE    write messages to FILE as well\n" \
+    "    -h, --help             this help\n"
+
+static const char encode_help[] =
+    "usage: zfec-fs encode [options] SOURCE DEST\n"
+    "       zfec-fs encode [options] SOURCE --to NN=DIR ...\n"
+    "\n"
+    "Makes the shares of all that is in SOURCE, in the directories 00, 01, ... of DEST,\n"
+    "or where --to says. What is there already, by size and time, is left as it is.\n"
+    "\n"
+    "    -k, --required K       shares that are enough to restore, 1..255 (3)\n"
+    "    -n, --count N          shares that there are, K..256 (20)\n"
+    "        --shares LIST      make only these of DEST, like 00,03-05\n"
+    "        --to NN=DIR        make share NN in DIR; may be repeated\n"
+    "        --format F         checked (default), classic or fec\n"
+    "        --block-size SIZE  of checked format, a power of two, 4K..1M (64K)\n"
+    "        --exclude PATTERN, --exclude-from FILE\n"
+    "                           leave out what matches, as a .gitignore does\n"
+    "    -x, --one-file-system  other file systems in SOURCE are empty directories\n"
+    "        --torn allow       read files that change meanwhile as they are\n"
+    "    -c, --checksum         compare contents also where size and time are the same\n"
+    "        --delete           remove what is not in SOURCE\n"
+    "        --dry-run          say what would be done, and do nothing\n" COMMON;
+
+static const char decode_help[] =
+    "usage: zfec-fs decode [options] STORES DEST\n"
+    "       zfec-fs decode [options] --store DIR ... [STORES] DEST\n"
+    "\n"
+    "Restores all files to DEST, from any k of the shares that lie in the directories\n"
+    "of STORES. What is there already, by size and time, is left as it is. A file that\n"
+    "cannot be restored is named, and the others are restored.\n"
+    "\n"
+    "        --store DIR        one more store, from anywhere; may be repeated\n"
+    "        --older            of what is damaged, take the newest version that is not\n"
+    "        --salvage          write what can be read of it to NAME.partial\n"
+    "        --format F         checked (default), classic or fec\n"
+    "    -k, --required K       for classic: shares that are enough to restore\n"
+    "    -c, --checksum         compare contents also where size and time are the same\n"
+    "        --delete           remove what is not in the stores\n"
+    "        --dry-run          say what would be done, and do nothing\n" COMMON;
+
+static const char check_help[] =
+    "usage: zfec-fs check [options] STORES\n"
+    "       zfec-fs check [options] --store DIR ... [STORES]\n"
+    "\n"
+    "Reads every share of every file in the directories of STORES, and says what is\n"
+    "damaged, missing or old, and what can still be lost.\n"
+    "\n"
+    "        --quick            look at presence, sizes and headers only\n"
+    "        --sample P         read only a random part of the blocks, like 5%\n"
+    "        --report FILE      write a page for a browser as well\n"
+    "        --store DIR        one more store, from anywhere; may be repeated\n"
+    "        --format F         checked (default), classic or fec\n"
+    "    -k, --required K       for classic: shares that are enough to restore\n" COMMON;
+
+static const char repair_help[] =
+    "usage: zfec-fs repair [options] STORES\n"
+    "       zfec-fs repair [options] --store DIR ... [STORES]\n"
+    "\n"
+    "Brings every store in the directories of STORES to the newest version that can be\n"
+    "restored: makes missing, damaged and old shares anew.\n"
+    "\n"
+    "        --add NN=DIR       make share NN in DIR, a new store; may be repeated\n"
+    "        --delete           remove what most stores lack\n"
+    "        --dry-run          say what would be done, and do nothing\n"
+    "        --store DIR        one more store, from anywhere; may be repeated\n"
+    "        --format F         checked (default), classic or fec\n"
+    "    -k, --required K       for classic: shares that are enough to restore\n" COMMON;
+
+static const char info_help[] =
+    "usage: zfec-fs info [options] FILE...\n"
+    "\n"
+    "Says what share files say of themselves, and whether they are intact.\n"
+    "\n"
+    "        --format F         checked (default), classic or fec\n"
+    "    -k, --required K       for classic: shares that are enough to restore\n" COMMON;
+
 static int end_output(void)
 {
     if (fflush(stdout) != 0 || ferror(stdout))
@@ -49,9 +132,27 @@ static int end_output(void)
     return 0;
 }
 
-int help_print(void)
+static const char *help_of(enum command command)
 {
-    fputs(help, stdout);
+    switch (command) {
+    case COMMAND_ENCODE:
+        return encode_help;
+    case COMMAND_DECODE:
+        return decode_help;
+    case COMMAND_CHECK:
+        return check_help;
+    case COMMAND_REPAIR:
+        return repair_help;
+    case COMMAND_INFO:
+        return info_help;
+    default:
+        return help;
+    }
+}
+
+int help_print(enum command command)
+{
+    fputs(help_of(command), stdout);
     return end_output();
 }
 

@@ -153,6 +153,22 @@ int tree_open_file(const struct tree *tree, const char *path, struct stat *ret_s
     return 0;
 }
 
+int tree_open_directory(const struct tree *tree, const char *path, int *ret_fd)
+{
+    cleanup_place struct place place = NO_PLACE;
+    struct stat status;
+
+    int r = walk_beneath(tree->root, path, tree->reach, &place);
+    if (r < 0)
+        return r;
+    if (place.closed || fstat(place.fd, &status) < 0)
+        return place.closed ? -EACCES : -errno;
+    if (!S_ISDIR(status.st_mode))
+        return -ENOTDIR;
+    *ret_fd = steal_fd(&place.fd);
+    return 0;
+}
+
 int tree_read_link(const struct tree *tree, const char *path, char **ret)
 {
     cleanup_place struct place place = NO_PLACE;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A directory tree that is only ever read, and never left: the source, or a store. What lies in
- * it is not trusted. No symlink in it is followed, ".." is refused, and nothing but directories
+ * A directory tree that is never left: the source, a store, or what a command writes to. What lies
+ * in it is not trusted. No symlink in it is followed, ".." is refused, and nothing but directories
  * and regular files is opened.
  *
  * Paths are relative to the tree's root, without a leading slash, of any length; "" is the root.
@@ -44,6 +44,9 @@ int tree_stat(const struct tree *tree, const char *path, struct stat *ret);
 
 /* A regular file for reading, and its status. -EISDIR, or -EINVAL for other things than files. */
 int tree_open_file(const struct tree *tree, const char *path, struct stat *ret_stat, int *ret_fd);
+
+/* A directory, for what is done to the names in it (O_PATH). */
+int tree_open_directory(const struct tree *tree, const char *path, int *ret_fd);
 
 /* The caller frees the target. */
 int tree_read_link(const struct tree *tree, const char *path, char **ret);

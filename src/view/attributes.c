@@ -2,6 +2,7 @@
 #include "view/attributes.h"
 
 #include "base/names.h"
+#include "base/xattrs.h"
 #include "view/inquiry.h"
 
 #include <string.h>
@@ -172,4 +173,86 @@ int attributes_list(struct stores *stores, const char *path, char *names, size_t
 
     int r = inquiry_make(stores, path, NULL, &list_kind, &inquiry);
     return r < 0 ? r : reply(&inquiry, names, size, ret);
+}
+
+/* All that one store has. */
+struct all_question {
+    struct question question;
+    struct xattrs xattrs;
+};
+
+static int list_of_tree(const struct xattr_reader *reader, char *names, size_t size, size_t *ret)
+{
+    return tree_list_xattr(reader->object, reader->path, names, size, ret);
+}
+
+static int get_of_tree(const struct xattr_reader *reader, const char *name, void *value,
+                       size_t size, size_t *ret)
+{
+    return tree_get_xattr(reader->object, reader->path, name, value, size, ret);
+}
+
+static int ask_all(const struct tree *tree, const char *path, struct question *question)
+{
+    struct xattrs *xattrs = &((struct all_question *)question)->xattrs;
+    const struct xattr_reader reader = {tree, path, list_of_tree, get_of_tree};
+
+    int r = xattrs_read(&reader, xattrs);
+    if (r < 0)
+        xattrs_clear(xattrs);
+    return r;
+}
+
+static void forget_all(struct question *question)
+{
+    xattrs_clear(&((struct all_question *)question)->xattrs);
+}
+
+static const struct question_kind all_kind = {
+    .size = sizeof(struct all_question),
+    .ask = ask_all,
+    .forget = forget_all,
+};
+
+static const struct xattrs *all_of(const struct inquiry *inquiry, size_t store)
+{
+    return inquiry_result(inquiry, store) == 0
+               ? &((struct all_question *)inquiry->questions[store])->xattrs
+               : NULL;
+}
+
+/* Those that most stores have; NULL where none answered. */
+static const struct xattrs *most_common(const struct inquiry *inquiry)
+{
+    const struct xattrs *best = NULL;
+    size_t most = 0;
+
+    for (size_t i = 0; i < inquiry->list->count; i++) {
+        size_t alike = 0;
+        for (size_t j = 0; all_of(inquiry, i) && j < inquiry->list->count; j++)
+            alike += all_of(inquiry, j) && xattrs_are_equal(all_of(inquiry, i), all_of(inquiry, j));
+        if (alike > most) {
+            most = alike;
+            best = all_of(inquiry, i);
+        }
+    }
+    return best;
+}
+
+int attributes_compare(struct stores *stores, const char *path, const struct store_list *list,
+                       bool differs[])
+{
+    cleanup_inquiry struct inquiry inquiry = NO_INQUIRY;
+
+    int r = inquiry_make(stores, path, NULL, &all_kind, &inquiry);
+    if (r < 0)
+        return r;
+    const struct xattrs *common = most_common(&inquiry);
+    for (size_t i = 0; i < list->count; i++) {
+        for (size_t j = 0; j < inquiry.list->count; j++) {
+            if (list->stores[i] == inquiry.list->stores[j] && all_of(&inquiry, j))
+                differs[i] = !xattrs_are_equal(all_of(&inquiry, j), common);
+        }
+    }
+    return 0;
 }

@@ -4,6 +4,8 @@
 
 #include "tree/stores.h"
 
+#include <stdbool.h>
+
 /*
  * As tree_get_xattr and tree_list_xattr (tree.h), but of all stores. The answer that most of them
  * give counts, the first store's among equals; that there is none is an answer, too. -ENOENT where
@@ -12,3 +14,10 @@
 int attributes_get(struct stores *stores, const char *path, const char *name, void *value,
                    size_t size, size_t *ret);
 int attributes_list(struct stores *stores, const char *path, char *names, size_t size, size_t *ret);
+
+/*
+ * Sets DIFFERS for each store of LIST that has PATH with other attributes than most. Returns 0 or a
+ * negative errno.
+ */
+int attributes_compare(struct stores *stores, const char *path, const struct store_list *list,
+                       bool differs[]);

@@ -43,7 +43,7 @@ static void log_stale(const struct share_set *set)
     }
 }
 
-static int choose(struct share_set *set)
+static int choose(struct share_set *set, unsigned rank)
 {
     size_t count = set->copies->count;
     cleanup_free struct copy_facts *facts = calloc(count, sizeof *facts);
@@ -53,7 +53,10 @@ static int choose(struct share_set *set)
         return -ENOMEM;
     for (size_t i = 0; i < count; i++)
         facts[i] = set->copies->items[i].facts;
-    set->has_version = version_choose(facts, count, &set->version, roles) == 0;
+    int r = version_choose(facts, count, rank, &set->version, roles);
+    if (r == -ENOMEM)
+        return r;
+    set->has_version = r == 0;
     for (size_t i = 0; i < count; i++)
         set->copies->items[i].role = set->has_version ? roles[i] : COPY_USELESS;
     if (set->has_version)
@@ -63,7 +66,7 @@ static int choose(struct share_set *set)
 }
 
 int share_set_open(struct stores *stores, const struct share_terms *terms, const char *path,
-                   struct share_set **ret)
+                   unsigned rank, struct share_set **ret)
 {
     struct share_set *set = calloc(1, sizeof *set);
 
@@ -74,7 +77,7 @@ int share_set_open(struct stores *stores, const struct share_terms *terms, const
     set->path = strdup(path);
     int r = set->path ? copies_open(stores, terms, path, &set->copies) : -ENOMEM;
     if (r == 0)
-        r = choose(set);
+        r = choose(set, rank);
     if (r < 0) {
         share_set_free(set);
         return r;
@@ -220,9 +223,15 @@ int share_set_check(const struct share_set *set)
     return 0;
 }
 
-int share_set_read_stripe(struct share_set *set, uint64_t stripe, uint8_t *data)
+struct copies *share_set_copies(struct share_set *set)
 {
-    struct stripe_reading reading = {
+    return set->copies;
+}
+
+void share_set_begin_reading(struct share_set *set, uint64_t stripe, uint8_t *data,
+                             struct stripe_reading *ret)
+{
+    *ret = (struct stripe_reading){
         .path = set->path,
         .version = &set->version.header,
         .stripe = stripe,
@@ -231,20 +240,31 @@ int share_set_read_stripe(struct share_set *set, uint64_t stripe, uint8_t *data)
         .history = &set->history,
         .data = data,
     };
+}
 
-    int r = stripe_reading_run(&reading);
+int share_set_end_reading(struct share_set *set, const struct stripe_reading *reading, int r)
+{
+    const struct share_layout *layout = &reading->version->layout;
+
     if (r == 0 || r == -ENOMEM)
         return r;
     pthread_mutex_lock(&set->lock);
     bool is_news = set->lost.count == 0;
-    damage_add(&set->lost, stripe);
+    damage_add(&set->lost, reading->stripe);
     pthread_mutex_unlock(&set->lock);
     if (!is_news)
         return -EIO;
-    uint64_t start = stripe * layout_full_stripe_size(&reading.version->layout);
-    log_error(
-        "%s: bytes %llu to %llu cannot be restored: %s", set->path, (unsigned long long)start,
-        (unsigned long long)(start + layout_stripe_size(&reading.version->layout, stripe) - 1),
-        r == -EBADMSG ? "the shares contradict each other" : "too few good blocks");
+    uint64_t start = reading->stripe * layout_full_stripe_size(layout);
+    log_error("%s: bytes %llu to %llu cannot be restored: %s", set->path, (unsigned long long)start,
+              (unsigned long long)(start + layout_stripe_size(layout, reading->stripe) - 1),
+              r == -EBADMSG ? "the shares contradict each other" : "too few good blocks");
     return -EIO;
+}
+
+int share_set_read_stripe(struct share_set *set, uint64_t stripe, uint8_t *data)
+{
+    struct stripe_reading reading;
+
+    share_set_begin_reading(set, stripe, data, &reading);
+    return share_set_end_reading(set, &reading, stripe_reading_run(&reading));
 }

@@ -14,10 +14,11 @@ struct share_set;
 
 /*
  * Looks for PATH in all stores. Where none has a regular file there that can be opened: the last
- * store's error, or -ENOENT. Not every file needs to be a share.
+ * store's error, or -ENOENT. Not every file needs to be a share. RANK: so many of the best versions
+ * are left out.
  */
 int share_set_open(struct stores *stores, const struct share_terms *terms, const char *path,
-                   struct share_set **ret);
+                   unsigned rank, struct share_set **ret);
 
 /* Says in the log what was found bad. */
 void share_set_free(struct share_set *set);
@@ -41,6 +42,18 @@ int share_set_check(const struct share_set *set);
  * shares do not give it (the log says why), or -ENOMEM. Any thread may call it.
  */
 int share_set_read_stripe(struct share_set *set, uint64_t stripe, uint8_t *data);
+
+/* The copies, for whoever wants to know what each is worth. */
+struct copies *share_set_copies(struct share_set *set);
+
+/*
+ * For readers of single stripes of their own: what such a reading starts with, and what its result
+ * R comes to, after a word in the log, for the caller of share_set_read_stripe.
+ */
+struct stripe_reading;
+void share_set_begin_reading(struct share_set *set, uint64_t stripe, uint8_t *data,
+                             struct stripe_reading *ret);
+int share_set_end_reading(struct share_set *set, const struct stripe_reading *reading, int r);
 
 /*
  * Whether k shares of the version have the digest of zeros for stripe t < T: then it is nothing but

@@ -51,6 +51,13 @@ struct source_operations {
     int (*open)(struct source *source, const char *path, struct source_file **ret);
 
     /*
+     * As open, but for the version that is RANK versions behind the one that open gives: of those
+     * that are left, always the best. -ENOENT behind the last one. NULL: there is just one version.
+     */
+    int (*open_version)(struct source *source, const char *path, unsigned rank,
+                        struct source_file **ret);
+
+    /*
      * Stripe t < T to DATA, which has room for k*u bytes: all of it, or an error. SOURCE_ZEROS
      * where it is nothing but zeros; they are not written then.
      */
@@ -76,4 +83,6 @@ static inline void source_close(struct source_file *file)
 }
 
 DEFINE_CLEANUP(struct source *, source_free)
-#define cleanup_source CLEANUP(cleanup_by_source_free)
+DEFINE_CLEANUP(struct source_file *, source_close)
+#define cleanup_source      CLEANUP(cleanup_by_source_free)
+#define cleanup_source_file CLEANUP(cleanup_by_source_close)

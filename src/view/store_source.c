@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "view/store_source.h"
 
+#include "tree/temporary.h"
 #include "view/attributes.h"
 #include "view/share_set.h"
 #include "view/survey.h"
@@ -39,7 +40,7 @@ static int stat_file(struct store_source *source, const char *path, struct stat 
 {
     cleanup_share_set struct share_set *shares = NULL;
 
-    int r = share_set_open(source->stores, &source->terms, path, &shares);
+    int r = share_set_open(source->stores, &source->terms, path, 0, &shares);
     if (r == -ENOMEM)
         return r;
     *header = (struct share_header){0};
@@ -127,9 +128,37 @@ static int add_names(struct names *names, const struct names *more)
     return 0;
 }
 
+/* How many of the names in NAMES, which are sorted, are the one at FIRST. */
+static size_t count_equal(const struct names *names, size_t first)
+{
+    size_t end = first + 1;
+
+    while (end < names->count && strcmp(names_get(names, end), names_get(names, first)) == 0)
+        end++;
+    return end - first;
+}
+
+/*
+ * Adds each of the names that stores gave to NAMES, once. What an interrupted run left in a store
+ * is not the source's; where several stores have it, it is.
+ */
+static int merge_names(struct names *given, struct names *names)
+{
+    int r = 0;
+
+    names_sort(given);
+    for (size_t i = 0, equal; r == 0 && i < given->count; i += equal) {
+        equal = count_equal(given, i);
+        if (equal > 1 || !temporary_is_name(names_get(given, i)))
+            r = names_add(names, names_get(given, i));
+    }
+    return r;
+}
+
 static int store_source_list(struct source *opaque, const char *path, struct names *names)
 {
     cleanup_inquiry struct inquiry inquiry = NO_INQUIRY;
+    cleanup_names struct names given = NO_NAMES;
     bool found = false;
     int worst = *path == '\0' ? 0 : -ENOENT;
 
@@ -140,15 +169,15 @@ static int store_source_list(struct source *opaque, const char *path, struct nam
         r = inquiry_result(&inquiry, i);
         if (r == 0) {
             found = true;
-            r = add_names(names, &((struct list_question *)inquiry.questions[i])->names);
+            r = add_names(&given, &((struct list_question *)inquiry.questions[i])->names);
         } else if (r != -ENOENT) {
             worst = r;
         }
         if (r == -ENOMEM)
             return r;
     }
-    names_sort_unique(names);
-    return found ? 0 : worst;
+    r = merge_names(&given, names);
+    return r < 0 ? r : found ? 0 : worst;
 }
 
 static int store_source_get_xattr(struct source *opaque, const char *path, const char *name,
@@ -231,12 +260,15 @@ static int store_source_statfs(struct source *opaque, struct statvfs *ret)
     return 0;
 }
 
-static int store_source_open(struct source *opaque, const char *path, struct source_file **ret)
+static int store_source_open_version(struct source *opaque, const char *path, unsigned rank,
+                                     struct source_file **ret)
 {
     const struct store_source *source = (struct store_source *)opaque;
     cleanup_share_set struct share_set *shares = NULL;
 
-    int r = share_set_open(source->stores, &source->terms, path, &shares);
+    int r = share_set_open(source->stores, &source->terms, path, rank, &shares);
+    if (r == 0 && rank > 0 && !share_set_header(shares))
+        return -ENOENT;
     if (r == 0)
         r = share_set_check(shares);
     if (r < 0)
@@ -251,6 +283,11 @@ static int store_source_open(struct source *opaque, const char *path, struct sou
     file->shares = steal_pointer(shares);
     *ret = &file->file;
     return 0;
+}
+
+static int store_source_open(struct source *source, const char *path, struct source_file **ret)
+{
+    return store_source_open_version(source, path, 0, ret);
 }
 
 static int store_source_read_stripe(struct source_file *file, uint64_t stripe, uint8_t *data)
@@ -278,6 +315,7 @@ static const struct source_operations operations = {
     .list_xattr = store_source_list_xattr,
     .statfs = store_source_statfs,
     .open = store_source_open,
+    .open_version = store_source_open_version,
     .read_stripe = store_source_read_stripe,
     .is_hole = store_source_is_hole,
     .close = store_source_close,
@@ -299,4 +337,14 @@ int store_source_new(struct stores *stores, const struct share_terms *terms, str
     };
     *ret = &source->source;
     return 0;
+}
+
+struct stores *store_source_stores(struct source *source)
+{
+    return ((struct store_source *)source)->stores;
+}
+
+const struct share_terms *store_source_terms(const struct source *source)
+{
+    return &((const struct store_source *)source)->terms;
 }

@@ -7,3 +7,7 @@
 
 /* What is in STORES, which it takes over (also where it fails). */
 int store_source_new(struct stores *stores, const struct share_terms *terms, struct source **ret);
+
+/* What it is made of, for whoever wants to know which store has what. */
+struct stores *store_source_stores(struct source *source);
+const struct share_terms *store_source_terms(const struct source *source);

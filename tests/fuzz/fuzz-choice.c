@@ -638,7 +638,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     take_copies(&scene, &input);
     for (size_t i = 0; i < scene.count; i++)
         found |= scene.facts[i].has_header;
-    int r = version_choose(scene.facts, scene.count, &scene.version, scene.roles);
+    int r = version_choose(scene.facts, scene.count, 0, &scene.version, scene.roles);
     CHECK(r == (found ? 0 : -ENODATA));
     if (r < 0)
         return 0;

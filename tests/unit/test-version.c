@@ -78,8 +78,8 @@ static void test_no_header(void **state)
     struct version version = {.members = 77};
     enum copy_role roles[2];
 
-    assert_int_equal(version_choose(copies, 2, &version, roles), -ENODATA);
-    assert_int_equal(version_choose(copies, 0, &version, roles), -ENODATA);
+    assert_int_equal(version_choose(copies, 2, 0, &version, roles), -ENODATA);
+    assert_int_equal(version_choose(copies, 0, 0, &version, roles), -ENODATA);
     assert_int_equal(version.members, 77);
 }
 
@@ -89,7 +89,7 @@ static struct version choose(const struct copy_facts copies[], size_t count, siz
 {
     struct version version;
 
-    assert_int_equal(version_choose(copies, count, &version, roles), 0);
+    assert_int_equal(version_choose(copies, count, 0, &version, roles), 0);
     assert_true(version_is_same(&version.header, &copies[expected].header));
     assert_int_equal(version.members, members);
     assert_int_equal(version.nameless, nameless);
@@ -399,7 +399,7 @@ static void check_against_model(const struct copy_facts copies[], size_t count)
     enum copy_role roles[COPIES_MAX];
     bool tied = false, found = false;
 
-    int r = version_choose(copies, count, &version, roles);
+    int r = version_choose(copies, count, 0, &version, roles);
     for (size_t i = 0; i < count; i++)
         found |= copies[i].has_header;
     assert_int_equal(r, found ? 0 : -ENODATA);
@@ -458,8 +458,8 @@ static void test_any_order(void **state)
         random_indices(8, 8, order);
         for (size_t i = 0; i < 8; i++)
             mixed[i] = copies[order[i]];
-        int r = version_choose(copies, 8, &first, roles);
-        assert_int_equal(version_choose(mixed, 8, &second, roles), r);
+        int r = version_choose(copies, 8, 0, &first, roles);
+        assert_int_equal(version_choose(mixed, 8, 0, &second, roles), r);
         if (r < 0)
             continue;
         struct verdict a = judge(copies, 8, &first.header), b = judge(copies, 8, &second.header);

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: MIT
+# Completion of zfec-fs for fish.
+
+# Whether the command is one of these. It is one only as the first word.
+function __zfec_fs_is
+    set -l words (commandline -opc)
+    test (count $words) -ge 2; and contains -- $words[2] $argv
+end
+
+function __zfec_fs_is_mount
+    not __zfec_fs_is encode decode check repair info
+end
+
+function __zfec_fs_is_first
+    test (count (commandline -opc)) -eq 1
+end
+
+# NN=DIR
+function __zfec_fs_places
+    set -l word (commandline -ct | string replace -r -- '^--(to|add)=' '')
+    set -l index (string match -r '^[0-9a-f]{2}=' -- $word)
+    and printf '%s\n' $index(__fish_complete_directories (string replace -- $index '' $word) '')
+end
+
+# The list behind -o: options, or the values of the last one.
+function __zfec_fs_mount_options
+    set -l list (commandline -ct | string replace -r '^-o' '')
+    set -l before (string match -r '^.*,' -- $list)
+    set -l last (string replace -r '^.*,' '' -- $list)
+    set -l name (string match -r '^[a-z_]+=' -- $last)
+    set -l value (string replace -r '^[a-z_]+=' '' -- $last)
+    switch "$name"
+        case source= store=
+            printf '%s\n' "$before$name"(__fish_complete_directories "$value" '')
+        case exclude_from=
+            printf '%s\n' "$before$name"(__fish_complete_path "$value" '')
+        case format=
+            printf '%s\n' "$before$name"{checked,classic,fec}
+        case block_size=
+            printf '%s\n' "$before$name"{4K,8K,16K,32K,64K,128K,256K,512K,1M}
+        case torn=
+            printf '%s\n' "$before$name"{allow,error}
+        case ''
+            printf "$before%s\t%s\n" \
+                required= 'shares that are enough to restore' \
+                shares= 'shares to show' \
+                source= 'the same as the argument SOURCE or STORES' \
+                restore 'show the files of the shares in STORES' \
+                rebuild 'show shares, made from those in STORES' \
+                store= 'one more store' \
+                format= 'format of the shares' \
+                block_size= 'block size of the checked format' \
+                exclude= 'leave out what matches' \
+                exclude_from= 'leave out what matches a line of a file' \
+                xdev 'other file systems are empty directories' \
+                torn= 'files that change while they are read' \
+                attr_timeout= 'seconds that the kernel may keep attributes' \
+                allow_other 'other users may look' \
+                allow_root 'root may look' \
+                auto_unmount 'unmount when the process ends' \
+                default_permissions 'the kernel checks modes' \
+                fsname= 'name in the table of mounts'
+    end
+end
+
+complete -c zfec-fs -f
+
+complete -c zfec-fs -n __zfec_fs_is_first -a encode -d 'make the shares of a directory tree'
+complete -c zfec-fs -n __zfec_fs_is_first -a decode -d 'restore files from shares'
+complete -c zfec-fs -n __zfec_fs_is_first -a check -d 'say what is damaged, missing or old'
+complete -c zfec-fs -n __zfec_fs_is_first -a repair -d 'make missing, damaged and old shares anew'
+complete -c zfec-fs -n __zfec_fs_is_first -a info -d 'say what share files are'
+complete -c zfec-fs -n 'not __zfec_fs_is info' -a '(__fish_complete_directories)'
+complete -c zfec-fs -n '__zfec_fs_is info' -F
+
+complete -c zfec-fs -n __zfec_fs_is_mount -s o -x -a '(__zfec_fs_mount_options)' \
+    -d 'options of the mount'
+complete -c zfec-fs -n __zfec_fs_is_mount -s f -d 'stay in the foreground, log to standard error'
+complete -c zfec-fs -n __zfec_fs_is_mount -s d -d 'show every request'
+complete -c zfec-fs -n __zfec_fs_is_mount -s s -d 'serve one request at a time'
+complete -c zfec-fs -n __zfec_fs_is_mount -s V -l version -d 'the version'
+complete -c zfec-fs -s h -l help -d help
+
+set -l all '__zfec_fs_is encode decode check repair info'
+complete -c zfec-fs -n $all -s k -l required -x -d 'shares that are enough to restore'
+complete -c zfec-fs -n $all -l format -x -a 'checked classic fec' -d 'format of the shares'
+complete -c zfec-fs -n $all -s j -l jobs -x -d threads
+complete -c zfec-fs -n $all -s q -l quiet -d 'only errors'
+complete -c zfec-fs -n $all -s v -l verbose -d 'each file'
+complete -c zfec-fs -n $all -l json -d 'results as JSON'
+complete -c zfec-fs -n $all -l log-file -r -F -d 'write messages to a file as well'
+
+set -l encode '__zfec_fs_is encode'
+complete -c zfec-fs -n $encode -s n -l count -x -d 'shares that there are'
+complete -c zfec-fs -n $encode -l shares -x -d 'make only these, like 00,03-05'
+complete -c zfec-fs -n $encode -l to -x -a '(__zfec_fs_places)' -d 'make share NN in DIR: NN=DIR'
+complete -c zfec-fs -n $encode -l block-size -x -a '4K 8K 16K 32K 64K 128K 256K 512K 1M' \
+    -d 'block size of the checked format'
+complete -c zfec-fs -n $encode -l exclude -x -d 'leave out what matches'
+complete -c zfec-fs -n $encode -l exclude-from -r -F -d 'leave out what matches a line of a file'
+complete -c zfec-fs -n $encode -s x -l one-file-system -d 'other file systems are empty directories'
+complete -c zfec-fs -n $encode -l torn -x -a 'allow error' -d 'files that change while they are read'
+
+complete -c zfec-fs -n '__zfec_fs_is encode decode' -s c -l checksum -d 'compare contents as well'
+complete -c zfec-fs -n '__zfec_fs_is encode decode repair' -l delete \
+    -d 'remove what should not be there'
+complete -c zfec-fs -n '__zfec_fs_is encode decode repair' -l dry-run -d 'say what would be done'
+complete -c zfec-fs -n '__zfec_fs_is decode check repair' -l store -x \
+    -a '(__fish_complete_directories)' -d 'one more store'
+
+complete -c zfec-fs -n '__zfec_fs_is decode' -l older -d 'take an older version of what is damaged'
+complete -c zfec-fs -n '__zfec_fs_is decode' -l salvage -d 'write what can be read to NAME.partial'
+
+complete -c zfec-fs -n '__zfec_fs_is check' -l quick -d 'look at presence, sizes and headers only'
+complete -c zfec-fs -n '__zfec_fs_is check' -l sample -x -d 'read only a random part of the blocks'
+complete -c zfec-fs -n '__zfec_fs_is check' -l report -r -F -d 'write a page for a browser'
+
+complete -c zfec-fs -n '__zfec_fs_is repair' -l add -x -a '(__zfec_fs_places)' \
+    -d 'make share NN in DIR, a new store: NN=DIR'

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/xattrs.h"
+
+#include "base/names.h"
+
+#include <stdint.h>
+#include <string.h>
+#include <sys/xattr.h>
+
+enum {
+    TRIES_MAX = 3, /* where there are more bytes than there were just before */
+};
+
+/* One of them, as it lies in the bytes. */
+struct entry {
+    const char *name;
+    uint32_t size;
+    const char *value;
+    const char *end;
+};
+
+static bool next_entry(const struct xattrs *xattrs, const char **at, struct entry *ret)
+{
+    if (*at == xattrs->bytes + xattrs->size)
+        return false;
+    ret->name = *at;
+    const char *size = ret->name + strlen(ret->name) + 1;
+    memcpy(&ret->size, size, sizeof ret->size);
+    ret->value = size + sizeof ret->size;
+    *at = ret->end = ret->value + ret->size;
+    return true;
+}
+
+static bool find_entry(const struct xattrs *xattrs, const char *name, struct entry *ret)
+{
+    const char *at = xattrs->bytes;
+
+    while (at && next_entry(xattrs, &at, ret)) {
+        if (strcmp(ret->name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool begins_with(const char *text, const char *start)
+{
+    return strncmp(text, start, strlen(start)) == 0;
+}
+
+/* As rsync -AX has it. */
+static bool is_kept(const char *name)
+{
+    if (begins_with(name, "system."))
+        return begins_with(name, "system.posix_acl_");
+    return begins_with(name, "user.") || geteuid() == 0;
+}
+
+/* Reads the names, or (NAME) a value, to memory that the caller frees. */
+static int read_bytes(const struct xattr_reader *reader, const char *name, char **ret,
+                      size_t *ret_size)
+{
+    int r = -ERANGE;
+
+    for (int i = 0; i < TRIES_MAX && r == -ERANGE; i++) {
+        cleanup_free char *bytes = NULL;
+        size_t room = 0, size = 0;
+        r = name ? reader->get(reader, name, NULL, 0, &room) : reader->list(reader, NULL, 0, &room);
+        if (r < 0)
+            return r;
+        bytes = malloc(room + 1);
+        if (!bytes)
+            return -ENOMEM;
+        if (room > 0)
+            r = name ? reader->get(reader, name, bytes, room, &size)
+                     : reader->list(reader, bytes, room, &size);
+        if (r == 0) {
+            *ret = steal_pointer(bytes);
+            *ret_size = size;
+        }
+    }
+    return r;
+}
+
+static int add_entry(struct xattrs *xattrs, const char *name, const char *value, size_t size)
+{
+    size_t name_size = strlen(name) + 1;
+    uint32_t value_size = (uint32_t)size;
+
+    char *bytes = realloc(xattrs->bytes, xattrs->size + name_size + sizeof value_size + size);
+    if (!bytes)
+        return -ENOMEM;
+    xattrs->bytes = bytes;
+    char *end = mempcpy(bytes + xattrs->size, name, name_size);
+    end = mempcpy(end, &value_size, sizeof value_size);
+    end = mempcpy(end, value, size);
+    xattrs->size = (size_t)(end - bytes);
+    return 0;
+}
+
+static int read_values(const struct xattr_reader *reader, const struct names *names,
+                       struct xattrs *xattrs)
+{
+    for (size_t i = 0; i < names->count; i++) {
+        cleanup_free char *value = NULL;
+        size_t size = 0;
+        int r = read_bytes(reader, names_get(names, i), &value, &size);
+        if (r == -ENODATA) /* it is gone meanwhile */
+            continue;
+        if (r == 0)
+            r = add_entry(xattrs, names_get(names, i), value, size);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+int xattrs_read(const struct xattr_reader *reader, struct xattrs *ret)
+{
+    cleanup_names struct names names = NO_NAMES;
+    cleanup_free char *list = NULL;
+    size_t size = 0;
+
+    *ret = NO_XATTRS;
+    int r = read_bytes(reader, NULL, &list, &size);
+    if (r < 0)
+        return r == -ENOTSUP ? 0 : r;
+    for (const char *name = list; r == 0 && name < list + size; name += strlen(name) + 1) {
+        if (is_kept(name))
+            r = names_add(&names, name);
+    }
+    names_sort_unique(&names);
+    return r < 0 ? r : read_values(reader, &names, ret);
+}
+
+static int list_path(const struct xattr_reader *reader, char *names, size_t size, size_t *ret)
+{
+    ssize_t there = listxattr(reader->path, names, size);
+
+    *ret = (size_t)there;
+    return there < 0 ? -errno : 0;
+}
+
+static int get_path(const struct xattr_reader *reader, const char *name, void *value, size_t size,
+                    size_t *ret)
+{
+    ssize_t there = getxattr(reader->path, name, value, size);
+
+    *ret = (size_t)there;
+    return there < 0 ? -errno : 0;
+}
+
+int xattrs_read_path(const char *path, struct xattrs *ret)
+{
+    return xattrs_read(&(struct xattr_reader){.path = path, .list = list_path, .get = get_path},
+                       ret);
+}
+
+bool xattrs_are_equal(const struct xattrs *a, const struct xattrs *b)
+{
+    return a->size == b->size && (a->size == 0 || memcmp(a->bytes, b->bytes, a->size) == 0);
+}
+
+int xattrs_write_path(const char *path, const struct xattrs *old, const struct xattrs *new)
+{
+    struct entry entry, other;
+
+    for (const char *at = old->bytes; at && next_entry(old, &at, &entry);) {
+        if (!find_entry(new, entry.name, &other) && removexattr(path, entry.name) < 0 &&
+            errno != ENODATA)
+            return -errno;
+    }
+    for (const char *at = new->bytes; at && next_entry(new, &at, &entry);) {
+        bool same = find_entry(old, entry.name, &other) && other.size == entry.size &&
+                    memcmp(other.value, entry.value, entry.size) == 0;
+        if (!same && setxattr(path, entry.name, entry.value, entry.size, 0) < 0)
+            return -errno;
+    }
+    return 0;
+}
+
+void xattrs_clear(struct xattrs *xattrs)
+{
+    free(xattrs->bytes);
+    *xattrs = NO_XATTRS;
+}

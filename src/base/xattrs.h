@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The extended attributes of one object, access control lists among them: those that a copy of it
+ * should have, too. For root these are all but the file system's own, for others those of users.
+ */
+#pragma once
+
+#include "base/cleanup.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct xattrs {
+    char *bytes; /* in the names' order: the name with its NUL, the value's size, the value */
+    size_t size;
+};
+
+#define NO_XATTRS ((struct xattrs){0})
+
+/* Where they are read from: as listxattr(2) and getxattr(2), with negative errnos. */
+struct xattr_reader {
+    const void *object;
+    const char *path;
+    int (*list)(const struct xattr_reader *reader, char *names, size_t size, size_t *ret);
+    int (*get)(const struct xattr_reader *reader, const char *name, void *value, size_t size,
+               size_t *ret);
+};
+
+/* Where there are none, or can be none: 0 and none. Clear RET in any case. */
+int xattrs_read(const struct xattr_reader *reader, struct xattrs *ret);
+
+/* Those of what PATH leads to; a link of /proc/self/fd leads to a symlink itself. */
+int xattrs_read_path(const char *path, struct xattrs *ret);
+
+bool xattrs_are_equal(const struct xattrs *a, const struct xattrs *b);
+
+/* Gives what PATH leads to these, of which it has OLD until now, and no others. */
+int xattrs_write_path(const char *path, const struct xattrs *old, const struct xattrs *new);
+
+void xattrs_clear(struct xattrs *xattrs);
+
+#define cleanup_xattrs CLEANUP(xattrs_clear)

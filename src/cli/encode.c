@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/works.h"
+
+#include "base/log.h"
+#include "cli/copying.h"
+#include "cli/sources.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static int check(struct work *work)
+{
+    const struct encoding *encoding = &work->arguments.encoding;
+    size_t wanted = work->place_count > 0 ? 1 : 2;
+
+    if (work->word_count != wanted && !(work->place_count > 0 && work->word_count == 2)) {
+        log_error("encode: give SOURCE and DEST, or SOURCE and --to NN=DIR; "
+                  "see zfec-fs encode --help");
+        return -EINVAL;
+    }
+    if (encoding->required > encoding->shares) {
+        log_error("encode: -k %u: more than -n %u; give at least as many shares",
+                  encoding->required, encoding->shares);
+        return -EINVAL;
+    }
+    for (unsigned i = encoding->shares; i < 256; i++) {
+        if (work->shares[i]) {
+            log_error("--shares: there is no share %02x of %u; give a larger -n", i,
+                      encoding->shares);
+            return -EINVAL;
+        }
+    }
+    for (size_t i = 0; i < work->place_count; i++) {
+        if (work->places[i].index >= encoding->shares) {
+            log_error("--to %02x=%s: there is no such share of %u; give a larger -n",
+                      work->places[i].index, work->places[i].path, encoding->shares);
+            return -EINVAL;
+        }
+    }
+    work->arguments.source = strdup(work->words[0]);
+    return work->arguments.source ? 0 : -ENOMEM;
+}
+
+static const char *other_place(const struct work *work, unsigned index)
+{
+    for (size_t i = 0; i < work->place_count; i++) {
+        if (work->places[i].index == index)
+            return work->places[i].path;
+    }
+    return NULL;
+}
+
+/* Whether share INDEX is to be made in DEST. */
+static bool is_wanted(const struct work *work, unsigned index)
+{
+    return work->word_count == 2 && (!work->some_shares || work->shares[index]);
+}
+
+static int add_targets(struct copying *copying, const struct work *work, struct names *names)
+{
+    const char *destination = work->word_count == 2 ? work->words[1] : NULL;
+
+    if (destination && !work->dry_run && mkdir(destination, 0777) < 0 && errno != EEXIST)
+        return log_errno(-errno, "%s: cannot be made", destination);
+    for (unsigned index = 0; index < work->arguments.encoding.shares; index++) {
+        const char *place = other_place(work, index);
+        cleanup_free char *path = NULL;
+        if (!place && is_wanted(work, index)) {
+            if (asprintf(&path, "%s/%02x", destination, (uint8_t)index) < 0 ||
+                names_add(names, path) < 0)
+                return -ENOMEM;
+            place = path;
+        }
+        int r = place ? copying_add(copying, place, (int)index) : 0;
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+enum exit_status encode_command(struct work *work)
+{
+    cleanup_source struct source *source = NULL;
+    cleanup_names struct names names = NO_NAMES;
+    struct copying copying;
+
+    if (check(work) < 0)
+        return EXIT_STATUS_USAGE;
+    if (copying_begin(&copying, work) < 0)
+        return EXIT_STATUS_FAILED;
+    enum exit_status status = EXIT_STATUS_FAILED;
+    if (source_of_tree(&work->arguments, &source) == 0 && add_targets(&copying, work, &names) == 0)
+        status = copying_run(&copying, source);
+    copying_end(&copying);
+    return status;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* What check and repair found: told name by name, and summed up. */
+#pragma once
+
+#include "cli/exit_status.h"
+#include "cli/meter.h"
+#include "cli/work.h"
+#include "tool/check.h"
+
+#include <jansson.h>
+
+enum { SPARES = 256 };
+
+/* What was found in one store. */
+struct store_findings {
+    const char *name; /* as it is shown: short where that is clear enough */
+    int share;        /* ROSTER_UNKNOWN: none */
+    uint64_t copies[COPY_STATES];
+    uint64_t other_metadata, damaged_blocks;
+};
+
+/* A name that is at risk, for the page. */
+struct worst_name {
+    char *path;
+    int spare;
+};
+
+enum { WORST_MAX = 100 };
+
+struct findings {
+    const struct work *work;
+    const struct roster *roster;
+    pthread_mutex_t lock;            /* of all that follows */
+    struct store_findings *stores;   /* one for each of the roster */
+    uint64_t files, others;          /* names: files, and all else */
+    uint64_t bytes;                  /* of the files */
+    uint64_t intact, degraded, lost; /* names */
+    uint64_t failed;                 /* that could not be looked at */
+    uint64_t spares[SPARES + 1]; /* files and symlinks by how many stores they can lose; 0: lost */
+    struct worst_name worst[WORST_MAX];
+    size_t worst_count;
+};
+
+int findings_begin(struct findings *findings, const struct work *work, const struct roster *roster);
+void findings_end(struct findings *findings);
+
+/* As struct check_settings has them; the context is the findings. */
+void findings_report(void *findings, const char *path, const struct inspection *inspection);
+void findings_failed(void *findings, const char *path, int error);
+
+/* How many more stores every file can lose; below 0: some are lost. */
+int findings_least_spare(const struct findings *findings);
+
+/* The sentence that a person wants; the caller frees it. NULL without memory. */
+char *findings_sentence(const struct findings *findings);
+
+/* What check ends with, from what was found alone. */
+enum exit_status findings_status(const struct findings *findings);
+
+/* Stores, totals and the sentence, as text; the same to a JSON object. */
+void findings_summarize(const struct findings *findings, const struct meter *meter);
+void findings_add_json(const struct findings *findings, json_t *summary);

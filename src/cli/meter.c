@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/meter.h"
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "cli/output.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+    STEP_NS = 200 * 1000 * 1000,
+    SHOWN_AFTER_S = 1,
+};
+
+static double now(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+double meter_seconds(const struct meter *meter)
+{
+    return now() - meter->started;
+}
+
+bool meter_was_stopped(const struct meter *meter)
+{
+    return atomic_load(&meter->progress.stop);
+}
+
+/* "encode: 12,345 of 50,000 files, 1.2 of 4.5 GB, 27 %, 180 MB/s, 0:12 left, some/path" */
+static void show(struct meter *meter, bool always)
+{
+    struct progress *progress = &meter->progress;
+    uint64_t files = atomic_load(&progress->files), bytes = atomic_load(&progress->bytes);
+    uint64_t all_files = atomic_load(&progress->all_files);
+    uint64_t all_bytes = atomic_load(&progress->all_bytes);
+    double seconds = meter_seconds(meter);
+    char rest[128] = "", line[640], path[sizeof progress->path];
+
+    pthread_mutex_lock(&progress->lock);
+    memcpy(path, progress->path, sizeof path);
+    pthread_mutex_unlock(&progress->lock);
+    double done = all_files > 0 ? (double)files / (double)all_files : 0;
+    if (all_bytes > 0) /* a file costs about as much as 100 kB do */
+        done =
+            ((double)bytes + 1e5 * (double)files) / ((double)all_bytes + 1e5 * (double)all_files);
+    if (done > 1)
+        done = 1;
+    if (done > 0)
+        snprintf(rest, sizeof rest, ", %.0f %%, %s left", 100 * done,
+                 show_time(seconds / done - seconds).text);
+    snprintf(line, sizeof line, "%s: %s%s%s files, %s, %s/s%s  %s", meter->name,
+             show_count(files).text, all_files > 0 ? " of " : "",
+             all_files > 0 ? show_count(all_files).text : "", show_bytes(bytes).text,
+             show_bytes((uint64_t)((double)bytes / (seconds > 0 ? seconds : 1))).text, rest, path);
+    output_progress(line, always);
+}
+
+static void watched_signals(sigset_t *ret)
+{
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
+
+    sigemptyset(ret);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        struct sigaction action;
+        if (sigaction(numbers[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
+            sigaddset(ret, numbers[i]);
+    }
+}
+
+static void stop(struct meter *meter, int number)
+{
+    if (atomic_exchange(&meter->progress.stop, true)) {
+        sigset_t signals;
+        watched_signals(&signals);
+        signal(number, SIG_DFL);
+        pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
+        raise(number);
+    }
+    log_error("%s: stopping; what is done stays done", meter->name);
+}
+
+static void *watch(void *opaque)
+{
+    const struct timespec step = {.tv_nsec = STEP_NS};
+    struct meter *meter = opaque;
+    sigset_t signals;
+
+    watched_signals(&signals);
+    while (!atomic_load(&meter->ended)) {
+        int number = sigtimedwait(&signals, NULL, &step);
+        if (atomic_load(&meter->ended))
+            break;
+        if (number == SIGUSR1)
+            show(meter, !output_has_progress());
+        else if (number > 0)
+            stop(meter, number);
+        else if (meter_seconds(meter) > SHOWN_AFTER_S && output_has_progress())
+            show(meter, false);
+    }
+    return NULL;
+}
+
+int meter_start(struct meter *meter, const char *name)
+{
+    sigset_t signals;
+
+    progress_init(&meter->progress);
+    meter->name = name;
+    meter->started = now();
+    atomic_init(&meter->ended, false);
+    watched_signals(&signals);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    int r = -pthread_create(&meter->thread, NULL, watch, meter);
+    return r < 0 ? log_errno(r, "%s", name) : 0;
+}
+
+void meter_stop(struct meter *meter)
+{
+    atomic_store(&meter->ended, true);
+    pthread_kill(meter->thread, SIGUSR1); /* which wakes it */
+    pthread_join(meter->thread, NULL);
+    progress_clear(&meter->progress);
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A thread that looks at a run's progress and shows it after a second, and when SIGUSR1 asks for
+ * it; and that has the run stop when the user wants that (SIGINT, SIGTERM, SIGHUP; once more ends
+ * the process at once).
+ */
+#pragma once
+
+#include "tool/progress.h"
+
+#include <stdbool.h>
+
+struct meter {
+    struct progress progress;
+    const char *name; /* of the command */
+    pthread_t thread;
+    atomic_bool ended;
+    double started; /* seconds of the monotonic clock */
+};
+
+/* To be called before any other thread is started. Returns 0 or a negative errno. */
+int meter_start(struct meter *meter, const char *name);
+
+void meter_stop(struct meter *meter);
+
+/* Seconds since the start. */
+double meter_seconds(const struct meter *meter);
+
+bool meter_was_stopped(const struct meter *meter);

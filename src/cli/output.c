@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/output.h"
+
+#include "base/array.h"
+#include "base/log.h"
+
+#include <fcntl.h>
+#include <nettle/base64.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+static struct {
+    pthread_mutex_t lock;
+    bool quiet, json, colours, progress;
+    bool line_is_there; /* on the terminal, about progress */
+} output = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* The lock is held. What is shown next begins on an empty line. */
+static void clear_line(void)
+{
+    if (output.line_is_there)
+        fputs("\r\033[K", stderr);
+    output.line_is_there = false;
+}
+
+static void before_log(void)
+{
+    pthread_mutex_lock(&output.lock);
+    clear_line();
+    pthread_mutex_unlock(&output.lock);
+}
+
+int output_begin(const struct work *work)
+{
+    const char *no_colour = getenv("NO_COLOR"), *terminal = getenv("TERM");
+    bool capable = !terminal || strcmp(terminal, "dumb") != 0;
+
+    output.quiet = work->quiet;
+    output.json = work->json;
+    output.progress = !work->quiet && isatty(STDERR_FILENO) && capable;
+    output.colours = !(no_colour && *no_colour) && isatty(STDOUT_FILENO) && capable;
+    if (work->verbose)
+        log_limit(LOG_LEVEL_INFO);
+    else if (work->quiet || work->command & (COMMAND_CHECK | COMMAND_REPAIR))
+        log_limit(LOG_LEVEL_ERROR); /* what is wrong with stores is their result */
+    log_before(before_log);
+    return work->log_file ? log_to_file(work->log_file) : 0;
+}
+
+int output_end(void)
+{
+    before_log();
+    log_before(NULL);
+    if (fflush(stdout) != 0 || ferror(stdout))
+        return log_errno(-errno, "standard output");
+    return 0;
+}
+
+bool output_is_json(void)
+{
+    return output.json;
+}
+
+bool output_has_progress(void)
+{
+    return output.progress;
+}
+
+void output_text(enum colour colour, const char *format, ...)
+{
+    static const char *const codes[] = {"", "\033[32m", "\033[33m", "\033[31m"};
+    bool coloured = output.colours && colour != COLOUR_NONE;
+    va_list arguments;
+
+    if (output.json || output.quiet)
+        return;
+    va_start(arguments, format);
+    cleanup_free char *text = NULL;
+    int length = vasprintf(&text, format, arguments);
+    va_end(arguments);
+    if (length < 0)
+        return;
+    cleanup_free char *shown = log_escape(text);
+    pthread_mutex_lock(&output.lock);
+    clear_line();
+    printf("%s%s%s\n", coloured ? codes[colour] : "", shown ? shown : text,
+           coloured ? "\033[0m" : "");
+    pthread_mutex_unlock(&output.lock);
+}
+
+void output_json(const char *type, json_t *object)
+{
+    json_t *whole = json_pack("{s:s}", "message_type", type);
+
+    if (output.json && whole && object && json_object_update(whole, object) == 0) {
+        pthread_mutex_lock(&output.lock);
+        clear_line();
+        json_dumpf(whole, stdout, JSON_COMPACT);
+        putchar('\n');
+        fflush(stdout);
+        pthread_mutex_unlock(&output.lock);
+    }
+    json_decref(whole);
+    json_decref(object);
+}
+
+/* PATH with '?' for each byte that is not ASCII. */
+static json_t *replaced(const char *path)
+{
+    cleanup_free char *text = strdup(path);
+
+    for (char *at = text; at && *at; at++) {
+        if ((unsigned char)*at >= 0x80)
+            *at = '?';
+    }
+    return text ? json_string(text) : NULL;
+}
+
+void output_json_path(json_t *object, const char *key, const char *path)
+{
+    json_t *value = json_string(path); /* NULL where it is not UTF-8 */
+    cleanup_free char *base64_key = NULL, *encoded = NULL;
+
+    if (!value) {
+        size_t length = strlen(path);
+        value = replaced(path);
+        encoded = calloc(1, BASE64_ENCODE_RAW_LENGTH(length) + 1);
+        if (encoded && asprintf(&base64_key, "%s_base64", key) >= 0) {
+            base64_encode_raw(encoded, length, (const uint8_t *)path);
+            json_object_set_new(object, base64_key, json_string(encoded));
+        }
+    }
+    json_object_set_new(object, key, value);
+}
+
+/* How many columns the line may have. */
+static size_t columns(void)
+{
+    struct winsize size;
+
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col - 1u : 79;
+}
+
+/* How many bytes of TEXT, which is UTF-8 or escaped, fit so many columns. */
+static int fitting(const char *text, size_t room)
+{
+    size_t at = 0;
+
+    for (; text[at]; at++) {
+        if (((unsigned char)text[at] & 0xc0) != 0x80 && room-- == 0)
+            break;
+    }
+    return (int)at;
+}
+
+void output_progress(const char *line, bool always)
+{
+    if (!output.progress && !always)
+        return;
+    cleanup_free char *shown = log_escape(line);
+    if (!shown)
+        return;
+    pthread_mutex_lock(&output.lock);
+    clear_line();
+    if (always)
+        fprintf(stderr, "%s\n", shown);
+    else
+        fprintf(stderr, "%.*s", fitting(shown, columns()), shown);
+    output.line_is_there = !always;
+    pthread_mutex_unlock(&output.lock);
+}
+
+struct shown show_bytes(uint64_t bytes)
+{
+    static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB", "PB", "EB"};
+    double number = (double)bytes;
+    struct shown ret;
+    size_t unit = 0;
+
+    for (; number >= 999.95 && unit + 1 < COUNT_OF(units); unit++)
+        number /= 1000;
+    snprintf(ret.text, sizeof ret.text, unit == 0 ? "%.0f %s" : "%.1f %s", number, units[unit]);
+    return ret;
+}
+
+struct shown show_count(uint64_t number)
+{
+    char digits[24];
+    struct shown ret;
+    size_t length = (size_t)snprintf(digits, sizeof digits, "%llu", (unsigned long long)number);
+    char *end = ret.text;
+
+    for (size_t i = 0; i < length; i++) {
+        if (i > 0 && (length - i) % 3 == 0)
+            *end++ = ',';
+        *end++ = digits[i];
+    }
+    *end = '\0';
+    return ret;
+}
+
+struct shown show_time(double seconds)
+{
+    unsigned long whole = seconds > 0 ? (unsigned long)(seconds + 0.5) : 0;
+    struct shown ret;
+
+    if (whole >= 3600)
+        snprintf(ret.text, sizeof ret.text, "%lu:%02lu:%02lu", whole / 3600, whole / 60 % 60,
+                 whole % 60);
+    else
+        snprintf(ret.text, sizeof ret.text, "%lu:%02lu", whole / 60, whole % 60);
+    return ret;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the commands show: results on standard output, as text or as JSON lines, and on a terminal a
+ * line about how far they are. Any thread may call it.
+ */
+#pragma once
+
+#include "cli/work.h"
+
+#include <jansson.h>
+
+/* How loud, in which form, and whether in colours. Returns 0 or a negative errno (the log file). */
+int output_begin(const struct work *work);
+
+/* Ends the line about progress. Returns 0, or a negative errno where something was not written. */
+int output_end(void);
+
+bool output_is_json(void);
+
+/* Whether somebody looks at a line about progress. */
+bool output_has_progress(void);
+
+enum colour { COLOUR_NONE, COLOUR_GOOD, COLOUR_WARNING, COLOUR_BAD };
+
+/* A line of text; nothing where the output is JSON, or quiet. */
+void output_text(enum colour colour, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A line of JSON, of message type TYPE; takes OBJECT over. */
+void output_json(const char *type, json_t *object);
+
+/*
+ * Sets KEY to a path. One that is not UTF-8 is there with its other bytes replaced, and as it is in
+ * base64 as KEY_base64.
+ */
+void output_json_path(json_t *object, const char *key, const char *path);
+
+/* The line about progress; also where nobody looks, if ALWAYS. */
+void output_progress(const char *line, bool always);
+
+/* Sizes and counts as people read them; RET is returned. */
+struct shown {
+    char text[32];
+};
+struct shown show_bytes(uint64_t bytes);  /* 1.2 GB */
+struct shown show_count(uint64_t number); /* 12,345 */
+struct shown show_time(double seconds);   /* 1:02:03 */

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/sources.h"
+
+#include "base/log.h"
+
+int source_of_stores(const struct arguments *arguments, struct source **ret)
+{
+    struct stores *stores;
+    struct share_terms terms = {
+        .format = arguments->encoding.format,
+        .required = arguments->encoding.required,
+    };
+
+    int r = stores_open(arguments->source, &arguments->stores, &stores);
+    return r < 0 ? r : store_source_new(stores, &terms, ret);
+}
+
+int source_of_tree(struct arguments *arguments, struct source **ret)
+{
+    int r = tree_source_new(arguments->source, &arguments->encoding, &arguments->rules, ret);
+
+    arguments->rules.excludes = NULL; /* they are the source's */
+    return r < 0 ? log_errno(r, "%s: cannot be the source", arguments->source) : 0;
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* The sources that a command line names. What fails has been logged. */
+#pragma once
+
+#include "cli/arguments.h"
+#include "view/store_source.h"
+
+/* The tree at the argument SOURCE. */
+int source_of_tree(struct arguments *arguments, struct source **ret);
+
+/* What is in STORES and in all that store= names. */
+int source_of_stores(const struct arguments *arguments, struct source **ret);

@@ -1,0 +1,782 @@
+/* SPDX-License-Identifier: MIT */
+#include "tool/copy.h"
+
+#include "base/log.h"
+#include "tool/batch.h"
+#include "tool/content.h"
+#include "tool/links.h"
+#include "tool/visit.h"
+#include "tree/remove.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+struct copy {
+    struct visit visit;
+    struct target *targets;
+    size_t count;
+    const struct copy_settings *settings;
+    struct batch *batch;
+    struct links *links;
+    pthread_mutex_t lock;
+    struct names directories; /* parents before what is in them; guarded by the lock */
+    atomic_int result;
+};
+
+/* One name, and where it is in each target. */
+struct entry {
+    struct copy *copy;
+    const int *directories; /* below 0: not there */
+    struct original original;
+    enum need *needs;
+};
+
+static void report(const struct copy *copy, enum copy_kind kind, const char *path,
+                   const struct target *target, int error)
+{
+    const struct copy_event event = {kind, path, target, error};
+
+    copy->settings->report(copy->settings->context, &event);
+}
+
+static void clear_original(struct original *original)
+{
+    free(original->link_target);
+    xattrs_clear(&original->xattrs);
+}
+
+static int list_xattrs(const struct xattr_reader *reader, char *names, size_t size, size_t *ret)
+{
+    struct source *source = (struct source *)reader->object;
+
+    return source->operations->list_xattr(source, reader->path, names, size, ret);
+}
+
+static int get_xattr(const struct xattr_reader *reader, const char *name, void *value, size_t size,
+                     size_t *ret)
+{
+    struct source *source = (struct source *)reader->object;
+
+    return source->operations->get_xattr(source, reader->path, name, value, size, ret);
+}
+
+/* All of ORIGINAL, whose path is set, but the attributes. */
+static int look_at(struct source *source, struct original *original)
+{
+    const char *slash = strrchr(original->path, '/');
+
+    original->name = slash ? slash + 1 : original->path;
+    int r = source->operations->stat(source, original->path, &original->status, &original->header);
+    if (r == 0 && S_ISLNK(original->status.st_mode))
+        r = source->operations->read_link(source, original->path, &original->link_target);
+    return r;
+}
+
+static int look_at_xattrs(struct source *source, struct original *original)
+{
+    const struct xattr_reader reader = {source, original->path, list_xattrs, get_xattr};
+
+    return xattrs_read(&reader, &original->xattrs);
+}
+
+static int apply_metadata(const struct entry *entry, size_t target, const char *name)
+{
+    const struct original *original = &entry->original;
+    const struct metadata metadata = {original->status, original->xattrs};
+    int directory = entry->directories[target];
+
+    return entry->copy->settings->dry_run ? metadata_differs(directory, name, &metadata)
+                                          : metadata_apply(directory, name, &metadata);
+}
+
+static void end_metadata(const struct entry *entry, size_t target)
+{
+    const struct original *original = &entry->original;
+    const struct copy *copy = entry->copy;
+
+    int r = apply_metadata(entry, target, original->name);
+    if (r != 0)
+        report(copy, r < 0 ? COPY_FAILED : COPY_TOUCHED, original->path, &copy->targets[target],
+               r < 0 ? r : 0);
+}
+
+/* Makes way for something that is no directory, where there is one. */
+static int make_way(const struct entry *entry, size_t target)
+{
+    const struct copy *copy = entry->copy;
+    int directory = entry->directories[target];
+    struct stat status;
+
+    if (fstatat(directory, entry->original.name, &status, AT_SYMLINK_NOFOLLOW) < 0 ||
+        !S_ISDIR(status.st_mode))
+        return 0;
+    if (copy->settings->remove)
+        return remove_all(directory, entry->original.name);
+    return unlinkat(directory, entry->original.name, AT_REMOVEDIR) < 0 ? -errno : 0;
+}
+
+/* What was made as TEMPORARY gets its metadata, and waits for its name. */
+static int finish(const struct entry *entry, size_t target, const char *temporary, const char *path,
+                  int fd, uint64_t size)
+{
+    int r = apply_metadata(entry, target, temporary);
+    int unkept = r == -ENOTSUP ? r : 0; /* without all attributes it is better than nothing */
+
+    if (r >= 0 || unkept)
+        r = make_way(entry, target);
+    if (r >= 0)
+        r = batch_add(entry->copy->batch, &entry->copy->targets[target], temporary, path, fd, size);
+    return r < 0 ? r : unkept;
+}
+
+/* A temporary name that its maker gives up, or the reason why something was not made. */
+static void give_up(const struct entry *entry, size_t target, const char *temporary, int error)
+{
+    const struct copy *copy = entry->copy;
+
+    if (temporary && error != -ENOTSUP)
+        unlinkat(entry->directories[target], temporary, 0);
+    if (error != -ECANCELED)
+        report(copy, COPY_FAILED, entry->original.path, &copy->targets[target], error);
+}
+
+/* Symlinks, and what is neither file nor directory. */
+static void make_special(const struct entry *entry, size_t target)
+{
+    const struct original *original = &entry->original;
+    int directory = entry->directories[target];
+    char temporary[TEMPORARY_NAME_SIZE];
+
+    temporary_name(temporary);
+    int r = S_ISLNK(original->status.st_mode)
+                ? symlinkat(original->link_target, directory, temporary)
+                : mknodat(directory, temporary, original->status.st_mode & ~07777u,
+                          original->status.st_rdev);
+    if (r < 0) {
+        give_up(entry, target, NULL, -errno);
+        return;
+    }
+    r = finish(entry, target, temporary, original->path, -1, 0);
+    if (r < 0)
+        give_up(entry, target, temporary, r);
+}
+
+/* Files: content for all targets at once. */
+
+/* The temporary files of an entry, for the targets that need content. */
+struct making {
+    struct new_file *files;
+    size_t *places; /* of these in all targets */
+    char (*names)[TEMPORARY_NAME_SIZE];
+    size_t count;
+};
+
+static void end_making(struct making *making)
+{
+    for (size_t i = 0; i < making->count; i++)
+        cleanup_close_fd(&making->files[i].fd);
+    free(making->files);
+    free(making->places);
+    free(making->names);
+}
+
+static int begin_making(const struct entry *entry, struct making *making)
+{
+    const struct copy *copy = entry->copy;
+
+    making->files = calloc(copy->count, sizeof *making->files);
+    making->places = calloc(copy->count, sizeof *making->places);
+    making->names = calloc(copy->count, sizeof *making->names);
+    if (!making->files || !making->places || !making->names)
+        return -ENOMEM;
+    for (size_t i = 0; i < copy->count; i++) {
+        struct new_file *file = &making->files[making->count];
+        if (entry->needs[i] != NEED_CONTENT)
+            continue;
+        *file = (struct new_file){.target = &copy->targets[i], .fd = -1};
+        int r = temporary_file(entry->directories[i], making->names[making->count], &file->fd);
+        if (r < 0)
+            give_up(entry, i, NULL, r);
+        else
+            making->places[making->count++] = i;
+    }
+    return 0;
+}
+
+static void give_all_up(const struct entry *entry, const struct making *making)
+{
+    for (size_t i = 0; i < making->count; i++)
+        unlinkat(entry->directories[making->places[i]], making->names[i], 0);
+}
+
+/* Each file that was written waits for its name, which is PATH's. */
+static void finish_making(struct entry *entry, const struct making *making,
+                          const struct source_file *source, const char *path)
+{
+    entry->original.status = source->status;
+    for (size_t i = 0; i < making->count; i++) {
+        struct new_file *file = &making->files[i];
+        if (file->result == 0 && entry->copy->settings->reread)
+            content_reread(source, file);
+        uint64_t size = target_file_size(file->target, &source->header);
+        int r = file->result;
+        if (r == 0)
+            r = finish(entry, making->places[i], making->names[i], path, file->fd, size);
+        if (r < 0)
+            give_up(entry, making->places[i], making->names[i], r);
+    }
+}
+
+/* Writes SOURCE to new files. Returns as content_write does; where it fails, nothing is left. */
+static int make_files(struct entry *entry, struct source_file *source, bool holes, const char *path)
+{
+    CLEANUP(end_making) struct making making = {0};
+
+    int r = begin_making(entry, &making);
+    if (r == 0 && making.count > 0)
+        r = content_write(source, making.files, making.count, holes, entry->copy->visit.progress);
+    if (r < 0)
+        give_all_up(entry, &making);
+    else
+        finish_making(entry, &making, source, path);
+    return r;
+}
+
+/* An older version that is whole, if there is one: 0, or -ENOENT. */
+static int make_older(struct entry *entry)
+{
+    struct source *source = entry->copy->visit.source;
+    int r = -EIO;
+
+    if (!source->operations->open_version)
+        return -ENOENT;
+    for (unsigned rank = 1; r == -EIO; rank++) {
+        cleanup_source_file struct source_file *file = NULL;
+        r = source->operations->open_version(source, entry->original.path, rank, &file);
+        if (r == 0)
+            r = make_files(entry, file, false, entry->original.path);
+    }
+    if (r == 0)
+        report(entry->copy, COPY_OLDER, entry->original.path, NULL, 0);
+    return r;
+}
+
+/* What can be read of it, as NAME.partial. */
+static int make_partial(struct entry *entry)
+{
+    struct source *source = entry->copy->visit.source;
+    cleanup_source_file struct source_file *file = NULL;
+    cleanup_free char *path = NULL;
+
+    if (asprintf(&path, "%s.partial", entry->original.path) < 0)
+        return -ENOMEM;
+    int r = source->operations->open(source, entry->original.path, &file);
+    if (r == 0)
+        r = make_files(entry, file, true, path);
+    if (r >= 0)
+        report(entry->copy, COPY_PARTIAL, path, NULL, 0);
+    return r;
+}
+
+static void make_file(struct entry *entry)
+{
+    const struct copy *copy = entry->copy;
+    struct source *source = copy->visit.source;
+    cleanup_source_file struct source_file *file = NULL;
+    const char *path = entry->original.path;
+
+    int r = source->operations->open(source, path, &file);
+    if (r == -ENOENT && source->live)
+        return; /* it is gone meanwhile */
+    if (r == 0)
+        r = make_files(entry, file, false, path);
+    if (r == 0 || r == -ECANCELED)
+        return;
+    if (copy->settings->older && make_older(entry) == 0)
+        return;
+    report(copy, COPY_LOST, path, NULL, r);
+    if (copy->settings->salvage)
+        make_partial(entry);
+}
+
+/* Looks at contents where nothing else says that they differ. */
+static int look_closer(struct entry *entry)
+{
+    const struct copy *copy = entry->copy;
+    struct source *source = copy->visit.source;
+    cleanup_source_file struct source_file *file = NULL;
+    CLEANUP(end_making) struct making there = {0};
+
+    there.files = calloc(copy->count, sizeof *there.files);
+    there.places = calloc(copy->count, sizeof *there.places);
+    if (!there.files || !there.places)
+        return -ENOMEM;
+    int r = source->operations->open(source, entry->original.path, &file);
+    for (size_t i = 0; r == 0 && i < copy->count; i++) {
+        if (entry->needs[i] != NEED_METADATA)
+            continue;
+        int fd = openat(entry->directories[i], entry->original.name,
+                        O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        there.files[there.count] =
+            (struct new_file){.target = &copy->targets[i], .fd = fd, .result = fd < 0 ? -errno : 0};
+        there.places[there.count++] = i;
+    }
+    if (r == 0 && there.count > 0)
+        r = content_compare(file, there.files, there.count, copy->visit.progress);
+    for (size_t i = 0; r == 0 && i < there.count; i++) {
+        if (there.files[i].result < 0)
+            entry->needs[there.places[i]] = NEED_CONTENT;
+    }
+    return r;
+}
+
+static bool any_needs(const struct entry *entry, enum need need)
+{
+    for (size_t i = 0; i < entry->copy->count; i++) {
+        if (entry->needs[i] == need)
+            return true;
+    }
+    return false;
+}
+
+/* Directories. */
+
+static int make_directory(const struct entry *entry, size_t target)
+{
+    int directory = entry->directories[target];
+    const char *name = entry->original.name;
+
+    int r = mkdirat(directory, name, 0700) < 0 ? -errno : 0;
+    if (r == -EEXIST && unlinkat(directory, name, 0) == 0)
+        r = mkdirat(directory, name, 0700) < 0 ? -errno : 0;
+    return r;
+}
+
+/* Whose owner has closed it to himself is opened until all in it is done. */
+static void open_for_owner(const struct entry *entry, size_t target)
+{
+    struct stat status;
+    int directory = entry->directories[target];
+
+    if (geteuid() != 0 &&
+        fstatat(directory, entry->original.name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+        (status.st_mode & S_IRWXU) != S_IRWXU)
+        fchmodat(directory, entry->original.name, (status.st_mode & 07777) | S_IRWXU, 0);
+}
+
+static int note_directory(struct copy *copy, const char *path)
+{
+    pthread_mutex_lock(&copy->lock);
+    int r = names_add(&copy->directories, path);
+    pthread_mutex_unlock(&copy->lock);
+    return r;
+}
+
+/* Their metadata comes last: what is done in them changes their times. */
+static void enter_directory(struct entry *entry)
+{
+    struct copy *copy = entry->copy;
+    const char *path = entry->original.path;
+
+    for (size_t i = 0; i < copy->count; i++) {
+        if (entry->needs[i] == NEED_CONTENT) {
+            int r = copy->settings->dry_run ? 0 : make_directory(entry, i);
+            report(copy, r < 0 ? COPY_FAILED : COPY_MADE, path, &copy->targets[i], r);
+        } else if (entry->needs[i] == NEED_METADATA && !copy->settings->dry_run) {
+            open_for_owner(entry, i);
+        }
+    }
+    int r = note_directory(copy, path);
+    if (r < 0)
+        atomic_store(&copy->result, r);
+    visit_into(&copy->visit, path);
+}
+
+static void remove_unwanted(const struct entry *entry)
+{
+    const struct copy *copy = entry->copy;
+
+    for (size_t i = 0; i < copy->count; i++) {
+        if (entry->needs[i] != NEED_REMOVAL || entry->directories[i] < 0)
+            continue;
+        int r =
+            copy->settings->dry_run ? 0 : remove_all(entry->directories[i], entry->original.name);
+        report(copy, r < 0 ? COPY_FAILED : COPY_REMOVED, entry->original.path, &copy->targets[i],
+               r);
+    }
+}
+
+/* Entries. */
+
+static void choose(struct entry *entry, bool again)
+{
+    const struct copy *copy = entry->copy;
+    const struct copy_settings *settings = copy->settings;
+
+    if (settings->choose) {
+        settings->choose(settings->context, &entry->original, entry->directories, again,
+                         entry->needs);
+        return;
+    }
+    for (size_t i = 0; i < copy->count; i++)
+        entry->needs[i] =
+            entry->directories[i] < 0
+                ? (settings->dry_run ? NEED_CONTENT : NEED_REFUSED)
+                : target_compare(&copy->targets[i], entry->directories[i], &entry->original);
+}
+
+static void make_content(struct entry *entry)
+{
+    struct copy *copy = entry->copy;
+    mode_t kind = entry->original.status.st_mode & S_IFMT;
+
+    if (copy->settings->dry_run || kind != S_IFREG) {
+        for (size_t i = 0; i < copy->count; i++) {
+            if (entry->needs[i] != NEED_CONTENT)
+                continue;
+            if (copy->settings->dry_run)
+                report(copy, COPY_MADE, entry->original.path, &copy->targets[i], 0);
+            else
+                make_special(entry, i);
+        }
+        return;
+    }
+    make_file(entry);
+}
+
+static void run_file_entry(struct entry *entry)
+{
+    const struct copy *copy = entry->copy;
+    bool regular = S_ISREG(entry->original.status.st_mode);
+
+    if (copy->settings->look_closer && regular && any_needs(entry, NEED_METADATA))
+        look_closer(entry); /* where it fails, that is told when it is made */
+    if (any_needs(entry, NEED_CONTENT) || any_needs(entry, NEED_METADATA)) {
+        int r = look_at_xattrs(copy->visit.source, &entry->original);
+        if (r < 0 && r != -ENOENT) {
+            report(copy, COPY_LOST, entry->original.path, NULL, r);
+            return;
+        }
+    }
+    if (any_needs(entry, NEED_CONTENT))
+        make_content(entry);
+    for (size_t i = 0; i < copy->count; i++) {
+        if (entry->needs[i] == NEED_METADATA)
+            end_metadata(entry, i);
+    }
+}
+
+/* Whether it is another name of a file that was seen: these come at the end. */
+static bool is_later_link(struct copy *copy, const struct original *original)
+{
+    const struct stat *status = &original->status;
+
+    return !S_ISDIR(status->st_mode) && status->st_nlink > 1 &&
+           links_add(copy->links, status, original->path) == 0;
+}
+
+static void run_entry(struct copy *copy, const char *path, const int directories[])
+{
+    struct entry entry = {.copy = copy, .directories = directories, .original.path = path};
+    cleanup_free enum need *needs = calloc(copy->count, sizeof *needs);
+
+    progress_begin(copy->visit.progress, path);
+    entry.needs = needs;
+    int r = needs ? look_at(copy->visit.source, &entry.original) : -ENOMEM;
+    if (r < 0) {
+        if (r != -ENOENT)
+            report(copy, COPY_LOST, path, NULL, r);
+    } else if (!is_later_link(copy, &entry.original)) {
+        choose(&entry, false);
+        remove_unwanted(&entry);
+        if (S_ISDIR(entry.original.status.st_mode) && !any_needs(&entry, NEED_REMOVAL))
+            enter_directory(&entry);
+        else if (!S_ISDIR(entry.original.status.st_mode))
+            run_file_entry(&entry);
+    }
+    if (r == 0 && S_ISREG(entry.original.status.st_mode))
+        progress_end(copy->visit.progress, (uint64_t)entry.original.status.st_size);
+    clear_original(&entry.original);
+}
+
+/* Opens PATH in all targets; a directory that is not there is below 0. */
+static int *open_directories(const struct copy *copy, const char *path)
+{
+    int *directories = calloc(copy->count, sizeof *directories);
+
+    for (size_t i = 0; directories && i < copy->count; i++) {
+        directories[i] = -1;
+        tree_open_directory(copy->targets[i].tree, path, &directories[i]);
+    }
+    return directories;
+}
+
+static void close_directories(const struct copy *copy, int *directories)
+{
+    for (size_t i = 0; directories && i < copy->count; i++)
+        cleanup_close_fd(&directories[i]);
+    free(directories);
+}
+
+static void run_part(struct visit *visit, const char *path, const struct names *names, size_t first,
+                     size_t end)
+{
+    struct copy *copy = (struct copy *)visit;
+    int *directories = open_directories(copy, path);
+
+    if (!directories)
+        atomic_store(&copy->result, -ENOMEM);
+    for (size_t i = first; directories && i < end && !atomic_load(&visit->progress->stop); i++) {
+        cleanup_free char *whole = visit_join(path, names_get(names, i));
+        if (whole)
+            run_entry(copy, whole, directories);
+        else
+            atomic_store(&copy->result, -ENOMEM);
+    }
+    close_directories(copy, directories);
+}
+
+static bool has_name(const struct names *names, const char *name)
+{
+    size_t low = 0, high = names->count;
+
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        int order = strcmp(name, names_get(names, middle));
+        if (order == 0)
+            return true;
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return false;
+}
+
+/* Takes out of a target's directory what the source has not, or what an earlier run left. */
+static void clean_directory(const struct copy *copy, const struct target *target, const char *path,
+                            const struct names *names)
+{
+    cleanup_names struct names there = NO_NAMES;
+    cleanup_fd int directory = -1;
+
+    int r = tree_open_directory(target->tree, path, &directory);
+    if (r == 0)
+        r = tree_list(target->tree, path, &there);
+    if (r < 0 && r != -ENOENT && r != -ENOTDIR)
+        report(copy, COPY_FAILED, *path ? path : ".", target, r);
+    for (size_t i = 0; r == 0 && i < there.count; i++) {
+        const char *name = names_get(&there, i);
+        bool leftover = temporary_is_name(name);
+        if (has_name(names, name) || !(leftover || copy->settings->remove))
+            continue;
+        int removed = copy->settings->dry_run ? 0 : remove_all(directory, name);
+        cleanup_free char *whole = visit_join(path, name);
+        if (removed < 0 || !leftover)
+            report(copy, removed < 0 ? COPY_FAILED : COPY_REMOVED, whole ? whole : name, target,
+                   removed);
+    }
+}
+
+static void run_directory(struct visit *visit, const char *path, const struct names *names)
+{
+    const struct copy *copy = (struct copy *)visit;
+
+    for (size_t i = 0; i < copy->count; i++)
+        clean_directory(copy, &copy->targets[i], path, names);
+}
+
+static void run_failed(struct visit *visit, const char *path, int error)
+{
+    if (error != -ENOENT || *path == '\0')
+        report((struct copy *)visit, COPY_LOST, *path ? path : ".", NULL, error);
+}
+
+/* The end: links, and the directories' metadata. */
+
+/* Whether two names in directories of a target stand for one object. */
+static bool is_same_object(int directory, const char *name, int other, const char *other_name)
+{
+    struct stat a, b;
+
+    return fstatat(directory, name, &a, AT_SYMLINK_NOFOLLOW) == 0 &&
+           fstatat(other, other_name, &b, AT_SYMLINK_NOFOLLOW) == 0 && a.st_ino == b.st_ino &&
+           a.st_dev == b.st_dev;
+}
+
+static int link_now(const struct entry *entry, size_t target, int from, const char *first)
+{
+    char temporary[TEMPORARY_NAME_SIZE];
+    int directory = entry->directories[target];
+
+    temporary_name(temporary);
+    int r = linkat(from, first, directory, temporary, 0) < 0 ? -errno : 0;
+    if (r < 0)
+        return r;
+    r = make_way(entry, target);
+    if (r == 0)
+        r = batch_add(entry->copy->batch, &entry->copy->targets[target], temporary,
+                      entry->original.path, -1, 0);
+    if (r < 0)
+        unlinkat(directory, temporary, 0);
+    return r;
+}
+
+/* Links to FIRST where this is right. Where that is impossible, it becomes a file of its own. */
+static void link_in_target(const struct entry *entry, size_t target, const struct entry *first)
+{
+    const char *name = first->original.name;
+    int from = first->directories[target], directory = entry->directories[target];
+
+    if (from < 0 || directory < 0 ||
+        (first->needs[target] != NEED_METADATA && first->needs[target] != NEED_NOTHING))
+        return;
+    if (is_same_object(from, name, directory, entry->original.name))
+        entry->needs[target] = NEED_NOTHING;
+    else if (entry->copy->settings->dry_run || link_now(entry, target, from, name) == 0) {
+        if (entry->copy->settings->dry_run)
+            report(entry->copy, COPY_MADE, entry->original.path, &entry->copy->targets[target], 0);
+        entry->needs[target] = NEED_NOTHING;
+    }
+}
+
+/* The directory that holds PATH, in all targets. */
+static int *open_parents(const struct copy *copy, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    cleanup_free char *parent = strndup(path, slash ? (size_t)(slash - path) : 0);
+
+    return parent ? open_directories(copy, parent) : NULL;
+}
+
+static int begin_entry(struct copy *copy, const char *path, struct entry *ret)
+{
+    *ret = (struct entry){.copy = copy, .original.path = path};
+    ret->directories = open_parents(copy, path);
+    ret->needs = calloc(copy->count, sizeof *ret->needs);
+    return ret->directories && ret->needs ? look_at(copy->visit.source, &ret->original) : -ENOMEM;
+}
+
+static void end_entry(struct entry *entry)
+{
+    clear_original(&entry->original);
+    close_directories(entry->copy, (int *)entry->directories);
+    free(entry->needs);
+}
+
+static void run_link(void *context, const char *first_path, const char *path)
+{
+    CLEANUP(end_entry) struct entry first = {.copy = context}, entry = {.copy = context};
+    struct copy *copy = context;
+
+    if (atomic_load(&copy->visit.progress->stop))
+        return;
+    int r = begin_entry(copy, path, &entry);
+    if (r == 0 && begin_entry(copy, first_path, &first) == 0)
+        choose(&first, true);
+    if (r < 0) {
+        if (r != -ENOENT)
+            report(copy, COPY_LOST, path, NULL, r);
+        return;
+    }
+    choose(&entry, false);
+    for (size_t i = 0; first.needs && i < copy->count; i++)
+        link_in_target(&entry, i, &first);
+    run_file_entry(&entry);
+}
+
+static void end_directory(struct copy *copy, const char *path)
+{
+    CLEANUP(end_entry) struct entry entry = {.copy = copy};
+
+    int r = begin_entry(copy, path, &entry);
+    if (r == 0)
+        r = look_at_xattrs(copy->visit.source, &entry.original);
+    for (size_t i = 0; r == 0 && i < copy->count; i++) {
+        if (*path == '\0')
+            entry.original.name = ".";
+        if (entry.directories[i] >= 0)
+            end_metadata(&entry, i);
+    }
+    if (r < 0 && r != -ENOENT)
+        report(copy, COPY_LOST, *path ? path : ".", NULL, r);
+}
+
+static void end_all(struct copy *copy)
+{
+    batch_commit(copy->batch);
+    links_visit(copy->links, run_link, copy);
+    batch_commit(copy->batch);
+    for (size_t i = copy->directories.count; i-- > 0;)
+        end_directory(copy, names_get(&copy->directories, i));
+    end_directory(copy, "");
+}
+
+/* Something got its name, or not. */
+static void note_named(void *context, const struct pending *pending)
+{
+    report(context, pending->error < 0 ? COPY_FAILED : COPY_MADE, pending->path, pending->target,
+           pending->error);
+}
+
+static const struct visit_operations operations = {
+    .directory = run_directory,
+    .part = run_part,
+    .failed = run_failed,
+};
+
+static int begin_targets(const struct copy *copy, size_t *ret_begun)
+{
+    for (size_t i = 0; i < copy->count; i++) {
+        int r = target_begin(&copy->targets[i]);
+        if (r < 0)
+            return log_errno(r,
+                             r == -EBUSY ? "%s: another run writes there, wait for it"
+                                         : "%s: cannot be written to",
+                             copy->targets[i].name);
+        (*ret_begun)++;
+    }
+    return 0;
+}
+
+static int run(struct copy *copy)
+{
+    cleanup_batch struct batch *batch = NULL;
+    cleanup_links struct links *links = NULL;
+
+    int r = batch_new(note_named, copy, &batch);
+    if (r == 0)
+        r = links_new(&links);
+    if (r < 0)
+        return r;
+    copy->batch = batch;
+    copy->links = links;
+    r = visit_run(&copy->visit, copy->settings->jobs);
+    end_all(copy);
+    if (r == 0)
+        r = atomic_load(&copy->result);
+    return r == 0 && atomic_load(&copy->visit.progress->stop) ? -ECANCELED : r;
+}
+
+int copy_run(struct source *source, struct target targets[], size_t count,
+             const struct copy_settings *settings, struct progress *progress)
+{
+    struct copy copy = {
+        .visit = {.operations = &operations, .source = source, .progress = progress},
+        .targets = targets,
+        .count = count,
+        .settings = settings,
+    };
+    size_t begun = 0;
+
+    pthread_mutex_init(&copy.lock, NULL);
+    int r = begin_targets(&copy, &begun);
+    if (r == 0)
+        r = run(&copy);
+    while (begun > 0)
+        target_end(&targets[--begun]);
+    names_clear(&copy.directories);
+    pthread_mutex_destroy(&copy.lock);
+    return r;
+}

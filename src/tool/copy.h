@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Brings targets up to date with a source: encode (a target for each share), decode (one of whole
+ * files) and repair (the stores themselves) are this.
+ *
+ * Everything is made under a temporary name and gets its own when it is written out, so that at any
+ * moment a name stands for what it stood for before, or for what it should. A target that fails
+ * does not keep others from being written.
+ */
+#pragma once
+
+#include "tool/progress.h"
+#include "tool/target.h"
+
+struct copy_event {
+    enum copy_kind {
+        COPY_MADE,     /* new, or anew */
+        COPY_TOUCHED,  /* its metadata was mended */
+        COPY_REMOVED,
+        COPY_OLDER,    /* made, of an older version than the newest */
+        COPY_PARTIAL,  /* made as far as it can be read, under another name */
+        COPY_LOST,     /* the source cannot be read */
+        COPY_FAILED,   /* the target, or (TARGET is NULL) the source's directory failed */
+        COPY_KINDS,
+    } kind;
+    const char *path;
+    const struct target *target; /* NULL: all */
+    int error;
+};
+
+struct copy_settings {
+    unsigned jobs;
+    bool look_closer; /* compare contents also where size and time are the same */
+    bool remove;      /* what the source has not */
+    bool dry_run;     /* report what would be done, and do nothing */
+    bool older;       /* take an older version of what cannot be read */
+    bool salvage;     /* write what can be read of what cannot */
+    bool reread;      /* read again what was written */
+
+    /* Any thread may call these, and at once. */
+    void *context;
+    void (*report)(void *context, const struct copy_event *event);
+
+    /*
+     * What each target needs; NULL: what target_compare says. DIRECTORIES has a descriptor for each,
+     * below 0 where the directory is not there. AGAIN: all that was needed for it has been done.
+     */
+    void (*choose)(void *context, const struct original *original, const int directories[],
+                   bool again, enum need needs[]);
+};
+
+/* Returns 0 when all that could be done is, also after reported failures; -ENOMEM; -ECANCELED. */
+int copy_run(struct source *source, struct target targets[], size_t count,
+             const struct copy_settings *settings, struct progress *progress);

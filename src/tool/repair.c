@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+#include "tool/repair.h"
+
+#include "base/log.h"
+#include "view/store_source.h"
+
+struct repair {
+    struct source *source;
+    const struct roster *roster;
+    const struct repair_settings *settings;
+    struct progress *progress;
+    struct target *targets;
+    const struct store **stores; /* that the targets are */
+    size_t count;
+};
+
+static void tell(void *opaque, const struct copy_event *event)
+{
+    const struct copy_settings *settings = &((struct repair *)opaque)->settings->copy;
+
+    settings->report(settings->context, event);
+}
+
+/* What is wrong with one copy of something that can be restored. */
+static enum need need_of(const struct copy_report *report)
+{
+    switch (report->state) {
+    case COPY_GOOD:
+        return report->other_metadata ? NEED_METADATA : NEED_NOTHING;
+    case COPY_UNREADABLE:
+        return NEED_REFUSED;
+    default:
+        return NEED_CONTENT;
+    }
+}
+
+static const struct copy_report *report_of(const struct inspection *inspection,
+                                           const struct store *store)
+{
+    for (size_t i = 0; i < inspection->count; i++) {
+        if (inspection->survey.inquiry.list->stores[i] == store)
+            return &inspection->copies[i];
+    }
+    return NULL; /* it is gone meanwhile */
+}
+
+static enum need choose_one(const struct repair *repair, const struct inspection *inspection,
+                            size_t target, bool is_there)
+{
+    const struct copy_report *report = report_of(inspection, repair->stores[target]);
+
+    if (!report)
+        return NEED_REFUSED;
+    if (repair->settings->copy.remove && inspection_is_rare(inspection))
+        return report->state == COPY_ABSENT || report->state == COPY_UNREADABLE ? NEED_NOTHING
+                                                                                : NEED_REMOVAL;
+    if (inspection->spare < 0)
+        return NEED_REFUSED;
+    /* A directory that could not be made has been complained about; a dry run makes none. */
+    if (!is_there && !repair->settings->copy.dry_run)
+        return NEED_REFUSED;
+    return need_of(report);
+}
+
+static void choose(void *opaque, const struct original *original, const int directories[],
+                   bool again, enum need needs[])
+{
+    const struct repair *repair = opaque;
+    const struct check_settings *check = &repair->settings->check;
+    const struct inspection_depth depth = {1, 0, &repair->progress->stop};
+    cleanup_inspection struct inspection inspection = NO_INSPECTION;
+
+    int r = inspection_make(store_source_stores(repair->source), store_source_terms(repair->source),
+                            original->path, &depth, roster_share, repair->roster, &inspection);
+    if (r < 0 && r != -ENOENT && r != -ECANCELED && !again)
+        check->failed(check->context, original->path, r);
+    if (r == 0 && !again)
+        check->report(check->context, original->path, &inspection);
+    for (size_t i = 0; i < repair->count; i++)
+        needs[i] = r < 0 ? NEED_REFUSED : choose_one(repair, &inspection, i, directories[i] >= 0);
+}
+
+/* A store that holds no share has nothing to be made. */
+static void list_targets(struct repair *repair)
+{
+    for (size_t i = 0; i < repair->roster->count; i++) {
+        const struct roster_entry *entry = &repair->roster->entries[i];
+        if (entry->share == ROSTER_UNKNOWN) {
+            log_error("%s: holds no share yet and is left as it is; give --add NN=%s",
+                      store_name(entry->store), store_name(entry->store));
+            continue;
+        }
+        repair->stores[repair->count] = entry->store;
+        repair->targets[repair->count++] = (struct target){
+            .tree = store_tree(entry->store),
+            .name = store_name(entry->store),
+            .share = entry->share,
+        };
+    }
+}
+
+int repair_run(struct source *source, const struct roster *roster,
+               const struct repair_settings *settings, struct progress *progress)
+{
+    cleanup_free struct target *targets = calloc(roster->count + 1, sizeof *targets);
+    cleanup_free const struct store **stores = calloc(roster->count + 1, sizeof(struct store *));
+    struct repair repair = {source, roster, settings, progress, targets, stores, 0};
+    struct copy_settings copy = settings->copy;
+
+    if (!targets || !stores)
+        return -ENOMEM;
+    list_targets(&repair);
+    copy.context = &repair;
+    copy.report = tell;
+    copy.choose = choose;
+    copy.reread = true;
+    return copy_run(source, targets, repair.count, &copy, progress);
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Brings stores to the newest version that can be restored: what check finds wrong in a store is
+ * made anew from the others, by copy_run. A name is touched only where it can be restored whole.
+ */
+#pragma once
+
+#include "tool/check.h"
+#include "tool/copy.h"
+
+struct repair_settings {
+    struct check_settings check; /* what was found, before anything is done */
+    struct copy_settings copy;   /* its choose and context are repair's */
+};
+
+/* Returns as copy_run does. SOURCE and ROSTER as for check_run. */
+int repair_run(struct source *source, const struct roster *roster,
+               const struct repair_settings *settings, struct progress *progress);

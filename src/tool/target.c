@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+#include "tool/target.h"
+
+#include "tree/mounts.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+
+/* What cannot be locked, as many file systems on a network, is used without. */
+static int lock(int fd)
+{
+    return flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK ? -EBUSY : 0;
+}
+
+int target_begin(struct target *target)
+{
+    cleanup_fd int place = -1, root = -1;
+    char path[sizeof "/proc/self/fd/" + 3 * sizeof(int)];
+    struct stat status;
+
+    int r = tree_open_directory(target->tree, "", &place);
+    if (r < 0)
+        return r;
+    snprintf(path, sizeof path, "/proc/self/fd/%d", place);
+    root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (root < 0 || fstat(root, &status) < 0)
+        return -errno;
+    r = lock(root);
+    if (r < 0)
+        return r;
+    /* What is beyond a network or a FUSE server is not written out by it. */
+    target->device = mounts_is_remote(status.st_dev) ? 0 : status.st_dev;
+    target->root = steal_fd(&root);
+    return 0;
+}
+
+void target_end(struct target *target)
+{
+    close(target->root);
+}
+
+uint64_t target_file_size(const struct target *target, const struct share_header *header)
+{
+    struct share_layout layout = header_plain_layout(header);
+
+    return target->share == TARGET_WHOLE ? layout.source_size : layout_share_size(&layout);
+}
+
+size_t target_file_header(const struct target *target, const struct share_header *header,
+                          uint8_t ret[HEADER_SIZE_MAX])
+{
+    struct share_header own = *header;
+
+    if (target->share == TARGET_WHOLE)
+        return 0;
+    own.layout = header_plain_layout(header);
+    own.index = (uint8_t)target->share;
+    header_write(&own, ret);
+    return (size_t)own.layout.header_size;
+}
+
+static bool has_header(const struct target *target, int directory, const struct original *original)
+{
+    uint8_t wanted[HEADER_SIZE_MAX], there[HEADER_SIZE_MAX];
+    size_t size = target_file_header(target, &original->header, wanted);
+    cleanup_fd int fd = -1;
+
+    if (size == 0)
+        return true;
+    fd = openat(directory, original->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    return fd >= 0 && pread(fd, there, size, 0) == (ssize_t)size && memcmp(wanted, there, size) == 0;
+}
+
+static bool same_time(const struct timespec *a, const struct timespec *b)
+{
+    return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+static bool same_link(int directory, const struct original *original)
+{
+    char there[PATH_MAX];
+    ssize_t length = readlinkat(directory, original->name, there, sizeof there);
+
+    return length >= 0 && (size_t)length == strlen(original->link_target) &&
+           memcmp(there, original->link_target, (size_t)length) == 0;
+}
+
+enum need target_compare(const struct target *target, int directory,
+                         const struct original *original)
+{
+    const struct stat *wanted = &original->status;
+    struct stat there;
+    bool same;
+
+    if (fstatat(directory, original->name, &there, AT_SYMLINK_NOFOLLOW) < 0 ||
+        (there.st_mode & S_IFMT) != (wanted->st_mode & S_IFMT))
+        return NEED_CONTENT;
+    switch (wanted->st_mode & S_IFMT) {
+    case S_IFDIR:
+        same = true;
+        break;
+    case S_IFREG:
+        same = original->header.layout.required > 0 &&
+               (uint64_t)there.st_size == target_file_size(target, &original->header) &&
+               same_time(&there.st_mtim, &wanted->st_mtim) &&
+               has_header(target, directory, original);
+        break;
+    case S_IFLNK:
+        same = same_link(directory, original);
+        break;
+    default:
+        same = there.st_rdev == wanted->st_rdev;
+    }
+    return same ? NEED_METADATA : NEED_CONTENT;
+}

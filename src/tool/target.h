@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* A directory tree that a command writes: one share of a source's files, or the files themselves. */
+#pragma once
+
+#include "tree/metadata.h"
+#include "tree/tree.h"
+#include "view/source.h"
+
+enum { TARGET_WHOLE = -1 };
+
+struct target {
+    const struct tree *tree;
+    const char *name; /* for messages */
+    int share;        /* the index of the share that it holds; TARGET_WHOLE: the files themselves */
+    int root;         /* its own: open for syncfs(2) and flock(2) */
+    dev_t device;     /* its own: what syncfs(2) of the root writes out; 0: nothing */
+};
+
+/* What has to be done for one name in a target. */
+enum need {
+    NEED_NOTHING,
+    NEED_METADATA,
+    NEED_CONTENT, /* and metadata */
+    NEED_REMOVAL,
+    NEED_REFUSED, /* it cannot be done; that has been said */
+};
+
+/* What a name is in the source. */
+struct original {
+    const char *path;
+    const char *name;           /* its last part */
+    struct stat status;
+    struct share_header header; /* of a file's shares; required is 0 where that is not known */
+    char *link_target;          /* of a symlink */
+    struct xattrs xattrs;
+};
+
+/*
+ * Opens the root, and locks it against other runs. -EBUSY where there is one; other errors have
+ * their own meaning.
+ */
+int target_begin(struct target *target);
+
+void target_end(struct target *target);
+
+/* The bytes of a file in the target, by the header of its shares. */
+uint64_t target_file_size(const struct target *target, const struct share_header *header);
+
+/* The header that a share begins with in the target; its size, 0 in a target of whole files. */
+size_t target_file_header(const struct target *target, const struct share_header *header,
+                          uint8_t ret[HEADER_SIZE_MAX]);
+
+/* What has to be done for ORIGINAL, whose name is in DIRECTORY: by kind, size, time and header. */
+enum need target_compare(const struct target *target, int directory,
+                         const struct original *original);

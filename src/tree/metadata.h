@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What an object has besides its content: mode, owner, time, extended attributes. Of its owner,
+ * what the user may give: root any, others a group of theirs.
+ */
+#pragma once
+
+#include "base/xattrs.h"
+
+#include <sys/stat.h>
+
+struct metadata {
+    struct stat status; /* mode, owner and mtime count */
+    struct xattrs xattrs;
+};
+
+/*
+ * Gives what has the name NAME in DIRECTORY, a symlink itself, this metadata; what is right already
+ * is not touched. Returns 1 where something was changed, 0, or a negative errno (-ENOTSUP where
+ * the file system does not keep some of it).
+ */
+int metadata_apply(int directory, const char *name, const struct metadata *metadata);
+
+/* 1 where metadata_apply would change something, 0 where not, or a negative errno. */
+int metadata_differs(int directory, const char *name, const struct metadata *metadata);
+
+static inline void metadata_clear(struct metadata *metadata)
+{
+    xattrs_clear(&metadata->xattrs);
+}
+
+#define cleanup_metadata CLEANUP(metadata_clear)

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Names for what is still being made: it gets its real name by rename(2) when it is whole. An
+ * interrupted run leaves such a name behind; the next one removes it.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#define TEMPORARY_PREFIX ".zfec-fs-new-"
+
+enum { TEMPORARY_NAME_SIZE = sizeof TEMPORARY_PREFIX + 16 };
+
+/* A name that nothing has yet. */
+void temporary_name(char ret[TEMPORARY_NAME_SIZE]);
+
+/* Whether NAME is one of these. */
+bool temporary_is_name(const char *name);
+
+/* An empty file in DIRECTORY for its owner alone, open for reading and writing. */
+int temporary_file(int directory, char ret_name[TEMPORARY_NAME_SIZE], int *ret_fd);
+
+/*
+ * Gives what has the name TEMPORARY in DIRECTORY its real name, in place of what has that now.
+ * Where this is a directory: -ENOTEMPTY or -EISDIR, unless it is empty. What cannot be renamed is
+ * removed.
+ */
+int temporary_rename(int directory, const char *temporary, const char *name);
