@@ -61,7 +61,8 @@ class OnTerminal:
         )  # fmt: skip
         os.close(theirs)
         self._shown = b""
-        threading.Thread(target=self._read_terminal, daemon=True).start()
+        self._reader = threading.Thread(target=self._read_terminal, daemon=True)
+        self._reader.start()
         self._send(f". {folder}/script; zfec-fs ready\n")
         assert self._answer() == ["ready"]
 
@@ -101,6 +102,8 @@ class OnTerminal:
     def end(self):
         self._process.kill()
         self._process.wait()
+        # Were it closed while it is read, its number could become another file's, and that be read.
+        self._reader.join()
         os.close(self._terminal)
 
 
@@ -113,7 +116,8 @@ class Fish:
         result = subprocess.run(
             ["fish", "--no-config", "-c", 'source $argv[1]; complete -C "zfec-fs $argv[2]"',
              FOLDER / "zfec-fs.fish", line],
-            check=True, capture_output=True, text=True, env=environment, cwd=folder, timeout=LIMIT_S,
+            check=True, capture_output=True, text=True, env=environment, cwd=folder,
+            timeout=LIMIT_S,
         )  # fmt: skip
         assert result.stderr == ""
         return {shown.split("\t")[0] for shown in result.stdout.splitlines()}
@@ -150,9 +154,10 @@ def names_in(completed):
     return {word.rstrip("/=") for word in completed}
 
 
-def values_in(completed):
+def values_in(completed, line):
     """What stands behind the last =. For readline each match but the first is only that."""
-    return {word.rpartition("=")[2].rstrip("/") for word in completed}
+    before, equals, _ = line.split(" ")[-1].rpartition("=")
+    return {word.removeprefix(before + equals).rstrip("/") for word in completed}
 
 
 def switches(*words):
@@ -273,7 +278,7 @@ def test_words(shell, here, line):
 
 @pytest.mark.parametrize("line", BEHIND_EQUALS)
 def test_values(shell, here, line):
-    assert values_in(shell.complete(line, here)) == BEHIND_EQUALS[line]
+    assert values_in(shell.complete(line, here), line) == BEHIND_EQUALS[line]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -56,29 +56,28 @@ static bool is_kept(const char *name)
 }
 
 /* Reads the names, or (NAME) a value, to memory that the caller frees. */
-static int read_bytes(const struct xattr_reader *reader, const char *name, char **ret,
-                      size_t *ret_size)
+static int read_bytes(const char *path, const char *name, char **ret, size_t *ret_size)
 {
-    int r = -ERANGE;
-
-    for (int i = 0; i < TRIES_MAX && r == -ERANGE; i++) {
-        cleanup_free char *bytes = NULL;
-        size_t room = 0, size = 0;
-        r = name ? reader->get(reader, name, NULL, 0, &room) : reader->list(reader, NULL, 0, &room);
-        if (r < 0)
-            return r;
-        bytes = malloc(room + 1);
+    for (int i = 0; i < TRIES_MAX; i++) {
+        ssize_t room = name ? getxattr(path, name, NULL, 0) : listxattr(path, NULL, 0);
+        if (room <= 0) {
+            *ret_size = 0;
+            return room < 0 ? -errno : 0;
+        }
+        cleanup_free char *bytes = malloc((size_t)room);
         if (!bytes)
             return -ENOMEM;
-        if (room > 0)
-            r = name ? reader->get(reader, name, bytes, room, &size)
-                     : reader->list(reader, bytes, room, &size);
-        if (r == 0) {
-            *ret = steal_pointer(bytes);
-            *ret_size = size;
-        }
+        ssize_t size =
+            name ? getxattr(path, name, bytes, (size_t)room) : listxattr(path, bytes, (size_t)room);
+        if (size < 0 && errno == ERANGE)
+            continue;
+        if (size < 0)
+            return -errno;
+        *ret = steal_pointer(bytes);
+        *ret_size = (size_t)size;
+        return 0;
     }
-    return r;
+    return -ERANGE;
 }
 
 static int add_entry(struct xattrs *xattrs, const char *name, const char *value, size_t size)
@@ -97,13 +96,12 @@ static int add_entry(struct xattrs *xattrs, const char *name, const char *value,
     return 0;
 }
 
-static int read_values(const struct xattr_reader *reader, const struct names *names,
-                       struct xattrs *xattrs)
+static int read_values(const char *path, const struct names *names, struct xattrs *xattrs)
 {
     for (size_t i = 0; i < names->count; i++) {
         cleanup_free char *value = NULL;
         size_t size = 0;
-        int r = read_bytes(reader, names_get(names, i), &value, &size);
+        int r = read_bytes(path, names_get(names, i), &value, &size);
         if (r == -ENODATA) /* it is gone meanwhile */
             continue;
         if (r == 0)
@@ -114,45 +112,36 @@ static int read_values(const struct xattr_reader *reader, const struct names *na
     return 0;
 }
 
-int xattrs_read(const struct xattr_reader *reader, struct xattrs *ret)
+int xattrs_read_path(const char *path, struct xattrs *ret)
 {
     cleanup_names struct names names = NO_NAMES;
     cleanup_free char *list = NULL;
     size_t size = 0;
 
     *ret = NO_XATTRS;
-    int r = read_bytes(reader, NULL, &list, &size);
+    int r = read_bytes(path, NULL, &list, &size);
     if (r < 0)
         return r == -ENOTSUP ? 0 : r;
-    for (const char *name = list; r == 0 && name < list + size; name += strlen(name) + 1) {
+    for (const char *name = list; r == 0 && size > 0 && name < list + size;
+         name += strlen(name) + 1) {
         if (is_kept(name))
             r = names_add(&names, name);
     }
     names_sort_unique(&names);
-    return r < 0 ? r : read_values(reader, &names, ret);
+    return r < 0 ? r : read_values(path, &names, ret);
 }
 
-static int list_path(const struct xattr_reader *reader, char *names, size_t size, size_t *ret)
+int xattrs_copy(const struct xattrs *xattrs, struct xattrs *ret)
 {
-    ssize_t there = listxattr(reader->path, names, size);
-
-    *ret = (size_t)there;
-    return there < 0 ? -errno : 0;
-}
-
-static int get_path(const struct xattr_reader *reader, const char *name, void *value, size_t size,
-                    size_t *ret)
-{
-    ssize_t there = getxattr(reader->path, name, value, size);
-
-    *ret = (size_t)there;
-    return there < 0 ? -errno : 0;
-}
-
-int xattrs_read_path(const char *path, struct xattrs *ret)
-{
-    return xattrs_read(&(struct xattr_reader){.path = path, .list = list_path, .get = get_path},
-                       ret);
+    *ret = NO_XATTRS;
+    if (xattrs->size == 0)
+        return 0;
+    ret->bytes = malloc(xattrs->size);
+    if (!ret->bytes)
+        return -ENOMEM;
+    memcpy(ret->bytes, xattrs->bytes, xattrs->size);
+    ret->size = xattrs->size;
+    return 0;
 }
 
 bool xattrs_are_equal(const struct xattrs *a, const struct xattrs *b)
@@ -169,7 +158,7 @@ int xattrs_write_path(const char *path, const struct xattrs *old, const struct x
             errno != ENODATA)
             return -errno;
     }
-    for (const char *at = new->bytes; at && next_entry(new, &at, &entry);) {
+    for (const char *at = new->bytes; at &&next_entry(new, &at, &entry);) {
         bool same = find_entry(old, entry.name, &other) && other.size == entry.size &&
                     memcmp(other.value, entry.value, entry.size) == 0;
         if (!same && setxattr(path, entry.name, entry.value, entry.size, 0) < 0)

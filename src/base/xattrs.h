@@ -17,20 +17,14 @@ struct xattrs {
 
 #define NO_XATTRS ((struct xattrs){0})
 
-/* Where they are read from: as listxattr(2) and getxattr(2), with negative errnos. */
-struct xattr_reader {
-    const void *object;
-    const char *path;
-    int (*list)(const struct xattr_reader *reader, char *names, size_t size, size_t *ret);
-    int (*get)(const struct xattr_reader *reader, const char *name, void *value, size_t size,
-               size_t *ret);
-};
-
-/* Where there are none, or can be none: 0 and none. Clear RET in any case. */
-int xattrs_read(const struct xattr_reader *reader, struct xattrs *ret);
-
-/* Those of what PATH leads to; a link of /proc/self/fd leads to a symlink itself. */
+/*
+ * Those of what PATH leads to; a link of /proc/self/fd leads to a symlink itself. Where there are
+ * none, or can be none: 0 and none. Clear RET in any case.
+ */
 int xattrs_read_path(const char *path, struct xattrs *ret);
+
+/* Returns 0 or -ENOMEM. Clear RET in any case. */
+int xattrs_copy(const struct xattrs *xattrs, struct xattrs *ret);
 
 bool xattrs_are_equal(const struct xattrs *a, const struct xattrs *b);
 

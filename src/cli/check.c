@@ -72,7 +72,7 @@ enum exit_status check_command(struct work *work)
         return EXIT_STATUS_USAGE;
     if (meter_start(&meter, "check") < 0)
         return status;
-    int r = source_of_stores(&work->arguments, &source);
+    int r = source_of_stores_now(&work->arguments, &source);
     if (r == 0)
         r = roster_make(source, work->jobs, &meter.progress, &roster);
     if (r == 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/command.h"
 
+#include "base/descriptors.h"
 #include "base/log.h"
 #include "cli/arguments.h"
 #include "cli/background.h"
@@ -93,6 +94,7 @@ static enum exit_status run_command(int count, char *words[])
         return EXIT_STATUS_USAGE;
     if (work.help)
         return help_print(work.command) < 0 ? EXIT_STATUS_FAILED : EXIT_STATUS_OK;
+    descriptors_allow_all();
     if (output_begin(&work) < 0)
         return EXIT_STATUS_FAILED;
     enum exit_status status = run_work(&work);

@@ -95,8 +95,14 @@ int copying_add(struct copying *copying, const char *path, int share)
         return log_errno(r, "%s: is not there yet, make it for a dry run", path);
     if (r < 0)
         return log_errno(r, "%s: cannot be written to", path);
-    copying->targets[copying->count++] =
-        (struct target){.tree = *tree, .name = path, .share = share};
+    copying->names[copying->count] = strdup(path);
+    if (!copying->names[copying->count]) {
+        tree_close(*tree);
+        return -ENOMEM;
+    }
+    copying->targets[copying->count] =
+        (struct target){.tree = *tree, .name = copying->names[copying->count], .share = share};
+    copying->count++;
     return 0;
 }
 
@@ -106,6 +112,7 @@ void copying_end(struct copying *copying)
     for (size_t i = 0; i < copying->count; i++) {
         if (copying->trees[i])
             tree_close(copying->trees[i]);
+        free(copying->names[i]);
     }
 }
 

@@ -13,6 +13,7 @@ struct copying {
     struct copy_settings settings;
     struct target targets[256];
     struct tree *trees[256]; /* of the targets, where they are its own */
+    char *names[256];        /* and what they are called */
     size_t count;
     atomic_ullong counts[COPY_KINDS];
 };

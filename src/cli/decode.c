@@ -22,6 +22,21 @@ static int check(struct work *work)
     return work->arguments.source ? 0 : -ENOMEM;
 }
 
+/* Directories where nothing is mounted look like stores of an empty tree. */
+static int check_removal(const struct work *work, struct source *source)
+{
+    cleanup_names struct names names = NO_NAMES;
+
+    int r = work->remove ? source->operations->list(source, "", &names) : 0;
+    if (r < 0)
+        return log_errno(r, "the stores");
+    if (work->remove && names.count == 0) {
+        log_error("--delete: the stores are empty, nothing is removed: are they mounted?");
+        return -ENOENT;
+    }
+    return 0;
+}
+
 enum exit_status decode_command(struct work *work)
 {
     cleanup_source struct source *source = NULL;
@@ -32,7 +47,7 @@ enum exit_status decode_command(struct work *work)
     if (copying_begin(&copying, work) < 0)
         return EXIT_STATUS_FAILED;
     enum exit_status status = EXIT_STATUS_FAILED;
-    if (source_of_stores(&work->arguments, &source) == 0 &&
+    if (source_of_stores_now(&work->arguments, &source) == 0 && check_removal(work, source) == 0 &&
         copying_add(&copying, work->words[work->word_count - 1], TARGET_WHOLE) == 0)
         status = copying_run(&copying, source);
     copying_end(&copying);

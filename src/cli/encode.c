@@ -18,6 +18,10 @@ static int check(struct work *work)
                   "see zfec-fs encode --help");
         return -EINVAL;
     }
+    if (work->some_shares && work->word_count == 1) {
+        log_error("--shares: chooses among those in DEST; give DEST, or leave it out");
+        return -EINVAL;
+    }
     if (encoding->required > encoding->shares) {
         log_error("encode: -k %u: more than -n %u; give at least as many shares",
                   encoding->required, encoding->shares);
@@ -56,7 +60,36 @@ static bool is_wanted(const struct work *work, unsigned index)
     return work->word_count == 2 && (!work->some_shares || work->shares[index]);
 }
 
-static int add_targets(struct copying *copying, const struct work *work, struct names *names)
+/* A target in the source, unless it is excluded, would be encoded as well, without end. */
+static int check_outside(const struct work *work, struct source *source, const char *path)
+{
+    cleanup_free char *from = realpath(work->arguments.source, NULL), *to = realpath(path, NULL);
+    size_t length = from ? strlen(from) : 0;
+    struct share_header header;
+    struct stat status;
+
+    if (!from || !to)
+        return to || errno == ENOENT ? 0 : log_errno(-errno, "%s", path);
+    if (length == 1) /* "/" */
+        length = 0;
+    if (strncmp(from, to, length) != 0 || (to[length] != '/' && to[length] != '\0'))
+        return 0;
+    const char *within = to[length] ? to + length + 1 : "";
+    if (*within && source->operations->stat(source, within, &status, &header, NULL) == -ENOENT)
+        return 0;
+    log_error("%s: lies in the source; choose another place, or exclude it", path);
+    return -EINVAL;
+}
+
+static int add_target(struct copying *copying, const struct work *work, struct source *source,
+                      const char *path, unsigned index)
+{
+    int r = copying_add(copying, path, (int)index);
+
+    return r < 0 ? r : check_outside(work, source, path);
+}
+
+static int add_targets(struct copying *copying, const struct work *work, struct source *source)
 {
     const char *destination = work->word_count == 2 ? work->words[1] : NULL;
 
@@ -66,12 +99,11 @@ static int add_targets(struct copying *copying, const struct work *work, struct 
         const char *place = other_place(work, index);
         cleanup_free char *path = NULL;
         if (!place && is_wanted(work, index)) {
-            if (asprintf(&path, "%s/%02x", destination, (uint8_t)index) < 0 ||
-                names_add(names, path) < 0)
+            if (asprintf(&path, "%s/%02x", destination, (uint8_t)index) < 0)
                 return -ENOMEM;
             place = path;
         }
-        int r = place ? copying_add(copying, place, (int)index) : 0;
+        int r = place ? add_target(copying, work, source, place, index) : 0;
         if (r < 0)
             return r;
     }
@@ -81,7 +113,6 @@ static int add_targets(struct copying *copying, const struct work *work, struct 
 enum exit_status encode_command(struct work *work)
 {
     cleanup_source struct source *source = NULL;
-    cleanup_names struct names names = NO_NAMES;
     struct copying copying;
 
     if (check(work) < 0)
@@ -89,7 +120,7 @@ enum exit_status encode_command(struct work *work)
     if (copying_begin(&copying, work) < 0)
         return EXIT_STATUS_FAILED;
     enum exit_status status = EXIT_STATUS_FAILED;
-    if (source_of_tree(&work->arguments, &source) == 0 && add_targets(&copying, work, &names) == 0)
+    if (source_of_tree(&work->arguments, &source) == 0 && add_targets(&copying, work, source) == 0)
         status = copying_run(&copying, source);
     copying_end(&copying);
     return status;

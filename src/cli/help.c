@@ -43,23 +43,24 @@ static const char help[] =
     "\n"
     "A comma in a value is written as \\, . To unmount: fusermount3 -u MOUNTPOINT\n";
 
-#define COMMON \
-    "    -j, --jobs N           threads (default: one for each processor)\n" \
-    "    -q, --quiet            only errors; no progress\n" \
-    "    -v, --verbose          each file\n" \
-    "        --json             results as JSON, one object a line\n" \
-    "        --log-file FILE    write messages to FILE as well\n" \
+#define COMMON                                                                                     \
+    "    -j, --jobs N           threads (default: one for each processor)\n"                       \
+    "    -q, --quiet            only errors: no results, no progress\n"                            \
+    "    -v, --verbose          each file\n"                                                       \
+    "        --json             results as JSON, one object a line\n"                              \
+    "        --log-file FILE    write messages to FILE as well\n"                                  \
     "    -h, --help             this help\n"
 
 static const char encode_help[] =
     "usage: zfec-fs encode [options] SOURCE DEST\n"
     "       zfec-fs encode [options] SOURCE --to NN=DIR ...\n"
     "\n"
-    "Makes the shares of all that is in SOURCE, in the directories 00, 01, ... of DEST,\n"
-    "or where --to says. What is there already, by size and time, is left as it is.\n"
+    "Makes the shares of all that is in SOURCE, in the directories 00, 01, ... of\n"
+    "DEST, or where --to says. What is there already, by size and time, stays as it\n"
+    "is.\n"
     "\n"
-    "    -k, --required K       shares that are enough to restore, 1..255 (3)\n"
-    "    -n, --count N          shares that there are, K..256 (20)\n"
+    "    -k, --required K       shares that are enough to restore, 1..255 (default 3)\n"
+    "    -n, --count N          shares that there are, K..256 (default 20)\n"
     "        --shares LIST      make only these of DEST, like 00,03-05\n"
     "        --to NN=DIR        make share NN in DIR; may be repeated\n"
     "        --format F         checked (default), classic or fec\n"
@@ -67,8 +68,8 @@ static const char encode_help[] =
     "        --exclude PATTERN, --exclude-from FILE\n"
     "                           leave out what matches, as a .gitignore does\n"
     "    -x, --one-file-system  other file systems in SOURCE are empty directories\n"
-    "        --torn allow       read files that change meanwhile as they are\n"
-    "    -c, --checksum         compare contents also where size and time are the same\n"
+    "        --torn allow       read files that change meanwhile (default: error)\n"
+    "    -c, --checksum         compare contents where size and time are the same\n"
     "        --delete           remove what is not in SOURCE\n"
     "        --dry-run          say what would be done, and do nothing\n" COMMON;
 
@@ -76,16 +77,16 @@ static const char decode_help[] =
     "usage: zfec-fs decode [options] STORES DEST\n"
     "       zfec-fs decode [options] --store DIR ... [STORES] DEST\n"
     "\n"
-    "Restores all files to DEST, from any k of the shares that lie in the directories\n"
-    "of STORES. What is there already, by size and time, is left as it is. A file that\n"
-    "cannot be restored is named, and the others are restored.\n"
+    "Restores all files to DEST, from any k of the shares that lie in the\n"
+    "directories of STORES. What is there already, by size and time, stays as it is.\n"
+    "A file that cannot be restored is named, and the others are restored.\n"
     "\n"
     "        --store DIR        one more store, from anywhere; may be repeated\n"
-    "        --older            of what is damaged, take the newest version that is not\n"
+    "        --older            of damaged files, take the newest whole version\n"
     "        --salvage          write what can be read of it to NAME.partial\n"
     "        --format F         checked (default), classic or fec\n"
     "    -k, --required K       for classic: shares that are enough to restore\n"
-    "    -c, --checksum         compare contents also where size and time are the same\n"
+    "    -c, --checksum         compare contents where size and time are the same\n"
     "        --delete           remove what is not in the stores\n"
     "        --dry-run          say what would be done, and do nothing\n" COMMON;
 
@@ -107,8 +108,8 @@ static const char repair_help[] =
     "usage: zfec-fs repair [options] STORES\n"
     "       zfec-fs repair [options] --store DIR ... [STORES]\n"
     "\n"
-    "Brings every store in the directories of STORES to the newest version that can be\n"
-    "restored: makes missing, damaged and old shares anew.\n"
+    "Brings every store in the directories of STORES to the newest version that can\n"
+    "be restored: makes missing, damaged and old shares anew.\n"
     "\n"
     "        --add NN=DIR       make share NN in DIR, a new store; may be repeated\n"
     "        --delete           remove what most stores lack\n"

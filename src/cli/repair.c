@@ -115,7 +115,7 @@ enum exit_status repair_command(struct work *work)
         return status;
     int r = add_places(work);
     if (r == 0)
-        r = source_of_stores(&work->arguments, &source);
+        r = source_of_stores_now(&work->arguments, &source);
     if (r == 0)
         r = roster_make(source, work->jobs, &copying.meter.progress, &roster);
     if (r == 0)

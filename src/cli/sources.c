@@ -15,6 +15,24 @@ int source_of_stores(const struct arguments *arguments, struct source **ret)
     return r < 0 ? r : store_source_new(stores, &terms, ret);
 }
 
+int source_of_stores_now(const struct arguments *arguments, struct source **ret)
+{
+    cleanup_source struct source *source = NULL;
+    cleanup_store_list struct store_list *list = NULL;
+
+    int r = source_of_stores(arguments, &source);
+    if (r == 0)
+        r = stores_now(store_source_stores(source), &list);
+    if (r < 0)
+        return r;
+    if (list->count == 0) {
+        log_error("%s: has no stores: are they mounted?", arguments->source);
+        return -ENOENT;
+    }
+    *ret = steal_pointer(source);
+    return 0;
+}
+
 int source_of_tree(struct arguments *arguments, struct source **ret)
 {
     int r = tree_source_new(arguments->source, &arguments->encoding, &arguments->rules, ret);

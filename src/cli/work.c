@@ -6,9 +6,9 @@
 #include "cli/options.h"
 
 #include <getopt.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <sched.h>
 
 enum {
     OF_STORES = COMMAND_DECODE | COMMAND_CHECK | COMMAND_REPAIR,
@@ -73,22 +73,21 @@ static int take_share_list(struct work *work, const char *value)
 
 static int take_place(struct work *work, const char *option, const char *value)
 {
-    struct place_for_share *place = &work->places[work->place_count];
     const char *end;
+    uint8_t index;
 
-    if (read_index(value, &place->index, &end) < 0 || *end != '=' || !end[1]) {
+    if (read_index(value, &index, &end) < 0 || *end != '=' || !end[1]) {
         log_error("--%s %s: give a share in two hex digits and a directory, like 03=/mnt/usb",
                   option, value);
         return -EINVAL;
     }
     for (size_t i = 0; i < work->place_count; i++) {
-        if (work->places[i].index == place->index) {
-            log_error("--%s %s: share %02x is given twice", option, value, place->index);
+        if (work->places[i].index == index) {
+            log_error("--%s %s: share %02x is given twice", option, value, index);
             return -EINVAL;
         }
     }
-    place->path = end + 1;
-    work->place_count++;
+    work->places[work->place_count++] = (struct place_for_share){index, end + 1};
     return 0;
 }
 
@@ -223,8 +222,8 @@ static void list_options(struct option names[], char *letters)
 {
     *letters++ = ':';
     for (size_t i = 0; i < COUNT_OF(options); i++) {
-        names[i] = (struct option){options[i].name, options[i].has_value, NULL,
-                                   FIRST_LONG + (int)i};
+        names[i] =
+            (struct option){options[i].name, options[i].has_value, NULL, FIRST_LONG + (int)i};
         if (options[i].letter)
             *letters++ = options[i].letter;
         if (options[i].letter && options[i].has_value)

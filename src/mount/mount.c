@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "mount/mount.h"
 
+#include "base/descriptors.h"
 #include "base/log.h"
 #include "mount/operations.h"
 #include "mount/readahead.h"
@@ -9,7 +10,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/sysmacros.h>
 
 static void session_destroy(struct fuse_session *session)
@@ -129,17 +129,6 @@ static int loop(struct fuse_session *session, bool single)
 #endif
 }
 
-/* An open file of a view may hold a descriptor for each store. */
-static void allow_many_files(void)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
-}
-
 /* From the session that can be mounted to its end. */
 static int serve(struct fuse_session *session, const struct mount_settings *settings)
 {
@@ -164,7 +153,7 @@ int mount_serve(struct view *view, const struct mount_settings *settings)
     cleanup_nodes struct nodes *nodes = NULL;
 
     fuse_set_log_func(log_library);
-    allow_many_files();
+    descriptors_allow_all();
     int r = nodes_new(&nodes);
     if (r < 0)
         return log_errno(r, "cannot start");

@@ -11,6 +11,7 @@ enum {
 };
 
 struct batch {
+    bool remove;
     batch_done *done;
     void *context;
     pthread_mutex_t lock;
@@ -19,13 +20,14 @@ struct batch {
     uint64_t size;
 };
 
-int batch_new(batch_done *done, void *context, struct batch **ret)
+int batch_new(bool remove, batch_done *done, void *context, struct batch **ret)
 {
     struct batch *batch = calloc(1, sizeof *batch);
 
     if (!batch)
         return -ENOMEM;
-    *batch = (struct batch){.done = done, .context = context, .end = &batch->first};
+    *batch =
+        (struct batch){.remove = remove, .done = done, .context = context, .end = &batch->first};
     pthread_mutex_init(&batch->lock, NULL);
     *ret = batch;
     return 0;
@@ -35,18 +37,6 @@ void batch_free(struct batch *batch)
 {
     pthread_mutex_destroy(&batch->lock);
     free(batch);
-}
-
-/* Whether its target is written out as a whole. */
-static int write_out_now(const struct target *target, int fd)
-{
-    struct stat status;
-
-    if (fd < 0)
-        return 0;
-    if (fstat(fd, &status) < 0)
-        return -errno;
-    return status.st_dev != target->device && fsync(fd) < 0 ? -errno : 0;
 }
 
 static struct pending *pending_new(const struct target *target, const char *temporary,
@@ -65,11 +55,8 @@ static struct pending *pending_new(const struct target *target, const char *temp
 }
 
 int batch_add(struct batch *batch, const struct target *target, const char *temporary,
-              const char *path, int fd, uint64_t size)
+              const char *path, uint64_t size)
 {
-    int r = write_out_now(target, fd);
-    if (r < 0)
-        return r;
     struct pending *pending = pending_new(target, temporary, path);
     if (!pending)
         return -ENOMEM;
@@ -120,7 +107,7 @@ static int open_directory_of(const struct pending *pending, struct opened *opene
 }
 
 /* Gives all of one target their names, after an ERROR none. */
-static void name_all(struct pending *first, const struct target *target, int error)
+static void name_all(struct pending *first, const struct target *target, bool remove, int error)
 {
     struct opened opened = {.fd = -1};
 
@@ -133,7 +120,7 @@ static void name_all(struct pending *first, const struct target *target, int err
             pending->error = error;
         } else if (pending->error == 0) {
             pending->error = temporary_rename(opened.fd, pending->temporary,
-                                              pending->path + pending->name_start);
+                                              pending->path + pending->name_start, remove);
         }
     }
     cleanup_close_fd(&opened.fd);
@@ -154,7 +141,8 @@ void batch_commit(struct batch *batch)
     for (struct pending *pending = first; pending; pending = pending->next) {
         const struct target *target = pending->target;
         if (is_first_of_target(first, pending))
-            name_all(first, target, target->device && syncfs(target->root) < 0 ? -errno : 0);
+            name_all(first, target, batch->remove,
+                     target->device && syncfs(target->root) < 0 ? -errno : 0);
     }
     while (first) {
         struct pending *next = first->next;

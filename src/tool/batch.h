@@ -23,14 +23,15 @@ struct pending {
 /* DONE is called for each that was given to the batch, and frees nothing. */
 typedef void batch_done(void *context, const struct pending *pending);
 
-int batch_new(batch_done *done, void *context, struct batch **ret);
+/* REMOVE: a directory gives way with all that is in it. */
+int batch_new(bool remove, batch_done *done, void *context, struct batch **ret);
 
 /*
- * What is called TEMPORARY in the directory of PATH is to get PATH's name; it has SIZE bytes. FD, if
- * there is one, is open for it. Returns 0 or a negative errno; then TEMPORARY is the caller's.
+ * What is called TEMPORARY in the directory of PATH is to get PATH's name; it has SIZE bytes.
+ * Returns 0, or -ENOMEM; then TEMPORARY is the caller's.
  */
 int batch_add(struct batch *batch, const struct target *target, const char *temporary,
-              const char *path, int fd, uint64_t size);
+              const char *path, uint64_t size);
 
 /* Has all that wait take their names. */
 void batch_commit(struct batch *batch);

@@ -12,6 +12,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Whether a directory was made or opened by this run, in some target. */
+enum { NOTED_AS_IT_WAS = '=', NOTED_CHANGED = '+' };
+
 struct copy {
     struct visit visit;
     struct target *targets;
@@ -20,7 +23,7 @@ struct copy {
     struct batch *batch;
     struct links *links;
     pthread_mutex_t lock;
-    struct names directories; /* parents before what is in them; guarded by the lock */
+    struct names directories; /* parents before what is in them, each behind a NOTED_ character */
     atomic_int result;
 };
 
@@ -29,6 +32,7 @@ struct entry {
     struct copy *copy;
     const int *directories; /* below 0: not there */
     struct original original;
+    struct source_file *file; /* opened, where it came to hand */
     enum need *needs;
 };
 
@@ -40,34 +44,22 @@ static void report(const struct copy *copy, enum copy_kind kind, const char *pat
     copy->settings->report(copy->settings->context, &event);
 }
 
-static void clear_original(struct original *original)
+static void clear_entry(struct entry *entry)
 {
-    free(original->link_target);
-    xattrs_clear(&original->xattrs);
+    if (entry->file)
+        source_close(entry->file);
+    free(entry->original.link_target);
+    xattrs_clear(&entry->original.xattrs);
 }
 
-static int list_xattrs(const struct xattr_reader *reader, char *names, size_t size, size_t *ret)
-{
-    struct source *source = (struct source *)reader->object;
-
-    return source->operations->list_xattr(source, reader->path, names, size, ret);
-}
-
-static int get_xattr(const struct xattr_reader *reader, const char *name, void *value, size_t size,
-                     size_t *ret)
-{
-    struct source *source = (struct source *)reader->object;
-
-    return source->operations->get_xattr(source, reader->path, name, value, size, ret);
-}
-
-/* All of ORIGINAL, whose path is set, but the attributes. */
-static int look_at(struct source *source, struct original *original)
+/* All of ORIGINAL, whose path is set, but the attributes; and the file, where it comes to hand. */
+static int look_at(struct source *source, struct original *original, struct source_file **ret_file)
 {
     const char *slash = strrchr(original->path, '/');
 
     original->name = slash ? slash + 1 : original->path;
-    int r = source->operations->stat(source, original->path, &original->status, &original->header);
+    int r = source->operations->stat(source, original->path, &original->status, &original->header,
+                                     ret_file);
     if (r == 0 && S_ISLNK(original->status.st_mode))
         r = source->operations->read_link(source, original->path, &original->link_target);
     return r;
@@ -75,9 +67,7 @@ static int look_at(struct source *source, struct original *original)
 
 static int look_at_xattrs(struct source *source, struct original *original)
 {
-    const struct xattr_reader reader = {source, original->path, list_xattrs, get_xattr};
-
-    return xattrs_read(&reader, &original->xattrs);
+    return source->operations->read_xattrs(source, original->path, &original->xattrs);
 }
 
 static int apply_metadata(const struct entry *entry, size_t target, const char *name)
@@ -90,43 +80,45 @@ static int apply_metadata(const struct entry *entry, size_t target, const char *
                                           : metadata_apply(directory, name, &metadata);
 }
 
-static void end_metadata(const struct entry *entry, size_t target)
+/* What was made, or opened, by this run itself is not TOLD to have been mended. */
+static void end_metadata(const struct entry *entry, size_t target, bool told)
 {
-    const struct original *original = &entry->original;
+    const char *path = *entry->original.path ? entry->original.path : ".";
     const struct copy *copy = entry->copy;
 
-    int r = apply_metadata(entry, target, original->name);
-    if (r != 0)
-        report(copy, r < 0 ? COPY_FAILED : COPY_TOUCHED, original->path, &copy->targets[target],
+    int r = apply_metadata(entry, target, entry->original.name);
+    if (r == -ENOENT && copy->settings->dry_run)
+        return; /* it would have been made */
+    if (r < 0 || (r > 0 && told))
+        report(copy, r < 0 ? COPY_FAILED : COPY_TOUCHED, path, &copy->targets[target],
                r < 0 ? r : 0);
 }
 
-/* Makes way for something that is no directory, where there is one. */
-static int make_way(const struct entry *entry, size_t target)
+/* A file is written out at once where that is not done for its target as a whole. */
+static int apply_to_file(const struct entry *entry, size_t target, int fd)
 {
-    const struct copy *copy = entry->copy;
-    int directory = entry->directories[target];
+    const struct metadata metadata = {entry->original.status, entry->original.xattrs};
     struct stat status;
 
-    if (fstatat(directory, entry->original.name, &status, AT_SYMLINK_NOFOLLOW) < 0 ||
-        !S_ISDIR(status.st_mode))
-        return 0;
-    if (copy->settings->remove)
-        return remove_all(directory, entry->original.name);
-    return unlinkat(directory, entry->original.name, AT_REMOVEDIR) < 0 ? -errno : 0;
+    int r = metadata_apply_open(fd, &metadata, &status);
+    if ((r >= 0 || r == -ENOTSUP) && status.st_dev != entry->copy->targets[target].device &&
+        fsync(fd) < 0)
+        r = -errno;
+    return r;
 }
 
-/* What was made as TEMPORARY gets its metadata, and waits for its name. */
+/*
+ * What was made as TEMPORARY gets its metadata, and waits for its name. FD is open for it if it is
+ * a file, and else below 0.
+ */
 static int finish(const struct entry *entry, size_t target, const char *temporary, const char *path,
                   int fd, uint64_t size)
 {
-    int r = apply_metadata(entry, target, temporary);
+    int r = fd < 0 ? apply_metadata(entry, target, temporary) : apply_to_file(entry, target, fd);
     int unkept = r == -ENOTSUP ? r : 0; /* without all attributes it is better than nothing */
 
     if (r >= 0 || unkept)
-        r = make_way(entry, target);
-    if (r >= 0)
-        r = batch_add(entry->copy->batch, &entry->copy->targets[target], temporary, path, fd, size);
+        r = batch_add(entry->copy->batch, &entry->copy->targets[target], temporary, path, size);
     return r < 0 ? r : unkept;
 }
 
@@ -265,32 +257,35 @@ static int make_older(struct entry *entry)
 /* What can be read of it, as NAME.partial. */
 static int make_partial(struct entry *entry)
 {
-    struct source *source = entry->copy->visit.source;
-    cleanup_source_file struct source_file *file = NULL;
     cleanup_free char *path = NULL;
 
+    if (!entry->file)
+        return -EIO;
     if (asprintf(&path, "%s.partial", entry->original.path) < 0)
         return -ENOMEM;
-    int r = source->operations->open(source, entry->original.path, &file);
-    if (r == 0)
-        r = make_files(entry, file, true, path);
+    int r = make_files(entry, entry->file, true, path);
     if (r >= 0)
         report(entry->copy, COPY_PARTIAL, path, NULL, 0);
     return r;
 }
 
+static int open_file(struct entry *entry)
+{
+    struct source *source = entry->copy->visit.source;
+
+    return entry->file ? 0 : source->operations->open(source, entry->original.path, &entry->file);
+}
+
 static void make_file(struct entry *entry)
 {
     const struct copy *copy = entry->copy;
-    struct source *source = copy->visit.source;
-    cleanup_source_file struct source_file *file = NULL;
     const char *path = entry->original.path;
 
-    int r = source->operations->open(source, path, &file);
-    if (r == -ENOENT && source->live)
+    int r = open_file(entry);
+    if (r == -ENOENT && copy->visit.source->live)
         return; /* it is gone meanwhile */
     if (r == 0)
-        r = make_files(entry, file, false, path);
+        r = make_files(entry, entry->file, false, path);
     if (r == 0 || r == -ECANCELED)
         return;
     if (copy->settings->older && make_older(entry) == 0)
@@ -304,15 +299,13 @@ static void make_file(struct entry *entry)
 static int look_closer(struct entry *entry)
 {
     const struct copy *copy = entry->copy;
-    struct source *source = copy->visit.source;
-    cleanup_source_file struct source_file *file = NULL;
     CLEANUP(end_making) struct making there = {0};
 
     there.files = calloc(copy->count, sizeof *there.files);
     there.places = calloc(copy->count, sizeof *there.places);
     if (!there.files || !there.places)
         return -ENOMEM;
-    int r = source->operations->open(source, entry->original.path, &file);
+    int r = open_file(entry);
     for (size_t i = 0; r == 0 && i < copy->count; i++) {
         if (entry->needs[i] != NEED_METADATA)
             continue;
@@ -323,12 +316,21 @@ static int look_closer(struct entry *entry)
         there.places[there.count++] = i;
     }
     if (r == 0 && there.count > 0)
-        r = content_compare(file, there.files, there.count, copy->visit.progress);
+        r = content_compare(entry->file, there.files, there.count, copy->visit.progress);
     for (size_t i = 0; r == 0 && i < there.count; i++) {
         if (there.files[i].result < 0)
             entry->needs[there.places[i]] = NEED_CONTENT;
     }
     return r;
+}
+
+/* What cannot be read is lost, whatever the target has. */
+static void look_closer_or_tell(struct entry *entry)
+{
+    int r = look_closer(entry);
+
+    if (r < 0 && r != -ECANCELED && !(r == -ENOENT && entry->copy->visit.source->live))
+        report(entry->copy, COPY_LOST, entry->original.path, NULL, r);
 }
 
 static bool any_needs(const struct entry *entry, enum need need)
@@ -353,22 +355,26 @@ static int make_directory(const struct entry *entry, size_t target)
     return r;
 }
 
-/* Whose owner has closed it to himself is opened until all in it is done. */
-static void open_for_owner(const struct entry *entry, size_t target)
+/* Whose owner has closed it to himself is opened until all in it is done; then true. */
+static bool open_for_owner(const struct entry *entry, size_t target)
 {
     struct stat status;
     int directory = entry->directories[target];
 
-    if (geteuid() != 0 &&
-        fstatat(directory, entry->original.name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-        (status.st_mode & S_IRWXU) != S_IRWXU)
-        fchmodat(directory, entry->original.name, (status.st_mode & 07777) | S_IRWXU, 0);
+    return geteuid() != 0 &&
+           fstatat(directory, entry->original.name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+           (status.st_mode & S_IRWXU) != S_IRWXU &&
+           fchmodat(directory, entry->original.name, (status.st_mode & 07777) | S_IRWXU, 0) == 0;
 }
 
-static int note_directory(struct copy *copy, const char *path)
+static int note_directory(struct copy *copy, const char *path, bool as_it_was)
 {
+    cleanup_free char *noted = NULL;
+
+    if (asprintf(&noted, "%c%s", as_it_was ? NOTED_AS_IT_WAS : NOTED_CHANGED, path) < 0)
+        return -ENOMEM;
     pthread_mutex_lock(&copy->lock);
-    int r = names_add(&copy->directories, path);
+    int r = names_add(&copy->directories, noted);
     pthread_mutex_unlock(&copy->lock);
     return r;
 }
@@ -378,16 +384,18 @@ static void enter_directory(struct entry *entry)
 {
     struct copy *copy = entry->copy;
     const char *path = entry->original.path;
+    bool as_it_was = true;
 
     for (size_t i = 0; i < copy->count; i++) {
         if (entry->needs[i] == NEED_CONTENT) {
+            as_it_was = false;
             int r = copy->settings->dry_run ? 0 : make_directory(entry, i);
             report(copy, r < 0 ? COPY_FAILED : COPY_MADE, path, &copy->targets[i], r);
         } else if (entry->needs[i] == NEED_METADATA && !copy->settings->dry_run) {
-            open_for_owner(entry, i);
+            as_it_was &= !open_for_owner(entry, i);
         }
     }
-    int r = note_directory(copy, path);
+    int r = note_directory(copy, path, as_it_was);
     if (r < 0)
         atomic_store(&copy->result, r);
     visit_into(&copy->visit, path);
@@ -451,7 +459,7 @@ static void run_file_entry(struct entry *entry)
     bool regular = S_ISREG(entry->original.status.st_mode);
 
     if (copy->settings->look_closer && regular && any_needs(entry, NEED_METADATA))
-        look_closer(entry); /* where it fails, that is told when it is made */
+        look_closer_or_tell(entry);
     if (any_needs(entry, NEED_CONTENT) || any_needs(entry, NEED_METADATA)) {
         int r = look_at_xattrs(copy->visit.source, &entry->original);
         if (r < 0 && r != -ENOENT) {
@@ -463,7 +471,7 @@ static void run_file_entry(struct entry *entry)
         make_content(entry);
     for (size_t i = 0; i < copy->count; i++) {
         if (entry->needs[i] == NEED_METADATA)
-            end_metadata(entry, i);
+            end_metadata(entry, i, true);
     }
 }
 
@@ -483,7 +491,7 @@ static void run_entry(struct copy *copy, const char *path, const int directories
 
     progress_begin(copy->visit.progress, path);
     entry.needs = needs;
-    int r = needs ? look_at(copy->visit.source, &entry.original) : -ENOMEM;
+    int r = needs ? look_at(copy->visit.source, &entry.original, &entry.file) : -ENOMEM;
     if (r < 0) {
         if (r != -ENOENT)
             report(copy, COPY_LOST, path, NULL, r);
@@ -497,7 +505,7 @@ static void run_entry(struct copy *copy, const char *path, const int directories
     }
     if (r == 0 && S_ISREG(entry.original.status.st_mode))
         progress_end(copy->visit.progress, (uint64_t)entry.original.status.st_size);
-    clear_original(&entry.original);
+    clear_entry(&entry);
 }
 
 /* Opens PATH in all targets; a directory that is not there is below 0. */
@@ -614,10 +622,8 @@ static int link_now(const struct entry *entry, size_t target, int from, const ch
     int r = linkat(from, first, directory, temporary, 0) < 0 ? -errno : 0;
     if (r < 0)
         return r;
-    r = make_way(entry, target);
-    if (r == 0)
-        r = batch_add(entry->copy->batch, &entry->copy->targets[target], temporary,
-                      entry->original.path, -1, 0);
+    r = batch_add(entry->copy->batch, &entry->copy->targets[target], temporary,
+                  entry->original.path, 0);
     if (r < 0)
         unlinkat(directory, temporary, 0);
     return r;
@@ -655,12 +661,13 @@ static int begin_entry(struct copy *copy, const char *path, struct entry *ret)
     *ret = (struct entry){.copy = copy, .original.path = path};
     ret->directories = open_parents(copy, path);
     ret->needs = calloc(copy->count, sizeof *ret->needs);
-    return ret->directories && ret->needs ? look_at(copy->visit.source, &ret->original) : -ENOMEM;
+    return ret->directories && ret->needs ? look_at(copy->visit.source, &ret->original, &ret->file)
+                                          : -ENOMEM;
 }
 
 static void end_entry(struct entry *entry)
 {
-    clear_original(&entry->original);
+    clear_entry(entry);
     close_directories(entry->copy, (int *)entry->directories);
     free(entry->needs);
 }
@@ -686,7 +693,7 @@ static void run_link(void *context, const char *first_path, const char *path)
     run_file_entry(&entry);
 }
 
-static void end_directory(struct copy *copy, const char *path)
+static void end_directory(struct copy *copy, const char *path, bool told)
 {
     CLEANUP(end_entry) struct entry entry = {.copy = copy};
 
@@ -697,7 +704,7 @@ static void end_directory(struct copy *copy, const char *path)
         if (*path == '\0')
             entry.original.name = ".";
         if (entry.directories[i] >= 0)
-            end_metadata(&entry, i);
+            end_metadata(&entry, i, told);
     }
     if (r < 0 && r != -ENOENT)
         report(copy, COPY_LOST, *path ? path : ".", NULL, r);
@@ -708,9 +715,11 @@ static void end_all(struct copy *copy)
     batch_commit(copy->batch);
     links_visit(copy->links, run_link, copy);
     batch_commit(copy->batch);
-    for (size_t i = copy->directories.count; i-- > 0;)
-        end_directory(copy, names_get(&copy->directories, i));
-    end_directory(copy, "");
+    for (size_t i = copy->directories.count; i-- > 0;) {
+        const char *noted = names_get(&copy->directories, i);
+        end_directory(copy, noted + 1, *noted == NOTED_AS_IT_WAS);
+    }
+    end_directory(copy, "", geteuid() == 0);
 }
 
 /* Something got its name, or not. */
@@ -729,7 +738,7 @@ static const struct visit_operations operations = {
 static int begin_targets(const struct copy *copy, size_t *ret_begun)
 {
     for (size_t i = 0; i < copy->count; i++) {
-        int r = target_begin(&copy->targets[i]);
+        int r = target_begin(&copy->targets[i], !copy->settings->dry_run);
         if (r < 0)
             return log_errno(r,
                              r == -EBUSY ? "%s: another run writes there, wait for it"
@@ -745,7 +754,7 @@ static int run(struct copy *copy)
     cleanup_batch struct batch *batch = NULL;
     cleanup_links struct links *links = NULL;
 
-    int r = batch_new(note_named, copy, &batch);
+    int r = batch_new(copy->settings->remove, note_named, copy, &batch);
     if (r == 0)
         r = links_new(&links);
     if (r < 0)

@@ -24,14 +24,15 @@ static void note_copy(struct rostering *rostering, const struct copy *copy)
     }
 }
 
-static void look_at_shares(struct rostering *rostering, const char *path)
+static void look_at_shares(struct rostering *rostering, const char *path,
+                           const struct survey *survey)
 {
     struct source *source = rostering->visit.source;
     struct progress *progress = rostering->visit.progress;
     cleanup_share_set struct share_set *set = NULL;
 
     atomic_fetch_add(&progress->all_files, 1);
-    int r = share_set_open(store_source_stores(source), store_source_terms(source), path, 0, &set);
+    int r = share_set_new(&survey->inquiry, store_source_terms(source), path, 0, &set);
     if (r == -ENOMEM)
         atomic_store(&rostering->visit.result, r);
     if (r < 0)
@@ -54,7 +55,7 @@ static void look_at(struct rostering *rostering, const char *path)
     if (S_ISDIR(survey.status.st_mode))
         visit_into(&rostering->visit, path);
     else if (S_ISREG(survey.status.st_mode))
-        look_at_shares(rostering, path);
+        look_at_shares(rostering, path, &survey);
 }
 
 static void look_at_part(struct visit *visit, const char *directory, const struct names *names,

@@ -15,7 +15,7 @@ static int lock(int fd)
     return flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK ? -EBUSY : 0;
 }
 
-int target_begin(struct target *target)
+int target_begin(struct target *target, bool write)
 {
     cleanup_fd int place = -1, root = -1;
     char path[sizeof "/proc/self/fd/" + 3 * sizeof(int)];
@@ -25,8 +25,12 @@ int target_begin(struct target *target)
     if (r < 0)
         return r;
     snprintf(path, sizeof path, "/proc/self/fd/%d", place);
+    if (fstat(place, &status) < 0)
+        return -errno;
+    if (write && geteuid() != 0 && (status.st_mode & S_IRWXU) != S_IRWXU)
+        chmod(path, (status.st_mode & 07777) | S_IRWXU); /* where that fails, writing says why */
     root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (root < 0 || fstat(root, &status) < 0)
+    if (root < 0)
         return -errno;
     r = lock(root);
     if (r < 0)
@@ -71,7 +75,8 @@ static bool has_header(const struct target *target, int directory, const struct 
     if (size == 0)
         return true;
     fd = openat(directory, original->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    return fd >= 0 && pread(fd, there, size, 0) == (ssize_t)size && memcmp(wanted, there, size) == 0;
+    return fd >= 0 && pread(fd, there, size, 0) == (ssize_t)size &&
+           memcmp(wanted, there, size) == 0;
 }
 
 static bool same_time(const struct timespec *a, const struct timespec *b)
@@ -106,6 +111,7 @@ enum need target_compare(const struct target *target, int directory,
         same = original->header.layout.required > 0 &&
                (uint64_t)there.st_size == target_file_size(target, &original->header) &&
                same_time(&there.st_mtim, &wanted->st_mtim) &&
+               there.st_nlink <= wanted->st_nlink && /* else it is another file's, too */
                has_header(target, directory, original);
         break;
     case S_IFLNK:

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A directory tree that a command writes: one share of a source's files, or the files themselves. */
+/* A directory tree that a command writes: one share of a source's files, or the files themselves.
+ */
 #pragma once
 
 #include "tree/metadata.h"
@@ -28,7 +29,7 @@ enum need {
 /* What a name is in the source. */
 struct original {
     const char *path;
-    const char *name;           /* its last part */
+    const char *name; /* its last part */
     struct stat status;
     struct share_header header; /* of a file's shares; required is 0 where that is not known */
     char *link_target;          /* of a symlink */
@@ -36,10 +37,10 @@ struct original {
 };
 
 /*
- * Opens the root, and locks it against other runs. -EBUSY where there is one; other errors have
- * their own meaning.
+ * Opens the root, and locks it against other runs; to WRITE, who is not root opens it to himself.
+ * -EBUSY where there is another run; other errors have their own meaning.
  */
-int target_begin(struct target *target);
+int target_begin(struct target *target, bool write);
 
 void target_end(struct target *target);
 

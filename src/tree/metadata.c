@@ -19,15 +19,6 @@ static void close_object(struct object *object)
     xattrs_clear(&object->xattrs);
 }
 
-static int open_object(int directory, const char *name, struct object *ret)
-{
-    *ret = (struct object){.fd = openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC)};
-    if (ret->fd < 0 || fstat(ret->fd, &ret->status) < 0)
-        return -errno;
-    snprintf(ret->path, sizeof ret->path, "/proc/self/fd/%d", ret->fd);
-    return 0;
-}
-
 static bool same_mode(const struct stat *a, const struct stat *b)
 {
     return S_ISLNK(a->st_mode) || (a->st_mode & 07777) == (b->st_mode & 07777);
@@ -44,11 +35,18 @@ static bool same_time(const struct stat *a, const struct stat *b)
 }
 
 /* -ENOTSUP where the file system has no xattrs means that there are none. */
-static int look_at(int directory, const char *name, struct object *ret)
+static int look_at(int fd, struct object *ret)
 {
-    int r = open_object(directory, name, ret);
+    *ret = (struct object){.fd = fd};
+    if (fd < 0 || fstat(fd, &ret->status) < 0)
+        return -errno;
+    snprintf(ret->path, sizeof ret->path, "/proc/self/fd/%d", fd);
+    return xattrs_read_path(ret->path, &ret->xattrs);
+}
 
-    return r < 0 ? r : xattrs_read_path(ret->path, &ret->xattrs);
+static int open_object(int directory, const char *name)
+{
+    return openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 }
 
 int metadata_differs(int directory, const char *name, const struct metadata *metadata)
@@ -56,7 +54,7 @@ int metadata_differs(int directory, const char *name, const struct metadata *met
     CLEANUP(close_object) struct object object;
     const struct stat *wanted = &metadata->status;
 
-    int r = look_at(directory, name, &object);
+    int r = look_at(open_object(directory, name), &object);
     if (r < 0)
         return r;
     return !same_mode(&object.status, wanted) || !same_owner(&object.status, wanted) ||
@@ -64,13 +62,14 @@ int metadata_differs(int directory, const char *name, const struct metadata *met
            !xattrs_are_equal(&object.xattrs, &metadata->xattrs);
 }
 
-/* Who is not root may not give what is his to others, and may not be in its group. */
+/* Who is not root may not give what is his to others, and may not be in its group: then 0, else 1.
+ */
 static int apply_owner(const struct object *object, const struct stat *wanted)
 {
     uid_t user = geteuid() == 0 ? wanted->st_uid : (uid_t)-1;
 
     if (fchownat(object->fd, "", user, wanted->st_gid, AT_EMPTY_PATH) == 0)
-        return 0;
+        return 1;
     return errno == EPERM && geteuid() != 0 ? 0 : -errno;
 }
 
@@ -95,17 +94,19 @@ static int apply(struct object *object, const struct metadata *metadata)
     bool new_time = !same_time(&object->status, wanted);
     int r = 0;
 
-    if (new_owner)
+    if (new_owner) {
         r = apply_owner(object, wanted);
-    if (r == 0 && (new_xattrs || (new_owner && metadata->xattrs.size > 0))) {
+        new_owner = r > 0;
+    }
+    if (r >= 0 && (new_xattrs || (new_owner && metadata->xattrs.size > 0))) {
         xattrs_clear(&object->xattrs); /* a new owner takes some away */
         r = xattrs_read_path(object->path, &object->xattrs);
         if (r == 0)
             r = apply_xattrs(object, &metadata->xattrs);
     }
-    if (r == 0 && !S_ISLNK(wanted->st_mode) && (new_mode || new_owner || new_xattrs))
+    if (r >= 0 && !S_ISLNK(wanted->st_mode) && (new_mode || new_owner || new_xattrs))
         r = chmod(object->path, wanted->st_mode & 07777) < 0 ? -errno : 0;
-    if (r == 0 && new_time)
+    if (r >= 0 && new_time)
         r = utimensat(AT_FDCWD, object->path, times, 0) < 0 ? -errno : 0;
     return r < 0 ? r : new_owner || new_xattrs || new_mode || new_time;
 }
@@ -114,6 +115,19 @@ int metadata_apply(int directory, const char *name, const struct metadata *metad
 {
     CLEANUP(close_object) struct object object;
 
-    int r = look_at(directory, name, &object);
+    int r = look_at(open_object(directory, name), &object);
     return r < 0 ? r : apply(&object, metadata);
+}
+
+int metadata_apply_open(int fd, const struct metadata *metadata, struct stat *ret_status)
+{
+    struct object object;
+
+    int r = look_at(fd, &object);
+    if (r == 0) {
+        *ret_status = object.status;
+        r = apply(&object, metadata);
+    }
+    xattrs_clear(&object.xattrs);
+    return r;
 }

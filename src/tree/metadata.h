@@ -21,6 +21,9 @@ struct metadata {
  */
 int metadata_apply(int directory, const char *name, const struct metadata *metadata);
 
+/* The same for what FD is open for; *RET_STATUS is what it was. */
+int metadata_apply_open(int fd, const struct metadata *metadata, struct stat *ret_status);
+
 /* 1 where metadata_apply would change something, 0 where not, or a negative errno. */
 int metadata_differs(int directory, const char *name, const struct metadata *metadata);
 

@@ -1,22 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 #include "tree/temporary.h"
 
+#include "tree/remove.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
 
+static uint64_t first_number;
+
+static void choose_first_number(void)
+{
+    /* Eight bytes are there at once and whole, once the kernel has any; see getrandom(2). */
+    while (getrandom(&first_number, sizeof first_number, 0) < 0) {
+    }
+}
+
 void temporary_name(char ret[TEMPORARY_NAME_SIZE])
 {
-    uint64_t number;
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    static atomic_uint_fast64_t count;
 
-    /* Eight bytes are there at once and whole, once the kernel has any; see getrandom(2). */
-    while (getrandom(&number, sizeof number, 0) < 0) {
-    }
+    pthread_once(&once, choose_first_number);
+    uint64_t number = first_number + atomic_fetch_add(&count, 1);
     snprintf(ret, TEMPORARY_NAME_SIZE, TEMPORARY_PREFIX "%016" PRIx64, number);
 }
 
@@ -38,12 +51,22 @@ int temporary_file(int directory, char ret_name[TEMPORARY_NAME_SIZE], int *ret_f
     return 0;
 }
 
-int temporary_rename(int directory, const char *temporary, const char *name)
+static int make_way(int directory, const char *name, bool remove)
+{
+    if (remove)
+        return remove_all(directory, name);
+    return unlinkat(directory, name, AT_REMOVEDIR) < 0 ? -errno : 0;
+}
+
+int temporary_rename(int directory, const char *temporary, const char *name, bool remove)
 {
     int r = renameat(directory, temporary, directory, name) < 0 ? -errno : 0;
 
-    if (r == -EISDIR && unlinkat(directory, name, AT_REMOVEDIR) == 0)
-        r = renameat(directory, temporary, directory, name) < 0 ? -errno : 0;
+    if (r == -EISDIR) {
+        r = make_way(directory, name, remove);
+        if (r == 0 && renameat(directory, temporary, directory, name) < 0)
+            r = -errno;
+    }
     if (r < 0)
         unlinkat(directory, temporary, 0);
     return r;

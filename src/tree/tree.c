@@ -91,20 +91,23 @@ void tree_avoid(dev_t device, const struct stat *covered)
     walk_avoid(device);
 }
 
+static int status_of(const struct place *place, struct stat *ret)
+{
+    if (place->fd < 0)
+        *ret = covered_status;
+    else if (fstat(place->fd, ret) < 0)
+        return -errno;
+    if (place->closed)
+        ret->st_nlink = 2; /* there are no directories in it */
+    return 0;
+}
+
 int tree_stat(const struct tree *tree, const char *path, struct stat *ret)
 {
     cleanup_place struct place place = NO_PLACE;
 
     int r = walk_beneath(tree->root, path, tree->reach, &place);
-    if (r < 0)
-        return r;
-    if (place.fd < 0)
-        *ret = covered_status;
-    else if (fstat(place.fd, ret) < 0)
-        return -errno;
-    if (place.closed)
-        ret->st_nlink = 2; /* there are no directories in it */
-    return 0;
+    return r < 0 ? r : status_of(&place, ret);
 }
 
 /* A path to the very object that a place holds, whatever its name stands for by now. */
@@ -129,6 +132,46 @@ static int open_place(int place, int flags)
     if (fd < 0 && errno == EPERM)
         fd = open(path.text, flags | O_RDONLY | O_CLOEXEC);
     return fd < 0 ? -errno : fd;
+}
+
+static int read_target(int place, char **ret)
+{
+    char target[PATH_MAX];
+    ssize_t length = readlinkat(place, "", target, sizeof target);
+
+    if (length < 0)
+        return errno == ENOENT ? -EINVAL : -errno; /* so says Linux of what is no symlink */
+    char *copy = strndup(target, (size_t)length);
+    if (!copy)
+        return -ENOMEM;
+    *ret = copy;
+    return 0;
+}
+
+int tree_look(const struct tree *tree, const char *path, struct tree_object *ret)
+{
+    cleanup_place struct place place = NO_PLACE;
+    struct tree_object object = {.fd = -1};
+
+    int r = walk_beneath(tree->root, path, tree->reach, &place);
+    if (r == 0)
+        r = status_of(&place, &object.status);
+    if (r == 0 && S_ISLNK(object.status.st_mode))
+        r = read_target(place.fd, &object.target);
+    if (r < 0)
+        return r;
+    if (S_ISREG(object.status.st_mode)) {
+        object.fd = open_place(place.fd, 0);
+        object.open_error = object.fd < 0 ? object.fd : 0;
+    }
+    *ret = object;
+    return 0;
+}
+
+void tree_object_clear(struct tree_object *object)
+{
+    free(object->target);
+    cleanup_close_fd(&object->fd);
 }
 
 int tree_open_file(const struct tree *tree, const char *path, struct stat *ret_stat, int *ret_fd)
@@ -172,21 +215,11 @@ int tree_open_directory(const struct tree *tree, const char *path, int *ret_fd)
 int tree_read_link(const struct tree *tree, const char *path, char **ret)
 {
     cleanup_place struct place place = NO_PLACE;
-    char target[PATH_MAX];
 
     int r = walk_beneath(tree->root, path, tree->reach, &place);
     if (r < 0)
         return r;
-    if (place.closed)
-        return -EINVAL;
-    ssize_t length = readlinkat(place.fd, "", target, sizeof target);
-    if (length < 0)
-        return errno == ENOENT ? -EINVAL : -errno; /* so says Linux of what is no symlink */
-    char *copy = strndup(target, (size_t)length);
-    if (!copy)
-        return -ENOMEM;
-    *ret = copy;
-    return 0;
+    return place.closed ? -EINVAL : read_target(place.fd, ret);
 }
 
 static bool is_dots(const char *name)
@@ -251,6 +284,15 @@ int tree_list_xattr(const struct tree *tree, const char *path, char *names, size
         return -errno;
     *ret = (size_t)there;
     return 0;
+}
+
+int tree_read_xattrs(const struct tree *tree, const char *path, struct xattrs *ret)
+{
+    cleanup_place struct place place = NO_PLACE;
+
+    *ret = NO_XATTRS;
+    int r = walk_beneath(tree->root, path, tree->reach, &place);
+    return r < 0 || place.closed ? r : xattrs_read_path(path_of(place.fd).text, ret);
 }
 
 int tree_statfs(const struct tree *tree, struct statvfs *ret)

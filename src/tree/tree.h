@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/names.h"
+#include "base/xattrs.h"
 
 #include <stdbool.h>
 #include <sys/stat.h>
@@ -42,6 +43,19 @@ const char *tree_name(const struct tree *tree);
 /* Of the object itself, also of a symlink. */
 int tree_stat(const struct tree *tree, const char *path, struct stat *ret);
 
+/* What an object is, and what leads to its content. */
+struct tree_object {
+    struct stat status;
+    char *target;   /* of a symlink; else NULL */
+    int fd;         /* of a regular file, for reading; below 0 where there is none */
+    int open_error; /* why a regular file could not be opened; else 0 */
+};
+
+/* Clear RET in the end, where this returns 0. */
+int tree_look(const struct tree *tree, const char *path, struct tree_object *ret);
+
+void tree_object_clear(struct tree_object *object);
+
 /* A regular file for reading, and its status. -EISDIR, or -EINVAL for other things than files. */
 int tree_open_file(const struct tree *tree, const char *path, struct stat *ret_stat, int *ret_fd);
 
@@ -62,6 +76,9 @@ int tree_get_xattr(const struct tree *tree, const char *path, const char *name, 
                    size_t size, size_t *ret);
 int tree_list_xattr(const struct tree *tree, const char *path, char *names, size_t size,
                     size_t *ret);
+
+/* Those that a copy of PATH should have, too. Clear RET in any case. */
+int tree_read_xattrs(const struct tree *tree, const char *path, struct xattrs *ret);
 
 int tree_statfs(const struct tree *tree, struct statvfs *ret);
 

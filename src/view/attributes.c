@@ -181,23 +181,11 @@ struct all_question {
     struct xattrs xattrs;
 };
 
-static int list_of_tree(const struct xattr_reader *reader, char *names, size_t size, size_t *ret)
-{
-    return tree_list_xattr(reader->object, reader->path, names, size, ret);
-}
-
-static int get_of_tree(const struct xattr_reader *reader, const char *name, void *value,
-                       size_t size, size_t *ret)
-{
-    return tree_get_xattr(reader->object, reader->path, name, value, size, ret);
-}
-
 static int ask_all(const struct tree *tree, const char *path, struct question *question)
 {
     struct xattrs *xattrs = &((struct all_question *)question)->xattrs;
-    const struct xattr_reader reader = {tree, path, list_of_tree, get_of_tree};
 
-    int r = xattrs_read(&reader, xattrs);
+    int r = tree_read_xattrs(tree, path, xattrs);
     if (r < 0)
         xattrs_clear(xattrs);
     return r;
@@ -237,6 +225,18 @@ static const struct xattrs *most_common(const struct inquiry *inquiry)
         }
     }
     return best;
+}
+
+int attributes_read(struct stores *stores, const char *path, struct xattrs *ret)
+{
+    cleanup_inquiry struct inquiry inquiry = NO_INQUIRY;
+
+    *ret = NO_XATTRS;
+    int r = inquiry_make(stores, path, NULL, &all_kind, &inquiry);
+    if (r < 0)
+        return r;
+    const struct xattrs *common = most_common(&inquiry);
+    return common ? xattrs_copy(common, ret) : -ENOENT;
 }
 
 int attributes_compare(struct stores *stores, const char *path, const struct store_list *list,

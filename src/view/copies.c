@@ -2,7 +2,6 @@
 #include "view/copies.h"
 
 #include "base/log.h"
-#include "view/inquiry.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -12,14 +11,6 @@ struct copy_file {
     struct store *store;
     atomic_uint holders;
     int fd;
-};
-
-struct copy_question {
-    struct question question;
-    int fd;
-    struct stat status;
-    uint8_t header[HEADER_SIZE_MAX];
-    size_t header_size; /* bytes that were read */
 };
 
 static int read_fully(int fd, uint64_t offset, uint8_t *data, size_t size, size_t *ret)
@@ -39,30 +30,6 @@ static int read_fully(int fd, uint64_t offset, uint8_t *data, size_t size, size_
     *ret = done;
     return 0;
 }
-
-static int ask_copy(const struct tree *tree, const char *path, struct question *question)
-{
-    struct copy_question *copy = (struct copy_question *)question;
-
-    int r = tree_open_file(tree, path, &copy->status, &copy->fd);
-    if (r < 0)
-        return r;
-    /* A header that cannot be read is a lost one: the blocks may still be good. */
-    if (read_fully(copy->fd, 0, copy->header, sizeof copy->header, &copy->header_size) < 0)
-        copy->header_size = 0;
-    return 0;
-}
-
-static void forget_copy(struct question *question)
-{
-    cleanup_close_fd(&((struct copy_question *)question)->fd);
-}
-
-static const struct question_kind copy_kind = {
-    .size = sizeof(struct copy_question),
-    .ask = ask_copy,
-    .forget = forget_copy,
-};
 
 static void run_closing(struct task *task)
 {
@@ -100,13 +67,13 @@ static void file_release(struct copy_file *file)
 
 /* Adds the copy that a store answered with. */
 static int add(struct copies *copies, const struct share_terms *terms, struct store *store,
-               struct copy_question *answer)
+               struct look *answer)
 {
     struct copy *copy = &copies->items[copies->count];
-    uint64_t size = (uint64_t)answer->status.st_size;
+    uint64_t size = (uint64_t)answer->object.status.st_size;
 
-    *copy = (struct copy){.status = answer->status, .facts.size = size, .index = -1};
-    copy->file = file_new(store, &answer->fd);
+    *copy = (struct copy){.status = answer->object.status, .facts.size = size, .index = -1};
+    copy->file = file_new(store, &answer->object.fd);
     if (!copy->file)
         return -ENOMEM;
     copy->store = store_hold(store);
@@ -119,25 +86,34 @@ static int add(struct copies *copies, const struct share_terms *terms, struct st
     return 0;
 }
 
-int copies_open(struct stores *stores, const struct share_terms *terms, const char *path,
-                struct copies **ret)
+/* What a look at a store came to, for one who wants the file there. */
+static int result_of(const struct inquiry *looks, size_t store)
 {
-    cleanup_inquiry struct inquiry inquiry = NO_INQUIRY;
-    cleanup_copies struct copies *copies = NULL;
+    int r = inquiry_result(looks, store);
 
-    int r = inquiry_make(stores, path, NULL, &copy_kind, &inquiry);
     if (r < 0)
         return r;
-    const struct store_list *list = inquiry.list;
+    const struct tree_object *object = &look_answer(looks, store)->object;
+    if (!S_ISREG(object->status.st_mode))
+        return -ENOENT;
+    return object->open_error;
+}
+
+int copies_new(const struct inquiry *looks, const struct share_terms *terms, const char *path,
+               struct copies **ret)
+{
+    cleanup_copies struct copies *copies = NULL;
+    const struct store_list *list = looks->list;
     int worst = -ENOENT;
+
     copies = calloc(1, sizeof *copies + list->count * sizeof(struct copy));
     if (!copies)
         return -ENOMEM;
     for (size_t i = 0; i < list->count; i++) {
-        r = inquiry_result(&inquiry, i);
+        int r = result_of(looks, i);
         if (r == 0) {
-            r = add(copies, terms, list->stores[i], (struct copy_question *)inquiry.questions[i]);
-        } else if (r != -ENOENT && r != -ENOTDIR && r != -EISDIR && r != -EINVAL) {
+            r = add(copies, terms, list->stores[i], look_answer(looks, i));
+        } else if (r != -ENOENT && r != -ENOTDIR) {
             worst = r;
             log_once("%s: store %s: %s", path, store_name(list->stores[i]), strerrordesc_np(-r));
         }

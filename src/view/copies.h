@@ -6,6 +6,7 @@
 #include "choice/version.h"
 #include "tree/stores.h"
 #include "view/damage.h"
+#include "view/look.h"
 
 #include <sys/stat.h>
 
@@ -38,12 +39,12 @@ struct copies {
 };
 
 /*
- * Opens PATH in all stores and reads the headers. What is no regular file, or cannot be opened, is
- * left out; a store's error is logged. Where nothing is left: the last such error, or -ENOENT.
- * Roles are not set yet.
+ * The files that LOOKS at PATH have opened, which it takes out of them. What is no regular file, or
+ * could not be opened, is left out; a store's error is logged. Where nothing is left: the last such
+ * error, or -ENOENT. Roles are not set yet.
  */
-int copies_open(struct stores *stores, const struct share_terms *terms, const char *path,
-                struct copies **ret);
+int copies_new(const struct inquiry *looks, const struct share_terms *terms, const char *path,
+               struct copies **ret);
 
 void copies_free(struct copies *copies);
 

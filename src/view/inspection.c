@@ -227,7 +227,8 @@ static int inspect_shares(const struct inspecting *inspecting)
         if (inspection->copies[i].state == COPY_GOOD)
             inspection->copies[i].state = COPY_UNREADABLE;
     }
-    int r = share_set_open(inspecting->stores, inspecting->terms, inspecting->path, 0, &set);
+    int r =
+        share_set_new(&inspection->survey.inquiry, inspecting->terms, inspecting->path, 0, &set);
     if (r == -ENOMEM)
         return r;
     inspection->spare = -1;

@@ -65,8 +65,8 @@ static int choose(struct share_set *set, unsigned rank)
     return 0;
 }
 
-int share_set_open(struct stores *stores, const struct share_terms *terms, const char *path,
-                   unsigned rank, struct share_set **ret)
+int share_set_new(const struct inquiry *looks, const struct share_terms *terms, const char *path,
+                  unsigned rank, struct share_set **ret)
 {
     struct share_set *set = calloc(1, sizeof *set);
 
@@ -75,7 +75,7 @@ int share_set_open(struct stores *stores, const struct share_terms *terms, const
     pthread_mutex_init(&set->lock, NULL);
     history_init(&set->history);
     set->path = strdup(path);
-    int r = set->path ? copies_open(stores, terms, path, &set->copies) : -ENOMEM;
+    int r = set->path ? copies_new(looks, terms, path, &set->copies) : -ENOMEM;
     if (r == 0)
         r = choose(set, rank);
     if (r < 0) {

@@ -13,12 +13,12 @@
 struct share_set;
 
 /*
- * Looks for PATH in all stores. Where none has a regular file there that can be opened: the last
- * store's error, or -ENOENT. Not every file needs to be a share. RANK: so many of the best versions
- * are left out.
+ * The shares that LOOKS at PATH have found, whose files it takes out of them. Where none has a
+ * regular file there that can be opened: the last store's error, or -ENOENT. Not every file needs
+ * to be a share. RANK: so many of the best versions are left out.
  */
-int share_set_open(struct stores *stores, const struct share_terms *terms, const char *path,
-                   unsigned rank, struct share_set **ret);
+int share_set_new(const struct inquiry *looks, const struct share_terms *terms, const char *path,
+                  unsigned rank, struct share_set **ret);
 
 /* Says in the log what was found bad. */
 void share_set_free(struct share_set *set);

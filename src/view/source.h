@@ -8,6 +8,7 @@
 #pragma once
 
 #include "base/names.h"
+#include "base/xattrs.h"
 #include "share/header.h"
 
 #include <stdbool.h>
@@ -35,10 +36,11 @@ struct source_operations {
 
     /*
      * The status of the object itself, and for a regular file the header of its shares; required
-     * is 0 there where it is not known.
+     * is 0 there where it is not known. RET_FILE, unless it is NULL: the file, opened, where it
+     * came to hand; NULL does not mean that it cannot be opened.
      */
     int (*stat)(struct source *source, const char *path, struct stat *ret,
-                struct share_header *ret_header);
+                struct share_header *ret_header, struct source_file **ret_file);
 
     int (*read_link)(struct source *source, const char *path, char **ret);
     int (*list)(struct source *source, const char *path, struct names *names);
@@ -46,6 +48,10 @@ struct source_operations {
                      size_t size, size_t *ret);
     int (*list_xattr)(struct source *source, const char *path, char *names, size_t size,
                       size_t *ret);
+
+    /* The attributes that a copy should have, too. Clear RET in any case. */
+    int (*read_xattrs)(struct source *source, const char *path, struct xattrs *ret);
+
     int (*statfs)(struct source *source, struct statvfs *ret);
 
     int (*open)(struct source *source, const char *path, struct source_file **ret);

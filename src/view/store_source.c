@@ -31,16 +31,33 @@ static void store_source_free(struct source *opaque)
     free(source);
 }
 
+static int open_shares(struct store_source *source, struct share_set *shares,
+                       struct source_file **ret)
+{
+    struct restored_file *file = malloc(sizeof *file);
+
+    if (!file)
+        return -ENOMEM;
+    *file = (struct restored_file){
+        .file = {.operations = source->source.operations, .header = *share_set_header(shares)},
+        .shares = shares,
+    };
+    share_set_status(shares, &file->file.status);
+    *ret = &file->file;
+    return 0;
+}
+
 /*
  * The status of a file, by its shares at PATH. Where they cannot be read it is shown all the same,
  * as an empty file: what is lost should be seen.
  */
-static int stat_file(struct store_source *source, const char *path, struct stat *status,
-                     struct share_header *header)
+static int stat_file(struct store_source *source, const char *path, const struct survey *survey,
+                     struct stat *status, struct share_header *header,
+                     struct source_file **ret_file)
 {
     cleanup_share_set struct share_set *shares = NULL;
 
-    int r = share_set_open(source->stores, &source->terms, path, 0, &shares);
+    int r = share_set_new(&survey->inquiry, &source->terms, path, 0, &shares);
     if (r == -ENOMEM)
         return r;
     *header = (struct share_header){0};
@@ -49,17 +66,25 @@ static int stat_file(struct store_source *source, const char *path, struct stat 
         share_set_status(shares, status);
     if (r == 0 && share_set_header(shares))
         *header = *share_set_header(shares);
-    if (header->layout.required > 0)
-        atomic_store(&source->required, header->layout.required);
-    return 0;
+    if (header->layout.required == 0)
+        return 0;
+    atomic_store(&source->required, header->layout.required);
+    if (!ret_file || share_set_check(shares) < 0)
+        return 0;
+    r = open_shares(source, shares, ret_file);
+    if (r == 0)
+        shares = NULL; /* they are the file's */
+    return r;
 }
 
 static int store_source_stat(struct source *opaque, const char *path, struct stat *ret,
-                             struct share_header *ret_header)
+                             struct share_header *ret_header, struct source_file **ret_file)
 {
     struct store_source *source = (struct store_source *)opaque;
     cleanup_survey struct survey survey = NO_SURVEY;
 
+    if (ret_file)
+        *ret_file = NULL;
     int r = survey_make(source->stores, path, &survey);
     if (r < 0 && *path == '\0') {
         /* Without stores the root is still there. */
@@ -70,7 +95,7 @@ static int store_source_stat(struct source *opaque, const char *path, struct sta
         return r;
     struct stat status = survey.status;
     if (S_ISREG(status.st_mode))
-        r = stat_file(source, path, &status, ret_header);
+        r = stat_file(source, path, &survey, &status, ret_header, ret_file);
     if (r == 0)
         *ret = status;
     return r;
@@ -201,6 +226,11 @@ static int store_source_list_xattr(struct source *opaque, const char *path, char
     return 0;
 }
 
+static int store_source_read_xattrs(struct source *opaque, const char *path, struct xattrs *ret)
+{
+    return attributes_read(((struct store_source *)opaque)->stores, path, ret);
+}
+
 struct space_question {
     struct question question;
     struct statvfs status;
@@ -263,26 +293,22 @@ static int store_source_statfs(struct source *opaque, struct statvfs *ret)
 static int store_source_open_version(struct source *opaque, const char *path, unsigned rank,
                                      struct source_file **ret)
 {
-    const struct store_source *source = (struct store_source *)opaque;
+    struct store_source *source = (struct store_source *)opaque;
     cleanup_share_set struct share_set *shares = NULL;
+    cleanup_inquiry struct inquiry looks = NO_INQUIRY;
 
-    int r = share_set_open(source->stores, &source->terms, path, rank, &shares);
+    int r = look_make(source->stores, path, &looks);
+    if (r == 0)
+        r = share_set_new(&looks, &source->terms, path, rank, &shares);
     if (r == 0 && rank > 0 && !share_set_header(shares))
         return -ENOENT;
     if (r == 0)
         r = share_set_check(shares);
-    if (r < 0)
-        return r;
-    struct restored_file *file = malloc(sizeof *file);
-    if (!file)
-        return -ENOMEM;
-    *file = (struct restored_file){
-        .file = {.operations = opaque->operations, .header = *share_set_header(shares)},
-    };
-    share_set_status(shares, &file->file.status);
-    file->shares = steal_pointer(shares);
-    *ret = &file->file;
-    return 0;
+    if (r == 0)
+        r = open_shares(source, shares, ret);
+    if (r == 0)
+        shares = NULL; /* they are the file's */
+    return r;
 }
 
 static int store_source_open(struct source *source, const char *path, struct source_file **ret)
@@ -313,6 +339,7 @@ static const struct source_operations operations = {
     .list = store_source_list,
     .get_xattr = store_source_get_xattr,
     .list_xattr = store_source_list_xattr,
+    .read_xattrs = store_source_read_xattrs,
     .statfs = store_source_statfs,
     .open = store_source_open,
     .open_version = store_source_open_version,

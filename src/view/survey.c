@@ -2,35 +2,9 @@
 #include "view/survey.h"
 
 #include "base/log.h"
+#include "view/look.h"
 
 #include <string.h>
-
-struct name_question {
-    struct question question;
-    struct stat status;
-    char *target; /* of a symlink */
-};
-
-static int ask_name(const struct tree *tree, const char *path, struct question *question)
-{
-    struct name_question *name = (struct name_question *)question;
-
-    int r = tree_stat(tree, path, &name->status);
-    if (r == 0 && S_ISLNK(name->status.st_mode))
-        r = tree_read_link(tree, path, &name->target);
-    return r;
-}
-
-static void forget_name(struct question *question)
-{
-    free(((struct name_question *)question)->target);
-}
-
-static const struct question_kind name_kind = {
-    .size = sizeof(struct name_question),
-    .ask = ask_name,
-    .forget = forget_name,
-};
 
 /* Fills the ballots. Returns the error of a store that could not say, or -ENOENT. */
 static int collect(struct survey *survey)
@@ -41,8 +15,8 @@ static int collect(struct survey *survey)
     for (size_t i = 0; i < inquiry->list->count; i++) {
         int r = inquiry_result(inquiry, i);
         if (r == 0) {
-            const struct name_question *name = (struct name_question *)inquiry->questions[i];
-            survey->ballots[i] = (struct ballot){true, name->status, name->target};
+            const struct tree_object *object = &look_answer(inquiry, i)->object;
+            survey->ballots[i] = (struct ballot){true, object->status, object->target};
         } else if (r != -ENOENT && r != -ENOTDIR) {
             worst = r;
         }
@@ -103,7 +77,7 @@ int survey_make(struct stores *stores, const char *path, struct survey *ret)
 {
     cleanup_survey struct survey survey = NO_SURVEY;
 
-    int r = inquiry_make(stores, path, NULL, &name_kind, &survey.inquiry);
+    int r = look_make(stores, path, &survey.inquiry);
     if (r < 0)
         return r;
     size_t count = survey.inquiry.list->count;

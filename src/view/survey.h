@@ -6,7 +6,7 @@
 #include "view/inquiry.h"
 
 struct survey {
-    struct inquiry inquiry;
+    struct inquiry inquiry; /* of looks (look.h) */
     struct ballot *ballots; /* one for each store */
     size_t winner;          /* the place of the store whose word counts */
     struct stat status;     /* by the voice of most of those that are of its kind */

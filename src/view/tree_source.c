@@ -81,9 +81,12 @@ static int header_of(const struct tree_source *source, const struct stat *status
 }
 
 static int tree_source_stat(struct source *source, const char *path, struct stat *ret,
-                            struct share_header *ret_header)
+                            struct share_header *ret_header, struct source_file **ret_file)
 {
     struct stat status;
+
+    if (ret_file)
+        *ret_file = NULL;
 
     int r = tree_stat(tree_of(source), path, &status);
     if (r == 0 && excludes_match(excludes_of(source), path, S_ISDIR(status.st_mode)))
@@ -143,6 +146,14 @@ static int tree_source_list_xattr(struct source *source, const char *path, char 
     int r = check_excluded(source, path, excludes_match);
 
     return r < 0 ? r : tree_list_xattr(tree_of(source), path, names, size, ret);
+}
+
+static int tree_source_read_xattrs(struct source *source, const char *path, struct xattrs *ret)
+{
+    int r = check_excluded(source, path, excludes_match);
+
+    *ret = NO_XATTRS;
+    return r < 0 ? r : tree_read_xattrs(tree_of(source), path, ret);
 }
 
 static int tree_source_statfs(struct source *source, struct statvfs *ret)
@@ -289,6 +300,7 @@ static const struct source_operations operations = {
     .list = tree_source_list,
     .get_xattr = tree_source_get_xattr,
     .list_xattr = tree_source_list_xattr,
+    .read_xattrs = tree_source_read_xattrs,
     .statfs = tree_source_statfs,
     .open = tree_source_open,
     .read_stripe = tree_source_read_stripe,

@@ -1,0 +1,568 @@
+# SPDX-License-Identifier: MIT
+"""`zfec-fs repair` that is killed, stopped, or refused something, at any of its system calls.
+
+Whatever happens, each name in a store stands for what it stood for before, or for what it should,
+whole and with its metadata; and another run finishes the work. tracer.c interferes with the calls.
+
+By default some of all calls are taken, by the seed; ZFEC_FS_TEST_CASES=100000 takes them all.
+"""
+
+import contextlib
+import errno
+import os
+import platform
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import tempfile
+import threading
+from collections import Counter, namedtuple
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+import mounts as mounts_module
+import oracle
+import repairing
+import trees
+
+REQUIRED, COUNT = 2, 5
+STRIPE = REQUIRED * repairing.BLOCK_SIZE
+CASES = int(os.environ.get("ZFEC_FS_TEST_CASES", "0"))
+ALL = CASES >= 100_000
+WORKERS = 2 * len(os.sched_getaffinity(0))
+FAILURES_SHOWN = 15
+TRACING_FAILED = 125
+SANITIZED = b"__asan_init" in mounts_module.BINARY.read_bytes() if mounts_module.BINARY.exists() else False
+
+# These change something, so that just before and after each of them is another state to be in.
+CHANGES = (
+    "pwrite64 ftruncate renameat renameat2 linkat unlinkat mkdirat symlinkat mknodat fchownat fchown "
+    "chmod fchmod fchmodat utimensat setxattr lsetxattr fsetxattr removexattr lremovexattr "
+    "fremovexattr fsync fdatasync syncfs"
+).split()
+# These change nothing; how they fail matters.
+LOOKS = (
+    "openat openat2 open pread64 read fstat newfstatat statx listxattr llistxattr flistxattr getxattr "
+    "lgetxattr fgetxattr getdents64 readlinkat readlink flock fcntl lseek mmap clone3 getrandom write"
+).split()
+ERRORS = (errno.ENOSPC, errno.EIO, errno.EACCES)
+O_CREAT = 0o100
+
+Call = namedtuple("Call", "name number result arguments path other_path")  # the Nth of its name
+Trial = namedtuple("Trial", "what words call")
+
+
+# The tracer
+
+
+@pytest.fixture(scope="module")
+def tracer(tmp_path_factory):
+    """The program that interferes with another one's system calls."""
+    if platform.machine() != "x86_64":
+        pytest.skip(f"tracer.c knows no registers of {platform.machine()}")
+    path = tmp_path_factory.mktemp("tracer") / "tracer"
+    words = ["gcc", "-O1", "-Wall", "-Werror", "-o", path, Path(__file__).parent / "tracer.c"]
+    if not shutil.which("gcc"):
+        pytest.skip("gcc is missing")
+    subprocess.run(words, check=True)
+    done = subprocess.run([path, os.devnull, "log", "/bin/true"], capture_output=True, text=True)
+    if done.returncode == TRACING_FAILED:
+        pytest.skip(f"ptrace is not permitted: {done.stderr.strip()}")
+    assert done.returncode == 0
+    return path
+
+
+@pytest.fixture(scope="module")
+def numbers():
+    """Name of a system call -> its number here."""
+    words = ["gcc", "-dM", "-E", "-include", "sys/syscall.h", "-x", "c", os.devnull]
+    text = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    return {name: int(number) for name, number in re.findall(r"#define __NR_(\w+) (\d+)", text)}
+
+
+def environment():
+    """A sanitizer cannot look for leaks while it is traced."""
+    options = os.environ.get("ASAN_OPTIONS", "")
+    return os.environ | {"ASAN_OPTIONS": f"{options}:detect_leaks=0"}
+
+
+def trace(tracer, log, words, *repair_words):
+    """Runs `repair` in one thread, as far as work goes."""
+    result = subprocess.run(
+        [tracer, log, *map(str, words), mounts_module.BINARY, "repair", "-j", "1", *repair_words],
+        check=False,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="surrogateescape",
+        timeout=120,
+        env=environment(),
+    )
+    assert result.returncode != TRACING_FAILED, result.stderr
+    return result
+
+
+def read_calls(log, numbers):
+    """All calls of a run, in their order."""
+    names = {number: name for name, number in numbers.items()}
+    counts, calls = Counter(), []
+    for line in log.read_text(errors="replace").splitlines():
+        fields = line.split(" ")
+        name = names.get(int(fields[1]), fields[1])
+        counts[name] += 1
+        arguments = tuple(map(int, fields[3:7]))
+        calls.append(
+            Call(name, counts[name], int(fields[2]), arguments, fields[7][2:], fields[8][2:])
+        )
+    return calls
+
+
+# A small tree with damage of all kinds
+
+
+@pytest.fixture(scope="module")
+def workshop():
+    """A folder in memory, where that is possible: nothing here is about a real disk."""
+    place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="zfec-fs-test-", dir=place) as folder:
+        yield Path(folder)
+
+
+def make_source(folder, rng):
+    folder.mkdir()
+    for path, size in (
+        ("several", 2 * STRIPE + 1234),
+        ("linked", STRIPE + 5),
+        ("small", 100),
+        ("dir/file", 3000),
+        ("dir/other", 5),
+        ("dir/sub/deep", STRIPE + 1),
+        ("dir/sub/empty", 0),
+        ("dir/sub/old", STRIPE),
+        ("dir/sub/meta", 10),
+        ("gone/one", 50),
+        ("gone/further/two", STRIPE),
+    ):
+        trees.write_file(folder / path, rng.randbytes(size))
+    os.link(folder / "linked", folder / "linked-2")
+    os.link(folder / "gone" / "one", folder / "gone" / "further" / "one-2")
+    (folder / "link").symlink_to("dir/file")
+    (folder / "gone" / "link").symlink_to("one")
+    os.mkfifo(folder / "dir" / "fifo")
+    for path in sorted(folder.rglob("*")):
+        if not path.is_dir():
+            repairing.give_metadata(path, rng)
+    for path in repairing.directories_of(folder):
+        repairing.give_metadata(path, rng)
+
+
+def damage(stores, outside, rng):
+    """What lies in a directory is damaged in two of five stores: its time is known to the others."""
+    first, second, third, fourth, fifth = (stores / trees.share_name(index) for index in range(5))
+    repairing.change_bytes(first / "several", 64 + repairing.BLOCK_SIZE + 32 + 9)
+    repairing.change_bytes(first / "linked", 500)
+    repairing.replace(first / "link", lambda place: place.symlink_to("elsewhere"))
+    stale = oracle.make_share(
+        "checked", rng.randbytes(STRIPE), REQUIRED, COUNT, 1, 10**18, repairing.BLOCK_SIZE
+    )
+    trees.write_file(second / "dir" / "sub" / "old", stale, 10**18)
+    repairing.change_bytes(second / "dir" / "sub" / "empty", 20)
+    repairing.change_size(second / "dir" / "sub" / "deep", 70)
+    repairing.give_metadata(third / "dir" / "sub" / "meta", rng)
+    os.chmod(third / "dir", 0o711)
+    repairing.remove(fourth / "dir" / "file")
+    repairing.remove(fourth / "dir" / "fifo")
+    repairing.replace(fourth / "dir" / "other", os.mkdir)
+    repairing.replace(fifth / "dir" / "sub", lambda place: place.symlink_to(outside))
+    repairing.replace(fifth / "linked-2", lambda place: shutil.copy2(fifth / "linked", place))
+    repairing.remove(fifth / "gone")
+    repairing.change_bytes(fifth / "several", 3)
+
+
+class Tree:
+    """The tree as it should be, and as it is before each trial; and places for workers."""
+
+    def __init__(self, folder, shares, rng):
+        self.folder = folder
+        self.outside = folder / "outside"
+        trees.write_file(self.outside / "deep", b"of somebody")
+        (folder / "good").mkdir()
+        repairing.copy_tree(shares.folder, folder / "good")
+        self.good = repairing.states_of(folder / "good")
+        (folder / "damaged").mkdir()
+        repairing.copy_tree(folder / "good", folder / "damaged")
+        damage(folder / "damaged", self.outside, rng)
+        self.before = repairing.states_of(folder / "damaged")
+        self.outside_before = trees.snapshot(self.outside)
+        self._local = threading.local()
+
+    def place(self):
+        """This worker's own."""
+        if not hasattr(self._local, "place"):
+            self._local.place = Path(tempfile.mkdtemp(dir=self.folder))
+        return self._local.place
+
+    def fresh(self):
+        """A directory of damaged stores."""
+        stores = self.place() / "stores"
+        shutil.rmtree(stores, ignore_errors=True)
+        stores.mkdir()
+        repairing.copy_tree(self.folder / "damaged", stores)
+        return stores
+
+
+@pytest.fixture(scope="module")
+def tree(module_mounts, workshop, tmp_path_factory, module_rng):
+    folder = tmp_path_factory.mktemp("faults")
+    make_source(folder / "source", module_rng)
+    shares = repairing.encode(
+        module_mounts, folder / "source", folder / "shares", "checked", REQUIRED, COUNT
+    )
+    return Tree(workshop, shares, module_rng)
+
+
+@pytest.fixture(scope="module")
+def calls(tracer, numbers, tree):
+    """The calls of a run that nothing interferes with, but for those of the dynamic linker."""
+    stores = tree.fresh()
+    result = trace(tracer, tree.place() / "log", ["log"], stores)
+    assert result.returncode == 1, result.stdout + result.stderr
+    repairing.assert_stores(stores, tree.good)
+    found = read_calls(tree.place() / "log", numbers)
+    start = next(i for i, call in enumerate(found) if call.name in ("clone3", "clone"))
+    return found[start:]
+
+
+# What must be at any moment
+
+
+def is_content(item, other):
+    return other is not None and (item.kind, item.content) == (other.kind, other.content)
+
+
+def is_directory(item):
+    return item is not None and item.kind == stat.S_IFDIR
+
+
+def same_metadata(item, other):
+    """But for the time of a directory, which changes with what is done in it."""
+    fields = ("mode", "uid", "gid", "xattrs") + (() if is_directory(item) else ("mtime_ns",))
+    return all(getattr(item, field) == getattr(other, field) for field in fields)
+
+
+def copy_problem(found, before, good):
+    """What is wrong with what a name stands for now, in words; '' if nothing is."""
+    if found is None:
+        making_way = before is not None and is_directory(before) != is_directory(good)
+        return "" if before is None or making_way else "is gone"
+    if not is_content(found, before) and not is_content(found, good):
+        return "is neither what it was nor what it should be"
+    if is_content(found, good) and not same_metadata(found, good):
+        if is_content(before, good) if before else False:
+            return "has lost metadata" if same_metadata(before, good) else ""
+        return "" if is_directory(found) else "is new, and has not its metadata"
+    return ""
+
+
+def problems_now(stores, tree):
+    """What is wrong with stores in the middle of the work."""
+    problems = []
+    for name, state in repairing.states_of(stores).items():
+        before, good = tree.before[name], tree.good[name]
+        for path in before.keys() | good.keys() | state.keys():
+            if repairing.TEMPORARY in path:
+                continue
+            problem = copy_problem(state.get(path), before.get(path), good.get(path))
+            problems += [f"{name}/{path} {problem}"] if problem else []
+    if trees.snapshot(tree.outside) != tree.outside_before:
+        problems.append("something outside has changed")
+    return problems
+
+
+def problems_later(stores, tree):
+    """What another run leaves undone."""
+    result = repairing.run("repair", stores)
+    problems = repairing.store_differences(repairing.states_of(stores), tree.good)
+    problems += [f"{path} is left" for path in repairing.temporary_names(stores)]
+    if result.returncode not in (0, 1):
+        problems.append(f"exit status {result.returncode}: {result.stderr}")
+    return [f"after another run: {problem}" for problem in problems]
+
+
+# Many trials
+
+
+def sample(calls, count, rng):
+    """So many of them in their order, or all."""
+    if ALL or len(calls) <= count:
+        return list(calls)
+    return sorted(rng.sample(calls, count), key=calls.index)
+
+
+def is_change(call):
+    return call.name in CHANGES or (call.name == "openat" and call.arguments[2] & O_CREAT)
+
+
+def describe(trial):
+    call = trial.call
+    return f"{trial.what} at {call.name} number {call.number} ({call.path!r})"
+
+
+def run_trials(trials, tracer, numbers, tree, check):
+    """Does them all, several at once. CHECK says what is wrong with (trial, result, stores)."""
+
+    def run(trial):
+        stores, log = tree.fresh(), tree.place() / "log"
+        words = [*trial.words, numbers[trial.call.name], trial.call.number]
+        result = trace(tracer, log, words, stores)
+        came = bool(log.read_text())
+        problems = [] if not mounts_module.SANITIZER.search(result.stderr) else [result.stderr]
+        problems += problems_now(stores, tree)
+        problems += check(trial, result, stores, came)
+        problems += problems_later(stores, tree)
+        return came, [f"{describe(trial)}: {problem}" for problem in problems[:4]]
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        results = list(pool.map(run, trials))
+    failures = [problems for _, problems in results if problems]
+    came = sum(came for came, _ in results)
+    print(f"{len(trials)} trials, {came} of which came to their call; {len(failures)} failed")
+    shown = "\n".join("\n".join(problems) for problems in failures[:FAILURES_SHOWN])
+    assert not failures, f"{len(failures)} of {len(trials)} trials failed:\n{shown}"
+    assert came > 0.9 * len(trials), "calls come otherwise than they did before"
+
+
+def no_temporaries(stores):
+    return [f"{path} is left" for path in repairing.temporary_names(stores)]
+
+
+def scaled(count):
+    """A sanitized program is some times slower."""
+    return count // 4 if SANITIZED else count
+
+
+def test_killed(tracer, numbers, tree, calls, rng):
+    """Just before each call that changes something, and before some others."""
+    changes = [call for call in calls if is_change(call)]
+    others = [call for call in calls if not is_change(call) and call.name != "futex"]
+    chosen = sample(changes, scaled(140), rng) + sample(others, scaled(30), rng)
+    trials = [Trial("killed", ["signal", int(signal.SIGKILL)], call) for call in chosen]
+
+    def check(trial, result, stores, came):
+        expected = 128 + signal.SIGKILL if came else 1
+        return [] if result.returncode == expected else [f"exit status {result.returncode}"]
+
+    run_trials(trials, tracer, numbers, tree, check)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_stopped(tracer, numbers, tree, calls, rng, number):
+    """It cleans up behind itself; what is done stays done."""
+    chosen = sample([call for call in calls if call.name != "futex"], scaled(30), rng)
+    trials = [Trial(number.name, ["signal", int(number)], call) for call in chosen]
+
+    def check(trial, result, stores, came):
+        problems = no_temporaries(stores)
+        wrong = repairing.store_differences(repairing.states_of(stores), tree.good)
+        expected = (4,) if wrong else (1, 4)
+        if result.returncode not in expected:
+            problems.append(f"exit status {result.returncode}: {result.stderr}; {wrong[:3]}")
+        return problems
+
+    run_trials(trials, tracer, numbers, tree, check)
+
+
+def error_trials(calls, rng):
+    errors = {name: ERRORS for name in CHANGES + LOOKS}
+    errors |= {"mmap": (errno.ENOMEM,), "clone3": (errno.EAGAIN,), "getrandom": (errno.EINTR,)}
+    errors |= {name: (*ERRORS, errno.EMFILE) for name in ("openat", "openat2", "fcntl")}
+    errors |= {name: (*ERRORS, errno.EINTR) for name in ("pread64", "pwrite64")}
+    changes = [call for call in calls if call.name in CHANGES]
+    looks = [call for call in calls if call.name in LOOKS]
+    kinds = {call.name: call for call in looks}  # of each kind one, at least
+    chosen = sample(changes, scaled(90), rng) + sample(looks, scaled(60), rng)
+    chosen += [call for call in kinds.values() if call not in chosen]
+    return [
+        Trial(errno.errorcode[error], ["error", error], call)
+        for call in chosen
+        for error in (errors[call.name] if ALL else [rng.choice(errors[call.name])])
+    ]
+
+
+def test_refused(tracer, numbers, tree, calls, rng):
+    """Each call fails once. What was to be done is done, or it is said that it is not."""
+
+    def check(trial, result, stores, came):
+        excused = trial.call.name in ("unlinkat", "openat2", "openat")  # these are needed to clean up
+        problems = [] if excused else no_temporaries(stores)
+        wrong = repairing.store_differences(repairing.states_of(stores), tree.good)
+        told = f"exit status {result.returncode}: {result.stderr.strip()}"
+        if result.returncode not in (0, 1, 2, 4):
+            problems.append(told)
+        elif result.returncode < 2 and wrong:
+            problems.append(f"{told}, but {'; '.join(wrong[:3])}")
+        return problems
+
+    run_trials(error_trials(calls, rng), tracer, numbers, tree, check)
+
+
+def test_short_transfers(tracer, numbers, tree, calls, rng):
+    """From some call on, all reads or writes transfer a part of what was asked for."""
+    chosen = []
+    for name in ("pread64", "pwrite64"):
+        of_name = [call for call in calls if call.name == name]
+        chosen += [of_name[0], *sample(of_name[1:], scaled(10), rng)]
+    trials = [Trial("short", ["short", 0], call) for call in chosen]
+
+    def check(trial, result, stores, came):
+        problems = repairing.store_differences(repairing.states_of(stores), tree.good)
+        if result.returncode != 1:
+            problems.append(f"exit status {result.returncode}: {result.stderr}")
+        return problems + no_temporaries(stores)
+
+    run_trials(trials, tracer, numbers, tree, check)
+
+
+# Power failures
+
+
+def test_written_out_before_it_is_named(calls):
+    """Nothing gets its name before its content is on the disk."""
+    written, synced, renamed = {}, {}, 0
+    descriptors = {}
+    for at, call in enumerate(calls):
+        if call.name == "openat" and repairing.TEMPORARY in call.path and call.result >= 0:
+            descriptors[call.result] = call.path
+        elif call.name in ("pwrite64", "ftruncate") and call.arguments[0] in descriptors:
+            written[descriptors[call.arguments[0]]] = at
+        elif call.name in ("fsync", "fdatasync") and call.arguments[0] in descriptors:
+            synced[descriptors[call.arguments[0]]] = at
+        elif call.name == "syncfs":
+            synced |= {path: at for path in written}
+        elif call.name in ("renameat", "renameat2") and call.path in written:
+            renamed += 1
+            assert synced.get(call.path, -1) > written[call.path], f"{call.path} is not written out"
+    assert renamed >= 6
+
+
+# Full disks
+
+
+@contextlib.contextmanager
+def small_disk(place, size):
+    """A file system in memory; a function that makes it larger is what it gives."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount")
+    words = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", place]
+    done = subprocess.run(words, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"no tmpfs: {done.stderr.strip()}")
+    try:
+        yield lambda larger: subprocess.run(
+            ["mount", "-o", f"remount,size={larger}", place], check=True
+        )
+    finally:
+        subprocess.run(["umount", place], check=True)
+
+
+@pytest.fixture
+def many_files(mounts, tmp_path, rng):
+    source = tmp_path / "source"
+    for number in range(12):
+        trees.write_file(source / f"dir-{number % 3}" / f"file-{number}", rng.randbytes(90_000))
+        os.utime(source / f"dir-{number % 3}", ns=(0, 10**18))
+    os.utime(source, ns=(0, 10**18))
+    return repairing.encode(mounts, source, tmp_path / "shares", "checked", REQUIRED, COUNT)
+
+
+def is_part_of(found, expected):
+    """Files that are there are whole."""
+    return all(
+        item.content == expected[path].content and same_metadata(item, expected[path])
+        for path, item in found.items()
+        if item.kind == stat.S_IFREG
+    )
+
+
+def test_full_disk(many_files, tmp_path):
+    """One store's disk is too small: the others are mended, and it has what fits in; then the rest."""
+    stores = many_files.copy_to(tmp_path / "stores")
+    repairing.remove(stores / "01" / "dir-1")
+    shutil.rmtree(stores / "03")
+    (stores / "03").mkdir()
+    words = ("--add", f"03={stores / '03'}")
+    with small_disk(stores / "03", "256K") as enlarge:
+        result = repairing.repair(many_files, stores, *words, status=4)
+        assert "No space left on device" in result.stderr
+        assert not repairing.temporary_names(stores)
+        states = repairing.states_of(stores)
+        assert not repairing.differences(states["01"], many_files.states["01"])
+        assert is_part_of(states["03"], many_files.states["03"])
+        enlarge("16M")
+        repairing.repair(many_files, stores, *words, status=1)
+        repairing.assert_stores(stores, many_files.states)
+        repairing.assert_nothing_to_do(many_files, stores)
+
+
+def test_all_on_a_full_disk(many_files, tmp_path):
+    """Nothing that is there is given up for what has no room."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    with small_disk(place, "16M") as enlarge:
+        stores = many_files.copy_to(place / "stores")
+        for name in ("01", "04"):
+            for path in many_files.files():
+                repairing.change_bytes(stores / name / path, 5000)
+        used = os.statvfs(place)
+        enlarge((used.f_blocks - used.f_bfree) * used.f_frsize + 100_000)
+        before = repairing.states_of(stores)
+        result = repairing.run("repair", stores)
+        assert result.returncode in (1, 4), result.stderr
+        assert not repairing.temporary_names(stores)
+        states = repairing.states_of(stores)
+        for name, path in ((name, path) for name in states for path in many_files.files()):
+            item = states[name][path]
+            assert item.content in (
+                before[name][path].content,
+                many_files.states[name][path].content,
+            )
+        enlarge("16M")
+        repairing.run("repair", stores)
+        repairing.assert_stores(stores, many_files.states)
+
+
+# Several stores are filled at once
+
+
+def test_killed_while_several_stores_are_filled(tracer, numbers, tree):
+    """The few that were good still know each mode and owner and attribute, after another run too."""
+    lost = ("01", "03", "04")
+    words = [word for name in lost for word in ("--add", f"{name}={{stores}}/{name}")]
+
+    def run(number):
+        stores = tree.place() / "stores"
+        shutil.rmtree(stores, ignore_errors=True)
+        stores.mkdir()
+        repairing.copy_tree(tree.folder / "good", stores)
+        for name in lost:
+            shutil.rmtree(stores / name)
+        added = [word.format(stores=stores) for word in words]
+        options = ["signal", int(signal.SIGKILL), numbers["pwrite64"], number]
+        trace(tracer, tree.place() / "log", options, *added, stores)
+        repairing.run("repair", *added, stores)
+        found, good = repairing.states_of(stores), tree.good
+        return [
+            f"killed at pwrite64 number {number}: {name}/{path} has lost metadata"
+            for name, state in found.items()
+            for path, item in state.items()
+            if path not in good[name] or not same_metadata(item, good[name][path])
+        ]
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        failures = [problem for problems in pool.map(run, range(1, 20, 4)) for problem in problems]
+    assert not failures, "\n".join(failures[:FAILURES_SHOWN])
+
