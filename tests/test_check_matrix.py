@@ -478,20 +478,22 @@ def shares_held(cases):
 def check_tree(stores, cases, counts):
     """Runs check over the cases. Returns what is wrong, in words."""
     write_tree(stores, cases)
-    result = commands.run("check", "-v", stores, status=commands.LOST, noisy=True)
+    held = shares_held(cases)
+    verdicts = [Verdict(case, held) for case in cases]
+    status = commands.LOST if any(verdict.is_lost for verdict in verdicts) else commands.DAMAGED
+    result = commands.run("check", "-v", stores, status=status, noisy=True)
     shutil.rmtree(stores)
     lines = {line["path"]: line for line in result.json if line["message_type"] == "check"}
     folders = {"", *(f"folder-{number}" for number in range(FOLDERS))}
     assert set(lines) == folders | {path_of(number) for number in range(len(cases))}
     assert all(lines[path]["health"] == "intact" for path in folders)
     check_summary(result.summary, [lines[path_of(number)] for number in range(len(cases))])
-    held = shares_held(cases)
     told = [int(store["share"], 16) for store in result.summary["stores"]]
     assert told == held, "the share that each store holds"
     failures = []
-    for number, case in enumerate(cases):
-        wrong = judge(Verdict(case, held), lines[path_of(number)], counts)
-        failures += [f"{path_of(number)}: {case}: {'; '.join(wrong)}"] if wrong else []
+    for number, verdict in enumerate(verdicts):
+        wrong = judge(verdict, lines[path_of(number)], counts)
+        failures += [f"{path_of(number)}: {verdict.case}: {'; '.join(wrong)}"] if wrong else []
     return failures
 
 

@@ -5,7 +5,8 @@
  *     tracer LOG log COMMAND...             writes a line for each call to the file LOG
  *     tracer LOG signal S NR N COMMAND...   sends signal S before the Nth call of number NR is done
  *     tracer LOG error E NR N COMMAND...    this call fails with errno E and does nothing
- *     tracer LOG short 0 NR N COMMAND...    each call of number NR from the Nth on transfers less
+ *     tracer LOG part 0 NR N COMMAND...     each call of number NR from the Nth on transfers less
+ *     tracer LOG void 0 NR N COMMAND...     the Nth call transfers nothing, and says it was all
  *
  * LOG is empty at the end where the call did not come. Returns the command's exit status, or 128
  * and the signal that ended it; 125 where tracing fails.
@@ -30,7 +31,7 @@ struct thread {
     pid_t id;
     bool inside; /* of a call that is to fail, or that is logged */
     uint64_t number, arguments[6];
-    char path[256], other_path[256];
+    char paths[3][256];
 };
 
 static struct thread threads[THREADS];
@@ -101,27 +102,26 @@ static bool interfere(pid_t id)
 {
     struct user_regs_struct registers = registers_of(id);
 
-    if (mode == 's')
-        fprintf(log_file, "done\n");
+    if (mode == 'p' && registers.rdx < 2)
+        return false;
+    fprintf(log_file, "done\n");
+    done = mode != 'p';
     switch (mode) {
     case 's':
-        done = true;
         kill(process, (int)value);
         return false;
-    case 'e':
-        done = true;
-        fprintf(log_file, "done\n");
+    case 'p':
+        registers.rdx = registers.rdx / 3 + 1;
+        break;
+    case 'v':
+        value = -(long)registers.rdx;
         registers.orig_rax = (unsigned long long)-1;
-        set_registers(id, &registers);
-        return true;
+        break;
     default:
-        if (registers.rdx > 1) {
-            fprintf(log_file, "done\n");
-            registers.rdx = registers.rdx / 3 + 1;
-            set_registers(id, &registers);
-        }
-        return false;
+        registers.orig_rax = (unsigned long long)-1;
     }
+    set_registers(id, &registers);
+    return done;
 }
 
 static void enter(struct thread *thread, const struct __ptrace_syscall_info *info)
@@ -132,8 +132,9 @@ static void enter(struct thread *thread, const struct __ptrace_syscall_info *inf
     memcpy(thread->arguments, info->entry.args, sizeof thread->arguments);
     if (mode == 'l') {
         thread->inside = true;
-        read_string(thread->id, info->entry.args[1], thread->path);
-        read_string(thread->id, info->entry.args[3], thread->other_path);
+        read_string(thread->id, info->entry.args[0], thread->paths[0]);
+        read_string(thread->id, info->entry.args[1], thread->paths[1]);
+        read_string(thread->id, info->entry.args[3], thread->paths[2]);
     } else if (at && !done && ++seen >= when) {
         thread->inside = interfere(thread->id);
     }
@@ -144,17 +145,17 @@ static void leave(struct thread *thread, const struct __ptrace_syscall_info *inf
     if (!thread->inside)
         return;
     thread->inside = false;
-    if (mode == 'e') {
+    if (mode != 'l') {
         struct user_regs_struct registers = registers_of(thread->id);
         registers.rax = (unsigned long long)-value;
         set_registers(thread->id, &registers);
         return;
     }
-    fprintf(log_file, "%d %llu %lld %lld %lld %lld %lld p:%s p:%s\n", (int)thread->id,
+    fprintf(log_file, "%d %llu %lld %lld %lld %lld %lld p:%s p:%s p:%s\n", (int)thread->id,
             (unsigned long long)thread->number, (long long)info->exit.rval,
             (long long)(int)thread->arguments[0], (long long)thread->arguments[1],
-            (long long)thread->arguments[2], (long long)thread->arguments[3], thread->path,
-            thread->other_path);
+            (long long)thread->arguments[2], (long long)thread->arguments[3], thread->paths[0],
+            thread->paths[1], thread->paths[2]);
 }
 
 static void stopped_at_call(pid_t id)

@@ -98,7 +98,7 @@ static enum exit_status run_command(int count, char *words[])
     if (output_begin(&work) < 0)
         return EXIT_STATUS_FAILED;
     enum exit_status status = run_work(&work);
-    return output_end() < 0 && status == EXIT_STATUS_OK ? EXIT_STATUS_FAILED : status;
+    return output_end() < 0 && status != EXIT_STATUS_LOST ? EXIT_STATUS_FAILED : status;
 }
 
 int command_run(int count, char *words[])

@@ -46,8 +46,11 @@ static int look_at_blocks(int fd, struct looked *looked)
     const struct share_layout *layout = &looked->header.layout;
     cleanup_buffer struct buffer block = NO_BUFFER;
 
+    uint64_t stripes = layout_stripes(layout);
+    uint64_t end = (uint64_t)looked->status.st_size / layout_full_block_size(layout) + 1;
+
     int r = buffer_take(layout_full_block_size(layout), &block);
-    for (uint64_t stripe = 0; r == 0 && stripe < layout_stripes(layout); stripe++) {
+    for (uint64_t stripe = 0; r == 0 && stripe < stripes && stripe < end; stripe++) {
         size_t size = layout_block_size(layout, stripe);
         ssize_t got = read_at(fd, layout_block_offset(layout, stripe), block.data, size);
         if (got < 0)
@@ -56,6 +59,8 @@ static int look_at_blocks(int fd, struct looked *looked)
                                                    stripe, looked->header.index))
             damage_add(&looked->damage, stripe);
     }
+    if (r == 0 && end < stripes)
+        damage_add_end(&looked->damage, end, stripes - 1);
     return r;
 }
 

@@ -12,8 +12,14 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Whether a directory was made or opened by this run, in some target. */
-enum { NOTED_AS_IT_WAS = '=', NOTED_CHANGED = '+' };
+/* A directory, as it was before anything in it was changed. */
+struct directory {
+    struct directory *next;
+    bool as_it_was; /* it was neither made nor opened by this run, in any target */
+    struct stat status;
+    struct xattrs xattrs;
+    char path[];
+};
 
 struct copy {
     struct visit visit;
@@ -23,7 +29,7 @@ struct copy {
     struct batch *batch;
     struct links *links;
     pthread_mutex_t lock;
-    struct names directories; /* parents before what is in them, each behind a NOTED_ character */
+    struct directory *directories; /* what is in one comes before it; guarded by the lock */
     atomic_int result;
 };
 
@@ -367,16 +373,27 @@ static bool open_for_owner(const struct entry *entry, size_t target)
            fchmodat(directory, entry->original.name, (status.st_mode & 07777) | S_IRWXU, 0) == 0;
 }
 
-static int note_directory(struct copy *copy, const char *path, bool as_it_was)
+/* Notes the directory of ENTRY, whose xattrs become the note's. */
+static int note_directory(struct copy *copy, struct entry *entry, bool as_it_was)
 {
-    cleanup_free char *noted = NULL;
+    const struct original *original = &entry->original;
+    struct directory *directory = malloc(sizeof *directory + strlen(original->path) + 1);
 
-    if (asprintf(&noted, "%c%s", as_it_was ? NOTED_AS_IT_WAS : NOTED_CHANGED, path) < 0)
+    if (!directory)
         return -ENOMEM;
+    int r = look_at_xattrs(copy->visit.source, &entry->original);
+    if (r < 0 && r != -ENOENT)
+        report(copy, COPY_LOST, *original->path ? original->path : ".", NULL, r);
+    directory->as_it_was = as_it_was;
+    directory->status = original->status;
+    directory->xattrs = original->xattrs;
+    entry->original.xattrs = NO_XATTRS;
+    strcpy(directory->path, original->path);
     pthread_mutex_lock(&copy->lock);
-    int r = names_add(&copy->directories, noted);
+    directory->next = copy->directories;
+    copy->directories = directory;
     pthread_mutex_unlock(&copy->lock);
-    return r;
+    return 0;
 }
 
 /* Their metadata comes last: what is done in them changes their times. */
@@ -395,7 +412,7 @@ static void enter_directory(struct entry *entry)
             as_it_was &= !open_for_owner(entry, i);
         }
     }
-    int r = note_directory(copy, path, as_it_was);
+    int r = note_directory(copy, entry, as_it_was);
     if (r < 0)
         atomic_store(&copy->result, r);
     visit_into(&copy->visit, path);
@@ -693,21 +710,45 @@ static void run_link(void *context, const char *first_path, const char *path)
     run_file_entry(&entry);
 }
 
-static void end_directory(struct copy *copy, const char *path, bool told)
+static void end_directory(struct copy *copy, struct directory *directory)
+{
+    CLEANUP(end_entry) struct entry entry = {.copy = copy};
+    const char *slash = strrchr(directory->path, '/');
+
+    entry.original = (struct original){
+        .path = directory->path,
+        .name = !*directory->path ? "." : slash ? slash + 1 : directory->path,
+        .status = directory->status,
+        .xattrs = directory->xattrs,
+    };
+    directory->xattrs = NO_XATTRS;
+    entry.directories = open_parents(copy, directory->path);
+    for (size_t i = 0; entry.directories && i < copy->count; i++) {
+        if (entry.directories[i] >= 0)
+            end_metadata(&entry, i, directory->as_it_was);
+    }
+}
+
+static void end_directories(struct copy *copy)
+{
+    while (copy->directories) {
+        struct directory *directory = copy->directories;
+        copy->directories = directory->next;
+        end_directory(copy, directory);
+        free(directory);
+    }
+}
+
+/* The root is there in all targets; only who is not root may have opened it to himself. */
+static void note_root(struct copy *copy)
 {
     CLEANUP(end_entry) struct entry entry = {.copy = copy};
 
-    int r = begin_entry(copy, path, &entry);
+    int r = begin_entry(copy, "", &entry);
     if (r == 0)
-        r = look_at_xattrs(copy->visit.source, &entry.original);
-    for (size_t i = 0; r == 0 && i < copy->count; i++) {
-        if (*path == '\0')
-            entry.original.name = ".";
-        if (entry.directories[i] >= 0)
-            end_metadata(&entry, i, told);
-    }
-    if (r < 0 && r != -ENOENT)
-        report(copy, COPY_LOST, *path ? path : ".", NULL, r);
+        r = note_directory(copy, &entry, geteuid() == 0);
+    if (r < 0)
+        report(copy, COPY_LOST, ".", NULL, r);
 }
 
 static void end_all(struct copy *copy)
@@ -715,11 +756,7 @@ static void end_all(struct copy *copy)
     batch_commit(copy->batch);
     links_visit(copy->links, run_link, copy);
     batch_commit(copy->batch);
-    for (size_t i = copy->directories.count; i-- > 0;) {
-        const char *noted = names_get(&copy->directories, i);
-        end_directory(copy, noted + 1, *noted == NOTED_AS_IT_WAS);
-    }
-    end_directory(copy, "", geteuid() == 0);
+    end_directories(copy);
 }
 
 /* Something got its name, or not. */
@@ -761,6 +798,7 @@ static int run(struct copy *copy)
         return r;
     copy->batch = batch;
     copy->links = links;
+    note_root(copy);
     r = visit_run(&copy->visit, copy->settings->jobs);
     end_all(copy);
     if (r == 0)
@@ -785,7 +823,6 @@ int copy_run(struct source *source, struct target targets[], size_t count,
         r = run(&copy);
     while (begun > 0)
         target_end(&targets[--begun]);
-    names_clear(&copy.directories);
     pthread_mutex_destroy(&copy.lock);
     return r;
 }

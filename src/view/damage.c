@@ -69,6 +69,13 @@ void damage_add(struct damage *damage, uint64_t stripe)
     }
 }
 
+void damage_add_end(struct damage *damage, uint64_t first, uint64_t last)
+{
+    damage_add(damage, first);
+    if (damage_has(damage, first))
+        damage->ranges[damage->count - 1].last = last;
+}
+
 uint64_t damage_size(const struct damage *damage)
 {
     uint64_t size = 0;

@@ -18,6 +18,9 @@ bool damage_has(const struct damage *damage, uint64_t stripe);
 /* Without memory it stays unknown, and the block is read again. */
 void damage_add(struct damage *damage, uint64_t stripe);
 
+/* The same for all from FIRST to LAST; none behind FIRST may be there yet. */
+void damage_add_end(struct damage *damage, uint64_t first, uint64_t last);
+
 /* How many stripes are bad. */
 uint64_t damage_size(const struct damage *damage);
 

@@ -151,17 +151,44 @@ static bool is_sampled(const struct inspection_depth *depth, uint64_t start, uin
     return depth->part >= 1 || (double)(number >> 11) < depth->part * 0x1p53;
 }
 
+/* The first stripe of which no copy has any byte: a header may tell of a size that no file has. */
+static uint64_t end_of_copies(const struct copies *copies, const struct share_layout *layout)
+{
+    uint64_t longest = 0;
+
+    for (size_t i = 0; i < copies->count; i++) {
+        if (copies->items[i].facts.size > longest)
+            longest = copies->items[i].facts.size;
+    }
+    uint64_t end = longest / layout_full_block_size(layout) + 1;
+    return end < layout_stripes(layout) ? end : layout_stripes(layout);
+}
+
+/* All stripes from END on are lost, and bad in all copies. */
+static void lose_end(struct inspection *inspection, struct copies *copies, uint64_t end)
+{
+    uint64_t stripes = layout_stripes(&inspection->version.layout);
+
+    if (end == stripes)
+        return;
+    damage_add_end(&inspection->lost, end, stripes - 1);
+    inspection->spare = -1;
+    for (size_t i = 0; i < copies->count; i++)
+        damage_add_end(&copies->items[i].damage, end, stripes - 1);
+}
+
 static int examine_stripes(const struct inspecting *inspecting, struct share_set *set)
 {
     struct inspection *inspection = inspecting->inspection;
     const struct share_layout *layout = &inspection->version.layout;
-    const struct copies *copies = share_set_copies(set);
+    struct copies *copies = share_set_copies(set);
+    uint64_t end = end_of_copies(copies, layout);
     cleanup_free int *good = calloc(copies->count, sizeof *good);
     cleanup_examiner struct examiner *examiner = NULL;
     uint64_t start = (uint64_t)copies->items[0].status.st_ino;
 
     int r = good ? examiner_new(set, &examiner) : -ENOMEM;
-    for (uint64_t stripe = 0; r == 0 && stripe < layout_stripes(layout); stripe++) {
+    for (uint64_t stripe = 0; r == 0 && stripe < end; stripe++) {
         if (!is_sampled(inspecting->depth, start, stripe))
             continue;
         if (atomic_load(inspecting->depth->stop))
@@ -176,6 +203,8 @@ static int examine_stripes(const struct inspecting *inspecting, struct share_set
         if (spare < inspection->spare)
             inspection->spare = spare;
     }
+    if (r == 0)
+        lose_end(inspection, copies, end);
     return r;
 }
 
@@ -211,10 +240,19 @@ static void lose_all(struct inspection *inspection)
         inspection->version.layout.required > 0 ? layout_stripes(&inspection->version.layout) : 0;
 
     inspection->spare = -1;
-    if (stripes > 0) {
-        damage_add(&inspection->lost, 0);
-        inspection->lost.ranges[0].last = stripes - 1;
-    }
+    if (stripes > 0)
+        damage_add_end(&inspection->lost, 0, stripes - 1);
+}
+
+/* Without one intact header nothing says what the file is. */
+static void limit_by_headers(struct inspection *inspection, const struct copies *copies)
+{
+    int headers = 0;
+
+    for (size_t i = 0; i < copies->count; i++)
+        headers += copies->items[i].role == COPY_MEMBER;
+    if (inspection->spare > headers - 1)
+        inspection->spare = headers - 1;
 }
 
 /* Copies that could not be opened are unreadable; what the others are, is found out. */
@@ -243,6 +281,7 @@ static int inspect_shares(const struct inspecting *inspecting)
         r = 0;
     } else {
         inspection->spare = count_headers(copies, inspection->version.layout.required);
+        limit_by_headers(inspection, copies);
         if (inspecting->depth->part > 0 && inspection->version.layout.source_size > 0)
             r = examine_stripes(inspecting, set);
     }
