@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import known_faults
 import mounts as mounts_module
 
 SEED = os.environ.get("ZFEC_FS_TEST_SEED") or str(secrets.randbelow(1 << 32))
@@ -20,6 +21,10 @@ def pytest_report_header():
         f"zfec-fs: {mounts_module.BINARY} (ZFEC_FS)",
         f"seed: {SEED} (repeat with ZFEC_FS_TEST_SEED={SEED})",
     ]
+
+
+def pytest_collection_modifyitems(items):
+    known_faults.mark(items)
 
 
 @pytest.fixture

@@ -3,8 +3,9 @@
 
 #include "base/log.h"
 
-int source_of_stores(const struct arguments *arguments, struct source **ret)
+static int open_stores(const struct arguments *arguments, struct source **ret, bool *ret_any)
 {
+    cleanup_store_list struct store_list *list = NULL;
     struct stores *stores;
     struct share_terms terms = {
         .format = arguments->encoding.format,
@@ -12,21 +13,38 @@ int source_of_stores(const struct arguments *arguments, struct source **ret)
     };
 
     int r = stores_open(arguments->source, &arguments->stores, &stores);
-    return r < 0 ? r : store_source_new(stores, &terms, ret);
+    if (r < 0)
+        return r;
+    r = stores_now(stores, &list);
+    if (r < 0) {
+        stores_close(stores);
+        return r;
+    }
+    *ret_any = list->count > 0;
+    return store_source_new(stores, &terms, ret);
+}
+
+int source_of_stores(const struct arguments *arguments, struct source **ret)
+{
+    bool any;
+
+    int r = open_stores(arguments, ret, &any);
+    if (r == 0 && !any)
+        log_warning("%s: no stores in it: it should have a directory for each share",
+                    arguments->source);
+    return r;
 }
 
 int source_of_stores_now(const struct arguments *arguments, struct source **ret)
 {
     cleanup_source struct source *source = NULL;
-    cleanup_store_list struct store_list *list = NULL;
+    bool any;
 
-    int r = source_of_stores(arguments, &source);
-    if (r == 0)
-        r = stores_now(store_source_stores(source), &list);
+    int r = open_stores(arguments, &source, &any);
     if (r < 0)
         return r;
-    if (list->count == 0) {
-        log_error("%s: has no stores: are they mounted?", arguments->source);
+    if (!any) {
+        log_error("%s: no stores in it: are they mounted?", arguments->source);
         return -ENOENT;
     }
     *ret = steal_pointer(source);

@@ -373,6 +373,15 @@ static bool open_for_owner(const struct entry *entry, size_t target)
            fchmodat(directory, entry->original.name, (status.st_mode & 07777) | S_IRWXU, 0) == 0;
 }
 
+/* What it has before it is made anywhere: new directories in stores would have their say in it. */
+static void look_at_directory(const struct copy *copy, struct original *original)
+{
+    int r = look_at_xattrs(copy->visit.source, original);
+
+    if (r < 0 && r != -ENOENT)
+        report(copy, COPY_LOST, *original->path ? original->path : ".", NULL, r);
+}
+
 /* Notes the directory of ENTRY, whose xattrs become the note's. */
 static int note_directory(struct copy *copy, struct entry *entry, bool as_it_was)
 {
@@ -381,9 +390,6 @@ static int note_directory(struct copy *copy, struct entry *entry, bool as_it_was
 
     if (!directory)
         return -ENOMEM;
-    int r = look_at_xattrs(copy->visit.source, &entry->original);
-    if (r < 0 && r != -ENOENT)
-        report(copy, COPY_LOST, *original->path ? original->path : ".", NULL, r);
     directory->as_it_was = as_it_was;
     directory->status = original->status;
     directory->xattrs = original->xattrs;
@@ -403,6 +409,7 @@ static void enter_directory(struct entry *entry)
     const char *path = entry->original.path;
     bool as_it_was = true;
 
+    look_at_directory(copy, &entry->original);
     for (size_t i = 0; i < copy->count; i++) {
         if (entry->needs[i] == NEED_CONTENT) {
             as_it_was = false;
@@ -717,7 +724,9 @@ static void end_directory(struct copy *copy, struct directory *directory)
 
     entry.original = (struct original){
         .path = directory->path,
-        .name = !*directory->path ? "." : slash ? slash + 1 : directory->path,
+        .name = !*directory->path ? "."
+                : slash           ? slash + 1
+                                  : directory->path,
         .status = directory->status,
         .xattrs = directory->xattrs,
     };
@@ -745,6 +754,8 @@ static void note_root(struct copy *copy)
     CLEANUP(end_entry) struct entry entry = {.copy = copy};
 
     int r = begin_entry(copy, "", &entry);
+    if (r == 0)
+        look_at_directory(copy, &entry.original);
     if (r == 0)
         r = note_directory(copy, &entry, geteuid() == 0);
     if (r < 0)

@@ -212,9 +212,6 @@ int stores_open(const char *directory, const struct names *others, struct stores
         r = look(stores, NULL, &stores->list);
     if (r < 0)
         return r;
-    if (stores->list->count == 0)
-        log_warning("%s: no stores in it: it should have a directory for each share",
-                    stores->directory);
     clock_gettime(CLOCK_MONOTONIC, &stores->looked);
     *ret = steal_pointer(stores);
     return 0;

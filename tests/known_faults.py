@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: MIT
+"""Faults that are known and not mended yet: which tests show them, and what is wrong.
+
+A fault that some seeds do not show is not strict. Whoever mends one takes it out of here.
+"""
+
+import re
+
+import pytest
+
+ALWAYS, BY_SEED = True, False
+
+KNOWN = [
+    (r"test_check\.py::test_kind_of_trouble\[too_few_shares\]", ALWAYS,
+     "of a file with fewer than k shares the blocks of those are not looked at"),
+    (r"test_check\.py::test_a_copy_without_header_and_of_another_size_helps", ALWAYS,
+     "a copy without header and of another size helps, but for too few shares by the headers"),
+    (r"test_check\.py::test_what_may_be_lost_without_checks", ALWAYS,
+     "without checks, a damaged share that only others tell is not taken off what may be lost"),
+    (r"test_check\.py::test_one_store_under_two_names_counts_once", ALWAYS,
+     "one store under two names counts twice"),
+    (r"test_check\.py::test_a_store_that_hangs\[(read|lookup)\]", ALWAYS,
+     "the process ends only when a store that hangs in the kernel answers"),
+    (r"test_check_matrix\.py::test_nothing_damaged", BY_SEED,
+     "some 2 % of heavily damaged files: bad blocks of copies without header, and what may be lost"),
+    (r"test_repair\.py::test_mended\[lost_links_and_other_times", BY_SEED,
+     "hard links are told apart by what most stores say, which is not always enough"),
+    (r"test_repair\.py::test_random_damage", BY_SEED, "the same"),
+    (r"test_repair\.py::test_add_several", ALWAYS,
+     "the roots of several new stores have their say in the root's metadata"),
+    (r"test_repair\.py::test_what_a_store_closes_to_its_owner", ALWAYS,
+     "what a store's owner has closed to himself is not opened for a repair"),
+    (r"test_repair_faults\.py::test_refused", BY_SEED,
+     "some injected errors are told and leave the second run something, or a temporary file"),
+    (r"test_repair_faults\.py::test_killed_while_several_stores_are_filled", ALWAYS,
+     "new directories of several killed runs outvote the metadata of the old ones"),
+]  # fmt: skip
+
+
+def mark(items):
+    for item in items:
+        for pattern, strict, reason in KNOWN:
+            if re.search(pattern, item.nodeid):
+                item.add_marker(pytest.mark.xfail(strict=strict, reason=reason))
