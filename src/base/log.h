@@ -16,13 +16,15 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO };
 /* From here on lines go to syslog (facility daemon). */
 void log_to_syslog(void);
 
-/* From here on lines are written to the end of the file PATH as well. Returns 0 or a negative errno. */
+/* From here on lines are written to the end of the file PATH as well. Returns 0 or a negative
+ * errno. */
 int log_to_file(const char *path);
 
 /* BEFORE is called before a line is written to standard error; NULL: nothing. */
 void log_before(void (*before)(void));
 
-/* TEXT as lines show it, without what could forge a line; the caller frees it. NULL without memory. */
+/* TEXT as lines show it, without what could forge a line; the caller frees it. NULL without memory.
+ */
 char *log_escape(const char *text);
 
 /* Lines less urgent than LEVEL are dropped; LOG_LEVEL_INFO lets all pass. Default: warnings. */

@@ -91,7 +91,8 @@ static int add_entry(struct xattrs *xattrs, const char *name, const char *value,
     xattrs->bytes = bytes;
     char *end = mempcpy(bytes + xattrs->size, name, name_size);
     end = mempcpy(end, &value_size, sizeof value_size);
-    end = mempcpy(end, value, size);
+    if (size > 0)
+        end = mempcpy(end, value, size);
     xattrs->size = (size_t)(end - bytes);
     return 0;
 }

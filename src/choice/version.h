@@ -37,8 +37,8 @@ bool version_is_same(const struct share_header *a, const struct share_header *b)
  * Chooses among the versions of COUNT copies the newest that k or more shares are of, or else the
  * newest; among those that the time does not tell apart, the one with most shares. A version of a
  * smaller k than most copies say comes behind one that has as many shares as they say. Without
- * checks (classic, fec) that is the one with most shares. RANK: the choice after so many of the best
- * are left out. -ENODATA where no copy has a header, or no version is left.
+ * checks (classic, fec) that is the one with most shares. RANK: the choice after so many of the
+ * best are left out. -ENODATA where no copy has a header, or no version is left.
  */
 int version_choose(const struct copy_facts copies[], size_t count, unsigned rank,
                    struct version *ret, enum copy_role roles[]);

@@ -55,7 +55,7 @@ static enum exit_status run_mount(struct arguments *arguments)
     return mount_serve(view, &settings) < 0 ? EXIT_STATUS_FAILED : EXIT_STATUS_OK;
 }
 
-static enum exit_status run_mount_form(int count, char *words[])
+static int run_mount_form(int count, char *words[])
 {
     cleanup_arguments struct arguments arguments;
 
@@ -67,7 +67,7 @@ static enum exit_status run_mount_form(int count, char *words[])
         return version_print(mount_library_version()) < 0 ? EXIT_STATUS_FAILED : EXIT_STATUS_OK;
     if (arguments_check(&arguments) < 0)
         return EXIT_STATUS_USAGE;
-    return background_end(run_mount(&arguments));
+    return background_end((int)run_mount(&arguments));
 }
 
 static enum exit_status run_work(struct work *work)
@@ -86,7 +86,7 @@ static enum exit_status run_work(struct work *work)
     }
 }
 
-static enum exit_status run_command(int count, char *words[])
+static int run_command(int count, char *words[])
 {
     cleanup_work struct work work;
 
@@ -97,7 +97,7 @@ static enum exit_status run_command(int count, char *words[])
     descriptors_allow_all();
     if (output_begin(&work) < 0)
         return EXIT_STATUS_FAILED;
-    enum exit_status status = run_work(&work);
+    int status = (int)run_work(&work);
     return output_end() < 0 && status != EXIT_STATUS_LOST ? EXIT_STATUS_FAILED : status;
 }
 

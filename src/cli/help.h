@@ -4,6 +4,7 @@
 
 #include "cli/work.h"
 
-/* Of a command, or (0) of the whole program. Return 0, or a negative errno where standard output takes it not. */
+/* Of a command, or (0) of the whole program. Return 0, or a negative errno where standard output
+ * takes it not. */
 int help_print(enum command command);
 int version_print(const char *library_version);

@@ -177,7 +177,7 @@ struct shown show_bytes(uint64_t bytes)
 {
     static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB", "PB", "EB"};
     double number = (double)bytes;
-    struct shown ret;
+    struct shown ret = {""};
     size_t unit = 0;
 
     for (; number >= 999.95 && unit + 1 < COUNT_OF(units); unit++)
@@ -189,7 +189,7 @@ struct shown show_bytes(uint64_t bytes)
 struct shown show_count(uint64_t number)
 {
     char digits[24];
-    struct shown ret;
+    struct shown ret = {""};
     size_t length = (size_t)snprintf(digits, sizeof digits, "%llu", (unsigned long long)number);
     char *end = ret.text;
 
@@ -205,7 +205,7 @@ struct shown show_count(uint64_t number)
 struct shown show_time(double seconds)
 {
     unsigned long whole = seconds > 0 ? (unsigned long)(seconds + 0.5) : 0;
-    struct shown ret;
+    struct shown ret = {""};
 
     if (whole >= 3600)
         snprintf(ret.text, sizeof ret.text, "%lu:%02lu:%02lu", whole / 3600, whole / 60 % 60,

@@ -21,7 +21,7 @@ struct pass {
     size_t count;
     take_bytes *take;
     bool skips_zeros;
-    bool holes; /* in place of stripes that cannot be read */
+    bool holes;               /* in place of stripes that cannot be read */
     struct encoder *encoder;  /* NULL: no shares are wanted */
     struct new_file **shares; /* those of FILES that are shares */
     struct buffer *blocks;    /* one for each of these, with the header before block 0 */
@@ -140,11 +140,11 @@ static void take_whole(const struct pass *pass, uint64_t stripe, const uint8_t *
 static int run_stripe(const struct pass *pass, uint64_t stripe)
 {
     struct source_file *source = pass->source;
-    bool hole = source->operations->is_hole && pass->source->status.st_blocks <
-                    pass->source->status.st_size / 512 &&
+    bool hole = source->operations->is_hole &&
+                pass->source->status.st_blocks < pass->source->status.st_size / 512 &&
                 source->operations->is_hole(source, stripe);
-    int r = hole ? SOURCE_ZEROS
-                 : source->operations->read_stripe(source, stripe, pass->stripe.data);
+    int r =
+        hole ? SOURCE_ZEROS : source->operations->read_stripe(source, stripe, pass->stripe.data);
 
     if (r < 0 && r != -ENOMEM && pass->holes) {
         take_whole(pass, stripe, NULL);
@@ -267,11 +267,11 @@ void content_reread(const struct source_file *file, struct new_file *written)
         written->result = -errno;
         return;
     }
-    posix_fadvise(written->fd, 0, 0, POSIX_FADV_DONTNEED); /* where it stays, it is compared there */
+    posix_fadvise(written->fd, 0, 0,
+                  POSIX_FADV_DONTNEED); /* where it stays, it is compared there */
     int r = buffer_take(HEADER_SIZE_MAX + layout_full_block_size(&layout), &piece);
     while (r == 0 && at < end) {
-        uint64_t stripe =
-            at == 0 ? 0 : (at - layout.header_size) / layout_full_block_size(&layout);
+        uint64_t stripe = at == 0 ? 0 : (at - layout.header_size) / layout_full_block_size(&layout);
         size_t size = layout_stripes(&layout) > 0 ? layout_block_size(&layout, stripe) : 0;
         size += at == 0 ? (size_t)layout.header_size : 0;
         r = read_bytes(written->fd, at, piece.data, size);

@@ -21,13 +21,14 @@ struct new_file {
 /*
  * Writes FILE's content for COUNT targets to their descriptors. Returns 0 where the source could be
  * read; single results are in FILES. Where some stripes cannot be read: with HOLES these are left
- * out, and how many there are returned; otherwise the source's error. -ECANCELED where PROGRESS says
- * that it should stop.
+ * out, and how many there are returned; otherwise the source's error. -ECANCELED where PROGRESS
+ * says that it should stop.
  */
 int content_write(struct source_file *file, struct new_file files[], size_t count, bool holes,
                   const struct progress *progress);
 
-/* Reads what was written again, from the disk if possible; -EBADMSG is the result where it differs. */
+/* Reads what was written again, from the disk if possible; -EBADMSG is the result where it differs.
+ */
 void content_reread(const struct source_file *file, struct new_file *written);
 
 /* Compares what is there with what would be written. Returns as above. */

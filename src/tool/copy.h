@@ -14,13 +14,13 @@
 
 struct copy_event {
     enum copy_kind {
-        COPY_MADE,     /* new, or anew */
-        COPY_TOUCHED,  /* its metadata was mended */
+        COPY_MADE,    /* new, or anew */
+        COPY_TOUCHED, /* its metadata was mended */
         COPY_REMOVED,
-        COPY_OLDER,    /* made, of an older version than the newest */
-        COPY_PARTIAL,  /* made as far as it can be read, under another name */
-        COPY_LOST,     /* the source cannot be read */
-        COPY_FAILED,   /* the target, or (TARGET is NULL) the source's directory failed */
+        COPY_OLDER,   /* made, of an older version than the newest */
+        COPY_PARTIAL, /* made as far as it can be read, under another name */
+        COPY_LOST,    /* the source cannot be read */
+        COPY_FAILED,  /* the target, or (TARGET is NULL) the source's directory failed */
         COPY_KINDS,
     } kind;
     const char *path;
@@ -42,8 +42,9 @@ struct copy_settings {
     void (*report)(void *context, const struct copy_event *event);
 
     /*
-     * What each target needs; NULL: what target_compare says. DIRECTORIES has a descriptor for each,
-     * below 0 where the directory is not there. AGAIN: all that was needed for it has been done.
+     * What each target needs; NULL: what target_compare says. DIRECTORIES has a descriptor for
+     * each, below 0 where the directory is not there. AGAIN: all that was needed for it has been
+     * done.
      */
     void (*choose)(void *context, const struct original *original, const int directories[],
                    bool again, enum need needs[]);
