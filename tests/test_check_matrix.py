@@ -416,7 +416,8 @@ def judge_file(verdict, said, counts):
     if verdict.contested and is_lost != verdict.is_lost:
         counts["contested"] += 1
     else:
-        counts[f"{'lost' if verdict.is_lost else 'there'} called {'lost' if is_lost else 'there'}"] += 1
+        right, told = ("lost" if each else "there" for each in (verdict.is_lost, is_lost))
+        counts[f"{right} called {told}"] += 1
         if is_lost != verdict.is_lost:
             wrong.append(f"{'lost' if verdict.is_lost else 'not lost'}, called {said.health}")
         flawless = all(state == "good" for state in verdict.right.values()) and not verdict.is_lost
@@ -522,11 +523,12 @@ def sentence_of(counts):
         f"{counts['intact called damaged']} otherwise; "
         f"{counts['damaged called damaged']} damaged or stale called so, "
         f"{counts['damaged called intact']} otherwise ({counts['in doubt']} in doubt); "
-        f"{counts['lost called lost']} lost files called lost, {counts['lost called there']} otherwise; "
+        f"{counts['lost called lost']} lost files called lost, "
+        f"{counts['lost called there']} otherwise; "
         f"{counts['there called there']} others not, {counts['there called lost']} otherwise "
         f"({counts['contested']} contested); "
-        f"may_lose exact for {counts['may_lose exact']}, for {counts['may_lose to another version']} "
-        f"where another version follows ({counts['may_lose in doubt']} in doubt)"
+        f"may_lose exact for {counts['may_lose exact']}, "
+        f"for {counts['may_lose to another version']} where another version follows ({counts['may_lose in doubt']} in doubt)"
     )
 
 

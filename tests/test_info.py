@@ -330,7 +330,9 @@ def test_the_worst_of_many_counts(tmp_path, rng):
         assert found == status and len(re.findall(r": share 04, ", text)) == len(told)
 
 
-@pytest.mark.parametrize("words", [[], ["--unknown", "x"], ["--quick", "x"], ["--format", "x", "x"]])
+@pytest.mark.parametrize(
+    "words", [[], ["--unknown", "x"], ["--quick", "x"], ["--format", "x", "x"]]
+)
 def test_words_that_make_no_sense(words):
     status, text, errors = run_text(*words)
     assert (status, text) == (USAGE, "")

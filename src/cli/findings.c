@@ -52,8 +52,6 @@ int findings_begin(struct findings *findings, const struct work *work, const str
 
 void findings_end(struct findings *findings)
 {
-    for (size_t i = 0; i < findings->worst_count; i++)
-        free(findings->worst[i].path);
     free(findings->stores);
     pthread_mutex_destroy(&findings->lock);
 }
@@ -84,26 +82,7 @@ static void count_copies(const struct findings *findings, const struct inspectio
     }
 }
 
-/* Keeps the names that can lose the fewest stores, the worst first. */
-static void note_worst(struct findings *findings, const char *path, int spare)
-{
-    size_t at = findings->worst_count;
-
-    if (at == WORST_MAX && findings->worst[at - 1].spare <= spare)
-        return;
-    char *copy = strdup(path);
-    if (!copy)
-        return;
-    if (at == WORST_MAX)
-        free(findings->worst[--at].path);
-    else
-        findings->worst_count++;
-    for (; at > 0 && findings->worst[at - 1].spare > spare; at--)
-        findings->worst[at] = findings->worst[at - 1];
-    findings->worst[at] = (struct worst_name){copy, spare};
-}
-
-static void count(struct findings *findings, const char *path, const struct inspection *inspection)
+static void count(struct findings *findings, const struct inspection *inspection)
 {
     bool intact = inspection_is_intact(inspection);
     bool is_file = S_ISREG(inspection->status.st_mode);
@@ -118,8 +97,6 @@ static void count(struct findings *findings, const char *path, const struct insp
     if (!S_ISDIR(inspection->status.st_mode))
         findings->spares[spare < 0 ? 0 : spare + 1]++;
     count_copies(findings, inspection);
-    if (!intact)
-        note_worst(findings, path, spare);
 }
 
 /* Text. */
@@ -290,7 +267,7 @@ void findings_report(void *opaque, const char *path, const struct inspection *in
     struct findings *findings = opaque;
 
     pthread_mutex_lock(&findings->lock);
-    count(findings, path, inspection);
+    count(findings, inspection);
     pthread_mutex_unlock(&findings->lock);
     if (inspection_is_intact(inspection) && !findings->work->verbose)
         return;

@@ -19,14 +19,6 @@ struct store_findings {
     uint64_t other_metadata, damaged_blocks;
 };
 
-/* A name that is at risk, for the page. */
-struct worst_name {
-    char *path;
-    int spare;
-};
-
-enum { WORST_MAX = 100 };
-
 struct findings {
     const struct work *work;
     const struct roster *roster;
@@ -37,8 +29,6 @@ struct findings {
     uint64_t intact, degraded, lost; /* names */
     uint64_t failed;                 /* that could not be looked at */
     uint64_t spares[SPARES + 1]; /* files and symlinks by how many stores they can lose; 0: lost */
-    struct worst_name worst[WORST_MAX];
-    size_t worst_count;
 };
 
 int findings_begin(struct findings *findings, const struct work *work, const struct roster *roster);

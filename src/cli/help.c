@@ -99,7 +99,6 @@ static const char check_help[] =
     "\n"
     "        --quick            look at presence, sizes and headers only\n"
     "        --sample P         read only a random part of the blocks, like 5%\n"
-    "        --report FILE      write a page for a browser as well\n"
     "        --store DIR        one more store, from anywhere; may be repeated\n"
     "        --format F         checked (default), classic or fec\n"
     "    -k, --required K       for classic: shares that are enough to restore\n" COMMON;

@@ -144,12 +144,6 @@ static int take_log_file(struct work *work, const char *value)
     return 0;
 }
 
-static int take_report(struct work *work, const char *value)
-{
-    work->report = value;
-    return 0;
-}
-
 /* What is an option of the mounts as well, NAME=VALUE. */
 static int pass(struct work *work, const char *name, const char *value)
 {
@@ -185,7 +179,6 @@ static const struct work_option {
     {"add", 0, true, COMMAND_REPAIR, .take = take_add},
     {"quick", 0, false, COMMAND_CHECK, .take = take_quick},
     {"sample", 0, true, COMMAND_CHECK, .take = take_sample},
-    {"report", 0, true, COMMAND_CHECK, .take = take_report},
     {"older", 0, false, COMMAND_DECODE, FLAG(older)},
     {"salvage", 0, false, COMMAND_DECODE, FLAG(salvage)},
     {"checksum", 'c', false, COMMAND_ENCODE | COMMAND_DECODE, FLAG(checksum)},

@@ -30,7 +30,7 @@ struct work {
     size_t word_count;
     unsigned jobs;
     double sample; /* the part of all blocks that check reads; 0: headers only; 1: all */
-    const char *log_file, *report;
+    const char *log_file;
     bool quiet, verbose, json, help;
     bool checksum, remove, dry_run, older, salvage;
 };
