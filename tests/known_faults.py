@@ -11,18 +11,10 @@ import pytest
 ALWAYS, BY_SEED = True, False
 
 KNOWN = [
-    (r"test_check\.py::test_kind_of_trouble\[too_few_shares\]", ALWAYS,
-     "of a file with fewer than k shares the blocks of those are not looked at"),
-    (r"test_check\.py::test_a_copy_without_header_and_of_another_size_helps", ALWAYS,
-     "a copy without header and of another size helps, but for too few shares by the headers"),
-    (r"test_check\.py::test_what_may_be_lost_without_checks", ALWAYS,
-     "without checks, a damaged share that only others tell is not taken off what may be lost"),
     (r"test_check\.py::test_one_store_under_two_names_counts_once", ALWAYS,
      "one store under two names counts twice"),
     (r"test_check\.py::test_a_store_that_hangs\[(read|lookup)\]", ALWAYS,
      "the process ends only when a store that hangs in the kernel answers"),
-    (r"test_check_matrix\.py::test_nothing_damaged", BY_SEED,
-     "some 2 % of heavily damaged files: bad blocks of copies without header, and what may be lost"),
     (r"test_repair\.py::test_mended\[lost_links_and_other_times", BY_SEED,
      "hard links are told apart by what most stores say, which is not always enough"),
     (r"test_repair\.py::test_random_damage", BY_SEED, "the same"),

@@ -245,7 +245,7 @@ AS_THEY_ARE = {
     "encode sp": {"sp ace"},
     "info sp": {"sp ace"},
     "encode alpha alps --che": {"--checksum"},
-    "check --quick -j 3 alpha --rep": {"--report"},
+    "check --quick -j 3 alpha --sam": {"--sample"},
     "encode --torn ": {"allow", "error"},
 }
 BEHIND_EQUALS = {
@@ -257,7 +257,7 @@ BEHIND_EQUALS = {
     "repair --add 03=al": FOLDERS,
     "repair --store=al": FOLDERS,
     "encode --exclude-from=al": ALL,
-    "check --report=al": ALL,
+    "check --log-file=al": ALL,
     "info --log-file=al": ALL,
     "-o format=": FORMATS,
     "-oformat=": FORMATS,
@@ -287,7 +287,7 @@ def test_formats(shell, here, command):
 
 
 @pytest.mark.parametrize("command, option", [
-    ("encode", "--exclude-from"), ("check", "--report"), ("repair", "--log-file"),
+    ("encode", "--exclude-from"), ("check", "--log-file"), ("repair", "--log-file"),
 ])  # fmt: skip
 def test_files(shell, here, command, option):
     assert names_in(shell.complete(f"{command} {option} al", here)) == ALL

@@ -104,15 +104,21 @@ static int count_spare(const unsigned at[256], unsigned k)
     return spare;
 }
 
-/* By what the headers say, as if all blocks were good. */
-static int count_headers(const struct copies *copies, unsigned k)
+/*
+ * By what the headers say, as if all blocks were good: of the copies that could speak for the
+ * version, or (HELPERS) of all that share_set_check counts.
+ */
+static int count_headers(const struct copies *copies, unsigned k, bool helpers)
 {
     unsigned at[256] = {0}, nameless = 0;
 
     for (size_t i = 0; i < copies->count; i++) {
-        if (copies->items[i].role == COPY_MEMBER)
-            at[copies->items[i].facts.header.index]++;
-        else if (copies->items[i].role == COPY_NAMELESS)
+        const struct copy *copy = &copies->items[i];
+        if (copy->role == COPY_USELESS || (copy->role == COPY_HELPER && !helpers))
+            continue;
+        if (copy->facts.has_header)
+            at[copy->facts.header.index]++;
+        else
             nameless++;
     }
     for (unsigned i = 256; i-- > 0 && nameless > 0;) { /* they are of other shares, most likely */
@@ -124,15 +130,33 @@ static int count_headers(const struct copies *copies, unsigned k)
     return count_spare(at, k);
 }
 
-static int count_blocks(const int good[], size_t count, unsigned k)
+static bool is_anchor(const struct copy *copy)
+{
+    return copy->role == COPY_MEMBER || copy->role == COPY_NAMELESS;
+}
+
+/*
+ * By the blocks of a stripe. Those of copies that cannot speak for the version count only beside
+ * one that can. Without checks a wrong block has to be outvoted: it costs a right one as well.
+ */
+static int count_blocks(const struct copies *copies, const int good[], uint64_t stripe,
+                        const struct share_layout *layout)
 {
     unsigned at[256] = {0};
+    int anchors = 0, wrong = 0;
 
-    for (size_t i = 0; i < count; i++) {
-        if (good[i] >= 0)
+    for (size_t i = 0; i < copies->count; i++) {
+        const struct copy *copy = &copies->items[i];
+        if (good[i] >= 0) {
             at[good[i]]++;
+            anchors += is_anchor(copy);
+        } else {
+            wrong += layout->format != SHARE_CHECKED && !copy->failing &&
+                     damage_has(&copy->damage, stripe);
+        }
     }
-    return count_spare(at, k);
+    int spare = count_spare(at, layout->required) - wrong;
+    return spare < anchors - 1 ? spare : anchors - 1;
 }
 
 /* The finalizer of splitmix64 (Steele et al., 2014). */
@@ -194,7 +218,7 @@ static int examine_stripes(const struct inspecting *inspecting, struct share_set
         if (atomic_load(inspecting->depth->stop))
             return -ECANCELED;
         r = examiner_run(examiner, stripe, good);
-        int spare = r == 0 ? count_blocks(good, copies->count, layout->required) : -1;
+        int spare = r == 0 ? count_blocks(copies, good, stripe, layout) : -1;
         if (r < 0 && r != -ENOMEM) {
             damage_add(&inspection->lost, stripe);
             r = 0;
@@ -244,15 +268,49 @@ static void lose_all(struct inspection *inspection)
         damage_add_end(&inspection->lost, 0, stripes - 1);
 }
 
-/* Without one intact header nothing says what the file is. */
-static void limit_by_headers(struct inspection *inspection, const struct copies *copies)
+static void limit_spare(struct inspection *inspection, int spare)
 {
+    if (inspection->spare > spare)
+        inspection->spare = spare;
+}
+
+/* Whether another version takes this one's place once this one has fewer than k shares. */
+static bool has_rival(const struct copies *copies, const struct share_header *version)
+{
+    for (size_t i = 0; i < copies->count; i++) {
+        const struct share_header *header = &copies->items[i].facts.header;
+        bool seen[256] = {false};
+        unsigned shares = 0;
+        if (!copies->items[i].facts.has_header || copies->items[i].role == COPY_MEMBER)
+            continue;
+        for (size_t j = 0; j < copies->count; j++) {
+            const struct copy_facts *other = &copies->items[j].facts;
+            if (other->has_header && version_is_same(&other->header, header) &&
+                !seen[other->header.index]) {
+                seen[other->header.index] = true;
+                shares++;
+            }
+        }
+        if (header->mtime_ns >= version->mtime_ns || shares >= header->layout.required)
+            return true;
+    }
+    return false;
+}
+
+/* What the headers say alone; blocks that are looked at can make it less. */
+static void count_by_headers(struct inspection *inspection, const struct copies *copies, bool all)
+{
+    unsigned k = inspection->version.layout.required;
     int headers = 0;
 
+    inspection->spare = all ? INT_MAX : count_headers(copies, k, true);
     for (size_t i = 0; i < copies->count; i++)
         headers += copies->items[i].role == COPY_MEMBER;
-    if (inspection->spare > headers - 1)
-        inspection->spare = headers - 1;
+    limit_spare(inspection, headers - 1); /* without one, nothing says what the file is */
+    if (has_rival(copies, &inspection->version)) {
+        int own = count_headers(copies, k, false);
+        limit_spare(inspection, own > 0 ? own : 0);
+    }
 }
 
 /* Copies that could not be opened are unreadable; what the others are, is found out. */
@@ -280,11 +338,13 @@ static int inspect_shares(const struct inspecting *inspecting)
         lose_all(inspection);
         r = 0;
     } else {
-        inspection->spare = count_headers(copies, inspection->version.layout.required);
-        limit_by_headers(inspection, copies);
-        if (inspecting->depth->part > 0 && inspection->version.layout.source_size > 0)
-            r = examine_stripes(inspecting, set);
+        count_by_headers(inspection, copies,
+                         inspecting->depth->part >= 1 &&
+                             inspection->version.layout.source_size > 0);
     }
+    if (share_set_header(set) && inspecting->depth->part > 0 &&
+        inspection->version.layout.source_size > 0)
+        r = examine_stripes(inspecting, set);
     for (size_t i = 0; r == 0 && i < copies->count; i++) {
         struct copy_report *report = report_on(inspection, copies->items[i].store);
         if (report)
