@@ -210,7 +210,7 @@ WRONG = [
 def test_wrong_options(source, tmp_path, options, line):
     (tmp_path / "mountpoint").mkdir()
     done = mounts_module.run("-o", options, source, tmp_path / "mountpoint")
-    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"zfec-fs: {line}\n")
+    assert (done.returncode, done.stdout, done.stderr) == (3, "", f"zfec-fs: {line}\n")
 
 
 # To whom
