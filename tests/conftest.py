@@ -13,7 +13,7 @@ import pytest
 import known_faults
 import mounts as mounts_module
 
-SEED = os.environ.get("ZFEC_FS_TEST_SEED") or str(secrets.randbelow(1 << 32))
+SEED = os.environ.setdefault("ZFEC_FS_TEST_SEED", str(secrets.randbelow(1 << 32)))
 
 
 def pytest_report_header():

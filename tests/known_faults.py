@@ -11,10 +11,6 @@ import pytest
 ALWAYS, BY_SEED = True, False
 
 KNOWN = [
-    (r"test_check\.py::test_one_store_under_two_names_counts_once", ALWAYS,
-     "one store under two names counts twice"),
-    (r"test_check\.py::test_a_store_that_hangs\[(read|lookup)\]", ALWAYS,
-     "the process ends only when a store that hangs in the kernel answers"),
     (r"test_repair\.py::test_mended\[lost_links_and_other_times", BY_SEED,
      "hard links are told apart by what most stores say, which is not always enough"),
     (r"test_repair\.py::test_random_damage", BY_SEED, "the same"),

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs a command under ptrace(2) and interferes with one of its system calls, of all threads:
+ * Runs a command under ptrace(2) and interferes with one of the system calls of the process that it
+ * works in, which it starts, in any thread:
  *
  *     tracer LOG log COMMAND...             writes a line for each call to the file LOG
- *     tracer LOG signal S NR N COMMAND...   sends signal S before the Nth call of number NR is done
- *     tracer LOG error E NR N COMMAND...    this call fails with errno E and does nothing
- *     tracer LOG part 0 NR N COMMAND...     each call of number NR from the Nth on transfers less
- *     tracer LOG void 0 NR N COMMAND...     the Nth call transfers nothing, and says it was all
+ *     tracer LOG signal S NR N COMMAND...   sends signal S before the Nth call of number NR is
+ * done: SIGKILL to the caller, others to COMMAND tracer LOG error E NR N COMMAND...    this call
+ * fails with errno E and does nothing tracer LOG part 0 NR N COMMAND...     each call of number NR
+ * from the Nth on transfers less tracer LOG void 0 NR N COMMAND...     the Nth call transfers
+ * nothing, and says it was all
  *
  * LOG is empty at the end where the call did not come. Returns the command's exit status, or 128
  * and the signal that ended it; 125 where tracing fails.
@@ -108,7 +110,7 @@ static bool interfere(pid_t id)
     done = mode != 'p';
     switch (mode) {
     case 's':
-        kill(process, (int)value);
+        kill(value == SIGKILL ? id : process, (int)value);
         return false;
     case 'p':
         registers.rdx = registers.rdx / 3 + 1;
@@ -128,6 +130,8 @@ static void enter(struct thread *thread, const struct __ptrace_syscall_info *inf
 {
     bool at = info->entry.nr == wanted;
 
+    if (thread->id == process)
+        return;
     thread->number = info->entry.nr;
     memcpy(thread->arguments, info->entry.args, sizeof thread->arguments);
     if (mode == 'l') {
@@ -213,7 +217,8 @@ static int run(void)
 
 static void start(char *command[])
 {
-    const long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_EXITKILL;
+    const long options =
+        PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_EXITKILL;
     int status;
 
     process = fork();

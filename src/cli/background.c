@@ -1,16 +1,79 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/background.h"
 
+#include "base/array.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "cli/exit_status.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* To the user's process, which waits for a byte, its exit status; -1 where there is none. */
 static int report = -1;
+
+/* The process that works, as the user's knows it. */
+static pid_t worker;
+
+/* Signals that stop a command, the first time; the second time they end the user's process. */
+static const int stops[] = {SIGINT, SIGTERM, SIGHUP};
+
+int background_signal(int number)
+{
+    return SIGRTMIN + number;
+}
+
+static void pass_on(int number)
+{
+    int error = errno;
+
+    kill(worker, background_signal(number));
+    errno = error;
+}
+
+/* A signal that the user has ignored, as nohup(1) does, stays so. */
+static void pass_on_signal(int number, int flags)
+{
+    struct sigaction action = {.sa_handler = pass_on, .sa_flags = flags | SA_RESTART}, before;
+
+    if (sigaction(number, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+        sigaction(number, &action, NULL);
+}
+
+static void pass_on_signals(void)
+{
+    for (size_t i = 0; i < COUNT_OF(stops); i++)
+        pass_on_signal(stops[i], (int)SA_RESETHAND);
+    pass_on_signal(SIGUSR1, 0);
+}
+
+static void passed_signals(sigset_t *ret)
+{
+    sigemptyset(ret);
+    for (size_t i = 0; i < COUNT_OF(stops); i++)
+        sigaddset(ret, stops[i]);
+    sigaddset(ret, SIGUSR1);
+}
+
+/* The other process has ended without a word: by a signal, and so does this one. */
+_Noreturn static void end_as_worker(void)
+{
+    int status;
+
+    if (waitpid(worker, &status, 0) == worker && WIFSIGNALED(status)) {
+        int number = WTERMSIG(status);
+        if (number > SIGRTMIN) /* as passed on, before anything waited for it */
+            number -= SIGRTMIN;
+        signal(number, SIG_DFL);
+        raise(number);
+    }
+    log_error("ended before the work was done");
+    _exit(EXIT_STATUS_FAILED);
+}
 
 /* What is left of the user's process. Does not wait for the other's end: it may be held up. */
 _Noreturn static void wait_and_exit(int reports)
@@ -21,31 +84,51 @@ _Noreturn static void wait_and_exit(int reports)
     do
         got = read(reports, &status, 1);
     while (got < 0 && errno == EINTR);
-    if (got != 1) {
-        log_error("ended before it was mounted");
-        status = EXIT_STATUS_FAILED;
-    }
+    if (got != 1)
+        end_as_worker();
     _exit(status);
 }
 
-int background_enter(void)
+static int split(bool passes_signals)
 {
+    sigset_t passed, before;
     int ends[2];
 
     if (pipe2(ends, O_CLOEXEC) < 0)
-        return log_errno(-errno, "cannot go to the background");
-    pid_t child = fork();
-    if (child < 0) {
-        int r = log_errno(-errno, "cannot go to the background");
+        return log_errno(-errno, "cannot start another process");
+    passed_signals(&passed);
+    sigprocmask(SIG_BLOCK, &passed, &before);
+    worker = fork();
+    if (worker < 0) {
+        int r = log_errno(-errno, "cannot start another process");
         close(ends[0]);
         close(ends[1]);
         return r;
     }
-    close(ends[child == 0 ? 0 : 1]);
-    if (child > 0)
+    close(ends[worker == 0 ? 0 : 1]);
+    if (worker > 0 && passes_signals)
+        pass_on_signals();
+    if (worker > 0 || !passes_signals)
+        sigprocmask(SIG_SETMASK, &before, NULL);
+    if (worker > 0)
         wait_and_exit(ends[0]);
     report = ends[1];
     return 0;
+}
+
+int background_enter(void)
+{
+    return split(false);
+}
+
+int background_work(void)
+{
+    pid_t user = getpid();
+    int r = split(true);
+
+    if (r == 0)
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+    return r == 0 && getppid() != user ? -ESRCH : r;
 }
 
 /* Lets go of the terminal, or of another reader: threads that hang may keep this process alive. */

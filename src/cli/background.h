@@ -1,13 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Going on in the background. The process that the user started stays until it is known whether
- * that works, so that he gets the errors and the exit status. What comes after is another process
- * from the beginning: its threads live on.
+ * Work in another process than the one that the user started. His process stays, and ends with the
+ * exit status that is reported to it; it does not wait for the other's end, since a thread that
+ * waits for a store that hangs holds up the end of its whole process. What comes after the split is
+ * another process from the beginning: its threads live on.
  */
 #pragma once
 
-/* Returns in another process. Returns 0 or a negative errno, which has been logged. */
+/*
+ * For a mount, which goes on in the background once it is known that it works. Returns in another
+ * process. Returns 0 or a negative errno, which has been logged.
+ */
 int background_enter(void);
+
+/*
+ * For a command: the user's process stays to its end, and the other ends with it. SIGINT, SIGTERM,
+ * SIGHUP and SIGUSR1 are blocked in the other, to which they come as background_signal(), and only
+ * so: from a terminal and from timeout(1) both get them. The second that means to stop ends the
+ * user's process at once. Returns 0 in another process, or a negative errno, which has been logged.
+ */
+int background_work(void);
+
+/* The real-time signal as which signal NUMBER is passed on. */
+int background_signal(int number);
 
 /*
  * Leaves the user's terminal and lets his process exit with status 0. In a process that has not

@@ -94,11 +94,15 @@ static int run_command(int count, char *words[])
         return EXIT_STATUS_USAGE;
     if (work.help)
         return help_print(work.command) < 0 ? EXIT_STATUS_FAILED : EXIT_STATUS_OK;
+    if (background_work() < 0)
+        return EXIT_STATUS_FAILED;
     descriptors_allow_all();
     if (output_begin(&work) < 0)
-        return EXIT_STATUS_FAILED;
+        return background_end(EXIT_STATUS_FAILED);
     int status = (int)run_work(&work);
-    return output_end() < 0 && status != EXIT_STATUS_LOST ? EXIT_STATUS_FAILED : status;
+    if (output_end() < 0 && status != EXIT_STATUS_LOST)
+        status = EXIT_STATUS_FAILED;
+    return background_end(status);
 }
 
 int command_run(int count, char *words[])

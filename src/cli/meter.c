@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/meter.h"
 
+#include "base/array.h"
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "cli/background.h"
 #include "cli/output.h"
 
 #include <signal.h>
@@ -62,28 +64,14 @@ static void show(struct meter *meter, bool always)
     output_progress(line, always);
 }
 
+/* As which the user's signals come: see cli/background.h. */
 static void watched_signals(sigset_t *ret)
 {
     static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
 
     sigemptyset(ret);
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-        struct sigaction action;
-        if (sigaction(numbers[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
-            sigaddset(ret, numbers[i]);
-    }
-}
-
-static void stop(struct meter *meter, int number)
-{
-    if (atomic_exchange(&meter->progress.stop, true)) {
-        sigset_t signals;
-        watched_signals(&signals);
-        signal(number, SIG_DFL);
-        pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
-        raise(number);
-    }
-    log_error("%s: stopping; what is done stays done", meter->name);
+    for (size_t i = 0; i < COUNT_OF(numbers); i++)
+        sigaddset(ret, background_signal(numbers[i]));
 }
 
 static void *watch(void *opaque)
@@ -97,12 +85,14 @@ static void *watch(void *opaque)
         int number = sigtimedwait(&signals, NULL, &step);
         if (atomic_load(&meter->ended))
             break;
-        if (number == SIGUSR1)
+        if (number == background_signal(SIGUSR1)) {
             show(meter, !output_has_progress());
-        else if (number > 0)
-            stop(meter, number);
-        else if (meter_seconds(meter) > SHOWN_AFTER_S && output_has_progress())
+        } else if (number > 0) {
+            atomic_store(&meter->progress.stop, true);
+            log_error("%s: stopping; what is done stays done", meter->name);
+        } else if (meter_seconds(meter) > SHOWN_AFTER_S && output_has_progress()) {
             show(meter, false);
+        }
     }
     return NULL;
 }
@@ -124,7 +114,7 @@ int meter_start(struct meter *meter, const char *name)
 void meter_stop(struct meter *meter)
 {
     atomic_store(&meter->ended, true);
-    pthread_kill(meter->thread, SIGUSR1); /* which wakes it */
+    pthread_kill(meter->thread, background_signal(SIGUSR1)); /* which wakes it */
     pthread_join(meter->thread, NULL);
     progress_clear(&meter->progress);
 }

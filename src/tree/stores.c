@@ -97,6 +97,24 @@ static int complain(const struct site *site, bool named)
     return 0;
 }
 
+/* Adds a store that is there, unless LIST has the directory by another name: it can be lost once.
+ */
+static void add(struct store_list *list, const struct store_list *old, const struct site *site)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (!tree_is_same(store_tree(list->stores[i]), store_tree(site->store)))
+            continue;
+        if (!old)
+            log_warning("store %s is left out: it is %s by another name", site->path,
+                        store_name(list->stores[i]));
+        store_release(site->store);
+        return;
+    }
+    list->stores[list->count++] = site->store;
+    if (old && site->store != site->known)
+        log_warning("store %s is there now", site->path);
+}
+
 /* Adds what came of asking; a store whose place does not answer stays. */
 static int add_answers(struct store_list *list, const struct store_list *old, struct site sites[],
                        size_t count, size_t found)
@@ -106,13 +124,11 @@ static int add_answers(struct store_list *list, const struct store_list *old, st
     for (size_t i = 0; i < count; i++) {
         struct site *site = &sites[i];
         if (site->result == 0)
-            list->stores[list->count++] = site->store;
+            add(list, old, site);
         else if (site->result == -ETIMEDOUT && site->known)
             list->stores[list->count++] = store_hold(site->known);
         else if (!old && r == 0)
             r = complain(site, i >= found);
-        if (old && site->result == 0 && site->store != site->known)
-            log_warning("store %s is there now", site->path);
     }
     return r;
 }

@@ -70,14 +70,24 @@ int tree_device(const struct tree *tree, dev_t *ret)
     return r;
 }
 
+static bool is_one_directory(int first, int second)
+{
+    struct statx a, b;
+
+    return remembered(first, &a) == 0 && remembered(second, &b) == 0 && a.stx_ino == b.stx_ino &&
+           a.stx_dev_major == b.stx_dev_major && a.stx_dev_minor == b.stx_dev_minor;
+}
+
 bool tree_is_at(const struct tree *tree, const char *path)
 {
     cleanup_fd int place = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    struct statx ours, theirs;
 
-    return place >= 0 && remembered(tree->root, &ours) == 0 && remembered(place, &theirs) == 0 &&
-           ours.stx_ino == theirs.stx_ino && ours.stx_dev_major == theirs.stx_dev_major &&
-           ours.stx_dev_minor == theirs.stx_dev_minor;
+    return place >= 0 && is_one_directory(tree->root, place);
+}
+
+bool tree_is_same(const struct tree *tree, const struct tree *other)
+{
+    return is_one_directory(tree->root, other->root);
 }
 
 const char *tree_name(const struct tree *tree)

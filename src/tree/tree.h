@@ -33,9 +33,10 @@ void tree_close(struct tree *tree);
  */
 void tree_stay(struct tree *tree, bool all);
 
-/* The device of its root, and whether PATH leads to its root; the file system is not asked. */
+/* The device of its root, and whether PATH or OTHER lead to its root; no file system is asked. */
 int tree_device(const struct tree *tree, dev_t *ret);
 bool tree_is_at(const struct tree *tree, const char *path);
+bool tree_is_same(const struct tree *tree, const struct tree *other);
 
 /* What the tree was opened as, for messages. */
 const char *tree_name(const struct tree *tree);
