@@ -14,14 +14,8 @@ KNOWN = [
     (r"test_repair\.py::test_mended\[lost_links_and_other_times", BY_SEED,
      "hard links are told apart by what most stores say, which is not always enough"),
     (r"test_repair\.py::test_random_damage", BY_SEED, "the same"),
-    (r"test_repair\.py::test_add_several", ALWAYS,
-     "the roots of several new stores have their say in the root's metadata"),
-    (r"test_repair\.py::test_what_a_store_closes_to_its_owner\[03(/file|/dir/file)?\]", ALWAYS,
-     "what a store's owner has closed to himself is not opened for a repair"),
     (r"test_repair_faults\.py::test_refused", BY_SEED,
      "some injected errors are told and leave the second run something, or a temporary file"),
-    (r"test_repair_faults\.py::test_killed_while_several_stores_are_filled", ALWAYS,
-     "new directories of several killed runs outvote the metadata of the old ones"),
 ]  # fmt: skip
 
 

@@ -44,8 +44,10 @@ static size_t count_alike(const struct ballot ballots[], size_t count, const str
 {
     size_t votes = 0;
 
-    for (size_t i = 0; i < count; i++)
-        votes += ballots[i].cast && alike(&ballots[i], wanted);
+    for (size_t i = 0; i < count; i++) {
+        if (ballots[i].cast && alike(&ballots[i], wanted))
+            votes += ballots[i].silent ? 1 : count; /* all that are silent are less than one */
+    }
     return votes;
 }
 

@@ -14,6 +14,7 @@ struct ballot {
     bool cast; /* false: the store says nothing, and the rest means nothing */
     struct stat status;
     const char *target; /* of a symlink */
+    bool silent;        /* it counts only where no other is cast */
 };
 
 /* Whether two stores say the same. */

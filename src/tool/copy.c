@@ -58,12 +58,17 @@ static void clear_entry(struct entry *entry)
     xattrs_clear(&entry->original.xattrs);
 }
 
+static const char *last_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : *path ? path : ".";
+}
+
 /* All of ORIGINAL, whose path is set, but the attributes; and the file, where it comes to hand. */
 static int look_at(struct source *source, struct original *original, struct source_file **ret_file)
 {
-    const char *slash = strrchr(original->path, '/');
-
-    original->name = slash ? slash + 1 : original->path;
+    original->name = last_name(original->path);
     int r = source->operations->stat(source, original->path, &original->status, &original->header,
                                      ret_file);
     if (r == 0 && S_ISLNK(original->status.st_mode))
@@ -350,17 +355,6 @@ static bool any_needs(const struct entry *entry, enum need need)
 
 /* Directories. */
 
-static int make_directory(const struct entry *entry, size_t target)
-{
-    int directory = entry->directories[target];
-    const char *name = entry->original.name;
-
-    int r = mkdirat(directory, name, 0700) < 0 ? -errno : 0;
-    if (r == -EEXIST && unlinkat(directory, name, 0) == 0)
-        r = mkdirat(directory, name, 0700) < 0 ? -errno : 0;
-    return r;
-}
-
 /* Whose owner has closed it to himself is opened until all in it is done; then true. */
 static bool open_for_owner(const struct entry *entry, size_t target)
 {
@@ -371,6 +365,29 @@ static bool open_for_owner(const struct entry *entry, size_t target)
            fstatat(directory, entry->original.name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
            (status.st_mode & S_IRWXU) != S_IRWXU &&
            fchmodat(directory, entry->original.name, (status.st_mode & 07777) | S_IRWXU, 0) == 0;
+}
+
+/*
+ * What a new directory should have, it has from the beginning: should this run be interrupted,
+ * stores that are filled have their say in it. What cannot be set is told at the end.
+ */
+static void begin_metadata(const struct entry *entry, size_t target)
+{
+    apply_metadata(entry, target, entry->original.name);
+    open_for_owner(entry, target);
+}
+
+static int make_directory(const struct entry *entry, size_t target)
+{
+    int directory = entry->directories[target];
+    const char *name = entry->original.name;
+
+    int r = mkdirat(directory, name, 0700) < 0 ? -errno : 0;
+    if (r == -EEXIST && unlinkat(directory, name, 0) == 0)
+        r = mkdirat(directory, name, 0700) < 0 ? -errno : 0;
+    if (r == 0)
+        begin_metadata(entry, target);
+    return r;
 }
 
 /* What it has before it is made anywhere: new directories in stores would have their say in it. */
@@ -720,13 +737,10 @@ static void run_link(void *context, const char *first_path, const char *path)
 static void end_directory(struct copy *copy, struct directory *directory)
 {
     CLEANUP(end_entry) struct entry entry = {.copy = copy};
-    const char *slash = strrchr(directory->path, '/');
 
     entry.original = (struct original){
         .path = directory->path,
-        .name = !*directory->path ? "."
-                : slash           ? slash + 1
-                                  : directory->path,
+        .name = last_name(directory->path),
         .status = directory->status,
         .xattrs = directory->xattrs,
     };
@@ -756,6 +770,10 @@ static void note_root(struct copy *copy)
     int r = begin_entry(copy, "", &entry);
     if (r == 0)
         look_at_directory(copy, &entry.original);
+    for (size_t i = 0; r == 0 && i < copy->count; i++) {
+        if (copy->targets[i].fresh && entry.directories[i] >= 0 && !copy->settings->dry_run)
+            begin_metadata(&entry, i);
+    }
     if (r == 0)
         r = note_directory(copy, &entry, geteuid() == 0);
     if (r < 0)

@@ -28,7 +28,7 @@ static enum need need_of(const struct copy_report *report)
     case COPY_GOOD:
         return report->other_metadata ? NEED_METADATA : NEED_NOTHING;
     case COPY_UNREADABLE:
-        return NEED_REFUSED;
+        return report->error == -EACCES ? NEED_CONTENT : NEED_REFUSED;
     default:
         return NEED_CONTENT;
     }
@@ -42,6 +42,15 @@ static const struct copy_report *report_of(const struct inspection *inspection,
             return &inspection->copies[i];
     }
     return NULL; /* it is gone meanwhile */
+}
+
+/* Of what cannot be read nothing is known, but that it is not mended. */
+static void tell_refused(const struct repair *repair, const char *path, const struct target *target,
+                         int error)
+{
+    const struct copy_event event = {COPY_FAILED, path, target, error};
+
+    tell((void *)repair, &event);
 }
 
 static enum need choose_one(const struct repair *repair, const struct inspection *inspection,
@@ -76,18 +85,34 @@ static void choose(void *opaque, const struct original *original, const int dire
         check->failed(check->context, original->path, r);
     if (r == 0 && !again)
         check->report(check->context, original->path, &inspection);
-    for (size_t i = 0; i < repair->count; i++)
+    for (size_t i = 0; i < repair->count; i++) {
         needs[i] = r < 0 ? NEED_REFUSED : choose_one(repair, &inspection, i, directories[i] >= 0);
+        const struct copy_report *report = r < 0 ? NULL : report_of(&inspection, repair->stores[i]);
+        if (report && report->error < 0 && needs[i] == NEED_REFUSED && !again)
+            tell_refused(repair, original->path, &repair->targets[i], report->error);
+    }
 }
 
-/* A store that holds no share has nothing to be made. */
+/* Why a store that holds no share is left as it is. */
+static void tell_left(const struct repair *repair, const struct store *store)
+{
+    const struct target target = {.name = store_name(store), .share = ROSTER_UNKNOWN};
+    cleanup_names struct names names = NO_NAMES;
+
+    int r = tree_list(store_tree(store), "", &names);
+    if (r < 0)
+        tell_refused(repair, ".", &target, r);
+    else
+        log_error("%s: holds no share yet and is left as it is; give --add NN=%s", target.name,
+                  target.name);
+}
+
 static void list_targets(struct repair *repair)
 {
     for (size_t i = 0; i < repair->roster->count; i++) {
         const struct roster_entry *entry = &repair->roster->entries[i];
         if (entry->share == ROSTER_UNKNOWN) {
-            log_error("%s: holds no share yet and is left as it is; give --add NN=%s",
-                      store_name(entry->store), store_name(entry->store));
+            tell_left(repair, entry->store);
             continue;
         }
         repair->stores[repair->count] = entry->store;
@@ -95,6 +120,7 @@ static void list_targets(struct repair *repair)
             .tree = store_tree(entry->store),
             .name = store_name(entry->store),
             .share = entry->share,
+            .fresh = entry->files == 0,
         };
     }
 }

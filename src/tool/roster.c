@@ -102,6 +102,8 @@ static void settle(struct roster_entry *entry, struct tally *tally)
             entry->share = share;
         }
     }
+    if (entry->files == 0)
+        store_silence(entry->store);
 }
 
 int roster_make(struct source *source, unsigned jobs, struct progress *progress, struct roster *ret)

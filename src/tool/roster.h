@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Which share each store holds: the one that most of its files are of. That is found by a look at
- * the headers of all files.
+ * the headers of all files. A store that holds none is silenced: see store.h.
  */
 #pragma once
 

@@ -13,6 +13,7 @@ struct target {
     const struct tree *tree;
     const char *name; /* for messages */
     int share;        /* the index of the share that it holds; TARGET_WHOLE: the files themselves */
+    bool fresh;       /* nothing is in it yet that others go by */
     int root;         /* its own: open for syncfs(2) and flock(2) */
     dev_t device;     /* its own: what syncfs(2) of the root writes out; 0: nothing */
 };

@@ -21,6 +21,7 @@ struct store {
     dev_t device;
     char *real_path; /* without symlinks */
     bool remote;
+    atomic_bool silent;
     pthread_mutex_t lock;
     pthread_cond_t work;
     struct task *first, **end; /* the queue, and where its next task is linked */
@@ -87,6 +88,16 @@ const struct tree *store_tree(const struct store *store)
 const char *store_name(const struct store *store)
 {
     return tree_name(store->tree);
+}
+
+void store_silence(struct store *store)
+{
+    atomic_store(&store->silent, true);
+}
+
+bool store_is_silent(const struct store *store)
+{
+    return atomic_load(&store->silent);
 }
 
 bool store_is_at(const struct store *store, const char *path)

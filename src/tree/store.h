@@ -20,6 +20,13 @@ void store_release(struct store *store);
 const struct tree *store_tree(const struct store *store);
 const char *store_name(const struct store *store);
 
+/*
+ * It holds nothing yet, and so has no say in what names are, or what they should be like, where
+ * others have one. Until then it is not silent.
+ */
+void store_silence(struct store *store);
+bool store_is_silent(const struct store *store);
+
 /* Whether PATH still leads to where the store was made from. A remote store is not asked. */
 bool store_is_at(const struct store *store, const char *path);
 

@@ -118,17 +118,23 @@ static bool is_alike(const struct inquiry *inquiry, size_t a, size_t b)
             (ours->size == theirs->size && memcmp(ours->bytes, theirs->bytes, ours->size) == 0));
 }
 
+/* What a store's answer weighs: all that are silent are less than one that is not. */
+static size_t weight(const struct inquiry *inquiry, size_t store)
+{
+    return store_is_silent(inquiry->list->stores[store]) ? 1 : inquiry->list->count;
+}
+
 /* The store whose answer counts; an error where none has answered. */
 static int choose(const struct inquiry *inquiry, size_t *ret)
 {
-    unsigned most = 0;
+    size_t most = 0;
     int worst = -ENOENT;
 
     for (size_t i = 0; i < inquiry->list->count; i++) {
         int r = inquiry_result(inquiry, i);
-        unsigned alike = 0;
+        size_t alike = 0;
         for (size_t j = 0; j < inquiry->list->count; j++)
-            alike += is_alike(inquiry, i, j);
+            alike += is_alike(inquiry, i, j) ? weight(inquiry, j) : 0;
         if (alike > most) {
             most = alike;
             *ret = i;
@@ -217,8 +223,10 @@ static const struct xattrs *most_common(const struct inquiry *inquiry)
 
     for (size_t i = 0; i < inquiry->list->count; i++) {
         size_t alike = 0;
-        for (size_t j = 0; all_of(inquiry, i) && j < inquiry->list->count; j++)
-            alike += all_of(inquiry, j) && xattrs_are_equal(all_of(inquiry, i), all_of(inquiry, j));
+        for (size_t j = 0; all_of(inquiry, i) && j < inquiry->list->count; j++) {
+            if (all_of(inquiry, j) && xattrs_are_equal(all_of(inquiry, i), all_of(inquiry, j)))
+                alike += weight(inquiry, j);
+        }
         if (alike > most) {
             most = alike;
             best = all_of(inquiry, i);

@@ -2,6 +2,7 @@
 #include "view/inspection.h"
 
 #include "view/attributes.h"
+#include "view/look.h"
 
 #include <limits.h>
 #include <string.h>
@@ -50,7 +51,7 @@ static void judge_names(struct inspection *inspection)
         if (r == -ENOENT || r == -ENOTDIR)
             report->state = COPY_ABSENT;
         else if (r < 0)
-            report->state = COPY_UNREADABLE;
+            *report = (struct copy_report){COPY_UNREADABLE, .error = r, .index = -1};
         else if (!inspection->survey.ballots[i].cast)
             report->state = COPY_OTHER_KIND;
     }
@@ -251,10 +252,9 @@ static void judge_copy(struct copy *copy, struct copy_report *report)
     }
     if (report->bad_header || report->bad_size || report->damage.count > 0)
         report->state = COPY_DAMAGED;
-    else if (copy->failing)
-        report->state = COPY_UNREADABLE;
     else
-        report->state = COPY_GOOD;
+        report->state = copy->failing ? COPY_UNREADABLE : COPY_GOOD;
+    report->error = report->state == COPY_UNREADABLE ? -EIO : 0;
 }
 
 /* All is lost of a file without a version. */
@@ -314,15 +314,23 @@ static void count_by_headers(struct inspection *inspection, const struct copies 
 }
 
 /* Copies that could not be opened are unreadable; what the others are, is found out. */
+static void judge_unopened(struct inspection *inspection)
+{
+    for (size_t i = 0; i < inspection->count; i++) {
+        struct copy_report *report = &inspection->copies[i];
+        if (report->state != COPY_GOOD)
+            continue;
+        report->state = COPY_UNREADABLE;
+        report->error = look_answer(&inspection->survey.inquiry, i)->object.open_error;
+    }
+}
+
 static int inspect_shares(const struct inspecting *inspecting)
 {
     struct inspection *inspection = inspecting->inspection;
     cleanup_share_set struct share_set *set = NULL;
 
-    for (size_t i = 0; i < inspection->count; i++) {
-        if (inspection->copies[i].state == COPY_GOOD)
-            inspection->copies[i].state = COPY_UNREADABLE;
-    }
+    judge_unopened(inspection);
     int r =
         share_set_new(&inspection->survey.inquiry, inspecting->terms, inspecting->path, 0, &set);
     if (r == -ENOMEM)

@@ -23,6 +23,7 @@ enum copy_state {
 
 struct copy_report {
     enum copy_state state;
+    int error;           /* why it is unreadable; else 0 */
     int index;           /* of the share; -1: not known, or it is none */
     bool other_metadata; /* mode, owner, time or attributes are not those of most */
     bool bad_header, bad_size;

@@ -16,7 +16,12 @@ static int collect(struct survey *survey)
         int r = inquiry_result(inquiry, i);
         if (r == 0) {
             const struct tree_object *object = &look_answer(inquiry, i)->object;
-            survey->ballots[i] = (struct ballot){true, object->status, object->target};
+            survey->ballots[i] = (struct ballot){
+                .cast = true,
+                .status = object->status,
+                .target = object->target,
+                .silent = store_is_silent(inquiry->list->stores[i]),
+            };
         } else if (r != -ENOENT && r != -ENOTDIR) {
             worst = r;
         }
