@@ -107,6 +107,12 @@ def start(*words):
     )
 
 
+def worker_of(process):
+    """The process that does the work of the one that was started."""
+    (worker,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return int(worker)
+
+
 def finish(process, first_line=b""):
     printed, errors = process.communicate(timeout=LIMIT_S)
     return Result(process.returncode, first_line + printed, errors.decode())

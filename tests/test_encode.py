@@ -635,12 +635,13 @@ def test_stopped(tmp_path, mounts, rng, number):
 def check_second_is_refused(words, *others):
     """While a run is under way, others on a target of it are refused; then it ends well."""
     with started(*words) as (process, first):
-        process.send_signal(signal.SIGSTOP)
+        worker = commands.worker_of(process)
+        os.kill(worker, signal.SIGSTOP)
         for other in (words, *others):
             refused = run(*other, status=FAILED)
             assert "another run" in refused.errors and len(refused.errors.splitlines()) == 1
             assert refused.summary["made"] == 0
-        process.send_signal(signal.SIGCONT)
+        os.kill(worker, signal.SIGCONT)
         assert commands.finish(process, first).status == 0
 
 
