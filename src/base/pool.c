@@ -2,6 +2,7 @@
 #include "base/pool.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 struct pool {
@@ -72,6 +73,100 @@ void pool_put(struct pool *pool, struct job *job)
     pool->jobs = job;
     pthread_cond_signal(&pool->work);
     pthread_mutex_unlock(&pool->lock);
+}
+
+/* Calls that several threads share. */
+struct loop {
+    void (*run)(void *context, uint64_t i);
+    void *context;
+    uint64_t count;
+    atomic_uint_fast64_t next;
+    atomic_uint holders;
+    pthread_mutex_t lock;
+    pthread_cond_t left;
+    unsigned helpers; /* threads that help now */
+    bool ended;       /* who comes now comes too late */
+};
+
+struct loop_job {
+    struct job job;
+    struct loop *loop;
+};
+
+static void run_calls(struct loop *loop)
+{
+    uint64_t i;
+
+    while ((i = atomic_fetch_add(&loop->next, 1)) < loop->count)
+        loop->run(loop->context, i);
+}
+
+static void loop_release(struct loop *loop)
+{
+    if (atomic_fetch_sub(&loop->holders, 1) > 1)
+        return;
+    pthread_cond_destroy(&loop->left);
+    pthread_mutex_destroy(&loop->lock);
+    free(loop);
+}
+
+static void help(struct job *opaque)
+{
+    struct loop *loop = ((struct loop_job *)opaque)->loop;
+
+    free(opaque);
+    pthread_mutex_lock(&loop->lock);
+    bool in_time = !loop->ended;
+    loop->helpers += in_time;
+    pthread_mutex_unlock(&loop->lock);
+    if (in_time) {
+        run_calls(loop);
+        pthread_mutex_lock(&loop->lock);
+        loop->helpers--;
+        pthread_cond_signal(&loop->left);
+        pthread_mutex_unlock(&loop->lock);
+    }
+    loop_release(loop);
+}
+
+static void call_for_help(struct pool *pool, struct loop *loop)
+{
+    for (unsigned i = 1; i < pool->count && i < loop->count; i++) {
+        struct loop_job *job = malloc(sizeof *job);
+        if (!job)
+            return;
+        *job = (struct loop_job){{.run = help}, loop};
+        atomic_fetch_add(&loop->holders, 1);
+        pool_put(pool, &job->job);
+    }
+}
+
+static void wait_for_helpers(struct loop *loop)
+{
+    pthread_mutex_lock(&loop->lock);
+    loop->ended = true;
+    while (loop->helpers > 0)
+        pthread_cond_wait(&loop->left, &loop->lock);
+    pthread_mutex_unlock(&loop->lock);
+}
+
+void pool_each(struct pool *pool, uint64_t count, void (*run)(void *context, uint64_t i),
+               void *context)
+{
+    struct loop *loop = pool && count > 1 ? calloc(1, sizeof *loop) : NULL;
+
+    if (!loop) { /* alone, then */
+        for (uint64_t i = 0; i < count; i++)
+            run(context, i);
+        return;
+    }
+    *loop = (struct loop){.run = run, .context = context, .count = count, .holders = 1};
+    pthread_mutex_init(&loop->lock, NULL);
+    pthread_cond_init(&loop->left, NULL);
+    call_for_help(pool, loop);
+    run_calls(loop);
+    wait_for_helpers(loop);
+    loop_release(loop);
 }
 
 void pool_wait(struct pool *pool)

@@ -7,6 +7,8 @@
 
 #include "base/cleanup.h"
 
+#include <stdint.h>
+
 struct pool;
 
 /* To be put first in a struct of the caller's. Whoever runs it frees it. */
@@ -20,6 +22,14 @@ int pool_new(unsigned threads, struct pool **ret);
 
 /* Any thread may put a job, also one that is doing one. */
 void pool_put(struct pool *pool, struct job *job);
+
+/*
+ * Calls RUN with 0 .. COUNT - 1, each once: in this thread, and in those of the pool that have
+ * nothing better to do (POOL NULL: there are none). The caller may be one of its jobs. Returns
+ * when all are done.
+ */
+void pool_each(struct pool *pool, uint64_t count, void (*run)(void *context, uint64_t i),
+               void *context);
 
 /* Waits until all jobs are done, those that were put meanwhile, too. */
 void pool_wait(struct pool *pool);

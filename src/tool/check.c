@@ -15,8 +15,8 @@ static void check_name(struct check *check, const char *path)
 {
     struct source *source = check->visit.source;
     const struct check_settings *settings = check->settings;
-    const struct inspection_depth depth = {settings->part, settings->seed,
-                                           &check->visit.progress->stop};
+    const struct sweep_depth depth = {settings->part, settings->seed, &check->visit.progress->stop,
+                                      check->visit.pool};
     cleanup_inspection struct inspection inspection = NO_INSPECTION;
 
     progress_begin(check->visit.progress, path);

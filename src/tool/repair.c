@@ -76,7 +76,7 @@ static void choose(void *opaque, const struct original *original, const int dire
 {
     const struct repair *repair = opaque;
     const struct check_settings *check = &repair->settings->check;
-    const struct inspection_depth depth = {1, 0, &repair->progress->stop};
+    const struct sweep_depth depth = {1, 0, &repair->progress->stop, NULL};
     cleanup_inspection struct inspection inspection = NO_INSPECTION;
 
     int r = inspection_make(store_source_stores(repair->source), store_source_terms(repair->source),

@@ -116,6 +116,7 @@ int visit_run(struct visit *visit, unsigned jobs)
     visit->pool = pool;
     visit_into(visit, "");
     pool_wait(pool);
+    visit->pool = NULL;
     return atomic_load(&visit->result);
 }
 

@@ -25,7 +25,7 @@ struct visit {
     const struct visit_operations *operations;
     struct source *source;
     struct progress *progress; /* it ends early where this says so */
-    struct pool *pool;         /* its own */
+    struct pool *pool;         /* its own, while it goes on; else NULL */
     atomic_int result;         /* its own */
 };
 

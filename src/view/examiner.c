@@ -3,11 +3,13 @@
 
 #include "stripe/encode.h"
 #include "view/settle.h"
+#include "view/spare.h"
 
 #include <string.h>
 
 struct examiner {
     struct share_set *set;
+    int *good; /* of each copy's block: the share that it is an intact one of, or -1 */
     struct buffer stripe;
     unsigned count;       /* of the shares that the encoder makes */
     uint8_t indices[256]; /* of these */
@@ -23,9 +25,10 @@ int examiner_new(struct share_set *set, struct examiner **ret)
     if (!examiner)
         return -ENOMEM;
     examiner->set = set;
-    int r = layout->source_size > 0
-                ? buffer_take(layout_payload_size(layout, 0) * layout->required, &examiner->stripe)
-                : 0;
+    examiner->good = calloc(share_set_copies(set)->count, sizeof *examiner->good);
+    int r = examiner->good ? 0 : -ENOMEM;
+    if (r == 0 && layout->source_size > 0)
+        r = buffer_take(layout_payload_size(layout, 0) * layout->required, &examiner->stripe);
     if (r < 0) {
         examiner_free(examiner);
         return r;
@@ -48,6 +51,7 @@ void examiner_free(struct examiner *examiner)
 {
     forget_encoder(examiner);
     buffer_give(&examiner->stripe);
+    free(examiner->good);
     free(examiner);
 }
 
@@ -98,7 +102,14 @@ static const uint8_t *right_block(const struct examiner *examiner, int index)
     return examiner->blocks[i].data;
 }
 
-static int compare_all(struct examiner *examiner, const struct attempt *attempt, int good[])
+static void note_damage(const struct stripe_reading *reading, struct copy *copy)
+{
+    pthread_mutex_lock(reading->lock);
+    damage_add(&copy->damage, reading->stripe);
+    pthread_mutex_unlock(reading->lock);
+}
+
+static int compare_all(struct examiner *examiner, const struct attempt *attempt)
 {
     const struct stripe_reading *reading = attempt->reading;
     size_t size = layout_block_size(&reading->version->layout, reading->stripe);
@@ -115,38 +126,40 @@ static int compare_all(struct examiner *examiner, const struct attempt *attempt,
             continue;
         const uint8_t *right = right_block(examiner, copy->index);
         if (memcmp(attempt->blocks[i].data, right, size) == 0)
-            good[attempt->copies[i] - reading->copies->items] = copy->index;
+            examiner->good[attempt->copies[i] - reading->copies->items] = copy->index;
         else
-            damage_add(&attempt->copies[i]->damage, reading->stripe);
+            note_damage(reading, attempt->copies[i]);
     }
     return r;
 }
 
-/* Where the stripe is lost, intact blocks are still such, as far as they say it themselves. */
-static void take_their_word(const struct attempt *attempt, int good[])
+static int count_spare(const struct examiner *examiner, const struct stripe_reading *reading)
 {
-    for (size_t i = 0; i < attempt->gather.count; i++) {
-        const struct gather_copy *copy = &attempt->gather.copies[i];
-        if (copy->block == BLOCK_GOOD)
-            good[attempt->copies[i] - attempt->reading->copies->items] = copy->index;
-    }
+    pthread_mutex_lock(reading->lock);
+    int spare = spare_by_blocks(reading->copies, examiner->good, reading->stripe,
+                                &reading->version->layout);
+    pthread_mutex_unlock(reading->lock);
+    return spare;
 }
 
-int examiner_run(struct examiner *examiner, uint64_t stripe, int good[])
+int examiner_run(struct examiner *examiner, uint64_t stripe, int *ret_spare)
 {
     struct stripe_reading reading;
     cleanup_attempt struct attempt attempt = {0};
 
+    *ret_spare = -1;
     share_set_begin_reading(examiner->set, stripe, examiner->stripe.data, &reading);
     for (size_t i = 0; i < reading.copies->count; i++)
-        good[i] = -1;
+        examiner->good[i] = -1;
     int r = attempt_start(&attempt, &reading);
     if (r < 0)
         return r;
     r = reading.version->layout.format == SHARE_CHECKED ? settle_checked(&attempt)
                                                         : settle_unchecked(&attempt);
+    if (r < 0)
+        return share_set_end_reading(examiner->set, &reading, r);
+    r = compare_all(examiner, &attempt);
     if (r == 0)
-        return compare_all(examiner, &attempt, good);
-    take_their_word(&attempt, good);
-    return share_set_end_reading(examiner->set, &reading, r);
+        *ret_spare = count_spare(examiner, &reading);
+    return r;
 }

@@ -12,12 +12,12 @@ int examiner_new(struct share_set *set, struct examiner **ret);
 void examiner_free(struct examiner *examiner);
 
 /*
- * Reads all blocks of a stripe, and compares them with what the stripe makes them. GOOD (one for
- * each copy) becomes the index of the share that an intact block is of, -1 where there is none;
- * what is bad is noted as the copies' damage. Returns 0, or the error of share_set_read_stripe
- * where the stripe cannot be restored.
+ * Reads all blocks of a stripe, and compares them with what the stripe makes them; what is bad is
+ * noted as the copies' damage. *RET_SPARE is how many more stores may be lost before the stripe is
+ * (spare.h). Returns 0, or the error of share_set_read_stripe where the stripe cannot be restored.
+ * Examiners of one set may run at once.
  */
-int examiner_run(struct examiner *examiner, uint64_t stripe, int good[]);
+int examiner_run(struct examiner *examiner, uint64_t stripe, int *ret_spare);
 
 DEFINE_CLEANUP(struct examiner *, examiner_free)
 #define cleanup_examiner CLEANUP(cleanup_by_examiner_free)

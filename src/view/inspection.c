@@ -3,6 +3,7 @@
 
 #include "view/attributes.h"
 #include "view/look.h"
+#include "view/spare.h"
 
 #include <limits.h>
 #include <string.h>
@@ -12,7 +13,7 @@ struct inspecting {
     struct stores *stores;
     const struct share_terms *terms;
     const char *path;
-    const struct inspection_depth *depth;
+    const struct sweep_depth *depth;
     struct inspection *inspection;
 };
 
@@ -77,159 +78,6 @@ static int judge_metadata(const struct inspecting *inspecting)
         if (report->state == COPY_GOOD || report->state == COPY_MISPLACED)
             report->other_metadata = differs[i] || !same_metadata(status, &inspection->status);
     }
-    return r;
-}
-
-/*
- * How many stores may be lost so that K different shares are left, where AT[i] stores have share i:
- * the worst that can happen is that the rarest shares go first.
- */
-static int count_spare(const unsigned at[256], unsigned k)
-{
-    unsigned how_many[257] = {0}; /* shares that so many stores have */
-    unsigned shares = 0;
-    int spare = -1;
-
-    for (unsigned i = 0; i < 256; i++) {
-        how_many[at[i] > 256 ? 256 : at[i]]++;
-        shares += at[i] > 0;
-    }
-    if (shares < k)
-        return -1;
-    unsigned to_lose = shares - k + 1; /* shares that must go for the rest to be too few */
-    for (unsigned stores = 1; stores <= 256 && to_lose > 0; stores++) {
-        unsigned lost = how_many[stores] < to_lose ? how_many[stores] : to_lose;
-        spare += (int)(lost * stores);
-        to_lose -= lost;
-    }
-    return spare;
-}
-
-/*
- * By what the headers say, as if all blocks were good: of the copies that could speak for the
- * version, or (HELPERS) of all that share_set_check counts.
- */
-static int count_headers(const struct copies *copies, unsigned k, bool helpers)
-{
-    unsigned at[256] = {0}, nameless = 0;
-
-    for (size_t i = 0; i < copies->count; i++) {
-        const struct copy *copy = &copies->items[i];
-        if (copy->role == COPY_USELESS || (copy->role == COPY_HELPER && !helpers))
-            continue;
-        if (copy->facts.has_header)
-            at[copy->facts.header.index]++;
-        else
-            nameless++;
-    }
-    for (unsigned i = 256; i-- > 0 && nameless > 0;) { /* they are of other shares, most likely */
-        if (at[i] == 0) {
-            at[i] = 1;
-            nameless--;
-        }
-    }
-    return count_spare(at, k);
-}
-
-static bool is_anchor(const struct copy *copy)
-{
-    return copy->role == COPY_MEMBER || copy->role == COPY_NAMELESS;
-}
-
-/*
- * By the blocks of a stripe. Those of copies that cannot speak for the version count only beside
- * one that can. Without checks a wrong block has to be outvoted: it costs a right one as well.
- */
-static int count_blocks(const struct copies *copies, const int good[], uint64_t stripe,
-                        const struct share_layout *layout)
-{
-    unsigned at[256] = {0};
-    int anchors = 0, wrong = 0;
-
-    for (size_t i = 0; i < copies->count; i++) {
-        const struct copy *copy = &copies->items[i];
-        if (good[i] >= 0) {
-            at[good[i]]++;
-            anchors += is_anchor(copy);
-        } else {
-            wrong += layout->format != SHARE_CHECKED && !copy->failing &&
-                     damage_has(&copy->damage, stripe);
-        }
-    }
-    int spare = count_spare(at, layout->required) - wrong;
-    return spare < anchors - 1 ? spare : anchors - 1;
-}
-
-/* The finalizer of splitmix64 (Steele et al., 2014). */
-static uint64_t mix(uint64_t value)
-{
-    value = (value ^ value >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    value = (value ^ value >> 27) * UINT64_C(0x94d049bb133111eb);
-    return value ^ value >> 31;
-}
-
-/* Whether a stripe is among those that are to be read; START is another number for each file. */
-static bool is_sampled(const struct inspection_depth *depth, uint64_t start, uint64_t stripe)
-{
-    uint64_t number = mix(mix(depth->seed + start) + stripe);
-
-    return depth->part >= 1 || (double)(number >> 11) < depth->part * 0x1p53;
-}
-
-/* The first stripe of which no copy has any byte: a header may tell of a size that no file has. */
-static uint64_t end_of_copies(const struct copies *copies, const struct share_layout *layout)
-{
-    uint64_t longest = 0;
-
-    for (size_t i = 0; i < copies->count; i++) {
-        if (copies->items[i].facts.size > longest)
-            longest = copies->items[i].facts.size;
-    }
-    uint64_t end = longest / layout_full_block_size(layout) + 1;
-    return end < layout_stripes(layout) ? end : layout_stripes(layout);
-}
-
-/* All stripes from END on are lost, and bad in all copies. */
-static void lose_end(struct inspection *inspection, struct copies *copies, uint64_t end)
-{
-    uint64_t stripes = layout_stripes(&inspection->version.layout);
-
-    if (end == stripes)
-        return;
-    damage_add_end(&inspection->lost, end, stripes - 1);
-    inspection->spare = -1;
-    for (size_t i = 0; i < copies->count; i++)
-        damage_add_end(&copies->items[i].damage, end, stripes - 1);
-}
-
-static int examine_stripes(const struct inspecting *inspecting, struct share_set *set)
-{
-    struct inspection *inspection = inspecting->inspection;
-    const struct share_layout *layout = &inspection->version.layout;
-    struct copies *copies = share_set_copies(set);
-    uint64_t end = end_of_copies(copies, layout);
-    cleanup_free int *good = calloc(copies->count, sizeof *good);
-    cleanup_examiner struct examiner *examiner = NULL;
-    uint64_t start = (uint64_t)copies->items[0].status.st_ino;
-
-    int r = good ? examiner_new(set, &examiner) : -ENOMEM;
-    for (uint64_t stripe = 0; r == 0 && stripe < end; stripe++) {
-        if (!is_sampled(inspecting->depth, start, stripe))
-            continue;
-        if (atomic_load(inspecting->depth->stop))
-            return -ECANCELED;
-        r = examiner_run(examiner, stripe, good);
-        int spare = r == 0 ? count_blocks(copies, good, stripe, layout) : -1;
-        if (r < 0 && r != -ENOMEM) {
-            damage_add(&inspection->lost, stripe);
-            r = 0;
-        }
-        inspection->bytes += copies->count * layout_block_size(layout, stripe);
-        if (spare < inspection->spare)
-            inspection->spare = spare;
-    }
-    if (r == 0)
-        lose_end(inspection, copies, end);
     return r;
 }
 
@@ -303,14 +151,26 @@ static void count_by_headers(struct inspection *inspection, const struct copies 
     unsigned k = inspection->version.layout.required;
     int headers = 0;
 
-    inspection->spare = all ? INT_MAX : count_headers(copies, k, true);
+    inspection->spare = all ? INT_MAX : spare_by_headers(copies, k, true);
     for (size_t i = 0; i < copies->count; i++)
         headers += copies->items[i].role == COPY_MEMBER;
     limit_spare(inspection, headers - 1); /* without one, nothing says what the file is */
     if (has_rival(copies, &inspection->version)) {
-        int own = count_headers(copies, k, false);
+        int own = spare_by_headers(copies, k, false);
         limit_spare(inspection, own > 0 ? own : 0);
     }
+}
+
+static int sweep(const struct inspecting *inspecting, struct share_set *set)
+{
+    struct inspection *inspection = inspecting->inspection;
+    struct sweep sweep = {inspection->lost, inspection->spare, inspection->bytes};
+
+    int r = sweep_run(set, inspecting->depth, &sweep);
+    inspection->lost = sweep.lost;
+    inspection->spare = sweep.spare;
+    inspection->bytes = sweep.bytes;
+    return r;
 }
 
 /* Copies that could not be opened are unreadable; what the others are, is found out. */
@@ -352,7 +212,7 @@ static int inspect_shares(const struct inspecting *inspecting)
     }
     if (share_set_header(set) && inspecting->depth->part > 0 &&
         inspection->version.layout.source_size > 0)
-        r = examine_stripes(inspecting, set);
+        r = sweep(inspecting, set);
     for (size_t i = 0; r == 0 && i < copies->count; i++) {
         struct copy_report *report = report_on(inspection, copies->items[i].store);
         if (report)
@@ -382,7 +242,7 @@ static void judge_places(struct inspection *inspection,
 }
 
 int inspection_make(struct stores *stores, const struct share_terms *terms, const char *path,
-                    const struct inspection_depth *depth,
+                    const struct sweep_depth *depth,
                     int (*expected)(const void *context, const struct store *store),
                     const void *context, struct inspection *ret)
 {

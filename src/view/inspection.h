@@ -5,10 +5,8 @@
  */
 #pragma once
 
-#include "view/examiner.h"
 #include "view/survey.h"
-
-#include <stdatomic.h>
+#include "view/sweep.h"
 
 enum copy_state {
     COPY_GOOD,
@@ -41,20 +39,13 @@ struct inspection {
     uint64_t bytes;              /* of blocks that were read */
 };
 
-/* How much is looked at. */
-struct inspection_depth {
-    double part;             /* of the blocks: 0 none, only headers; 1 all */
-    uint64_t seed;           /* of the choice among them */
-    const atomic_bool *stop; /* ends it early, with -ECANCELED */
-};
-
 /*
  * Looks at PATH in all stores. EXPECTED gives the share that a store holds, -1 where that is not
  * known; NULL: nothing is known. Returns 0; -ENOENT; -ENOMEM; -ECANCELED; or where no store could
  * say, one's error. Clear RET in any case.
  */
 int inspection_make(struct stores *stores, const struct share_terms *terms, const char *path,
-                    const struct inspection_depth *depth,
+                    const struct sweep_depth *depth,
                     int (*expected)(const void *context, const struct store *store),
                     const void *context, struct inspection *ret);
 

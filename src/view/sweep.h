@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* All stripes of one file's shares, several at a time: what is lost, and what may still be. */
+#pragma once
+
+#include "base/pool.h"
+#include "view/share_set.h"
+
+#include <stdatomic.h>
+
+/* How much is looked at, and by whom. */
+struct sweep_depth {
+    double part;             /* of the blocks: 0 none, only headers; 1 all */
+    uint64_t seed;           /* of the choice among them */
+    const atomic_bool *stop; /* ends it early, with -ECANCELED */
+    struct pool *pool;       /* whose idle threads help; NULL: none */
+};
+
+struct sweep {
+    struct damage lost; /* stripes that cannot be restored */
+    int spare;          /* by its worst stripe: stores that may be lost; below 0: it is lost now */
+    uint64_t bytes;     /* of blocks that were read */
+};
+
+/*
+ * Reads all blocks of a file that has some, notes what is bad as the damage of SET's copies, and
+ * adds the rest to what RESULT says already. Returns 0; -ENOMEM; -ECANCELED.
+ */
+int sweep_run(struct share_set *set, const struct sweep_depth *depth, struct sweep *result);
