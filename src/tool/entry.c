@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+#include "tool/entry.h"
+
+#include <string.h>
+
+void copy_tell(const struct copy *copy, enum copy_kind kind, const char *path,
+               const struct target *target, int error)
+{
+    const struct copy_event event = {kind, path, target, error};
+
+    copy->settings->report(copy->settings->context, &event);
+}
+
+static const char *last_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : *path ? path : ".";
+}
+
+void entry_clear(struct entry *entry)
+{
+    if (entry->file)
+        source_close(entry->file);
+    free(entry->original.link_target);
+    xattrs_clear(&entry->original.xattrs);
+}
+
+int entry_look(struct entry *entry)
+{
+    struct source *source = entry->copy->visit.source;
+    struct original *original = &entry->original;
+
+    original->name = last_name(original->path);
+    int r = source->operations->stat(source, original->path, &original->status, &original->header,
+                                     &entry->file);
+    if (r == 0 && S_ISLNK(original->status.st_mode))
+        r = source->operations->read_link(source, original->path, &original->link_target);
+    return r;
+}
+
+int entry_look_at_xattrs(struct entry *entry)
+{
+    struct source *source = entry->copy->visit.source;
+
+    return source->operations->read_xattrs(source, entry->original.path, &entry->original.xattrs);
+}
+
+int entry_open_file(struct entry *entry)
+{
+    struct source *source = entry->copy->visit.source;
+
+    return entry->file ? 0 : source->operations->open(source, entry->original.path, &entry->file);
+}
+
+void entry_choose(struct entry *entry, bool again)
+{
+    const struct copy *copy = entry->copy;
+    const struct copy_settings *settings = copy->settings;
+
+    if (settings->choose) {
+        settings->choose(settings->context, &entry->original, entry->directories, again,
+                         entry->needs);
+        return;
+    }
+    for (size_t i = 0; i < copy->count; i++)
+        entry->needs[i] =
+            entry->directories[i] < 0
+                ? (settings->dry_run ? NEED_CONTENT : NEED_REFUSED)
+                : target_compare(&copy->targets[i], entry->directories[i], &entry->original);
+}
+
+bool entry_any_needs(const struct entry *entry, enum need need)
+{
+    for (size_t i = 0; i < entry->copy->count; i++) {
+        if (entry->needs[i] == need)
+            return true;
+    }
+    return false;
+}
+
+int entry_apply_metadata(const struct entry *entry, size_t target, const char *name)
+{
+    const struct original *original = &entry->original;
+    const struct metadata metadata = {original->status, original->xattrs};
+    int directory = entry->directories[target];
+
+    return entry->copy->settings->dry_run ? metadata_differs(directory, name, &metadata)
+                                          : metadata_apply(directory, name, &metadata);
+}
+
+/* What was made, or opened, by this run itself is not TOLD to have been mended. */
+void entry_end_metadata(const struct entry *entry, size_t target, bool told)
+{
+    const char *path = *entry->original.path ? entry->original.path : ".";
+    const struct copy *copy = entry->copy;
+
+    int r = entry_apply_metadata(entry, target, entry->original.name);
+    if (r == -ENOENT && copy->settings->dry_run)
+        return; /* it would have been made */
+    if (r < 0 || (r > 0 && told))
+        copy_tell(copy, r < 0 ? COPY_FAILED : COPY_TOUCHED, path, &copy->targets[target],
+                  r < 0 ? r : 0);
+}
+
+/* Opens PATH in all targets; a directory that is not there is below 0. */
+int *copy_open_directories(const struct copy *copy, const char *path)
+{
+    int *directories = calloc(copy->count, sizeof *directories);
+
+    for (size_t i = 0; directories && i < copy->count; i++) {
+        directories[i] = -1;
+        tree_open_directory(copy->targets[i].tree, path, &directories[i]);
+    }
+    return directories;
+}
+
+void copy_close_directories(const struct copy *copy, int *directories)
+{
+    for (size_t i = 0; directories && i < copy->count; i++)
+        cleanup_close_fd(&directories[i]);
+    free(directories);
+}
+
+/* The directory that holds PATH, in all targets. */
+static int *open_parents(const struct copy *copy, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    cleanup_free char *parent = strndup(path, slash ? (size_t)(slash - path) : 0);
+
+    return parent ? copy_open_directories(copy, parent) : NULL;
+}
+
+int entry_begin(struct copy *copy, const char *path, struct entry *ret)
+{
+    *ret = (struct entry){.copy = copy};
+    ret->original.path = path;
+    ret->original.name = last_name(path);
+    ret->directories = open_parents(copy, path);
+    ret->needs = calloc(copy->count, sizeof *ret->needs);
+    return ret->directories && ret->needs ? 0 : -ENOMEM;
+}
+
+void entry_end(struct entry *entry)
+{
+    entry_clear(entry);
+    copy_close_directories(entry->copy, (int *)entry->directories);
+    free(entry->needs);
+}

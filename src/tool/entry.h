@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of the copy engine share (copy.c, directories.c, make.c, ...): a run of it, and
+ * one name of the source with all that is known of it.
+ */
+#pragma once
+
+#include "tool/batch.h"
+#include "tool/copy.h"
+#include "tool/links.h"
+#include "tool/visit.h"
+
+struct directory;
+
+/* A run. */
+struct copy {
+    struct visit visit;
+    struct target *targets;
+    size_t count;
+    const struct copy_settings *settings;
+    struct batch *batch;
+    struct links *links;
+    pthread_mutex_t lock;
+    struct directory *directories; /* see directories.h; guarded by the lock */
+    atomic_int result;
+};
+
+/* Calls the settings' report. TARGET is NULL for all. */
+void copy_tell(const struct copy *copy, enum copy_kind kind, const char *path,
+               const struct target *target, int error);
+
+/* Opens PATH in all targets; a directory that is not there is below 0. NULL without memory. */
+int *copy_open_directories(const struct copy *copy, const char *path);
+void copy_close_directories(const struct copy *copy, int *directories);
+
+/* One name, and where it is in each target. */
+struct entry {
+    struct copy *copy;
+    const int *directories; /* below 0: not there */
+    struct original original;
+    struct source_file *file; /* opened, where it came to hand */
+    enum need *needs;
+};
+
+/* All of the original, whose path is set, but the attributes; and the file, where it comes to hand.
+ */
+int entry_look(struct entry *entry);
+int entry_look_at_xattrs(struct entry *entry);
+
+/* Opens its file, unless it is open. */
+int entry_open_file(struct entry *entry);
+
+/* What each target needs. AGAIN: all that was needed for it has been done. */
+void entry_choose(struct entry *entry, bool again);
+bool entry_any_needs(const struct entry *entry, enum need need);
+
+/* Gives what has NAME the original's metadata, or says whether that would change it: see
+ * metadata.h. */
+int entry_apply_metadata(const struct entry *entry, size_t target, const char *name);
+
+/* The same for the name itself, and tells of it; what this run made or opened is not TOLD. */
+void entry_end_metadata(const struct entry *entry, size_t target, bool told);
+
+/* Frees what was looked at; directories and needs are the caller's. */
+void entry_clear(struct entry *entry);
+
+/* An entry with directories and needs of its own; look at it next. */
+int entry_begin(struct copy *copy, const char *path, struct entry *ret);
+void entry_end(struct entry *entry);
+
+#define cleanup_entry CLEANUP(entry_end)

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+#include "tool/make.h"
+
+#include "tool/content.h"
+
+#include <stdio.h>
+
+/* A file is written out at once where that is not done for its target as a whole. */
+static int apply_to_file(const struct entry *entry, size_t target, int fd)
+{
+    const struct metadata metadata = {entry->original.status, entry->original.xattrs};
+    struct stat status;
+
+    int r = metadata_apply_open(fd, &metadata, &status);
+    if ((r >= 0 || r == -ENOTSUP) && status.st_dev != entry->copy->targets[target].device &&
+        fsync(fd) < 0)
+        r = -errno;
+    return r;
+}
+
+/*
+ * What was made as TEMPORARY gets its metadata, and waits for its name. FD is open for it if it is
+ * a file, and else below 0.
+ */
+static int finish(const struct entry *entry, size_t target, const char *temporary, const char *path,
+                  int fd, uint64_t size)
+{
+    int r =
+        fd < 0 ? entry_apply_metadata(entry, target, temporary) : apply_to_file(entry, target, fd);
+    int unkept = r == -ENOTSUP ? r : 0; /* without all attributes it is better than nothing */
+
+    if (r >= 0 || unkept)
+        r = batch_add(entry->copy->batch, &entry->copy->targets[target], temporary, path, size);
+    return r < 0 ? r : unkept;
+}
+
+/* A temporary name that its maker gives up, or the reason why something was not made. */
+static void give_up(const struct entry *entry, size_t target, const char *temporary, int error)
+{
+    const struct copy *copy = entry->copy;
+
+    if (temporary && error != -ENOTSUP)
+        unlinkat(entry->directories[target], temporary, 0);
+    if (error != -ECANCELED)
+        copy_tell(copy, COPY_FAILED, entry->original.path, &copy->targets[target], error);
+}
+
+/* Symlinks, and what is neither file nor directory. */
+static void make_special(const struct entry *entry, size_t target)
+{
+    const struct original *original = &entry->original;
+    int directory = entry->directories[target];
+    char temporary[TEMPORARY_NAME_SIZE];
+
+    temporary_name(temporary);
+    int r = S_ISLNK(original->status.st_mode)
+                ? symlinkat(original->link_target, directory, temporary)
+                : mknodat(directory, temporary, original->status.st_mode & ~07777u,
+                          original->status.st_rdev);
+    if (r < 0) {
+        give_up(entry, target, NULL, -errno);
+        return;
+    }
+    r = finish(entry, target, temporary, original->path, -1, 0);
+    if (r < 0)
+        give_up(entry, target, temporary, r);
+}
+
+/* Files: content for all targets at once. */
+
+/* The temporary files of an entry, for the targets that need content. */
+struct making {
+    struct new_file *files;
+    size_t *places; /* of these in all targets */
+    char (*names)[TEMPORARY_NAME_SIZE];
+    size_t count;
+};
+
+static void end_making(struct making *making)
+{
+    for (size_t i = 0; i < making->count; i++)
+        cleanup_close_fd(&making->files[i].fd);
+    free(making->files);
+    free(making->places);
+    free(making->names);
+}
+
+static int begin_making(const struct entry *entry, struct making *making)
+{
+    const struct copy *copy = entry->copy;
+
+    making->files = calloc(copy->count, sizeof *making->files);
+    making->places = calloc(copy->count, sizeof *making->places);
+    making->names = calloc(copy->count, sizeof *making->names);
+    if (!making->files || !making->places || !making->names)
+        return -ENOMEM;
+    for (size_t i = 0; i < copy->count; i++) {
+        struct new_file *file = &making->files[making->count];
+        if (entry->needs[i] != NEED_CONTENT)
+            continue;
+        *file = (struct new_file){.target = &copy->targets[i], .fd = -1};
+        int r = temporary_file(entry->directories[i], making->names[making->count], &file->fd);
+        if (r < 0)
+            give_up(entry, i, NULL, r);
+        else
+            making->places[making->count++] = i;
+    }
+    return 0;
+}
+
+static void give_all_up(const struct entry *entry, const struct making *making)
+{
+    for (size_t i = 0; i < making->count; i++)
+        unlinkat(entry->directories[making->places[i]], making->names[i], 0);
+}
+
+/* Each file that was written waits for its name, which is PATH's. */
+static void finish_making(struct entry *entry, const struct making *making,
+                          const struct source_file *source, const char *path)
+{
+    entry->original.status = source->status;
+    for (size_t i = 0; i < making->count; i++) {
+        struct new_file *file = &making->files[i];
+        if (file->result == 0 && entry->copy->settings->reread)
+            content_reread(source, file);
+        uint64_t size = target_file_size(file->target, &source->header);
+        int r = file->result;
+        if (r == 0)
+            r = finish(entry, making->places[i], making->names[i], path, file->fd, size);
+        if (r < 0)
+            give_up(entry, making->places[i], making->names[i], r);
+    }
+}
+
+/* Writes SOURCE to new files. Returns as content_write does; where it fails, nothing is left. */
+static int make_files(struct entry *entry, struct source_file *source, bool holes, const char *path)
+{
+    CLEANUP(end_making) struct making making = {0};
+
+    int r = begin_making(entry, &making);
+    if (r == 0 && making.count > 0)
+        r = content_write(source, making.files, making.count, holes, entry->copy->visit.progress);
+    if (r < 0)
+        give_all_up(entry, &making);
+    else
+        finish_making(entry, &making, source, path);
+    return r;
+}
+
+/* An older version that is whole, if there is one: 0, or -ENOENT. */
+static int make_older(struct entry *entry)
+{
+    struct source *source = entry->copy->visit.source;
+    int r = -EIO;
+
+    if (!source->operations->open_version)
+        return -ENOENT;
+    for (unsigned rank = 1; r == -EIO; rank++) {
+        cleanup_source_file struct source_file *file = NULL;
+        r = source->operations->open_version(source, entry->original.path, rank, &file);
+        if (r == 0)
+            r = make_files(entry, file, false, entry->original.path);
+    }
+    if (r == 0)
+        copy_tell(entry->copy, COPY_OLDER, entry->original.path, NULL, 0);
+    return r;
+}
+
+/* What can be read of it, as NAME.partial. */
+static int make_partial(struct entry *entry)
+{
+    cleanup_free char *path = NULL;
+
+    if (!entry->file)
+        return -EIO;
+    if (asprintf(&path, "%s.partial", entry->original.path) < 0)
+        return -ENOMEM;
+    int r = make_files(entry, entry->file, true, path);
+    if (r >= 0)
+        copy_tell(entry->copy, COPY_PARTIAL, path, NULL, 0);
+    return r;
+}
+
+static void make_file(struct entry *entry)
+{
+    const struct copy *copy = entry->copy;
+    const char *path = entry->original.path;
+
+    int r = entry_open_file(entry);
+    if (r == -ENOENT && copy->visit.source->live)
+        return; /* it is gone meanwhile */
+    if (r == 0)
+        r = make_files(entry, entry->file, false, path);
+    if (r == 0 || r == -ECANCELED)
+        return;
+    if (copy->settings->older && make_older(entry) == 0)
+        return;
+    copy_tell(copy, COPY_LOST, path, NULL, r);
+    if (copy->settings->salvage)
+        make_partial(entry);
+}
+
+void make_content(struct entry *entry)
+{
+    struct copy *copy = entry->copy;
+    mode_t kind = entry->original.status.st_mode & S_IFMT;
+
+    if (copy->settings->dry_run || kind != S_IFREG) {
+        for (size_t i = 0; i < copy->count; i++) {
+            if (entry->needs[i] != NEED_CONTENT)
+                continue;
+            if (copy->settings->dry_run)
+                copy_tell(copy, COPY_MADE, entry->original.path, &copy->targets[i], 0);
+            else
+                make_special(entry, i);
+        }
+        return;
+    }
+    make_file(entry);
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+#include "tool/update.h"
+
+#include "tool/content.h"
+#include "tool/make.h"
+
+#include <fcntl.h>
+
+/* The files that there are already, in some of the targets. */
+struct comparing {
+    struct new_file *files;
+    size_t *places; /* of these in all targets */
+    size_t count;
+};
+
+static void end_comparing(struct comparing *comparing)
+{
+    for (size_t i = 0; i < comparing->count; i++)
+        cleanup_close_fd(&comparing->files[i].fd);
+    free(comparing->files);
+    free(comparing->places);
+}
+
+/* Looks at contents where nothing else says that they differ. */
+static int look_closer(struct entry *entry)
+{
+    const struct copy *copy = entry->copy;
+    CLEANUP(end_comparing) struct comparing there = {0};
+
+    there.files = calloc(copy->count, sizeof *there.files);
+    there.places = calloc(copy->count, sizeof *there.places);
+    if (!there.files || !there.places)
+        return -ENOMEM;
+    int r = entry_open_file(entry);
+    for (size_t i = 0; r == 0 && i < copy->count; i++) {
+        if (entry->needs[i] != NEED_METADATA)
+            continue;
+        int fd = openat(entry->directories[i], entry->original.name,
+                        O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        there.files[there.count] =
+            (struct new_file){.target = &copy->targets[i], .fd = fd, .result = fd < 0 ? -errno : 0};
+        there.places[there.count++] = i;
+    }
+    if (r == 0 && there.count > 0)
+        r = content_compare(entry->file, there.files, there.count, copy->visit.progress);
+    for (size_t i = 0; r == 0 && i < there.count; i++) {
+        if (there.files[i].result < 0)
+            entry->needs[there.places[i]] = NEED_CONTENT;
+    }
+    return r;
+}
+
+/* What cannot be read is lost, whatever the target has. */
+static void look_closer_or_tell(struct entry *entry)
+{
+    int r = look_closer(entry);
+
+    if (r < 0 && r != -ECANCELED && !(r == -ENOENT && entry->copy->visit.source->live))
+        copy_tell(entry->copy, COPY_LOST, entry->original.path, NULL, r);
+}
+
+void update_name(struct entry *entry)
+{
+    const struct copy *copy = entry->copy;
+    bool regular = S_ISREG(entry->original.status.st_mode);
+
+    if (copy->settings->look_closer && regular && entry_any_needs(entry, NEED_METADATA))
+        look_closer_or_tell(entry);
+    if (entry_any_needs(entry, NEED_CONTENT) || entry_any_needs(entry, NEED_METADATA)) {
+        int r = entry_look_at_xattrs(entry);
+        if (r < 0 && r != -ENOENT) {
+            copy_tell(copy, COPY_LOST, entry->original.path, NULL, r);
+            return;
+        }
+    }
+    if (entry_any_needs(entry, NEED_CONTENT))
+        make_content(entry);
+    for (size_t i = 0; i < copy->count; i++) {
+        if (entry->needs[i] == NEED_METADATA)
+            entry_end_metadata(entry, i, true);
+    }
+}
