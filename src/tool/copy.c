@@ -7,13 +7,17 @@
 #include "tool/linking.h"
 #include "tool/update.h"
 
-/* Whether it is another name of a file that was seen: these come at the end. */
-static bool is_later_link(struct copy *copy, const struct original *original)
+/* Whether it may be one more name of a file that was seen: these come at the end. */
+static bool is_further_name(struct entry *entry)
 {
-    const struct stat *status = &original->status;
+    struct copy *copy = entry->copy;
 
-    return !S_ISDIR(status->st_mode) && status->st_nlink > 1 &&
-           links_add(copy->links, status, original->path) == 0;
+    if (entry->inodes.count == 0)
+        return false;
+    int r = links_add(copy->links, &entry->inodes, entry->original.path);
+    if (r < 0)
+        atomic_store(&copy->result, r);
+    return r == 0;
 }
 
 static void run_entry(struct copy *copy, const char *path, const int directories[])
@@ -27,7 +31,7 @@ static void run_entry(struct copy *copy, const char *path, const int directories
     if (r < 0) {
         if (r != -ENOENT)
             copy_tell(copy, COPY_LOST, path, NULL, r);
-    } else if (!is_later_link(copy, &entry.original)) {
+    } else if (!is_further_name(&entry)) {
         entry_choose(&entry, false);
         clean_unwanted(&entry);
         if (S_ISDIR(entry.original.status.st_mode) && !entry_any_needs(&entry, NEED_REMOVAL))
@@ -75,8 +79,9 @@ static void run_failed(struct visit *visit, const char *path, int error)
 static void end_all(struct copy *copy)
 {
     batch_commit(copy->batch);
-    linking_run(copy);
-    batch_commit(copy->batch);
+    int r = linking_run(copy);
+    if (r < 0)
+        atomic_store(&copy->result, r);
     directories_end(copy);
 }
 

@@ -6,7 +6,7 @@ static void count_one(struct visit *visit, const char *path)
     struct share_header header;
     struct stat status;
 
-    if (visit->source->operations->stat(visit->source, path, &status, &header, NULL) < 0)
+    if (visit->source->operations->stat(visit->source, path, &status, &header, NULL, NULL) < 0)
         return;
     if (S_ISDIR(status.st_mode))
         visit_into(visit, path);

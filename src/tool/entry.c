@@ -22,6 +22,7 @@ void entry_clear(struct entry *entry)
 {
     if (entry->file)
         source_close(entry->file);
+    source_inodes_clear(&entry->inodes);
     free(entry->original.link_target);
     xattrs_clear(&entry->original.xattrs);
 }
@@ -33,7 +34,7 @@ int entry_look(struct entry *entry)
 
     original->name = last_name(original->path);
     int r = source->operations->stat(source, original->path, &original->status, &original->header,
-                                     &entry->file);
+                                     &entry->file, &entry->inodes);
     if (r == 0 && S_ISLNK(original->status.st_mode))
         r = source->operations->read_link(source, original->path, &original->link_target);
     return r;

@@ -29,7 +29,10 @@ struct copy {
 void copy_tell(const struct copy *copy, enum copy_kind kind, const char *path,
                const struct target *target, int error);
 
-/* Opens PATH in all targets; a directory that is not there is below 0. NULL without memory. */
+/*
+ * Opens PATH in all targets; a directory that is not there is below 0, and where it cannot be
+ * opened, that is told. NULL without memory.
+ */
 int *copy_open_directories(const struct copy *copy, const char *path);
 void copy_close_directories(const struct copy *copy, int *directories);
 
@@ -39,6 +42,7 @@ struct entry {
     const int *directories; /* below 0: not there */
     struct original original;
     struct source_file *file; /* opened, where it came to hand */
+    struct source_inodes inodes;
     enum need *needs;
 };
 

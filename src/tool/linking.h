@@ -4,4 +4,5 @@
 
 #include "tool/entry.h"
 
-void linking_run(struct copy *copy);
+/* Returns 0 or -ENOMEM; what fails otherwise is told. */
+int linking_run(struct copy *copy);

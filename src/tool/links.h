@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Files that have several names: the first is copied, the others are linked to it at the end. */
+/*
+ * Files that have several names: one is copied, the others are linked to it at the end. Where the
+ * trees of a source disagree on what belongs together (stores that lost a link), two names do where
+ * more of the trees that have both say so than not. No I/O.
+ */
 #pragma once
 
 #include "base/cleanup.h"
-
-#include <stddef.h>
-#include <sys/stat.h>
+#include "view/source.h"
 
 struct links;
 
@@ -13,14 +15,27 @@ int links_new(struct links **ret);
 void links_free(struct links *links);
 
 /*
- * Notes a name of the file of STATUS. Returns 1 where it is the first one of it, 0 for one more, or
- * -ENOMEM. Any thread may call it.
+ * Notes a name. Returns 1 where it is to be copied at once: no tree has the object by a name that
+ * was noted before. 0 where it has to wait, as it may be one more name of something. -ENOMEM. Any
+ * thread may call it.
  */
-int links_add(struct links *links, const struct stat *status, const char *path);
+int links_add(struct links *links, const struct source_inodes *inodes, const char *path);
 
-/* Calls VISIT for each name but the first of each file. */
-void links_visit(const struct links *links,
-                 void (*visit)(void *context, const char *first, const char *path), void *context);
+/* Finds out what belongs together. No name may be added any more. Returns 0 or -ENOMEM. */
+int links_settle(struct links *links);
+
+/* Calls VISIT for each name that waits and belongs to none that was copied, but has to be. */
+void links_visit_first(const struct links *links, void (*visit)(void *context, const char *path),
+                       void *context);
+
+/*
+ * Calls VISIT for all other names, with the name that each belongs to, and how many trees say so;
+ * UINT_MAX where the source is just one tree.
+ */
+void links_visit_further(const struct links *links,
+                         void (*visit)(void *context, const char *first, const char *path,
+                                       unsigned voices),
+                         void *context);
 
 DEFINE_CLEANUP(struct links *, links_free)
 #define cleanup_links CLEANUP(cleanup_by_links_free)

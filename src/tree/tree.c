@@ -250,8 +250,9 @@ int tree_list(const struct tree *tree, const char *path, struct names *names)
         return fd;
     directory = fdopendir(fd);
     if (!directory) {
+        r = -errno;
         close(fd);
-        return -ENOMEM;
+        return r;
     }
     for (;;) {
         errno = 0;

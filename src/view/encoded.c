@@ -65,7 +65,7 @@ static int stat_root(const struct encoded_view *encoded, struct stat *ret)
 {
     struct share_header header;
 
-    int r = encoded->source->operations->stat(encoded->source, "", ret, &header, NULL);
+    int r = encoded->source->operations->stat(encoded->source, "", ret, &header, NULL, NULL);
     if (r < 0)
         return r;
     if (encoded->source->is_private) { /* who cannot get to the source must not get in here */
@@ -100,7 +100,8 @@ static int encoded_stat(struct view *view, const char *path, struct stat *ret)
         return stat_root(encoded, ret);
     int r = split_path(encoded, path, &index, &within);
     if (r == 0)
-        r = encoded->source->operations->stat(encoded->source, within, &status, &header, NULL);
+        r = encoded->source->operations->stat(encoded->source, within, &status, &header, NULL,
+                                              NULL);
     if (r < 0)
         return r;
     show(index, &header, &status);

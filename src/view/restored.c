@@ -47,7 +47,7 @@ static int restored_stat(struct view *view, const char *path, struct stat *ret)
     struct share_header header;
     struct stat status;
 
-    int r = source_of(view)->operations->stat(source_of(view), path, &status, &header, NULL);
+    int r = source_of(view)->operations->stat(source_of(view), path, &status, &header, NULL, NULL);
     if (r < 0)
         return r;
     show(&status);

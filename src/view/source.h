@@ -12,6 +12,7 @@
 #include "share/header.h"
 
 #include <stdbool.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
@@ -31,16 +32,40 @@ struct source_file {
 
 enum { SOURCE_ZEROS = 1 };
 
+/*
+ * The object that a name stands for in one of the trees that a source is made of. Of one tree,
+ * names of the same object are links to it; what trees say may differ.
+ */
+struct source_inode {
+    const void *tree; /* which one, to be compared alone; NULL: the source is just one tree */
+    dev_t device;
+    ino_t number;
+};
+
+struct source_inodes {
+    struct source_inode *items; /* at most one for each tree */
+    size_t count;
+};
+
+static inline void source_inodes_clear(struct source_inodes *inodes)
+{
+    free(inodes->items);
+    *inodes = (struct source_inodes){NULL, 0};
+}
+
 struct source_operations {
     void (*free)(struct source *source);
 
     /*
      * The status of the object itself, and for a regular file the header of its shares; required
      * is 0 there where it is not known. RET_FILE, unless it is NULL: the file, opened, where it
-     * came to hand; NULL does not mean that it cannot be opened.
+     * came to hand; NULL does not mean that it cannot be opened. RET_INODES, unless it is NULL:
+     * what each tree has, where one of them says that the object has several names, and else none;
+     * the caller clears them. Directories have none.
      */
     int (*stat)(struct source *source, const char *path, struct stat *ret,
-                struct share_header *ret_header, struct source_file **ret_file);
+                struct share_header *ret_header, struct source_file **ret_file,
+                struct source_inodes *ret_inodes);
 
     int (*read_link)(struct source *source, const char *path, char **ret);
     int (*list)(struct source *source, const char *path, struct names *names);

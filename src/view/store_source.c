@@ -77,14 +77,45 @@ static int stat_file(struct store_source *source, const char *path, const struct
     return r;
 }
 
+/* Whether a store says that what it has here has several names. */
+static bool has_links(const struct survey *survey)
+{
+    for (size_t i = 0; i < survey->inquiry.list->count; i++) {
+        const struct ballot *ballot = &survey->ballots[i];
+        if (ballot->cast && !S_ISDIR(ballot->status.st_mode) && ballot->status.st_nlink > 1)
+            return true;
+    }
+    return false;
+}
+
+static int note_inodes(const struct survey *survey, struct source_inodes *ret)
+{
+    const struct store_list *list = survey->inquiry.list;
+    struct source_inode *items = calloc(list->count, sizeof *items);
+
+    if (!items)
+        return -ENOMEM;
+    *ret = (struct source_inodes){items, 0};
+    for (size_t i = 0; i < list->count; i++) {
+        const struct ballot *ballot = &survey->ballots[i];
+        if (ballot->cast && !ballot->silent)
+            ret->items[ret->count++] = (struct source_inode){list->stores[i], ballot->status.st_dev,
+                                                             ballot->status.st_ino};
+    }
+    return 0;
+}
+
 static int store_source_stat(struct source *opaque, const char *path, struct stat *ret,
-                             struct share_header *ret_header, struct source_file **ret_file)
+                             struct share_header *ret_header, struct source_file **ret_file,
+                             struct source_inodes *ret_inodes)
 {
     struct store_source *source = (struct store_source *)opaque;
     cleanup_survey struct survey survey = NO_SURVEY;
 
     if (ret_file)
         *ret_file = NULL;
+    if (ret_inodes)
+        *ret_inodes = (struct source_inodes){NULL, 0};
     int r = survey_make(source->stores, path, &survey);
     if (r < 0 && *path == '\0') {
         /* Without stores the root is still there. */
@@ -94,7 +125,9 @@ static int store_source_stat(struct source *opaque, const char *path, struct sta
     if (r < 0)
         return r;
     struct stat status = survey.status;
-    if (S_ISREG(status.st_mode))
+    if (ret_inodes && has_links(&survey))
+        r = note_inodes(&survey, ret_inodes);
+    if (r == 0 && S_ISREG(status.st_mode))
         r = stat_file(source, path, &survey, &status, ret_header, ret_file);
     if (r == 0)
         *ret = status;

@@ -80,19 +80,35 @@ static int header_of(const struct tree_source *source, const struct stat *status
     return 0;
 }
 
+static int note_inode(const struct stat *status, struct source_inodes *ret)
+{
+    struct source_inode *item = malloc(sizeof *item);
+
+    if (!item)
+        return -ENOMEM;
+    *item = (struct source_inode){NULL, status->st_dev, status->st_ino};
+    *ret = (struct source_inodes){item, 1};
+    return 0;
+}
+
 static int tree_source_stat(struct source *source, const char *path, struct stat *ret,
-                            struct share_header *ret_header, struct source_file **ret_file)
+                            struct share_header *ret_header, struct source_file **ret_file,
+                            struct source_inodes *ret_inodes)
 {
     struct stat status;
 
     if (ret_file)
         *ret_file = NULL;
+    if (ret_inodes)
+        *ret_inodes = (struct source_inodes){NULL, 0};
 
     int r = tree_stat(tree_of(source), path, &status);
     if (r == 0 && excludes_match(excludes_of(source), path, S_ISDIR(status.st_mode)))
         return -ENOENT;
     if (r == 0 && S_ISREG(status.st_mode))
         r = header_of((struct tree_source *)source, &status, ret_header);
+    if (r == 0 && ret_inodes && !S_ISDIR(status.st_mode) && status.st_nlink > 1)
+        r = note_inode(&status, ret_inodes);
     if (r == 0)
         *ret = status;
     return r;
