@@ -75,7 +75,8 @@ static int check_outside(const struct work *work, struct source *source, const c
     if (strncmp(from, to, length) != 0 || (to[length] != '/' && to[length] != '\0'))
         return 0;
     const char *within = to[length] ? to + length + 1 : "";
-    if (*within && source->operations->stat(source, within, &status, &header, NULL, NULL) == -ENOENT)
+    if (*within &&
+        source->operations->stat(source, within, &status, &header, NULL, NULL) == -ENOENT)
         return 0;
     log_error("%s: lies in the source; choose another place, or exclude it", path);
     return -EINVAL;

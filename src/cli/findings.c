@@ -330,7 +330,8 @@ enum exit_status findings_status(const struct findings *findings)
         return EXIT_STATUS_LOST;
     if (findings->failed > 0)
         return EXIT_STATUS_FAILED;
-    return findings->degraded > 0 ? EXIT_STATUS_DAMAGED : EXIT_STATUS_OK;
+    return findings->degraded > 0 || findings->roster->left_out > 0 ? EXIT_STATUS_DAMAGED
+                                                                    : EXIT_STATUS_OK;
 }
 
 static void summarize_store(const struct store_findings *store)

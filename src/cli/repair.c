@@ -75,7 +75,8 @@ static enum exit_status status_of(const struct copying *copying, const struct fi
 
     if (findings->lost > copying->counts[COPY_REMOVED] || copying->counts[COPY_LOST] > 0)
         return EXIT_STATUS_LOST;
-    if (result < 0 || findings->failed > 0 || copying->counts[COPY_FAILED] > 0)
+    if (result < 0 || findings->failed > 0 || findings->roster->left_out > 0 ||
+        copying->counts[COPY_FAILED] > 0)
         return EXIT_STATUS_FAILED;
     done =
         copying->counts[COPY_MADE] + copying->counts[COPY_TOUCHED] + copying->counts[COPY_REMOVED];

@@ -115,6 +115,8 @@ static void name_all(struct pending *first, const struct target *target, bool re
         if (pending->target != target)
             continue;
         pending->error = open_directory_of(pending, &opened);
+        if (pending->error < 0) /* once more: otherwise the temporary name stays */
+            pending->error = open_directory_of(pending, &opened);
         if (pending->error == 0 && error < 0) {
             unlinkat(opened.fd, pending->temporary, 0);
             pending->error = error;

@@ -48,14 +48,18 @@ static int make_directory(const struct entry *entry, size_t target)
     return r;
 }
 
-/* What it has before it is made anywhere: new directories in stores would have their say in it. */
-static void look_at_directory(struct entry *entry)
+/*
+ * What it has before it is made anywhere: new directories in stores would have their say in it. One
+ * that is not known is not given to any.
+ */
+static int look_at_directory(struct entry *entry)
 {
     const char *path = *entry->original.path ? entry->original.path : ".";
 
     int r = entry_look_at_xattrs(entry);
     if (r < 0 && r != -ENOENT)
         copy_tell(entry->copy, COPY_LOST, path, NULL, r);
+    return r;
 }
 
 /* Notes the directory of ENTRY, whose xattrs become the note's. */
@@ -84,7 +88,7 @@ void directories_enter(struct entry *entry)
     const char *path = entry->original.path;
     bool as_it_was = true;
 
-    look_at_directory(entry);
+    bool known = look_at_directory(entry) == 0;
     for (size_t i = 0; i < copy->count; i++) {
         if (entry->needs[i] == NEED_CONTENT) {
             as_it_was = false;
@@ -94,7 +98,7 @@ void directories_enter(struct entry *entry)
             as_it_was &= !open_for_owner(entry, i);
         }
     }
-    int r = note_directory(copy, entry, as_it_was);
+    int r = known ? note_directory(copy, entry, as_it_was) : 0;
     if (r < 0)
         atomic_store(&copy->result, r);
     visit_into(&copy->visit, path);
@@ -108,6 +112,8 @@ static void end_directory(struct copy *copy, struct directory *directory)
     entry.original.status = directory->status;
     entry.original.xattrs = directory->xattrs;
     directory->xattrs = NO_XATTRS;
+    if (r < 0)
+        atomic_store(&copy->result, r);
     for (size_t i = 0; r == 0 && i < copy->count; i++) {
         if (entry.directories[i] >= 0)
             entry_end_metadata(&entry, i, directory->as_it_was);
@@ -132,14 +138,16 @@ void directories_begin(struct copy *copy)
     int r = entry_begin(copy, "", &entry);
     if (r == 0)
         r = entry_look(&entry);
+    if (r < 0)
+        copy_tell(copy, COPY_LOST, ".", NULL, r);
     if (r == 0)
-        look_at_directory(&entry);
+        r = look_at_directory(&entry);
     for (size_t i = 0; r == 0 && i < copy->count; i++) {
         if (copy->targets[i].fresh && entry.directories[i] >= 0 && !copy->settings->dry_run)
             begin_metadata(&entry, i);
     }
     if (r == 0)
         r = note_directory(copy, &entry, geteuid() == 0);
-    if (r < 0)
-        copy_tell(copy, COPY_LOST, ".", NULL, r);
+    if (r == -ENOMEM)
+        atomic_store(&copy->result, r);
 }

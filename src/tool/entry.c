@@ -104,14 +104,15 @@ void entry_end_metadata(const struct entry *entry, size_t target, bool told)
                   r < 0 ? r : 0);
 }
 
-/* Opens PATH in all targets; a directory that is not there is below 0. */
 int *copy_open_directories(const struct copy *copy, const char *path)
 {
     int *directories = calloc(copy->count, sizeof *directories);
 
     for (size_t i = 0; directories && i < copy->count; i++) {
         directories[i] = -1;
-        tree_open_directory(copy->targets[i].tree, path, &directories[i]);
+        int r = tree_open_directory(copy->targets[i].tree, path, &directories[i]);
+        if (r < 0 && r != -ENOENT && r != -ENOTDIR)
+            copy_tell(copy, COPY_FAILED, *path ? path : ".", &copy->targets[i], r);
     }
     return directories;
 }

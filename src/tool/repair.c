@@ -41,7 +41,7 @@ static const struct copy_report *report_of(const struct inspection *inspection,
         if (inspection->survey.inquiry.list->stores[i] == store)
             return &inspection->copies[i];
     }
-    return NULL; /* it is gone meanwhile */
+    return NULL; /* the store is gone meanwhile */
 }
 
 /* Of what cannot be read nothing is known, but that it is not mended. */
@@ -88,18 +88,19 @@ static void choose(void *opaque, const struct original *original, const int dire
     for (size_t i = 0; i < repair->count; i++) {
         needs[i] = r < 0 ? NEED_REFUSED : choose_one(repair, &inspection, i, directories[i] >= 0);
         const struct copy_report *report = r < 0 ? NULL : report_of(&inspection, repair->stores[i]);
-        if (report && report->error < 0 && needs[i] == NEED_REFUSED && !again)
-            tell_refused(repair, original->path, &repair->targets[i], report->error);
+        int error = report ? report->error : -ENODEV;
+        if (r == 0 && error < 0 && needs[i] == NEED_REFUSED && !again)
+            tell_refused(repair, original->path, &repair->targets[i], error);
     }
 }
 
 /* Why a store that holds no share is left as it is. */
-static void tell_left(const struct repair *repair, const struct store *store)
+static void tell_left(const struct repair *repair, const struct roster_entry *entry)
 {
-    const struct target target = {.name = store_name(store), .share = ROSTER_UNKNOWN};
+    const struct target target = {.name = store_name(entry->store), .share = ROSTER_UNKNOWN};
     cleanup_names struct names names = NO_NAMES;
 
-    int r = tree_list(store_tree(store), "", &names);
+    int r = entry->error < 0 ? entry->error : tree_list(store_tree(entry->store), "", &names);
     if (r < 0)
         tell_refused(repair, ".", &target, r);
     else
@@ -112,7 +113,7 @@ static void list_targets(struct repair *repair)
     for (size_t i = 0; i < repair->roster->count; i++) {
         const struct roster_entry *entry = &repair->roster->entries[i];
         if (entry->share == ROSTER_UNKNOWN) {
-            tell_left(repair, entry->store);
+            tell_left(repair, entry);
             continue;
         }
         repair->stores[repair->count] = entry->store;

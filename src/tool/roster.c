@@ -2,12 +2,14 @@
 #include "tool/roster.h"
 
 #include "tool/visit.h"
+#include "view/look.h"
 #include "view/share_set.h"
 #include "view/store_source.h"
 #include "view/survey.h"
 
 struct tally {
     atomic_uint_fast64_t files[256]; /* of each share */
+    atomic_int error;                /* as roster_entry has it */
 };
 
 struct rostering {
@@ -46,12 +48,38 @@ static void look_at_shares(struct rostering *rostering, const char *path,
         atomic_fetch_add(&progress->all_bytes, share_set_header(set)->layout.source_size);
 }
 
+/* Notes why STORE, or any (NULL), could not say something. */
+static void note_error(struct rostering *rostering, const struct store *store, int error)
+{
+    for (size_t i = 0; i < rostering->roster->count; i++) {
+        if ((!store || rostering->roster->entries[i].store == store) && error != -ENOENT &&
+            error != -ENOTDIR)
+            atomic_store(&rostering->tallies[i].error, error);
+    }
+}
+
+static void note_errors(struct rostering *rostering, const struct inquiry *looks)
+{
+    for (size_t i = 0; i < looks->list->count; i++) {
+        int r = inquiry_result(looks, i);
+        if (r == 0)
+            r = look_answer(looks, i)->object.open_error;
+        if (r < 0)
+            note_error(rostering, looks->list->stores[i], r);
+    }
+}
+
+/* Whoever comes to it later says what is wrong with a name. */
 static void look_at(struct rostering *rostering, const char *path)
 {
     cleanup_survey struct survey survey = NO_SURVEY;
 
-    if (survey_make(store_source_stores(rostering->visit.source), path, &survey) < 0)
-        return; /* whoever comes to it later says why */
+    int r = survey_make(store_source_stores(rostering->visit.source), path, &survey);
+    if (r < 0) {
+        note_error(rostering, NULL, r);
+        return;
+    }
+    note_errors(rostering, &survey.inquiry);
     if (S_ISDIR(survey.status.st_mode))
         visit_into(&rostering->visit, path);
     else if (S_ISREG(survey.status.st_mode))
@@ -70,13 +98,14 @@ static void look_at_part(struct visit *visit, const char *directory, const struc
     }
 }
 
-static void ignore_failure(struct visit *visit, const char *path, int error)
+static void note_failure(struct visit *visit, const char *path, int error)
 {
+    note_error((struct rostering *)visit, NULL, error);
 }
 
 static const struct visit_operations operations = {
     .part = look_at_part,
-    .failed = ignore_failure,
+    .failed = note_failure,
 };
 
 static int begin(struct rostering *rostering, struct store_list *list)
@@ -87,9 +116,10 @@ static int begin(struct rostering *rostering, struct store_list *list)
     rostering->tallies = calloc(list->count + 1, sizeof *rostering->tallies);
     if (!roster->entries || !rostering->tallies)
         return -ENOMEM;
+    roster->left_out = list->left_out;
     for (size_t i = 0; i < list->count; i++)
         roster->entries[roster->count++] =
-            (struct roster_entry){store_hold(list->stores[i]), ROSTER_UNKNOWN, 0};
+            (struct roster_entry){store_hold(list->stores[i]), ROSTER_UNKNOWN, 0, 0};
     return 0;
 }
 
@@ -102,6 +132,7 @@ static void settle(struct roster_entry *entry, struct tally *tally)
             entry->share = share;
         }
     }
+    entry->error = atomic_load(&tally->error);
     if (entry->files == 0)
         store_silence(entry->store);
 }

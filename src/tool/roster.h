@@ -15,9 +15,11 @@ struct roster_entry {
     struct store *store; /* held */
     int share;           /* its index; ROSTER_UNKNOWN: it has none */
     uint64_t files;      /* of that share */
+    int error;           /* why something in it could not be looked at; 0: all was */
 };
 
 struct roster {
+    size_t left_out; /* stores that could not be opened */
     size_t count;
     struct roster_entry *entries; /* in the order of the list of stores */
 };

@@ -68,10 +68,10 @@ void update_name(struct entry *entry)
         look_closer_or_tell(entry);
     if (entry_any_needs(entry, NEED_CONTENT) || entry_any_needs(entry, NEED_METADATA)) {
         int r = entry_look_at_xattrs(entry);
-        if (r < 0 && r != -ENOENT) {
+        if (r < 0 && r != -ENOENT) /* else it is gone meanwhile */
             copy_tell(copy, COPY_LOST, entry->original.path, NULL, r);
+        if (r < 0)
             return;
-        }
     }
     if (entry_any_needs(entry, NEED_CONTENT))
         make_content(entry);

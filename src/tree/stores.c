@@ -91,9 +91,9 @@ static int complain(const struct site *site, bool named)
     if (named && site->result != -ETIMEDOUT)
         return log_errno(site->result, "store=%s", site->path);
     if (site->result != -ENOTDIR)
-        log_warning("store %s is left out%s: %s", site->path,
-                    site->result == -ETIMEDOUT ? " until it answers" : "",
-                    strerrordesc_np(-site->result));
+        log_error("store %s is left out%s: %s", site->path,
+                  site->result == -ETIMEDOUT ? " until it answers" : "",
+                  strerrordesc_np(-site->result));
     return 0;
 }
 
@@ -127,8 +127,11 @@ static int add_answers(struct store_list *list, const struct store_list *old, st
             add(list, old, site);
         else if (site->result == -ETIMEDOUT && site->known)
             list->stores[list->count++] = store_hold(site->known);
-        else if (!old && r == 0)
-            r = complain(site, i >= found);
+        else {
+            list->left_out += site->result != -ENOTDIR && site->result != -ENOENT;
+            if (!old && r == 0)
+                r = complain(site, i >= found);
+        }
     }
     return r;
 }
@@ -251,6 +254,7 @@ static int copy_list(const struct store_list *list, struct store_list **ret)
 
     if (!copy)
         return -ENOMEM;
+    copy->left_out = list->left_out;
     for (size_t i = 0; i < list->count; i++)
         copy->stores[copy->count++] = store_hold(list->stores[i]);
     *ret = copy;

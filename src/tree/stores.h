@@ -14,6 +14,7 @@ struct stores;
 
 /* The stores at one time, in a fixed order. It holds them. */
 struct store_list {
+    size_t left_out; /* places where one may be, but that cannot be opened or do not answer */
     size_t count;
     struct store *stores[];
 };

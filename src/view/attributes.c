@@ -235,6 +235,19 @@ static const struct xattrs *most_common(const struct inquiry *inquiry)
     return best;
 }
 
+/* Why none answered. */
+static int worst_error(const struct inquiry *inquiry)
+{
+    int worst = -ENOENT;
+
+    for (size_t i = 0; i < inquiry->list->count; i++) {
+        int r = inquiry_result(inquiry, i);
+        if (r < 0 && r != -ENOENT && r != -ENOTDIR)
+            worst = r;
+    }
+    return worst;
+}
+
 int attributes_read(struct stores *stores, const char *path, struct xattrs *ret)
 {
     cleanup_inquiry struct inquiry inquiry = NO_INQUIRY;
@@ -244,7 +257,7 @@ int attributes_read(struct stores *stores, const char *path, struct xattrs *ret)
     if (r < 0)
         return r;
     const struct xattrs *common = most_common(&inquiry);
-    return common ? xattrs_copy(common, ret) : -ENOENT;
+    return common ? xattrs_copy(common, ret) : worst_error(&inquiry);
 }
 
 int attributes_compare(struct stores *stores, const char *path, const struct store_list *list,
@@ -258,8 +271,11 @@ int attributes_compare(struct stores *stores, const char *path, const struct sto
     const struct xattrs *common = most_common(&inquiry);
     for (size_t i = 0; i < list->count; i++) {
         for (size_t j = 0; j < inquiry.list->count; j++) {
-            if (list->stores[i] == inquiry.list->stores[j] && all_of(&inquiry, j))
-                differs[i] = !xattrs_are_equal(all_of(&inquiry, j), common);
+            int result = inquiry_result(&inquiry, j);
+            if (list->stores[i] != inquiry.list->stores[j])
+                continue;
+            differs[i] = result == 0 ? !xattrs_are_equal(all_of(&inquiry, j), common)
+                                     : result != -ENOENT && result != -ENOTDIR;
         }
     }
     return 0;

@@ -15,13 +15,15 @@ int attributes_get(struct stores *stores, const char *path, const char *name, vo
                    size_t size, size_t *ret);
 int attributes_list(struct stores *stores, const char *path, char *names, size_t size, size_t *ret);
 
-/* All that a copy of PATH should have, too. -ENOENT where no store could say. Clear RET in any
- * case. */
+/*
+ * All that a copy of PATH should have, too. Where no store has it -ENOENT, or an error of one that
+ * could not say. Clear RET in any case.
+ */
 int attributes_read(struct stores *stores, const char *path, struct xattrs *ret);
 
 /*
- * Sets DIFFERS for each store of LIST that has PATH with other attributes than most. Returns 0 or a
- * negative errno.
+ * Sets DIFFERS for each store of LIST that has PATH with other attributes than most, or could not
+ * say. Returns 0 or a negative errno.
  */
 int attributes_compare(struct stores *stores, const char *path, const struct store_list *list,
                        bool differs[]);
