@@ -2,7 +2,8 @@
 #include "cli/works.h"
 
 #include "base/log.h"
-#include "cli/findings.h"
+#include "cli/findings_json.h"
+#include "cli/findings_text.h"
 #include "cli/output.h"
 #include "cli/sources.h"
 

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* What check and repair found: told name by name, and summed up. */
+/* What check and repair found: counted, and told name by name (findings_text.h, findings_json.h).
+ */
 #pragma once
 
 #include "cli/exit_status.h"
-#include "cli/meter.h"
 #include "cli/work.h"
 #include "tool/check.h"
-
-#include <jansson.h>
 
 enum { SPARES = 256 };
 
@@ -15,6 +13,7 @@ enum { SPARES = 256 };
 struct store_findings {
     const char *name; /* as it is shown: short where that is clear enough */
     int share;        /* ROSTER_UNKNOWN: none */
+    char digits[3];   /* the share as it is shown, or "--" */
     uint64_t copies[COPY_STATES];
     uint64_t other_metadata, damaged_blocks;
 };
@@ -38,6 +37,13 @@ void findings_end(struct findings *findings);
 void findings_report(void *findings, const char *path, const struct inspection *inspection);
 void findings_failed(void *findings, const char *path, int error);
 
+/* As it is shown, the store of an inspection's copy number PLACE. */
+const char *findings_store_name(const struct findings *findings,
+                                const struct inspection *inspection, size_t place);
+
+/* Whether something is wrong with a store, or it has nothing. */
+bool store_findings_are_bad(const struct store_findings *store);
+
 /* How many more stores every file can lose; below 0: some are lost. */
 int findings_least_spare(const struct findings *findings);
 
@@ -46,7 +52,3 @@ char *findings_sentence(const struct findings *findings);
 
 /* What check ends with, from what was found alone. */
 enum exit_status findings_status(const struct findings *findings);
-
-/* Stores, totals and the sentence, as text; the same to a JSON object. */
-void findings_summarize(const struct findings *findings, const struct meter *meter);
-void findings_add_json(const struct findings *findings, json_t *summary);

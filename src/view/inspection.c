@@ -267,12 +267,17 @@ int inspection_make(struct stores *stores, const struct share_terms *terms, cons
     return r == 0 && depth->part > 0 ? judge_metadata(&inspecting) : r;
 }
 
+bool copy_is_wrong(const struct copy_report *report)
+{
+    return report->state != COPY_GOOD || report->other_metadata;
+}
+
 bool inspection_is_intact(const struct inspection *inspection)
 {
     if (inspection->spare < 0)
         return false;
     for (size_t i = 0; i < inspection->count; i++) {
-        if (inspection->copies[i].state != COPY_GOOD || inspection->copies[i].other_metadata)
+        if (copy_is_wrong(&inspection->copies[i]))
             return false;
     }
     return true;

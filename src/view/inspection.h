@@ -51,6 +51,9 @@ int inspection_make(struct stores *stores, const struct share_terms *terms, cons
 
 void inspection_clear(struct inspection *inspection);
 
+/* Whether something is wrong with one store's copy. */
+bool copy_is_wrong(const struct copy_report *report);
+
 /* Whether nothing is wrong in any store. */
 bool inspection_is_intact(const struct inspection *inspection);
 

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/findings_text.h"
+
+#include "cli/output.h"
+
+const char *findings_state_words(enum copy_state state)
+{
+    static const char *const words[COPY_STATES] = {
+        [COPY_GOOD] = "good",
+        [COPY_ABSENT] = "missing",
+        [COPY_STALE] = "of another version",
+        [COPY_DAMAGED] = "damaged",
+        [COPY_MISPLACED] = "of another share",
+        [COPY_OTHER_KIND] = "of other kind",
+        [COPY_UNREADABLE] = "unreadable",
+    };
+
+    return words[state];
+}
+
+/* "3, 7-9", and how many more ranges there are than a person reads. */
+static void print_ranges(FILE *text, const struct damage *damage)
+{
+    enum { SHOWN = 8 };
+
+    for (size_t i = 0; i < damage->count && i < SHOWN; i++) {
+        const struct damage_range *range = &damage->ranges[i];
+        fprintf(text, "%s%llu", i > 0 ? ", " : " ", (unsigned long long)range->first);
+        if (range->last > range->first)
+            fprintf(text, "-%llu", (unsigned long long)range->last);
+    }
+    if (damage->count > SHOWN)
+        fprintf(text, " and %zu more", damage->count - SHOWN);
+}
+
+static void print_damage(FILE *text, const struct copy_report *report)
+{
+    const char *between = "";
+
+    if (report->bad_header) {
+        fputs("header", text);
+        between = ", ";
+    }
+    if (report->bad_size) {
+        fprintf(text, "%ssize", between);
+        between = ", ";
+    }
+    if (report->damage.count > 0) {
+        fprintf(text, "%sblock%s", between, damage_size(&report->damage) > 1 ? "s" : "");
+        print_ranges(text, &report->damage);
+    }
+    fputs(" damaged", text);
+}
+
+void findings_print_copy(FILE *text, const struct copy_report *report)
+{
+    switch (report->state) {
+    case COPY_GOOD:
+        fputs("other mode, owner, time or attributes", text);
+        break;
+    case COPY_ABSENT:
+        fputs("missing", text);
+        break;
+    case COPY_STALE:
+        fputs("another version", text);
+        break;
+    case COPY_DAMAGED:
+        print_damage(text, report);
+        break;
+    case COPY_MISPLACED:
+        fprintf(text, "has share %02x here", report->index);
+        break;
+    case COPY_OTHER_KIND:
+        fputs("something else has this name", text);
+        break;
+    default:
+        fputs("cannot be read", text);
+    }
+}
+
+bool findings_has_lost(const struct inspection *inspection)
+{
+    return inspection->spare < 0 && inspection->lost.count > 0;
+}
+
+void findings_print_lost(FILE *text, const struct inspection *inspection)
+{
+    fputs("stripes", text);
+    print_ranges(text, &inspection->lost);
+    fprintf(text, " of %llu", (unsigned long long)layout_stripes(&inspection->version.layout));
+}
+
+const char *findings_hint(const struct inspection *inspection)
+{
+    return inspection->spare < 0 && inspection_is_rare(inspection)
+               ? "most stores lack it: was it removed?"
+               : NULL;
+}
+
+static void print_name(FILE *text, const struct findings *findings, const char *path,
+                       const struct inspection *inspection)
+{
+    const char *hint = findings_hint(inspection);
+    int spare = inspection->spare;
+
+    fprintf(text, "%s: ", *path ? path : ".");
+    if (spare < 0)
+        fputs("LOST", text);
+    else
+        fprintf(text, "can lose %d more store%s", spare, spare == 1 ? "" : "s");
+    if (findings_has_lost(inspection)) {
+        fputs(", ", text);
+        findings_print_lost(text, inspection);
+    }
+    for (size_t i = 0; i < inspection->count; i++) {
+        if (copy_is_wrong(&inspection->copies[i])) {
+            fprintf(text, "; %s: ", findings_store_name(findings, inspection, i));
+            findings_print_copy(text, &inspection->copies[i]);
+        }
+    }
+    if (hint)
+        fprintf(text, "; %s", hint);
+}
+
+void findings_tell_text(const struct findings *findings, const char *path,
+                        const struct inspection *inspection)
+{
+    char *line = NULL;
+    size_t size;
+    FILE *text = open_memstream(&line, &size);
+
+    if (!text)
+        return;
+    print_name(text, findings, path, inspection);
+    if (fclose(text) == 0)
+        output_text(inspection->spare < 0    ? COLOUR_BAD
+                    : inspection->spare == 0 ? COLOUR_WARNING
+                                             : COLOUR_NONE,
+                    "%s", line);
+    free(line);
+}
+
+static void summarize_store(const struct store_findings *store)
+{
+    char *line = NULL;
+    size_t size;
+    FILE *text = open_memstream(&line, &size);
+
+    if (!text)
+        return;
+    fprintf(text, "  %s  %s: %s good", store->digits, store->name,
+            show_count(store->copies[COPY_GOOD]).text);
+    for (int state = 0; state < COPY_STATES; state++) {
+        if (state != COPY_GOOD && store->copies[state] > 0)
+            fprintf(text, ", %s %s", show_count(store->copies[state]).text,
+                    findings_state_words(state));
+    }
+    if (store->other_metadata > 0)
+        fprintf(text, ", %s with other metadata", show_count(store->other_metadata).text);
+    if (store->damaged_blocks > 0)
+        fprintf(text, " (%s bad blocks)", show_count(store->damaged_blocks).text);
+    if (fclose(text) == 0)
+        output_text(store_findings_are_bad(store) ? COLOUR_WARNING : COLOUR_NONE, "%s", line);
+    free(line);
+}
+
+void findings_summarize(const struct findings *findings, const struct meter *meter)
+{
+    cleanup_free char *sentence = findings_sentence(findings);
+    int least = findings_least_spare(findings);
+
+    output_text(COLOUR_NONE,
+                "%s files (%s) and %s other names in %.1f s: "
+                "%s intact, %s degraded, %s lost",
+                show_count(findings->files).text, show_bytes(findings->bytes).text,
+                show_count(findings->others).text, meter_seconds(meter),
+                show_count(findings->intact).text, show_count(findings->degraded).text,
+                show_count(findings->lost).text);
+    output_text(COLOUR_NONE, "Stores, and the share that each holds:");
+    for (size_t i = 0; i < findings->roster->count; i++)
+        summarize_store(&findings->stores[i]);
+    if (sentence)
+        output_text(least < 0    ? COLOUR_BAD
+                    : least == 0 ? COLOUR_WARNING
+                                 : COLOUR_GOOD,
+                    "%s", sentence);
+}
