@@ -55,9 +55,16 @@ void log_limit(enum log_level level)
     settings.limit = level;
 }
 
+/* Forms that are longer than they need be, surrogates, and what is behind U+10FFFF. */
+static bool is_no_character(const unsigned char *byte)
+{
+    return (byte[0] == 0xe0 && byte[1] < 0xa0) || (byte[0] == 0xed && byte[1] >= 0xa0) ||
+           (byte[0] == 0xf0 && byte[1] < 0x90) || (byte[0] == 0xf4 && byte[1] >= 0x90);
+}
+
 /*
- * How many bytes at TEXT are one character that may be shown: 0 where they are no UTF-8 (which is
- * not looked at closer than its lengths) or a control character, also one of those behind ASCII.
+ * How many bytes at TEXT are one character that may be shown: 0 where they are no UTF-8 or a
+ * control character, also one of those behind ASCII.
  */
 static size_t shown_length(const char *text)
 {
@@ -70,7 +77,7 @@ static size_t shown_length(const char *text)
 
     if (byte[0] < 0x20 || byte[0] == 0x7f || byte[0] > 0xf4)
         return 0;
-    if (byte[0] == 0xc2 && byte[1] < 0xa0)
+    if ((byte[0] == 0xc2 && byte[1] < 0xa0) || is_no_character(byte))
         return 0;
     for (size_t i = 1; i < length; i++) {
         if ((byte[i] & 0xc0) != 0x80)

@@ -5,6 +5,7 @@
 #include "cli/findings_json.h"
 #include "cli/findings_text.h"
 #include "cli/output.h"
+#include "cli/report.h"
 #include "cli/sources.h"
 
 #include <string.h>
@@ -36,7 +37,7 @@ static void summarize(const struct findings *findings, const struct meter *meter
 }
 
 static enum exit_status run(const struct work *work, struct source *source, struct meter *meter,
-                            const struct roster *roster)
+                            const struct roster *roster, const struct report *report)
 {
     CLEANUP(findings_end) struct findings findings;
     struct check_settings settings = {
@@ -57,7 +58,10 @@ static enum exit_status run(const struct work *work, struct source *source, stru
             log_errno(r, "check");
         return EXIT_STATUS_FAILED;
     }
+    const struct page_facts facts = {time(NULL), meter_seconds(meter)};
     enum exit_status status = findings_status(&findings);
+    if (report_write(report, &findings, &facts) < 0 && status != EXIT_STATUS_LOST)
+        status = EXIT_STATUS_FAILED;
     summarize(&findings, meter, status);
     return status;
 }
@@ -66,18 +70,19 @@ enum exit_status check_command(struct work *work)
 {
     cleanup_source struct source *source = NULL;
     cleanup_roster struct roster roster = {0};
+    cleanup_report struct report report = NO_REPORT;
     enum exit_status status = EXIT_STATUS_FAILED;
     struct meter meter;
 
     if (check_words(work) < 0)
         return EXIT_STATUS_USAGE;
-    if (meter_start(&meter, "check") < 0)
+    if (report_open(work->report, &report) < 0 || meter_start(&meter, "check") < 0)
         return status;
     int r = source_of_stores_now(&work->arguments, &source);
     if (r == 0)
         r = roster_make(source, work->jobs, &meter.progress, &roster);
     if (r == 0)
-        status = run(work, source, &meter, &roster);
+        status = run(work, source, &meter, &roster, &report);
     meter_stop(&meter);
     return status;
 }

@@ -46,6 +46,7 @@ int findings_begin(struct findings *findings, const struct work *work, const str
 
 void findings_end(struct findings *findings)
 {
+    worst_clear(&findings->worst);
     free(findings->stores);
     pthread_mutex_destroy(&findings->lock);
 }
@@ -105,10 +106,14 @@ void findings_report(void *opaque, const char *path, const struct inspection *in
 {
     struct findings *findings = opaque;
 
+    bool intact = inspection_is_intact(inspection);
+
     pthread_mutex_lock(&findings->lock);
     count(findings, inspection);
+    if (!intact && findings->work->report)
+        worst_consider(&findings->worst, findings, path, inspection);
     pthread_mutex_unlock(&findings->lock);
-    if (inspection_is_intact(inspection) && !findings->work->verbose)
+    if (intact && !findings->work->verbose)
         return;
     if (output_is_json())
         findings_tell_json(path, inspection);

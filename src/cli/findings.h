@@ -5,6 +5,7 @@
 
 #include "cli/exit_status.h"
 #include "cli/work.h"
+#include "cli/worst.h"
 #include "tool/check.h"
 
 enum { SPARES = 256 };
@@ -28,6 +29,7 @@ struct findings {
     uint64_t intact, degraded, lost; /* names */
     uint64_t failed;                 /* that could not be looked at */
     uint64_t spares[SPARES + 1]; /* files and symlinks by how many stores they can lose; 0: lost */
+    struct worst worst;          /* where a report is wanted */
 };
 
 int findings_begin(struct findings *findings, const struct work *work, const struct roster *roster);

@@ -138,6 +138,12 @@ static int take_quick(struct work *work, const char *value)
     return 0;
 }
 
+static int take_report(struct work *work, const char *value)
+{
+    work->report = value;
+    return 0;
+}
+
 static int take_log_file(struct work *work, const char *value)
 {
     work->log_file = value;
@@ -179,6 +185,7 @@ static const struct work_option {
     {"add", 0, true, COMMAND_REPAIR, .take = take_add},
     {"quick", 0, false, COMMAND_CHECK, .take = take_quick},
     {"sample", 0, true, COMMAND_CHECK, .take = take_sample},
+    {"report", 0, true, COMMAND_CHECK, .take = take_report},
     {"older", 0, false, COMMAND_DECODE, FLAG(older)},
     {"salvage", 0, false, COMMAND_DECODE, FLAG(salvage)},
     {"checksum", 'c', false, COMMAND_ENCODE | COMMAND_DECODE, FLAG(checksum)},

@@ -29,7 +29,8 @@ struct work {
     char **words; /* what stands for itself */
     size_t word_count;
     unsigned jobs;
-    double sample; /* the part of all blocks that check reads; 0: headers only; 1: all */
+    double sample;      /* the part of all blocks that check reads; 0: headers only; 1: all */
+    const char *report; /* the file of check's page; NULL: none */
     const char *log_file;
     bool quiet, verbose, json, help;
     bool checksum, remove, dry_run, older, salvage;

@@ -158,6 +158,18 @@ static void test_utf8(void **state)
     assert_no_more();
 }
 
+/* The first and the last of each length are shown; what is next to them is none. */
+static void test_limits_of_utf8(void **state)
+{
+    capture();
+    log_error("\u0800 \ud7ff \ue000 \U00010000 \U0010ffff");
+    log_error("\xc1\xbf \xe0\x9f\xbf \xed\xa0\x80 \xf0\x8f\xbf\xbf \xf4\x90\x80\x80");
+    release();
+    assert_logged("zfec-fs: \u0800 \ud7ff \ue000 \U00010000 \U0010ffff");
+    assert_logged("zfec-fs: \\xc1\\xbf \\xe0\\x9f\\xbf \\xed\\xa0\\x80 \\xf0\\x8f\\xbf\\xbf "
+                  "\\xf4\\x90\\x80\\x80");
+}
+
 /* LENGTH times BYTE; the caller frees it. */
 static char *long_text(size_t length, char byte)
 {
@@ -347,13 +359,21 @@ static void test_syslog(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_message),         cmocka_unit_test(test_argument_list),
-        cmocka_unit_test(test_limit),           cmocka_unit_test(test_control_characters),
-        cmocka_unit_test(test_other_bytes),     cmocka_unit_test(test_utf8),
-        cmocka_unit_test(test_long_lines),      cmocka_unit_test(test_border),
-        cmocka_unit_test(test_errno),           cmocka_unit_test(test_once),
-        cmocka_unit_test(test_once_and_limit),  cmocka_unit_test(test_once_in_a_while),
-        cmocka_unit_test(test_once_in_threads), cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_message),
+        cmocka_unit_test(test_argument_list),
+        cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_control_characters),
+        cmocka_unit_test(test_other_bytes),
+        cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_limits_of_utf8),
+        cmocka_unit_test(test_long_lines),
+        cmocka_unit_test(test_border),
+        cmocka_unit_test(test_errno),
+        cmocka_unit_test(test_once),
+        cmocka_unit_test(test_once_and_limit),
+        cmocka_unit_test(test_once_in_a_while),
+        cmocka_unit_test(test_once_in_threads),
+        cmocka_unit_test(test_threads),
         cmocka_unit_test(test_syslog),
     };
 
