@@ -100,7 +100,7 @@ _zfec_fs_command()
         _filedir -d
         return
         ;;
-    --exclude-from | --log-file)
+    --exclude-from | --log-file | --report)
         _filedir
         return
         ;;
@@ -120,7 +120,7 @@ _zfec_fs_command()
         options+=' --store --older --salvage -c --checksum --delete --dry-run'
         ;;
     check)
-        options+=' --quick --sample --store'
+        options+=' --quick --sample --report --store'
         ;;
     repair)
         options+=' --add --delete --dry-run --store'

@@ -113,6 +113,7 @@ complete -c zfec-fs -n '__zfec_fs_is decode' -l salvage -d 'write what can be re
 
 complete -c zfec-fs -n '__zfec_fs_is check' -l quick -d 'look at presence, sizes and headers only'
 complete -c zfec-fs -n '__zfec_fs_is check' -l sample -x -d 'read only a random part of the blocks'
+complete -c zfec-fs -n '__zfec_fs_is check' -l report -r -F -d 'write what was found as a web page'
 
 complete -c zfec-fs -n '__zfec_fs_is repair' -l add -x -a '(__zfec_fs_places)' \
     -d 'make share NN in DIR, a new store: NN=DIR'

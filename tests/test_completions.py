@@ -258,6 +258,7 @@ BEHIND_EQUALS = {
     "repair --store=al": FOLDERS,
     "encode --exclude-from=al": ALL,
     "check --log-file=al": ALL,
+    "check --report=al": ALL,
     "info --log-file=al": ALL,
     "-o format=": FORMATS,
     "-oformat=": FORMATS,
@@ -288,6 +289,7 @@ def test_formats(shell, here, command):
 
 @pytest.mark.parametrize("command, option", [
     ("encode", "--exclude-from"), ("check", "--log-file"), ("repair", "--log-file"),
+    ("check", "--report"),
 ])  # fmt: skip
 def test_files(shell, here, command, option):
     assert names_in(shell.complete(f"{command} {option} al", here)) == ALL

@@ -99,6 +99,7 @@ static const char check_help[] =
     "\n"
     "        --quick            look at presence, sizes and headers only\n"
     "        --sample P         read only a random part of the blocks, like 5%\n"
+    "        --report FILE      write what was found as a web page as well\n"
     "        --store DIR        one more store, from anywhere; may be repeated\n"
     "        --format F         checked (default), classic or fec\n"
     "    -k, --required K       for classic: shares that are enough to restore\n" COMMON;

@@ -6,6 +6,11 @@
 #include "cli/page_style.h"
 #include "cli/page_tables.h"
 
+static const char *plural(uint64_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
 static void print_head(FILE *out, const char *sentence)
 {
     fputs("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
@@ -52,7 +57,6 @@ static const char *health_word(const struct findings *findings)
 static void print_advice(FILE *out, const struct findings *findings)
 {
     const char *other = findings->lost > 0 ? "other " : "";
-    const char *s = findings->degraded == 1 ? "" : "s";
 
     if (findings->lost > 0)
         fputs("<p>What is lost cannot be restored from these stores. If there are others, bring "
@@ -65,7 +69,7 @@ static void print_advice(FILE *out, const struct findings *findings)
         fprintf(out,
                 "<p>Something is wrong with %s %sname%s in some store; all of that can be "
                 "restored, and <code>zfec-fs repair</code> mends it.</p>\n",
-                show_count(findings->degraded).text, other, s);
+                show_count(findings->degraded).text, other, plural(findings->degraded));
 }
 
 static void print_verdict(FILE *out, const struct findings *findings, const char *sentence)
@@ -123,7 +127,7 @@ static void print_facts(FILE *out, const struct findings *findings, const struct
 {
     size_t stores = findings->roster->count;
 
-    fprintf(out, "<dl>\n<div><dt>%zu store%s in</dt><dd>", stores, stores == 1 ? "" : "s");
+    fprintf(out, "<dl>\n<div><dt>%zu store%s in</dt><dd>", stores, plural(stores));
     print_places(out, findings->work);
     fputs("</dd></div>\n<div><dt>Checked</dt><dd>", out);
     print_time(out, facts->time);
@@ -132,10 +136,11 @@ static void print_facts(FILE *out, const struct findings *findings, const struct
     fputs("</dd></div>\n<div><dt>Looked at</dt><dd>", out);
     print_depth(out, findings->work->sample);
     fprintf(out,
-            "</dd></div>\n<div><dt>Names</dt><dd>%s files (%s), %s other names</dd>"
+            "</dd></div>\n<div><dt>Names</dt><dd>%s file%s (%s), %s other name%s</dd>"
             "<dd>%s intact, %s degraded, %s lost</dd></div>\n</dl>\n",
-            show_count(findings->files).text, show_bytes(findings->bytes).text,
-            show_count(findings->others).text, show_count(findings->intact).text,
+            show_count(findings->files).text, plural(findings->files),
+            show_bytes(findings->bytes).text, show_count(findings->others).text,
+            plural(findings->others), show_count(findings->intact).text,
             show_count(findings->degraded).text, show_count(findings->lost).text);
 }
 

@@ -52,7 +52,7 @@ void page_files_print(FILE *out, const struct findings *findings)
     if (all == 0)
         return;
     fputs("<section>\n<h2>Files, by how many more stores they can lose</h2>\n"
-          "<div class=\"bar strip\">",
+          "<div class=\"bar strip\" aria-hidden=\"true\">",
           out);
     for (size_t i = 0; i <= SPARES; i++) {
         if (findings->spares[i] == 0)
@@ -86,7 +86,7 @@ static const char *const state_classes[COPY_STATES] = {
 
 static void print_store_bar(FILE *out, const struct store_findings *store)
 {
-    fputs("<div class=\"bar\">", out);
+    fputs("<div class=\"bar\" aria-hidden=\"true\">", out);
     for (int state = 0; state < COPY_STATES; state++) {
         if (store->copies[state] > 0)
             fprintf(out, "<span class=\"%s\" style=\"flex-grow:%llu\"></span>",
