@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: MIT
+"""Runs programs, and tells how long they took and how much memory they held."""
+
+import ctypes
+import os
+import subprocess
+import time
+
+from cases import Sample
+
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+class Failed(Exception):
+    """A program that is measured, or needed for it, did not do its work."""
+
+
+def adopt_orphans():
+    """zfec-fs works in a child of the process that is started; its memory is told to its parent."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def run_quietly(command, accepted=(0,), **how):
+    """Runs it to its end; what it printed is shown only if it failed."""
+    result = subprocess.run(
+        command, check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, errors="replace", **how,
+    )  # fmt: skip
+    if result.returncode not in accepted:
+        words = " ".join(map(str, command))
+        raise Failed(f"{words}: exit status {result.returncode}\n{result.stdout[-2000:]}")
+    return result.stdout
+
+
+def _memory_of_group(group):
+    """Waits for all processes of a group of children; the most memory that one of them held."""
+    most_kb = 0
+    while True:
+        try:
+            pid = os.waitid(os.P_PGID, group, os.WEXITED | os.WNOWAIT).si_pid
+            most_kb = max(most_kb, os.wait4(pid, 0)[2].ru_maxrss)
+        except ChildProcessError:
+            return most_kb / 1000
+
+
+def timed(command, accepted=(0,)):
+    """Runs a command for its time, a list of words or a line for bash."""
+    shell = isinstance(command, str)
+    words = ["bash", "-o", "pipefail", "-c", command] if shell else command
+    began = time.monotonic()
+    process = subprocess.Popen(
+        words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        info = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        took = time.monotonic() - began
+    except BaseException:
+        process.kill()
+        raise
+    memory = _memory_of_group(process.pid)
+    process.returncode = info.si_status
+    if info.si_code != os.CLD_EXITED or info.si_status not in accepted:
+        raise Failed(f"{command}: exit status {info.si_status}")
+    return Sample(took, memory)
