@@ -9,7 +9,7 @@ from commands import run_quietly, timed
 
 REQUIRED, SHARES = 3, 6
 MENDED = 1  # the exit status of repair that had something to do
-PAR2_BLOCKS = "2000"
+PAR2_BLOCKS = 2000
 
 
 def in_new_folder(lab, command):
@@ -87,7 +87,7 @@ def par2_verify(lab):
     folder = lab.new_folder_of_case()
     copied = folder / "large"
     shutil.copyfile(lab.large / "large", copied)
-    run_quietly(["par2", "create", "-q", "-q", "-b", PAR2_BLOCKS, "-c", "1", copied])
+    run_quietly(["par2", "create", "-q", "-q", f"-b{PAR2_BLOCKS}", "-c1", copied])
     return lambda: timed(["par2", "verify", "-q", "-q", folder / "large.par2"])
 
 

@@ -32,15 +32,20 @@ def run_quietly(command, accepted=(0,), **how):
     return result.stdout
 
 
-def _memory_of_group(group):
-    """Waits for all processes of a group of children; the most memory that one of them held."""
-    most_kb = 0
+def _memory_of_workers(leader):
+    """Waits for a process and those that it left to us; the most memory that one of these held.
+
+    None where there are none: for what we started ourselves, the kernel counts our own memory.
+    """
+    most_kb = None
     while True:
         try:
-            pid = os.waitid(os.P_PGID, group, os.WEXITED | os.WNOWAIT).si_pid
-            most_kb = max(most_kb, os.wait4(pid, 0)[2].ru_maxrss)
+            pid = os.waitid(os.P_PGID, leader, os.WEXITED | os.WNOWAIT).si_pid
+            used_kb = os.wait4(pid, 0)[2].ru_maxrss
         except ChildProcessError:
-            return most_kb / 1000
+            return most_kb and most_kb / 1000
+        if pid != leader:
+            most_kb = max(most_kb or 0, used_kb)
 
 
 def timed(command, accepted=(0,)):
@@ -57,7 +62,7 @@ def timed(command, accepted=(0,)):
     except BaseException:
         process.kill()
         raise
-    memory = _memory_of_group(process.pid)
+    memory = _memory_of_workers(process.pid)
     process.returncode = info.si_status
     if info.si_code != os.CLD_EXITED or info.si_status not in accepted:
         raise Failed(f"{command}: exit status {info.si_status}")

@@ -81,8 +81,10 @@ static enum exit_status run_work(struct work *work)
         return check_command(work);
     case COMMAND_REPAIR:
         return repair_command(work);
-    default:
+    case COMMAND_INFO:
         return info_command(work);
+    default:
+        return bench_command(work);
     }
 }
 

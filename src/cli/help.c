@@ -11,7 +11,7 @@ static const char help[] =
     "usage: zfec-fs [options] [SOURCE] MOUNTPOINT\n"
     "       zfec-fs -o restore [options] [STORES] MOUNTPOINT\n"
     "       zfec-fs -o rebuild [options] [STORES] MOUNTPOINT\n"
-    "       zfec-fs encode|decode|check|repair|info --help\n"
+    "       zfec-fs encode|decode|check|repair|info|bench --help\n"
     "\n"
     "The first form shows SOURCE (default /) as shares: a directory 00, 01, ... for\n"
     "each, with every file erasure-coded to 1/k of its size. Copy them to different\n"
@@ -126,6 +126,17 @@ static const char info_help[] =
     "        --format F         checked (default), classic or fec\n"
     "    -k, --required K       for classic: shares that are enough to restore\n" COMMON;
 
+static const char bench_help[] =
+    "usage: zfec-fs bench [options]\n"
+    "\n"
+    "Measures how fast the code and the hash are on this machine, in memory, and\n"
+    "compares that with a network link. Takes some seconds.\n"
+    "\n"
+    "    -k, --required K       shares that are enough to restore, 1..255 (default 3)\n"
+    "    -n, --count N          shares that there are, K..256 (default 20)\n"
+    "        --format F         checked (default), classic or fec\n"
+    "        --block-size SIZE  of checked format, a power of two, 4K..1M (64K)\n" COMMON;
+
 static int end_output(void)
 {
     if (fflush(stdout) != 0 || ferror(stdout))
@@ -146,6 +157,8 @@ static const char *help_of(enum command command)
         return repair_help;
     case COMMAND_INFO:
         return info_help;
+    case COMMAND_BENCH:
+        return bench_help;
     default:
         return help;
     }

@@ -12,7 +12,8 @@
 
 enum {
     OF_STORES = COMMAND_DECODE | COMMAND_CHECK | COMMAND_REPAIR,
-    ALL = OF_STORES | COMMAND_ENCODE | COMMAND_INFO,
+    OF_ENCODING = COMMAND_ENCODE | COMMAND_BENCH,
+    ALL = OF_STORES | OF_ENCODING | COMMAND_INFO,
     WRITERS = COMMAND_ENCODE | COMMAND_DECODE | COMMAND_REPAIR,
     JOBS_MAX = 256,
 };
@@ -22,7 +23,7 @@ static const struct {
     enum command command;
 } commands[] = {
     {"encode", COMMAND_ENCODE}, {"decode", COMMAND_DECODE}, {"check", COMMAND_CHECK},
-    {"repair", COMMAND_REPAIR}, {"info", COMMAND_INFO},
+    {"repair", COMMAND_REPAIR}, {"info", COMMAND_INFO},     {"bench", COMMAND_BENCH},
 };
 
 enum command work_command(const char *word)
@@ -172,10 +173,10 @@ static const struct work_option {
 } options[] = {
 #define FLAG(field) .flag = offsetof(struct work, field)
     {"required", 'k', true, ALL, .passed_as = "required"},
-    {"count", 'n', true, COMMAND_ENCODE, .passed_as = "shares"},
+    {"count", 'n', true, OF_ENCODING, .passed_as = "shares"},
     {"shares", 0, true, COMMAND_ENCODE, .take = take_share_list},
     {"format", 0, true, ALL, .passed_as = "format"},
-    {"block-size", 0, true, COMMAND_ENCODE, .passed_as = "block_size"},
+    {"block-size", 0, true, OF_ENCODING, .passed_as = "block_size"},
     {"to", 0, true, COMMAND_ENCODE, .take = take_to},
     {"exclude", 0, true, COMMAND_ENCODE, .passed_as = "exclude"},
     {"exclude-from", 0, true, COMMAND_ENCODE, .passed_as = "exclude_from"},

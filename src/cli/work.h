@@ -10,6 +10,7 @@ enum command {
     COMMAND_CHECK = 4,
     COMMAND_REPAIR = 8,
     COMMAND_INFO = 16,
+    COMMAND_BENCH = 32,
 };
 
 /* A share and where it is to be, of --to and --add. */

@@ -10,3 +10,4 @@ enum exit_status decode_command(struct work *work);
 enum exit_status check_command(struct work *work);
 enum exit_status repair_command(struct work *work);
 enum exit_status info_command(struct work *work);
+enum exit_status bench_command(struct work *work);
