@@ -91,7 +91,7 @@ static void tell_text(const struct speed_settings *settings, unsigned jobs, cons
 enum exit_status bench_command(struct work *work)
 {
     struct speed_settings settings;
-    struct rates one, all;
+    struct rates one = {0}, all;
 
     if (work->word_count > 0) {
         log_error("bench: takes no arguments but options; see zfec-fs bench --help");
