@@ -119,6 +119,9 @@ _zfec_fs_command()
     decode)
         options+=' --store --older --salvage -c --checksum --delete --dry-run'
         ;;
+    bench)
+        options+=' -n --count --block-size'
+        ;;
     check)
         options+=' --quick --sample --report --store'
         ;;
@@ -130,7 +133,7 @@ _zfec_fs_command()
         _zfec_fs_words '' "$options"
     elif [ "$1" = info ]; then
         _filedir
-    else
+    elif [ "$1" != bench ]; then
         _filedir -d
     fi
 }
@@ -138,7 +141,7 @@ _zfec_fs_command()
 _zfec_fs()
 {
     local cur prev words cword split
-    local commands='encode decode check repair info'
+    local commands='encode decode check repair info bench'
 
     _init_completion -s -n : || return
     if [ "$cword" -gt 1 ] && [[ " $commands " == *" ${words[1]} "* ]]; then

@@ -8,7 +8,7 @@ function __zfec_fs_is
 end
 
 function __zfec_fs_is_mount
-    not __zfec_fs_is encode decode check repair info
+    not __zfec_fs_is encode decode check repair info bench
 end
 
 function __zfec_fs_is_first
@@ -70,7 +70,9 @@ complete -c zfec-fs -n __zfec_fs_is_first -a decode -d 'restore files from share
 complete -c zfec-fs -n __zfec_fs_is_first -a check -d 'say what is damaged, missing or old'
 complete -c zfec-fs -n __zfec_fs_is_first -a repair -d 'make missing, damaged and old shares anew'
 complete -c zfec-fs -n __zfec_fs_is_first -a info -d 'say what share files are'
-complete -c zfec-fs -n 'not __zfec_fs_is info' -a '(__fish_complete_directories)'
+complete -c zfec-fs -n __zfec_fs_is_first -a bench \
+    -d 'measure the code and the hash of this machine'
+complete -c zfec-fs -n 'not __zfec_fs_is info bench' -a '(__fish_complete_directories)'
 complete -c zfec-fs -n '__zfec_fs_is info' -F
 
 complete -c zfec-fs -n __zfec_fs_is_mount -s o -x -a '(__zfec_fs_mount_options)' \
@@ -81,7 +83,7 @@ complete -c zfec-fs -n __zfec_fs_is_mount -s s -d 'serve one request at a time'
 complete -c zfec-fs -n __zfec_fs_is_mount -s V -l version -d 'the version'
 complete -c zfec-fs -s h -l help -d help
 
-set -l all '__zfec_fs_is encode decode check repair info'
+set -l all '__zfec_fs_is encode decode check repair info bench'
 complete -c zfec-fs -n $all -s k -l required -x -d 'shares that are enough to restore'
 complete -c zfec-fs -n $all -l format -x -a 'checked classic fec' -d 'format of the shares'
 complete -c zfec-fs -n $all -s j -l jobs -x -d threads
@@ -91,10 +93,11 @@ complete -c zfec-fs -n $all -l json -d 'results as JSON'
 complete -c zfec-fs -n $all -l log-file -r -F -d 'write messages to a file as well'
 
 set -l encode '__zfec_fs_is encode'
-complete -c zfec-fs -n $encode -s n -l count -x -d 'shares that there are'
+set -l counting '__zfec_fs_is encode bench'
+complete -c zfec-fs -n $counting -s n -l count -x -d 'shares that there are'
 complete -c zfec-fs -n $encode -l shares -x -d 'make only these, like 00,03-05'
 complete -c zfec-fs -n $encode -l to -x -a '(__zfec_fs_places)' -d 'make share NN in DIR: NN=DIR'
-complete -c zfec-fs -n $encode -l block-size -x -a '4K 8K 16K 32K 64K 128K 256K 512K 1M' \
+complete -c zfec-fs -n $counting -l block-size -x -a '4K 8K 16K 32K 64K 128K 256K 512K 1M' \
     -d 'block size of the checked format'
 complete -c zfec-fs -n $encode -l exclude -x -d 'leave out what matches'
 complete -c zfec-fs -n $encode -l exclude-from -r -F -d 'leave out what matches a line of a file'

@@ -17,7 +17,7 @@ import pytest
 import mounts as mounts_module
 
 FOLDER = mounts_module.REPOSITORY / "completions"
-COMMANDS = ["encode", "decode", "check", "repair", "info"]
+COMMANDS = ["encode", "decode", "check", "repair", "info", "bench"]
 FORMATS = {"checked", "classic", "fec"}
 LIMIT_S = 60
 
