@@ -37,7 +37,11 @@ int findings_begin(struct findings *findings, const struct work *work, const str
         return -ENOMEM;
     for (size_t i = 0; i < roster->count; i++) {
         struct store_findings *store = &findings->stores[i];
-        *store = (struct store_findings){short_name(roster, i), roster->entries[i].share, "--"};
+        *store = (struct store_findings){
+            .name = short_name(roster, i),
+            .share = roster->entries[i].share,
+            .digits = "--",
+        };
         if (store->share >= 0)
             snprintf(store->digits, sizeof store->digits, "%02x", (uint8_t)store->share);
     }
