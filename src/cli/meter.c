@@ -39,7 +39,8 @@ bool meter_was_stopped(const struct meter *meter)
 static void show(struct meter *meter, bool always)
 {
     struct progress *progress = &meter->progress;
-    uint64_t files = atomic_load(&progress->files), bytes = atomic_load(&progress->bytes);
+    uint64_t files = atomic_load(&progress->files);
+    uint64_t bytes = atomic_load(&progress->bytes) + atomic_load(&progress->ahead);
     uint64_t all_files = atomic_load(&progress->all_files);
     uint64_t all_bytes = atomic_load(&progress->all_bytes);
     double seconds = meter_seconds(meter);

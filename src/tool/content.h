@@ -1,36 +1,28 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The content of one file for several targets at once: the source is read once, stripe by stripe,
- * and each stripe becomes a block of each share that is wanted, or is written as it is.
- */
+/* The content of one file for several targets at once: see pass.h. */
 #pragma once
 
-#include "tool/progress.h"
-#include "tool/target.h"
-#include "tree/temporary.h"
+#include "tool/pass.h"
 
-/* What is written for one target, or what is there and compared. */
-struct new_file {
-    const struct target *target;
-    int fd;
-    int result;       /* 0, or why it could not be written; -EBADMSG: it is another content */
-    uint64_t written; /* stands for all that was written */
-    bool has_holes;
+/* What is to be done beside, and by whom. */
+struct content_settings {
+    bool holes;        /* leave out stripes that cannot be read */
+    bool reread;       /* read what was written again, from the disk if possible */
+    struct pool *pool; /* whose idle threads help; NULL: none */
+    struct progress *progress;
 };
 
 /*
  * Writes FILE's content for COUNT targets to their descriptors. Returns 0 where the source could be
- * read; single results are in FILES. Where some stripes cannot be read: with HOLES these are left
- * out, and how many there are returned; otherwise the source's error. -ECANCELED where PROGRESS
- * says that it should stop.
+ * read, or with HOLES how many stripes could not; otherwise its error, or -ECANCELED. Single
+ * results are in FILES: -EBADMSG where another content was read again than was written.
  */
-int content_write(struct source_file *file, struct new_file files[], size_t count, bool holes,
-                  const struct progress *progress);
+int content_write(struct source_file *file, struct new_file files[], size_t count,
+                  const struct content_settings *settings);
 
-/* Reads what was written again, from the disk if possible; -EBADMSG is the result where it differs.
+/*
+ * Compares what is there with what would be written, with -EBADMSG as the result where it differs.
+ * Returns as above.
  */
-void content_reread(const struct source_file *file, struct new_file *written);
-
-/* Compares what is there with what would be written. Returns as above. */
 int content_compare(struct source_file *file, struct new_file files[], size_t count,
-                    const struct progress *progress);
+                    const struct content_settings *settings);

@@ -121,8 +121,6 @@ static void finish_making(struct entry *entry, const struct making *making,
     entry->original.status = source->status;
     for (size_t i = 0; i < making->count; i++) {
         struct new_file *file = &making->files[i];
-        if (file->result == 0 && entry->copy->settings->reread)
-            content_reread(source, file);
         uint64_t size = target_file_size(file->target, &source->header);
         int r = file->result;
         if (r == 0)
@@ -135,11 +133,18 @@ static void finish_making(struct entry *entry, const struct making *making,
 /* Writes SOURCE to new files. Returns as content_write does; where it fails, nothing is left. */
 static int make_files(struct entry *entry, struct source_file *source, bool holes, const char *path)
 {
+    const struct copy *copy = entry->copy;
+    const struct content_settings settings = {
+        .holes = holes,
+        .reread = copy->settings->reread,
+        .pool = copy->visit.pool,
+        .progress = copy->visit.progress,
+    };
     CLEANUP(end_making) struct making making = {0};
 
     int r = begin_making(entry, &making);
     if (r == 0 && making.count > 0)
-        r = content_write(source, making.files, making.count, holes, entry->copy->visit.progress);
+        r = content_write(source, making.files, making.count, &settings);
     if (r < 0)
         give_all_up(entry, &making);
     else

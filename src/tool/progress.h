@@ -10,6 +10,7 @@ struct progress {
     atomic_bool stop; /* what is under way is finished or undone, and nothing new is begun */
     atomic_uint_fast64_t all_files, all_bytes; /* to do; 0 before that is known */
     atomic_uint_fast64_t files, bytes;         /* done */
+    atomic_uint_fast64_t ahead;                /* bytes of what is begun and has not ended */
     pthread_mutex_t lock;                      /* of: */
     char path[256];                            /* the end of the one that was begun last */
 };

@@ -25,6 +25,10 @@ static void end_comparing(struct comparing *comparing)
 static int look_closer(struct entry *entry)
 {
     const struct copy *copy = entry->copy;
+    const struct content_settings settings = {
+        .pool = copy->visit.pool,
+        .progress = copy->visit.progress,
+    };
     CLEANUP(end_comparing) struct comparing there = {0};
 
     there.files = calloc(copy->count, sizeof *there.files);
@@ -42,7 +46,7 @@ static int look_closer(struct entry *entry)
         there.places[there.count++] = i;
     }
     if (r == 0 && there.count > 0)
-        r = content_compare(entry->file, there.files, there.count, copy->visit.progress);
+        r = content_compare(entry->file, there.files, there.count, &settings);
     for (size_t i = 0; r == 0 && i < there.count; i++) {
         if (there.files[i].result < 0)
             entry->needs[there.places[i]] = NEED_CONTENT;
