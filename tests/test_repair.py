@@ -366,6 +366,74 @@ def test_on_links_elsewhere(shares, stores, tmp_path):
     assert trees.snapshot(outside) == before
 
 
+# Hard links that stores tell differently
+
+
+@pytest.fixture
+def twins(mounts, tmp_path, rng):
+    """Two files of one size and time, with two names each, and their shares."""
+    source = tmp_path / "twins"
+    for name in ("one", "two"):
+        trees.write_file(source / name, rng.randbytes(20_000), 10**18)
+        trees.write_file(source / "dir" / "other", b"of all stores", 10**18)
+        os.link(source / name, source / "dir" / f"{name}-2")
+    return repairing.encode(mounts, source, tmp_path / "shares", "checked", REQUIRED, COUNT)
+
+
+def keep_in(stores, path, names):
+    for name in set(os.listdir(stores)) - set(names):
+        repairing.remove(stores / name / path)
+
+
+def link(store, first, path):
+    repairing.replace(store / path, lambda place: os.link(store / first, place))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_names_crosswise(twins, tmp_path, count, rng):
+    """Two files have each other's name in fewer stores than not; the numbers of links are right."""
+    stores = twins.copy_to(tmp_path / "stores")
+    for name in rng.sample(twins.names, count):
+        place = stores / name
+        with repairing.same_time(place / "dir" / "one-2"):
+            os.rename(place / "dir" / "one-2", place / "dir" / "spare")
+            os.rename(place / "dir" / "two-2", place / "dir" / "one-2")
+            os.rename(place / "dir" / "spare", place / "dir" / "two-2")
+    assert_mended(twins, stores)
+
+
+def test_a_store_that_says_all_is_one(twins, tmp_path, rng):
+    stores = twins.copy_to(tmp_path / "stores")
+    store = stores / rng.choice(twins.names)
+    for path in ("two", "dir/one-2", "dir/two-2"):
+        link(store, "one", path)
+    assert_mended(twins, stores)
+
+
+def test_one_store_has_both_names(twins, tmp_path):
+    """That they are one file its contents say as well."""
+    stores = twins.copy_to(tmp_path / "stores")
+    keep_in(stores, "one", ["00", "01", "02"])
+    keep_in(stores, "dir/one-2", ["02", "03", "04"])
+    assert_mended(twins, stores)
+
+
+def test_one_store_has_both_names_and_lies(twins, tmp_path):
+    """What only one store says does not put a file in another one's place."""
+    stores = twins.copy_to(tmp_path / "stores")
+    keep_in(stores, "one", ["00", "01", "02"])
+    keep_in(stores, "two", ["02", "04", "05", "06"])
+    link(stores / "02", "one", "two")
+    for path in ("dir/one-2", "dir/two-2"):
+        for name in twins.names:
+            repairing.remove(stores / name / path)
+    result = repairing.run("repair", stores)
+    assert result.returncode == 1, result.stdout + result.stderr
+    for name, state in repairing.states_of(stores).items():
+        for path in ("one", "two"):
+            assert state[path].content == twins.states[name][path].content
+
+
 # Versions
 
 
@@ -774,6 +842,18 @@ def test_leftovers_of_an_interrupted_run(shares, stores):
     assert "failed" in result.stdout
     assert not repairing.temporary_names(stores)
     assert_stores(stores, before)
+
+
+def test_a_store_that_cannot_be_opened(shares, stores):
+    """What may be a store and is not mended is told; the others are."""
+    repairing.remove(stores / "01" / "wide")
+    (stores / "loop").symlink_to("loop")
+    result = repair(shares, stores, status=4)
+    assert "stores/loop is left out" in result.stderr
+    assert repairing.run("check", stores).returncode == 1
+    (stores / "loop").unlink()
+    assert_stores(stores, shares.states)
+    assert_intact(shares, stores)
 
 
 # JSON

@@ -111,8 +111,10 @@ static int link_in_target(struct pair *pair, size_t target)
     if (first != NEED_METADATA && first != NEED_NOTHING)
         return pair->first.copy->settings->dry_run ? 0 : -EAGAIN; /* not there as it should be */
     int r = is_linked(pair, target);
-    if (r != 0)
+    if (r < 0)
         return r == -ENOENT ? 0 : r;
+    if (r > 0) /* and as it should be, unless they are not one file */
+        return pair->further.needs[target] == NEED_CONTENT ? is_one_file(pair) : 1;
     r = is_one_file(pair);
     if (r <= 0)
         return r;
