@@ -363,6 +363,12 @@ def test_older(tmp_path, versions):
     found = tmp_path / "out" / "file"
     trees.assert_same(found.read_bytes(), contents[0], "file")
     assert found.stat().st_mtime_ns == trees.MTIME_NS
+    there = (found.stat().st_ino, found.stat().st_ctime_ns)
+    again = run("decode", "--older", stores, tmp_path / "out", status=DAMAGED)
+    assert again.summary["older"] == 1 and again.summary["made"] == 0
+    assert (found.stat().st_ino, found.stat().st_ctime_ns) == there
+    run("decode", "--older", "--checksum", stores, tmp_path / "out", status=DAMAGED)
+    trees.assert_same(found.read_bytes(), contents[0], "file")
 
 
 def test_older_is_lost_as_well(tmp_path, versions):

@@ -109,7 +109,7 @@ static int link_in_target(struct pair *pair, size_t target)
     enum need first = pair->first.needs[target];
 
     if (first != NEED_METADATA && first != NEED_NOTHING)
-        return pair->first.copy->settings->dry_run ? 0 : -EAGAIN; /* not there as it should be */
+        return 0; /* it is not there as it should be, which has been told */
     int r = is_linked(pair, target);
     if (r < 0)
         return r == -ENOENT ? 0 : r;
@@ -169,6 +169,14 @@ static void run_first(void *context, const char *path)
     finish(&entry);
 }
 
+/* What does not seem to be there as it should is looked at once more: a look may have failed. */
+static void choose_first(struct entry *first)
+{
+    entry_choose(first, true);
+    if (entry_any_needs(first, NEED_CONTENT) || entry_any_needs(first, NEED_REFUSED))
+        entry_choose(first, true);
+}
+
 static void run_further(void *context, const char *first, const char *path, unsigned voices)
 {
     CLEANUP(end_pair) struct pair pair = {.voices = voices};
@@ -179,7 +187,7 @@ static void run_further(void *context, const char *first, const char *path, unsi
     entry_choose(&pair.further, false);
     int r = begin(context, first, &pair.first);
     if (r == 0) {
-        entry_choose(&pair.first, true);
+        choose_first(&pair.first);
         link_in_targets(&pair);
     }
     if (r == 0 || r == -ENOENT)

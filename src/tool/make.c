@@ -152,6 +152,20 @@ static int make_files(struct entry *entry, struct source_file *source, bool hole
     return r;
 }
 
+/* What is there already of VERSION, by size and time, an earlier run has taken. */
+static void leave_version(struct entry *entry, const struct source_file *version)
+{
+    const struct copy *copy = entry->copy;
+
+    entry->original.status = version->status;
+    entry->original.header = version->header;
+    for (size_t i = 0; i < copy->count && !copy->settings->look_closer; i++) {
+        if (entry->needs[i] == NEED_CONTENT)
+            entry->needs[i] =
+                target_compare(&copy->targets[i], entry->directories[i], &entry->original);
+    }
+}
+
 /* An older version that is whole, if there is one: 0, or -ENOENT. */
 static int make_older(struct entry *entry)
 {
@@ -163,8 +177,10 @@ static int make_older(struct entry *entry)
     for (unsigned rank = 1; r == -EIO; rank++) {
         cleanup_source_file struct source_file *file = NULL;
         r = source->operations->open_version(source, entry->original.path, rank, &file);
-        if (r == 0)
-            r = make_files(entry, file, false, entry->original.path);
+        if (r < 0)
+            continue;
+        leave_version(entry, file);
+        r = make_files(entry, file, false, entry->original.path);
     }
     if (r == 0)
         copy_tell(entry->copy, COPY_OLDER, entry->original.path, NULL, 0);
