@@ -12,6 +12,7 @@ import subprocess
 
 import pytest
 
+import mounts as mounts_module
 import oracle
 import promise
 import repairing
@@ -842,6 +843,27 @@ def test_leftovers_of_an_interrupted_run(shares, stores):
     assert "failed" in result.stdout
     assert not repairing.temporary_names(stores)
     assert_stores(stores, before)
+
+
+def test_a_share_that_is_copied_meanwhile(mounts, tmp_path, rng):
+    """What someone has put there since it was looked at does not give way to what is made of it."""
+    trees.write_file(tmp_path / "source" / "file", rng.randbytes(20_000_000))
+    trees.write_file(tmp_path / "source" / "other", b"other")
+    shares = repairing.encode(mounts, tmp_path / "source", tmp_path / "all", "checked", 2, 4)
+    stores = shares.copy_to(tmp_path / "stores")
+    repairing.change_bytes(stores / "01" / "file", 500)
+    with subprocess.Popen(
+        [mounts_module.BINARY, "repair", stores], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as process:
+        while not repairing.temporary_names(stores) and process.poll() is None:
+            pass
+        (tmp_path / "newer").write_bytes(b"newer")
+        os.rename(tmp_path / "newer", stores / "01" / "file")
+        errors = process.stderr.read()
+    assert process.returncode == 4 and b"busy" in errors, errors
+    assert (stores / "01" / "file").read_bytes() == b"newer"
+    assert not repairing.temporary_names(stores)
+    assert_mended(shares, stores)
 
 
 def test_a_store_that_cannot_be_opened(shares, stores):

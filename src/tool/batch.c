@@ -40,7 +40,7 @@ void batch_free(struct batch *batch)
 }
 
 static struct pending *pending_new(const struct target *target, const char *temporary,
-                                   const char *path)
+                                   const char *path, const struct seen *seen)
 {
     struct pending *pending = calloc(1, sizeof *pending + strlen(path) + 1);
     const char *slash = strrchr(path, '/');
@@ -48,6 +48,9 @@ static struct pending *pending_new(const struct target *target, const char *temp
     if (!pending)
         return NULL;
     pending->target = target;
+    pending->careful = seen;
+    if (seen)
+        pending->seen = *seen;
     strcpy(pending->temporary, temporary);
     strcpy(pending->path, path);
     pending->name_start = slash ? (size_t)(slash + 1 - path) : 0;
@@ -55,9 +58,9 @@ static struct pending *pending_new(const struct target *target, const char *temp
 }
 
 int batch_add(struct batch *batch, const struct target *target, const char *temporary,
-              const char *path, uint64_t size)
+              const char *path, const struct seen *seen, uint64_t size)
 {
-    struct pending *pending = pending_new(target, temporary, path);
+    struct pending *pending = pending_new(target, temporary, path, seen);
     if (!pending)
         return -ENOMEM;
     pthread_mutex_lock(&batch->lock);
@@ -106,6 +109,19 @@ static int open_directory_of(const struct pending *pending, struct opened *opene
     return tree_open_directory(pending->target->tree, path, &opened->fd);
 }
 
+/* Gives one its name, unless there is an ERROR already; what gets none is removed. */
+static int give_name(int directory, const struct pending *pending, bool remove, int error)
+{
+    const char *name = pending->path + pending->name_start;
+
+    if (error == 0 && pending->careful && !seen_is_there(directory, name, &pending->seen))
+        error = -EBUSY;
+    if (error == 0)
+        return temporary_rename(directory, pending->temporary, name, remove);
+    unlinkat(directory, pending->temporary, 0);
+    return error;
+}
+
 /* Gives all of one target their names, after an ERROR none. */
 static void name_all(struct pending *first, const struct target *target, bool remove, int error)
 {
@@ -117,13 +133,8 @@ static void name_all(struct pending *first, const struct target *target, bool re
         pending->error = open_directory_of(pending, &opened);
         if (pending->error < 0) /* once more: otherwise the temporary name stays */
             pending->error = open_directory_of(pending, &opened);
-        if (pending->error == 0 && error < 0) {
-            unlinkat(opened.fd, pending->temporary, 0);
-            pending->error = error;
-        } else if (pending->error == 0) {
-            pending->error = temporary_rename(opened.fd, pending->temporary,
-                                              pending->path + pending->name_start, remove);
-        }
+        if (pending->error == 0)
+            pending->error = give_name(opened.fd, pending, remove, error);
     }
     cleanup_close_fd(&opened.fd);
 }

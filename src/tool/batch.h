@@ -6,6 +6,7 @@
 #pragma once
 
 #include "tool/target.h"
+#include "tree/seen.h"
 #include "tree/temporary.h"
 
 struct batch;
@@ -15,6 +16,8 @@ struct pending {
     struct pending *next;
     const struct target *target;
     char temporary[TEMPORARY_NAME_SIZE];
+    bool careful; /* only what was seen may give way: */
+    struct seen seen;
     int error;         /* how taking its name failed; 0: it did not */
     size_t name_start; /* of its last part in: */
     char path[];
@@ -27,11 +30,12 @@ typedef void batch_done(void *context, const struct pending *pending);
 int batch_new(bool remove, batch_done *done, void *context, struct batch **ret);
 
 /*
- * What is called TEMPORARY in the directory of PATH is to get PATH's name; it has SIZE bytes.
- * Returns 0, or -ENOMEM; then TEMPORARY is the caller's.
+ * What is called TEMPORARY in the directory of PATH is to get PATH's name; it has SIZE bytes. Where
+ * PATH is not what was SEEN any more (NULL: that does not matter), it is -EBUSY, and stays. Returns
+ * 0, or -ENOMEM; then TEMPORARY is the caller's.
  */
 int batch_add(struct batch *batch, const struct target *target, const char *temporary,
-              const char *path, uint64_t size);
+              const char *path, const struct seen *seen, uint64_t size);
 
 /* Has all that wait take their names. */
 void batch_commit(struct batch *batch);

@@ -23,6 +23,7 @@ void entry_clear(struct entry *entry)
     if (entry->file)
         source_close(entry->file);
     source_inodes_clear(&entry->inodes);
+    free(entry->seen);
     free(entry->original.link_target);
     xattrs_clear(&entry->original.xattrs);
 }
@@ -54,14 +55,39 @@ int entry_open_file(struct entry *entry)
     return entry->file ? 0 : source->operations->open(source, entry->original.path, &entry->file);
 }
 
+static int note_seen(struct entry *entry)
+{
+    if (!entry->seen)
+        entry->seen = calloc(entry->copy->count, sizeof *entry->seen);
+    for (size_t i = 0; entry->seen && i < entry->copy->count; i++)
+        seen_take(entry->directories[i], entry->original.name, &entry->seen[i]);
+    return entry->seen ? 0 : -ENOMEM;
+}
+
+static void refuse_all(struct entry *entry, int error)
+{
+    for (size_t i = 0; i < entry->copy->count; i++)
+        entry->needs[i] = NEED_REFUSED;
+    atomic_store(&entry->copy->result, error);
+}
+
+const struct seen *entry_seen(const struct entry *entry, size_t target)
+{
+    return entry->seen ? &entry->seen[target] : NULL;
+}
+
 void entry_choose(struct entry *entry, bool again)
 {
     const struct copy *copy = entry->copy;
     const struct copy_settings *settings = copy->settings;
 
     if (settings->choose) {
-        settings->choose(settings->context, &entry->original, entry->directories, again,
-                         entry->needs);
+        int r = note_seen(entry);
+        if (r == 0)
+            settings->choose(settings->context, &entry->original, entry->directories, again,
+                             entry->needs);
+        else
+            refuse_all(entry, r);
         return;
     }
     for (size_t i = 0; i < copy->count; i++)

@@ -44,6 +44,7 @@ struct entry {
     struct source_file *file; /* opened, where it came to hand */
     struct source_inodes inodes;
     enum need *needs;
+    struct seen *seen; /* in each target, before it was chosen what that needs; or NULL */
 };
 
 /* All of the original, whose path is set, but the attributes; and the file, where it comes to hand.
@@ -56,6 +57,10 @@ int entry_open_file(struct entry *entry);
 
 /* What each target needs. AGAIN: all that was needed for it has been done. */
 void entry_choose(struct entry *entry, bool again);
+
+/* What may give way in a target: only what the choice was made by. NULL: whatever is there. */
+const struct seen *entry_seen(const struct entry *entry, size_t target);
+
 bool entry_any_needs(const struct entry *entry, enum need need);
 
 /* Gives what has NAME the original's metadata, or says whether that would change it: see

@@ -90,7 +90,8 @@ static int link_now(const struct pair *pair, size_t target)
     if (linkat(pair->first.directories[target], pair->first.original.name, directory, temporary,
                0) < 0)
         return -errno;
-    int r = batch_add(copy->batch, &copy->targets[target], temporary, further->original.path, 0);
+    int r = batch_add(copy->batch, &copy->targets[target], temporary, further->original.path,
+                      entry_seen(further, target), 0);
     if (r < 0)
         unlinkat(directory, temporary, 0);
     return r;

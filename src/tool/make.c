@@ -30,7 +30,8 @@ static int finish(const struct entry *entry, size_t target, const char *temporar
     int unkept = r == -ENOTSUP ? r : 0; /* without all attributes it is better than nothing */
 
     if (r >= 0 || unkept)
-        r = batch_add(entry->copy->batch, &entry->copy->targets[target], temporary, path, size);
+        r = batch_add(entry->copy->batch, &entry->copy->targets[target], temporary, path,
+                      entry_seen(entry, target), size);
     return r < 0 ? r : unkept;
 }
 
