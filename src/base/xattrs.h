@@ -32,5 +32,3 @@ bool xattrs_are_equal(const struct xattrs *a, const struct xattrs *b);
 int xattrs_write_path(const char *path, const struct xattrs *old, const struct xattrs *new);
 
 void xattrs_clear(struct xattrs *xattrs);
-
-#define cleanup_xattrs CLEANUP(xattrs_clear)

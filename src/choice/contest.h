@@ -41,5 +41,3 @@ int contest_note(struct contest *contest, const struct gather *gather, const siz
  */
 int contest_choose(const struct contest *contest, const struct gather *gather,
                    const size_t copies[], size_t *ret_place);
-
-#define cleanup_contest CLEANUP(contest_clear)

@@ -30,11 +30,6 @@ double meter_seconds(const struct meter *meter)
     return now() - meter->started;
 }
 
-bool meter_was_stopped(const struct meter *meter)
-{
-    return atomic_load(&meter->progress.stop);
-}
-
 /* "encode: 12,345 of 50,000 files, 1.2 of 4.5 GB, 27 %, 180 MB/s, 0:12 left, some/path" */
 static void show(struct meter *meter, bool always)
 {

@@ -25,5 +25,3 @@ void meter_stop(struct meter *meter);
 
 /* Seconds since the start. */
 double meter_seconds(const struct meter *meter);
-
-bool meter_was_stopped(const struct meter *meter);

@@ -26,10 +26,3 @@ int metadata_apply_open(int fd, const struct metadata *metadata, struct stat *re
 
 /* 1 where metadata_apply would change something, 0 where not, or a negative errno. */
 int metadata_differs(int directory, const char *name, const struct metadata *metadata);
-
-static inline void metadata_clear(struct metadata *metadata)
-{
-    xattrs_clear(&metadata->xattrs);
-}
-
-#define cleanup_metadata CLEANUP(metadata_clear)

@@ -29,5 +29,3 @@ int sites_ask(struct sites *sites, struct site items[], size_t count);
 
 /* Adds the names in the directory PATH to NAMES. -ETIMEDOUT as above. */
 int sites_list(struct sites *sites, const char *path, struct names *names);
-
-DEFINE_CLEANUP(struct sites *, sites_free)
