@@ -162,12 +162,13 @@ static void test_utf8(void **state)
 static void test_limits_of_utf8(void **state)
 {
     capture();
-    log_error("\u0800 \ud7ff \ue000 \U00010000 \U0010ffff");
-    log_error("\xc1\xbf \xe0\x9f\xbf \xed\xa0\x80 \xf0\x8f\xbf\xbf \xf4\x90\x80\x80");
+    log_error("%s", "\u0800 \ud7ff \ue000 \U00010000 \U0010ffff");
+    log_error("%s", "\xc1\xbf \xe0\x9f\xbf \xed\xa0\x80 \xf0\x8f\xbf\xbf \xf4\x90\x80\x80");
     release();
     assert_logged("zfec-fs: \u0800 \ud7ff \ue000 \U00010000 \U0010ffff");
     assert_logged("zfec-fs: \\xc1\\xbf \\xe0\\x9f\\xbf \\xed\\xa0\\x80 \\xf0\\x8f\\xbf\\xbf "
                   "\\xf4\\x90\\x80\\x80");
+    assert_no_more();
 }
 
 /* LENGTH times BYTE; the caller frees it. */
