@@ -107,6 +107,19 @@ def start(*words):
     )
 
 
+# A file for each thread: else calls of several are told in pieces.
+STRACE = ("strace", "-ff", "-y", "-e", "trace=read,pread64,readv,preadv,preadv2,mmap", "-o")
+
+
+def take_trace(path):
+    """What strace has written to PATH, and to files beside it; they are removed."""
+    parts = sorted(path.parent.glob(f"{path.name}.*"))
+    text = "".join(part.read_text(errors="replace") for part in parts)
+    for part in parts:
+        part.unlink()
+    return text
+
+
 def worker_of(process):
     """The process that does the work of the one that was started."""
     (worker,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()

@@ -125,9 +125,9 @@ def test_reads_once(tmp_path, rng):
     data = rng.randbytes(10_000_000)
     trees.write_file(tmp_path / "source" / "file", data)
     run("encode", "-k", "3", "-n", "6", tmp_path / "source", tmp_path / "stores")
-    strace = [*test_encode.STRACE, "-o", tmp_path / "trace"]
+    strace = [*commands.STRACE, tmp_path / "trace"]
     run("decode", tmp_path / "stores", tmp_path / "out", before=strace)
-    trace = (tmp_path / "trace").read_text(errors="replace")
+    trace = commands.take_trace(tmp_path / "trace")
     paths = [tmp_path / "stores" / name / "file" for name in commands.all_shares(6)]
     read = sum(test_encode.bytes_read(trace, path) for path in paths)
     assert len(data) <= read < len(data) * 1.05
