@@ -14,7 +14,7 @@ struct name {
     char *path;
 };
 
-/* An object in one tree. */
+/* An object in one tree that has several names there. */
 struct object {
     struct source_inode inode;
     struct object *next;
@@ -122,8 +122,9 @@ static int add_object(struct links *links, const struct source_inode *inode)
 static int add_objects(struct links *links, struct name *name)
 {
     for (size_t i = 0; i < name->inodes.count; i++) {
-        bool known = find(links, &name->inodes.items[i]);
-        int r = known ? 0 : add_object(links, &name->inodes.items[i]);
+        const struct source_inode *inode = &name->inodes.items[i];
+        bool known = inode->shared && find(links, inode);
+        int r = known || !inode->shared ? 0 : add_object(links, inode);
         if (r < 0)
             return r;
         name->waits |= known;
@@ -196,9 +197,10 @@ static void settle(const struct links *links, struct name *name)
 {
     for (size_t i = 0; i < name->inodes.count; i++) {
         struct object *object = find(links, &name->inodes.items[i]);
-        struct name *last = object->last;
+        struct name *last = object ? object->last : NULL;
         unsigned one = 0, two = 0;
-        object->last = name;
+        if (object)
+            object->last = name;
         if (last && first_of(last) != first_of(name))
             count_voices(&last->inodes, &name->inodes, &one, &two);
         if (one > two)

@@ -40,6 +40,7 @@ struct source_inode {
     const void *tree; /* which one, to be compared alone; NULL: the source is just one tree */
     dev_t device;
     ino_t number;
+    bool shared; /* the tree says that it has further names */
 };
 
 struct source_inodes {

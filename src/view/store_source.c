@@ -99,8 +99,9 @@ static int note_inodes(const struct survey *survey, struct source_inodes *ret)
     for (size_t i = 0; i < list->count; i++) {
         const struct ballot *ballot = &survey->ballots[i];
         if (ballot->cast && !ballot->silent)
-            ret->items[ret->count++] = (struct source_inode){list->stores[i], ballot->status.st_dev,
-                                                             ballot->status.st_ino};
+            ret->items[ret->count++] =
+                (struct source_inode){list->stores[i], ballot->status.st_dev, ballot->status.st_ino,
+                                      ballot->status.st_nlink > 1};
     }
     return 0;
 }

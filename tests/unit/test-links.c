@@ -39,7 +39,7 @@ static bool add(struct links *links, const char *path, const unsigned numbers[TR
 
     for (size_t i = 0; i < TREES; i++) {
         if (numbers[i] != ABSENT)
-            items[inodes.count++] = (struct source_inode){&trees[i], 7, numbers[i]};
+            items[inodes.count++] = (struct source_inode){&trees[i], 7, numbers[i], true};
     }
     int r = links_add(links, &inodes, path);
     assert_true(r >= 0);
@@ -72,7 +72,7 @@ static void test_one_tree(void **state)
 
     for (unsigned i = 0; i < 6; i++) {
         const char *path = (const char *[]){"b", "x", "c", "y", "a", "z"}[i];
-        struct source_inode item = {NULL, 7, i % 2};
+        struct source_inode item = {NULL, 7, i % 2, true};
         assert_int_equal(links_add(links, &(struct source_inodes){&item, 1}, path), i < 2);
     }
     end(links, "b<a b<c x<y x<z ");
@@ -122,6 +122,21 @@ static void test_names_without_a_common_tree(void **state)
     end(links, "a<b:2 a<c:0 "); /* c was copied, and is linked all the same */
 }
 
+/* What has one name in a tree is another object than all else there. */
+static void test_single_names(void **state)
+{
+    struct links *links = begin(state);
+    struct source_inode items[] = {{"a", 7, 1, false}, {"b", 7, 1, true}};
+    struct source_inode others[] = {{"a", 7, 2, false}, {"b", 7, 1, true}};
+
+    others[0].tree = items[0].tree;
+    others[1].tree = items[1].tree;
+    assert_int_equal(links_add(links, &(struct source_inodes){items, 2}, "x"), 1);
+    assert_int_equal(links_add(links, &(struct source_inodes){others, 1}, "y"), 1);
+    assert_int_equal(links_add(links, &(struct source_inodes){others, 2}, "z"), 0);
+    end(links, "z ");
+}
+
 /* The order in which names come does not matter for what belongs together. */
 static void test_any_order(void **state)
 {
@@ -151,6 +166,7 @@ int main(void)
         cmocka_unit_test(test_crosswise),
         cmocka_unit_test(test_one_that_lies),
         cmocka_unit_test(test_names_without_a_common_tree),
+        cmocka_unit_test(test_single_names),
         cmocka_unit_test(test_any_order),
     };
 
