@@ -419,6 +419,22 @@ def test_one_store_has_both_names(twins, tmp_path):
     assert_mended(twins, stores)
 
 
+@pytest.mark.parametrize("lost", range(COUNT - 1))
+def test_decoded(twins, tmp_path, lost, rng):
+    """By the voice of the stores that have both names; another run finds all as it should be."""
+    stores = twins.copy_to(tmp_path / "stores")
+    keep_in(stores, "dir/one-2", rng.sample(twins.names, COUNT - lost))
+    link(stores / rng.choice(twins.names), "one", "dir/two-2")
+    out = tmp_path / "out"
+    for expected in (" 6 made", " 0 made, 0 given metadata"):
+        result = repairing.run("decode", stores, out)
+        if lost > COUNT - REQUIRED:
+            assert result.returncode == 2
+            return
+        assert result.returncode == 0 and expected in result.stdout, result.stdout + result.stderr
+        assert_same_state(out, repairing.state_of(tmp_path / "twins"))
+
+
 def test_one_store_has_both_names_and_lies(twins, tmp_path):
     """What only one store says does not put a file in another one's place."""
     stores = twins.copy_to(tmp_path / "stores")

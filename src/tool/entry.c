@@ -36,6 +36,10 @@ int entry_look(struct entry *entry)
     original->name = last_name(original->path);
     int r = source->operations->stat(source, original->path, &original->status, &original->header,
                                      &entry->file, &entry->inodes);
+    for (size_t i = 0; r == 0 && i < entry->inodes.count; i++) {
+        if (original->status.st_nlink < entry->inodes.items[i].names)
+            original->status.st_nlink = entry->inodes.items[i].names;
+    }
     if (r == 0 && S_ISLNK(original->status.st_mode))
         r = source->operations->read_link(source, original->path, &original->link_target);
     return r;

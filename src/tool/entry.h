@@ -47,7 +47,9 @@ struct entry {
     struct seen *seen; /* in each target, before it was chosen what that needs; or NULL */
 };
 
-/* All of the original, whose path is set, but the attributes; and the file, where it comes to hand.
+/*
+ * All of the original, whose path is set, but the attributes; and the file, where it comes to hand.
+ * It has as many links as the tree says that has most: what a target has may be linked as often.
  */
 int entry_look(struct entry *entry);
 int entry_look_at_xattrs(struct entry *entry);

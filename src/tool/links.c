@@ -123,8 +123,8 @@ static int add_objects(struct links *links, struct name *name)
 {
     for (size_t i = 0; i < name->inodes.count; i++) {
         const struct source_inode *inode = &name->inodes.items[i];
-        bool known = inode->shared && find(links, inode);
-        int r = known || !inode->shared ? 0 : add_object(links, inode);
+        bool known = inode->names > 1 && find(links, inode);
+        int r = known || inode->names <= 1 ? 0 : add_object(links, inode);
         if (r < 0)
             return r;
         name->waits |= known;

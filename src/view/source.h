@@ -40,7 +40,7 @@ struct source_inode {
     const void *tree; /* which one, to be compared alone; NULL: the source is just one tree */
     dev_t device;
     ino_t number;
-    bool shared; /* the tree says that it has further names */
+    nlink_t names; /* so many the tree says that it has */
 };
 
 struct source_inodes {

@@ -101,7 +101,7 @@ static int note_inodes(const struct survey *survey, struct source_inodes *ret)
         if (ballot->cast && !ballot->silent)
             ret->items[ret->count++] =
                 (struct source_inode){list->stores[i], ballot->status.st_dev, ballot->status.st_ino,
-                                      ballot->status.st_nlink > 1};
+                                      ballot->status.st_nlink};
     }
     return 0;
 }

@@ -86,7 +86,7 @@ static int note_inode(const struct stat *status, struct source_inodes *ret)
 
     if (!item)
         return -ENOMEM;
-    *item = (struct source_inode){NULL, status->st_dev, status->st_ino, true};
+    *item = (struct source_inode){NULL, status->st_dev, status->st_ino, status->st_nlink};
     *ret = (struct source_inodes){item, 1};
     return 0;
 }

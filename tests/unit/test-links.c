@@ -39,7 +39,7 @@ static bool add(struct links *links, const char *path, const unsigned numbers[TR
 
     for (size_t i = 0; i < TREES; i++) {
         if (numbers[i] != ABSENT)
-            items[inodes.count++] = (struct source_inode){&trees[i], 7, numbers[i], true};
+            items[inodes.count++] = (struct source_inode){&trees[i], 7, numbers[i], 3};
     }
     int r = links_add(links, &inodes, path);
     assert_true(r >= 0);
@@ -72,7 +72,7 @@ static void test_one_tree(void **state)
 
     for (unsigned i = 0; i < 6; i++) {
         const char *path = (const char *[]){"b", "x", "c", "y", "a", "z"}[i];
-        struct source_inode item = {NULL, 7, i % 2, true};
+        struct source_inode item = {NULL, 7, i % 2, 3};
         assert_int_equal(links_add(links, &(struct source_inodes){&item, 1}, path), i < 2);
     }
     end(links, "b<a b<c x<y x<z ");
@@ -126,8 +126,8 @@ static void test_names_without_a_common_tree(void **state)
 static void test_single_names(void **state)
 {
     struct links *links = begin(state);
-    struct source_inode items[] = {{"a", 7, 1, false}, {"b", 7, 1, true}};
-    struct source_inode others[] = {{"a", 7, 2, false}, {"b", 7, 1, true}};
+    struct source_inode items[] = {{"a", 7, 1, 1}, {"b", 7, 1, 2}};
+    struct source_inode others[] = {{"a", 7, 2, 1}, {"b", 7, 1, 2}};
 
     others[0].tree = items[0].tree;
     others[1].tree = items[1].tree;
