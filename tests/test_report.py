@@ -337,6 +337,8 @@ def test_names_are_only_text(tmp_path, rng, report):
     assert {name for _, name, _ in found} == {shown(name) for name in HOSTILE_NAMES}
     assert {line for *_, lines in found for line in lines} == {f"{shown(names[1])}: missing"}
     text = report.read_text(encoding="utf-8")
+    assert "onclick='" not in text and "style=\"" not in text.partition("</header>")[2].replace(
+        ' style="flex-grow:', "")  # fmt: skip
     assert not re.search(r"[\0-\x09\x0b-\x1f\x7f-\x9f]", text)
     assert all(name.parent.tag == "bdi" or name.tag == "bdi" for name in root.all(classes="name"))
 
