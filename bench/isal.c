@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ISA-L's own rate, with a matrix of its own: prints the bytes of source for which it makes PARITIES
- * shares in a second, from K pieces of SIZE bytes that stay in the cache.
+ * ISA-L's own rate, with a matrix of its own: prints the bytes of source for which it makes
+ * PARITIES shares in a second, from K pieces of SIZE bytes that stay in the cache.
  *
  *     isal K PARITIES SIZE SECONDS
  */

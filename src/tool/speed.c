@@ -38,7 +38,7 @@ struct runner {
 
 size_t speed_piece_size(const struct speed_settings *settings)
 {
-    size_t size = CACHE_SIZE / settings->count / LINE_SIZE * LINE_SIZE;
+    size_t size = (size_t)CACHE_SIZE / settings->count / LINE_SIZE * LINE_SIZE;
 
     return size < settings->layout.block_size ? size : settings->layout.block_size;
 }
