@@ -39,7 +39,7 @@ static double rate(int required, int parities, int size, double seconds, uint8_t
     uint64_t bytes = 0;
 
     gf_gen_cauchy1_matrix(matrix, required + parities, required);
-    ec_init_tables(required, parities, matrix + required * required, tables);
+    ec_init_tables(required, parities, matrix + (size_t)required * (size_t)required, tables);
     do {
         for (int i = 0; i < RUNS; i++)
             ec_encode_data(size, required, parities, tables, pieces, pieces + required);

@@ -2,9 +2,16 @@
 """Measures a case: all its subjects in turn, several times over, so that noise hits all alike."""
 
 import os
+import resource
 import time
 
 PREWARMING = 1
+
+
+def processor_s():
+    """Of all that was started and has ended: what load from others disturbs the least."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def measure(case, lab, rounds, tell):
@@ -17,9 +24,10 @@ def measure(case, lab, rounds, tell):
         for number in range(PREWARMING + rounds):
             tell("prewarming" if number < PREWARMING else f"round {number} of {rounds}")
             for subject in subjects:
+                before = processor_s()
                 sample = subject.measure()
                 if number >= PREWARMING:
-                    samples[subject.name].append(sample)
+                    samples[subject.name].append((sample, processor_s() - before))
     return {
         "name": case.name,
         "title": case.title,
@@ -33,9 +41,10 @@ def measure(case, lab, rounds, tell):
 
 
 def _in_columns(name, samples):
-    memory = [sample.memory_mb for sample in samples]
+    memory = [sample.memory_mb for sample, _ in samples]
     return {
         "name": name,
-        "values": [sample.value for sample in samples],
+        "values": [sample.value for sample, _ in samples],
+        "processor_s": [seconds for _, seconds in samples],
         "memory_mb": memory if all(each is not None for each in memory) else None,
     }

@@ -37,6 +37,7 @@ def _row(result, subject):
         subject["name"],
         with_range(ratio) if ratio else "",
         with_range(spread(subject["values"]), f" {result['unit']}"),
+        f"{number(spread(subject['processor_s']).median)} s",
         f"{number(max(subject['memory_mb']))} MB" if subject["memory_mb"] else "",
     ]
     return f"| {' | '.join(cells)} |"
@@ -47,8 +48,8 @@ def case_table(result):
     return "\n".join([
         f"**{result['title']}** (`{result['name']}`)",
         "",
-        f"| | x {result['reference']} ({better} is better) | measured | memory |",
-        "|---|---|---|---|",
+        f"| | x {result['reference']} ({better} is better) | measured | processor | memory |",
+        "|---|---|---|---|---|",
         *(_row(result, subject) for subject in result["subjects"]),
     ])  # fmt: skip
 
@@ -56,7 +57,8 @@ def case_table(result):
 def markdown(machine, results):
     parts = [
         machine,
-        "A ratio is the median of the rounds' ratios, with the least and the most of them.",
+        "A ratio is the median of the rounds' ratios, with the least and the most of them. The "
+        "processor time is that of all that a measurement starts, readers, servers and mounting.",
         "### Targets",
         targets_table(results),
         "### All cases",
