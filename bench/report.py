@@ -45,8 +45,9 @@ def _row(result, subject):
 
 def case_table(result):
     better = "more" if result["unit"] == GBPS else "less"
+    load = " to ".join(f"{each:.0f}" for each in result["load"])
     return "\n".join([
-        f"**{result['title']}** (`{result['name']}`)",
+        f"**{result['title']}** (`{result['name']}`, {result['time']}, load {load})",
         "",
         f"| | x {result['reference']} ({better} is better) | measured | processor | memory |",
         "|---|---|---|---|---|",

@@ -115,7 +115,7 @@ def test_reports(measured):
     page = (output / "results.md").read_text()
     for text in (result.stdout, page):
         assert "shares 00 and 01: at least 1.6 x share 00" in text
-    assert "(`check-small`)" in page
+    assert "(`check-small`, " in page
     assert (output / "results.svg").read_text().startswith("<svg ")
 
 
