@@ -130,6 +130,7 @@ def test_the_rules_can_be_broken(name, line):
 def test_licence_lines():
     files = [*sources(), *mounts_module.REPOSITORY.glob("tests/**/*.py")]
     files += mounts_module.REPOSITORY.glob("tests/**/*.[ch]")
+    files += [path for path in mounts_module.REPOSITORY.glob("bench/*") if path.is_file()]
     missing = [path for path in files if SPDX not in "".join(head(path))]
     assert not missing
 
