@@ -3,6 +3,7 @@
 
 import ctypes
 import os
+import signal
 import subprocess
 import time
 
@@ -60,7 +61,8 @@ def timed(command, accepted=(0,)):
         info = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         took = time.monotonic() - began
     except BaseException:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
         raise
     memory = _memory_of_workers(process.pid)
     process.returncode = info.si_status
