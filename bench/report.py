@@ -20,14 +20,15 @@ def with_range(found, unit=""):
 
 
 def targets_table(results):
-    lines = ["| case | target | ratio | |", "|---|---|---|---|"]
+    lines = ["| case | target | ratio | | processor time |", "|---|---|---|---|---|"]
     for result in results:
         for verdict in verdicts(result):
             mark = MARKS[verdict.is_met]
             if verdict.is_aim and not verdict.is_met:
                 mark = "not yet"
             ratio = with_range(verdict.ratio)
-            lines.append(f"| {verdict.case} | {verdict.target} | {ratio} | {mark} |")
+            used = f"x {number(verdict.processor.median)}" if verdict.processor else ""
+            lines.append(f"| {verdict.case} | {verdict.target} | {ratio} | {mark} | {used} |")
     return "\n".join(lines)
 
 
