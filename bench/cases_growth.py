@@ -11,13 +11,13 @@ from walking import walk
 REQUIRED, SHARES = 2, 3
 SIZES = (1_000, 10_000, 100_000)
 SIZES_OF_MILLION = (10_000, 100_000, 1_000_000)
-SIZES_QUICK = (100, 200, 400)
 STORES = (3, 20, 256)
 FILES_IN_STORES = 1_000
 SLACK = 1.25  # of two noisy measurements
 
 
 def named(count):
+    """With --quick there are a tenth of them."""
     return f"{count:,} files"
 
 
@@ -49,8 +49,8 @@ def check(lab, tree):
 
 
 def files(measurement, sizes, lab):
-    for count in SIZES_QUICK if lab.quick else sizes:
-        tree = lab.make_tree(lab.new_folder_of_case() / "tree", count)
+    for count in sizes:
+        tree = lab.make_tree(lab.new_folder_of_case() / "tree", count // lab.part)
         yield Subject(named(count), measurement(lab, tree))
 
 
@@ -79,7 +79,7 @@ add_growth("check", "check", check)
 
 
 def stores_of(measurement, lab):
-    tree = lab.make_tree(lab.new_folder_of_case() / "tree", 50 if lab.quick else FILES_IN_STORES)
+    tree = lab.make_tree(lab.new_folder_of_case() / "tree", FILES_IN_STORES // lab.part)
     for count in STORES:
         stores = lab.shares(tree, REQUIRED, range(count))
         yield Subject(f"{count} stores", measurement(lab, stores))

@@ -179,7 +179,7 @@ def read_once(lab):
 
 
 def anywhere(before, lab):
-    how = {"how": "random", "number": 2_000 if lab.quick else 20_000, "before": before(lab)}
+    how = {"how": "random", "number": 20_000 // lab.part, "before": before(lab)}
     pieces = lab.shares(lab.large, 3, range(3))
     parities = lab.shares(lab.large, 3, range(3, 6))
     mounts = lab.mounts

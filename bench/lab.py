@@ -20,6 +20,9 @@ ROOM_NEEDED = 8 << 30
 ROOM_NEEDED_QUICKLY = 1 << 30
 FILES_IN_A_DIRECTORY = 100
 LARGEST_SMALL_FILE = 4096
+LARGE_FILE = 960 << 20
+SMALL_FILES = 50_000
+QUICK_PART = 10  # a tenth of all data
 
 
 def default_scratch(quick):
@@ -40,6 +43,7 @@ class Lab:
     def __init__(self, folder, quick):
         self.folder = Path(folder)
         self.quick = quick
+        self.part = QUICK_PART if quick else 1
         self.binary = BUILD / "zfec-fs"
         self.tools = BUILD / "bench"
         self.mounts = mounting.Mounts(self)
@@ -76,13 +80,13 @@ class Lab:
         """A folder with one large file of random bytes, called `large`."""
         folder = self.folder / "large"
         folder.mkdir()
-        self.write_random(folder / "large", (48 if self.quick else 960) << 20)
+        self.write_random(folder / "large", LARGE_FILE // self.part)
         return folder
 
     @functools.cached_property
     def small(self):
         """A tree of many small files."""
-        return self.make_tree(self.folder / "small", 500 if self.quick else 50_000)
+        return self.make_tree(self.folder / "small", SMALL_FILES // self.part)
 
     @staticmethod
     def write_random(path, size):

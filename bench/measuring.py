@@ -34,6 +34,7 @@ def measure(case, lab, rounds, tell):
         "unit": case.unit,
         "reference": case.reference,
         "rounds": rounds,
+        "quick": lab.quick,
         "time": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         "load": [round(load, 2), round(os.getloadavg()[0], 2)],
         "subjects": [_in_columns(name, taken) for name, taken in samples.items()],

@@ -46,9 +46,10 @@ def _row(result, subject):
 
 def case_table(result):
     better = "more" if result["unit"] == GBPS else "less"
+    quick = ", a tenth of the data" if result["quick"] else ""
     load = " to ".join(f"{each:.0f}" for each in result["load"])
     return "\n".join([
-        f"**{result['title']}** (`{result['name']}`, {result['time']}, load {load})",
+        f"**{result['title']}** (`{result['name']}`, {result['time']}, load {load}{quick})",
         "",
         f"| | x {result['reference']} ({better} is better) | measured | processor | memory |",
         "|---|---|---|---|---|",
