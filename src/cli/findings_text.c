@@ -158,7 +158,8 @@ static void summarize_store(const struct store_findings *store)
     if (store->other_metadata > 0)
         fprintf(text, ", %s with other metadata", show_count(store->other_metadata).text);
     if (store->damaged_blocks > 0)
-        fprintf(text, " (%s bad blocks)", show_count(store->damaged_blocks).text);
+        fprintf(text, " (%s bad block%s)", show_count(store->damaged_blocks).text,
+                store->damaged_blocks == 1 ? "" : "s");
     if (fclose(text) == 0)
         output_text(store_findings_are_bad(store) ? COLOUR_WARNING : COLOUR_NONE, "%s", line);
     free(line);

@@ -78,8 +78,10 @@ static int look_at(const struct work *work, struct looked *looked)
     if (size < 0)
         return (int)size;
     uint64_t share_size = (uint64_t)looked->status.st_size;
-    int r = header_read(encoding->format, encoding->required, header, (size_t)size, share_size,
-                        &looked->header);
+    /* Where a share says k without a check, there is nothing here to hold it against. */
+    unsigned required = encoding->format == SHARE_CLASSIC ? header[0] : encoding->required;
+    int r =
+        header_read(encoding->format, required, header, (size_t)size, share_size, &looked->header);
     if (r < 0)
         return r;
     looked->size_wrong = share_size != layout_share_size(&looked->header.layout);
@@ -111,29 +113,37 @@ static void show_mtime(const struct share_header *header, char text[64])
     }
 }
 
+static void tell_range(const struct damage_range *range, uint64_t blocks)
+{
+    if (range->first == range->last)
+        output_text(COLOUR_BAD, "    block %llu of %llu is damaged",
+                    (unsigned long long)range->first, (unsigned long long)blocks);
+    else
+        output_text(COLOUR_BAD, "    blocks %llu to %llu of %llu are damaged",
+                    (unsigned long long)range->first, (unsigned long long)range->last,
+                    (unsigned long long)blocks);
+}
+
 static void tell_text(const struct looked *looked)
 {
     const struct share_header *header = &looked->header;
     const struct share_layout *layout = &header->layout;
     bool checked = layout->format == SHARE_CHECKED;
-    char time[64];
+    char time[64], blocks[64] = "";
 
     show_mtime(header, time);
+    if (layout->format != SHARE_CLASSIC)
+        snprintf(blocks, sizeof blocks, ", blocks of %u bytes", layout->block_size);
     output_text(is_intact(looked) ? COLOUR_NONE : COLOUR_BAD,
-                "%s: share %02x, %u are enough; %s format, blocks of %u bytes; "
-                "of a file of %llu bytes%s%s; %s",
+                "%s: share %02x, %u are enough; %s format%s; of a file of %llu bytes%s%s; %s",
                 looked->path, header->index, layout->required, share_format_name(layout->format),
-                layout->block_size, (unsigned long long)layout->source_size,
-                *time ? ", changed " : "", time,
+                blocks, (unsigned long long)layout->source_size, *time ? ", changed " : "", time,
                 looked->damage.count > 0 ? "DAMAGED"
                 : looked->size_wrong     ? "WRONG SIZE"
                 : checked                ? "intact"
                                          : "has no checks");
     for (size_t i = 0; i < looked->damage.count; i++)
-        output_text(COLOUR_BAD, "    blocks %llu to %llu of %llu are damaged",
-                    (unsigned long long)looked->damage.ranges[i].first,
-                    (unsigned long long)looked->damage.ranges[i].last,
-                    (unsigned long long)layout_stripes(layout));
+        tell_range(&looked->damage.ranges[i], layout_stripes(layout));
     if (looked->size_wrong)
         output_text(COLOUR_BAD, "    %llu bytes, and should have %llu",
                     (unsigned long long)looked->status.st_size,
