@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-import known_faults
 import mounts as mounts_module
 
 SEED = os.environ.setdefault("ZFEC_FS_TEST_SEED", str(secrets.randbelow(1 << 32)))
@@ -21,10 +20,6 @@ def pytest_report_header():
         f"zfec-fs: {mounts_module.BINARY} (ZFEC_FS)",
         f"seed: {SEED} (repeat with ZFEC_FS_TEST_SEED={SEED})",
     ]
-
-
-def pytest_collection_modifyitems(items):
-    known_faults.mark(items)
 
 
 @pytest.fixture
