@@ -3,6 +3,7 @@
 
 #include "base/array.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "cli/background.h"
 #include "cli/output.h"
@@ -10,24 +11,15 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 enum {
     STEP_NS = 200 * 1000 * 1000,
     SHOWN_AFTER_S = 1,
 };
 
-static double now(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
-}
-
 double meter_seconds(const struct meter *meter)
 {
-    return now() - meter->started;
+    return clock_seconds() - meter->started;
 }
 
 bool meter_was_stopped(const struct meter *meter)
@@ -103,7 +95,7 @@ int meter_start(struct meter *meter, const char *name)
 
     progress_init(&meter->progress);
     meter->name = name;
-    meter->started = now();
+    meter->started = clock_seconds();
     atomic_init(&meter->ended, false);
     watched_signals(&signals);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);

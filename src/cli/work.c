@@ -3,6 +3,7 @@
 
 #include "base/array.h"
 #include "base/log.h"
+#include "base/number.h"
 #include "cli/options.h"
 
 #include <getopt.h>
@@ -34,32 +35,18 @@ enum command work_command(const char *word)
     return 0;
 }
 
-/* Two hex digits, as the directories of shares are called; *END is what is behind them. */
-static int read_index(const char *text, uint8_t *ret, const char **end)
-{
-    static const char digits[] = "0123456789abcdef";
-    const char *high = *text ? strchr(digits, text[0]) : NULL;
-    const char *low = high && text[1] ? strchr(digits, text[1]) : NULL;
-
-    if (!low)
-        return -EINVAL;
-    *ret = (uint8_t)((high - digits) * 16 + (low - digits));
-    *end = text + 2;
-    return 0;
-}
-
 /* 00,03-05 */
 static int take_share_list(struct work *work, const char *value)
 {
     const char *at = value;
-    uint8_t first, last;
+    unsigned first, last;
 
     work->some_shares = true;
     for (;; at++) {
-        int r = read_index(at, &first, &at);
+        int r = number_read_share(at, &first, &at);
         last = first;
         if (r == 0 && *at == '-')
-            r = read_index(at + 1, &last, &at);
+            r = number_read_share(at + 1, &last, &at);
         if (r < 0 || first > last || (*at && *at != ',')) {
             log_error("--shares %s: give shares in two hex digits, like 00,03-05", value);
             return -EINVAL;
@@ -74,9 +61,9 @@ static int take_share_list(struct work *work, const char *value)
 static int take_place(struct work *work, const char *option, const char *value)
 {
     const char *end;
-    uint8_t index;
+    unsigned index;
 
-    if (read_index(value, &index, &end) < 0 || *end != '=' || !end[1]) {
+    if (number_read_share(value, &index, &end) < 0 || *end != '=' || !end[1]) {
         log_error("--%s %s: give a share in two hex digits and a directory, like 03=/mnt/usb",
                   option, value);
         return -EINVAL;
@@ -87,7 +74,7 @@ static int take_place(struct work *work, const char *option, const char *value)
             return -EINVAL;
         }
     }
-    work->places[work->place_count++] = (struct place_for_share){index, end + 1};
+    work->places[work->place_count++] = (struct place_for_share){(uint8_t)index, end + 1};
     return 0;
 }
 
@@ -114,21 +101,12 @@ static int take_jobs(struct work *work, const char *value)
     return 0;
 }
 
-/* 5% or 0.05 */
 static int take_sample(struct work *work, const char *value)
 {
-    char *end;
-    double part = strtod(value, &end);
-
-    if (*end == '%') {
-        part /= 100;
-        end++;
-    }
-    if (*value < '0' || *value > '9' || *end || !(part > 0 && part <= 1)) {
+    if (number_read_part(value, &work->sample) < 0) {
         log_error("--sample %s: give a part of the blocks, like 5%%", value);
         return -EINVAL;
     }
-    work->sample = part;
     return 0;
 }
 
