@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/meter.h"
 
-#include "base/array.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/background.h"
 #include "cli/output.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -56,23 +54,13 @@ static void show(struct meter *meter, bool always)
     output_progress(line, always);
 }
 
-/* As which the user's signals come: see cli/background.h. */
-static void watched_signals(sigset_t *ret)
-{
-    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
-
-    sigemptyset(ret);
-    for (size_t i = 0; i < COUNT_OF(numbers); i++)
-        sigaddset(ret, background_signal(numbers[i]));
-}
-
 static void *watch(void *opaque)
 {
     const struct timespec step = {.tv_nsec = STEP_NS};
     struct meter *meter = opaque;
     sigset_t signals;
 
-    watched_signals(&signals);
+    background_signals(&signals);
     while (!atomic_load(&meter->ended)) {
         int number = sigtimedwait(&signals, NULL, &step);
         if (atomic_load(&meter->ended))
@@ -97,7 +85,7 @@ int meter_start(struct meter *meter, const char *name)
     meter->name = name;
     meter->started = clock_seconds();
     atomic_init(&meter->ended, false);
-    watched_signals(&signals);
+    background_signals(&signals);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     int r = -pthread_create(&meter->thread, NULL, watch, meter);
     return r < 0 ? log_errno(r, "%s", name) : 0;

@@ -2,7 +2,6 @@
 #include "share/layout.h"
 
 #include "base/number.h"
-
 #include "share/block.h"
 #include "share/header.h"
 
