@@ -25,6 +25,7 @@ struct report {
     uint64_t removed, errors; /* files */
     uint64_t different;       /* of those that were compared */
     char reason[512];         /* the first error, in the program's own words */
+    bool compares;            /* its order has a list */
     void *context;            /* of: */
     void (*told)(void *context, enum move move, const char *path);
 };
@@ -37,7 +38,7 @@ struct mover_operations {
     /* A line of standard output (STREAM 0) or standard error (1). */
     void (*take)(struct report *report, int stream, const char *line);
 
-    /* Why it ended with STATUS (not 0), where REPORT has no reason; NULL: unknown. */
+    /* Why it ended with STATUS (not 0), where the report has no reason; NULL: unknown. */
     const char *(*meaning)(int status);
 
     /* Whether it makes sense to try again after STATUS. */

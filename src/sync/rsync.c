@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* rsync's word for more than --max-delete. */
+#define TOO_MANY "Deletions stopped"
+
 enum {
     USAGE = 1,
     TOO_MANY_REMOVALS = 25,
@@ -143,14 +146,16 @@ static bool take_totals(struct report *report, const char *line)
 static void take_item(struct report *report, const char *line)
 {
     const char *name = line + ITEM_SIZE + 1;
+    bool is_removal = strncmp(line, "*deleting", strlen("*deleting")) == 0;
 
     if (strlen(line) <= ITEM_SIZE + 1 || line[ITEM_SIZE] != ' ')
         return;
-    if (strncmp(line, "*deleting", strlen("*deleting")) == 0)
-        report->told(report->context, MOVE_REMOVED, name);
-    else if (strchr("<>ch", *line))
-        report->told(report->context, MOVE_SENT, name);
-    report->different += (*line == '<' || *line == '>') && line[1] == 'f';
+    if (report->compares && strchr("<>", *line)) {
+        report->different++;
+        report->told(report->context, MOVE_DIFFERENT, name);
+    } else if (!report->compares && (is_removal || strchr("<>ch", *line))) {
+        report->told(report->context, is_removal ? MOVE_REMOVED : MOVE_SENT, name);
+    }
 }
 
 static void take(struct report *report, int stream, const char *line)
@@ -164,7 +169,9 @@ static void take(struct report *report, int stream, const char *line)
         strncmp(line, "Warning:", 8) == 0)
         return;
     report->errors++;
-    report_reason(report, line);
+    report_reason(report, strncmp(line, TOO_MANY, strlen(TOO_MANY)) == 0
+                              ? "more to delete than max_delete allows; the rest is left"
+                              : line);
 }
 
 static const char *meaning(int status)
@@ -179,7 +186,6 @@ static const char *meaning(int status)
         {12, "the connection broke"},
         {23, "some files could not be sent"},
         {24, "some files vanished meanwhile"},
-        {TOO_MANY_REMOVALS, "more to delete than max_delete allows"},
         {30, "it did not answer in time"},
         {35, "it did not answer in time"},
         {CHILD_NOT_FOUND, "rsync cannot be run; is it installed?"},

@@ -60,7 +60,11 @@ static void renew_report(struct node_run *node)
     node->files = node_run_files(node);
     node->bytes = node_run_bytes(node);
     node->removed = node_run_removed(node);
-    node->report = (struct report){.context = node->report.context, .told = node->report.told};
+    node->report = (struct report){
+        .context = node->report.context,
+        .told = node->report.told,
+        .compares = node->order.list,
+    };
 }
 
 static void begin(struct run *run, struct node_run *node)
