@@ -24,7 +24,7 @@ function __zfec_fs_sets
     for i in (seq (count $words))
         contains -- $words[$i] -c --config; and set file $words[(math $i + 1)]
     end
-    string match -rg '^\s*\[([^]/]*)\]' <$file 2>/dev/null
+    test -r $file; and string match -rg '^\s*\[([^]/]*)\]' <$file
 end
 
 # NN=DIR
