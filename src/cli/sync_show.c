@@ -97,8 +97,9 @@ void show_event(const struct set *set, const struct node_run *node, enum node_ev
     json_t *object = node_json(set, node, event == NODE_BEGINS ? "begin" : "retry");
     if (event == NODE_FAILS_FOR_NOW) {
         set_text(object, "error", node->report.reason);
-        log_warning("%s/%s: %s; will be tried again", set->name, node_of(node)->name,
-                    node->report.reason);
+        if (!output_has_progress()) /* which shows it */
+            log_warning("%s/%s: %s; will be tried again", set->name, node_of(node)->name,
+                        node->report.reason);
     }
     output_json("node", object);
 }

@@ -253,7 +253,7 @@ enum {
     REMOVALS_MAX = 1000000000,
 };
 
-/* For which file names zfec-fs-sets(5) has a list as well; the tests compare. */
+/* zfec-fs-sets(5) has a list as well; the tests compare. */
 static const struct key keys[] = {
 #define TERM(member) offsetof(struct terms, member)
     {"source", take_source, IN_SET, 0, 0, 0, false},
@@ -271,6 +271,7 @@ static const struct key keys[] = {
     {"delete", take_truth, IN_BOTH, TERM(remove), 0, 0, false},
     {"max_delete", take_number, IN_BOTH, TERM(removals), 1, REMOVALS_MAX, false},
     {"attributes", take_truth, IN_BOTH, TERM(attributes), 0, 0, false},
+    {"metadata", take_truth, IN_BOTH, TERM(metadata), 0, 0, false},
     {"checksum", take_truth, IN_BOTH, TERM(look_at_checksums), 0, 0, false},
     {"modify_window", take_number, IN_BOTH, TERM(time_window), 0, 3600, false},
     {"deadline", take_time, IN_BOTH, TERM(deadline), 0, 30UL * DAY_S, false},

@@ -37,7 +37,7 @@ static void add_updating(const struct order *order, struct words *words)
     words_add(words, "--stats-log-level=NOTICE");
     words_add(words, "--log-level=%s", each_file ? "INFO" : "NOTICE");
     words_add(words, "--create-empty-src-dirs");
-    if (terms->attributes)
+    if (terms->metadata)
         words_add(words, "--metadata");
     if (terms->time_window > 0)
         words_add(words, "--modify-window=%lus", terms->time_window);

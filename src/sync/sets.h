@@ -11,7 +11,8 @@ enum mover { MOVER_NONE, MOVER_RSYNC, MOVER_RCLONE };
 /* How a node is brought up to date. A set's terms are those of its nodes that say nothing else. */
 struct terms {
     bool remove;            /* what the source has no more */
-    bool attributes;        /* extended ones and access control lists, too */
+    bool attributes;        /* by rsync: extended ones and access control lists, too */
+    bool metadata;          /* by rclone: mode, owner and attributes, too */
     bool look_at_checksums; /* not at sizes and times */
     unsigned long removals; /* at most so many in a run */
     unsigned long deadline; /* seconds, all attempts together */
