@@ -151,7 +151,7 @@ def rsync_daemon(folder, port=None):
     port = port or free_port()
     configuration = Path(f"{folder}.conf")
     configuration.write_text(
-        f"use chroot = no\npid file = {folder}.pid\n[data]\npath = {folder}\nread only = no\n"
+        f"use chroot = no\nmunge symlinks = no\npid file = {folder}.pid\n[data]\npath = {folder}\nread only = no\n"
         + ("uid = 0\ngid = 0\n" if os.geteuid() == 0 else "")
     )
     command = ["rsync", "--daemon", "--no-detach", f"--config={configuration}", "--address=127.0.0.1"]
