@@ -178,11 +178,21 @@ def test_names_of_sets(sets, source, nodes):
 def test_a_node_in_the_source_is_refused(sets, source):
     sets.write(source, local(source, NAMES))
     result = sets.run(status=FAILED)
-    assert f"{source}/anna: lies in the source; choose another place, or exclude it" in result.errors
+    assert f"{source}/anna lies in the source; choose another place, or exclude it" in result.errors
     assert not (source / "anna").exists()
     sets.write(source, local(source, NAMES), more="exclude = anna\nexclude = bert\nexclude = carl")
     sets.run()
     assert not (source / "bert" / "anna").exists()
+
+
+def test_a_disk_that_is_not_mounted_is_not_filled_anew(sets, source, nodes):
+    """Its mountpoint is still there, and empty."""
+    sets.write(source, local(nodes, NAMES), more="retries = 0")
+    sets.run()
+    shutil.rmtree(nodes / "anna")
+    result = sets.run(status=DAMAGED)
+    assert "No such file or directory" in ends(result)["anna"]["error"]
+    assert not (nodes / "anna").exists()
 
 
 def test_the_run_itself_is_not_in_a_share(sets, source, nodes):
@@ -355,7 +365,6 @@ def test_state(sets, source, nodes):
     while datetime.now(timezone.utc).replace(microsecond=0) <= when(good):
         threading.Event().wait(0.05)
     shutil.rmtree(nodes / "carl")
-    (nodes / "carl").write_text("in the way")
     result = sets.run(status=DAMAGED)
     assert ends(result)["carl"]["as_of"] == good
     node = sets.state()["nodes"]["carl"]
@@ -697,6 +706,9 @@ WRONG = {
     "host without a path": (
         GOOD.replace("host:path", "host:"), 6,
         "rsync = host:: write HOST:PATH, rsync://HOST/MODULE/PATH or an absolute path"),
+    "climbing target": (
+        GOOD.replace("host:path", "/some/../path"), 6,
+        "rsync = /some/../path: write a path without .."),
     "directory as a remote": (
         GOOD.replace("remote:path", "/some/path"), 9,
         "rclone = /some/path: write REMOTE:PATH; "
@@ -787,6 +799,9 @@ def test_what_is_passed_on_to_rsync(sets, source, tmp_path):
                  "--delete-delay", "--max-delete=7", "rsync://host/module/path/"):  # fmt: skip
         assert words.count(word) == 1, word
     assert words.count("--") == 2
+    # What was there before is not made again: see the disk that is not mounted.
+    sets.run(environment=recorder(tmp_path, "rsync"))
+    assert "rsync://host/module/path/./" in words_of(tmp_path, "rsync")
 
 
 def test_what_is_passed_on_to_rclone(sets, source, tmp_path):
