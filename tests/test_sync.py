@@ -489,6 +489,7 @@ def test_a_signal_ends_all(sets, source, nodes, tmp_path, rng, number):
     assert "stopping; what is done stays done" in result.errors
     assert ends(result)["bert"]["error"] == "it was stopped"
     sets.nothing_left()
+    assert syncing.programs_of(sets.folder) == []
     assert sets.state()["nodes"]["bert"]["up_to_date"] is False
     sets.write(source, local(nodes, NAMES))
     sets.run()
@@ -516,6 +517,7 @@ def test_killed_a_run_leaves_nothing(sets, source, nodes, rng):
     for pid in descendants:
         assert mounts_module.wait_for_exit(pid)
     sets.nothing_left()
+    assert syncing.programs_of(sets.folder) == []
 
 
 def test_after_all_was_killed_the_next_run_cleans_up(sets, source, nodes, tmp_path, rng):
