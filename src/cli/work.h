@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The command line of the commands that work without a mount. */
+/* The command line of the commands. */
 #pragma once
 
 #include "cli/arguments.h"
@@ -10,7 +10,8 @@ enum command {
     COMMAND_CHECK = 4,
     COMMAND_REPAIR = 8,
     COMMAND_INFO = 16,
-    COMMAND_BENCH = 32,
+    COMMAND_SYNC = 32,
+    COMMAND_BENCH = 64,
 };
 
 /* A share and where it is to be, of --to and --add. */
@@ -32,6 +33,8 @@ struct work {
     unsigned jobs;
     double sample;      /* the part of all blocks that check reads; 0: headers only; 1: all */
     const char *report; /* the file of check's page; NULL: none */
+    double verify;      /* the part of the files that sync looks at in the end; 0: none */
+    const char *config; /* the file of sets; NULL: not given */
     const char *log_file;
     bool quiet, verbose, json, help;
     bool checksum, remove, dry_run, older, salvage;
