@@ -150,7 +150,7 @@ static void summarize_store(const struct store_findings *store)
         return;
     fprintf(text, "  %s  %s: %s good", store->digits, store->name,
             show_count(store->copies[COPY_GOOD]).text);
-    for (int state = 0; state < COPY_STATES; state++) {
+    for (enum copy_state state = 0; state < COPY_STATES; state++) {
         if (state != COPY_GOOD && store->copies[state] > 0)
             fprintf(text, ", %s %s", show_count(store->copies[state]).text,
                     findings_state_words(state));

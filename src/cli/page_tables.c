@@ -87,7 +87,7 @@ static const char *const state_classes[COPY_STATES] = {
 static void print_store_bar(FILE *out, const struct store_findings *store)
 {
     fputs("<div class=\"bar\" aria-hidden=\"true\">", out);
-    for (int state = 0; state < COPY_STATES; state++) {
+    for (enum copy_state state = 0; state < COPY_STATES; state++) {
         if (store->copies[state] > 0)
             fprintf(out, "<span class=\"%s\" style=\"flex-grow:%llu\"></span>",
                     state_classes[state], (unsigned long long)store->copies[state]);
@@ -110,7 +110,7 @@ static void print_marks(FILE *out, const struct store_findings *store)
         return;
     }
     fputs("<ul class=\"marks\">", out);
-    for (int state = COPY_GOOD + 1; state < COPY_STATES; state++) {
+    for (enum copy_state state = COPY_GOOD + 1; state < COPY_STATES; state++) {
         bool blocks = state == COPY_DAMAGED && store->damaged_blocks > 0;
         snprintf(words, sizeof words, blocks ? "%s (%s bad block%s)" : "%s",
                  findings_state_words(state), show_count(store->damaged_blocks).text,
