@@ -4,6 +4,7 @@
 #include "base/names.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/xattr.h>
 
@@ -130,6 +131,17 @@ int xattrs_read_path(const char *path, struct xattrs *ret)
     }
     names_sort_unique(&names);
     return r < 0 ? r : read_values(path, &names, ret);
+}
+
+int xattrs_read_open(int fd, struct xattrs *ret)
+{
+    char path[sizeof "/proc/self/fd/" + 3 * sizeof(int)];
+
+    *ret = NO_XATTRS;
+    if (flistxattr(fd, NULL, 0) == 0)
+        return 0;
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    return xattrs_read_path(path, ret);
 }
 
 int xattrs_copy(const struct xattrs *xattrs, struct xattrs *ret)

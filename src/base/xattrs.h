@@ -23,6 +23,9 @@ struct xattrs {
  */
 int xattrs_read_path(const char *path, struct xattrs *ret);
 
+/* The same for what FD is open for; most files have none, and that is quick to see so. */
+int xattrs_read_open(int fd, struct xattrs *ret);
+
 /* Returns 0 or -ENOMEM. Clear RET in any case. */
 int xattrs_copy(const struct xattrs *xattrs, struct xattrs *ret);
 

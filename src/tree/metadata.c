@@ -8,6 +8,7 @@
 /* An object that was looked at, whatever its name stands for by now. */
 struct object {
     int fd;
+    bool is_open; /* for more than its name and its place (O_PATH) */
     char path[sizeof "/proc/self/fd/" + 3 * sizeof(int)];
     struct stat status;
     struct xattrs xattrs;
@@ -35,13 +36,13 @@ static bool same_time(const struct stat *a, const struct stat *b)
 }
 
 /* -ENOTSUP where the file system has no xattrs means that there are none. */
-static int look_at(int fd, struct object *ret)
+static int look_at(int fd, bool is_open, struct object *ret)
 {
-    *ret = (struct object){.fd = fd};
+    *ret = (struct object){.fd = fd, .is_open = is_open};
     if (fd < 0 || fstat(fd, &ret->status) < 0)
         return -errno;
     snprintf(ret->path, sizeof ret->path, "/proc/self/fd/%d", fd);
-    return xattrs_read_path(ret->path, &ret->xattrs);
+    return is_open ? xattrs_read_open(fd, &ret->xattrs) : xattrs_read_path(ret->path, &ret->xattrs);
 }
 
 static int open_object(int directory, const char *name)
@@ -54,7 +55,7 @@ int metadata_differs(int directory, const char *name, const struct metadata *met
     CLEANUP(close_object) struct object object;
     const struct stat *wanted = &metadata->status;
 
-    int r = look_at(open_object(directory, name), &object);
+    int r = look_at(open_object(directory, name), false, &object);
     if (r < 0)
         return r;
     return !same_mode(&object.status, wanted) || !same_owner(&object.status, wanted) ||
@@ -83,6 +84,22 @@ static int apply_xattrs(const struct object *object, const struct xattrs *wanted
     return xattrs_write_path(object->path, &object->xattrs, wanted);
 }
 
+/* By the descriptor where that is possible: a path through /proc costs more than the call. */
+static int set_mode(const struct object *object, mode_t mode)
+{
+    int r = object->is_open ? fchmod(object->fd, mode) : chmod(object->path, mode);
+
+    return r < 0 ? -errno : 0;
+}
+
+static int set_times(const struct object *object, const struct timespec times[2])
+{
+    int r =
+        object->is_open ? futimens(object->fd, times) : utimensat(AT_FDCWD, object->path, times, 0);
+
+    return r < 0 ? -errno : 0;
+}
+
 /* Later steps undo what earlier ones do to bits of the mode, and to times. */
 static int apply(struct object *object, const struct metadata *metadata)
 {
@@ -105,9 +122,9 @@ static int apply(struct object *object, const struct metadata *metadata)
             r = apply_xattrs(object, &metadata->xattrs);
     }
     if (r >= 0 && !S_ISLNK(wanted->st_mode) && (new_mode || new_owner || new_xattrs))
-        r = chmod(object->path, wanted->st_mode & 07777) < 0 ? -errno : 0;
+        r = set_mode(object, wanted->st_mode & 07777);
     if (r >= 0 && new_time)
-        r = utimensat(AT_FDCWD, object->path, times, 0) < 0 ? -errno : 0;
+        r = set_times(object, times);
     return r < 0 ? r : new_owner || new_xattrs || new_mode || new_time;
 }
 
@@ -115,7 +132,7 @@ int metadata_apply(int directory, const char *name, const struct metadata *metad
 {
     CLEANUP(close_object) struct object object;
 
-    int r = look_at(open_object(directory, name), &object);
+    int r = look_at(open_object(directory, name), false, &object);
     return r < 0 ? r : apply(&object, metadata);
 }
 
@@ -123,7 +140,7 @@ int metadata_apply_open(int fd, const struct metadata *metadata, struct stat *re
 {
     struct object object;
 
-    int r = look_at(fd, &object);
+    int r = look_at(fd, true, &object);
     if (r == 0) {
         *ret_status = object.status;
         r = apply(&object, metadata);
