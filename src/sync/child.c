@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "sync/child.h"
 
+#include "base/clock.h"
+
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -10,6 +12,8 @@
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+
+enum { GRACE_S = 5 };
 
 void words_add(struct words *words, const char *format, ...)
 {
@@ -150,11 +154,34 @@ void child_signal(const struct child *child, int number)
         kill(-child->pid, number);
 }
 
+/* Its process is not taken away yet: it keeps the number of the group from being another's. */
+static bool has_exited(struct child *child)
+{
+    siginfo_t info = {0};
+
+    if (child->handle < 0)
+        return child->pid > 0;
+    if (waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || !info.si_pid)
+        return false;
+    close(child->handle);
+    child->handle = -1;
+    child->ended = clock_seconds();
+    child_signal(child, SIGTERM);
+    return true;
+}
+
 bool child_has_ended(struct child *child, int *ret)
 {
-    if (child->pid <= 0 || waitpid(child->pid, ret, WNOHANG) != child->pid)
+    bool silent = true;
+
+    if (!has_exited(child))
         return false;
-    kill(-child->pid, SIGKILL);
+    for (int i = 0; i < CHILD_STREAMS; i++)
+        silent &= child->streams[i].fd < 0;
+    if (!silent && clock_seconds() < child->ended + GRACE_S)
+        return false;
+    child_signal(child, SIGKILL);
+    waitpid(child->pid, ret, 0);
     child->pid = 0;
     return true;
 }
