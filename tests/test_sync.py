@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """zfec-fs sync: what lands on the nodes, what holds up nothing, and what a run leaves behind."""
 
-import json
 import os
 import pty
 import re
@@ -824,7 +823,7 @@ def test_a_child_has_clean_signals_and_no_other_files(sets, source, tmp_path):
     program = tools / "rsync"
     program.write_text(
         f"#!/bin/sh\ngrep ^Sig /proc/self/status >{tmp_path}/signals\n"
-        f"ls -l /proc/self/fd >{tmp_path}/files\nps -o pid=,pgid= -p $$ >{tmp_path}/group\n"
+        f"ls -l /proc/self/fd >{tmp_path}/files\nps -o pid=,pgid=,sid= -p $$ >{tmp_path}/group\n"
     )
     program.chmod(0o755)
     sets.write(source, {"a": "rsync = h:p"}, required=1)
@@ -837,8 +836,9 @@ def test_a_child_has_clean_signals_and_no_other_files(sets, source, tmp_path):
     opened = re.findall(r" (\d+) -> (\S+)", (tmp_path / "files").read_text())
     assert {number for number, _ in opened} <= {"0", "1", "2", "3"}  # the last is of ls itself
     assert dict(opened)["0"] == "/dev/null"
-    pid, group = (tmp_path / "group").read_text().split()
-    assert pid == group
+    # A session of its own: no terminal to ask for a password on.
+    pid, group, session = (tmp_path / "group").read_text().split()
+    assert pid == group == session
 
 
 # What is installed for systemd
@@ -914,9 +914,19 @@ def test_the_manual_has_all_keys():
     assert len(known) > 20
 
 
-def test_the_example_of_the_manual_is_right(sets):
+def example_of_the_manual():
     page = (mounts_module.REPOSITORY / "docs" / "zfec-fs-sets.5.scd").read_text()
-    sets.file.write_text(page.split("```\n")[1])
+    return page.split("```\n")[1]
+
+
+def example_of_the_readme():
+    text = (mounts_module.REPOSITORY / "README.md").read_text()
+    lines = text.partition("## Keep many places in sync")[2].partition("`zfec-fs sync`")[0]
+    return "".join(re.findall(r"^ {4}(.*\n)", lines, re.MULTILINE))
+
+
+@pytest.mark.parametrize("example", [example_of_the_manual, example_of_the_readme])
+def test_examples_are_right(sets, example):
+    sets.file.write_text(example())
     errors = sets.run("another", status=USAGE).errors
     assert errors == f"zfec-fs: another: there is no such set in {sets.file}\n"
-    assert json.dumps(page)

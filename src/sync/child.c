@@ -52,7 +52,7 @@ _Noreturn static void become(char *words[], const int ends[CHILD_STREAMS], pid_t
 {
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
-    setpgid(0, 0);
+    setsid();
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     reset_signals();
     if (getppid() == parent && null >= 0 && dup2(null, STDIN_FILENO) >= 0 &&
@@ -70,7 +70,6 @@ static int start(char *words[], const int ends[CHILD_STREAMS], struct child *chi
         return -errno;
     if (pid == 0)
         become(words, ends, parent);
-    setpgid(pid, pid); /* both do it: neither waits for the other */
     child->pid = pid;
     child->handle = pidfd_open(pid, 0);
     return child->handle < 0 ? -errno : 0;
@@ -150,8 +149,8 @@ void child_read(struct child *child, int number, void (*take)(void *context, con
 
 void child_signal(const struct child *child, int number)
 {
-    if (child->pid > 0)
-        kill(-child->pid, number);
+    if (child->pid > 0 && kill(-child->pid, number) < 0)
+        kill(child->pid, number); /* it has no group yet */
 }
 
 /* Its process is not taken away yet: it keeps the number of the group from being another's. */

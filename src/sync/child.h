@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Another program, run without a shell: with nothing on its standard input, in a process group of
- * its own, with default signals, and in the C locale. It gets SIGTERM when the thread that started
- * it ends, however that comes about.
+ * Another program, run without a shell: with nothing on its standard input, in a session of its
+ * own, so that it finds no terminal to ask anything on, with default signals, and in the C locale.
+ * It gets SIGTERM when the thread that started it ends, however that comes about.
  */
 #pragma once
 
