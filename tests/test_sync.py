@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """zfec-fs sync: what lands on the nodes, what holds up nothing, and what a run leaves behind."""
 
+import contextlib
 import os
 import pty
 import re
@@ -382,7 +383,8 @@ def test_another_place_was_never_up_to_date(sets, source, nodes):
     sets.write(source, local(nodes, NAMES), more="retries = 0")
     sets.run()
     (nodes / "file").write_text("")
-    sets.write(source, local(nodes, NAMES[:2]) | {"carl": f"rsync = {nodes}/file"}, more="retries=0")
+    targets = local(nodes, NAMES[:2]) | {"carl": f"rsync = {nodes}/file"}
+    sets.write(source, targets, more="retries = 0")
     result = sets.run(status=DAMAGED)
     assert ends(result)["carl"]["as_of"] is None
     assert sets.state()["nodes"]["carl"]["as_of"] is None
@@ -522,10 +524,10 @@ def test_killed_a_run_leaves_nothing(sets, source, nodes, rng):
 def test_after_all_was_killed_the_next_run_cleans_up(sets, source, nodes, tmp_path, rng):
     process, _ = slow_run(sets, source, nodes, rng)
     stopped = [process.pid, *processes_of(process)]
-    for pid in stopped:
-        os.kill(pid, signal.SIGSTOP)
-    for pid in stopped:
-        os.kill(pid, signal.SIGKILL)
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for pid in stopped:
+            with contextlib.suppress(ProcessLookupError):  # one of a node that is done
+                os.kill(pid, number)
     process.communicate()
     for pid in stopped:
         assert mounts_module.wait_for_exit(pid)
@@ -599,7 +601,8 @@ def with_line(number, line, text=GOOD):
 
 
 WRONG = {
-    "unknown key": (with_line(4, "speed = 3"), 4, "speed: unknown key; zfec-fs-sets(5) has them all"),
+    "unknown key": (
+        with_line(4, "speed = 3"), 4, "speed: unknown key; zfec-fs-sets(5) has them all"),
     "no key": (with_line(4, "delete"), 4, "write key = value, or [SET], or [SET/NODE]"),
     "no value": (with_line(4, "delete ="), 4, "delete: write a value behind the ="),
     "no section": ("source = /\n", 1, "source: write a [section] before it"),
@@ -738,7 +741,8 @@ def test_the_good_one_is_good(sets, source, nodes):
     sets.file.write_text(
         "\ufeff; home\n# of all\n\n  [home]  \n source=" + str(source) + "\nrequired = 2\n"
         "exclude = a;b ; c\n"
-        f"[home/a]\nshare = 00\nrsync = {nodes}/a # b\n[home/b]\r\nshare = 01\r\nrsync={nodes}/b\r\n"
+        f"[home/a]\nshare = 00\nrsync = {nodes}/a # b\n"
+        f"[home/b]\r\nshare = 01\r\nrsync={nodes}/b\r\n"
     )
     sets.run()
     assert sorted(os.listdir(nodes)) == ["a # b", "b"]
@@ -786,7 +790,8 @@ def test_what_is_passed_on_to_rsync(sets, source, tmp_path):
     key = tmp_path / "a key's"
     sets.write(source, {
         "a": f"rsync = me@host:some path\nssh_key = {key}\nbwlimit = 500K\ntimeout = 9",
-        "b": "rsync = rsync://host/module/path\npassword_file = /secret\ndelete = yes\nmax_delete=7",
+        "b": "rsync = rsync://host/module/path\npassword_file = /secret\n"
+             "delete = yes\nmax_delete = 7",
     })  # fmt: skip
     sets.run(environment=recorder(tmp_path, "rsync"))
     words = words_of(tmp_path, "rsync")
@@ -880,7 +885,8 @@ def test_units_could_be_wrong(tmp_path):
     unit = tmp_path / "wrong.service"
     unit.write_text("[Service]\nExecStart=/nowhere\nType=twice\n")
     command = ["systemd-analyze", "verify", "--man=no", unit]
-    assert "wrong.service" in subprocess.run(command, check=False, capture_output=True, text=True).stderr
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert "wrong.service" in done.stderr
 
 
 def test_the_service_runs_what_is_installed(installed):
@@ -895,7 +901,7 @@ def test_lines_of_fstab(installed):
     assert [(len(line), line[2]) for line in lines] == [(6, "fuse.zfec-fs")] * 2
     if shutil.which("findmnt"):
         done = subprocess.run(
-            ["findmnt", "--fstab", "--tab-file", installed_at(installed, "fstab"), "-n", "-o", "TARGET"],
+            ["findmnt", "--tab-file", installed_at(installed, "fstab"), "-n", "-o", "TARGET"],
             check=True, capture_output=True, text=True,
         )  # fmt: skip
         assert done.stdout.split() == ["/mnt/zfec", "/mnt/restored"]
