@@ -57,8 +57,12 @@ class FailingStore:
         """These operations are not answered from now on: 'read', 'lookup', ...; or 'all'."""
         self.order("hang", *operations)
 
+    def delay(self, seconds, *operations):
+        """These operations, or 'all', take so long from now on; many of them at once."""
+        self.order("delay", seconds, *operations)
+
     def go_on(self):
-        """Answers everything that hangs, and fails nothing any more."""
+        """Answers everything that hangs, at once, and fails nothing any more."""
         if self._server.poll() is None:
             self.order("go on")
 
@@ -110,7 +114,7 @@ def serve(source, mountpoint):
             self.numbers = {"": ROOT_INODE}
             self.open_files = {}
             self.failing, self.hanging, self.refusal = [], set(), 0
-            self.counts = {}
+            self.delays, self.counts = {}, {}
             self.changed = trio.Event()
 
         def obey(self, what, *words):
@@ -120,8 +124,12 @@ def serve(source, mountpoint):
                 (self.refusal,) = words
             elif what == "hang":
                 self.hanging |= set(words)
+            elif what == "delay":
+                seconds, *operations = words
+                self.delays.update(dict.fromkeys(operations, seconds))
             elif what == "go on":
                 self.failing, self.hanging, self.refusal = [], set(), 0
+                self.delays = {}
                 self.changed.set()
                 self.changed = trio.Event()
             counts, self.counts = self.counts, {}
@@ -131,6 +139,9 @@ def serve(source, mountpoint):
             self.counts[operation] = self.counts.get(operation, 0) + 1
             while {operation, "all"} & self.hanging:
                 await self.changed.wait()
+            seconds = self.delays.get(operation, self.delays.get("all", 0))
+            if seconds:
+                await trio.sleep(seconds)
             if self.refusal:
                 raise pyfuse3.FUSEError(self.refusal)
 

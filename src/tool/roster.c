@@ -50,7 +50,7 @@ static void look_at(struct rostering *rostering, const char *path)
 {
     cleanup_survey struct survey survey = NO_SURVEY;
 
-    if (survey_make(store_source_stores(rostering->visit.source), path, &survey) < 0)
+    if (survey_make(store_source_stores(rostering->visit.source), path, NULL, &survey) < 0)
         return; /* whoever comes to it later says why */
     if (S_ISDIR(survey.status.st_mode))
         visit_into(&rostering->visit, path);

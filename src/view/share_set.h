@@ -20,6 +20,12 @@ struct share_set;
 int share_set_new(const struct inquiry *looks, const struct share_terms *terms, const char *path,
                   unsigned rank, struct share_set **ret);
 
+/*
+ * Where stores are pending in LOOKS, which the set was made of: takes them over, so that what these
+ * stores answer later helps where the others are not enough.
+ */
+void share_set_keep_looks(struct share_set *set, struct inquiry *looks);
+
 /* Says in the log what was found bad. */
 void share_set_free(struct share_set *set);
 

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* Time that only goes forward, for how long something takes; in microseconds. */
+#pragma once
+
+#include <stdint.h>
+#include <time.h>
+
+#define CLOCK_SECOND UINT64_C(1000000)
+
+static inline uint64_t clock_now(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * CLOCK_SECOND + (uint64_t)time.tv_nsec / 1000;
+}
+
+/* The same time as waiting functions take it. */
+static inline struct timespec clock_timespec(uint64_t time)
+{
+    return (struct timespec){.tv_sec = (time_t)(time / CLOCK_SECOND),
+                             .tv_nsec = (long)(time % CLOCK_SECOND) * 1000};
+}
