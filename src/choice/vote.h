@@ -46,7 +46,7 @@ bool vote_is_settled(const struct ballot ballots[], size_t count, size_t pending
 
 /*
  * The status that most of the ballots that are cast (one or more) give: mode and owner by their
- * voice, all else from the first that has the time and the links of most, and of these from one that
- * is not slow, if there is one: inode numbers should not change with who answers in time.
+ * voice, all else from the first that has the time and the links of most, and of these from one
+ * that is not slow, if there is one: inode numbers should not change with who answers in time.
  */
 void vote_status(const struct ballot ballots[], size_t count, struct stat *ret);

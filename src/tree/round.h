@@ -52,8 +52,7 @@ int round_new(struct round **ret);
  * The task is the round's from here on. *STATE is set here and by round_wait, and lives until the
  * round is left.
  */
-void round_put(struct round *round, struct store *store, struct task *task,
-               enum task_state *state);
+void round_put(struct round *round, struct store *store, struct task *task, enum task_state *state);
 
 struct round_left {
     unsigned pending; /* not answered, and not missed either */

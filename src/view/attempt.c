@@ -28,7 +28,8 @@ static int order(unsigned a, unsigned b)
 
 /*
  * Reading order: shares of the version before others, healthy stores before others, and quick ones
- * before slow ones, those that are trusted before others, and then pieces, which need no arithmetic.
+ * before slow ones, those that are trusted before others, and then pieces, which need no
+ * arithmetic.
  */
 static int compare_rank(const void *left, const void *right)
 {

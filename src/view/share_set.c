@@ -27,9 +27,9 @@ struct share_set {
     unsigned rank;
     pthread_mutex_t late_lock; /* taken before the other one, to wait for: */
     struct inquiry late;       /* looks of which some are pending */
-    pthread_mutex_t lock; /* of what reading teaches about the copies, and of: */
-    bool partial;         /* there are such looks */
-    struct damage lost;   /* stripes that could not be restored */
+    pthread_mutex_t lock;      /* of what reading teaches about the copies, and of: */
+    bool partial;              /* there are such looks */
+    struct damage lost;        /* stripes that could not be restored */
     struct history history;
 };
 
@@ -282,6 +282,15 @@ int share_set_check(const struct share_set *set)
         return -EIO;
     }
     return 0;
+}
+
+bool share_set_is_distant(const struct share_set *set)
+{
+    bool distant = false;
+
+    for (size_t i = 0; i < set->copies->count; i++)
+        distant |= store_is_remote(set->copies->items[i].store);
+    return distant;
 }
 
 struct copies *share_set_copies(struct share_set *set)

@@ -49,6 +49,9 @@ int share_set_check(const struct share_set *set);
  */
 int share_set_read_stripe(struct share_set *set, uint64_t stripe, uint8_t *data);
 
+/* Whether a copy is in a store that is not local. */
+bool share_set_is_distant(const struct share_set *set);
+
 /* The copies, for whoever wants to know what each is worth. */
 struct copies *share_set_copies(struct share_set *set);
 

@@ -55,7 +55,14 @@ static int survey(struct store_source *source, const char *path, struct survey *
     struct asking asking;
 
     prepare(source, &asking, enough_looks);
-    return survey_make(source->stores, path, asking.argument, ret);
+    int r = survey_make(source->stores, path, asking.argument, ret);
+    if (r < 0)
+        return r;
+    bool distant = false;
+    for (size_t i = 0; i < ret->inquiry.list->count; i++)
+        distant |= store_is_remote(ret->inquiry.list->stores[i]);
+    atomic_store(&source->source.distant, distant);
+    return 0;
 }
 
 static void note_required(struct store_source *source, unsigned required)
@@ -76,7 +83,9 @@ static int open_shares(struct store_source *source, struct share_set *shares,
     if (!file)
         return -ENOMEM;
     *file = (struct restored_file){
-        .file = {.operations = source->source.operations, .header = *share_set_header(shares)},
+        .file = {.operations = source->source.operations,
+                 .header = *share_set_header(shares),
+                 .distant = share_set_is_distant(shares)},
         .shares = shares,
     };
     share_set_status(shares, &file->file.status);

@@ -11,7 +11,7 @@ enum {
     /* Two serve a reader whose read-ahead straddles a border; the others only come into being
      * when those are in use at the same time. */
     ENTRIES_KEPT = 2,
-    ENTRIES_MAX = 8,
+    ENTRIES_MAX = 16,
 };
 
 struct entry {
@@ -26,6 +26,7 @@ struct stripe_cache {
     pthread_mutex_t lock;
     pthread_cond_t changed; /* an entry became ready, empty or free */
     size_t entry_size;
+    unsigned kept; /* entries that have buffers also when they are not in use */
     stripe_maker *make;
     void *file;
     uint64_t clock;
@@ -41,10 +42,16 @@ int stripe_cache_new(size_t entry_size, stripe_maker *make, void *file, struct s
     pthread_mutex_init(&cache->lock, NULL);
     pthread_cond_init(&cache->changed, NULL);
     cache->entry_size = entry_size;
+    cache->kept = ENTRIES_KEPT;
     cache->make = make;
     cache->file = file;
     *ret = cache;
     return 0;
+}
+
+void stripe_cache_keep(struct stripe_cache *cache, unsigned more)
+{
+    cache->kept += more;
 }
 
 void stripe_cache_free(struct stripe_cache *cache)
@@ -87,7 +94,7 @@ static struct entry *find_free(struct stripe_cache *cache)
         else if (!oldest || entry->used < oldest->used)
             oldest = entry;
     }
-    if (oldest && (oldest->state == EMPTY || buffers >= ENTRIES_KEPT || !fresh))
+    if (oldest && (oldest->state == EMPTY || buffers >= cache->kept || !fresh))
         return oldest;
     return fresh;
 }
@@ -144,7 +151,8 @@ int stripe_cache_read(struct stripe_cache *cache, uint64_t stripe, size_t from, 
     if (r == 0) {
         entry->used = ++cache->clock;
         pthread_mutex_unlock(&cache->lock);
-        memcpy(data, entry->buffer.data + from, size);
+        if (size > 0)
+            memcpy(data, entry->buffer.data + from, size);
         pthread_mutex_lock(&cache->lock);
         if (--entry->users == 0)
             pthread_cond_broadcast(&cache->changed);
