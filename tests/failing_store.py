@@ -70,6 +70,10 @@ class FailingStore:
         """How often each operation was asked for since the last time."""
         return self.order("counts")
 
+    def most_at_once(self):
+        """How many of each operation were under way at once, at most, since the last time."""
+        return self.order("most at once")
+
     def freeze(self):
         """Stops the whole server: not one request is answered, of whatever kind."""
         self._server.send_signal(signal.SIGSTOP)
@@ -115,6 +119,7 @@ def serve(source, mountpoint):
             self.open_files = {}
             self.failing, self.hanging, self.refusal = [], set(), 0
             self.delays, self.counts = {}, {}
+            self.under_way, self.most = {}, {}
             self.changed = trio.Event()
 
         def obey(self, what, *words):
@@ -132,10 +137,23 @@ def serve(source, mountpoint):
                 self.delays = {}
                 self.changed.set()
                 self.changed = trio.Event()
+            elif what == "most at once":
+                most, self.most = self.most, {}
+                return most
             counts, self.counts = self.counts, {}
             return counts
 
         async def enter(self, operation):
+            """Called first by each operation: it may be told to take long, to hang, or to fail."""
+            under_way = self.under_way.get(operation, 0) + 1
+            self.under_way[operation] = under_way
+            self.most[operation] = max(under_way, self.most.get(operation, 0))
+            try:
+                await self.wait_as_told(operation)
+            finally:
+                self.under_way[operation] -= 1
+
+        async def wait_as_told(self, operation):
             self.counts[operation] = self.counts.get(operation, 0) + 1
             while {operation, "all"} & self.hanging:
                 await self.changed.wait()
