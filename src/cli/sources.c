@@ -14,6 +14,8 @@ static int open_stores(const struct arguments *arguments, bool patient, struct s
         .patient = patient,
     };
 
+    if (arguments->store_timeout >= 0)
+        round_set_limit((uint64_t)(arguments->store_timeout * 1e6));
     int r = stores_open(arguments->source, &arguments->stores, &stores);
     if (r < 0)
         return r;

@@ -4,6 +4,7 @@
 #include "tree/temporary.h"
 #include "view/attributes.h"
 #include "view/enough.h"
+#include "view/report.h"
 #include "view/share_set.h"
 #include "view/survey.h"
 
@@ -254,12 +255,32 @@ static int store_source_list(struct source *opaque, const char *path, struct nam
     return r < 0 ? r : found ? 0 : worst;
 }
 
+/* The value of an attribute of the view's own; -ENOTSUP where NAME is none, or not one of PATH. */
+static int report(const struct store_source *source, const char *path, const char *name, char **ret)
+{
+    if (strcmp(name, REPORT_STORES_NAME) == 0 && *path == '\0')
+        return report_stores(source->stores, ret);
+    if (strcmp(name, REPORT_HEALTH_NAME) == 0 && *path != '\0')
+        return report_health(source->stores, &source->terms, path, ret);
+    return -ENOTSUP;
+}
+
 static int store_source_get_xattr(struct source *opaque, const char *path, const char *name,
                                   void *value, size_t size, size_t *ret)
 {
-    struct stores *stores = ((struct store_source *)opaque)->stores;
+    const struct store_source *source = (struct store_source *)opaque;
+    cleanup_free char *own = NULL;
 
-    int r = attributes_get(stores, path, name, value, size, ret);
+    int r = report(source, path, name, &own);
+    if (r == 0) {
+        *ret = strlen(own);
+        if (size > 0 && *ret > size)
+            return -ERANGE;
+        memcpy(value, own, size > 0 ? *ret : 0);
+        return 0;
+    }
+    if (r == -ENOTSUP)
+        r = attributes_get(source->stores, path, name, value, size, ret);
     return r == -ENOENT && *path == '\0' ? -ENODATA : r;
 }
 
