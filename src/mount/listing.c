@@ -8,6 +8,7 @@
 enum {
     DOTS = 2,
     THREADS_TO_LOOK_UP = 16, /* at most, for one listing of what is far away */
+    HELPERS_MAX = 64,        /* of all listings */
 };
 
 /* An inode number for names without attributes: entries of number 0 are skipped by readdir(3). */
@@ -70,6 +71,18 @@ static void *look_up_next(void *opaque)
     return NULL;
 }
 
+static atomic_uint helpers;
+
+/* Starts one more thread, if there are not too many. Whether it did. */
+static bool start_helper(struct look_ups *look_ups, pthread_t *ret)
+{
+    if (atomic_fetch_add(&helpers, 1) < HELPERS_MAX &&
+        pthread_create(ret, NULL, look_up_next, look_ups) == 0)
+        return true;
+    atomic_fetch_sub(&helpers, 1);
+    return false;
+}
+
 /* Looks all names up, several at once where each of them takes long. */
 static void look_all_up(struct look_ups *look_ups)
 {
@@ -78,11 +91,13 @@ static void look_all_up(struct look_ups *look_ups)
     pthread_t threads[THREADS_TO_LOOK_UP];
 
     while (started + 1 < wanted && started + 1 < look_ups->count &&
-           pthread_create(&threads[started], NULL, look_up_next, look_ups) == 0)
+           start_helper(look_ups, &threads[started]))
         started++;
     look_up_next(look_ups);
-    while (started > 0)
-        pthread_join(threads[--started], NULL);
+    for (; started > 0; started--) {
+        pthread_join(threads[started - 1], NULL);
+        atomic_fetch_sub(&helpers, 1);
+    }
 }
 
 int listing_fill(fuse_req_t request, fuse_ino_t parent, const struct names *names, size_t offset,
