@@ -174,7 +174,7 @@ static void test_settled(void **state)
     for (unsigned round = 0; round < 20000; round++) {
         size_t known = 1 + random_below(BALLOTS_MAX), pending = 1 + random_below(3);
         for (size_t i = 0; i < known; i++) {
-            ballots[i] = ballot_of(S_IFREG | 0600 | random_below(2), 0);
+            ballots[i] = ballot_of(S_IFREG | 0600 | (mode_t)random_below(2), 0);
             ballots[i].cast = random_below(5) > 0;
             ballots[i].silent = random_below(8) == 0;
         }
@@ -183,7 +183,7 @@ static void test_settled(void **state)
         settled++;
         size_t winner = vote(ballots, known, ballot_same_attributes);
         for (size_t i = 0; i < pending; i++)
-            ballots[known + i] = ballot_of(S_IFREG | 0600 | random_below(3), 1);
+            ballots[known + i] = ballot_of(S_IFREG | 0600 | (mode_t)random_below(3), 1);
         size_t later = vote(ballots, known + pending, ballot_same_attributes);
         assert_true(ballot_same_attributes(&ballots[winner], &ballots[later]));
     }
