@@ -54,8 +54,8 @@ _zfec_fs_mount_options()
         ;;
     *=*) ;;
     *)
-        _zfec_fs_words "$before" 'required= shares= source= restore rebuild store= format=
-            block_size= exclude= exclude_from= xdev torn= attr_timeout=
+        _zfec_fs_words "$before" 'required= shares= source= restore rebuild store=
+            store_timeout= format= block_size= exclude= exclude_from= xdev torn= attr_timeout=
             allow_other allow_root auto_unmount default_permissions fsname='
         ;;
     esac
@@ -116,7 +116,8 @@ _zfec_fs_command()
         _filedir
         return
         ;;
-    -k | --required | -n | --count | -j | --jobs | --shares | --sample | --exclude | --verify)
+    -k | --required | -n | --count | -j | --jobs | --shares | --sample | --exclude | --verify | \
+        --store-timeout)
         return
         ;;
     esac
@@ -133,16 +134,16 @@ _zfec_fs_command()
             -x --one-file-system --torn -c --checksum --delete --dry-run'
         ;;
     decode)
-        options+=' --store --older --salvage -c --checksum --delete --dry-run'
+        options+=' --store --store-timeout --older --salvage -c --checksum --delete --dry-run'
         ;;
     bench)
         options+=' -n --count --block-size'
         ;;
     check)
-        options+=' --quick --sample --report --store'
+        options+=' --quick --sample --report --store --store-timeout'
         ;;
     repair)
-        options+=' --add --delete --dry-run --store'
+        options+=' --add --delete --dry-run --store --store-timeout'
         ;;
     sync)
         options+=' -c --config --checksum --verify --dry-run'

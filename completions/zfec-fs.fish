@@ -60,6 +60,7 @@ function __zfec_fs_mount_options
                 restore 'show the files of the shares in STORES' \
                 rebuild 'show shares, made from those in STORES' \
                 store= 'one more store' \
+                store_timeout= 'seconds until a store is set aside' \
                 format= 'format of the shares' \
                 block_size= 'block size of the checked format' \
                 exclude= 'leave out what matches' \
@@ -125,6 +126,8 @@ complete -c zfec-fs -n '__zfec_fs_is encode decode repair' -l delete \
 complete -c zfec-fs -n '__zfec_fs_is encode decode repair sync' -l dry-run -d 'say what would be done'
 complete -c zfec-fs -n '__zfec_fs_is decode check repair' -l store -x \
     -a '(__fish_complete_directories)' -d 'one more store'
+complete -c zfec-fs -n '__zfec_fs_is decode check repair' -l store-timeout -x \
+    -d 'seconds until a store is set aside'
 
 complete -c zfec-fs -n '__zfec_fs_is decode' -l older -d 'take an older version of what is damaged'
 complete -c zfec-fs -n '__zfec_fs_is decode' -l salvage -d 'write what can be read to NAME.partial'

@@ -57,14 +57,22 @@ class FailingStore:
         """These operations are not answered from now on: 'read', 'lookup', ...; or 'all'."""
         self.order("hang", *operations)
 
+    def delay(self, seconds, *operations):
+        """These operations, or 'all', take so long from now on; many of them at once."""
+        self.order("delay", seconds, *operations)
+
     def go_on(self):
-        """Answers everything that hangs, and fails nothing any more."""
+        """Answers everything that hangs, at once, and fails nothing any more."""
         if self._server.poll() is None:
             self.order("go on")
 
     def counts(self):
         """How often each operation was asked for since the last time."""
         return self.order("counts")
+
+    def most_at_once(self):
+        """How many of each operation were under way at once, at most, since the last time."""
+        return self.order("most at once")
 
     def freeze(self):
         """Stops the whole server: not one request is answered, of whatever kind."""
@@ -110,7 +118,8 @@ def serve(source, mountpoint):
             self.numbers = {"": ROOT_INODE}
             self.open_files = {}
             self.failing, self.hanging, self.refusal = [], set(), 0
-            self.counts = {}
+            self.delays, self.counts = {}, {}
+            self.under_way, self.most = {}, {}
             self.changed = trio.Event()
 
         def obey(self, what, *words):
@@ -120,17 +129,37 @@ def serve(source, mountpoint):
                 (self.refusal,) = words
             elif what == "hang":
                 self.hanging |= set(words)
+            elif what == "delay":
+                seconds, *operations = words
+                self.delays.update(dict.fromkeys(operations, seconds))
             elif what == "go on":
                 self.failing, self.hanging, self.refusal = [], set(), 0
+                self.delays = {}
                 self.changed.set()
                 self.changed = trio.Event()
+            elif what == "most at once":
+                most, self.most = self.most, {}
+                return most
             counts, self.counts = self.counts, {}
             return counts
 
         async def enter(self, operation):
+            """Called first by each operation: it may be told to take long, to hang, or to fail."""
+            under_way = self.under_way.get(operation, 0) + 1
+            self.under_way[operation] = under_way
+            self.most[operation] = max(under_way, self.most.get(operation, 0))
+            try:
+                await self.wait_as_told(operation)
+            finally:
+                self.under_way[operation] -= 1
+
+        async def wait_as_told(self, operation):
             self.counts[operation] = self.counts.get(operation, 0) + 1
             while {operation, "all"} & self.hanging:
                 await self.changed.wait()
+            seconds = self.delays.get(operation, self.delays.get("all", 0))
+            if seconds:
+                await trio.sleep(seconds)
             if self.refusal:
                 raise pyfuse3.FUSEError(self.refusal)
 

@@ -1,13 +1,29 @@
 /* SPDX-License-Identifier: MIT */
+/* Time that only goes forward, for how long something takes; in microseconds. */
 #pragma once
 
+#include <stdint.h>
 #include <time.h>
 
-/* Seconds of the monotonic clock, for how long something takes. */
-static inline double clock_seconds(void)
+#define CLOCK_SECOND UINT64_C(1000000)
+
+static inline uint64_t clock_now(void)
 {
     struct timespec time;
 
     clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+    return (uint64_t)time.tv_sec * CLOCK_SECOND + (uint64_t)time.tv_nsec / 1000;
+}
+
+/* The same in seconds. */
+static inline double clock_seconds(void)
+{
+    return (double)clock_now() / (double)CLOCK_SECOND;
+}
+
+/* The same time as waiting functions take it. */
+static inline struct timespec clock_timespec(uint64_t time)
+{
+    return (struct timespec){.tv_sec = (time_t)(time / CLOCK_SECOND),
+                             .tv_nsec = (long)(time % CLOCK_SECOND) * 1000};
 }

@@ -158,6 +158,21 @@ void gather_good(struct gather *gather, size_t place, uint8_t index,
     memcpy(copy->digest, digest, HASH_SIZE);
 }
 
+void gather_late(struct gather *gather, size_t place)
+{
+    gather->copies[place].block = BLOCK_LATE;
+}
+
+bool gather_waits(const struct gather *gather)
+{
+    size_t place = 0, coming = 0;
+    struct index_set have = largest_group(gather, &place);
+
+    for (size_t i = 0; i < gather->count; i++)
+        coming += gather->copies[i].block == BLOCK_ASKED || gather->copies[i].block == BLOCK_LATE;
+    return coming > 0 && !is_enough(gather, &have, place);
+}
+
 void gather_bad(struct gather *gather, size_t place)
 {
     gather->copies[place].block = BLOCK_BAD;

@@ -22,7 +22,7 @@ struct gather_copy {
     enum copy_role role;
     bool trusted; /* it agreed with every stripe that the open file has given */
     int index;    /* of its share, 0..255, or GATHER_INDEX_UNKNOWN before a block says it */
-    enum { BLOCK_UNREAD, BLOCK_ASKED, BLOCK_BAD, BLOCK_GOOD } block;
+    enum { BLOCK_UNREAD, BLOCK_ASKED, BLOCK_LATE, BLOCK_BAD, BLOCK_GOOD } block;
     uint8_t digest[HASH_SIZE]; /* of a good block; all zeros in formats without digests */
 };
 
@@ -44,6 +44,12 @@ size_t gather_next(struct gather *gather, size_t places[]);
 /* A block was read and is intact: whose it is, and its digest. */
 void gather_good(struct gather *gather, size_t place, uint8_t index,
                  const uint8_t digest[HASH_SIZE]);
+
+/* The block was asked for and takes long: another one is to be asked for, which may come before. */
+void gather_late(struct gather *gather, size_t place);
+
+/* Whether the blocks at hand are not enough, and blocks that were asked for may still come. */
+bool gather_waits(const struct gather *gather);
 
 /* There is no good block in the copy. */
 void gather_bad(struct gather *gather, size_t place);

@@ -165,3 +165,37 @@ int version_choose(const struct copy_facts copies[], size_t count, unsigned rank
     *ret = best;
     return 0;
 }
+
+/* Whether most of the copies say K, however PENDING more of them decide. */
+static bool is_common(const struct copy_facts copies[], size_t count, size_t pending, unsigned k)
+{
+    size_t votes = 0;
+
+    for (size_t i = 0; i < count; i++)
+        votes += copies[i].header.layout.required == k;
+    return votes > count - votes + pending;
+}
+
+bool version_is_settled(const struct copy_facts copies[], size_t count, size_t pending)
+{
+    cleanup_free bool *left_out = calloc(count + 1, sizeof *left_out);
+    struct version best;
+
+    /* Copies without a header may turn out to be of any version. */
+    for (size_t i = 0; i < count; i++) {
+        if (!copies[i].has_header)
+            return false;
+    }
+    if (!left_out || !find_best(copies, count, left_out, &best))
+        return false;
+    unsigned k = best.header.layout.required;
+    if (best.header.layout.format != SHARE_CHECKED || best.members < k || pending >= k ||
+        !is_common(copies, count, pending, k))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        struct version other = count_version(copies, count, &copies[i].header);
+        if (!version_is_same(&other.header, &best.header) && other.members + pending >= k)
+            return false;
+    }
+    return true;
+}

@@ -42,3 +42,9 @@ bool version_is_same(const struct share_header *a, const struct share_header *b)
  */
 int version_choose(const struct copy_facts copies[], size_t count, unsigned rank,
                    struct version *ret, enum copy_role roles[]);
+
+/*
+ * Whether PENDING more copies, whatever they are, would not change which version is chosen and what
+ * the copies at hand are good for.
+ */
+bool version_is_settled(const struct copy_facts copies[], size_t count, size_t pending);

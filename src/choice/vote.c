@@ -67,10 +67,36 @@ size_t vote(const struct ballot ballots[], size_t count, ballot_alike *alike)
     return winner;
 }
 
+bool vote_is_settled(const struct ballot ballots[], size_t count, size_t pending,
+                     ballot_alike *alike)
+{
+    size_t winner = vote(ballots, count, alike), votes = 0, cast = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (!ballots[i].cast || ballots[i].silent)
+            continue;
+        cast++;
+        votes += alike(&ballots[i], &ballots[winner]);
+    }
+    return votes > cast + pending - votes;
+}
+
+/* One that says what most say of time and links. */
+static const struct ballot *find_history(const struct ballot ballots[], size_t count)
+{
+    const struct ballot *first = &ballots[vote(ballots, count, ballot_same_history)];
+
+    for (size_t i = 0; i < count; i++) {
+        if (ballots[i].cast && !ballots[i].slow && ballot_same_history(&ballots[i], first))
+            return &ballots[i];
+    }
+    return first;
+}
+
 void vote_status(const struct ballot ballots[], size_t count, struct stat *ret)
 {
     const struct stat *attributes = &ballots[vote(ballots, count, ballot_same_attributes)].status;
-    struct stat status = ballots[vote(ballots, count, ballot_same_history)].status;
+    struct stat status = find_history(ballots, count)->status;
 
     status.st_mode = attributes->st_mode;
     status.st_uid = attributes->st_uid;

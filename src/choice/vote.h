@@ -15,6 +15,7 @@ struct ballot {
     struct stat status;
     const char *target; /* of a symlink */
     bool silent;        /* it counts only where no other is cast */
+    bool slow;          /* it may not always be there in time: see vote_status */
 };
 
 /* Whether two stores say the same. */
@@ -37,7 +38,15 @@ bool ballot_same_history(const struct ballot *a, const struct ballot *b);
 size_t vote(const struct ballot ballots[], size_t count, ballot_alike *alike);
 
 /*
+ * Whether PENDING more ballots could not change what the winner says: those that are like it are
+ * more than half of all.
+ */
+bool vote_is_settled(const struct ballot ballots[], size_t count, size_t pending,
+                     ballot_alike *alike);
+
+/*
  * The status that most of the ballots that are cast (one or more) give: mode and owner by their
- * voice, all else from the first that has the time and the links of most.
+ * voice, all else from the first that has the time and the links of most, and of these from one
+ * that is not slow, if there is one: inode numbers should not change with who answers in time.
  */
 void vote_status(const struct ballot ballots[], size_t count, struct stat *ret);

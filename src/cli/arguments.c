@@ -89,6 +89,7 @@ int arguments_init(struct arguments *ret)
                      .shares = 20,
                      .block_size = BLOCK_SIZE_DEFAULT},
         .attribute_timeout = -1,
+        .store_timeout = -1,
     };
     return excludes_new(&ret->rules.excludes);
 }
@@ -159,6 +160,10 @@ int arguments_check(struct arguments *arguments)
     if (!from_stores && arguments->stores.count > 0) {
         log_error("store=%s: stores are for restoring; give restore or rebuild as well",
                   names_get(&arguments->stores, 0));
+        return -EINVAL;
+    }
+    if (!from_stores && arguments->store_timeout >= 0) {
+        log_error("store_timeout: there are no stores here; leave it out");
         return -EINVAL;
     }
     if (from_stores && arguments->of_source) {

@@ -17,6 +17,7 @@ struct arguments {
     char *mountpoint;         /* NULL: none */
     char *mount_options;      /* what goes on to the mount: "a,b=c"; NULL: none */
     double attribute_timeout; /* seconds; below 0: not given */
+    double store_timeout;     /* seconds; below 0: not given */
     bool permissions_checked; /* by the kernel */
     bool foreground, debug, single, help, version;
 };

@@ -7,12 +7,22 @@
 #include "cli/background.h"
 #include "cli/help.h"
 #include "cli/output.h"
+#include "cli/reporter.h"
 #include "cli/sources.h"
 #include "cli/work.h"
 #include "cli/works.h"
 #include "mount/mount.h"
 #include "view/encoded.h"
 #include "view/restored.h"
+
+static int open_stores(struct arguments *arguments, struct source **ret)
+{
+    int r = source_of_stores(arguments, ret);
+
+    if (r == 0)
+        reporter_watch(store_source_stores(*ret));
+    return r;
+}
 
 static int open_view(struct arguments *arguments, struct view **ret)
 {
@@ -21,10 +31,10 @@ static int open_view(struct arguments *arguments, struct view **ret)
 
     switch (arguments->view) {
     case VIEW_RESTORED:
-        r = source_of_stores(arguments, &source);
+        r = open_stores(arguments, &source);
         return r < 0 ? r : restored_view_new(source, ret);
     case VIEW_REBUILT:
-        r = source_of_stores(arguments, &source);
+        r = open_stores(arguments, &source);
         return r < 0 ? r : encoded_view_new(source, arguments->encoding.shares, ret);
     default:
         r = source_of_tree(arguments, &source);
@@ -39,7 +49,7 @@ static enum exit_status run_mount(struct arguments *arguments)
 
     if (!arguments->foreground && !arguments->debug && background_enter() < 0)
         return EXIT_STATUS_FAILED;
-
+    reporter_start();
     if (open_view(arguments, &view) < 0)
         return EXIT_STATUS_FAILED;
     const struct mount_settings settings = {
@@ -52,7 +62,9 @@ static enum exit_status run_mount(struct arguments *arguments)
         .single = arguments->single,
         .ready = background_leave_user,
     };
-    return mount_serve(view, &settings) < 0 ? EXIT_STATUS_FAILED : EXIT_STATUS_OK;
+    int r = mount_serve(view, &settings);
+    reporter_watch(NULL);
+    return r < 0 ? EXIT_STATUS_FAILED : EXIT_STATUS_OK;
 }
 
 static int run_mount_form(int count, char *words[])

@@ -25,6 +25,8 @@ static const char help[] =
     "    -o restore             show the files of the shares in STORES\n"
     "    -o rebuild             show shares, made from those in STORES\n"
     "    -o store=DIR           one more store, from anywhere; may be repeated\n"
+    "    -o store_timeout=S     seconds until a store that does not answer is set\n"
+    "                           aside, and the others are used (default 5)\n"
     "    -o format=F            checked (default), classic (zfec_fs) or fec (zfec);\n"
     "                           to restore classic, give required= as well\n"
     "    -o block_size=SIZE     of checked format, a power of two, 4K..1M (64K)\n"
@@ -83,6 +85,7 @@ static const char decode_help[] =
     "A file that cannot be restored is named, and the others are restored.\n"
     "\n"
     "        --store DIR        one more store, from anywhere; may be repeated\n"
+    "        --store-timeout S  seconds until a store is set aside (default 5)\n"
     "        --older            of damaged files, take the newest whole version\n"
     "        --salvage          write what can be read of it to NAME.partial\n"
     "        --format F         checked (default), classic or fec\n"
@@ -102,6 +105,7 @@ static const char check_help[] =
     "        --sample P         read only a random part of the blocks, like 5%\n"
     "        --report FILE      write what was found as a web page as well\n"
     "        --store DIR        one more store, from anywhere; may be repeated\n"
+    "        --store-timeout S  seconds until a store is set aside (default 5)\n"
     "        --format F         checked (default), classic or fec\n"
     "    -k, --required K       for classic: shares that are enough to restore\n" THREADS COMMON;
 
@@ -116,6 +120,7 @@ static const char repair_help[] =
     "        --delete           remove what most stores lack\n"
     "        --dry-run          say what would be done, and do nothing\n"
     "        --store DIR        one more store, from anywhere; may be repeated\n"
+    "        --store-timeout S  seconds until a store is set aside (default 5)\n"
     "        --format F         checked (default), classic or fec\n"
     "    -k, --required K       for classic: shares that are enough to restore\n" THREADS COMMON;
 

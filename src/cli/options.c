@@ -105,18 +105,30 @@ static int take_torn(struct arguments *arguments, const char *value)
     return 0;
 }
 
-static int take_attribute_timeout(struct arguments *arguments, const char *value)
-{
-    enum { LONGEST_S = 24 * 60 * 60 };
-    char *end;
+enum { LONGEST_S = 24 * 60 * 60 };
 
+/* Seconds in plain digits, perhaps with a fraction. */
+static int take_seconds(double *field, const char *name, const char *value, double least)
+{
+    char *end;
     double seconds = strtod(value, &end);
-    if (*value < '0' || *value > '9' || *end || !(seconds >= 0 && seconds <= LONGEST_S)) {
-        log_error("attr_timeout=%s: give seconds, 0 to %d", value, LONGEST_S);
+
+    if (*value < '0' || *value > '9' || *end || !(seconds >= least && seconds <= LONGEST_S)) {
+        log_error("%s=%s: give seconds, %g to %d", name, value, least, LONGEST_S);
         return -EINVAL;
     }
-    arguments->attribute_timeout = seconds;
+    *field = seconds;
     return 0;
+}
+
+static int take_attribute_timeout(struct arguments *arguments, const char *value)
+{
+    return take_seconds(&arguments->attribute_timeout, "attr_timeout", value, 0);
+}
+
+static int take_store_timeout(struct arguments *arguments, const char *value)
+{
+    return take_seconds(&arguments->store_timeout, "store_timeout", value, 0.1);
 }
 
 /* A view's own name, alone or with =1 or =0. */
@@ -175,13 +187,21 @@ static const struct {
     int (*take)(struct arguments *arguments, const char *value);
     bool bare; /* may stand without a value */
 } own[] = {
-    {"required", take_required, false},   {"shares", take_shares, false},
-    {"source", take_source, false},       {"store", take_store, false},
-    {"restore", take_restore, true},      {"rebuild", take_rebuild, true},
-    {"format", take_format, false},       {"block_size", take_block_size, false},
-    {"exclude", take_exclude, false},     {"exclude_from", take_exclude_from, false},
-    {"xdev", take_one_file_system, true}, {"one_file_system", take_one_file_system, true},
-    {"torn", take_torn, false},           {"attr_timeout", take_attribute_timeout, false},
+    {"required", take_required, false},
+    {"shares", take_shares, false},
+    {"source", take_source, false},
+    {"store", take_store, false},
+    {"restore", take_restore, true},
+    {"rebuild", take_rebuild, true},
+    {"format", take_format, false},
+    {"block_size", take_block_size, false},
+    {"exclude", take_exclude, false},
+    {"exclude_from", take_exclude_from, false},
+    {"xdev", take_one_file_system, true},
+    {"one_file_system", take_one_file_system, true},
+    {"torn", take_torn, false},
+    {"attr_timeout", take_attribute_timeout, false},
+    {"store_timeout", take_store_timeout, false},
 };
 
 /* What goes on to libfuse and the kernel. */

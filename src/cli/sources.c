@@ -3,15 +3,19 @@
 
 #include "base/log.h"
 
-static int open_stores(const struct arguments *arguments, struct source **ret, bool *ret_any)
+static int open_stores(const struct arguments *arguments, bool patient, struct source **ret,
+                       bool *ret_any)
 {
     cleanup_store_list struct store_list *list = NULL;
     struct stores *stores;
     struct share_terms terms = {
         .format = arguments->encoding.format,
         .required = arguments->encoding.required,
+        .patient = patient,
     };
 
+    if (arguments->store_timeout >= 0)
+        round_set_limit((uint64_t)(arguments->store_timeout * 1e6));
     int r = stores_open(arguments->source, &arguments->stores, &stores);
     if (r < 0)
         return r;
@@ -28,7 +32,7 @@ int source_of_stores(const struct arguments *arguments, struct source **ret)
 {
     bool any;
 
-    int r = open_stores(arguments, ret, &any);
+    int r = open_stores(arguments, false, ret, &any);
     if (r == 0 && !any)
         log_warning("%s: no stores in it: it should have a directory for each share",
                     arguments->source);
@@ -40,7 +44,7 @@ int source_of_stores_now(const struct arguments *arguments, struct source **ret)
     cleanup_source struct source *source = NULL;
     bool any;
 
-    int r = open_stores(arguments, &source, &any);
+    int r = open_stores(arguments, true, &source, &any);
     if (r < 0)
         return r;
     if (!any) {

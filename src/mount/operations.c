@@ -2,6 +2,8 @@
 #include "mount/operations.h"
 
 #include "base/buffer.h"
+#include "mount/listing.h"
+#include "mount/lookup.h"
 #include "mount/refusals.h"
 #include "view/status.h"
 
@@ -9,18 +11,9 @@
 #include <string.h>
 #include <time.h>
 
-/*
- * Seconds that the kernel may keep what it was told of a view that is not live, and of directories'
- * names: what is in them, and of what kind they are, is asked for each time.
- */
-static const double KEPT_S = 1;
-
 enum {
     SETTLED_S = 2, /* a file that changed less than that ago may change again and keep its times */
 };
-
-/* An inode number for names without attributes: entries of number 0 are skipped by readdir(3). */
-static const ino_t INODE_UNKNOWN = 0xffffffff;
 
 static struct mounted *mounted_of(fuse_req_t request)
 {
@@ -49,46 +42,12 @@ static void initialize(void *userdata, struct fuse_conn_info *connection)
         connection->want &= ~(unsigned)FUSE_CAP_POSIX_ACL;
 }
 
-static int stat_node(struct mounted *mounted, uint64_t node, const char *name, struct stat *ret)
-{
-    cleanup_free char *path = NULL;
-
-    int r = nodes_path(mounted->nodes, node, name, &path);
-    return r < 0 ? r : mounted->view->operations->stat(mounted->view, path, ret);
-}
-
-/* How long the kernel may keep attributes: of a live view not at all, unless the user wants it. */
-static double attributes_kept_s(const struct mounted *mounted)
-{
-    if (mounted->attribute_timeout >= 0)
-        return mounted->attribute_timeout;
-    return mounted->view->live ? 0 : KEPT_S;
-}
-
-/* Fills the entry of NAME in PARENT and counts it as looked up. */
-static int look_up(struct mounted *mounted, uint64_t parent, const char *name,
-                   struct fuse_entry_param *ret)
-{
-    struct fuse_entry_param entry = {.attr_timeout = attributes_kept_s(mounted)};
-    uint64_t node;
-
-    int r = stat_node(mounted, parent, name, &entry.attr);
-    if (r == 0)
-        r = nodes_look_up(mounted->nodes, parent, name, status_version(&entry.attr), &node);
-    if (r < 0)
-        return r;
-    entry.ino = node;
-    entry.entry_timeout = S_ISDIR(entry.attr.st_mode) ? KEPT_S : entry.attr_timeout;
-    *ret = entry;
-    return 0;
-}
-
 static void answer_lookup(fuse_req_t request, fuse_ino_t parent, const char *name)
 {
     struct mounted *mounted = mounted_of(request);
     struct fuse_entry_param entry;
 
-    int r = look_up(mounted, parent, name, &entry);
+    int r = lookup_entry(mounted, parent, name, &entry);
     if (r < 0)
         fuse_reply_err(request, -r);
     else if (fuse_reply_entry(request, &entry) != 0)
@@ -113,14 +72,14 @@ static void answer_getattr(fuse_req_t request, fuse_ino_t node, struct fuse_file
     struct mounted *mounted = mounted_of(request);
     struct stat status;
 
-    int r = stat_node(mounted, node, NULL, &status);
+    int r = lookup_stat(mounted, node, NULL, &status);
     if (r == 0 && node != NODE_ROOT &&
         !status_same_kind(nodes_version(mounted->nodes, node), status_version(&status)))
         r = -ESTALE; /* then the kernel looks the name up again */
     if (r < 0)
         fuse_reply_err(request, -r);
     else
-        fuse_reply_attr(request, &status, attributes_kept_s(mounted));
+        fuse_reply_attr(request, &status, lookup_kept_s(mounted));
 }
 
 static void answer_readlink(fuse_req_t request, fuse_ino_t node)
@@ -246,56 +205,20 @@ static void answer_lseek(fuse_req_t request, fuse_ino_t node, off_t offset, int 
         fuse_reply_lseek(request, (off_t)found);
 }
 
-/* Adds "." or ".." to what is answered; the kernel knows their nodes by itself. */
-static size_t add_dots(fuse_req_t request, const char *name, off_t next, char *data, size_t size)
-{
-    struct fuse_entry_param entry = {.attr = {.st_mode = S_IFDIR, .st_ino = NODE_ROOT}};
-
-    return fuse_add_direntry_plus(request, data, size, name, &entry, next);
-}
-
-/*
- * Adds a name with its attributes. Where it has none to show (it is gone, or cannot be read) the
- * name alone is added, and whoever looks it up hears why. Returns the bytes needed, and nothing is
- * added or looked up where they are more than SIZE.
- */
-static size_t add_name(fuse_req_t request, fuse_ino_t parent, const char *name, off_t next,
-                       char *data, size_t size)
-{
-    struct mounted *mounted = mounted_of(request);
-    struct fuse_entry_param entry = {0};
-
-    size_t needed = fuse_add_direntry_plus(request, NULL, 0, name, NULL, 0);
-    if (needed > size)
-        return needed;
-    if (look_up(mounted, parent, name, &entry) < 0)
-        entry = (struct fuse_entry_param){.attr.st_ino = INODE_UNKNOWN};
-    return fuse_add_direntry_plus(request, data, size, name, &entry, next);
-}
-
 static void answer_readdirplus(fuse_req_t request, fuse_ino_t node, size_t size, off_t offset,
                                struct fuse_file_info *info)
 {
-    static const char *const dots[] = {".", ".."};
-    const struct names *names = &handle_of(info)->names;
     cleanup_buffer struct buffer buffer = NO_BUFFER;
-    size_t filled = 0;
+    size_t filled;
 
-    if (buffer_take(size > 0 ? size : 1, &buffer) < 0) {
-        fuse_reply_err(request, ENOMEM);
-        return;
-    }
-    for (size_t at = (size_t)offset; at < names->count + 2; at++) {
-        char *data = (char *)buffer.data + filled;
-        off_t next = (off_t)at + 1;
-        size_t added =
-            at < 2 ? add_dots(request, dots[at], next, data, size - filled)
-                   : add_name(request, node, names_get(names, at - 2), next, data, size - filled);
-        if (added > size - filled)
-            break;
-        filled += added;
-    }
-    fuse_reply_buf(request, (const char *)buffer.data, filled);
+    int r = buffer_take(size > 0 ? size : 1, &buffer);
+    if (r == 0)
+        r = listing_fill(request, node, &handle_of(info)->names, (size_t)offset,
+                         (char *)buffer.data, size, &filled);
+    if (r < 0)
+        fuse_reply_err(request, -r);
+    else
+        fuse_reply_buf(request, (const char *)buffer.data, filled);
 }
 
 /* Answers a question for bytes by what there is, or by its size where SIZE is 0. */

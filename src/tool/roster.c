@@ -74,7 +74,7 @@ static void look_at(struct rostering *rostering, const char *path)
 {
     cleanup_survey struct survey survey = NO_SURVEY;
 
-    int r = survey_make(store_source_stores(rostering->visit.source), path, &survey);
+    int r = survey_make(store_source_stores(rostering->visit.source), path, NULL, &survey);
     if (r < 0) {
         note_error(rostering, NULL, r);
         return;

@@ -1,19 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 #include "tree/round.h"
 
+#include "base/clock.h"
 #include "base/thread.h"
 #include "tree/store.h"
 
 #include <pthread.h>
-#include <time.h>
 
 struct round {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     unsigned holders; /* the asker, and every task that is with a thread */
-    unsigned pending; /* tasks that are with a thread */
+    bool refusals;    /* tasks that no thread took are news to the asker */
     struct task *tasks;
 };
+
+static uint64_t limit = 5 * CLOCK_SECOND;
+
+void round_set_limit(uint64_t time)
+{
+    limit = time;
+}
+
+uint64_t round_limit(void)
+{
+    return limit;
+}
 
 int round_new(struct round **ret)
 {
@@ -66,63 +78,109 @@ static int hand_over(struct task *task)
 static void put_in_queue(struct round *round, struct task *task)
 {
     pthread_mutex_lock(&round->lock);
-    task->queued = true;
     round->holders++;
-    round->pending++;
     if (hand_over(task) < 0) {
-        task->queued = false;
+        *task->state = TASK_MISSED;
+        task->refused = round->refusals = true;
         round->holders--;
-        round->pending--;
     }
     pthread_mutex_unlock(&round->lock);
 }
 
-void round_put(struct round *round, struct store *store, struct task *task, bool *answered)
+void round_put(struct round *round, struct store *store, struct task *task, enum task_state *state)
 {
     task->store = store ? store_hold(store) : NULL;
     task->round = round;
-    task->queued = task->done = task->left = false;
-    task->answered = answered;
-    *answered = false;
+    task->refused = task->done = task->left = false;
+    task->state = state;
+    task->asked = clock_now();
+    task->local = store && !store_is_remote(store);
+    *state = TASK_PENDING;
     task->next_in_round = round->tasks;
     round->tasks = task;
-    if (!store || store_is_remote(store)) {
+    if (!task->local)
         put_in_queue(round, task);
-    } else {
+}
+
+/* Asks the local stores: now, when the others are on their way. Whether there were any. */
+static bool run_local(struct round *round)
+{
+    bool any = false;
+
+    for (struct task *task = round->tasks; task; task = task->next_in_round) {
+        if (!task->local || task->done)
+            continue;
         task->run(task);
-        task->done = true;
+        task->done = any = true;
+        *task->state = TASK_ANSWERED;
     }
+    return any;
 }
 
-/* Leaves behind what is not done; the round keeps what is, and what no thread has. */
-static void give_up_pending(struct round *round)
+static enum task_state state_of(const struct task *task, uint64_t now, uint64_t patience)
 {
-    for (struct task **at = &round->tasks; *at;) {
-        struct task *task = *at;
-        *task->answered = task->done;
-        if (task->queued && !task->done) {
-            task->left = true;
-            *at = task->next_in_round;
-            if (task->store)
-                store_set_aside(task->store);
-        } else {
-            at = &task->next_in_round;
-        }
-    }
+    if (task->done)
+        return TASK_ANSWERED;
+    if (now - task->asked >= limit)
+        return TASK_MISSED;
+    if (*task->state == TASK_LATE || now - task->asked >= patience)
+        return TASK_LATE;
+    return task->store && store_pace(task->store) > patience ? TASK_LATE : TASK_PENDING;
 }
 
-void round_wait(struct round *round)
+/*
+ * Looks at what has become of the tasks; *RET_NEXT is when another one may be late or miss its
+ * deadline. Whether there is news. The lock is held.
+ */
+static bool look(struct round *round, uint64_t patience, struct round_left *ret, uint64_t *ret_next)
 {
-    struct timespec deadline;
-    int r = 0;
+    uint64_t now = clock_now(), next = UINT64_MAX;
+    struct round_left left = {0};
+    bool news = false;
 
-    clock_gettime(CLOCK_MONOTONIC, &deadline);
-    deadline.tv_sec += ROUND_LIMIT_S;
+    for (struct task *task = round->tasks; task; task = task->next_in_round) {
+        if (*task->state == TASK_ANSWERED || *task->state == TASK_MISSED)
+            continue;
+        enum task_state state = state_of(task, now, patience);
+        news = news || state != *task->state;
+        *task->state = state;
+        if (state == TASK_MISSED && task->store)
+            store_set_aside(task->store);
+        if (state == TASK_ANSWERED || state == TASK_MISSED)
+            continue;
+        left.pending++;
+        left.late += state == TASK_LATE;
+        uint64_t wait = state == TASK_LATE || patience > limit ? limit : patience;
+        next = task->asked + wait < next ? task->asked + wait : next;
+    }
+    *ret = left;
+    *ret_next = next;
+    return news;
+}
+
+struct round_left round_wait(struct round *round, uint64_t patience)
+{
+    struct round_left left;
+    uint64_t next;
+
+    bool news = run_local(round);
     pthread_mutex_lock(&round->lock);
-    while (round->pending > 0 && r == 0)
-        r = pthread_cond_timedwait(&round->changed, &round->lock, &deadline);
-    give_up_pending(round);
+    news |= round->refusals;
+    round->refusals = false;
+    news |= look(round, patience, &left, &next);
+    while (!news && left.pending > 0) {
+        struct timespec until = clock_timespec(next);
+        pthread_cond_timedwait(&round->changed, &round->lock, &until);
+        news = look(round, patience, &left, &next);
+    }
     pthread_mutex_unlock(&round->lock);
+    return left;
+}
+
+void round_wait_for_all(struct round *round)
+{
+    while (round_wait(round, limit).pending > 0) {
+    }
 }
 
 /* Takes one holder away, with the lock held, which it lets go; the last one frees the round. */
@@ -145,7 +203,6 @@ void task_finish(struct task *task)
     }
     pthread_mutex_lock(&round->lock);
     task->done = true;
-    round->pending--;
     bool left = task->left;
     pthread_cond_signal(&round->changed);
     unhold(round);
@@ -163,14 +220,34 @@ void task_run_later(struct store *store, struct task *task)
     drop(task);
 }
 
+/* Whether a thread has the task, or will have: it is not to be freed. The lock is held. */
+static bool is_with_a_thread(struct round *round, struct task *task)
+{
+    if (task->local || task->done || task->refused)
+        return false;
+    if (!task->store || !store_withdraw(task->store, task))
+        return true;
+    round->holders--;
+    return false;
+}
+
 void round_leave(struct round *round)
 {
+    struct task *mine = NULL;
+
     pthread_mutex_lock(&round->lock);
-    give_up_pending(round);
-    struct task *tasks = round->tasks;
+    for (struct task *task = round->tasks, *next; task; task = next) {
+        next = task->next_in_round;
+        if (is_with_a_thread(round, task)) {
+            task->left = true;
+            continue;
+        }
+        task->next_in_round = mine;
+        mine = task;
+    }
     unhold(round);
-    for (struct task *next; tasks; tasks = next) {
-        next = tasks->next_in_round;
-        drop(tasks);
+    for (struct task *next; mine; mine = next) {
+        next = mine->next_in_round;
+        drop(mine);
     }
 }

@@ -1,20 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A round of questions that one request puts to several stores at once. A store may answer in a
- * microsecond, late, or never: the round waits until a deadline, and what is not answered by then
- * is left behind, to be freed when (if ever) its thread comes back.
+ * microsecond, late, or never: the asker hears of each answer when it comes, and of those that are
+ * late, and may go on whenever he has enough. What is not answered by the deadline, or when he
+ * leaves, is left behind: it is not asked any more, or freed when (if ever) its thread comes back.
  */
 #pragma once
 
 #include "base/cleanup.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct round;
 struct store;
 
-/* How long a round waits for the stores, in seconds. */
-enum { ROUND_LIMIT_S = 5 };
+/* How far a question has come, as the asker sees it. */
+enum task_state {
+    TASK_PENDING,
+    TASK_LATE,     /* pending, for much longer than is usual */
+    TASK_ANSWERED, /* it was run: the task may be looked at until the round is left */
+    TASK_MISSED,   /* no answer in time, or not even asked since the store is set aside */
+};
 
 /* To be put first in a struct of the caller's that has all the question and the answer need. */
 struct task {
@@ -23,25 +30,46 @@ struct task {
     struct store *store;             /* held for the task; NULL: see round_put */
     struct round *round;
     struct task *next_in_round, *next_in_queue;
-    bool *answered; /* the asker's; see round_put */
-    bool queued;    /* handed to another thread */
-    bool done;      /* it was run */
-    bool left;      /* the asker does not wait for it any more */
+    enum task_state *state; /* the asker's; see round_put */
+    uint64_t asked;         /* when it was put, as clock_now */
+    bool local;             /* the asker runs it */
+    bool refused;           /* no thread took it */
+    bool done;              /* it was run */
+    bool left;              /* the asker does not wait for it any more */
 };
+
+/*
+ * How long stores have to answer, in microseconds: for all of this process, 5 seconds until it is
+ * set, which is to be done before anything is asked.
+ */
+void round_set_limit(uint64_t time);
+uint64_t round_limit(void);
 
 int round_new(struct round **ret);
 
 /*
  * Puts the question TASK to STORE; to NULL where it is of no store: a thread of its own runs it.
- * The task is the round's from here on. *ANSWERED is set by round_wait: only where it is true may
- * the task be touched again, until round_leave.
+ * The task is the round's from here on. *STATE is set here and by round_wait, and lives until the
+ * round is left.
  */
-void round_put(struct round *round, struct store *store, struct task *task, bool *answered);
+void round_put(struct round *round, struct store *store, struct task *task, enum task_state *state);
 
-/* Waits until all that was put is answered, or the time is over. */
-void round_wait(struct round *round);
+struct round_left {
+    unsigned pending; /* not answered, and not missed either */
+    unsigned late;    /* of these */
+};
 
-/* Drops the tasks, and those that are not done yet when they are; and the round. */
+/*
+ * Waits until the state of a task changes, unless one has since the last time; where nothing is
+ * pending it returns at once. What takes longer than PATIENCE (microseconds) is late, and all that
+ * is put to a store that usually takes longer. Stores that miss the deadline are set aside.
+ */
+struct round_left round_wait(struct round *round, uint64_t patience);
+
+/* Waits until nothing is pending any more. */
+void round_wait_for_all(struct round *round);
+
+/* Drops the tasks, and those that a thread has begun when it is back; and the round. */
 void round_leave(struct round *round);
 
 DEFINE_CLEANUP(struct round *, round_leave)

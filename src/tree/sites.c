@@ -129,20 +129,20 @@ static int visit_new(struct sites *sites, const char *path, struct visit **ret)
 }
 
 static int ask(struct sites *sites, struct round *round, const struct site *site,
-               struct visit **ret, bool *answered)
+               struct visit **ret, enum task_state *state)
 {
     int r = visit_new(sites, site->path, ret);
 
     if (r < 0)
         return r;
     (*ret)->known = site->known ? store_hold(site->known) : NULL;
-    round_put(round, NULL, &(*ret)->task, answered);
+    round_put(round, NULL, &(*ret)->task, state);
     return 0;
 }
 
-static void note_answer(struct site *site, struct visit *visit, bool answered)
+static void note_answer(struct site *site, struct visit *visit, enum task_state state)
 {
-    site->result = answered ? visit->result : -ETIMEDOUT;
+    site->result = state == TASK_ANSWERED ? visit->result : -ETIMEDOUT;
     if (site->result == 0)
         site->store = steal_pointer(visit->store);
 }
@@ -150,29 +150,29 @@ static void note_answer(struct site *site, struct visit *visit, bool answered)
 int sites_ask(struct sites *sites, struct site items[], size_t count)
 {
     cleanup_free struct visit **visits = calloc(count + 1, sizeof(struct visit *));
-    cleanup_free bool *answered = calloc(count + 1, sizeof *answered);
+    cleanup_free enum task_state *states = calloc(count + 1, sizeof *states);
     cleanup_round struct round *round = NULL; /* left first: it writes to the others */
 
-    if (!visits || !answered)
+    if (!visits || !states)
         return -ENOMEM;
     int r = round_new(&round);
     for (size_t i = 0; r == 0 && i < count; i++) {
-        items[i].result = ask(sites, round, &items[i], &visits[i], &answered[i]);
+        items[i].result = ask(sites, round, &items[i], &visits[i], &states[i]);
         r = items[i].result == -ENOMEM ? -ENOMEM : 0;
     }
     if (r < 0)
         return r;
-    round_wait(round);
+    round_wait_for_all(round);
     for (size_t i = 0; i < count; i++) {
         if (visits[i])
-            note_answer(&items[i], visits[i], answered[i]);
+            note_answer(&items[i], visits[i], states[i]);
     }
     return 0;
 }
 
 int sites_list(struct sites *sites, const char *path, struct names *names)
 {
-    bool answered;
+    enum task_state state;
     cleanup_round struct round *round = NULL;
     struct visit *visit;
 
@@ -183,9 +183,9 @@ int sites_list(struct sites *sites, const char *path, struct names *names)
     if (r < 0)
         return r;
     visit->lists = true;
-    round_put(round, NULL, &visit->task, &answered);
-    round_wait(round);
-    if (!answered)
+    round_put(round, NULL, &visit->task, &state);
+    round_wait_for_all(round);
+    if (state != TASK_ANSWERED)
         return -ETIMEDOUT;
     if (visit->result < 0)
         return visit->result;

@@ -1,19 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 #include "tree/store.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "tree/mounts.h"
+#include "tree/pace.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <time.h>
 
 enum {
-    THREADS_MAX = 8,    /* of one store, besides the one that probes */
-    IDLE_LIMIT_S = 10,  /* a thread without work ends after this time */
-    PROBE_AFTER_S = 10, /* a store that was set aside is tried again after this time */
+    THREADS_MAX = 16, /* of one store, besides the one that probes */
+    /* A thread without work ends after this time. */
+    IDLE_LIMIT = 10 * CLOCK_SECOND,
+    /* A store that was set aside is tried again after this time. */
+    PROBE_AFTER = 10 * CLOCK_SECOND,
 };
+
+/* Of a thread that asks nothing, and of one that was given up: it may hang for ever. */
+static const uint64_t NOTHING = 0, GIVEN_UP = UINT64_MAX;
 
 struct store {
     atomic_uint holders;
@@ -22,12 +28,15 @@ struct store {
     char *real_path; /* without symlinks */
     bool remote;
     atomic_bool silent;
+    atomic_int share; /* -1: not known */
     pthread_mutex_t lock;
     pthread_cond_t work;
     struct task *first, **end; /* the queue, and where its next task is linked */
     unsigned queued, idle, threads;
+    struct pace pace;
+    uint64_t begun[THREADS_MAX]; /* when a thread began to ask what it asks; or: */
     bool aside, probing; /* it did not answer in time; a thread tries whether it does again */
-    struct timespec aside_since;
+    uint64_t aside_since;
 };
 
 int store_new(const char *path, struct store **ret)
@@ -50,6 +59,7 @@ int store_new(const char *path, struct store **ret)
         return -ENOMEM;
     store->real_path = steal_pointer(real_path);
     atomic_init(&store->holders, 1);
+    atomic_init(&store->share, -1);
     store->tree = steal_pointer(tree);
     store->device = device;
     store->remote = mounts_is_remote(device);
@@ -111,21 +121,12 @@ bool store_is_remote(const struct store *store)
     return store->remote;
 }
 
-static struct timespec now(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return time;
-}
-
 /* Takes the next task, or NULL where none came for a long time. The lock is held. */
 static struct task *next_task(struct store *store)
 {
-    struct timespec limit = now();
+    struct timespec limit = clock_timespec(clock_now() + IDLE_LIMIT);
     int r = 0;
 
-    limit.tv_sec += IDLE_LIMIT_S;
     store->idle++;
     while (!store->first && r == 0)
         r = pthread_cond_timedwait(&store->work, &store->lock, &limit);
@@ -151,19 +152,44 @@ static void take_back(struct store *store)
         log_warning("store %s answers again", store_name(store));
 }
 
+/* Notes when a question is put. Returns a place for note_end. The lock is held. */
+static unsigned note_begin(struct store *store)
+{
+    unsigned place = 0;
+
+    while (store->begun[place] != NOTHING)
+        place++;
+    store->begun[place] = clock_now();
+    return place;
+}
+
+static void note_end(struct store *store, unsigned place, bool counts)
+{
+    pthread_mutex_lock(&store->lock);
+    if (counts && store->begun[place] != GIVEN_UP)
+        pace_add(&store->pace, clock_now() - store->begun[place]);
+    store->begun[place] = NOTHING;
+    pthread_mutex_unlock(&store->lock);
+    take_back(store);
+}
+
 static void *serve_tasks(void *opaque)
 {
     struct store *store = opaque;
     struct task *task;
+    unsigned place = 0;
 
     do {
         pthread_mutex_lock(&store->lock);
         task = next_task(store);
-        store->threads -= task == NULL;
+        if (task)
+            place = note_begin(store);
+        else
+            store->threads--;
         pthread_mutex_unlock(&store->lock);
         if (task) {
             task->run(task);
-            take_back(store);
+            note_end(store, place, task->round != NULL);
             task_finish(task);
         }
     } while (task);
@@ -195,12 +221,67 @@ static int start_thread(struct store *store, void *(*body)(void *))
     return r;
 }
 
+/* For how long the oldest question has been waiting for its answer. The lock is held. */
+static uint64_t longest_wait(const struct store *store, uint64_t now)
+{
+    uint64_t oldest = now;
+
+    for (unsigned i = 0; i < THREADS_MAX; i++) {
+        if (store->begun[i] != NOTHING && store->begun[i] < oldest)
+            oldest = store->begun[i];
+    }
+    return now - oldest;
+}
+
+uint64_t store_pace(struct store *store)
+{
+    if (!store->remote)
+        return 0;
+    pthread_mutex_lock(&store->lock);
+    uint64_t usual = pace_usual(&store->pace), wait = longest_wait(store, clock_now());
+    pthread_mutex_unlock(&store->lock);
+    return wait > usual ? wait : usual;
+}
+
+/* Whether that is news. The lock is held. */
+static bool put_aside(struct store *store)
+{
+    bool is_news = !store->aside;
+
+    store->aside = true;
+    if (is_news)
+        store->aside_since = clock_now();
+    return is_news;
+}
+
+/*
+ * Sees whether a question has missed its deadline though no one waited so long, as there were other
+ * stores to ask. Whether that is news. The lock is held.
+ */
+static bool notice_hanging(struct store *store)
+{
+    uint64_t now = clock_now();
+
+    if (longest_wait(store, now) < round_limit())
+        return false;
+    for (unsigned i = 0; i < THREADS_MAX; i++) {
+        if (store->begun[i] != NOTHING && store->begun[i] + round_limit() <= now)
+            store->begun[i] = GIVEN_UP;
+    }
+    return put_aside(store);
+}
+
+static void log_aside(const struct store *store)
+{
+    log_warning("store %s does not answer; the others are used meanwhile", store_name(store));
+}
+
 /* Whether the store may be asked. The lock is held. */
 static bool is_available(struct store *store)
 {
     if (!store->aside)
         return true;
-    if (!store->probing && now().tv_sec - store->aside_since.tv_sec >= PROBE_AFTER_S)
+    if (!store->probing && clock_now() - store->aside_since >= PROBE_AFTER)
         store->probing = start_thread(store, probe) == 0;
     return false;
 }
@@ -218,6 +299,7 @@ static int provide_thread(struct store *store)
 int store_submit(struct store *store, struct task *task, bool patient)
 {
     pthread_mutex_lock(&store->lock);
+    bool is_news = notice_hanging(store);
     int r = is_available(store) || patient ? provide_thread(store) : -ETIMEDOUT;
     if (r == 0) {
         task->next_in_queue = NULL;
@@ -227,17 +309,51 @@ int store_submit(struct store *store, struct task *task, bool patient)
         pthread_cond_signal(&store->work);
     }
     pthread_mutex_unlock(&store->lock);
+    if (is_news)
+        log_aside(store);
     return r;
+}
+
+bool store_withdraw(struct store *store, struct task *task)
+{
+    pthread_mutex_lock(&store->lock);
+    struct task **at = &store->first;
+    while (*at && *at != task)
+        at = &(*at)->next_in_queue;
+    bool found = *at != NULL;
+    if (found) {
+        *at = task->next_in_queue;
+        if (store->end == &task->next_in_queue)
+            store->end = at;
+        store->queued--;
+    }
+    pthread_mutex_unlock(&store->lock);
+    return found;
 }
 
 void store_set_aside(struct store *store)
 {
     pthread_mutex_lock(&store->lock);
-    bool is_news = !store->aside;
-    store->aside = true;
-    if (is_news)
-        store->aside_since = now();
+    bool is_news = put_aside(store);
     pthread_mutex_unlock(&store->lock);
     if (is_news)
-        log_warning("store %s does not answer; the others are used meanwhile", store_name(store));
+        log_aside(store);
+}
+
+bool store_is_aside(struct store *store)
+{
+    pthread_mutex_lock(&store->lock);
+    bool aside = store->aside;
+    pthread_mutex_unlock(&store->lock);
+    return aside;
+}
+
+void store_note_share(struct store *store, int index)
+{
+    atomic_store(&store->share, index);
+}
+
+int store_share(const struct store *store)
+{
+    return atomic_load(&store->share);
 }

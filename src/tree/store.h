@@ -40,8 +40,22 @@ bool store_is_remote(const struct store *store);
  */
 int store_submit(struct store *store, struct task *task, bool patient);
 
+/* Takes back a task that was submitted, unless a thread has begun it. Whether it did. */
+bool store_withdraw(struct store *store, struct task *task);
+
+/*
+ * How long the store takes to answer, in microseconds: usually, or, if that is more, by a question
+ * that it has not answered yet. 0 for a local one, and where it was not asked yet.
+ */
+uint64_t store_pace(struct store *store);
+
 /*
  * The store has not answered in time: it is not asked again until it does. It is tried again
  * from time to time, at no one's cost.
  */
 void store_set_aside(struct store *store);
+bool store_is_aside(struct store *store);
+
+/* The share that its files are of, by the last one that was looked at; -1 where none was. */
+void store_note_share(struct store *store, int index);
+int store_share(const struct store *store);

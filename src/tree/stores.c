@@ -2,6 +2,7 @@
 #include "tree/stores.h"
 
 #include "base/log.h"
+#include "tree/pace.h"
 #include "tree/sites.h"
 
 #include <pthread.h>
@@ -34,6 +35,16 @@ void store_list_free(struct store_list *list)
     for (size_t i = 0; i < list->count; i++)
         store_release(list->stores[i]);
     free(list);
+}
+
+uint64_t store_list_patience(const struct store_list *list)
+{
+    uint64_t paces[PACE_STORES];
+    size_t count = list->count < PACE_STORES ? list->count : PACE_STORES;
+
+    for (size_t i = 0; i < count; i++)
+        paces[i] = store_pace(list->stores[i]);
+    return pace_patience(paces, count);
 }
 
 /* The store of LIST that is said to be at PATH, or NULL. */

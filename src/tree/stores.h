@@ -37,6 +37,9 @@ int stores_now(struct stores *stores, struct store_list **ret);
 
 void store_list_free(struct store_list *list);
 
+/* From when on an answer of one of these stores is late (see round_wait). */
+uint64_t store_list_patience(const struct store_list *list);
+
 DEFINE_CLEANUP(struct stores *, stores_close)
 DEFINE_CLEANUP(struct store_list *, store_list_free)
 #define cleanup_stores     CLEANUP(cleanup_by_stores_close)

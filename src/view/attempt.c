@@ -5,11 +5,15 @@
 #include "share/block.h"
 #include "stripe/decode.h"
 #include "stripe/encode.h"
+#include "tree/pace.h"
 
 #include <string.h>
 
 void attempt_clear(struct attempt *attempt)
 {
+    if (attempt->round)
+        round_leave(attempt->round);
+    free(attempt->reads);
     for (size_t i = 0; attempt->blocks && i < attempt->gather.count; i++)
         buffer_give(&attempt->blocks[i]);
     free(attempt->blocks);
@@ -23,8 +27,9 @@ static int order(unsigned a, unsigned b)
 }
 
 /*
- * Reading order: shares of the version before others, healthy stores before others, those that are
- * trusted before others, and then pieces, which need no arithmetic.
+ * Reading order: shares of the version before others, healthy stores before others, and quick ones
+ * before slow ones, those that are trusted before others, and then pieces, which need no
+ * arithmetic.
  */
 static int compare_rank(const void *left, const void *right)
 {
@@ -35,6 +40,8 @@ static int compare_rank(const void *left, const void *right)
         r = order(a->role, b->role);
     if (r == 0)
         r = order(a->failing, b->failing);
+    if (r == 0)
+        r = order(a->slow, b->slow);
     if (r == 0)
         r = order(!a->trusted, !b->trusted);
     return r != 0 ? r : order((unsigned)a->index, (unsigned)b->index); /* -1 comes last */
@@ -57,24 +64,41 @@ static bool has_block(const struct stripe_reading *reading, const struct copy *c
                layout_payload_size(&reading->version->layout, reading->stripe);
 }
 
-int attempt_start(struct attempt *attempt, const struct stripe_reading *reading)
+static int make_room(struct attempt *attempt, size_t count)
 {
-    size_t count = reading->copies->count;
-
-    *attempt = (struct attempt){.reading = reading};
     attempt->copies = calloc(count, sizeof(struct copy *));
     attempt->blocks = calloc(count, sizeof(struct buffer));
+    attempt->reads = calloc(count, sizeof *attempt->reads);
     attempt->gather.copies = calloc(count, sizeof(struct gather_copy));
-    if (!attempt->copies || !attempt->blocks || !attempt->gather.copies)
+    if (!attempt->copies || !attempt->blocks || !attempt->reads || !attempt->gather.copies)
         return -ENOMEM;
+    return round_new(&attempt->round);
+}
+
+/* Notes which stores take much longer than others by now. With the lock held. */
+static void note_paces(struct attempt *attempt)
+{
+    uint64_t paces[PACE_STORES];
+    size_t count = attempt->gather.count < PACE_STORES ? attempt->gather.count : PACE_STORES;
+
+    for (size_t i = 0; i < count; i++)
+        paces[i] = store_pace(attempt->copies[i]->store);
+    attempt->patience = pace_patience(paces, count);
+    for (size_t i = 0; i < attempt->gather.count; i++)
+        attempt->copies[i]->slow = store_pace(attempt->copies[i]->store) > attempt->patience;
+}
+
+static void start_gather(struct attempt *attempt)
+{
+    const struct stripe_reading *reading = attempt->reading;
+
     attempt->gather.required = reading->version->layout.required;
     attempt->gather.begun = atomic_load(&reading->history->begun);
-    attempt->gather.count = count;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < attempt->gather.count; i++)
         attempt->copies[i] = &reading->copies->items[i];
-    pthread_mutex_lock(reading->lock);
-    qsort(attempt->copies, count, sizeof(struct copy *), compare_rank);
-    for (size_t i = 0; i < count; i++) {
+    note_paces(attempt);
+    qsort(attempt->copies, attempt->gather.count, sizeof(struct copy *), compare_rank);
+    for (size_t i = 0; i < attempt->gather.count; i++) {
         const struct copy *copy = attempt->copies[i];
         bool known_bad = !has_block(reading, copy) || damage_has(&copy->damage, reading->stripe);
         attempt->gather.copies[i] = (struct gather_copy){
@@ -84,8 +108,18 @@ int attempt_start(struct attempt *attempt, const struct stripe_reading *reading)
             .block = known_bad ? BLOCK_BAD : BLOCK_UNREAD,
         };
     }
+}
+
+int attempt_start(struct attempt *attempt, const struct stripe_reading *reading)
+{
+    *attempt = (struct attempt){.reading = reading};
+    pthread_mutex_lock(reading->lock);
+    attempt->gather.count = reading->copies->count;
+    int r = make_room(attempt, attempt->gather.count);
+    if (r == 0)
+        start_gather(attempt);
     pthread_mutex_unlock(reading->lock);
-    return 0;
+    return r;
 }
 
 static const char *describe(int error)
@@ -143,60 +177,73 @@ static int find_index(const struct stripe_reading *reading, const struct copy *c
     return -1;
 }
 
-static void note_read(struct attempt *attempt, size_t place, struct block_read *read)
+static void note_read(struct attempt *attempt, size_t place)
 {
     static const uint8_t no_digest[HASH_SIZE];
     const struct stripe_reading *reading = attempt->reading;
     bool checked = reading->version->layout.format == SHARE_CHECKED;
+    struct copy *copy = attempt->copies[place];
+    struct buffer *block = &attempt->blocks[place];
 
-    if (read->result < 0) {
-        note_bad(attempt, place, read->result);
+    int r = block_read_take(&attempt->reads[place], block);
+    if (r < 0) {
+        note_bad(attempt, place, r);
         return;
     }
-    attempt->blocks[place] = read->block;
-    int index =
-        find_index(reading, read->copy, attempt->gather.copies[place].index, read->block.data);
+    int index = find_index(reading, copy, attempt->gather.copies[place].index, block->data);
     if (index < 0) {
         note_bad(attempt, place, -EBADMSG);
         return;
     }
     pthread_mutex_lock(reading->lock);
-    read->copy->index = index;
+    copy->index = index;
     pthread_mutex_unlock(reading->lock);
-    gather_good(&attempt->gather, place, (uint8_t)index, checked ? read->block.data : no_digest);
+    gather_good(&attempt->gather, place, (uint8_t)index, checked ? block->data : no_digest);
 }
 
-/* Reads the blocks of the copies at PLACES. */
-static int read_blocks(struct attempt *attempt, const size_t places[], size_t count)
+/* Asks for the blocks of the copies at PLACES. */
+static int ask(struct attempt *attempt, const size_t places[], size_t count)
 {
     const struct stripe_reading *reading = attempt->reading;
-    cleanup_free struct block_read *reads = calloc(count, sizeof *reads);
+    size_t size = layout_block_size(&reading->version->layout, reading->stripe);
 
-    if (!reads)
-        return -ENOMEM;
     for (size_t i = 0; i < count; i++) {
-        struct copy *copy = attempt->copies[places[i]];
+        const struct copy *copy = attempt->copies[places[i]];
         const struct share_layout layout = layout_of(reading, copy);
-        reads[i].copy = copy;
-        reads[i].offset = layout_block_offset(&layout, reading->stripe);
-        reads[i].size = layout_block_size(&reading->version->layout, reading->stripe);
+        int r = copy_ask(attempt->round, copy, layout_block_offset(&layout, reading->stripe), size,
+                         &attempt->reads[places[i]]);
+        if (r < 0)
+            return r;
     }
-    int r = copies_read(reads, count);
-    if (r < 0)
-        return r;
-    for (size_t i = 0; i < count; i++)
-        note_read(attempt, places[i], &reads[i]);
     return 0;
+}
+
+/* Waits for news of the blocks that were asked for. Returns how many may still come. */
+static unsigned wait_for_news(struct attempt *attempt)
+{
+    unsigned pending = round_wait(attempt->round, attempt->patience).pending;
+
+    for (size_t i = 0; i < attempt->gather.count; i++) {
+        const struct gather_copy *copy = &attempt->gather.copies[i];
+        if (copy->block != BLOCK_ASKED && copy->block != BLOCK_LATE)
+            continue;
+        if (attempt->reads[i].state == TASK_LATE)
+            gather_late(&attempt->gather, i);
+        else if (attempt->reads[i].state != TASK_PENDING)
+            note_read(attempt, i);
+    }
+    return pending;
 }
 
 int attempt_read_wanted(struct attempt *attempt)
 {
     size_t places[256], count;
 
-    while ((count = gather_next(&attempt->gather, places)) > 0) {
-        int r = read_blocks(attempt, places, count);
+    while ((count = gather_next(&attempt->gather, places)) > 0 || gather_waits(&attempt->gather)) {
+        int r = ask(attempt, places, count);
         if (r < 0)
             return r;
+        wait_for_news(attempt);
     }
     return 0;
 }
@@ -208,7 +255,10 @@ int attempt_read_rest(struct attempt *attempt)
     if (!places)
         return -ENOMEM;
     size_t count = gather_rest(&attempt->gather, places, attempt->gather.count);
-    return count > 0 ? read_blocks(attempt, places, count) : 0;
+    int r = ask(attempt, places, count);
+    while (r == 0 && wait_for_news(attempt) > 0) {
+    }
+    return r;
 }
 
 int attempt_decode(const struct attempt *attempt, const size_t places[])

@@ -13,6 +13,9 @@ struct attempt {
     struct gather gather;
     struct copy **copies;  /* in reading order: gather's places are places here */
     struct buffer *blocks; /* of each copy; a good one where gather says so */
+    struct round *round;   /* of the blocks that are asked for, and what comes of each copy's: */
+    struct block_read *reads;
+    uint64_t patience; /* for an answer, until another store is asked as well */
 };
 
 /* Starts with what is known of the copies from other stripes. Clear RET in any case. */
@@ -20,10 +23,13 @@ int attempt_start(struct attempt *ret, const struct stripe_reading *reading);
 
 void attempt_clear(struct attempt *attempt);
 
-/* Reads what gather asks for, until it asks for nothing more. Returns 0 or -ENOMEM. */
+/*
+ * Reads what gather asks for, all of it at once, and others where that takes long, until gather has
+ * enough or no more can come. Returns 0 or -ENOMEM.
+ */
 int attempt_read_wanted(struct attempt *attempt);
 
-/* Reads all blocks that are left. Returns 0 or -ENOMEM. */
+/* Reads all blocks that are left, and waits for those that are late. Returns 0 or -ENOMEM. */
 int attempt_read_rest(struct attempt *attempt);
 
 /*

@@ -138,12 +138,26 @@ static int choose(const struct inquiry *inquiry, size_t *ret)
         if (alike > most) {
             most = alike;
             *ret = i;
-        } else if (alike == 0 && r != -ENOENT && r != -ENOTDIR) {
+        } else if (alike == 0 && r != -ENOENT && r != -ENOTDIR && r != -EINPROGRESS) {
             worst = r;
         }
     }
     return most > 0 ? 0 : worst;
 }
+
+/* Whether more than half of all stores say the same. */
+static bool is_settled(const struct inquiry *inquiry, const void *context)
+{
+    size_t count = inquiry->list->count, winner = 0, alike = 0;
+
+    if (choose(inquiry, &winner) < 0)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        alike += is_alike(inquiry, winner, i) && !store_is_silent(inquiry->list->stores[i]);
+    return alike > count - alike;
+}
+
+static const struct inquiry_enough most_agree = {is_settled, NULL};
 
 /* The answer of most stores to where the caller wants it. */
 static int reply(const struct inquiry *inquiry, char *bytes, size_t size, size_t *ret)
@@ -169,7 +183,7 @@ int attributes_get(struct stores *stores, const char *path, const char *name, vo
 {
     cleanup_inquiry struct inquiry inquiry = NO_INQUIRY;
 
-    int r = inquiry_make(stores, path, name, &value_kind, &inquiry);
+    int r = inquiry_make(stores, path, name, &value_kind, &most_agree, &inquiry);
     return r < 0 ? r : reply(&inquiry, value, size, ret);
 }
 
@@ -177,7 +191,7 @@ int attributes_list(struct stores *stores, const char *path, char *names, size_t
 {
     cleanup_inquiry struct inquiry inquiry = NO_INQUIRY;
 
-    int r = inquiry_make(stores, path, NULL, &list_kind, &inquiry);
+    int r = inquiry_make(stores, path, NULL, &list_kind, &most_agree, &inquiry);
     return r < 0 ? r : reply(&inquiry, names, size, ret);
 }
 
@@ -253,7 +267,7 @@ int attributes_read(struct stores *stores, const char *path, struct xattrs *ret)
     cleanup_inquiry struct inquiry inquiry = NO_INQUIRY;
 
     *ret = NO_XATTRS;
-    int r = inquiry_make(stores, path, NULL, &all_kind, &inquiry);
+    int r = inquiry_make(stores, path, NULL, &all_kind, NULL, &inquiry);
     if (r < 0)
         return r;
     const struct xattrs *common = most_common(&inquiry);
@@ -265,7 +279,7 @@ int attributes_compare(struct stores *stores, const char *path, const struct sto
 {
     cleanup_inquiry struct inquiry inquiry = NO_INQUIRY;
 
-    int r = inquiry_make(stores, path, NULL, &all_kind, &inquiry);
+    int r = inquiry_make(stores, path, NULL, &all_kind, NULL, &inquiry);
     if (r < 0)
         return r;
     const struct xattrs *common = most_common(&inquiry);

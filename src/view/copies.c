@@ -65,24 +65,31 @@ static void file_release(struct copy_file *file)
         task_run_later(file->store, &file->closing);
 }
 
+void copy_facts_read(const struct share_terms *terms, const struct look *look,
+                     struct copy_facts *ret)
+{
+    *ret = (struct copy_facts){.size = (uint64_t)look->object.status.st_size};
+    ret->has_header = header_read(terms->format, terms->required, look->header, look->header_size,
+                                  ret->size, &ret->header) == 0;
+}
+
 /* Adds the copy that a store answered with. */
 static int add(struct copies *copies, const struct share_terms *terms, struct store *store,
                struct look *answer)
 {
     struct copy *copy = &copies->items[copies->count];
-    uint64_t size = (uint64_t)answer->object.status.st_size;
 
-    *copy = (struct copy){.status = answer->object.status, .facts.size = size, .index = -1};
+    *copy = (struct copy){.status = answer->object.status, .role = COPY_USELESS, .index = -1};
     copy->file = file_new(store, &answer->object.fd);
     if (!copy->file)
         return -ENOMEM;
     copy->store = store_hold(store);
     copies->count++;
-    int r = header_read(terms->format, terms->required, answer->header, answer->header_size, size,
-                        &copy->facts.header);
-    copy->facts.has_header = r == 0;
-    if (r == 0)
+    copy_facts_read(terms, answer, &copy->facts);
+    if (copy->facts.has_header) {
         copy->index = copy->facts.header.index;
+        store_note_share(store, copy->index);
+    }
     return 0;
 }
 
@@ -99,31 +106,64 @@ static int result_of(const struct inquiry *looks, size_t store)
     return object->open_error;
 }
 
-int copies_new(const struct inquiry *looks, const struct share_terms *terms, const char *path,
-               struct copies **ret)
+static bool has(const struct copies *copies, const struct store *store)
 {
-    cleanup_copies struct copies *copies = NULL;
-    const struct store_list *list = looks->list;
+    for (size_t i = 0; i < copies->count; i++) {
+        if (copies->items[i].store == store)
+            return true;
+    }
+    return false;
+}
+
+/* Adds what stores have answered. Returns -ENOMEM, or the last error of a store, or -ENOENT. */
+static int add_answers(struct copies *copies, const struct inquiry *looks,
+                       const struct share_terms *terms, const char *path)
+{
     int worst = -ENOENT;
 
-    copies = calloc(1, sizeof *copies + list->count * sizeof(struct copy));
-    if (!copies)
-        return -ENOMEM;
-    for (size_t i = 0; i < list->count; i++) {
-        int r = result_of(looks, i);
+    for (size_t i = 0; i < looks->list->count; i++) {
+        struct store *store = looks->list->stores[i];
+        int r = has(copies, store) ? -EEXIST : result_of(looks, i);
         if (r == 0) {
-            r = add(copies, terms, list->stores[i], look_answer(looks, i));
-        } else if (r != -ENOENT && r != -ENOTDIR) {
+            r = add(copies, terms, store, look_answer(looks, i));
+        } else if (r != -EEXIST && r != -ENOENT && r != -ENOTDIR && r != -EINPROGRESS) {
             worst = r;
-            log_once("%s: store %s: %s", path, store_name(list->stores[i]), strerrordesc_np(-r));
+            log_once("%s: store %s: %s", path, store_name(store), strerrordesc_np(-r));
         }
         if (r == -ENOMEM)
             return r;
     }
-    if (copies->count == 0)
-        return worst;
+    return worst;
+}
+
+int copies_new(const struct inquiry *looks, const struct share_terms *terms, const char *path,
+               struct copies **ret)
+{
+    cleanup_copies struct copies *copies = NULL;
+    uint64_t patience = store_list_patience(looks->list);
+
+    copies = calloc(1, sizeof *copies + looks->list->count * sizeof(struct copy));
+    if (!copies)
+        return -ENOMEM;
+    copies->room = looks->list->count;
+    int r = add_answers(copies, looks, terms, path);
+    if (r == -ENOMEM || copies->count == 0)
+        return r;
+    for (size_t i = 0; i < copies->count; i++)
+        copies->items[i].slow = store_pace(copies->items[i].store) > patience;
     *ret = steal_pointer(copies);
     return 0;
+}
+
+int copies_add_late(struct copies *copies, struct inquiry *looks, const struct share_terms *terms,
+                    const char *path)
+{
+    size_t before = copies->count;
+
+    int r = add_answers(copies, looks, terms, path);
+    for (size_t i = before; i < copies->count; i++)
+        copies->items[i].slow = true;
+    return r == -ENOMEM ? r : 0;
 }
 
 void copies_free(struct copies *copies)
@@ -167,43 +207,32 @@ static void drop_read(struct task *task)
     free(read);
 }
 
-static struct read_task *read_task_new(const struct block_read *read)
+int copy_ask(struct round *round, const struct copy *copy, uint64_t offset, size_t size,
+             struct block_read *ret)
 {
     struct read_task *task = calloc(1, sizeof *task);
 
     if (!task)
-        return NULL;
+        return -ENOMEM;
     task->task.run = run_read;
     task->task.drop = drop_read;
-    task->file = read->copy->file;
+    task->file = copy->file;
     atomic_fetch_add(&task->file->holders, 1);
-    task->offset = read->offset;
-    task->size = read->size;
-    return task;
+    task->offset = offset;
+    task->size = size;
+    ret->task = task;
+    round_put(round, copy->store, &task->task, &ret->state);
+    return 0;
 }
 
-int copies_read(struct block_read reads[], size_t count)
+int block_read_take(struct block_read *read, struct buffer *ret)
 {
-    cleanup_free struct read_task **tasks = calloc(count, sizeof(struct read_task *));
-    cleanup_free bool *answered = calloc(count, sizeof(bool));
-    cleanup_round struct round *round = NULL;
-
-    if (!tasks || !answered || round_new(&round) < 0)
-        return -ENOMEM;
-    for (size_t i = 0; i < count; i++) {
-        tasks[i] = read_task_new(&reads[i]);
-        if (!tasks[i])
-            return -ENOMEM;
-        round_put(round, reads[i].copy->store, &tasks[i]->task, &answered[i]);
-    }
-    round_wait(round);
-    for (size_t i = 0; i < count; i++) {
-        reads[i].result = answered[i] ? tasks[i]->result : -ETIMEDOUT;
-        if (reads[i].result == 0) {
-            reads[i].block = tasks[i]->block;
-            tasks[i]->block = NO_BUFFER;
-        }
-    }
+    if (read->state != TASK_ANSWERED)
+        return -ETIMEDOUT;
+    if (read->task->result < 0)
+        return read->task->result;
+    *ret = read->task->block;
+    read->task->block = NO_BUFFER;
     return 0;
 }
 

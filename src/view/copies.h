@@ -14,6 +14,7 @@
 struct share_terms {
     enum share_format format;
     unsigned required; /* k, for classic */
+    bool patient;      /* all stores are waited for, also where some are enough */
 };
 
 /* A file descriptor that reads under way may outlive the set of copies with. */
@@ -30,35 +31,51 @@ struct copy {
     bool trusted; /* it agreed with every stripe that was given */
     bool forged;  /* it had a block whose digest was right, and its payload was not */
     bool failing; /* its store failed, other than by a bad block */
+    bool slow;    /* its store takes much longer than others */
     struct damage damage;
 };
 
 struct copies {
-    size_t count;
+    size_t count, room;
     struct copy items[];
 };
+
+/* What a look says of a copy: a header that it has, and its size. */
+void copy_facts_read(const struct share_terms *terms, const struct look *look,
+                     struct copy_facts *ret);
 
 /*
  * The files that LOOKS at PATH have opened, which it takes out of them. What is no regular file, or
  * could not be opened, is left out; a store's error is logged. Where nothing is left: the last such
- * error, or -ENOENT. Roles are not set yet.
+ * error, or -ENOENT. Roles are not set yet. There is room for those that are pending.
  */
 int copies_new(const struct inquiry *looks, const struct share_terms *terms, const char *path,
                struct copies **ret);
 
 void copies_free(struct copies *copies);
 
-/* A block that is asked for, and what came of it. */
+/*
+ * Adds what stores have answered that were pending when the copies were made from LOOKS. Their
+ * roles are COPY_USELESS.
+ */
+int copies_add_late(struct copies *copies, struct inquiry *looks, const struct share_terms *terms,
+                    const char *path);
+
+/* A block that was asked for; it lives until the round is left. */
 struct block_read {
-    struct copy *copy;
-    uint64_t offset; /* in the copy */
-    size_t size;
-    struct buffer block; /* the answer, where RESULT is 0 */
-    int result;          /* 0; -ENODATA: the copy is cut off; -ETIMEDOUT; another errno */
+    enum task_state state;
+    struct read_task *task;
 };
 
-/* Reads COUNT blocks, at once where stores have threads of their own. Returns 0 or -ENOMEM. */
-int copies_read(struct block_read reads[], size_t count);
+/* Asks for SIZE bytes of a copy. Returns 0 or -ENOMEM. */
+int copy_ask(struct round *round, const struct copy *copy, uint64_t offset, size_t size,
+             struct block_read *ret);
+
+/*
+ * What came of a block that is not pending any more: 0, and it is the caller's; -ENODATA where the
+ * copy is cut off; -ETIMEDOUT; another errno.
+ */
+int block_read_take(struct block_read *read, struct buffer *ret);
 
 /*
  * Reads SIZE bytes of a copy in a local store, in this thread. -EAGAIN for one in another store;

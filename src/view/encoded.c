@@ -4,6 +4,7 @@
 #include "base/buffer.h"
 #include "base/log.h"
 #include "stripe/encode.h"
+#include "view/ahead.h"
 #include "view/status.h"
 #include "view/stripe_cache.h"
 
@@ -24,6 +25,7 @@ struct encoded_file {
     struct share_layout layout; /* of the share that is shown: without extensions */
     struct encoder *encoder;
     struct stripe_cache *blocks; /* NULL for an empty file */
+    struct ahead *ahead;         /* NULL where nothing is to be gained by it */
 };
 
 static void encoded_view_free(struct view *view)
@@ -231,6 +233,8 @@ static void encoded_close(struct view_file *opaque)
 {
     struct encoded_file *file = (struct encoded_file *)opaque;
 
+    if (file->ahead)
+        ahead_free(file->ahead);
     if (file->blocks)
         stripe_cache_free(file->blocks);
     if (file->encoder)
@@ -262,7 +266,11 @@ static int prepare(unsigned index, struct encoded_file *file)
     int r = encoder_new(&file->layout, 1, &wanted, &file->encoder);
     if (r < 0)
         return r;
-    return stripe_cache_new(layout_block_size(&file->layout, 0), make_block, file, &file->blocks);
+    r = stripe_cache_new(layout_block_size(&file->layout, 0), make_block, file, &file->blocks);
+    if (r < 0 || !file->source->distant)
+        return r;
+    return ahead_new(file->blocks, layout_full_stripe_size(&file->layout),
+                     layout_stripes(&file->layout), &file->ahead);
 }
 
 static int encoded_open(struct view *view, const char *path, struct view_file **ret)
@@ -291,6 +299,13 @@ static int encoded_open(struct view *view, const char *path, struct view_file **
     return 0;
 }
 
+/* The stripe whose block has the byte AT of the share, or comes first behind it. */
+static uint64_t stripe_at(const struct share_layout *layout, uint64_t at)
+{
+    return at < layout->header_size ? 0
+                                    : (at - layout->header_size) / layout_full_block_size(layout);
+}
+
 /* What of header or block AT stands in is at hand: copies it, and returns how much in *RET. */
 static int read_part(const struct encoded_file *file, uint64_t at, size_t size, uint8_t *data,
                      size_t *ret)
@@ -303,7 +318,7 @@ static int read_part(const struct encoded_file *file, uint64_t at, size_t size, 
         memcpy(data, file->header + at, *ret);
         return 0;
     }
-    uint64_t stripe = (at - layout->header_size) / layout_full_block_size(layout);
+    uint64_t stripe = stripe_at(layout, at);
     size_t from = (size_t)(at - layout_block_offset(layout, stripe));
     size_t part = layout_block_size(layout, stripe) - from;
     *ret = part < size ? part : size;
@@ -321,6 +336,9 @@ static int encoded_read(struct view_file *opaque, uint64_t offset, size_t size, 
         size = 0;
     else if (size > end - offset)
         size = (size_t)(end - offset);
+    if (file->ahead && size > 0)
+        ahead_note(file->ahead, stripe_at(&file->layout, offset),
+                   stripe_at(&file->layout, offset + size - 1));
     while (done < size) {
         int r = read_part(file, offset + done, size - done, data + done, &part);
         if (r < 0)
@@ -353,7 +371,7 @@ int encoded_view_new(struct source *source, unsigned shares, struct view **ret)
         return -ENOMEM;
     }
     *encoded = (struct encoded_view){
-        .view = {.operations = &operations, .live = source->live},
+        .view = {.operations = &operations, .live = source->live, .distant = &source->distant},
         .source = source,
         .shares = shares,
     };

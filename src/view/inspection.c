@@ -249,7 +249,7 @@ int inspection_make(struct stores *stores, const struct share_terms *terms, cons
     const struct inspecting inspecting = {stores, terms, path, depth, ret};
 
     *ret = NO_INSPECTION;
-    int r = survey_make(stores, path, &ret->survey);
+    int r = survey_make(stores, path, NULL, &ret->survey);
     if (r < 0)
         return r;
     ret->status = ret->survey.status;

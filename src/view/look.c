@@ -37,9 +37,10 @@ const struct question_kind look_kind = {
     .forget = forget,
 };
 
-int look_make(struct stores *stores, const char *path, struct inquiry *ret)
+int look_make(struct stores *stores, const char *path, const struct inquiry_enough *enough,
+              struct inquiry *ret)
 {
-    return inquiry_make(stores, path, NULL, &look_kind, ret);
+    return inquiry_make(stores, path, NULL, &look_kind, enough, ret);
 }
 
 struct look *look_answer(const struct inquiry *looks, size_t store)

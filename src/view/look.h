@@ -18,7 +18,8 @@ struct look {
 extern const struct question_kind look_kind;
 
 /* Asks all stores for PATH. As inquiry_make. */
-int look_make(struct stores *stores, const char *path, struct inquiry *ret);
+int look_make(struct stores *stores, const char *path, const struct inquiry_enough *enough,
+              struct inquiry *ret);
 
 /* What store number STORE answered, where inquiry_result is 0. */
 struct look *look_answer(const struct inquiry *looks, size_t store);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "view/restored.h"
 
+#include "view/ahead.h"
 #include "view/status.h"
 #include "view/stripe_cache.h"
 
@@ -23,6 +24,7 @@ struct restored_file {
     struct view_file file;
     struct source_file *source;
     struct stripe_cache *stripes; /* NULL for an empty file */
+    struct ahead *ahead;          /* NULL where nothing is to be gained by it */
 };
 
 static struct source *source_of(struct view *view)
@@ -98,6 +100,8 @@ static void restored_close(struct view_file *opaque)
 {
     struct restored_file *file = (struct restored_file *)opaque;
 
+    if (file->ahead)
+        ahead_free(file->ahead);
     if (file->stripes)
         stripe_cache_free(file->stripes);
     if (file->source)
@@ -123,6 +127,8 @@ static int restored_open(struct view *view, const char *path, struct view_file *
     if (layout->source_size > 0) {
         size_t room = layout_payload_size(layout, 0) * layout->required;
         r = stripe_cache_new(room, make_stripe, file, &file->stripes);
+        if (r == 0 && file->source->distant)
+            r = ahead_new(file->stripes, room, layout_stripes(layout), &file->ahead);
         if (r < 0)
             return r;
     }
@@ -141,6 +147,8 @@ static int restored_read(struct view_file *opaque, uint64_t offset, size_t size,
         size = 0;
     else if (size > layout->source_size - offset)
         size = (size_t)(layout->source_size - offset);
+    if (file->ahead && size > 0)
+        ahead_note(file->ahead, offset / full, (offset + size - 1) / full);
     while (done < size) {
         uint64_t stripe = (offset + done) / full;
         size_t from = (size_t)((offset + done) % full);
@@ -216,7 +224,7 @@ int restored_view_new(struct source *source, struct view **ret)
         return -ENOMEM;
     }
     *restored = (struct restored_view){
-        .view = {.operations = &operations, .live = source->live},
+        .view = {.operations = &operations, .live = source->live, .distant = &source->distant},
         .source = source,
     };
     *ret = &restored->view;

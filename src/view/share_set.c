@@ -20,11 +20,16 @@ enum {
 
 struct share_set {
     char *path;
+    struct share_terms terms;
     struct copies *copies;
     struct version version;
     bool has_version;
-    pthread_mutex_t lock; /* of what reading teaches about the copies, and of: */
-    struct damage lost;   /* stripes that could not be restored */
+    unsigned rank;
+    pthread_mutex_t late_lock; /* taken before the other one, to wait for: */
+    struct inquiry late;       /* looks of which some are pending */
+    pthread_mutex_t lock;      /* of what reading teaches about the copies, and of: */
+    bool partial;              /* there are such looks */
+    struct damage lost;        /* stripes that could not be restored */
     struct history history;
 };
 
@@ -43,7 +48,8 @@ static void log_stale(const struct share_set *set)
     }
 }
 
-static int choose(struct share_set *set, unsigned rank)
+/* Which version the copies give, and the roles of those from FIRST on. */
+static int choose_roles(const struct share_set *set, size_t first, struct version *ret)
 {
     size_t count = set->copies->count;
     cleanup_free struct copy_facts *facts = calloc(count, sizeof *facts);
@@ -53,15 +59,22 @@ static int choose(struct share_set *set, unsigned rank)
         return -ENOMEM;
     for (size_t i = 0; i < count; i++)
         facts[i] = set->copies->items[i].facts;
-    int r = version_choose(facts, count, rank, &set->version, roles);
+    int r = version_choose(facts, count, set->rank, ret, roles);
+    for (size_t i = first; r == 0 && i < count; i++)
+        set->copies->items[i].role = roles[i];
+    return r;
+}
+
+static int choose(struct share_set *set)
+{
+    int r = choose_roles(set, 0, &set->version);
+
     if (r == -ENOMEM)
         return r;
     set->has_version = r == 0;
-    for (size_t i = 0; i < count; i++)
-        set->copies->items[i].role = set->has_version ? roles[i] : COPY_USELESS;
     if (set->has_version)
         history_begin(&set->history, layout_stripes(&set->version.header.layout),
-                      set->version.header.layout.required, count);
+                      set->version.header.layout.required, set->copies->room);
     return 0;
 }
 
@@ -72,18 +85,63 @@ int share_set_new(const struct inquiry *looks, const struct share_terms *terms, 
 
     if (!set)
         return -ENOMEM;
+    pthread_mutex_init(&set->late_lock, NULL);
     pthread_mutex_init(&set->lock, NULL);
     history_init(&set->history);
+    set->terms = *terms;
+    set->rank = rank;
     set->path = strdup(path);
     int r = set->path ? copies_new(looks, terms, path, &set->copies) : -ENOMEM;
     if (r == 0)
-        r = choose(set, rank);
+        r = choose(set);
     if (r < 0) {
         share_set_free(set);
         return r;
     }
     *ret = set;
     return 0;
+}
+
+void share_set_keep_looks(struct share_set *set, struct inquiry *looks)
+{
+    if (looks->pending == 0)
+        return;
+    set->late = *looks;
+    set->partial = true;
+    *looks = NO_INQUIRY;
+}
+
+/* Adds the copies of stores that were late. The version stays: that it is right was settled. */
+static int add_late(struct share_set *set)
+{
+    size_t before = set->copies->count;
+    struct version version = set->version;
+
+    int r = copies_add_late(set->copies, &set->late, &set->terms, set->path);
+    if (r == 0)
+        r = choose_roles(set, before, &version);
+    if (r == 0 && !version_is_same(&version.header, &set->version.header)) {
+        for (size_t i = before; i < set->copies->count; i++)
+            set->copies->items[i].role = COPY_USELESS;
+    }
+    set->partial = false;
+    return r;
+}
+
+static int wait_for_late(struct share_set *set)
+{
+    int r = 0;
+
+    pthread_mutex_lock(&set->late_lock);
+    if (set->late.list) {
+        inquiry_complete(&set->late);
+        pthread_mutex_lock(&set->lock);
+        r = add_late(set);
+        pthread_mutex_unlock(&set->lock);
+        inquiry_clear(&set->late);
+    }
+    pthread_mutex_unlock(&set->late_lock);
+    return r;
 }
 
 static void log_range(const struct share_set *set, const struct damage *damage, const char *where,
@@ -116,9 +174,11 @@ void share_set_free(struct share_set *set)
         log_damage(set);
         copies_free(set->copies);
     }
+    inquiry_clear(&set->late);
     damage_clear(&set->lost);
     history_clear(&set->history);
     pthread_mutex_destroy(&set->lock);
+    pthread_mutex_destroy(&set->late_lock);
     free(set->path);
     free(set);
 }
@@ -185,6 +245,7 @@ void share_set_status(const struct share_set *set, struct stat *ret)
         const struct copy *copy = &set->copies->items[i];
         ballots[i].cast = !set->has_version || copy->role == COPY_MEMBER;
         ballots[i].status = copy->status;
+        ballots[i].slow = copy->slow;
     }
     if (ballots)
         vote_status(ballots, count, ret);
@@ -223,6 +284,15 @@ int share_set_check(const struct share_set *set)
     return 0;
 }
 
+bool share_set_is_distant(const struct share_set *set)
+{
+    bool distant = false;
+
+    for (size_t i = 0; i < set->copies->count; i++)
+        distant |= store_is_remote(set->copies->items[i].store);
+    return distant;
+}
+
 struct copies *share_set_copies(struct share_set *set)
 {
     return set->copies;
@@ -231,7 +301,11 @@ struct copies *share_set_copies(struct share_set *set)
 void share_set_begin_reading(struct share_set *set, uint64_t stripe, uint8_t *data,
                              struct stripe_reading *ret)
 {
+    pthread_mutex_lock(&set->lock);
+    bool partial = set->partial;
+    pthread_mutex_unlock(&set->lock);
     *ret = (struct stripe_reading){
+        .partial = partial,
         .path = set->path,
         .version = &set->version.header,
         .stripe = stripe,
@@ -266,5 +340,11 @@ int share_set_read_stripe(struct share_set *set, uint64_t stripe, uint8_t *data)
     struct stripe_reading reading;
 
     share_set_begin_reading(set, stripe, data, &reading);
-    return share_set_end_reading(set, &reading, stripe_reading_run(&reading));
+    int r = stripe_reading_run(&reading);
+    if (r == -EAGAIN) {
+        r = wait_for_late(set);
+        share_set_begin_reading(set, stripe, data, &reading);
+        r = r < 0 ? r : stripe_reading_run(&reading);
+    }
+    return share_set_end_reading(set, &reading, r);
 }

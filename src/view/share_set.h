@@ -20,6 +20,12 @@ struct share_set;
 int share_set_new(const struct inquiry *looks, const struct share_terms *terms, const char *path,
                   unsigned rank, struct share_set **ret);
 
+/*
+ * Where stores are pending in LOOKS, which the set was made of: takes them over, so that what these
+ * stores answer later helps where the others are not enough.
+ */
+void share_set_keep_looks(struct share_set *set, struct inquiry *looks);
+
 /* Says in the log what was found bad. */
 void share_set_free(struct share_set *set);
 
@@ -42,6 +48,9 @@ int share_set_check(const struct share_set *set);
  * shares do not give it (the log says why), or -ENOMEM. Any thread may call it.
  */
 int share_set_read_stripe(struct share_set *set, uint64_t stripe, uint8_t *data);
+
+/* Whether a copy is in a store that is not local. */
+bool share_set_is_distant(const struct share_set *set);
 
 /* The copies, for whoever wants to know what each is worth. */
 struct copies *share_set_copies(struct share_set *set);

@@ -11,6 +11,7 @@
 #include "base/xattrs.h"
 #include "share/header.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -18,8 +19,9 @@
 
 struct source {
     const struct source_operations *operations;
-    bool live;       /* as struct view has it */
-    bool is_private; /* the way to it is not open to everyone */
+    bool live;           /* as struct view has it */
+    bool is_private;     /* the way to it is not open to everyone */
+    atomic_bool distant; /* as struct view has it */
 };
 
 /* An open file. */
@@ -28,6 +30,7 @@ struct source_file {
     /* How its shares are laid out, and of which version they are; its index means nothing. */
     struct share_header header;
     struct stat status; /* when it was opened, as stat has it */
+    bool distant;       /* to read a stripe may take long; many can be read at once */
 };
 
 enum { SOURCE_ZEROS = 1 };

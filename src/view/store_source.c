@@ -3,6 +3,8 @@
 
 #include "tree/temporary.h"
 #include "view/attributes.h"
+#include "view/enough.h"
+#include "view/report.h"
 #include "view/share_set.h"
 #include "view/survey.h"
 
@@ -16,6 +18,14 @@ struct store_source {
     struct share_terms terms;
     struct stores *stores;
     atomic_uint required; /* k, of the file that was looked at last */
+    atomic_uint least;    /* the smallest k of all that were; 0: none was */
+};
+
+/* How many stores are waited for, before a question is put. */
+struct asking {
+    struct enough terms;
+    struct inquiry_enough enough;
+    const struct inquiry_enough *argument; /* for inquiry_make */
 };
 
 struct restored_file {
@@ -31,6 +41,41 @@ static void store_source_free(struct source *opaque)
     free(source);
 }
 
+/* Prepares for a question, whose answers IS_ENOUGH judges. */
+static void prepare(struct store_source *source, struct asking *asking,
+                    bool (*is_enough)(const struct inquiry *inquiry, const void *context))
+{
+    asking->terms = (struct enough){&source->terms, atomic_load(&source->least)};
+    asking->enough = (struct inquiry_enough){is_enough, &asking->terms};
+    asking->argument = source->terms.patient ? NULL : &asking->enough;
+}
+
+/* Asks the stores for PATH. */
+static int survey(struct store_source *source, const char *path, struct survey *ret)
+{
+    struct asking asking;
+
+    prepare(source, &asking, enough_looks);
+    int r = survey_make(source->stores, path, asking.argument, ret);
+    if (r < 0)
+        return r;
+    bool distant = false;
+    for (size_t i = 0; i < ret->inquiry.list->count; i++)
+        distant |= store_is_remote(ret->inquiry.list->stores[i]);
+    atomic_store(&source->source.distant, distant);
+    return 0;
+}
+
+static void note_required(struct store_source *source, unsigned required)
+{
+    unsigned least = atomic_load(&source->least);
+
+    atomic_store(&source->required, required);
+    while ((least == 0 || required < least) &&
+           !atomic_compare_exchange_weak(&source->least, &least, required)) {
+    }
+}
+
 static int open_shares(struct store_source *source, struct share_set *shares,
                        struct source_file **ret)
 {
@@ -39,7 +84,9 @@ static int open_shares(struct store_source *source, struct share_set *shares,
     if (!file)
         return -ENOMEM;
     *file = (struct restored_file){
-        .file = {.operations = source->source.operations, .header = *share_set_header(shares)},
+        .file = {.operations = source->source.operations,
+                 .header = *share_set_header(shares),
+                 .distant = share_set_is_distant(shares)},
         .shares = shares,
     };
     share_set_status(shares, &file->file.status);
@@ -51,13 +98,13 @@ static int open_shares(struct store_source *source, struct share_set *shares,
  * The status of a file, by its shares at PATH. Where they cannot be read it is shown all the same,
  * as an empty file: what is lost should be seen.
  */
-static int stat_file(struct store_source *source, const char *path, const struct survey *survey,
+static int stat_file(struct store_source *source, const char *path, const struct survey *found,
                      struct stat *status, struct share_header *header,
                      struct source_file **ret_file)
 {
     cleanup_share_set struct share_set *shares = NULL;
 
-    int r = share_set_new(&survey->inquiry, &source->terms, path, 0, &shares);
+    int r = share_set_new(&found->inquiry, &source->terms, path, 0, &shares);
     if (r == -ENOMEM)
         return r;
     *header = (struct share_header){0};
@@ -68,7 +115,7 @@ static int stat_file(struct store_source *source, const char *path, const struct
         *header = *share_set_header(shares);
     if (header->layout.required == 0)
         return 0;
-    atomic_store(&source->required, header->layout.required);
+    note_required(source, header->layout.required);
     if (!ret_file || share_set_check(shares) < 0)
         return 0;
     r = open_shares(source, shares, ret_file);
@@ -111,13 +158,13 @@ static int store_source_stat(struct source *opaque, const char *path, struct sta
                              struct source_inodes *ret_inodes)
 {
     struct store_source *source = (struct store_source *)opaque;
-    cleanup_survey struct survey survey = NO_SURVEY;
+    cleanup_survey struct survey found = NO_SURVEY;
 
     if (ret_file)
         *ret_file = NULL;
     if (ret_inodes)
         *ret_inodes = (struct source_inodes){NULL, 0};
-    int r = survey_make(source->stores, path, &survey);
+    int r = survey(source, path, &found);
     if (r < 0 && *path == '\0') {
         /* Without stores the root is still there. */
         *ret = (struct stat){.st_mode = S_IFDIR | 0555, .st_nlink = 2};
@@ -125,11 +172,11 @@ static int store_source_stat(struct source *opaque, const char *path, struct sta
     }
     if (r < 0)
         return r;
-    struct stat status = survey.status;
-    if (ret_inodes && has_links(&survey))
-        r = note_inodes(&survey, ret_inodes);
+    struct stat status = found.status;
+    if (ret_inodes && has_links(&found))
+        r = note_inodes(&found, ret_inodes);
     if (r == 0 && S_ISREG(status.st_mode))
-        r = stat_file(source, path, &survey, &status, ret_header, ret_file);
+        r = stat_file(source, path, &found, &status, ret_header, ret_file);
     if (r == 0)
         *ret = status;
     return r;
@@ -137,14 +184,14 @@ static int store_source_stat(struct source *opaque, const char *path, struct sta
 
 static int store_source_read_link(struct source *opaque, const char *path, char **ret)
 {
-    cleanup_survey struct survey survey = NO_SURVEY;
+    cleanup_survey struct survey found = NO_SURVEY;
 
-    int r = survey_make(((struct store_source *)opaque)->stores, path, &survey);
+    int r = survey((struct store_source *)opaque, path, &found);
     if (r < 0)
         return r;
-    if (!survey_target(&survey))
+    if (!survey_target(&found))
         return -EINVAL;
-    char *target = strdup(survey_target(&survey));
+    char *target = strdup(survey_target(&found));
     if (!target)
         return -ENOMEM;
     *ret = target;
@@ -216,12 +263,15 @@ static int merge_names(struct names *given, struct names *names)
 
 static int store_source_list(struct source *opaque, const char *path, struct names *names)
 {
+    struct store_source *source = (struct store_source *)opaque;
     cleanup_inquiry struct inquiry inquiry = NO_INQUIRY;
     cleanup_names struct names given = NO_NAMES;
+    struct asking asking;
     bool found = false;
     int worst = *path == '\0' ? 0 : -ENOENT;
 
-    int r = inquiry_make(((struct store_source *)opaque)->stores, path, NULL, &list_kind, &inquiry);
+    prepare(source, &asking, enough_lists);
+    int r = inquiry_make(source->stores, path, NULL, &list_kind, asking.argument, &inquiry);
     if (r < 0)
         return r;
     for (size_t i = 0; i < inquiry.list->count; i++) {
@@ -229,7 +279,7 @@ static int store_source_list(struct source *opaque, const char *path, struct nam
         if (r == 0) {
             found = true;
             r = add_names(&given, &((struct list_question *)inquiry.questions[i])->names);
-        } else if (r != -ENOENT) {
+        } else if (r != -ENOENT && r != -EINPROGRESS) {
             worst = r;
         }
         if (r == -ENOMEM)
@@ -239,12 +289,32 @@ static int store_source_list(struct source *opaque, const char *path, struct nam
     return r < 0 ? r : found ? 0 : worst;
 }
 
+/* The value of an attribute of the view's own; -ENOTSUP where NAME is none, or not one of PATH. */
+static int report(const struct store_source *source, const char *path, const char *name, char **ret)
+{
+    if (strcmp(name, REPORT_STORES_NAME) == 0 && *path == '\0')
+        return report_stores(source->stores, ret);
+    if (strcmp(name, REPORT_HEALTH_NAME) == 0 && *path != '\0')
+        return report_health(source->stores, &source->terms, path, ret);
+    return -ENOTSUP;
+}
+
 static int store_source_get_xattr(struct source *opaque, const char *path, const char *name,
                                   void *value, size_t size, size_t *ret)
 {
-    struct stores *stores = ((struct store_source *)opaque)->stores;
+    const struct store_source *source = (struct store_source *)opaque;
+    cleanup_free char *own = NULL;
 
-    int r = attributes_get(stores, path, name, value, size, ret);
+    int r = report(source, path, name, &own);
+    if (r == 0) {
+        *ret = strlen(own);
+        if (size > 0 && *ret > size)
+            return -ERANGE;
+        memcpy(value, own, size > 0 ? *ret : 0);
+        return 0;
+    }
+    if (r == -ENOTSUP)
+        r = attributes_get(source->stores, path, name, value, size, ret);
     return r == -ENOENT && *path == '\0' ? -ENODATA : r;
 }
 
@@ -309,9 +379,10 @@ static int store_source_statfs(struct source *opaque, struct statvfs *ret)
 {
     struct store_source *source = (struct store_source *)opaque;
     cleanup_inquiry struct inquiry inquiry = NO_INQUIRY;
+    static const struct inquiry_enough enough = {enough_most, NULL};
     struct statvfs space = {.f_namemax = NAME_MAX};
 
-    int r = inquiry_make(source->stores, "", NULL, &space_kind, &inquiry);
+    int r = inquiry_make(source->stores, "", NULL, &space_kind, &enough, &inquiry);
     if (r < 0)
         return r;
     unsigned required = atomic_load(&source->required);
@@ -330,16 +401,21 @@ static int store_source_open_version(struct source *opaque, const char *path, un
     struct store_source *source = (struct store_source *)opaque;
     cleanup_share_set struct share_set *shares = NULL;
     cleanup_inquiry struct inquiry looks = NO_INQUIRY;
+    struct asking asking;
 
-    int r = look_make(source->stores, path, &looks);
+    prepare(source, &asking, enough_looks);
+    int r = look_make(source->stores, path, rank > 0 ? NULL : asking.argument, &looks);
     if (r == 0)
         r = share_set_new(&looks, &source->terms, path, rank, &shares);
     if (r == 0 && rank > 0 && !share_set_header(shares))
         return -ENOENT;
     if (r == 0)
         r = share_set_check(shares);
-    if (r == 0)
-        r = open_shares(source, shares, ret);
+    if (r < 0)
+        return r;
+    note_required(source, share_set_header(shares)->layout.required);
+    share_set_keep_looks(shares, &looks);
+    r = open_shares(source, shares, ret);
     if (r == 0)
         shares = NULL; /* they are the file's */
     return r;

@@ -11,7 +11,7 @@ enum {
     /* Two serve a reader whose read-ahead straddles a border; the others only come into being
      * when those are in use at the same time. */
     ENTRIES_KEPT = 2,
-    ENTRIES_MAX = 8,
+    ENTRIES_MAX = 16,
 };
 
 struct entry {
@@ -19,6 +19,7 @@ struct entry {
     uint64_t stripe;
     uint64_t used;  /* the cache's clock when it was last asked for */
     unsigned users; /* its maker and those who copy from it */
+    bool copied;    /* someone has copied from it; otherwise someone is still to come */
     enum { EMPTY, MAKING, READY } state;
 };
 
@@ -26,6 +27,7 @@ struct stripe_cache {
     pthread_mutex_t lock;
     pthread_cond_t changed; /* an entry became ready, empty or free */
     size_t entry_size;
+    unsigned kept; /* entries that have buffers also when they are not in use */
     stripe_maker *make;
     void *file;
     uint64_t clock;
@@ -41,10 +43,16 @@ int stripe_cache_new(size_t entry_size, stripe_maker *make, void *file, struct s
     pthread_mutex_init(&cache->lock, NULL);
     pthread_cond_init(&cache->changed, NULL);
     cache->entry_size = entry_size;
+    cache->kept = ENTRIES_KEPT;
     cache->make = make;
     cache->file = file;
     *ret = cache;
     return 0;
+}
+
+void stripe_cache_keep(struct stripe_cache *cache, unsigned more)
+{
+    cache->kept += more;
 }
 
 void stripe_cache_free(struct stripe_cache *cache)
@@ -68,6 +76,17 @@ static struct entry *find(struct stripe_cache *cache, uint64_t stripe)
 }
 
 /*
+ * Whether A can be done without rather than B: there is nothing in it, or no one is still to come
+ * for it, or it is the older one.
+ */
+static bool is_older(const struct entry *a, const struct entry *b)
+{
+    if ((a->state == EMPTY) != (b->state == EMPTY))
+        return a->state == EMPTY;
+    return a->copied != b->copied ? a->copied : a->used < b->used;
+}
+
+/*
  * An entry that no one uses, to be filled anew: one with a buffer and nothing in it; or, as long
  * as few have buffers, one without; or that which was not asked for the longest; or any. NULL
  * where all are in use.
@@ -84,10 +103,10 @@ static struct entry *find_free(struct stripe_cache *cache)
             continue;
         if (!entry->buffer.data)
             fresh = entry;
-        else if (!oldest || entry->used < oldest->used)
+        else if (!oldest || is_older(entry, oldest))
             oldest = entry;
     }
-    if (oldest && (oldest->state == EMPTY || buffers >= ENTRIES_KEPT || !fresh))
+    if (oldest && (oldest->state == EMPTY || buffers >= cache->kept || !fresh))
         return oldest;
     return fresh;
 }
@@ -102,6 +121,7 @@ static int fill(struct stripe_cache *cache, struct entry *entry, uint64_t stripe
     }
     entry->stripe = stripe;
     entry->state = MAKING;
+    entry->copied = false;
     pthread_mutex_unlock(&cache->lock);
     int r = cache->make(cache->file, stripe, entry->buffer.data);
     pthread_mutex_lock(&cache->lock);
@@ -144,8 +164,10 @@ int stripe_cache_read(struct stripe_cache *cache, uint64_t stripe, size_t from, 
     if (r == 0) {
         entry->used = ++cache->clock;
         pthread_mutex_unlock(&cache->lock);
-        memcpy(data, entry->buffer.data + from, size);
+        if (size > 0)
+            memcpy(data, entry->buffer.data + from, size);
         pthread_mutex_lock(&cache->lock);
+        entry->copied |= size > 0;
         if (--entry->users == 0)
             pthread_cond_broadcast(&cache->changed);
     }

@@ -52,24 +52,29 @@ static bool give(const struct attempt *attempt, const uint8_t digest[HASH_SIZE])
     return goes_on;
 }
 
+static int settle(struct attempt *attempt)
+{
+    return attempt->reading->partial ? -EAGAIN : settle_checked(attempt);
+}
+
 static int restore_checked(struct attempt *attempt, size_t places[])
 {
     size_t place;
 
     if (is_contested(attempt->reading->history))
-        return settle_checked(attempt);
+        return settle(attempt);
     int r = attempt_read_wanted(attempt);
     if (r < 0)
         return r;
     if (!gather_agrees(&attempt->gather))
-        return settle_checked(attempt);
+        return settle(attempt);
     r = gather_find(&attempt->gather, &place);
     if (r < 0)
         return r;
     gather_list(&attempt->gather, place, false, places);
     r = attempt_decode(attempt, places);
     if (r == -EBADMSG || (r == 0 && !give(attempt, attempt->gather.copies[place].digest)))
-        return settle_checked(attempt);
+        return settle(attempt);
     return r;
 }
 
@@ -89,5 +94,7 @@ int stripe_reading_run(struct stripe_reading *reading)
     cleanup_attempt struct attempt attempt = {0};
 
     int r = attempt_start(&attempt, reading);
-    return r < 0 ? r : restore(&attempt);
+    if (r == 0)
+        r = restore(&attempt);
+    return r == -ENODATA && reading->partial ? -EAGAIN : r;
 }

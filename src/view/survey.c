@@ -10,9 +10,11 @@
 static int collect(struct survey *survey)
 {
     const struct inquiry *inquiry = &survey->inquiry;
+    uint64_t patience = store_list_patience(inquiry->list);
     int worst = -ENOENT;
 
     for (size_t i = 0; i < inquiry->list->count; i++) {
+        struct store *store = inquiry->list->stores[i];
         int r = inquiry_result(inquiry, i);
         if (r == 0) {
             const struct tree_object *object = &look_answer(inquiry, i)->object;
@@ -20,9 +22,10 @@ static int collect(struct survey *survey)
                 .cast = true,
                 .status = object->status,
                 .target = object->target,
-                .silent = store_is_silent(inquiry->list->stores[i]),
+                .silent = store_is_silent(store),
+                .slow = store_pace(store) > patience,
             };
-        } else if (r != -ENOENT && r != -ENOTDIR) {
+        } else if (r != -ENOENT && r != -ENOTDIR && r != -EINPROGRESS) {
             worst = r;
         }
     }
@@ -78,11 +81,12 @@ static void settle_status(struct survey *survey, const char *path)
     }
 }
 
-int survey_make(struct stores *stores, const char *path, struct survey *ret)
+int survey_make(struct stores *stores, const char *path, const struct inquiry_enough *enough,
+                struct survey *ret)
 {
     cleanup_survey struct survey survey = NO_SURVEY;
 
-    int r = look_make(stores, path, &survey.inquiry);
+    int r = look_make(stores, path, enough, &survey.inquiry);
     if (r < 0)
         return r;
     size_t count = survey.inquiry.list->count;

@@ -13,10 +13,12 @@ struct survey {
 };
 
 /*
- * Asks all stores for PATH. Returns 0; -ENOENT where no store has it, or, where a store could not
- * say, its error; or -ENOMEM. What the others say is logged where it differs.
+ * Asks all stores for PATH, and waits for ENOUGH of them, as inquiry_make. Returns 0; -ENOENT where
+ * no store has it, or, where a store could not say, its error; or -ENOMEM. What the others say is
+ * logged where it differs.
  */
-int survey_make(struct stores *stores, const char *path, struct survey *ret);
+int survey_make(struct stores *stores, const char *path, const struct inquiry_enough *enough,
+                struct survey *ret);
 
 void survey_clear(struct survey *survey);
 

@@ -11,6 +11,7 @@
 
 #include "base/names.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -20,6 +21,8 @@
 struct view {
     const struct view_operations *operations;
     bool live; /* what it shows changes at once with what it is made from */
+    /* Whether answers may take long, so that many things are to be asked at once. NULL: never. */
+    const atomic_bool *distant;
 };
 
 /* An open file. */

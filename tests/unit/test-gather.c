@@ -809,6 +809,45 @@ static void test_random_order_of_answers(void **state)
         check_random_trust(run_one_by_one);
 }
 
+/* One that is late is raced by another copy, and whichever comes first counts. */
+static void test_late(void **state)
+{
+    struct stores stores;
+    size_t places[COPIES_MAX], count;
+
+    init(&stores, 2);
+    add_all(&stores, "hhhh");
+    assert_int_equal(ask(&stores, places, &count), 0x3);
+    answer(&stores, 1);
+    assert_int_equal(ask(&stores, places, &count), 0);
+    assert_true(gather_waits(&stores.gather));
+    gather_late(&stores.gather, 0);
+    assert_int_equal(ask(&stores, places, &count), 0x4);
+    assert_int_equal(ask(&stores, places, &count), 0);
+    answer(&stores, 2);
+    assert_false(gather_waits(&stores.gather));
+    assert_finds(&stores, 0x6);
+}
+
+/* Where there are no others, what is late is waited for. */
+static void test_late_without_others(void **state)
+{
+    struct stores stores;
+    size_t places[COPIES_MAX], count;
+
+    init(&stores, 2);
+    add_all(&stores, "hh");
+    assert_int_equal(ask(&stores, places, &count), 0x3);
+    gather_late(&stores.gather, 0);
+    gather_late(&stores.gather, 1);
+    assert_int_equal(ask(&stores, places, &count), 0);
+    assert_true(gather_waits(&stores.gather));
+    gather_bad(&stores.gather, 0);
+    gather_bad(&stores.gather, 1);
+    assert_false(gather_waits(&stores.gather));
+    assert_finds_nothing(&stores);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -853,6 +892,8 @@ int main(void)
         cmocka_unit_test(test_random_lies),
         cmocka_unit_test(test_random_trust),
         cmocka_unit_test(test_random_order_of_answers),
+        cmocka_unit_test(test_late),
+        cmocka_unit_test(test_late_without_others),
     };
 
     return cmocka_run_group_tests_name("gather", tests, support_set_up, NULL);

@@ -135,7 +135,7 @@ static void test_empty_round(void **state)
     forget_seen();
     assert_int_equal(round_new(&round), 0);
     double start = seconds();
-    round_wait(round);
+    round_wait_for_all(round);
     assert_true(seconds() - start < 1);
     round_leave(round);
 }
@@ -143,7 +143,7 @@ static void test_empty_round(void **state)
 static void test_round_without_waiting(void **state)
 {
     struct round *round;
-    bool answered;
+    enum task_state answered;
 
     forget_seen();
     assert_int_equal(round_new(&round), 0);
@@ -157,7 +157,7 @@ static void test_all_answered(void **state)
 {
     struct question *questions[20];
     struct round *round;
-    bool answered[20];
+    enum task_state answered[20];
 
     forget_seen();
     assert_int_equal(round_new(&round), 0);
@@ -165,9 +165,9 @@ static void test_all_answered(void **state)
         questions[i] = question_new(i);
         round_put(round, stores[i % 2], &questions[i]->task, &answered[i]);
     }
-    round_wait(round);
+    round_wait_for_all(round);
     for (int i = 0; i < 20; i++) {
-        assert_true(answered[i]);
+        assert_int_equal(answered[i], TASK_ANSWERED);
         assert_int_equal(questions[i]->number, 2 * i);
         assert_ptr_equal(questions[i]->task.store, stores[i % 2]);
     }
@@ -182,14 +182,14 @@ static void test_all_answered(void **state)
 static void test_answered_is_set_by_waiting(void **state)
 {
     struct round *round;
-    bool answered = true;
+    enum task_state answered = TASK_ANSWERED;
 
     forget_seen();
     assert_int_equal(round_new(&round), 0);
     round_put(round, stores[0], &question_new(0)->task, &answered);
-    assert_false(answered);
-    round_wait(round);
-    assert_true(answered);
+    assert_int_equal(answered, TASK_PENDING);
+    round_wait_for_all(round);
+    assert_int_equal(answered, TASK_ANSWERED);
     round_leave(round);
 }
 
@@ -197,14 +197,14 @@ static void test_answered_is_set_by_waiting(void **state)
 static void test_waiting_twice(void **state)
 {
     struct round *round;
-    bool answered[2];
+    enum task_state answered[2];
 
     forget_seen();
     assert_int_equal(round_new(&round), 0);
     for (int i = 0; i < 2; i++) {
         round_put(round, stores[i], &question_new(i)->task, &answered[i]);
-        round_wait(round);
-        assert_true(answered[i]);
+        round_wait_for_all(round);
+        assert_int_equal(answered[i], TASK_ANSWERED);
     }
     round_leave(round);
     assert_int_equal(seen.run, 2);
@@ -215,14 +215,14 @@ static void test_waiting_twice(void **state)
 static void test_local_store_set_aside(void **state)
 {
     struct round *round;
-    bool answered;
+    enum task_state answered;
 
     store_set_aside(stores[0]);
     forget_seen();
     assert_int_equal(round_new(&round), 0);
     round_put(round, stores[0], &question_new(0)->task, &answered);
-    round_wait(round);
-    assert_true(answered);
+    round_wait_for_all(round);
+    assert_int_equal(answered, TASK_ANSWERED);
     round_leave(round);
 }
 
@@ -230,7 +230,7 @@ static void run_rounds(void *shared, unsigned number)
 {
     struct store *store = shared;
     struct round *round;
-    bool answered;
+    enum task_state answered;
 
     for (unsigned i = 0; i < 200; i++) {
         if (round_new(&round) < 0)
@@ -238,19 +238,19 @@ static void run_rounds(void *shared, unsigned number)
         round_put(round, store, &question_new(1)->task, &answered);
         round_put(round, store, &question_new(1)->task, &answered);
         if (random_below(2))
-            round_wait(round);
+            round_wait_for_all(round);
         round_leave(round);
     }
 }
 
-/* Many rounds at once on one store: each task is run once and dropped once. */
+/* Many rounds at once on one store: each task that is waited for is run once, each dropped once. */
 static void test_rounds_in_threads(void **state)
 {
     size_t before = bytes_in_use();
 
     forget_seen();
     in_threads(16, run_rounds, stores[1]);
-    assert_int_equal(seen.run, 16 * 200 * 2);
+    assert_true(seen.run <= 16 * 200 * 2 && seen.run % 2 == 0);
     assert_int_equal(seen.dropped, 16 * 200 * 2);
     assert_true(bytes_in_use() <= before + 65536);
 }
@@ -290,7 +290,7 @@ static void test_release_under_a_task(void **state)
 {
     struct store *store;
     struct round *round;
-    bool answered;
+    enum task_state answered;
 
     assert_int_equal(store_new(folder, &store), 0);
     forget_seen();
@@ -298,8 +298,8 @@ static void test_release_under_a_task(void **state)
     struct question *question = question_new(0);
     round_put(round, store, &question->task, &answered);
     store_release(store);
-    round_wait(round);
-    assert_true(answered);
+    round_wait_for_all(round);
+    assert_int_equal(answered, TASK_ANSWERED);
     assert_string_equal(store_name(question->task.store), folder);
     round_leave(round);
     assert_int_equal(seen.dropped, 1);

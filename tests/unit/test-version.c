@@ -468,6 +468,68 @@ static void test_any_order(void **state)
     }
 }
 
+/* Whether these copies give this version, and the first ones are worth the same. */
+static bool is_same_choice(const struct copy_facts copies[], size_t count,
+                           const struct version *version, const enum copy_role roles[],
+                           size_t known)
+{
+    enum copy_role others[COPIES_MAX];
+    struct version other;
+
+    if (version_choose(copies, count, 0, &other, others) < 0)
+        return false;
+    return version_is_same(&other.header, &version->header) && !other.tied &&
+           memcmp(roles, others, known * sizeof *roles) == 0;
+}
+
+/* What is settled stays as it is, whatever comes along. */
+static void test_settled(void **state)
+{
+    struct copy_facts copies[COPIES_MAX];
+    enum copy_role roles[COPIES_MAX];
+    struct version version;
+    unsigned settled = 0;
+
+    for (unsigned round = 0; round < 20000; round++) {
+        size_t known = 1 + random_below(7), pending = 1 + random_below(3);
+        bool clear = random_below(2);
+        for (size_t i = 0; i < known; i++)
+            copies[i] = clear ? copy_of((uint8_t)i, 1) : random_copy();
+        if (!version_is_settled(copies, known, pending))
+            continue;
+        settled++;
+        assert_int_equal(version_choose(copies, known, 0, &version, roles), 0);
+        for (unsigned turn = 0; turn < 20; turn++) {
+            bool alike = random_below(2);
+            struct copy_facts late = random_copy();
+            for (size_t i = 0; i < pending; i++) {
+                copies[known + i] = alike ? late : random_copy();
+                if (alike && late.has_header)
+                    copies[known + i].header.index = (uint8_t)(10 + i);
+            }
+            assert_true(is_same_choice(copies, known + pending, &version, roles, known));
+        }
+    }
+    assert_true(settled > 1000);
+}
+
+static void test_not_settled(void **state)
+{
+    struct copy_facts copies[COPIES_MAX];
+
+    for (uint8_t i = 0; i < 8; i++)
+        copies[i] = copy_of(i, TIME);
+    assert_true(version_is_settled(copies, 3, 2));
+    assert_false(version_is_settled(copies, 3, 3)); /* which may have a newer one */
+    assert_false(version_is_settled(copies, 2, 1));
+    copies[7] = copy_of(9, TIME + 1);
+    assert_true(version_is_settled(copies, 8, 1));
+    assert_false(version_is_settled(copies, 8, 2));
+    copies[6] = nameless_as(copies[0].header);
+    assert_false(version_is_settled(copies, 7, 1));
+    assert_false(version_is_settled(copies, 0, 1));
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -485,6 +547,8 @@ int main(void)
         cmocka_unit_test(test_times_before_1970),
         cmocka_unit_test(test_most_shares_among_equal_times),
         cmocka_unit_test(test_tie),
+        cmocka_unit_test(test_settled),
+        cmocka_unit_test(test_not_settled),
         cmocka_unit_test(test_no_tie_among_equal_sizes),
         cmocka_unit_test(test_roles_of_others),
         cmocka_unit_test(test_nameless),

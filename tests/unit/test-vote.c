@@ -165,6 +165,52 @@ static void test_random(void **state)
     }
 }
 
+/* What is settled stays as it is, however those that are missing vote. */
+static void test_settled(void **state)
+{
+    struct ballot ballots[BALLOTS_MAX + 3] = {0};
+    unsigned settled = 0;
+
+    for (unsigned round = 0; round < 20000; round++) {
+        size_t known = 1 + random_below(BALLOTS_MAX), pending = 1 + random_below(3);
+        for (size_t i = 0; i < known; i++) {
+            ballots[i] = ballot_of(S_IFREG | 0600 | (mode_t)random_below(2), 0);
+            ballots[i].cast = random_below(5) > 0;
+            ballots[i].silent = random_below(8) == 0;
+        }
+        if (!vote_is_settled(ballots, known, pending, ballot_same_attributes))
+            continue;
+        settled++;
+        size_t winner = vote(ballots, known, ballot_same_attributes);
+        for (size_t i = 0; i < pending; i++)
+            ballots[known + i] = ballot_of(S_IFREG | 0600 | (mode_t)random_below(3), 1);
+        size_t later = vote(ballots, known + pending, ballot_same_attributes);
+        assert_true(ballot_same_attributes(&ballots[winner], &ballots[later]));
+    }
+    assert_true(settled > 1000);
+}
+
+/* Inode numbers come from a store that is not slow, if one says the same. */
+static void test_slow_ones(void **state)
+{
+    struct ballot ballots[3];
+    struct stat status;
+
+    for (ino_t i = 0; i < 3; i++) {
+        ballots[i] = ballot_of(S_IFREG | 0644, 5);
+        ballots[i].status.st_ino = 10 + i;
+    }
+    ballots[0].slow = true;
+    vote_status(ballots, 3, &status);
+    assert_int_equal(status.st_ino, 11);
+    ballots[1].status.st_mtim.tv_sec = 4;
+    vote_status(ballots, 3, &status);
+    assert_int_equal(status.st_ino, 12);
+    ballots[2].slow = true;
+    vote_status(ballots, 3, &status);
+    assert_int_equal(status.st_ino, 10);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -177,6 +223,8 @@ int main(void)
         cmocka_unit_test(test_first_of_equal_ones),
         cmocka_unit_test(test_symlink_targets),
         cmocka_unit_test(test_random),
+        cmocka_unit_test(test_settled),
+        cmocka_unit_test(test_slow_ones),
     };
 
     return cmocka_run_group_tests_name("vote", tests, support_set_up, NULL);

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+#include "mount/listing.h"
+
+#include "mount/lookup.h"
+
+#include <pthread.h>
+
+enum {
+    DOTS = 2,
+    THREADS_TO_LOOK_UP = 16, /* at most, for one listing of what is far away */
+    HELPERS_MAX = 64,        /* of all listings */
+};
+
+/* An inode number for names without attributes: entries of number 0 are skipped by readdir(3). */
+static const ino_t INODE_UNKNOWN = 0xffffffff;
+
+/* The names that there is room for, and their look-ups under way. */
+struct look_ups {
+    struct mounted *mounted;
+    fuse_ino_t parent;
+    const struct names *names;
+    size_t first, count;
+    struct fuse_entry_param *entries;
+    atomic_size_t next; /* that no one looks up yet */
+};
+
+/* Number AT of the listing: the dots come first. */
+static const char *name_at(const struct names *names, size_t at)
+{
+    static const char *const dots[DOTS] = {".", ".."};
+
+    return at < DOTS ? dots[at] : names_get(names, at - DOTS);
+}
+
+static size_t count_fitting(fuse_req_t request, const struct names *names, size_t first,
+                            size_t size)
+{
+    size_t at = first, needed = 0;
+
+    for (; at < names->count + DOTS; at++) {
+        needed += fuse_add_direntry_plus(request, NULL, 0, name_at(names, at), NULL, 0);
+        if (needed > size)
+            break;
+    }
+    return at - first;
+}
+
+/*
+ * Where a name has no attributes to show (it is gone, or cannot be read) the name alone is shown,
+ * and whoever looks it up hears why.
+ */
+static void look_up(const struct look_ups *look_ups, size_t place)
+{
+    struct fuse_entry_param *entry = &look_ups->entries[place];
+    size_t at = look_ups->first + place;
+
+    if (at < DOTS)
+        *entry = (struct fuse_entry_param){.attr = {.st_mode = S_IFDIR, .st_ino = NODE_ROOT}};
+    else if (lookup_entry(look_ups->mounted, look_ups->parent, name_at(look_ups->names, at),
+                          entry) < 0)
+        *entry = (struct fuse_entry_param){.attr.st_ino = INODE_UNKNOWN};
+}
+
+static void *look_up_next(void *opaque)
+{
+    struct look_ups *look_ups = opaque;
+    size_t place;
+
+    while ((place = atomic_fetch_add(&look_ups->next, 1)) < look_ups->count)
+        look_up(look_ups, place);
+    return NULL;
+}
+
+static atomic_uint helpers;
+
+/* Starts one more thread, if there are not too many. Whether it did. */
+static bool start_helper(struct look_ups *look_ups, pthread_t *ret)
+{
+    if (atomic_fetch_add(&helpers, 1) < HELPERS_MAX &&
+        pthread_create(ret, NULL, look_up_next, look_ups) == 0)
+        return true;
+    atomic_fetch_sub(&helpers, 1);
+    return false;
+}
+
+/* Looks all names up, several at once where each of them takes long. */
+static void look_all_up(struct look_ups *look_ups)
+{
+    const atomic_bool *distant = look_ups->mounted->view->distant;
+    size_t wanted = distant && atomic_load(distant) ? THREADS_TO_LOOK_UP : 1, started = 0;
+    pthread_t threads[THREADS_TO_LOOK_UP];
+
+    while (started + 1 < wanted && started + 1 < look_ups->count &&
+           start_helper(look_ups, &threads[started]))
+        started++;
+    look_up_next(look_ups);
+    for (; started > 0; started--) {
+        pthread_join(threads[started - 1], NULL);
+        atomic_fetch_sub(&helpers, 1);
+    }
+}
+
+int listing_fill(fuse_req_t request, fuse_ino_t parent, const struct names *names, size_t offset,
+                 char *data, size_t size, size_t *ret)
+{
+    struct look_ups look_ups = {
+        .mounted = fuse_req_userdata(request),
+        .parent = parent,
+        .names = names,
+        .first = offset,
+        .count = count_fitting(request, names, offset, size),
+    };
+    cleanup_free struct fuse_entry_param *entries =
+        calloc(look_ups.count + 1, sizeof *look_ups.entries);
+    size_t filled = 0;
+
+    if (!entries)
+        return -ENOMEM;
+    look_ups.entries = entries;
+    look_all_up(&look_ups);
+    for (size_t i = 0; i < look_ups.count; i++)
+        filled += fuse_add_direntry_plus(request, data + filled, size - filled,
+                                         name_at(names, offset + i), &entries[i],
+                                         (off_t)(offset + i + 1));
+    *ret = filled;
+    return 0;
+}

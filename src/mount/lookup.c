@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+#include "mount/lookup.h"
+
+#include "view/status.h"
+
+/*
+ * Seconds that the kernel may keep what it was told of a view that is not live, and of directories'
+ * names: what is in them, and of what kind they are, is asked for each time.
+ */
+static const double KEPT_S = 1;
+
+/*
+ * The same of a view whose answers take long: a listing's attributes should still be there when the
+ * program that wanted the names comes to ask for them.
+ */
+static const double KEPT_DISTANT_S = 20;
+
+static double kept_s(const struct mounted *mounted)
+{
+    const atomic_bool *distant = mounted->view->distant;
+
+    return distant && atomic_load(distant) ? KEPT_DISTANT_S : KEPT_S;
+}
+
+double lookup_kept_s(const struct mounted *mounted)
+{
+    if (mounted->attribute_timeout >= 0)
+        return mounted->attribute_timeout;
+    return mounted->view->live ? 0 : kept_s(mounted);
+}
+
+int lookup_stat(struct mounted *mounted, uint64_t node, const char *name, struct stat *ret)
+{
+    cleanup_free char *path = NULL;
+
+    int r = nodes_path(mounted->nodes, node, name, &path);
+    return r < 0 ? r : mounted->view->operations->stat(mounted->view, path, ret);
+}
+
+int lookup_entry(struct mounted *mounted, uint64_t parent, const char *name,
+                 struct fuse_entry_param *ret)
+{
+    struct fuse_entry_param entry = {.attr_timeout = lookup_kept_s(mounted)};
+    uint64_t node;
+
+    int r = lookup_stat(mounted, parent, name, &entry.attr);
+    if (r == 0)
+        r = nodes_look_up(mounted->nodes, parent, name, status_version(&entry.attr), &node);
+    if (r < 0)
+        return r;
+    entry.ino = node;
+    entry.entry_timeout = S_ISDIR(entry.attr.st_mode) ? kept_s(mounted) : entry.attr_timeout;
+    *ret = entry;
+    return 0;
+}

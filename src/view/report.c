@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+#include "view/report.h"
+
+#include "base/log.h"
+#include "view/inspection.h"
+
+#include <stdio.h>
+
+static const char *state_of(struct store *store, uint64_t patience)
+{
+    if (!store_is_remote(store))
+        return "local";
+    if (store_is_aside(store))
+        return "aside";
+    return store_pace(store) > patience ? "slow" : "quick";
+}
+
+static void print_store(FILE *file, struct store *store, uint64_t patience)
+{
+    cleanup_free char *name = log_escape(store_name(store));
+    int share = store_share(store);
+
+    if (share < 0)
+        fputs("share=?", file);
+    else
+        fprintf(file, "share=%02x", (unsigned)share);
+    if (store_is_remote(store))
+        fprintf(file, " usual_ms=%.1f", (double)store_pace(store) / 1000);
+    else
+        fputs(" usual_ms=-", file);
+    fprintf(file, " state=%s store=%s\n", state_of(store, patience), name ? name : "");
+}
+
+int report_stores(struct stores *stores, char **ret)
+{
+    cleanup_store_list struct store_list *list = NULL;
+    cleanup_free char *text = NULL;
+    size_t size;
+
+    int r = stores_now(stores, &list);
+    if (r < 0)
+        return r;
+    FILE *file = open_memstream(&text, &size);
+    if (!file)
+        return -ENOMEM;
+    uint64_t patience = store_list_patience(list);
+    for (size_t i = 0; i < list->count; i++)
+        print_store(file, list->stores[i], patience);
+    if (fclose(file) != 0)
+        return -ENOMEM;
+    *ret = steal_pointer(text);
+    return 0;
+}
+
+/* Copies whose header is lost may be of no use: only what is known to be good counts. */
+static int count_spare(const struct inspection *inspection, size_t good)
+{
+    int spare = (int)good - (int)inspection->version.layout.required;
+
+    if (!S_ISREG(inspection->status.st_mode) || inspection->spare <= 0)
+        return inspection->spare;
+    if (spare < 0)
+        return 0;
+    return spare < inspection->spare ? spare : inspection->spare;
+}
+
+int report_health(struct stores *stores, const struct share_terms *terms, const char *path,
+                  char **ret)
+{
+    static atomic_bool never;
+    const struct sweep_depth headers = {.part = 0, .stop = &never};
+    cleanup_inspection struct inspection inspection = NO_INSPECTION;
+    size_t good = 0;
+
+    int r = inspection_make(stores, terms, path, &headers, NULL, NULL, &inspection);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < inspection.count; i++)
+        good += inspection.copies[i].state == COPY_GOOD;
+    return asprintf(ret, "good=%zu stores=%zu may_lose=%d\n", good, inspection.count,
+                    count_spare(&inspection, good)) < 0
+               ? -ENOMEM
+               : 0;
+}
