@@ -97,13 +97,14 @@ def run(*words, status=OK, noisy=False, before=(), binary=None, **how):
     return Result(done.returncode, done.stdout, errors)
 
 
-def start(*words):
+def start(*words, **how):
     """Starts a command that tells each file as soon as it is made."""
     return subprocess.Popen(
         command_line(words[0], "--verbose", *words[1:]),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        **how,
     )
 
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """check --report writes a page that says what check says, whole or not at all."""
 
-import fcntl
 import os
 import re
 import resource
@@ -490,8 +489,7 @@ def start_held(stores, report):
         for i in range(300):
             os.link(stores.path(store), stores.path(store, f"link-{i}"))
     stores.settle_times()
-    process = commands.start("check", "--report", report, stores.folder)
-    fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, SMALL_PIPE)
+    process = commands.start("check", "--report", report, stores.folder, pipesize=SMALL_PIPE)
     return process, process.stdout.readline()
 
 

@@ -18,8 +18,9 @@ static int report = -1;
 /* The process that works, as the user's knows it. */
 static pid_t worker;
 
-/* Signals that stop a command, the first time; the second time they end the user's process. */
+/* Signals that stop a command: the first of them; the second one ends the user's process. */
 static const int stops[] = {SIGINT, SIGTERM, SIGHUP};
+static volatile sig_atomic_t stopping;
 
 int background_signal(int number)
 {
@@ -42,10 +43,20 @@ static void pass_on(int number)
     errno = error;
 }
 
-/* A signal that the user has ignored, as nohup(1) does, stays so. */
-static void pass_on_signal(int number, int flags)
+static void pass_on_stop(int number)
 {
-    struct sigaction action = {.sa_handler = pass_on, .sa_flags = flags | SA_RESTART}, before;
+    if (stopping) {
+        signal(number, SIG_DFL);
+        raise(number); /* it comes when this function has returned */
+    }
+    stopping = 1;
+    pass_on(number);
+}
+
+/* A signal that the user has ignored, as nohup(1) does, stays so. */
+static void handle(int number, void (*handler)(int))
+{
+    struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART}, before;
 
     if (sigaction(number, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
         sigaction(number, &action, NULL);
@@ -54,8 +65,8 @@ static void pass_on_signal(int number, int flags)
 static void pass_on_signals(void)
 {
     for (size_t i = 0; i < COUNT_OF(stops); i++)
-        pass_on_signal(stops[i], (int)SA_RESETHAND);
-    pass_on_signal(SIGUSR1, 0);
+        handle(stops[i], pass_on_stop);
+    handle(SIGUSR1, pass_on);
 }
 
 static void passed_signals(sigset_t *ret)
