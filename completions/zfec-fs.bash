@@ -74,10 +74,22 @@ _zfec_fs_mount()
     fi
 }
 
+# The names of the sets in the file that the line has, or the default one.
+_zfec_fs_sets()
+{
+    local file=${XDG_CONFIG_HOME:-$HOME/.config}/zfec-fs/sets.ini i
+    [ "$EUID" -ne 0 ] || file=/etc/zfec-fs/sets.ini
+    for ((i = 2; i + 1 < ${#words[@]}; i++)); do
+        case ${words[i]} in
+        -c | --config) file=${words[i + 1]} ;;
+        esac
+    done
+    sed -n 's|^[[:space:]]*\[\([^]/]*\)\].*|\1|p' "$file" 2>/dev/null
+}
+
 _zfec_fs_command()
 {
-    local options='-k --required --format -j --jobs -q --quiet -v --verbose --json --log-file
-        -h --help'
+    local options='-j --jobs -q --quiet -v --verbose --json --log-file -h --help'
 
     case $prev in
     --format)
@@ -100,14 +112,18 @@ _zfec_fs_command()
         _filedir -d
         return
         ;;
-    --exclude-from | --log-file)
+    --exclude-from | --log-file | --config)
         _filedir
         return
         ;;
-    -k | --required | -n | --count | -j | --jobs | --shares | --sample | --exclude)
+    -k | --required | -n | --count | -j | --jobs | --shares | --sample | --exclude | --verify)
         return
         ;;
     esac
+    if [ "$1 $prev" = 'sync -c' ]; then
+        _filedir
+        return
+    fi
     # A value that is given to a switch.
     ! $split || return 0
 
@@ -125,11 +141,17 @@ _zfec_fs_command()
     repair)
         options+=' --add --delete --dry-run --store'
         ;;
+    sync)
+        options+=' -c --config --checksum --verify --dry-run'
+        ;;
     esac
+    [ "$1" = sync ] || options+=' -k --required --format'
     if [[ $cur == -* ]]; then
         _zfec_fs_words '' "$options"
     elif [ "$1" = info ]; then
         _filedir
+    elif [ "$1" = sync ]; then
+        _zfec_fs_words '' "$(_zfec_fs_sets)"
     else
         _filedir -d
     fi
@@ -138,7 +160,7 @@ _zfec_fs_command()
 _zfec_fs()
 {
     local cur prev words cword split
-    local commands='encode decode check repair info'
+    local commands='encode decode check repair info sync'
 
     _init_completion -s -n : || return
     if [ "$cword" -gt 1 ] && [[ " $commands " == *" ${words[1]} "* ]]; then

@@ -8,11 +8,23 @@ function __zfec_fs_is
 end
 
 function __zfec_fs_is_mount
-    not __zfec_fs_is encode decode check repair info
+    not __zfec_fs_is encode decode check repair info sync
 end
 
 function __zfec_fs_is_first
     test (count (commandline -opc)) -eq 1
+end
+
+# The names of the sets in the file that the line has, or the default one.
+function __zfec_fs_sets
+    set -q XDG_CONFIG_HOME; or set -l XDG_CONFIG_HOME ~/.config
+    set -l file $XDG_CONFIG_HOME/zfec-fs/sets.ini
+    test (id -u) -ne 0; or set file /etc/zfec-fs/sets.ini
+    set -l words (commandline -opc)
+    for i in (seq (count $words))
+        contains -- $words[$i] -c --config; and set file $words[(math $i + 1)]
+    end
+    test -r $file; and string match -rg '^\s*\[([^]/]*)\]' <$file
 end
 
 # NN=DIR
@@ -70,7 +82,8 @@ complete -c zfec-fs -n __zfec_fs_is_first -a decode -d 'restore files from share
 complete -c zfec-fs -n __zfec_fs_is_first -a check -d 'say what is damaged, missing or old'
 complete -c zfec-fs -n __zfec_fs_is_first -a repair -d 'make missing, damaged and old shares anew'
 complete -c zfec-fs -n __zfec_fs_is_first -a info -d 'say what share files are'
-complete -c zfec-fs -n 'not __zfec_fs_is info' -a '(__fish_complete_directories)'
+complete -c zfec-fs -n __zfec_fs_is_first -a sync -d 'bring the nodes of sets up to date'
+complete -c zfec-fs -n 'not __zfec_fs_is info sync' -a '(__fish_complete_directories)'
 complete -c zfec-fs -n '__zfec_fs_is info' -F
 
 complete -c zfec-fs -n __zfec_fs_is_mount -s o -x -a '(__zfec_fs_mount_options)' \
@@ -81,10 +94,12 @@ complete -c zfec-fs -n __zfec_fs_is_mount -s s -d 'serve one request at a time'
 complete -c zfec-fs -n __zfec_fs_is_mount -s V -l version -d 'the version'
 complete -c zfec-fs -s h -l help -d help
 
-set -l all '__zfec_fs_is encode decode check repair info'
-complete -c zfec-fs -n $all -s k -l required -x -d 'shares that are enough to restore'
-complete -c zfec-fs -n $all -l format -x -a 'checked classic fec' -d 'format of the shares'
-complete -c zfec-fs -n $all -s j -l jobs -x -d threads
+set -l of_shares '__zfec_fs_is encode decode check repair info'
+complete -c zfec-fs -n $of_shares -s k -l required -x -d 'shares that are enough to restore'
+complete -c zfec-fs -n $of_shares -l format -x -a 'checked classic fec' -d 'format of the shares'
+complete -c zfec-fs -n $of_shares -s j -l jobs -x -d threads
+
+set -l all '__zfec_fs_is encode decode check repair info sync'
 complete -c zfec-fs -n $all -s q -l quiet -d 'only errors'
 complete -c zfec-fs -n $all -s v -l verbose -d 'each file'
 complete -c zfec-fs -n $all -l json -d 'results as JSON'
@@ -104,7 +119,7 @@ complete -c zfec-fs -n $encode -l torn -x -a 'allow error' -d 'files that change
 complete -c zfec-fs -n '__zfec_fs_is encode decode' -s c -l checksum -d 'compare contents as well'
 complete -c zfec-fs -n '__zfec_fs_is encode decode repair' -l delete \
     -d 'remove what should not be there'
-complete -c zfec-fs -n '__zfec_fs_is encode decode repair' -l dry-run -d 'say what would be done'
+complete -c zfec-fs -n '__zfec_fs_is encode decode repair sync' -l dry-run -d 'say what would be done'
 complete -c zfec-fs -n '__zfec_fs_is decode check repair' -l store -x \
     -a '(__fish_complete_directories)' -d 'one more store'
 
@@ -116,3 +131,10 @@ complete -c zfec-fs -n '__zfec_fs_is check' -l sample -x -d 'read only a random 
 
 complete -c zfec-fs -n '__zfec_fs_is repair' -l add -x -a '(__zfec_fs_places)' \
     -d 'make share NN in DIR, a new store: NN=DIR'
+
+set -l sync '__zfec_fs_is sync'
+complete -c zfec-fs -n $sync -a '(__zfec_fs_sets)'
+complete -c zfec-fs -n $sync -s c -l config -r -F -d 'the file of sets'
+complete -c zfec-fs -n $sync -l checksum -d 'compare contents, not sizes and times'
+complete -c zfec-fs -n $sync -l verify -x -d 'then compare a random part of the files'
+complete -c zfec-fs -n $sync -s j -l jobs -x -d 'nodes at once'

@@ -11,8 +11,8 @@ import pytest
 import mounts as mounts_module
 
 DOCS = mounts_module.REPOSITORY / "docs"
-PAGES = ["zfec-fs.1", "zfec-fs-format.5"]
-COMMANDS = ["encode", "decode", "check", "repair", "info"]
+PAGES = ["zfec-fs.1", "zfec-fs-format.5", "zfec-fs-sets.5"]
+COMMANDS = ["encode", "decode", "check", "repair", "info", "sync"]
 # In the page alone: another name of xdev.
 SYNONYMS = {("-o one_file_system", False)}
 # The words by which the page explains an exit status.
@@ -91,14 +91,16 @@ def test_pages_are_built_and_installed(binary):
     )  # fmt: skip
     paths = [path.partition("/share/")[2] for path in json.loads(plan.stdout).values()]
     pages = {path for path in paths if path.startswith("man/")}
-    assert pages == {"man/man1/zfec-fs.1", "man/man5/zfec-fs-format.5"}
+    assert pages == {f"man/man{name[-1]}/{name}" for name in PAGES}
     for name in PAGES:
         assert (binary.parent / "docs" / name).read_text().startswith(".\\\"")
 
 
 def test_pages_name_each_other(shown):
     assert "zfec-fs-format(5)" in sections(shown["zfec-fs.1"])["SEE ALSO"]
-    assert "zfec-fs(1)" in sections(shown["zfec-fs-format.5"])["SEE ALSO"]
+    assert "zfec-fs-sets(5)" in sections(shown["zfec-fs.1"])["SEE ALSO"]
+    for name in PAGES[1:]:
+        assert "zfec-fs(1)" in sections(shown[name])["SEE ALSO"]
 
 
 # --help and the page
@@ -140,7 +142,7 @@ def test_page_has_the_options_of_the_mounts(binary, shown):
 def test_page_has_the_options_of_a_command(binary, shown, command):
     """What a short option takes stands with the long one behind it."""
     in_help = options_in(help_of(command), "4,8")
-    assert {("-k", False), ("--required", True), ("--json", False)} < in_help
+    assert {("-j", False), ("--jobs", True), ("--json", False)} < in_help
     assert options_of_page(shown, command.upper(), "OPTIONS OF ALL COMMANDS") == in_help
 
 

@@ -7,7 +7,6 @@
 #include "cli/exit_status.h"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -25,6 +24,14 @@ static const int stops[] = {SIGINT, SIGTERM, SIGHUP};
 int background_signal(int number)
 {
     return SIGRTMIN + number;
+}
+
+void background_signals(sigset_t *ret)
+{
+    sigemptyset(ret);
+    for (size_t i = 0; i < COUNT_OF(stops); i++)
+        sigaddset(ret, background_signal(stops[i]));
+    sigaddset(ret, background_signal(SIGUSR1));
 }
 
 static void pass_on(int number)

@@ -7,6 +7,8 @@
  */
 #pragma once
 
+#include <signal.h>
+
 /*
  * For a mount, which goes on in the background once it is known that it works. Returns in another
  * process. Returns 0 or a negative errno, which has been logged.
@@ -21,8 +23,9 @@ int background_enter(void);
  */
 int background_work(void);
 
-/* The real-time signal as which signal NUMBER is passed on. */
+/* The real-time signal as which signal NUMBER is passed on, and all of these. */
 int background_signal(int number);
+void background_signals(sigset_t *ret);
 
 /*
  * Leaves the user's terminal and lets his process exit with status 0. In a process that has not

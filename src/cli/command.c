@@ -81,6 +81,8 @@ static enum exit_status run_work(struct work *work)
         return check_command(work);
     case COMMAND_REPAIR:
         return repair_command(work);
+    case COMMAND_SYNC:
+        return sync_command(work);
     default:
         return info_command(work);
     }

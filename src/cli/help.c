@@ -11,7 +11,7 @@ static const char help[] =
     "usage: zfec-fs [options] [SOURCE] MOUNTPOINT\n"
     "       zfec-fs -o restore [options] [STORES] MOUNTPOINT\n"
     "       zfec-fs -o rebuild [options] [STORES] MOUNTPOINT\n"
-    "       zfec-fs encode|decode|check|repair|info --help\n"
+    "       zfec-fs encode|decode|check|repair|info|sync --help\n"
     "\n"
     "The first form shows SOURCE (default /) as shares: a directory 00, 01, ... for\n"
     "each, with every file erasure-coded to 1/k of its size. Copy them to different\n"
@@ -43,8 +43,9 @@ static const char help[] =
     "\n"
     "A comma in a value is written as \\, . To unmount: fusermount3 -u MOUNTPOINT\n";
 
+#define THREADS "    -j, --jobs N           threads (default: one for each processor)\n"
+
 #define COMMON                                                                                     \
-    "    -j, --jobs N           threads (default: one for each processor)\n"                       \
     "    -q, --quiet            only errors: no results, no progress\n"                            \
     "    -v, --verbose          each file\n"                                                       \
     "        --json             results as JSON, one object a line\n"                              \
@@ -71,7 +72,7 @@ static const char encode_help[] =
     "        --torn allow       read files that change meanwhile (default: error)\n"
     "    -c, --checksum         compare contents where size and time are the same\n"
     "        --delete           remove what is not in SOURCE\n"
-    "        --dry-run          say what would be done, and do nothing\n" COMMON;
+    "        --dry-run          say what would be done, and do nothing\n" THREADS COMMON;
 
 static const char decode_help[] =
     "usage: zfec-fs decode [options] STORES DEST\n"
@@ -88,7 +89,7 @@ static const char decode_help[] =
     "    -k, --required K       for classic: shares that are enough to restore\n"
     "    -c, --checksum         compare contents where size and time are the same\n"
     "        --delete           remove what is not in the stores\n"
-    "        --dry-run          say what would be done, and do nothing\n" COMMON;
+    "        --dry-run          say what would be done, and do nothing\n" THREADS COMMON;
 
 static const char check_help[] =
     "usage: zfec-fs check [options] STORES\n"
@@ -101,7 +102,7 @@ static const char check_help[] =
     "        --sample P         read only a random part of the blocks, like 5%\n"
     "        --store DIR        one more store, from anywhere; may be repeated\n"
     "        --format F         checked (default), classic or fec\n"
-    "    -k, --required K       for classic: shares that are enough to restore\n" COMMON;
+    "    -k, --required K       for classic: shares that are enough to restore\n" THREADS COMMON;
 
 static const char repair_help[] =
     "usage: zfec-fs repair [options] STORES\n"
@@ -115,7 +116,7 @@ static const char repair_help[] =
     "        --dry-run          say what would be done, and do nothing\n"
     "        --store DIR        one more store, from anywhere; may be repeated\n"
     "        --format F         checked (default), classic or fec\n"
-    "    -k, --required K       for classic: shares that are enough to restore\n" COMMON;
+    "    -k, --required K       for classic: shares that are enough to restore\n" THREADS COMMON;
 
 static const char info_help[] =
     "usage: zfec-fs info [options] FILE...\n"
@@ -123,7 +124,21 @@ static const char info_help[] =
     "Says what share files say of themselves, and whether they are intact.\n"
     "\n"
     "        --format F         checked (default), classic or fec\n"
-    "    -k, --required K       for classic: shares that are enough to restore\n" COMMON;
+    "    -k, --required K       for classic: shares that are enough to restore\n" THREADS COMMON;
+
+static const char sync_help[] =
+    "usage: zfec-fs sync [options] [NAME...]\n"
+    "\n"
+    "Brings every node of the sets NAME (default: of all) up to date, all at once, by\n"
+    "rsync or rclone, and says which nodes are up to date, and which are behind and\n"
+    "since when. zfec-fs-sets(5) has what the file of sets says.\n"
+    "\n"
+    "    -c, --config FILE      the file of sets (~/.config/zfec-fs/sets.ini; of\n"
+    "                           root /etc/zfec-fs/sets.ini)\n"
+    "        --checksum         compare contents, not sizes and times\n"
+    "        --verify P         then compare a random part of the files, like 5%\n"
+    "        --dry-run          say what would be done, and do nothing\n"
+    "    -j, --jobs N           so many nodes at once (default: all)\n" COMMON;
 
 static int end_output(void)
 {
@@ -145,6 +160,8 @@ static const char *help_of(enum command command)
         return repair_help;
     case COMMAND_INFO:
         return info_help;
+    case COMMAND_SYNC:
+        return sync_help;
     default:
         return help;
     }

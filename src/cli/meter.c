@@ -1,33 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/meter.h"
 
-#include "base/array.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "cli/background.h"
 #include "cli/output.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 enum {
     STEP_NS = 200 * 1000 * 1000,
     SHOWN_AFTER_S = 1,
 };
 
-static double now(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
-}
-
 double meter_seconds(const struct meter *meter)
 {
-    return now() - meter->started;
+    return clock_seconds() - meter->started;
 }
 
 bool meter_was_stopped(const struct meter *meter)
@@ -64,23 +54,13 @@ static void show(struct meter *meter, bool always)
     output_progress(line, always);
 }
 
-/* As which the user's signals come: see cli/background.h. */
-static void watched_signals(sigset_t *ret)
-{
-    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
-
-    sigemptyset(ret);
-    for (size_t i = 0; i < COUNT_OF(numbers); i++)
-        sigaddset(ret, background_signal(numbers[i]));
-}
-
 static void *watch(void *opaque)
 {
     const struct timespec step = {.tv_nsec = STEP_NS};
     struct meter *meter = opaque;
     sigset_t signals;
 
-    watched_signals(&signals);
+    background_signals(&signals);
     while (!atomic_load(&meter->ended)) {
         int number = sigtimedwait(&signals, NULL, &step);
         if (atomic_load(&meter->ended))
@@ -103,9 +83,9 @@ int meter_start(struct meter *meter, const char *name)
 
     progress_init(&meter->progress);
     meter->name = name;
-    meter->started = now();
+    meter->started = clock_seconds();
     atomic_init(&meter->ended, false);
-    watched_signals(&signals);
+    background_signals(&signals);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     int r = -pthread_create(&meter->thread, NULL, watch, meter);
     return r < 0 ? log_errno(r, "%s", name) : 0;

@@ -3,6 +3,7 @@
 
 #include "base/array.h"
 #include "base/log.h"
+#include "base/number.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -18,27 +19,12 @@ static int set_text(char **field, const char *value)
     return 0;
 }
 
-/* A whole number in plain digits, from LEAST to MOST; *END is what is behind it. */
-static int read_number(const char *value, unsigned long least, unsigned long most,
-                       unsigned long *ret, const char **end)
-{
-    char *stop;
-
-    errno = 0;
-    unsigned long number = strtoul(value, &stop, 10);
-    if (*value < '0' || *value > '9' || errno || number < least || number > most)
-        return -EINVAL;
-    *ret = number;
-    *end = stop;
-    return 0;
-}
-
 static int take_count(unsigned *field, const char *name, const char *value, unsigned most)
 {
     unsigned long number;
     const char *end;
 
-    if (read_number(value, 1, most, &number, &end) < 0 || *end) {
+    if (number_read(value, 1, most, &number, &end) < 0 || *end) {
         log_error("%s=%s: give a whole number from 1 to %u", name, value, most);
         return -EINVAL;
     }
@@ -58,20 +44,10 @@ static int take_shares(struct arguments *arguments, const char *value)
 
 static int take_block_size(struct arguments *arguments, const char *value)
 {
-    unsigned long number, unit = 1;
-    const char *end = value;
-
-    int r = read_number(value, 1, BLOCK_SIZE_MAX, &number, &end);
-    if (r == 0 && *end) {
-        unit = *end == 'k' || *end == 'K' ? 1024 : *end == 'm' || *end == 'M' ? 1024 * 1024 : 0;
-        end++;
-    }
-    number = r == 0 ? number * unit : 0;
-    if (*end || number < BLOCK_SIZE_MIN || number > BLOCK_SIZE_MAX || number & (number - 1)) {
+    if (block_size_from_text(value, &arguments->encoding.block_size) < 0) {
         log_error("block_size=%s: give a power of two from 4K to 1M", value);
         return -EINVAL;
     }
-    arguments->encoding.block_size = (uint32_t)number;
     return 0;
 }
 

@@ -15,15 +15,14 @@
 static struct {
     pthread_mutex_t lock;
     bool quiet, json, colours, progress;
-    bool line_is_there; /* on the terminal, about progress */
+    unsigned lines; /* on the terminal, about progress */
 } output = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* The lock is held. What is shown next begins on an empty line. */
 static void clear_line(void)
 {
-    if (output.line_is_there)
-        fputs("\r\033[K", stderr);
-    output.line_is_there = false;
+    for (; output.lines > 0; output.lines--)
+        fputs(output.lines > 1 ? "\r\033[K\033[A" : "\r\033[K", stderr);
 }
 
 static void before_log(void)
@@ -136,40 +135,66 @@ void output_json_path(json_t *object, const char *key, const char *path)
     json_object_set_new(object, key, value);
 }
 
-/* How many columns the line may have. */
-static size_t columns(void)
+/* How many columns and lines what is about progress may have. */
+static void room(size_t *ret_columns, size_t *ret_lines)
 {
     struct winsize size;
+    bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0;
 
-    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col - 1u : 79;
+    *ret_columns = known && size.ws_col > 1 ? size.ws_col - 1u : 79;
+    *ret_lines = known && size.ws_row > 1 ? size.ws_row - 1u : 23;
 }
 
 /* How many bytes of TEXT, which is UTF-8 or escaped, fit so many columns. */
-static int fitting(const char *text, size_t room)
+static int fitting(const char *text, size_t columns)
 {
     size_t at = 0;
 
     for (; text[at]; at++) {
-        if (((unsigned char)text[at] & 0xc0) != 0x80 && room-- == 0)
+        if (((unsigned char)text[at] & 0xc0) != 0x80 && columns-- == 0)
             break;
     }
     return (int)at;
+}
+
+/* The lock is held. */
+static void put_line(const char *line, bool always, size_t columns)
+{
+    cleanup_free char *shown = log_escape(line);
+
+    if (!shown)
+        return;
+    if (always)
+        fprintf(stderr, "%s\n", shown);
+    else
+        fprintf(stderr, "%s%.*s", output.lines++ > 0 ? "\n" : "", fitting(shown, columns), shown);
+}
+
+void output_progress_lines(const char *lines, bool always)
+{
+    cleanup_free char *text = strdup(lines);
+    size_t columns, most;
+    char *rest = text;
+
+    if (!text || (!output.progress && !always))
+        return;
+    room(&columns, &most);
+    pthread_mutex_lock(&output.lock);
+    clear_line();
+    for (const char *line; (always || output.lines < most) && (line = strsep(&rest, "\n"));)
+        put_line(line, always, columns);
+    pthread_mutex_unlock(&output.lock);
 }
 
 void output_progress(const char *line, bool always)
 {
     if (!output.progress && !always)
         return;
-    cleanup_free char *shown = log_escape(line);
-    if (!shown)
-        return;
+    size_t columns, most;
+    room(&columns, &most);
     pthread_mutex_lock(&output.lock);
     clear_line();
-    if (always)
-        fprintf(stderr, "%s\n", shown);
-    else
-        fprintf(stderr, "%.*s", fitting(shown, columns()), shown);
-    output.line_is_there = !always;
+    put_line(line, always, columns);
     pthread_mutex_unlock(&output.lock);
 }
 

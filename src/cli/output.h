@@ -37,6 +37,9 @@ void output_json_path(json_t *object, const char *key, const char *path);
 /* The line about progress; also where nobody looks, if ALWAYS. */
 void output_progress(const char *line, bool always);
 
+/* The same with more lines than one, parted by newlines; no more than fit the terminal. */
+void output_progress_lines(const char *lines, bool always);
+
 /* Sizes and counts as people read them; RET is returned. */
 struct shown {
     char text[32];

@@ -3,6 +3,7 @@
 
 #include "base/array.h"
 #include "base/log.h"
+#include "base/number.h"
 #include "cli/options.h"
 
 #include <getopt.h>
@@ -12,7 +13,8 @@
 
 enum {
     OF_STORES = COMMAND_DECODE | COMMAND_CHECK | COMMAND_REPAIR,
-    ALL = OF_STORES | COMMAND_ENCODE | COMMAND_INFO,
+    OF_SHARES = OF_STORES | COMMAND_ENCODE | COMMAND_INFO,
+    ALL = OF_SHARES | COMMAND_SYNC,
     WRITERS = COMMAND_ENCODE | COMMAND_DECODE | COMMAND_REPAIR,
     JOBS_MAX = 256,
 };
@@ -22,7 +24,7 @@ static const struct {
     enum command command;
 } commands[] = {
     {"encode", COMMAND_ENCODE}, {"decode", COMMAND_DECODE}, {"check", COMMAND_CHECK},
-    {"repair", COMMAND_REPAIR}, {"info", COMMAND_INFO},
+    {"repair", COMMAND_REPAIR}, {"info", COMMAND_INFO},     {"sync", COMMAND_SYNC},
 };
 
 enum command work_command(const char *word)
@@ -34,32 +36,18 @@ enum command work_command(const char *word)
     return 0;
 }
 
-/* Two hex digits, as the directories of shares are called; *END is what is behind them. */
-static int read_index(const char *text, uint8_t *ret, const char **end)
-{
-    static const char digits[] = "0123456789abcdef";
-    const char *high = *text ? strchr(digits, text[0]) : NULL;
-    const char *low = high && text[1] ? strchr(digits, text[1]) : NULL;
-
-    if (!low)
-        return -EINVAL;
-    *ret = (uint8_t)((high - digits) * 16 + (low - digits));
-    *end = text + 2;
-    return 0;
-}
-
 /* 00,03-05 */
 static int take_share_list(struct work *work, const char *value)
 {
     const char *at = value;
-    uint8_t first, last;
+    unsigned first, last;
 
     work->some_shares = true;
     for (;; at++) {
-        int r = read_index(at, &first, &at);
+        int r = number_read_share(at, &first, &at);
         last = first;
         if (r == 0 && *at == '-')
-            r = read_index(at + 1, &last, &at);
+            r = number_read_share(at + 1, &last, &at);
         if (r < 0 || first > last || (*at && *at != ',')) {
             log_error("--shares %s: give shares in two hex digits, like 00,03-05", value);
             return -EINVAL;
@@ -74,9 +62,9 @@ static int take_share_list(struct work *work, const char *value)
 static int take_place(struct work *work, const char *option, const char *value)
 {
     const char *end;
-    uint8_t index;
+    unsigned index;
 
-    if (read_index(value, &index, &end) < 0 || *end != '=' || !end[1]) {
+    if (number_read_share(value, &index, &end) < 0 || *end != '=' || !end[1]) {
         log_error("--%s %s: give a share in two hex digits and a directory, like 03=/mnt/usb",
                   option, value);
         return -EINVAL;
@@ -87,7 +75,7 @@ static int take_place(struct work *work, const char *option, const char *value)
             return -EINVAL;
         }
     }
-    work->places[work->place_count++] = (struct place_for_share){index, end + 1};
+    work->places[work->place_count++] = (struct place_for_share){(uint8_t)index, end + 1};
     return 0;
 }
 
@@ -107,28 +95,34 @@ static int take_jobs(struct work *work, const char *value)
     unsigned long jobs = strtoul(value, &end, 10);
 
     if (*value < '0' || *value > '9' || *end || jobs < 1 || jobs > JOBS_MAX) {
-        log_error("-j %s: give a number of threads from 1 to %d", value, JOBS_MAX);
+        log_error("-j %s: give a number from 1 to %d", value, JOBS_MAX);
         return -EINVAL;
     }
     work->jobs = (unsigned)jobs;
     return 0;
 }
 
-/* 5% or 0.05 */
 static int take_sample(struct work *work, const char *value)
 {
-    char *end;
-    double part = strtod(value, &end);
-
-    if (*end == '%') {
-        part /= 100;
-        end++;
-    }
-    if (*value < '0' || *value > '9' || *end || !(part > 0 && part <= 1)) {
+    if (number_read_part(value, &work->sample) < 0) {
         log_error("--sample %s: give a part of the blocks, like 5%%", value);
         return -EINVAL;
     }
-    work->sample = part;
+    return 0;
+}
+
+static int take_verify(struct work *work, const char *value)
+{
+    if (number_read_part(value, &work->verify) < 0) {
+        log_error("--verify %s: give a part of the files, like 5%%", value);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+static int take_config(struct work *work, const char *value)
+{
+    work->config = value;
     return 0;
 }
 
@@ -165,10 +159,10 @@ static const struct work_option {
     size_t flag; /* of a bool in struct work */
 } options[] = {
 #define FLAG(field) .flag = offsetof(struct work, field)
-    {"required", 'k', true, ALL, .passed_as = "required"},
+    {"required", 'k', true, OF_SHARES, .passed_as = "required"},
     {"count", 'n', true, COMMAND_ENCODE, .passed_as = "shares"},
     {"shares", 0, true, COMMAND_ENCODE, .take = take_share_list},
-    {"format", 0, true, ALL, .passed_as = "format"},
+    {"format", 0, true, OF_SHARES, .passed_as = "format"},
     {"block-size", 0, true, COMMAND_ENCODE, .passed_as = "block_size"},
     {"to", 0, true, COMMAND_ENCODE, .take = take_to},
     {"exclude", 0, true, COMMAND_ENCODE, .passed_as = "exclude"},
@@ -182,8 +176,11 @@ static const struct work_option {
     {"older", 0, false, COMMAND_DECODE, FLAG(older)},
     {"salvage", 0, false, COMMAND_DECODE, FLAG(salvage)},
     {"checksum", 'c', false, COMMAND_ENCODE | COMMAND_DECODE, FLAG(checksum)},
+    {"config", 'c', true, COMMAND_SYNC, .take = take_config},
+    {"checksum", 0, false, COMMAND_SYNC, FLAG(checksum)},
+    {"verify", 0, true, COMMAND_SYNC, .take = take_verify},
     {"delete", 0, false, WRITERS, FLAG(remove)},
-    {"dry-run", 0, false, WRITERS, FLAG(dry_run)},
+    {"dry-run", 0, false, WRITERS | COMMAND_SYNC, FLAG(dry_run)},
     {"jobs", 'j', true, ALL, .take = take_jobs},
     {"json", 0, false, ALL, FLAG(json)},
     {"log-file", 0, true, ALL, .take = take_log_file},
@@ -211,11 +208,27 @@ static int take_option(struct work *work, const struct work_option *option, cons
 /* What getopt_long(3) needs: option number I is I + FIRST_LONG, and its letter if it has one. */
 enum { FIRST_LONG = 256 };
 
-static void list_options(struct option names[], char *letters)
+/* Whether OPTION is of other commands, and its name or letter means something else to this one. */
+static bool is_hidden(const struct work_option *option, enum command command)
+{
+    if (option->commands & command)
+        return false;
+    for (size_t i = 0; i < COUNT_OF(options); i++) {
+        bool same = strcmp(options[i].name, option->name) == 0 ||
+                    (option->letter && options[i].letter == option->letter);
+        if (same && options[i].commands & command)
+            return true;
+    }
+    return false;
+}
+
+static void list_options(enum command command, struct option names[], char *letters)
 {
     *letters++ = ':';
     for (size_t i = 0; i < COUNT_OF(options); i++) {
-        names[i] =
+        if (is_hidden(&options[i], command))
+            continue;
+        *names++ =
             (struct option){options[i].name, options[i].has_value, NULL, FIRST_LONG + (int)i};
         if (options[i].letter)
             *letters++ = options[i].letter;
@@ -225,12 +238,12 @@ static void list_options(struct option names[], char *letters)
     *letters = '\0';
 }
 
-static const struct work_option *find_option(int found)
+static const struct work_option *find_option(int found, enum command command)
 {
     if (found >= FIRST_LONG)
         return &options[found - FIRST_LONG];
     for (size_t i = 0; i < COUNT_OF(options); i++) {
-        if (options[i].letter == found)
+        if (options[i].letter == found && !is_hidden(&options[i], command))
             return &options[i];
     }
     return NULL;
@@ -238,7 +251,7 @@ static const struct work_option *find_option(int found)
 
 static int refuse(const struct work *work, int found, const char *word)
 {
-    const struct work_option *option = optopt ? find_option(optopt) : NULL;
+    const struct work_option *option = optopt ? find_option(optopt, work->command) : NULL;
 
     if (found == ':')
         log_error("%s: give it a value; see zfec-fs %s --help", word, work->name);
@@ -266,12 +279,13 @@ int work_parse(int count, char *words[], struct work *ret)
     int found;
 
     *ret = (struct work){.command = work_command(words[0]), .name = words[0], .sample = 1};
-    ret->jobs = default_jobs();
+    ret->jobs = ret->command == COMMAND_SYNC ? JOBS_MAX : default_jobs();
     int r = arguments_init(&ret->arguments);
-    list_options(names, letters);
+    list_options(ret->command, names, letters);
     optind = 1;
     while (r == 0 && (found = getopt_long(count, words, letters, names, NULL)) >= 0) {
-        const struct work_option *option = found == '?' || found == ':' ? NULL : find_option(found);
+        const struct work_option *option =
+            found == '?' || found == ':' ? NULL : find_option(found, ret->command);
         r = option ? take_option(ret, option, optarg) : refuse(ret, found, words[optind - 1]);
     }
     ret->words = words + optind;

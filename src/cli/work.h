@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The command line of the commands that work without a mount. */
+/* The command line of the commands. */
 #pragma once
 
 #include "cli/arguments.h"
@@ -10,6 +10,7 @@ enum command {
     COMMAND_CHECK = 4,
     COMMAND_REPAIR = 8,
     COMMAND_INFO = 16,
+    COMMAND_SYNC = 32,
 };
 
 /* A share and where it is to be, of --to and --add. */
@@ -29,7 +30,9 @@ struct work {
     char **words; /* what stands for itself */
     size_t word_count;
     unsigned jobs;
-    double sample; /* the part of all blocks that check reads; 0: headers only; 1: all */
+    double sample;      /* the part of all blocks that check reads; 0: headers only; 1: all */
+    double verify;      /* the part of the files that sync looks at in the end; 0: none */
+    const char *config; /* the file of sets; NULL: not given */
     const char *log_file;
     bool quiet, verbose, json, help;
     bool checksum, remove, dry_run, older, salvage;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The commands that work without a mount. */
+/* The commands. */
 #pragma once
 
 #include "cli/exit_status.h"
@@ -10,3 +10,4 @@ enum exit_status decode_command(struct work *work);
 enum exit_status check_command(struct work *work);
 enum exit_status repair_command(struct work *work);
 enum exit_status info_command(struct work *work);
+enum exit_status sync_command(struct work *work);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "share/layout.h"
 
+#include "base/number.h"
 #include "share/block.h"
 #include "share/header.h"
 
@@ -31,6 +32,24 @@ int share_format_from_name(const char *name, enum share_format *ret)
         }
     }
     return -EINVAL;
+}
+
+int block_size_from_text(const char *text, uint32_t *ret)
+{
+    unsigned long number, unit = 1;
+    const char *end;
+
+    if (number_read(text, 1, BLOCK_SIZE_MAX, &number, &end) < 0)
+        return -EINVAL;
+    if (*end) {
+        unit = *end == 'k' || *end == 'K' ? 1024 : *end == 'm' || *end == 'M' ? 1024 * 1024 : 0;
+        end++;
+    }
+    number *= unit;
+    if (*end || number < BLOCK_SIZE_MIN || number > BLOCK_SIZE_MAX || number & (number - 1))
+        return -EINVAL;
+    *ret = (uint32_t)number;
+    return 0;
 }
 
 int layout_new(enum share_format format, unsigned required, unsigned total, uint32_t block_size,

@@ -37,6 +37,9 @@ struct share_layout {
 const char *share_format_name(enum share_format format);
 int share_format_from_name(const char *name, enum share_format *ret);
 
+/* A block size as it is given, "65536" or "64K". Returns 0 or -EINVAL. */
+int block_size_from_text(const char *text, uint32_t *ret);
+
 /*
  * The layout of shares to be made: TOTAL (k..256) is the number of shares, which only the fec
  * format writes down; BLOCK_SIZE counts in checked format only. -EFBIG where a share's size does

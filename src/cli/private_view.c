@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/private_view.h"
+
+#include "base/log.h"
+#include "cli/sources.h"
+#include "mount/mount.h"
+#include "sync/child.h"
+#include "sync/lock.h"
+#include "tree/remove.h"
+#include "view/encoded.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+enum { END_LIMIT_S = 20 };
+
+#define PREFIX "zfec-fs-sync-"
+
+/* In the process that serves: to the run, which waits for a byte. */
+static int report = -1;
+
+static int tell_ready(void)
+{
+    return write(report, "", 1) == 1 ? 0 : -EPIPE;
+}
+
+/* The process group is its own, so that Ctrl-C ends the run first, and the view behind it. */
+static void become_server(pid_t run)
+{
+    static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
+    sigset_t none;
+
+    setpgid(0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        signal(ends[i], SIG_DFL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    if (getppid() != run)
+        raise(SIGTERM);
+}
+
+static int check_places(const struct set *set, struct source *source)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        const struct node *node = &set->nodes[i];
+        int r = node->mover == MOVER_RSYNC && *node->target == '/'
+                    ? source_check_outside(source, set->source, node->target)
+                    : 0;
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* Where the folder lies in the source, no share has it. */
+static int exclude_folder(struct set *set, const char *folder)
+{
+    cleanup_free char *root = realpath(set->source, NULL), *path = realpath(folder, NULL);
+    cleanup_free char *rule = NULL;
+
+    if (!root || !path)
+        return -errno;
+    size_t length = strcmp(root, "/") == 0 ? 0 : strlen(root);
+    if (strncmp(path, root, length) != 0 || path[length] != '/')
+        return 0;
+    return asprintf(&rule, "%s/", path + length) < 0 ? -ENOMEM
+                                                     : excludes_add(set->rules.excludes, rule);
+}
+
+static int serve(struct set *set, const struct private_view *paths)
+{
+    cleanup_source struct source *source = NULL;
+    cleanup_view struct view *view = NULL;
+    const struct mount_settings settings = {
+        .mountpoint = paths->mount,
+        .source = set->source,
+        .attribute_timeout = -1,
+        .ready = tell_ready,
+    };
+
+    int r = exclude_folder(set, paths->folder);
+    if (r == 0)
+        r = tree_source_new(set->source, &set->encoding, &set->rules, &source);
+    if (r < 0)
+        return log_errno(r, "%s: cannot be the source", set->source);
+    r = check_places(set, source);
+    if (r == 0)
+        r = encoded_view_new(steal_pointer(source), set->encoding.shares, &view);
+    return r < 0 ? r : mount_serve(view, &settings);
+}
+
+static void remove_folder(const struct private_view *view)
+{
+    rmdir(view->mount); /* not what is in it, where it is still mounted */
+    remove_all(AT_FDCWD, view->folder);
+}
+
+_Noreturn static void run_server(struct set *set, const struct private_view *view, pid_t run)
+{
+    become_server(run);
+    close(view->lock);
+    int r = serve(set, view);
+    remove_folder(view);
+    _exit(r < 0 ? 1 : 0);
+}
+
+static int start_server(struct set *set, struct private_view *view)
+{
+    int ends[2];
+    char byte;
+    pid_t run = getpid();
+
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return log_errno(-errno, "cannot start another process");
+    view->server = fork();
+    if (view->server == 0) {
+        close(ends[0]);
+        report = ends[1];
+        run_server(set, view, run);
+    }
+    close(ends[1]);
+    int r = view->server < 0 ? log_errno(-errno, "cannot start another process") : 0;
+    ssize_t got = 0;
+    while (r == 0 && (got = read(ends[0], &byte, 1)) < 0 && errno == EINTR) {
+    }
+    close(ends[0]);
+    return r < 0 ? r : got == 1 ? 0 : -EIO; /* the server has said why */
+}
+
+static int make_folder(struct private_view *view)
+{
+    const char *base = getenv("XDG_RUNTIME_DIR");
+
+    if (!base || *base != '/' || access(base, W_OK) < 0)
+        base = "/tmp";
+    if (asprintf(&view->folder, "%s/" PREFIX "XXXXXX", base) < 0)
+        return -ENOMEM;
+    if (!mkdtemp(view->folder))
+        return log_errno(-errno, "%s: cannot be made", view->folder);
+    int r = lock_write_note(view->lock, view->folder);
+    if (r < 0)
+        return log_errno(r, "the file of the lock");
+    if (asprintf(&view->mount, "%s/view", view->folder) < 0)
+        return -ENOMEM;
+    return mkdir(view->mount, 0700) < 0 ? log_errno(-errno, "%s: cannot be made", view->mount) : 0;
+}
+
+/* Also where the server is gone, or does not answer. */
+static void unmount(const char *path)
+{
+    struct words words = {.names = NO_NAMES};
+    struct child child;
+    int status;
+
+    words_add(&words, "fusermount3");
+    words_add(&words, "-uqz");
+    words_add(&words, "--");
+    words_add(&words, "%s", path);
+    if (child_start(&words, &child) == 0) {
+        poll(&(struct pollfd){.fd = child.handle, .events = POLLIN}, 1, END_LIMIT_S * 1000);
+        child_has_ended(&child, &status);
+        child_clear(&child);
+    }
+    names_clear(&words.names);
+}
+
+/* What a run has left that was killed. */
+static int clean_up(int lock)
+{
+    cleanup_free char *folder = NULL;
+    cleanup_free char *mount = NULL;
+
+    int r = lock_read_note(lock, &folder);
+    if (r < 0)
+        return log_errno(r, "the file of the lock");
+    if (!strstr(folder, "/" PREFIX))
+        return 0;
+    if (asprintf(&mount, "%s/view", folder) < 0)
+        return -ENOMEM;
+    unmount(mount);
+    remove_folder(&(struct private_view){.folder = folder, .mount = mount});
+    return 0;
+}
+
+int private_view_open(struct set *set, int lock, struct private_view *ret)
+{
+    *ret = (struct private_view){.lock = lock};
+    int r = clean_up(lock);
+    if (r == 0)
+        r = make_folder(ret);
+    if (r == 0)
+        r = start_server(set, ret);
+    if (r < 0)
+        private_view_close(ret);
+    return r;
+}
+
+static void end_server(struct private_view *view)
+{
+    cleanup_fd int handle = pidfd_open(view->server, 0);
+    struct pollfd ended = {.fd = handle, .events = POLLIN};
+
+    kill(view->server, SIGTERM);
+    if (handle >= 0 && poll(&ended, 1, END_LIMIT_S * 1000) == 0) {
+        unmount(view->mount);
+        kill(view->server, SIGKILL);
+    }
+    waitpid(view->server, NULL, 0);
+}
+
+void private_view_close(struct private_view *view)
+{
+    if (view->server > 0)
+        end_server(view);
+    if (view->mount)
+        remove_folder(view);
+    lock_write_note(view->lock, "");
+    free(view->folder);
+    free(view->mount);
+    *view = (struct private_view){0};
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Another program, run without a shell: with nothing on its standard input, in a process group of
+ * its own, with default signals, and in the C locale. It gets SIGTERM when the thread that started
+ * it ends, however that comes about.
+ */
+#pragma once
+
+#include "base/names.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+enum { CHILD_STREAMS = 2, CHILD_LINE_SIZE = 8192 };
+
+/* Standard output and standard error, line by line; what a line has too many is dropped. */
+struct child_stream {
+    int fd; /* below 0: at its end */
+    size_t length;
+    char line[CHILD_LINE_SIZE];
+};
+
+struct child {
+    pid_t pid;  /* 0: none */
+    int handle; /* readable when it has ended */
+    struct child_stream streams[CHILD_STREAMS];
+};
+
+#define NO_CHILD ((struct child){.handle = -1, .streams = {{.fd = -1}, {.fd = -1}}})
+
+/* A command line; the first word is the program. */
+struct words {
+    struct names names;
+    bool failed; /* there was no memory for a word */
+};
+
+void words_add(struct words *words, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/*
+ * Starts WORDS. Returns 0 or a negative errno; a program that is not there ends with
+ * CHILD_NOT_FOUND.
+ */
+enum { CHILD_NOT_FOUND = 127 };
+int child_start(const struct words *words, struct child *ret);
+
+/* Calls TAKE for the lines that are there now; they may also end in a carriage return. */
+void child_read(struct child *child, int stream, void (*take)(void *context, const char *line),
+                void *context);
+
+/* To all of its group. */
+void child_signal(const struct child *child, int number);
+
+/*
+ * Whether it has ended; then *RET is its status as waitpid(2) has it, and what is left of its group
+ * is killed. Clear it after its last lines were read.
+ */
+bool child_has_ended(struct child *child, int *ret);
+
+void child_clear(struct child *child);

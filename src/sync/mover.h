@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* rsync and rclone: how they are called, and what they say meanwhile. */
+#pragma once
+
+#include "sync/child.h"
+#include "sync/sets.h"
+
+#include <stdint.h>
+
+/* What one call is to do: bring a node up to date; or compare what a list of files names. */
+struct order {
+    const struct node *node;
+    const char *share; /* the directory of the node's share in the view */
+    const char *list;  /* a file of paths, each with list_end behind it; NULL: bring up to date */
+    bool dry_run;
+    bool checksum;  /* compare contents, not sizes and times */
+    bool each_file; /* tell of each */
+};
+
+enum move { MOVE_SENT, MOVE_REMOVED, MOVE_DIFFERENT };
+
+/* What is known of one call. */
+struct report {
+    uint64_t files, bytes;    /* sent, until now */
+    uint64_t removed, errors; /* files */
+    uint64_t different;       /* of those that were compared */
+    char reason[512];         /* the first error, in the program's own words */
+    bool compares;            /* its order has a list */
+    void *context;            /* of: */
+    void (*told)(void *context, enum move move, const char *path);
+};
+
+struct mover_operations {
+    char list_end; /* what stands behind each path of a list */
+    /* Adds the words that call it. */
+    void (*call)(const struct order *order, struct words *words);
+
+    /* A line of standard output (STREAM 0) or standard error (1). */
+    void (*take)(struct report *report, int stream, const char *line);
+
+    /* Why it ended with STATUS (not 0), where the report has no reason; NULL: unknown. */
+    const char *(*meaning)(int status);
+
+    /* Whether it makes sense to try again after STATUS. */
+    bool (*may_retry)(int status);
+};
+
+const struct mover_operations *mover_operations(enum mover mover);
+
+extern const struct mover_operations rsync_operations, rclone_operations;
+
+/* TEXT is the reason, unless there is one. */
+void report_reason(struct report *report, const char *text);

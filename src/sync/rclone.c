@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+#include "sync/child.h"
+#include "sync/mover.h"
+
+#include <jansson.h>
+#include <string.h>
+
+enum {
+    FATAL = 7, /* also: too many removals */
+};
+
+static void add_common(const struct order *order, const char *command, struct words *words)
+{
+    const struct terms *terms = &order->node->terms;
+
+    words_add(words, "rclone");
+    words_add(words, "%s", command);
+    words_add(words, "--use-json-log");
+    words_add(words, "--retries=1"); /* the tries are ours */
+    words_add(words, "--low-level-retries=3");
+    words_add(words, "--ask-password=false");
+    words_add(words, "--timeout=%lus", terms->timeout);
+    words_add(words, "--contimeout=%lus", terms->timeout);
+    words_add(words, "--links");
+    if (terms->rate)
+        words_add(words, "--bwlimit=%s", terms->rate);
+    if (terms->rclone_config)
+        words_add(words, "--config=%s", terms->rclone_config);
+}
+
+static void add_updating(const struct order *order, struct words *words)
+{
+    const struct terms *terms = &order->node->terms;
+    bool each_file = order->dry_run || order->each_file;
+
+    words_add(words, "--stats=1s");
+    words_add(words, "--stats-log-level=NOTICE");
+    words_add(words, "--log-level=%s", each_file ? "INFO" : "NOTICE");
+    words_add(words, "--create-empty-src-dirs");
+    if (terms->metadata)
+        words_add(words, "--metadata");
+    if (terms->time_window > 0)
+        words_add(words, "--modify-window=%lus", terms->time_window);
+    if (terms->remove)
+        words_add(words, "--max-delete=%lu", terms->removals);
+    if (order->checksum || terms->look_at_checksums)
+        words_add(words, "--checksum");
+    if (order->dry_run)
+        words_add(words, "--dry-run");
+}
+
+static void add_comparing(const struct order *order, struct words *words)
+{
+    words_add(words, "--stats=0");
+    words_add(words, "--one-way");
+    words_add(words, "--download");
+    words_add(words, "--combined=-");
+    words_add(words, "--files-from-raw=%s", order->list);
+}
+
+static void call(const struct order *order, struct words *words)
+{
+    const char *command = order->list ? "check" : order->node->terms.remove ? "sync" : "copy";
+
+    add_common(order, command, words);
+    if (order->list)
+        add_comparing(order, words);
+    else
+        add_updating(order, words);
+    words_add(words, "--");
+    words_add(words, "%s", order->share);
+    words_add(words, "%s", order->node->target);
+}
+
+static uint64_t number_in(const json_t *object, const char *key)
+{
+    json_int_t number = json_integer_value(json_object_get(object, key));
+
+    return number > 0 ? (uint64_t)number : 0;
+}
+
+static void take_stats(struct report *report, const json_t *stats)
+{
+    report->bytes = number_in(stats, "bytes");
+    report->files = number_in(stats, "transfers");
+    report->removed = number_in(stats, "deletes");
+    report->errors = number_in(stats, "errors");
+}
+
+/* What rclone did with one object stands in its message only. */
+static void take_object(struct report *report, const char *object, const char *message)
+{
+    if (strstr(message, "delete") || strstr(message, "Deleted"))
+        report->told(report->context, MOVE_REMOVED, object);
+    else if (strstr(message, "cop") || strstr(message, "Copied"))
+        report->told(report->context, MOVE_SENT, object);
+}
+
+static void take_log(struct report *report, const char *line)
+{
+    json_t *entry = json_loads(line, 0, NULL);
+    const json_t *stats = json_object_get(entry, "stats");
+    const char *level = json_string_value(json_object_get(entry, "level"));
+    const char *message = json_string_value(json_object_get(entry, "msg"));
+    const char *object = json_string_value(json_object_get(entry, "object"));
+
+    if (stats)
+        take_stats(report, stats);
+    else if (level && message && strcmp(level, "error") == 0)
+        report_reason(report, message);
+    else if (object && message)
+        take_object(report, object, message);
+    json_decref(entry);
+}
+
+/* "* path": it is another; "+ path": it is missing; "! path": it could not be read. */
+static void take(struct report *report, int stream, const char *line)
+{
+    if (stream != 0) {
+        take_log(report, line);
+    } else if (strlen(line) > 2 && line[1] == ' ' && strchr("*+!", *line)) {
+        report->different++;
+        report->told(report->context, MOVE_DIFFERENT, line + 2);
+    }
+}
+
+static const char *meaning(int status)
+{
+    return status == CHILD_NOT_FOUND ? "rclone cannot be run; is it installed?" : NULL;
+}
+
+static bool may_retry(int status)
+{
+    return status != CHILD_NOT_FOUND && status != FATAL;
+}
+
+const struct mover_operations rclone_operations = {
+    .list_end = '\n',
+    .call = call,
+    .take = take,
+    .meaning = meaning,
+    .may_retry = may_retry,
+};

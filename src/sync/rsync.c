@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/array.h"
+#include "sync/child.h"
+#include "sync/mover.h"
+#include "sync/target.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* rsync's word for more than --max-delete. */
+#define TOO_MANY "Deletions stopped"
+
+enum {
+    USAGE = 1,
+    TOO_MANY_REMOVALS = 25,
+    ITEM_SIZE = 11, /* of what %i prints: YXcstpoguax, or "*deleting  " */
+};
+
+/* A path in the words of --rsh, which rsync takes apart at spaces; in quotes, '' is a '. */
+static void add_quoted(char **end, const char *option, const char *path)
+{
+    *end = stpcpy(stpcpy(*end, option), "'");
+    for (; *path; path++) {
+        if (*path == '\'')
+            *(*end)++ = '\'';
+        *(*end)++ = *path;
+    }
+    *end = stpcpy(*end, "'");
+}
+
+/* ssh never asks anything, and notices a host that is gone. */
+static void add_ssh(const struct terms *terms, struct words *words)
+{
+    enum { AROUND = 2 * sizeof " -i ''" };
+    const char *key = terms->ssh_key ? terms->ssh_key : "";
+    const char *config = terms->ssh_config ? terms->ssh_config : "";
+    cleanup_free char *files = calloc(1, 2 * strlen(key) + 2 * strlen(config) + AROUND);
+    char *end = files;
+
+    if (files && *key)
+        add_quoted(&end, " -i ", key);
+    if (files && *config)
+        add_quoted(&end, " -F ", config);
+    words->failed |= !files;
+    words_add(words,
+              "--rsh=ssh -o BatchMode=yes -o ConnectTimeout=%lu -o ServerAliveInterval=%lu%s",
+              terms->timeout, terms->timeout / 3 + 1, files ? files : "");
+}
+
+/* Flags that hold where a node is brought up to date and where it is compared. */
+static void add_common(const struct order *order, struct words *words)
+{
+    const struct terms *terms = &order->node->terms;
+    enum target_kind kind = target_kind(order->node->target);
+
+    words_add(words, "rsync");
+    words_add(words, "--no-human-readable");
+    words_add(words, "--outbuf=L");
+    words_add(words, "--timeout=%lu", terms->timeout);
+    if (kind == TARGET_DAEMON)
+        words_add(words, "--contimeout=%lu", terms->timeout);
+    if (kind == TARGET_DAEMON && terms->password_file)
+        words_add(words, "--password-file=%s", terms->password_file);
+    if (kind == TARGET_SSH)
+        add_ssh(terms, words);
+    if (terms->rate)
+        words_add(words, "--bwlimit=%s", terms->rate);
+}
+
+/* What should be removed is removed in the end, when all else has gone well. */
+static void add_updating(const struct order *order, struct words *words)
+{
+    const struct terms *terms = &order->node->terms;
+
+    words_add(words, terms->attributes ? "-aHAX" : "-aH");
+    words_add(words, "--numeric-ids");
+    words_add(words, "--partial-dir=.rsync-partial");
+    words_add(words, "--info=progress2,stats2");
+    /* -1: to the nanosecond. rsync's own 0 takes two edits in one second for one. */
+    if (terms->time_window == 0)
+        words_add(words, "--modify-window=-1");
+    else
+        words_add(words, "--modify-window=%lu", terms->time_window);
+    if (terms->remove)
+        words_add(words, "--delete-delay");
+    if (terms->remove)
+        words_add(words, "--max-delete=%lu", terms->removals);
+    if (order->checksum || terms->look_at_checksums)
+        words_add(words, "--checksum");
+    if (order->dry_run)
+        words_add(words, "--dry-run");
+    if (order->dry_run || order->each_file)
+        words_add(words, "--out-format=%%i %%n");
+}
+
+static void add_comparing(const struct order *order, struct words *words)
+{
+    words_add(words, "--dry-run");
+    words_add(words, "--checksum");
+    words_add(words, "--out-format=%%i %%n");
+    words_add(words, "--from0");
+    words_add(words, "--files-from=%s", order->list);
+}
+
+static void call(const struct order *order, struct words *words)
+{
+    add_common(order, words);
+    if (order->list)
+        add_comparing(order, words);
+    else
+        add_updating(order, words);
+    words_add(words, "--");
+    words_add(words, "%s/", order->share);
+    words_add(words, "%s/", order->node->target);
+}
+
+/* "  1,234  45%  1.23MB/s  0:00:12 (xfr#5, to-chk=169/396)"; without the last until a file is done.
+ */
+static bool take_progress(struct report *report, const char *line)
+{
+    unsigned long long bytes, files;
+
+    if (sscanf(line, " %llu %*d%% %*s %*s (xfr#%llu", &bytes, &files) == 2)
+        report->files = files;
+    else if (!strchr(line, '%') || sscanf(line, " %llu %*d%%", &bytes) != 1)
+        return false;
+    report->bytes = bytes;
+    return true;
+}
+
+static bool take_totals(struct report *report, const char *line)
+{
+    unsigned long long number;
+
+    if (sscanf(line, "Number of regular files transferred: %llu", &number) == 1)
+        report->files = number;
+    else if (sscanf(line, "Number of deleted files: %llu", &number) == 1)
+        report->removed = number;
+    else if (sscanf(line, "Total transferred file size: %llu", &number) == 1)
+        report->bytes = number;
+    else
+        return false;
+    return true;
+}
+
+static void take_item(struct report *report, const char *line)
+{
+    const char *name = line + ITEM_SIZE + 1;
+    bool is_removal = strncmp(line, "*deleting", strlen("*deleting")) == 0;
+
+    if (strlen(line) <= ITEM_SIZE + 1 || line[ITEM_SIZE] != ' ')
+        return;
+    if (report->compares && strchr("<>", *line)) {
+        report->different++;
+        report->told(report->context, MOVE_DIFFERENT, name);
+    } else if (!report->compares && (is_removal || strchr("<>ch", *line))) {
+        report->told(report->context, is_removal ? MOVE_REMOVED : MOVE_SENT, name);
+    }
+}
+
+static void take(struct report *report, int stream, const char *line)
+{
+    if (stream == 0) {
+        if (!take_progress(report, line) && !take_totals(report, line))
+            take_item(report, line);
+        return;
+    }
+    if (strncmp(line, "rsync error:", 12) == 0 || strncmp(line, "rsync warning:", 14) == 0 ||
+        strncmp(line, "Warning:", 8) == 0)
+        return;
+    report->errors++;
+    report_reason(report, strncmp(line, TOO_MANY, strlen(TOO_MANY)) == 0
+                              ? "more to delete than max_delete allows; the rest is left"
+                              : line);
+}
+
+static const char *meaning(int status)
+{
+    static const struct {
+        int status;
+        const char *text;
+    } meanings[] = {
+        {USAGE, "rsync does not take these options"},
+        {5, "the rsync daemon refuses"},
+        {10, "the network failed"},
+        {12, "the connection broke"},
+        {23, "some files could not be sent"},
+        {24, "some files vanished meanwhile"},
+        {30, "it did not answer in time"},
+        {35, "it did not answer in time"},
+        {CHILD_NOT_FOUND, "rsync cannot be run; is it installed?"},
+        {255, "ssh failed"},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(meanings); i++) {
+        if (meanings[i].status == status)
+            return meanings[i].text;
+    }
+    return NULL;
+}
+
+static bool may_retry(int status)
+{
+    return status != USAGE && status != TOO_MANY_REMOVALS && status != CHILD_NOT_FOUND;
+}
+
+const struct mover_operations rsync_operations = {
+    .list_end = '\0',
+    .call = call,
+    .take = take,
+    .meaning = meaning,
+    .may_retry = may_retry,
+};

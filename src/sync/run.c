@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+#include "sync/run.h"
+
+#include "base/clock.h"
+
+#include <math.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+
+enum {
+    GRACE_S = 5,      /* from SIGTERM to SIGKILL */
+    PAUSE_MAX_S = 60, /* between two tries */
+    FDS_OF_CHILD = CHILD_STREAMS + 1,
+};
+
+uint64_t node_run_files(const struct node_run *node)
+{
+    return node->files + node->report.files;
+}
+
+uint64_t node_run_bytes(const struct node_run *node)
+{
+    return node->bytes + node->report.bytes;
+}
+
+uint64_t node_run_removed(const struct node_run *node)
+{
+    return node->removed + node->report.removed;
+}
+
+static const struct terms *terms_of(const struct node_run *node)
+{
+    return &node->order.node->terms;
+}
+
+static const struct mover_operations *operations_of(const struct node_run *node)
+{
+    return mover_operations(node->order.node->mover);
+}
+
+static void finish(struct run *run, struct node_run *node, int result)
+{
+    node->step = NODE_DONE;
+    node->result = result;
+    node->ended = clock_seconds();
+    if (node->tries == 0)
+        node->began = node->ended;
+    if (result == -ETIMEDOUT)
+        report_reason(&node->report, "the deadline is over");
+    else if (result == -ECANCELED)
+        report_reason(&node->report, "it was stopped");
+    run->happened(run->context, node, NODE_ENDS);
+}
+
+/* Begins the next try with an empty report. */
+static void renew_report(struct node_run *node)
+{
+    node->files = node_run_files(node);
+    node->bytes = node_run_bytes(node);
+    node->removed = node_run_removed(node);
+    node->report = (struct report){
+        .context = node->report.context,
+        .told = node->report.told,
+        .compares = node->order.list,
+    };
+}
+
+static void begin(struct run *run, struct node_run *node)
+{
+    struct words words = {.names = NO_NAMES};
+
+    if (node->tries++ == 0)
+        node->began = clock_seconds();
+    renew_report(node);
+    operations_of(node)->call(&node->order, &words);
+    int r = child_start(&words, &node->child);
+    names_clear(&words.names);
+    if (r < 0) {
+        report_reason(&node->report, strerrordesc_np(-r));
+        finish(run, node, -EIO);
+        return;
+    }
+    node->step = NODE_RUNNING;
+    run->happened(run->context, node, NODE_BEGINS);
+}
+
+static void end_child(struct node_run *node, int result)
+{
+    child_signal(&node->child, SIGTERM);
+    node->step = NODE_ENDING;
+    node->result = result;
+    node->due = clock_seconds() + GRACE_S;
+}
+
+static void explain(struct node_run *node, int status)
+{
+    const char *meaning = WIFEXITED(status) ? operations_of(node)->meaning(WEXITSTATUS(status))
+                                            : "it was ended by a signal";
+
+    report_reason(&node->report, meaning ? meaning : "it failed without a word");
+}
+
+/* Its program has ended by itself. */
+static void conclude(struct run *run, struct node_run *node, int status)
+{
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+        finish(run, node, 0);
+        return;
+    }
+    explain(node, status);
+    double pause = fmin(ldexp(1, (int)node->tries - 1), PAUSE_MAX_S);
+    if (node->tries > terms_of(node)->retries ||
+        (WIFEXITED(status) && !operations_of(node)->may_retry(WEXITSTATUS(status)))) {
+        finish(run, node, -EIO);
+        return;
+    }
+    node->step = NODE_WAITING;
+    node->due = clock_seconds() + pause;
+    run->happened(run->context, node, NODE_FAILS_FOR_NOW);
+}
+
+struct reader {
+    struct node_run *node;
+    int stream;
+};
+
+static void take_line(void *opaque, const char *line)
+{
+    struct reader *reader = opaque;
+
+    operations_of(reader->node)->take(&reader->node->report, reader->stream, line);
+}
+
+/* What the child has said, and whether it has ended. */
+static void attend(struct run *run, struct node_run *node)
+{
+    int status;
+    bool ended = child_has_ended(&node->child, &status);
+
+    for (int i = 0; i < CHILD_STREAMS; i++)
+        child_read(&node->child, i, take_line, &(struct reader){node, i});
+    if (!ended)
+        return;
+    child_clear(&node->child);
+    if (node->step == NODE_ENDING)
+        finish(run, node, node->result);
+    else
+        conclude(run, node, status);
+}
+
+static bool is_under_way(const struct node_run *node)
+{
+    return node->step == NODE_RUNNING || node->step == NODE_ENDING;
+}
+
+static unsigned count_under_way(const struct run *run)
+{
+    unsigned count = 0;
+
+    for (size_t i = 0; i < run->count; i++)
+        count += is_under_way(&run->nodes[i]);
+    return count;
+}
+
+/* Does what time, or the wish to stop, asks for. */
+static void advance(struct run *run, struct node_run *node, double now)
+{
+    bool late = node->tries > 0 && now >= node->began + (double)terms_of(node)->deadline;
+
+    switch (node->step) {
+    case NODE_WAITING:
+        if (run->stop || late)
+            finish(run, node, run->stop ? -ECANCELED : -EIO);
+        else if (now >= node->due && count_under_way(run) < run->jobs)
+            begin(run, node);
+        break;
+    case NODE_RUNNING:
+        if (run->stop || late)
+            end_child(node, run->stop ? -ECANCELED : -ETIMEDOUT);
+        break;
+    case NODE_ENDING:
+        if (now >= node->due)
+            child_signal(&node->child, SIGKILL);
+        break;
+    case NODE_DONE:
+        break;
+    }
+}
+
+/* Whether any is left. */
+static bool advance_all(struct run *run)
+{
+    bool left = false;
+
+    for (size_t i = 0; i < run->count; i++) {
+        advance(run, &run->nodes[i], clock_seconds());
+        left |= run->nodes[i].step != NODE_DONE;
+    }
+    return left;
+}
+
+/* FDS has room for all; those of a child that is none are below 0, which poll(2) passes over. */
+static void wait_for_any(const struct run *run, struct pollfd *fds)
+{
+    size_t at = 1;
+
+    fds[0] = (struct pollfd){.fd = run->wake, .events = POLLIN};
+    for (size_t i = 0; i < run->count; i++) {
+        const struct child *child = &run->nodes[i].child;
+        for (int stream = 0; stream < CHILD_STREAMS; stream++)
+            fds[at++] = (struct pollfd){.fd = child->streams[stream].fd, .events = POLLIN};
+        fds[at++] = (struct pollfd){.fd = child->handle, .events = POLLIN};
+    }
+    if (poll(fds, at, (int)(run->pace * 1000)) < 0)
+        fds[0].revents = 0;
+}
+
+static void attend_all(struct run *run, const struct pollfd *fds)
+{
+    if (fds[0].revents)
+        run->woken(run->context);
+    for (size_t i = 0; i < run->count; i++) {
+        if (is_under_way(&run->nodes[i]))
+            attend(run, &run->nodes[i]);
+    }
+}
+
+void run_nodes(struct run *run)
+{
+    cleanup_free struct pollfd *fds = calloc(1 + FDS_OF_CHILD * run->count, sizeof *fds);
+    double next = 0;
+
+    for (size_t i = 0; i < run->count; i++)
+        run->nodes[i].child = NO_CHILD;
+    run->stop |= !fds;
+    while (advance_all(run)) {
+        wait_for_any(run, fds);
+        attend_all(run, fds);
+        if (clock_seconds() >= next) {
+            run->look(run->context);
+            next = clock_seconds() + run->pace;
+        }
+    }
+}

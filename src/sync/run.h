@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Runs rsync or rclone for many nodes at once, each in its own time: what one does holds up no
+ * other. One thread, which waits for whatever comes first.
+ */
+#pragma once
+
+#include "sync/mover.h"
+
+enum node_step { NODE_WAITING, NODE_RUNNING, NODE_ENDING, NODE_DONE };
+
+struct node_run {
+    struct order order;
+    enum node_step step;
+    struct child child;
+    struct report report;           /* of this try */
+    uint64_t files, bytes, removed; /* of those before */
+    unsigned tries;
+    double began, ended; /* the first try, the last: seconds of clock_seconds() */
+    double due;          /* when it is to be started, or killed */
+    int result;          /* in the end: 0, -EIO, -ETIMEDOUT (the deadline), -ECANCELED */
+};
+
+enum node_event { NODE_BEGINS, NODE_FAILS_FOR_NOW, NODE_ENDS };
+
+struct run {
+    struct node_run *nodes;
+    size_t count;
+    unsigned jobs; /* so many at once */
+    bool stop;     /* end all that is under way, and begin nothing */
+    int wake;      /* a descriptor: woken is called when it is readable */
+    double pace;   /* seconds between two calls of look */
+    void *context; /* of: */
+    void (*woken)(void *context);
+    void (*look)(void *context);
+    void (*happened)(void *context, const struct node_run *node, enum node_event event);
+};
+
+/* Runs until every node is done. Each has its order, and of the report what is told. */
+void run_nodes(struct run *run);
+
+/* What was done in all tries, the present one as well. */
+uint64_t node_run_files(const struct node_run *node);
+uint64_t node_run_bytes(const struct node_run *node);
+uint64_t node_run_removed(const struct node_run *node);

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* A random part of the files in a share, to be looked at. */
+#pragma once
+
+#include <stdint.h>
+#include <time.h>
+
+/*
+ * Writes a random PART (0..1) of the files beneath FOLDER that have not changed since BEFORE to the
+ * file LIST: their paths, relative to FOLDER, each with END behind it; at least one where there is
+ * any. Returns 0, with how many they are, or a negative errno after one line in the log.
+ */
+int sample_write(const char *folder, double part, time_t before, const char *list, char end,
+                 uint64_t *ret_count);
