@@ -79,12 +79,24 @@ static char *real_place(const char *path)
     return ret;
 }
 
+/* Whether the source shows WITHIN, which is at PATH, or would show it if it were there. */
+static bool is_shown(struct source *source, const char *within, const char *path)
+{
+    struct share_header header;
+    struct stat status;
+    bool made = mkdir(path, 0700) == 0;
+    bool shown =
+        !*within || source->operations->stat(source, within, &status, &header, NULL) != -ENOENT;
+
+    if (made)
+        rmdir(path);
+    return shown;
+}
+
 int source_check_outside(struct source *source, const char *root, const char *path)
 {
     cleanup_free char *from = realpath(root, NULL), *to = real_place(path);
     size_t length = from ? strlen(from) : 0;
-    struct share_header header;
-    struct stat status;
 
     if (!from || !to)
         return to || errno == ENOENT ? 0 : log_errno(-errno, "%s", path);
@@ -92,8 +104,7 @@ int source_check_outside(struct source *source, const char *root, const char *pa
         length = 0;
     if (strncmp(from, to, length) != 0 || (to[length] != '/' && to[length] != '\0'))
         return 0;
-    const char *within = to[length] ? to + length + 1 : "";
-    if (*within && source->operations->stat(source, within, &status, &header, NULL) == -ENOENT)
+    if (!is_shown(source, to[length] ? to + length + 1 : "", to))
         return 0;
     log_error("%s: lies in the source; choose another place, or exclude it", path);
     return -EINVAL;

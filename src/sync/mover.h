@@ -13,25 +13,30 @@ struct order {
     const char *share; /* the directory of the node's share in the view */
     const char *list;  /* a file of paths, each with list_end behind it; NULL: bring up to date */
     bool dry_run;
-    bool checksum;  /* compare contents, not sizes and times */
-    bool each_file; /* tell of each */
+    bool checksum;               /* compare contents, not sizes and times */
+    bool each_file;              /* tell of each */
+    bool no_times, no_checksums; /* the node keeps none: see ask */
 };
 
 enum move { MOVE_SENT, MOVE_REMOVED, MOVE_DIFFERENT };
 
 /* What is known of one call. */
 struct report {
-    uint64_t files, bytes;    /* sent, until now */
-    uint64_t removed, errors; /* files */
-    uint64_t different;       /* of those that were compared */
-    char reason[512];         /* the first error, in the program's own words */
-    bool compares;            /* its order has a list */
-    void *context;            /* of: */
+    uint64_t files, bytes;       /* sent, until now */
+    uint64_t removed, errors;    /* files */
+    uint64_t different;          /* of those that were compared */
+    char reason[512];            /* the first error, in the program's own words */
+    bool compares;               /* its order has a list */
+    bool no_times, no_checksums; /* what an answer said */
+    void *context;               /* of: */
     void (*told)(void *context, enum move move, const char *path);
 };
 
 struct mover_operations {
     char list_end; /* what stands behind each path of a list */
+    /* NULL, or adds words that ask what the node can keep; its answer comes by take. */
+    void (*ask)(const struct order *order, struct words *words);
+
     /* Adds the words that call it. */
     void (*call)(const struct order *order, struct words *words);
 

@@ -28,6 +28,20 @@ static void add_common(const struct order *order, const char *command, struct wo
         words_add(words, "--config=%s", terms->rclone_config);
 }
 
+/* By what files are told apart that have one size: times, or what else the remote has. */
+static void add_comparison(const struct order *order, struct words *words)
+{
+    const struct terms *terms = &order->node->terms;
+    bool by_content = order->checksum || terms->look_at_checksums || order->no_times;
+
+    if (by_content && order->no_checksums)
+        words_add(words, "--ignore-times"); /* nothing tells: all is sent */
+    else if (by_content)
+        words_add(words, "--checksum");
+    else if (terms->time_window > 0)
+        words_add(words, "--modify-window=%lus", terms->time_window);
+}
+
 static void add_updating(const struct order *order, struct words *words)
 {
     const struct terms *terms = &order->node->terms;
@@ -39,12 +53,9 @@ static void add_updating(const struct order *order, struct words *words)
     words_add(words, "--create-empty-src-dirs");
     if (terms->metadata)
         words_add(words, "--metadata");
-    if (terms->time_window > 0)
-        words_add(words, "--modify-window=%lus", terms->time_window);
     if (terms->remove)
         words_add(words, "--max-delete=%lu", terms->removals);
-    if (order->checksum || terms->look_at_checksums)
-        words_add(words, "--checksum");
+    add_comparison(order, words);
     if (order->dry_run)
         words_add(words, "--dry-run");
 }
@@ -56,6 +67,14 @@ static void add_comparing(const struct order *order, struct words *words)
     words_add(words, "--download");
     words_add(words, "--combined=-");
     words_add(words, "--files-from-raw=%s", order->list);
+}
+
+static void ask(const struct order *order, struct words *words)
+{
+    add_common(order, "backend", words);
+    words_add(words, "--");
+    words_add(words, "features");
+    words_add(words, "%s", order->node->target);
 }
 
 static void call(const struct order *order, struct words *words)
@@ -113,11 +132,21 @@ static void take_log(struct report *report, const char *line)
     json_decref(entry);
 }
 
+/* Of the answer, which is JSON in many lines: what a remote without times says, and without hashes.
+ */
+static void take_feature(struct report *report, const char *line)
+{
+    report->no_times |= strstr(line, "\"Precision\": 3153600000000000000") != NULL;
+    report->no_checksums |= strstr(line, "\"Hashes\": []") != NULL;
+}
+
 /* "* path": it is another; "+ path": it is missing; "! path": it could not be read. */
 static void take(struct report *report, int stream, const char *line)
 {
     if (stream != 0) {
         take_log(report, line);
+    } else if (!report->compares) {
+        take_feature(report, line);
     } else if (strlen(line) > 2 && line[1] == ' ' && strchr("*+!", *line)) {
         report->different++;
         report->told(report->context, MOVE_DIFFERENT, line + 2);
@@ -136,6 +165,7 @@ static bool may_retry(int status)
 
 const struct mover_operations rclone_operations = {
     .list_end = '\n',
+    .ask = ask,
     .call = call,
     .take = take,
     .meaning = meaning,

@@ -67,23 +67,48 @@ static void renew_report(struct node_run *node)
     };
 }
 
-static void begin(struct run *run, struct node_run *node)
+/* Starts its program: what asks first, where there is something to ask, and then what does it. */
+static int start_program(struct node_run *node)
 {
+    const struct mover_operations *operations = operations_of(node);
     struct words words = {.names = NO_NAMES};
 
-    if (node->tries++ == 0)
-        node->began = clock_seconds();
-    renew_report(node);
-    operations_of(node)->call(&node->order, &words);
+    node->is_asking = operations->ask && !node->was_asked && !node->order.list;
+    if (node->is_asking)
+        operations->ask(&node->order, &words);
+    else
+        operations->call(&node->order, &words);
     int r = child_start(&words, &node->child);
     names_clear(&words.names);
+    return r;
+}
+
+static void begin(struct run *run, struct node_run *node)
+{
+    bool goes_on = node->was_asked && node->step == NODE_RUNNING;
+
+    if (node->tries == 0)
+        node->began = clock_seconds();
+    node->tries += !goes_on;
+    renew_report(node);
+    int r = start_program(node);
     if (r < 0) {
         report_reason(&node->report, strerrordesc_np(-r));
         finish(run, node, -EIO);
         return;
     }
     node->step = NODE_RUNNING;
-    run->happened(run->context, node, NODE_BEGINS);
+    if (!goes_on)
+        run->happened(run->context, node, NODE_BEGINS);
+}
+
+/* It has said what it can keep, and the same try goes on. */
+static void take_answer(struct run *run, struct node_run *node)
+{
+    node->order.no_times = node->report.no_times;
+    node->order.no_checksums = node->report.no_checksums;
+    node->was_asked = true;
+    begin(run, node);
 }
 
 static void end_child(struct node_run *node, int result)
@@ -106,7 +131,10 @@ static void explain(struct node_run *node, int status)
 static void conclude(struct run *run, struct node_run *node, int status)
 {
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
-        finish(run, node, 0);
+        if (node->is_asking)
+            take_answer(run, node);
+        else
+            finish(run, node, 0);
         return;
     }
     explain(node, status);

@@ -15,6 +15,7 @@ struct node_run {
     struct child child;
     struct report report;           /* of this try */
     uint64_t files, bytes, removed; /* of those before */
+    bool is_asking, was_asked;      /* what it can keep */
     unsigned tries;
     double began, ended; /* the first try, the last: seconds of clock_seconds() */
     double due;          /* when it is to be started, or killed */

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: MIT
+"""Sets, places for their nodes, and runs of `zfec-fs sync` that keep what they write to themselves."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+from pathlib import Path
+
+import commands
+import mounts as mounts_module
+import trees
+
+LIMIT_S = 120
+
+
+class Sets:
+    """A file of sets in a folder of its own, with a state, a runtime folder and a home of its own."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self.file = self.folder / "sets.ini"
+        self.runtime = self.folder / "runtime"
+        self.runtime.mkdir(mode=0o700)
+        self.state_folder = self.folder / "state" / "zfec-fs"
+        self.environment = {
+            **os.environ,
+            "XDG_STATE_HOME": str(self.folder / "state"),
+            "XDG_RUNTIME_DIR": str(self.runtime),
+            "RCLONE_CONFIG": str(self.folder / "rclone.conf"),
+        }
+        (self.folder / "rclone.conf").write_text("")
+
+    def write(self, source, nodes, name="home", required=2, more=""):
+        """nodes: name -> the lines of its section; shares are given in their order."""
+        lines = [f"[{name}]", f"source = {source}", f"required = {required}", more]
+        for index, (node, text) in enumerate(nodes.items()):
+            lines += [f"[{name}/{node}]", f"share = {index:02x}", text]
+        self.file.write_text("\n".join(lines) + "\n")
+
+    def command(self, *words):
+        return [mounts_module.BINARY, "sync", "-c", self.file, *words]
+
+    def run(self, *words, status=commands.OK, noisy=False, **how):
+        """Its lines of JSON, and how it ended."""
+        done = commands.run(
+            "sync", "-c", self.file, *words, status=status, noisy=noisy,
+            env={**self.environment, **how.pop("environment", {})}, **how,
+        )  # fmt: skip
+        self.nothing_left()
+        return done
+
+    def start(self, *words, **how):
+        return subprocess.Popen(
+            self.command("--json", *words), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, env=self.environment, **how,
+        )  # fmt: skip
+
+    def state(self, name="home"):
+        return json.loads((self.state_folder / f"{name}.json").read_text())
+
+    def nothing_left(self):
+        """Neither a mount, nor a folder of one, nor a program that was started."""
+        assert mounts_module.mounted_beneath(self.folder) == []
+        assert list(self.runtime.iterdir()) == []
+        assert programs_with(self.folder) == []
+
+
+def programs_with(folder):
+    """The command lines of programs that name a folder: those that a run has started."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = path.read_bytes().split(b"\0")
+            if Path(os.fsdecode(words[0])).name in ("rsync", "rclone", "ssh") and any(
+                os.fsencode(folder) in word for word in words[1:]
+            ):
+                found.append(words)
+    # A server of the test's own is none of a run's.
+    return [words for words in found if b"--daemon" not in words and b"serve" not in words]
+
+
+def ends(result, name="home"):
+    """node -> its last line."""
+    return {
+        line["node"]: line
+        for line in result.json
+        if line["message_type"] == "node" and line["event"] == "end" and line["set"] == name
+    }
+
+
+def health(result, name="home"):
+    return {node: line["up_to_date"] for node, line in ends(result, name).items()}
+
+
+def local(folder, names):
+    return {name: f"rsync = {folder}/{name}" for name in names}
+
+
+def compare_with_encode(source, places, folder, required=2, shares=None, exclude=()):
+    """What lands on the nodes is what encode makes."""
+    shares = shares or len(places)
+    made = Path(folder) / "encoded"
+    shutil.rmtree(made, ignore_errors=True)
+    rules = [word for rule in exclude for word in ("--exclude", rule)]
+    commands.run("encode", "-k", str(required), "-n", str(shares), *rules, source, made)
+    for index, place in enumerate(places):
+        commands.compare_trees(made / trees.share_name(index), place)
+
+
+# Servers
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for_port(port, process):
+    """Until somebody listens; a server says so in no other way."""
+    while process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        threading.Event().wait(0.02)
+    raise AssertionError(f"the server ended: {process.returncode}")
+
+
+@contextlib.contextmanager
+def server(command, port, **how):
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        **how,
+    )  # fmt: skip
+    try:
+        wait_for_port(port, process)
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextlib.contextmanager
+def rsync_daemon(folder, port=None):
+    """Its module "data" is the folder."""
+    port = port or free_port()
+    configuration = Path(f"{folder}.conf")
+    configuration.write_text(
+        f"use chroot = no\nmunge symlinks = no\npid file = {folder}.pid\n[data]\npath = {folder}\nread only = no\n"
+        + ("uid = 0\ngid = 0\n" if os.geteuid() == 0 else "")
+    )
+    command = ["rsync", "--daemon", "--no-detach", f"--config={configuration}", "--address=127.0.0.1"]
+    with server([*command, f"--port={port}"], port):
+        yield port
+
+
+@contextlib.contextmanager
+def webdav(folder):
+    port = free_port()
+    environment = {**os.environ, "RCLONE_CONFIG": "/dev/null"}
+    command = ["rclone", "serve", "webdav", f"--addr=127.0.0.1:{port}", folder]
+    with server(command, port, env=environment):
+        yield port
+
+
+class Silent:
+    """Takes connections, and never says a word; after `answers` bytes it closes them, if given."""
+
+    def __enter__(self):
+        self._listener = socket.socket()
+        self._listener.bind(("127.0.0.1", 0))
+        self._listener.listen(50)
+        self.port = self._listener.getsockname()[1]
+        return self
+
+    def __exit__(self, *_):
+        self._listener.close()
+
+
+class Breaking:
+    """Stands before a server, and cuts the first connection after so many bytes to the server."""
+
+    def __init__(self, port, after):
+        self._target, self._left = port, after
+        self.connections = 0
+
+    def __enter__(self):
+        self._listener = socket.socket()
+        self._listener.bind(("127.0.0.1", 0))
+        self._listener.listen(50)
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                client = self._listener.accept()[0]
+                self.connections += 1
+                limit = self._left if self.connections == 1 else None
+                server_side = socket.create_connection(("127.0.0.1", self._target))
+                for ways in ((client, server_side, limit), (server_side, client, None)):
+                    threading.Thread(target=self._pass_on, args=ways, daemon=True).start()
+
+    @staticmethod
+    def _pass_on(source, target, limit):
+        passed = 0
+        with contextlib.suppress(OSError):
+            while part := source.recv(65536):
+                passed += len(part)
+                if limit is not None and passed > limit:
+                    break
+                target.sendall(part)
+        for end in (source, target):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+
+def end_by(process, number=signal.SIGINT):
+    process.send_signal(number)
+    return commands.finish(process)
