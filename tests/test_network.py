@@ -3,12 +3,12 @@
 mounts of what is left is what the source had.
 """
 
-import contextlib
+import json
 import os
 import subprocess
 import time
 from collections import namedtuple
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -21,11 +21,11 @@ REQUIRED, SHARES = 3, 6
 DIRECTORIES, FILES, LARGE_FILES = 120, 2400, 4
 LARGE = 6 << 20
 SYNC_LIMIT_S = 120
-# Nodes by what keeps them in sync. Each of them has an sshd as well.
-SSH, DAEMON, SFTP, WEBDAV = ["anna", "emil", "fritz"], "berta", "carl", "dora"
+TIMEOUT_S = 10
+SLOW_S = 0.05
+# By what they are kept in sync with. Each of them has an sshd as well.
+SSH, DAEMON, SFTP, WEBDAV = ["anna", "emil", "fritz", "gerda"], "berta", "carl", "dora"
 NODES = ["anna", "berta", "carl", "dora", "emil", "fritz"]
-
-Node = namedtuple("Node", "name index target host")
 
 
 # The source
@@ -97,48 +97,200 @@ class Source:
 # Bringing the nodes up to date
 
 
-def sync_words(node, share):
-    if node.name in (SFTP, WEBDAV):
-        return ["rclone", "sync", "--skip-links", "--create-empty-src-dirs", "--retries=1",
-                "--low-level-retries=2", "--timeout=8s", "--contimeout=5s", share, node.target]  # fmt: skip
-    return ["rsync", "-aHAX", "--numeric-ids", "--delete", "--timeout=20", f"{share}/", node.target]
+def target_of(network, name):
+    """What the file of sets says of it. Starts what serves that."""
+    host = network.add_host(name)
+    host.serve_ssh()
+    if name == DAEMON:
+        return f"rsync = {host.serve_rsync()}"
+    if name == SFTP:
+        host.serve_sftp_by_rclone()
+        return f"rclone = {name}:"
+    return f"rsync = {name}:/srv/"
 
 
 class Sync:
-    """A run that brings nodes up to date, all at once."""
+    """A run that brings all nodes up to date, at once.
 
-    def __init__(self, network, view, nodes):
-        self._nodes, self._network = nodes, network
-        self._before = {node.name: node.host.count() for node in nodes}
-        self._logs = {node.name: network.folder / f"{node.name}-sync.log" for node in nodes}
-        self._runs = {}
-        for node in nodes:
-            with open(self._logs[node.name], "wb") as log:
-                share = view / trees.share_name(node.index)
-                self._runs[node.name] = network.start(*sync_words(node, share), log=log)
+    rclone sees edits that keep the size by times alone where there are no hashes. What WebDAV has is
+    the time when a file came, which rclone compares only when told so: that node is run by itself.
+    """
+
+    def __init__(self, network, view, config, *words):
+        self._network, self._logs = network, {}
+        self._before = {name: host.count() for name, host in network.hosts.items()}
+        share = view / trees.share_name(NODES.index(WEBDAV))
+        self._runs = {
+            "set": self._start("set", mounts_module.BINARY, "sync", "--json", *words, "-c", config),
+            WEBDAV: self._start(WEBDAV, "rclone", "sync", "--links", "--create-empty-src-dirs",
+                                "--update", "--use-server-modtime", "--modify-window=1s",
+                                share, f"{WEBDAV}:"),
+        }  # fmt: skip
+
+    def _start(self, name, *words):
+        self._logs[name] = self._network.folder / f"{name}-sync.log"
+        with open(self._logs[name], "wb") as log:
+            return self._network.start(*words, log=log)
 
     def end(self):
-        """Waits for the end. Returns the names of the nodes that are not up to date."""
+        """Waits for the end. Returns the exit status, and the names of the nodes that are behind."""
         try:
             statuses = {name: run.wait(SYNC_LIMIT_S) for name, run in self._runs.items()}
         finally:
             for run in self._runs.values():
                 run.kill()
                 run.wait()
-        return [name for name, status in statuses.items() if status]
+        assert statuses[WEBDAV] == 0, self.log()
+        lines = [json.loads(line) for line in self._logs["set"].read_text().splitlines()
+                 if line.startswith("{")]  # fmt: skip
+        behind = {line["node"] for line in lines
+                  if line["message_type"] == "node" and line.get("up_to_date") is False}  # fmt: skip
+        return statuses["set"], behind
 
     def log(self):
         return "\n".join(f"{name}: {path.read_text()}" for name, path in self._logs.items())
 
     def traffic(self):
         """name -> bytes that went to the node."""
-        return {node.name: node.host.count()[0] - self._before[node.name][0] for node in self._nodes}
+        return {name: host.count()[0] - self._before[name][0]
+                for name, host in self._network.hosts.items()}  # fmt: skip
 
 
-def sync_all(network, view, nodes):
-    run = Sync(network, view, nodes)
-    assert run.end() == [], run.log()
-    return run.traffic()
+class Nodes:
+    """The nodes, the file of sets that names them, and what is measured of them."""
+
+    def __init__(self, network, source, view):
+        self.network, self._source, self._view = network, source, view
+        self.targets = {name: target_of(network, name) for name in NODES if name != WEBDAV}
+        host = network.add_host(WEBDAV)
+        host.serve_ssh()
+        host.serve_webdav()
+
+    def disks(self):
+        return {name: host.disk for name, host in self.network.hosts.items()}
+
+    def replace(self, lost, new):
+        self.network.hosts.pop(lost).kill()
+        target = target_of(self.network, new)
+        self.targets = {(new if name == lost else name): (target if name == lost else each)
+                        for name, each in self.targets.items()}  # fmt: skip
+        return self.network.hosts[new]
+
+    def _config(self):
+        lines = ["[tree]", f"source = {self._source}", f"required = {REQUIRED}", "delete = yes",
+                 f"timeout = {TIMEOUT_S}s", "retries = 0", f"ssh_config = {self.network.ssh_config}",
+                 f"rclone_config = {self.network.rclone_config}"]  # fmt: skip
+        for name, target in self.targets.items():
+            index = NODES.index("fritz" if name == "gerda" else name)
+            lines += [f"[tree/{name}]", f"share = {trees.share_name(index)}", target]
+        path = self.network.folder / "sets.ini"
+        path.write_text("\n".join([*lines, ""]))
+        return path
+
+    def start_sync(self, *words):
+        return Sync(self.network, self._view, self._config(), *words)
+
+    def sync(self, *words):
+        """All nodes are up to date then. Returns name -> bytes that went to the node."""
+        run = self.start_sync(*words)
+        assert run.end() == (0, set()), run.log()
+        return run.traffic()
+
+    def seed(self, name):
+        """A node's first copy travels on a disk."""
+        share = self._view / trees.share_name(NODES.index(name))
+        network_module.run("rsync", "-aHAX", f"{share}/", f"{self.network.hosts[name].disk}/")
+
+
+# What comes back
+
+
+Facts = namedtuple("Facts", "mode owner mtime target content")
+
+
+def facts_of(path):
+    """What sshfs keeps: times to the second, and neither hard links nor extended attributes."""
+    status = os.lstat(path)
+    link = os.path.islink(path)
+    content = path.read_bytes() if path.is_file() and not link else None
+    return Facts(status.st_mode, (status.st_uid, status.st_gid), status.st_mtime_ns // 10**9,
+                 os.readlink(path) if link else None, content)  # fmt: skip
+
+
+def facts(folder):
+    """Path -> Facts. Many at a time: what is far away answers late."""
+    paths = [folder]
+    for place, folders, files in os.walk(folder):
+        paths += [folder / place / name for name in [*folders, *files]]
+    with ThreadPoolExecutor(32) as threads:
+        found = threads.map(facts_of, paths)
+        return dict(zip((str(path.relative_to(folder)) for path in paths), found))
+
+
+def assert_same_tree(found, expected):
+    found, expected = facts(found), facts(expected)
+    wrong = [path for path in {*found, *expected} if found.get(path) != expected.get(path)]
+    lines = [f"{path}: {str(found.get(path))[:200]}, not {str(expected.get(path))[:200]}"
+             for path in sorted(wrong)]  # fmt: skip
+    assert not lines, "\n".join([f"{len(lines)} differences:", *lines[:10]])
+
+
+def mount_nodes(network, names, stores):
+    for name in names:
+        mount = network.mount_rclone if name in (SFTP, WEBDAV) else network.mount_sshfs
+        mount(name, stores / name)
+    return stores
+
+
+# The story
+
+
+class Measured:
+    """What each step took, for whoever runs this with -s."""
+
+    def __init__(self):
+        self._since = time.monotonic()
+
+    def say(self, what, traffic=None):
+        now = time.monotonic()
+        numbers = " ".join(f"{name} {size}" for name, size in (traffic or {}).items())
+        print(f"{now - self._since:6.1f} s  {what}{': ' if numbers else ''}{numbers}", flush=True)
+        self._since = now
+
+
+def check_traffic(source, before, traffic, idle):
+    """Close to what changed / k, and for rsync less, since it sends only what is new in a file."""
+    after = source.stamps()
+    changed = [path for path in after if before.get(path) != after[path]]
+    small = [path for path in changed if path not in source.large]
+    for name, sent in traffic.items():
+        least = source.size(small) / REQUIRED
+        most = source.size(changed if name in (SFTP, WEBDAV) else small) / REQUIRED + 100_000
+        overhead = idle[name] + 1000 * len(changed)
+        assert least * 0.9 < sent < most * 1.05 + overhead, f"{name}: {sent}, {least} to {most}"
+    return source.size(changed) // REQUIRED
+
+
+def break_two(network, run, before):
+    """In the middle of a sync: one host dies at once, and of another nothing is heard any more."""
+    for name, kind in ((SFTP, "sftp"), ("fritz", "ssh")):
+        relay = network.hosts[name].relays[kind]
+        assert relay.wait_until_passed(before[name] + 300_000, SYNC_LIMIT_S), name
+        if name == SFTP:
+            network.hosts[name].kill()
+        else:
+            relay.stall()
+
+
+def damage(disk, rng):
+    """Files of a node: other bytes, half of it, a header of zeros, nothing."""
+    files = sorted(path for path in disk.rglob("*") if path.is_file() and not path.is_symlink())
+    for number, path in enumerate(rng.sample(files, 40)):
+        status, data = path.stat(), bytearray(path.read_bytes())
+        at = rng.randrange(len(data))
+        data[at] ^= 0x5A
+        path.write_bytes([data, data[:at], bytes(64) + data[64:], b""][number % 4])
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 @pytest.fixture
@@ -149,38 +301,41 @@ def network(tmp_path):
     made = network_module.Network(tmp_path / "network")
     yield made
     made.close()
-    left = network_module.mounted_beneath(made.folder)
+    left = network_module.mounted_beneath(tmp_path)
     assert not left, f"mounts left behind: {left}"
 
 
-@pytest.fixture
-def nodes(network):
-    targets = {name: f"{name}:/srv/" for name in SSH}
-    for name in NODES:
-        network.add_host(name).serve_ssh()
-    targets[DAEMON] = network.hosts[DAEMON].serve_rsync()
-    network.hosts[SFTP].serve_sftp_by_rclone()
-    network.hosts[WEBDAV].serve_webdav()
-    targets |= {name: f"{name}:" for name in (SFTP, WEBDAV)}
-    return [Node(name, index, targets[name], network.hosts[name]) for index, name in enumerate(NODES)]
-
-
-def test_x(network, nodes, mounts, tmp_path, rng):
-    t = time.time()
+def test_six_nodes(network, mounts, tmp_path, rng):
+    measured = Measured()
     source = Source(tmp_path / "source", rng)
-    print("made", time.time() - t, source.size())
-    view = mounts.encoded(source.folder, required=REQUIRED, shares=SHARES)
-    print(sync_all(network, view, nodes), source.size() / 3, time.time() - t)
-    print(sync_all(network, view, nodes), time.time() - t)
+    view = mounts.encoded(source.folder, required=REQUIRED, shares=len(NODES))
+    nodes = Nodes(network, source.folder, view)
+    nodes.seed(WEBDAV)
+    measured.say(f"{source.size()} bytes, a third is {source.size() // REQUIRED}")
+    measured.say("first copy", nodes.sync())
+    idle = nodes.sync()
+    measured.say("nothing changed", idle)
+
     before = source.stamps()
     source.change()
-    after = source.stamps()
-    changed = [p for p in after if before.get(p) != after[p]]
-    print(sync_all(network, view, nodes), source.size(changed)/3, len(changed), time.time() - t)
+    traffic = nodes.sync()
+    expected = check_traffic(source, before, traffic, idle)
+    measured.say(f"changed, a third is {expected}", traffic)
+
+    source.change()
+    counts = {name: network.hosts[name].relays[kind].to_target
+              for name, kind in ((SFTP, "sftp"), ("fritz", "ssh"))}  # fmt: skip
+    run = nodes.start_sync()
+    break_two(network, run, counts)
+    assert run.end() == (1, {SFTP, "fritz"}), run.log()
+    measured.say("two nodes die in the middle")
     view.unmount()
-    for name in NODES:
-        if name == "dora": network.mount_rclone(name, tmp_path / "stores" / name)
-        else: network.mount_sshfs(name, tmp_path / "stores" / name)
-    r = mounts.restored(tmp_path / "stores")
-    d = commands.differences(source.folder, r.path)
-    print(len(d), list(d.items())[:20], time.time() - t)
+
+    damage(network.hosts["emil"].disk, rng)
+    network.hosts["anna"].relays["ssh"].delay_s = SLOW_S
+    left = ["anna", "berta", "dora", "emil"]
+    restored = mounts.restored(mount_nodes(network, left, tmp_path / "left"))
+    restored.expect_log("", 0)
+    assert_same_tree(restored.path, source.folder)
+    measured.say("compared, from one good node, one slow, one damaged, one by WebDAV")
+    restored.unmount()
