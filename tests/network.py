@@ -19,11 +19,15 @@ PROGRAMS = ("ip", "unshare", "nsenter", "sshd", "ssh", "ssh-keygen", "sshfs", "r
 SWITCH_ADDRESS = "10.99.0.1"
 LIMIT_S = 60
 
-# What is different on a host of its own: what runs there, whose accounts these are, and the disk.
+# A host sees the system's files, the test's folder ($1) and its disk ($2), and no other mount: one that
+# is in a second namespace does not end where it is unmounted.
 _FURNISH = """
-mount -t tmpfs tmpfs /run && mkdir /run/sshd &&
-mount --bind "$1/passwd" /etc/passwd && mount --bind "$1/shadow" /etc/shadow &&
-mount --bind "$2" /srv && echo ready && exec sleep infinity
+root=$1/root && mkdir -p "$root" && mount --make-rprivate / && mount --bind / "$root" &&
+for folder in /usr /dev "$1"; do mount --bind "$folder" "$root$folder"; done &&
+mount -t tmpfs tmpfs "$root/run" && mkdir "$root/run/sshd" && mount -t proc proc "$root/proc" &&
+mount --bind "$1/passwd" "$root/etc/passwd" && mount --bind "$1/shadow" "$root/etc/shadow" &&
+mount --bind "$2" "$root/srv" && cd "$root" && pivot_root . . && umount -l . && cd / &&
+echo ready && exec sleep infinity
 """
 
 
@@ -47,8 +51,8 @@ def why_not():
 
 def run(*words, **how):
     """Runs a program that has to succeed; returns what it printed."""
-    done = subprocess.run(words, check=False, capture_output=True, text=True, timeout=LIMIT_S,
-                          env=environment(), **how)  # fmt: skip
+    how.setdefault("env", environment())
+    done = subprocess.run(words, check=False, capture_output=True, text=True, timeout=LIMIT_S, **how)
     assert done.returncode == 0, f"{words}: exit {done.returncode}: {done.stderr[-2000:]}"
     return done.stdout
 
@@ -292,6 +296,9 @@ Host {name}
         }
 
     # Programs in this network
+
+    def run(self, *words):
+        return run(*self.home.enter, *words, env=self.environment())
 
     def start(self, *words, log):
         return subprocess.Popen([*self.home.enter, *words], stdin=subprocess.DEVNULL, stdout=log,

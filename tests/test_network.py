@@ -176,19 +176,21 @@ class Nodes:
                         for name, each in self.targets.items()}  # fmt: skip
         return self.network.hosts[new]
 
-    def _config(self):
+    def _config(self, deadlines):
         lines = ["[tree]", f"source = {self._source}", f"required = {REQUIRED}", "delete = yes",
                  f"timeout = {TIMEOUT_S}s", "retries = 0", f"ssh_config = {self.network.ssh_config}",
                  f"rclone_config = {self.network.rclone_config}"]  # fmt: skip
         for name, target in self.targets.items():
             index = NODES.index("fritz" if name == "gerda" else name)
             lines += [f"[tree/{name}]", f"share = {trees.share_name(index)}", target]
+            if name in deadlines:
+                lines += [f"deadline = {deadlines[name]}s"]
         path = self.network.folder / "sets.ini"
         path.write_text("\n".join([*lines, ""]))
         return path
 
-    def start_sync(self, *words):
-        return Sync(self.network, self._view, self._config(), *words)
+    def start_sync(self, *words, **deadlines):
+        return Sync(self.network, self._view, self._config(deadlines), *words)
 
     def sync(self, *words):
         """All nodes are up to date then. Returns name -> bytes that went to the node."""
@@ -325,11 +327,11 @@ def test_six_nodes(network, mounts, tmp_path, rng):
     source.change()
     counts = {name: network.hosts[name].relays[kind].to_target
               for name, kind in ((SFTP, "sftp"), ("fritz", "ssh"))}  # fmt: skip
-    run = nodes.start_sync()
+    # rclone waits for a host that is gone for as long as it is let.
+    run = nodes.start_sync(carl=20)
     break_two(network, run, counts)
     assert run.end() == (1, {SFTP, "fritz"}), run.log()
     measured.say("two nodes die in the middle")
-    view.unmount()
 
     damage(network.hosts["emil"].disk, rng)
     network.hosts["anna"].relays["ssh"].delay_s = SLOW_S
@@ -339,3 +341,22 @@ def test_six_nodes(network, mounts, tmp_path, rng):
     assert_same_tree(restored.path, source.folder)
     measured.say("compared, from one good node, one slow, one damaged, one by WebDAV")
     restored.unmount()
+
+    network.hosts["anna"].relays["ssh"].delay_s = 0
+    network.hosts[SFTP].start()
+    gerda = nodes.replace("fritz", "gerda")
+    stores = mount_nodes(network, ["anna", "berta", SFTP, "emil"], tmp_path / "more")
+    rebuilt = mounts.rebuilt(stores, shares=len(NODES))
+    rebuilt.expect_log("", 0)
+    words = ["rsync", "-aHAX", f"{rebuilt / trees.share_name(NODES.index('fritz'))}/", "gerda:/srv/"]
+    network.run(*words)
+    rebuilt.unmount()
+    measured.say("refilled a new node", {"gerda": gerda.count()[0]})
+    commands.compare_trees(view / trees.share_name(NODES.index("fritz")), gerda.disk)
+
+    measured.say("up to date again, damage too", nodes.sync("--checksum"))
+    words = [word for disk in nodes.disks().values() for word in ("--store", disk)]
+    result = commands.run("check", *words, status=commands.DAMAGED, noisy=True)
+    print(result.summary)
+    measured.say("checked")
+    assert_same_tree(mounts.restored("", *words).path, source.folder)
