@@ -64,14 +64,13 @@ class Sets:
         return json.loads((self.state_folder / f"{name}.json").read_text())
 
     def nothing_left(self):
-        """Neither a mount, nor a folder of one, nor a program that was started."""
+        """Neither a mount, nor a folder of one."""
         assert mounts_module.mounted_beneath(self.folder) == []
         assert list(self.runtime.iterdir()) == []
-        assert programs_with(self.folder) == []
 
 
-def programs_with(folder):
-    """The command lines of programs that name a folder: those that a run has started."""
+def programs_of(folder):
+    """The command lines of programs that name a folder: those that its runs have started."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):

@@ -178,11 +178,21 @@ def test_names_of_sets(sets, source, nodes):
 def test_a_node_in_the_source_is_refused(sets, source):
     sets.write(source, local(source, NAMES))
     result = sets.run(status=FAILED)
-    assert f"{source}/anna: lies in the source; choose another place, or exclude it" in result.errors
+    assert f"{source}/anna lies in the source; choose another place, or exclude it" in result.errors
     assert not (source / "anna").exists()
     sets.write(source, local(source, NAMES), more="exclude = anna\nexclude = bert\nexclude = carl")
     sets.run()
     assert not (source / "bert" / "anna").exists()
+
+
+def test_a_disk_that_is_not_mounted_is_not_filled_anew(sets, source, nodes):
+    """Its mountpoint is still there, and empty."""
+    sets.write(source, local(nodes, NAMES), more="retries = 0")
+    sets.run()
+    shutil.rmtree(nodes / "anna")
+    result = sets.run(status=DAMAGED)
+    assert "No such file or directory" in ends(result)["anna"]["error"]
+    assert not (nodes / "anna").exists()
 
 
 def test_the_run_itself_is_not_in_a_share(sets, source, nodes):
@@ -355,7 +365,6 @@ def test_state(sets, source, nodes):
     while datetime.now(timezone.utc).replace(microsecond=0) <= when(good):
         threading.Event().wait(0.05)
     shutil.rmtree(nodes / "carl")
-    (nodes / "carl").write_text("in the way")
     result = sets.run(status=DAMAGED)
     assert ends(result)["carl"]["as_of"] == good
     node = sets.state()["nodes"]["carl"]
@@ -480,6 +489,7 @@ def test_a_signal_ends_all(sets, source, nodes, tmp_path, rng, number):
     assert "stopping; what is done stays done" in result.errors
     assert ends(result)["bert"]["error"] == "it was stopped"
     sets.nothing_left()
+    assert syncing.programs_of(sets.folder) == []
     assert sets.state()["nodes"]["bert"]["up_to_date"] is False
     sets.write(source, local(nodes, NAMES))
     sets.run()
@@ -507,6 +517,7 @@ def test_killed_a_run_leaves_nothing(sets, source, nodes, rng):
     for pid in descendants:
         assert mounts_module.wait_for_exit(pid)
     sets.nothing_left()
+    assert syncing.programs_of(sets.folder) == []
 
 
 def test_after_all_was_killed_the_next_run_cleans_up(sets, source, nodes, tmp_path, rng):
@@ -697,6 +708,9 @@ WRONG = {
     "host without a path": (
         GOOD.replace("host:path", "host:"), 6,
         "rsync = host:: write HOST:PATH, rsync://HOST/MODULE/PATH or an absolute path"),
+    "climbing target": (
+        GOOD.replace("host:path", "/some/../path"), 6,
+        "rsync = /some/../path: write a path without .."),
     "directory as a remote": (
         GOOD.replace("remote:path", "/some/path"), 9,
         "rclone = /some/path: write REMOTE:PATH; "
@@ -787,6 +801,9 @@ def test_what_is_passed_on_to_rsync(sets, source, tmp_path):
                  "--delete-delay", "--max-delete=7", "rsync://host/module/path/"):  # fmt: skip
         assert words.count(word) == 1, word
     assert words.count("--") == 2
+    # What was there before is not made again: see the disk that is not mounted.
+    sets.run(environment=recorder(tmp_path, "rsync"))
+    assert "rsync://host/module/path/./" in words_of(tmp_path, "rsync")
 
 
 def test_what_is_passed_on_to_rclone(sets, source, tmp_path):
@@ -888,7 +905,7 @@ def test_lines_of_fstab(installed):
 
 
 def test_the_manual_has_all_keys():
-    text = (mounts_module.REPOSITORY / "src" / "sync" / "config.c").read_text()
+    text = (mounts_module.REPOSITORY / "src" / "sync" / "keys.c").read_text()
     known = set(re.findall(r'^    \{"(\w+)", take_', text, re.MULTILINE))
     page = (mounts_module.REPOSITORY / "docs" / "zfec-fs-sets.5.scd").read_text()
     keys = page.partition("# KEYS OF A SET")[2].partition("# WHAT IS SENT")[0]

@@ -60,12 +60,33 @@ static bool is_wanted(const struct work *work, unsigned index)
     return work->word_count == 2 && (!work->some_shares || work->shares[index]);
 }
 
+/* A target in the source, unless it is excluded, would be encoded as well, without end. */
+static int check_outside(const struct work *work, struct source *source, const char *path)
+{
+    cleanup_free char *from = realpath(work->arguments.source, NULL), *to = realpath(path, NULL);
+    size_t length = from ? strlen(from) : 0;
+    struct share_header header;
+    struct stat status;
+
+    if (!from || !to)
+        return to || errno == ENOENT ? 0 : log_errno(-errno, "%s", path);
+    if (length == 1) /* "/" */
+        length = 0;
+    if (strncmp(from, to, length) != 0 || (to[length] != '/' && to[length] != '\0'))
+        return 0;
+    const char *within = to[length] ? to + length + 1 : "";
+    if (*within && source->operations->stat(source, within, &status, &header, NULL) == -ENOENT)
+        return 0;
+    log_error("%s: lies in the source; choose another place, or exclude it", path);
+    return -EINVAL;
+}
+
 static int add_target(struct copying *copying, const struct work *work, struct source *source,
                       const char *path, unsigned index)
 {
     int r = copying_add(copying, path, (int)index);
 
-    return r < 0 ? r : source_check_outside(source, work->arguments.source, path);
+    return r < 0 ? r : check_outside(work, source, path);
 }
 
 static int add_targets(struct copying *copying, const struct work *work, struct source *source)

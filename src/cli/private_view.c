@@ -2,7 +2,6 @@
 #include "cli/private_view.h"
 
 #include "base/log.h"
-#include "cli/sources.h"
 #include "mount/mount.h"
 #include "sync/child.h"
 #include "sync/lock.h"
@@ -46,32 +45,60 @@ static void become_server(pid_t run)
         raise(SIGTERM);
 }
 
-static int check_places(const struct set *set, struct source *source)
+/* What PATH is in the directory ROOT, or NULL. No file system is asked: it may be one that hangs.
+ */
+static const char *within(const char *root, const char *path)
 {
-    for (size_t i = 0; i < set->count; i++) {
-        const struct node *node = &set->nodes[i];
-        int r = node->mover == MOVER_RSYNC && *node->target == '/'
-                    ? source_check_outside(source, set->source, node->target)
-                    : 0;
-        if (r < 0)
-            return r;
-    }
-    return 0;
+    size_t length = strlen(root);
+
+    while (length > 0 && root[length - 1] == '/')
+        length--;
+    if (strncmp(path, root, length) != 0 || (path[length] != '/' && path[length] != '\0'))
+        return NULL;
+    return path + length + strspn(path + length, "/");
+}
+
+/* What PATH is in the source of SET, by either of its names; NULL where it is outside. */
+static const char *within_source(const struct set *set, const char *path)
+{
+    cleanup_free char *real = realpath(set->source, NULL);
+    const char *ret = within(set->source, path);
+
+    return ret || !real ? ret : within(real, path);
+}
+
+/* A node in the source would be encoded as well, without end. */
+static int check_node(const struct set *set, const struct node *node)
+{
+    const char *path = node->mover == MOVER_RSYNC && *node->target == '/'
+                           ? within_source(set, node->target)
+                           : NULL;
+
+    if (!path || (*path && excludes_match(set->rules.excludes, path, true)))
+        return 0;
+    log_error("%s/%s: %s lies in the source; choose another place, or exclude it", set->name,
+              node->name, node->target);
+    return -EINVAL;
+}
+
+static int check_nodes(const struct set *set)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < set->count; i++)
+        r = check_node(set, &set->nodes[i]);
+    return r;
 }
 
 /* Where the folder lies in the source, no share has it. */
 static int exclude_folder(struct set *set, const char *folder)
 {
-    cleanup_free char *root = realpath(set->source, NULL), *path = realpath(folder, NULL);
-    cleanup_free char *rule = NULL;
+    cleanup_free char *real = realpath(folder, NULL), *rule = NULL;
+    const char *path = real ? within_source(set, real) : NULL;
 
-    if (!root || !path)
-        return -errno;
-    size_t length = strcmp(root, "/") == 0 ? 0 : strlen(root);
-    if (strncmp(path, root, length) != 0 || path[length] != '/')
-        return 0;
-    return asprintf(&rule, "%s/", path + length) < 0 ? -ENOMEM
-                                                     : excludes_add(set->rules.excludes, rule);
+    if (!path)
+        return real ? 0 : -errno;
+    return asprintf(&rule, "/%s/", path) < 0 ? -ENOMEM : excludes_add(set->rules.excludes, rule);
 }
 
 static int serve(struct set *set, const struct private_view *paths)
@@ -85,14 +112,15 @@ static int serve(struct set *set, const struct private_view *paths)
         .ready = tell_ready,
     };
 
-    int r = exclude_folder(set, paths->folder);
+    int r = check_nodes(set);
+    if (r < 0)
+        return r;
+    r = exclude_folder(set, paths->folder);
     if (r == 0)
         r = tree_source_new(set->source, &set->encoding, &set->rules, &source);
     if (r < 0)
         return log_errno(r, "%s: cannot be the source", set->source);
-    r = check_places(set, source);
-    if (r == 0)
-        r = encoded_view_new(steal_pointer(source), set->encoding.shares, &view);
+    r = encoded_view_new(steal_pointer(source), set->encoding.shares, &view);
     return r < 0 ? r : mount_serve(view, &settings);
 }
 

@@ -13,9 +13,3 @@ int source_of_stores(const struct arguments *arguments, struct source **ret);
 
 /* The same for commands, which cannot wait for stores to come: -ENOENT where there are none now. */
 int source_of_stores_now(const struct arguments *arguments, struct source **ret);
-
-/*
- * -EINVAL where PATH lies in SOURCE, the tree at ROOT: shares that are made there would be encoded
- * as well, without end. What is excluded is not in it, and what is not there is where it would be.
- */
-int source_check_outside(struct source *source, const char *root, const char *path);

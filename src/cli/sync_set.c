@@ -101,7 +101,7 @@ static int name_paths(const struct syncing *syncing, const char *folder, const c
     return paths.failed ? -ENOMEM : 0;
 }
 
-static int update_all(struct syncing *syncing, struct node_run *nodes)
+static int update_all(struct syncing *syncing, const struct state *state, struct node_run *nodes)
 {
     const struct work *work = syncing->work;
 
@@ -110,6 +110,7 @@ static int update_all(struct syncing *syncing, struct node_run *nodes)
             .node = &syncing->set->nodes[i],
             .share = names_get(&syncing->shares, i),
             .dry_run = work->dry_run,
+            .known = state_as_of(state, &syncing->set->nodes[i]) > 0,
             .checksum = work->checksum,
             .each_file = work->verbose,
         };
@@ -240,7 +241,7 @@ static enum exit_status run_set(struct syncing *syncing, struct state *state)
     if (r == 0)
         r = refuse_empty_source(syncing);
     if (r == 0)
-        r = update_all(syncing, nodes);
+        r = update_all(syncing, state, nodes);
     if (r == 0 && syncing->work->verify > 0 && !syncing->run.stop)
         r = verify_all(syncing);
     if (r < 0)

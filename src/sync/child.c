@@ -89,7 +89,8 @@ static int open_streams(struct child *child, int ret_ends[CHILD_STREAMS])
 
 int child_start(const struct words *words, struct child *ret)
 {
-    cleanup_free char **pointers = words->failed ? NULL : pointers_to(&words->names);
+    bool whole = !words->failed && words->names.count > 0;
+    cleanup_free char **pointers = whole ? pointers_to(&words->names) : NULL;
     int ends[CHILD_STREAMS] = {-1, -1};
 
     *ret = NO_CHILD;

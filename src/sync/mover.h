@@ -13,8 +13,9 @@ struct order {
     const char *share; /* the directory of the node's share in the view */
     const char *list;  /* a file of paths, each with list_end behind it; NULL: bring up to date */
     bool dry_run;
-    bool checksum;               /* compare contents, not sizes and times */
-    bool each_file;              /* tell of each */
+    bool known;     /* the share was there before: its directory is not to be made again */
+    bool checksum;  /* compare contents, not sizes and times */
+    bool each_file; /* tell of each */
     bool no_times, no_checksums; /* the node keeps none: see ask */
 };
 

@@ -111,7 +111,8 @@ static void call(const struct order *order, struct words *words)
         add_updating(order, words);
     words_add(words, "--");
     words_add(words, "%s/", order->share);
-    words_add(words, "%s/", order->node->target);
+    /* A disk that is not mounted must not be filled up anew beneath its mountpoint. */
+    words_add(words, order->known ? "%s/./" : "%s/", order->node->target);
 }
 
 /* "  1,234  45%  1.23MB/s  0:00:12 (xfr#5, to-chk=169/396)"; without the last until a file is done.

@@ -23,6 +23,14 @@ static bool has_control(const char *text)
     return false;
 }
 
+static const char *local_mistake(const char *target)
+{
+    size_t length = strlen(target);
+    bool climbs = strstr(target, "/../") || (length >= 3 && !strcmp(target + length - 3, "/.."));
+
+    return climbs ? "write a path without .." : NULL;
+}
+
 /* USER@HOST:PATH. ssh would take a host that begins with a - for an option. */
 static const char *rsync_mistake(const char *target)
 {
@@ -32,7 +40,7 @@ static const char *rsync_mistake(const char *target)
     const char *at = memrchr(host, '@', length);
 
     if (*target == '/')
-        return NULL;
+        return local_mistake(target);
     if (host[length] == '\0' || host[length + 1] == '\0' || memchr(host, '/', length))
         return "write HOST:PATH, rsync://HOST/MODULE/PATH or an absolute path";
     if (at) {
