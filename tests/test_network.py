@@ -359,4 +359,7 @@ def test_six_nodes(network, mounts, tmp_path, rng):
     result = commands.run("check", *words, status=commands.DAMAGED, noisy=True)
     print(result.summary)
     measured.say("checked")
-    assert_same_tree(mounts.restored("", *words).path, source.folder)
+    words = [word for disk in nodes.disks().values() for word in ("-o", f"store={disk}")]
+    restored = mounts.start("-o", "restore", *words)
+    restored.expect_log("", 0)
+    assert_same_tree(restored.path, source.folder)
