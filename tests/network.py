@@ -327,7 +327,7 @@ Host {name}
 
     def unmount(self, path):
         self._mounts.remove(path)
-        if os.path.abspath(path) in mounted_beneath(self.folder):
+        if os.path.abspath(path) in mounted_beneath(path.parent):
             mounts_module.unmount_at_any_cost(path)
 
 

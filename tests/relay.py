@@ -9,6 +9,7 @@ import ctypes
 import os
 import socket
 import threading
+from asyncio import StreamWriter
 
 _CLONE_NEWNET = 0x40000000
 _CHUNK = 1 << 16
@@ -121,7 +122,7 @@ class Relay:
 
     async def _serve(self, reader, writer):
         self._connections.add(writer)
-        target = None
+        target, end = None, self._reset
         try:
             if self._is_cut:
                 return
@@ -133,12 +134,13 @@ class Relay:
             await asyncio.gather(
                 self._pass_on(reader, target, True), self._pass_on(target_reader, writer, False)
             )
+            end = StreamWriter.close
         except OSError:
             pass
         finally:
             for each in filter(None, (writer, target)):
                 self._connections.discard(each)
-                self._reset(each)
+                end(each)
 
     async def _pass_on(self, reader, writer, to_target):
         """One direction. What waits for its time is a queue, so that delays do not add up."""
@@ -161,9 +163,9 @@ class Relay:
             if not data:
                 writer.write_eof()
                 return
+            self._count(len(data), to_target)
             writer.write(data)
             await writer.drain()
-            self._count(len(data), to_target)
             if self.rate:
                 await asyncio.sleep(len(data) / self.rate)
 
