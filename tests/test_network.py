@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-import commands
 import mounts as mounts_module
 import network as network_module
 import trees
@@ -377,7 +376,7 @@ def test_six_nodes(network, mounts, tmp_path, rng):
     network.run(*words)
     rebuilt.unmount()
     measured.say("refilled a new node", {"gerda": gerda.count()[0]})
-    commands.compare_trees(view / trees.share_name(NODES.index("fritz")), gerda.disk)
+    assert_same_tree(gerda.disk, view / trees.share_name(NODES.index("fritz")))
 
     measured.say("up to date again, damage too", nodes.sync("--checksum"))
     check_all(nodes.disks())
