@@ -284,15 +284,23 @@ def check_traffic(source, before, traffic, idle):
     return source.size(changed) // REQUIRED
 
 
-def break_two(network, run, before):
-    """In the middle of a sync: one host dies at once, and of another nothing is heard any more."""
-    for name, kind in ((SFTP, "sftp"), ("fritz", "ssh")):
-        relay = network.hosts[name].relays[kind]
-        assert relay.wait_until_passed(before[name] + 300_000, SYNC_LIMIT_S), name
-        if name == SFTP:
-            network.hosts[name].kill()
-        else:
+def relays_to_break(network):
+    """So slow that the sync is not over before they are broken."""
+    relays = [network.hosts["fritz"].relays["ssh"], network.hosts[SFTP].relays["sftp"]]
+    for relay in relays:
+        relay.rate = 100_000
+    return [(relay, relay.to_target + 200_000) for relay in relays]
+
+
+def break_two(network, limits):
+    """In the middle of a sync: of one host nothing is heard any more, and another dies at once."""
+    for relay, limit in limits:
+        assert relay.wait_until_passed(limit, SYNC_LIMIT_S)
+        relay.rate = None
+        if relay is limits[0][0]:
             relay.stall()
+        else:
+            network.hosts[SFTP].kill()
 
 
 def damage(disk, rng):
@@ -349,11 +357,10 @@ def test_six_nodes(network, mounts, tmp_path, rng):
     measured.say(f"changed, a third is {expected}", traffic)
 
     source.change()
-    counts = {name: network.hosts[name].relays[kind].to_target
-              for name, kind in ((SFTP, "sftp"), ("fritz", "ssh"))}  # fmt: skip
+    limits = relays_to_break(network)
     # rclone waits for a host that is gone for as long as it is let.
     run = nodes.start_sync(carl=20)
-    break_two(network, run, counts)
+    break_two(network, limits)
     assert run.end() == (1, {SFTP, "fritz"}), run.log()
     measured.say("two nodes die in the middle")
 
