@@ -359,7 +359,7 @@ def test_six_nodes(network, mounts, tmp_path, rng):
     source.change()
     limits = relays_to_break(network)
     # rclone waits for a host that is gone for as long as it is let.
-    run = nodes.start_sync(carl=20)
+    run = nodes.start_sync(carl=15)
     break_two(network, limits)
     assert run.end() == (1, {SFTP, "fritz"}), run.log()
     measured.say("two nodes die in the middle")
