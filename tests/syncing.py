@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Sets, places for their nodes, and runs of `zfec-fs sync` that keep what they write to themselves."""
+"""Sets, places for their nodes, and runs of `zfec-fs sync` that write nothing anywhere else."""
 
 import contextlib
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import threading
@@ -19,7 +18,7 @@ LIMIT_S = 120
 
 
 class Sets:
-    """A file of sets in a folder of its own, with a state, a runtime folder and a home of its own."""
+    """A file of sets in a folder of its own; there, a run also has its state and its mount."""
 
     def __init__(self, folder):
         self.folder = Path(folder)
@@ -150,11 +149,12 @@ def rsync_daemon(folder, port=None):
     port = port or free_port()
     configuration = Path(f"{folder}.conf")
     configuration.write_text(
-        f"use chroot = no\nmunge symlinks = no\npid file = {folder}.pid\n[data]\npath = {folder}\nread only = no\n"
+        f"use chroot = no\nmunge symlinks = no\npid file = {folder}.pid\n"
+        f"[data]\npath = {folder}\nread only = no\n"
         + ("uid = 0\ngid = 0\n" if os.geteuid() == 0 else "")
     )
-    command = ["rsync", "--daemon", "--no-detach", f"--config={configuration}", "--address=127.0.0.1"]
-    with server([*command, f"--port={port}"], port):
+    command = ["rsync", "--daemon", "--no-detach", f"--config={configuration}"]
+    with server([*command, "--address=127.0.0.1", f"--port={port}"], port):
         yield port
 
 
@@ -168,7 +168,7 @@ def webdav(folder):
 
 
 class Silent:
-    """Takes connections, and never says a word; after `answers` bytes it closes them, if given."""
+    """Takes connections, and never says a word."""
 
     def __enter__(self):
         self._listener = socket.socket()
@@ -222,8 +222,3 @@ class Breaking:
         for end in (source, target):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
-
-
-def end_by(process, number=signal.SIGINT):
-    process.send_signal(number)
-    return commands.finish(process)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """zfec-fs sync: what lands on the nodes, what holds up nothing, and what a run leaves behind."""
 
-import json
+import contextlib
 import os
 import pty
 import re
@@ -383,7 +383,8 @@ def test_another_place_was_never_up_to_date(sets, source, nodes):
     sets.write(source, local(nodes, NAMES), more="retries = 0")
     sets.run()
     (nodes / "file").write_text("")
-    sets.write(source, local(nodes, NAMES[:2]) | {"carl": f"rsync = {nodes}/file"}, more="retries=0")
+    targets = local(nodes, NAMES[:2]) | {"carl": f"rsync = {nodes}/file"}
+    sets.write(source, targets, more="retries = 0")
     result = sets.run(status=DAMAGED)
     assert ends(result)["carl"]["as_of"] is None
     assert sets.state()["nodes"]["carl"]["as_of"] is None
@@ -523,10 +524,10 @@ def test_killed_a_run_leaves_nothing(sets, source, nodes, rng):
 def test_after_all_was_killed_the_next_run_cleans_up(sets, source, nodes, tmp_path, rng):
     process, _ = slow_run(sets, source, nodes, rng)
     stopped = [process.pid, *processes_of(process)]
-    for pid in stopped:
-        os.kill(pid, signal.SIGSTOP)
-    for pid in stopped:
-        os.kill(pid, signal.SIGKILL)
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for pid in stopped:
+            with contextlib.suppress(ProcessLookupError):  # one of a node that is done
+                os.kill(pid, number)
     process.communicate()
     for pid in stopped:
         assert mounts_module.wait_for_exit(pid)
@@ -600,7 +601,8 @@ def with_line(number, line, text=GOOD):
 
 
 WRONG = {
-    "unknown key": (with_line(4, "speed = 3"), 4, "speed: unknown key; zfec-fs-sets(5) has them all"),
+    "unknown key": (
+        with_line(4, "speed = 3"), 4, "speed: unknown key; zfec-fs-sets(5) has them all"),
     "no key": (with_line(4, "delete"), 4, "write key = value, or [SET], or [SET/NODE]"),
     "no value": (with_line(4, "delete ="), 4, "delete: write a value behind the ="),
     "no section": ("source = /\n", 1, "source: write a [section] before it"),
@@ -739,7 +741,8 @@ def test_the_good_one_is_good(sets, source, nodes):
     sets.file.write_text(
         "\ufeff; home\n# of all\n\n  [home]  \n source=" + str(source) + "\nrequired = 2\n"
         "exclude = a;b ; c\n"
-        f"[home/a]\nshare = 00\nrsync = {nodes}/a # b\n[home/b]\r\nshare = 01\r\nrsync={nodes}/b\r\n"
+        f"[home/a]\nshare = 00\nrsync = {nodes}/a # b\n"
+        f"[home/b]\r\nshare = 01\r\nrsync={nodes}/b\r\n"
     )
     sets.run()
     assert sorted(os.listdir(nodes)) == ["a # b", "b"]
@@ -787,7 +790,8 @@ def test_what_is_passed_on_to_rsync(sets, source, tmp_path):
     key = tmp_path / "a key's"
     sets.write(source, {
         "a": f"rsync = me@host:some path\nssh_key = {key}\nbwlimit = 500K\ntimeout = 9",
-        "b": "rsync = rsync://host/module/path\npassword_file = /secret\ndelete = yes\nmax_delete=7",
+        "b": "rsync = rsync://host/module/path\npassword_file = /secret\n"
+             "delete = yes\nmax_delete = 7",
     })  # fmt: skip
     sets.run(environment=recorder(tmp_path, "rsync"))
     words = words_of(tmp_path, "rsync")
@@ -824,7 +828,7 @@ def test_a_child_has_clean_signals_and_no_other_files(sets, source, tmp_path):
     program = tools / "rsync"
     program.write_text(
         f"#!/bin/sh\ngrep ^Sig /proc/self/status >{tmp_path}/signals\n"
-        f"ls -l /proc/self/fd >{tmp_path}/files\nps -o pid=,pgid= -p $$ >{tmp_path}/group\n"
+        f"ls -l /proc/self/fd >{tmp_path}/files\nps -o pid=,pgid=,sid= -p $$ >{tmp_path}/group\n"
     )
     program.chmod(0o755)
     sets.write(source, {"a": "rsync = h:p"}, required=1)
@@ -837,8 +841,9 @@ def test_a_child_has_clean_signals_and_no_other_files(sets, source, tmp_path):
     opened = re.findall(r" (\d+) -> (\S+)", (tmp_path / "files").read_text())
     assert {number for number, _ in opened} <= {"0", "1", "2", "3"}  # the last is of ls itself
     assert dict(opened)["0"] == "/dev/null"
-    pid, group = (tmp_path / "group").read_text().split()
-    assert pid == group
+    # A session of its own: no terminal to ask for a password on.
+    pid, group, session = (tmp_path / "group").read_text().split()
+    assert pid == group == session
 
 
 # What is installed for systemd
@@ -880,7 +885,8 @@ def test_units_could_be_wrong(tmp_path):
     unit = tmp_path / "wrong.service"
     unit.write_text("[Service]\nExecStart=/nowhere\nType=twice\n")
     command = ["systemd-analyze", "verify", "--man=no", unit]
-    assert "wrong.service" in subprocess.run(command, check=False, capture_output=True, text=True).stderr
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert "wrong.service" in done.stderr
 
 
 def test_the_service_runs_what_is_installed(installed):
@@ -895,7 +901,7 @@ def test_lines_of_fstab(installed):
     assert [(len(line), line[2]) for line in lines] == [(6, "fuse.zfec-fs")] * 2
     if shutil.which("findmnt"):
         done = subprocess.run(
-            ["findmnt", "--fstab", "--tab-file", installed_at(installed, "fstab"), "-n", "-o", "TARGET"],
+            ["findmnt", "--tab-file", installed_at(installed, "fstab"), "-n", "-o", "TARGET"],
             check=True, capture_output=True, text=True,
         )  # fmt: skip
         assert done.stdout.split() == ["/mnt/zfec", "/mnt/restored"]
@@ -914,9 +920,19 @@ def test_the_manual_has_all_keys():
     assert len(known) > 20
 
 
-def test_the_example_of_the_manual_is_right(sets):
+def example_of_the_manual():
     page = (mounts_module.REPOSITORY / "docs" / "zfec-fs-sets.5.scd").read_text()
-    sets.file.write_text(page.split("```\n")[1])
+    return page.split("```\n")[1]
+
+
+def example_of_the_readme():
+    text = (mounts_module.REPOSITORY / "README.md").read_text()
+    lines = text.partition("## Keep many places in sync")[2].partition("`zfec-fs sync`")[0]
+    return "".join(re.findall(r"^ {4}(.*\n)", lines, re.MULTILINE))
+
+
+@pytest.mark.parametrize("example", [example_of_the_manual, example_of_the_readme])
+def test_examples_are_right(sets, example):
+    sets.file.write_text(example())
     errors = sets.run("another", status=USAGE).errors
     assert errors == f"zfec-fs: another: there is no such set in {sets.file}\n"
-    assert json.dumps(page)

@@ -185,7 +185,6 @@ static void unmount(const char *path)
 {
     struct words words = {.names = NO_NAMES};
     struct child child;
-    int status;
 
     words_add(&words, "fusermount3");
     words_add(&words, "-uqz");
@@ -193,7 +192,6 @@ static void unmount(const char *path)
     words_add(&words, "%s", path);
     if (child_start(&words, &child) == 0) {
         poll(&(struct pollfd){.fd = child.handle, .events = POLLIN}, 1, END_LIMIT_S * 1000);
-        child_has_ended(&child, &status);
         child_clear(&child);
     }
     names_clear(&words.names);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "sync/child.h"
 
+#include "base/clock.h"
+
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -10,6 +12,8 @@
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+
+enum { GRACE_S = 5 };
 
 void words_add(struct words *words, const char *format, ...)
 {
@@ -48,7 +52,7 @@ _Noreturn static void become(char *words[], const int ends[CHILD_STREAMS], pid_t
 {
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
-    setpgid(0, 0);
+    setsid();
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     reset_signals();
     if (getppid() == parent && null >= 0 && dup2(null, STDIN_FILENO) >= 0 &&
@@ -66,7 +70,6 @@ static int start(char *words[], const int ends[CHILD_STREAMS], struct child *chi
         return -errno;
     if (pid == 0)
         become(words, ends, parent);
-    setpgid(pid, pid); /* both do it: neither waits for the other */
     child->pid = pid;
     child->handle = pidfd_open(pid, 0);
     return child->handle < 0 ? -errno : 0;
@@ -146,15 +149,38 @@ void child_read(struct child *child, int number, void (*take)(void *context, con
 
 void child_signal(const struct child *child, int number)
 {
-    if (child->pid > 0)
-        kill(-child->pid, number);
+    if (child->pid > 0 && kill(-child->pid, number) < 0)
+        kill(child->pid, number); /* it has no group yet */
+}
+
+/* Its process is not taken away yet: it keeps the number of the group from being another's. */
+static bool has_exited(struct child *child)
+{
+    siginfo_t info = {0};
+
+    if (child->handle < 0)
+        return child->pid > 0;
+    if (waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || !info.si_pid)
+        return false;
+    close(child->handle);
+    child->handle = -1;
+    child->ended = clock_seconds();
+    child_signal(child, SIGTERM);
+    return true;
 }
 
 bool child_has_ended(struct child *child, int *ret)
 {
-    if (child->pid <= 0 || waitpid(child->pid, ret, WNOHANG) != child->pid)
+    bool silent = true;
+
+    if (!has_exited(child))
         return false;
-    kill(-child->pid, SIGKILL);
+    for (int i = 0; i < CHILD_STREAMS; i++)
+        silent &= child->streams[i].fd < 0;
+    if (!silent && clock_seconds() < child->ended + GRACE_S)
+        return false;
+    child_signal(child, SIGKILL);
+    waitpid(child->pid, ret, 0);
     child->pid = 0;
     return true;
 }

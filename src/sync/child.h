@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Another program, run without a shell: with nothing on its standard input, in a process group of
- * its own, with default signals, and in the C locale. It gets SIGTERM when the thread that started
- * it ends, however that comes about.
+ * Another program, run without a shell: with nothing on its standard input, in a session of its
+ * own, so that it finds no terminal to ask anything on, with default signals, and in the C locale.
+ * It gets SIGTERM when the thread that started it ends, however that comes about.
  */
 #pragma once
 
@@ -21,8 +21,9 @@ struct child_stream {
 };
 
 struct child {
-    pid_t pid;  /* 0: none */
-    int handle; /* readable when it has ended */
+    pid_t pid;    /* 0: none */
+    int handle;   /* readable when it has ended; below 0: that is known */
+    double ended; /* when: seconds of clock_seconds() */
     struct child_stream streams[CHILD_STREAMS];
 };
 
@@ -51,8 +52,8 @@ void child_read(struct child *child, int stream, void (*take)(void *context, con
 void child_signal(const struct child *child, int number);
 
 /*
- * Whether it has ended; then *RET is its status as waitpid(2) has it, and what is left of its group
- * is killed. Clear it after its last lines were read.
+ * Whether it has ended, and all that it had started as well: these get SIGTERM, and seconds to tidy
+ * up. Then *RET is its status as waitpid(2) has it. To be called after its lines were read.
  */
 bool child_has_ended(struct child *child, int *ret);
 

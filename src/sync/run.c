@@ -165,11 +165,10 @@ static void take_line(void *opaque, const char *line)
 static void attend(struct run *run, struct node_run *node)
 {
     int status;
-    bool ended = child_has_ended(&node->child, &status);
 
     for (int i = 0; i < CHILD_STREAMS; i++)
         child_read(&node->child, i, take_line, &(struct reader){node, i});
-    if (!ended)
+    if (!child_has_ended(&node->child, &status))
         return;
     child_clear(&node->child);
     if (node->step == NODE_ENDING)
