@@ -202,7 +202,7 @@ class Nodes:
     def seed(self, name):
         """A node's first copy travels on a disk."""
         share = self._view / trees.share_name(NODES.index(name))
-        network_module.run("rsync", "-aHAX", f"{share}/", f"{self.network.hosts[name].disk}/")
+        network_module.run("rsync", "-aHAX", "--modify-window=-1", f"{share}/", f"{self.network.hosts[name].disk}/")
 
 
 # What comes back
