@@ -137,17 +137,19 @@ def test_rclone_crypt_above(mounts, source, tmp_path):
     view = mounts.encoded(source, required=REQUIRED, shares=SHARES)
     for index in (1, 3):
         name = trees.share_name(index)
-        run(*rclone, "sync", "--links", "--metadata", "--create-empty-src-dirs", view / name, f"crypt{name}:")
+        run(*rclone, "sync", "--skip-links", "--metadata", "--create-empty-src-dirs", view / name, f"crypt{name}:")
     view.unmount()
     assert_confidential(tmp_path / "nodes", source)
     assert MAGIC not in what_nodes_hold(tmp_path / "nodes")
 
     for index in (1, 3):
         name = trees.share_name(index)
-        run(*rclone, "copy", "--links", "--metadata", f"crypt{name}:", tmp_path / "stores" / name)
+        run(*rclone, "copy", "--skip-links", "--metadata", f"crypt{name}:", tmp_path / "stores" / name)
     restored = mounts.restored(tmp_path / "stores")
     wrong = commands.differences(source, restored.path)
-    # rclone keeps no times of directories and of symlinks.
+    # --links with --metadata would give what a symlink points to the symlink's mode.
+    assert wrong.pop("/to the accounts") == "is missing"
+    # rclone keeps no times of directories.
     assert all(text.startswith("mtime_ns") and ";" not in text for text in wrong.values()), wrong
     assert not any((source / path.lstrip("/")).is_file() and not (source / path.lstrip("/")).is_symlink()
                    for path in wrong), wrong  # fmt: skip
