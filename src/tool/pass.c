@@ -27,8 +27,8 @@ struct passing {
 /* What each thread needs for itself. */
 struct room {
     struct buffer stripe;
-    struct buffer *blocks; /* one for each share, with room for the header before the block */
-    size_t block_count;
+    struct buffer blocks; /* of all shares */
+    size_t block_room;    /* of one, with the header before it */
 };
 
 static void end(struct passing *passing)
@@ -66,28 +66,27 @@ static int begin(struct passing *passing)
 
 static void clear_room(struct room *room)
 {
-    for (size_t i = 0; i < room->block_count; i++)
-        buffer_give(&room->blocks[i]);
-    free(room->blocks);
+    buffer_give(&room->blocks);
     buffer_give(&room->stripe);
 }
 
 static int make_room(const struct passing *passing, struct room *room)
 {
     const struct share_layout *layout = &passing->layout;
-    size_t size = HEADER_SIZE_MAX + (layout_stripes(layout) > 0 ? layout_block_size(layout, 0) : 0);
+    size_t block_size = layout_stripes(layout) > 0 ? layout_block_size(layout, 0) : 0;
+    int r = 0;
 
-    int r = layout->source_size > 0
-                ? buffer_take(layout_payload_size(layout, 0) * layout->required, &room->stripe)
-                : 0;
-    room->blocks = calloc(passing->share_count + 1, sizeof *room->blocks);
-    if (!room->blocks)
-        return -ENOMEM;
-    while (r == 0 && room->block_count < passing->share_count) {
-        r = buffer_take(size, &room->blocks[room->block_count]);
-        room->block_count += r == 0;
-    }
+    room->block_room = HEADER_SIZE_MAX + block_size;
+    if (passing->share_count > 0)
+        r = buffer_take(passing->share_count * room->block_room, &room->blocks);
+    if (r == 0 && layout->source_size > 0)
+        r = buffer_take(layout_payload_size(layout, 0) * layout->required, &room->stripe);
     return r;
+}
+
+static uint8_t *block_of(const struct room *room, size_t share)
+{
+    return room->blocks.data + share * room->block_room + HEADER_SIZE_MAX;
 }
 
 static void take(const struct passing *passing, struct new_file *file, uint64_t offset,
@@ -107,7 +106,7 @@ static void take_block(const struct passing *passing, const struct room *room, s
                        uint64_t stripe, size_t size)
 {
     struct new_file *file = passing->shares[share];
-    uint8_t header[HEADER_SIZE_MAX], *start = room->blocks[share].data + HEADER_SIZE_MAX;
+    uint8_t header[HEADER_SIZE_MAX], *start = block_of(room, share);
     size_t header_size = 0;
 
     if (stripe == 0) {
@@ -125,7 +124,7 @@ static int make_blocks(const struct passing *passing, const struct room *room, u
     uint8_t *blocks[256];
 
     for (size_t i = 0; i < passing->share_count; i++)
-        blocks[i] = room->blocks[i].data + HEADER_SIZE_MAX;
+        blocks[i] = block_of(room, i);
     int r = zeros ? encoder_run_zeros(passing->encoder, stripe, blocks)
                   : encoder_run(passing->encoder, stripe, room->stripe.data, blocks);
     for (size_t i = 0; r == 0 && i < passing->share_count; i++)

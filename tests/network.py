@@ -1,0 +1,339 @@
+# SPDX-License-Identifier: MIT
+"""A network of hosts on one machine: a network, process and mount namespace for each, a bridge between
+them, and a relay in front of each of their servers.
+
+All of it hangs on processes that are children of this one: as they end, the namespaces go, and with
+them the bridge and all servers. Nothing of the machine's own network or configuration is touched.
+"""
+
+import contextlib
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import mounts as mounts_module
+from relay import Relay
+
+PROGRAMS = ("ip", "unshare", "nsenter", "sshd", "ssh", "ssh-keygen", "sshfs", "rsync", "rclone")
+SWITCH_ADDRESS = "10.99.0.1"
+LIMIT_S = 60
+
+# A host sees the system's files, the test's folder ($1) and its disk ($2), and no other mount: one that
+# is in a second namespace does not end where it is unmounted.
+_FURNISH = """
+root=$1/root && mkdir -p "$root" && mount --make-rprivate / && mount --bind / "$root" &&
+for folder in /usr /dev "$1"; do mount --bind "$folder" "$root$folder"; done &&
+mount -t tmpfs tmpfs "$root/run" && mkdir "$root/run/sshd" && mount -t proc proc "$root/proc" &&
+mount --bind "$1/passwd" "$root/etc/passwd" && mount --bind "$1/shadow" "$root/etc/shadow" &&
+mount --bind "$2" "$root/srv" && cd "$root" && pivot_root . . && umount -l . && cd / &&
+echo ready && exec sleep infinity
+"""
+
+
+def environment():
+    """sshd is not where users find programs."""
+    return {**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin", "LC_ALL": "C"}
+
+
+def why_not():
+    """Why there can be no such network here; nothing where there can."""
+    if os.geteuid() != 0:
+        return "hosts of their own need root"
+    missing = [name for name in PROGRAMS if not shutil.which(name, path=environment()["PATH"])]
+    if missing:
+        return f"missing: {' '.join(missing)}"
+    probe = "ip link add br0 type bridge && ip link add v0 type veth peer name v1"
+    words = ["unshare", "--net", "--pid", "--fork", "--mount", "sh", "-c", probe]
+    done = subprocess.run(words, check=False, capture_output=True, text=True, env=environment())
+    return f"no network namespaces: {done.stderr.strip()}" if done.returncode else None
+
+
+def run(*words, **how):
+    """Runs a program that has to succeed; returns what it printed."""
+    how.setdefault("env", environment())
+    done = subprocess.run(words, check=False, capture_output=True, text=True, timeout=LIMIT_S, **how)
+    assert done.returncode == 0, f"{words}: exit {done.returncode}: {done.stderr[-2000:]}"
+    return done.stdout
+
+
+class Namespace:
+    """Namespaces that live as long as a process of this test's."""
+
+    def __init__(self, kinds, *command):
+        words = ["unshare", *kinds, "--fork", "--kill-child", *command]
+        self._holder = subprocess.Popen(
+            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            env=environment(), text=True,
+        )  # fmt: skip
+        said = self._holder.stdout.readline()
+        if said != "ready\n":
+            self.end()
+            raise AssertionError(f"no namespaces: {said}")
+        pid = self._holder.pid
+        self.pid = int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+        self.enter = ["nsenter", f"--target={self.pid}", *kinds, "--"]
+        self.network = f"/proc/{self.pid}/ns/net"
+
+    def run(self, *words):
+        return run(*self.enter, *words)
+
+    def end(self):
+        """All that runs there is killed, by the kernel, as the first process of it is."""
+        self._holder.kill()
+        self._holder.wait()
+        self._holder.stdout.close()
+
+
+class Host:
+    """A host with a disk (a folder, there it is /srv) and servers, reached through relays."""
+
+    def __init__(self, network, name):
+        self.name = name
+        self.disk = network.folder / "disks" / name
+        self.disk.mkdir(parents=True)
+        self.relays = {}
+        self._folder = network.folder / "hosts" / name
+        self._folder.mkdir(parents=True)
+        self._network = network
+        self._services = {}
+        self._servers = []
+        self.start()
+
+    def start(self):
+        """Also again, after kill(): all that it served is served again."""
+        self._space = Namespace(["--net", "--pid", "--mount"], "sh", "-c", _FURNISH, "-",
+                                self._network.folder, self.disk)  # fmt: skip
+        self.address = self._network.connect(self._space)
+        for kind in self._services:
+            self._start_server(kind)
+
+    def kill(self):
+        """As if its plug were pulled; the disk stays."""
+        self._space.end()
+        for server in self._servers:
+            server.wait()
+        self._servers.clear()
+
+    def end(self):
+        self.kill()
+        for relay in self.relays.values():
+            relay.close()
+
+    def serve(self, kind, port, *words):
+        """Runs a server there, and returns the port of the relay to it, once it is open."""
+        self._services[kind] = port, words
+        self._start_server(kind)
+        return self.relays[kind].port
+
+    def _start_server(self, kind):
+        port, words = self._services[kind]
+        log_path = self._folder / f"{kind}.log"
+        with open(log_path, "ab") as log:
+            server = subprocess.Popen([*self._space.enter, *words], stdin=subprocess.DEVNULL,
+                                      stdout=log, stderr=log, env=environment())  # fmt: skip
+        self._servers.append(server)
+        self._wait_until_open(server, port, log_path)
+        if kind not in self.relays:
+            self.relays[kind] = Relay((self.address, port), self._network.home.network)
+        self.relays[kind].target = (self.address, port)
+
+    def _wait_until_open(self, server, port, log_path):
+        """No server says when it listens in a way that all do: its port is asked."""
+        probe = ["bash", "-c", f": </dev/tcp/{self.address}/{port}"]
+        while subprocess.run([*self._space.enter, *probe], check=False, capture_output=True,
+                             env=environment()).returncode:  # fmt: skip
+            ended = mounts_module.wait_for_exit(server.pid, 0.02)
+            assert not ended, f"{self.name}: {log_path.read_text(errors='replace')}"
+
+    def write(self, name, text, mode=0o600):
+        path = self._folder / name
+        path.write_text(text)
+        path.chmod(mode)
+        return path
+
+    def count(self):
+        """Bytes that went to it, and that came from it."""
+        counts = [relay.count() for relay in self.relays.values()]
+        return sum(to for to, _ in counts), sum(back for _, back in counts)
+
+    # Servers
+
+    def serve_ssh(self):
+        key = self._network.make_key(self._folder / "host-key")
+        config = self.write("sshd_config", "\n".join([
+            "Port 22", f"HostKey {key}", f"AuthorizedKeysFile {self._network.key}.pub", "PidFile none",
+            "StrictModes no", "UsePAM no", "PasswordAuthentication no", "PermitRootLogin yes",
+            "Subsystem sftp internal-sftp", "MaxStartups 100", "PrintLastLog no", "PrintMotd no", "",
+        ]))  # fmt: skip
+        sshd = shutil.which("sshd", path=environment()["PATH"])
+        port = self.serve("ssh", 22, sshd, "-D", "-e", "-f", config)
+        self._network.add_ssh_host(self.name, port, key)
+
+    def serve_rsync(self):
+        config = self.write("rsyncd.conf", "\n".join([
+            "use chroot = no", "uid = root", "gid = root", "reverse lookup = no", "[share]",
+            "path = /srv", "read only = no", "",
+        ]))  # fmt: skip
+        port = self.serve("rsync", 873, "rsync", "--daemon", "--no-detach", f"--config={config}")
+        return f"rsync://127.0.0.1:{port}/share/"
+
+    def serve_sftp_by_rclone(self):
+        """An rclone remote, named like the host."""
+        key = self._network.make_key(self._folder / "host-key")
+        port = self.serve("sftp", 2022, "rclone", "serve", "sftp", "--config=", "--addr=:2022",
+                          f"--authorized-keys={self._network.key}.pub", f"--key={key}",
+                          "--vfs-cache-mode=off", "/srv")  # fmt: skip
+        known = self._network.known_host(f"[127.0.0.1]:{port}", key)
+        self._network.add_remote(self.name, type="sftp", host="127.0.0.1", port=port, user="root",
+                                 key_file=self._network.key, known_hosts_file=known,
+                                 shell_type="none")  # fmt: skip
+
+    def serve_webdav(self):
+        """An rclone remote, named like the host."""
+        port = self.serve("webdav", 8080, "rclone", "serve", "webdav", "--config=", "--addr=:8080",
+                          "--vfs-cache-mode=off", "/srv")  # fmt: skip
+        self._network.add_remote(self.name, type="webdav", url=f"http://127.0.0.1:{port}",
+                                 vendor="other")  # fmt: skip
+
+
+class Network:
+    """Hosts on a bridge. The bridge, and the clients that run() starts, are in `home`."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.hosts = {}
+        self._mounts = []
+        self._stack = contextlib.ExitStack()
+        self.key = self.make_key(self.folder / "key")
+        self.ssh_config = self.folder / "ssh_config"
+        self.rclone_config = self.folder / "rclone.conf"
+        self.rclone_config.touch()
+        self._write_ssh_config("")
+        (self.folder / "passwd").write_text(
+            "root:x:0:0:root:/:/bin/sh\nsshd:x:100:65534::/run/sshd:/usr/sbin/nologin\n"
+        )
+        (self.folder / "shadow").write_text("root:*:1::::::\nsshd:*:1::::::\n")
+        self.home = Namespace(["--net"], "sh", "-c", "echo ready && exec sleep infinity")
+        self._stack.callback(self.home.end)
+        self.home.run("ip", "link", "set", "lo", "up")
+        self.home.run("ip", "link", "add", "br0", "type", "bridge")
+        self.home.run("ip", "address", "add", f"{SWITCH_ADDRESS}/24", "dev", "br0")
+        self.home.run("ip", "link", "set", "br0", "up")
+        self._connected = 0
+
+    def close(self):
+        for path in list(self._mounts):
+            self.unmount(path)
+        self._stack.close()
+
+    def connect(self, space):
+        """Plugs a host into the bridge; returns its address."""
+        self._connected += 1
+        port, address = f"port{self._connected}", f"10.99.0.{1 + self._connected}"
+        self.home.run("ip", "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns",
+                      str(space.pid))  # fmt: skip
+        self.home.run("ip", "link", "set", port, "master", "br0", "up")
+        space.run("ip", "address", "add", f"{address}/24", "dev", "eth0")
+        space.run("ip", "link", "set", "lo", "up")
+        space.run("ip", "link", "set", "eth0", "up")
+        return address
+
+    def add_host(self, name):
+        host = Host(self, name)
+        self._stack.callback(host.end)
+        self.hosts[name] = host
+        return host
+
+    # What clients need to know
+
+    def make_key(self, path):
+        if not path.exists():
+            run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", path)
+        return path
+
+    def known_host(self, name, key):
+        path = self.folder / "known_hosts"
+        with open(path, "a", encoding="ascii") as file:
+            file.write(f"{name} {Path(f'{key}.pub').read_text(encoding='ascii')}")
+        return path
+
+    def _write_ssh_config(self, text):
+        with open(self.ssh_config, "a", encoding="ascii") as file:
+            file.write(text)
+
+    def add_ssh_host(self, name, port, key):
+        known = self.known_host(name, key)
+        self._write_ssh_config(f"""
+Host {name}
+    HostName 127.0.0.1
+    Port {port}
+    User root
+    HostKeyAlias {name}
+    UserKnownHostsFile {known}
+    GlobalKnownHostsFile /dev/null
+    IdentityFile {self.key}
+    IdentitiesOnly yes
+    BatchMode yes
+    ConnectTimeout 10
+    ServerAliveInterval 2
+    ServerAliveCountMax 3
+""")
+
+    def add_remote(self, name, **options):
+        lines = [f"{key} = {value}" for key, value in options.items()]
+        with open(self.rclone_config, "a", encoding="ascii") as file:
+            file.write("\n".join([f"[{name}]", *lines, ""]))
+
+    def environment(self):
+        """Of programs that use this network: rsync, rclone, and what starts them."""
+        return {
+            **environment(),
+            "RSYNC_RSH": f"ssh -F {self.ssh_config}",
+            "RCLONE_CONFIG": str(self.rclone_config),
+            "RCLONE_CACHE_DIR": str(self.folder / "rclone-cache"),
+        }
+
+    # Programs in this network
+
+    def run(self, *words):
+        return run(*self.home.enter, *words, env=self.environment())
+
+    def start(self, *words, log):
+        return subprocess.Popen([*self.home.enter, *words], stdin=subprocess.DEVNULL, stdout=log,
+                                stderr=log, env=self.environment())  # fmt: skip
+
+    def _mount(self, path, *words):
+        path.mkdir(parents=True)
+        log_path = path.with_name(f"{path.name}.log")
+        with open(log_path, "wb") as log:
+            server = self.start(*words, path, log=log)
+        self._mounts.append(path)
+        self._stack.callback(self._end_server, server)
+        ready = mounts_module.wait_for_mount_table(lambda: os.path.ismount(path), server.pid)
+        assert ready, f"{path}: {log_path.read_text(errors='replace')}"
+
+    @staticmethod
+    def _end_server(server):
+        server.kill()
+        server.wait()
+
+    def mount_sshfs(self, name, path):
+        self._mount(path, "sshfs", "-f", "-F", self.ssh_config, "-o", "ro", f"{name}:/srv")
+
+    def mount_rclone(self, name, path):
+        self._mount(path, "rclone", "mount", "--read-only", f"{name}:")
+
+    def unmount(self, path):
+        self._mounts.remove(path)
+        if os.path.abspath(path) in mounted_beneath(path.parent):
+            mounts_module.unmount_at_any_cost(path)
+
+
+def mounted_beneath(folder):
+    """Mounts of any kind, without a question to them."""
+    start = os.path.realpath(folder) + "/"
+    with open("/proc/self/mountinfo", errors="surrogateescape") as table:
+        places = [line.split(" ")[4] for line in table]
+    return [place for place in places if place.startswith(start)]
