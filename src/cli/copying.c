@@ -139,9 +139,10 @@ void copying_summarize(struct copying *copying, enum exit_status status)
     double seconds = meter_seconds(&copying->meter);
 
     output_text(bad > 0 ? COLOUR_BAD : COLOUR_NONE,
-                "%s: %s files, %s in %.1f s; %s%s made, %s given metadata, %s removed, %s failed",
-                work->name, show_count(files).text, show_bytes(bytes).text, seconds,
-                work->dry_run ? "would be: " : "", show_count(count_of(copying, COPY_MADE)).text,
+                "%s: %s file%s, %s in %.1f s; %s%s made, %s given metadata, %s removed, %s failed",
+                work->name, show_count(files).text, files == 1 ? "" : "s", show_bytes(bytes).text,
+                seconds, work->dry_run ? "would be: " : "",
+                show_count(count_of(copying, COPY_MADE)).text,
                 show_count(count_of(copying, COPY_TOUCHED)).text,
                 show_count(count_of(copying, COPY_REMOVED)).text, show_count(bad).text);
     json_t *object = json_pack("{s:s, s:b, s:I, s:I, s:f, s:i}", "command", work->name, "dry_run",

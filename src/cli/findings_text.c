@@ -171,10 +171,11 @@ void findings_summarize(const struct findings *findings, const struct meter *met
     int least = findings_least_spare(findings);
 
     output_text(COLOUR_NONE,
-                "%s files (%s) and %s other names in %.1f s: "
+                "%s file%s (%s) and %s other name%s in %.1f s: "
                 "%s intact, %s degraded, %s lost",
-                show_count(findings->files).text, show_bytes(findings->bytes).text,
-                show_count(findings->others).text, meter_seconds(meter),
+                show_count(findings->files).text, findings->files == 1 ? "" : "s",
+                show_bytes(findings->bytes).text, show_count(findings->others).text,
+                findings->others == 1 ? "" : "s", meter_seconds(meter),
                 show_count(findings->intact).text, show_count(findings->degraded).text,
                 show_count(findings->lost).text);
     output_text(COLOUR_NONE, "Stores, and the share that each holds:");
