@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "view/store_source.h"
 
-#include "tree/temporary.h"
 #include "view/attributes.h"
 #include "view/enough.h"
 #include "view/report.h"
 #include "view/share_set.h"
+#include "view/store_names.h"
+#include "view/store_space.h"
 #include "view/survey.h"
 
-#include <limits.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
@@ -198,95 +198,14 @@ static int store_source_read_link(struct source *opaque, const char *path, char 
     return 0;
 }
 
-struct list_question {
-    struct question question;
-    struct names names;
-};
-
-static int ask_list(const struct tree *tree, const char *path, struct question *question)
-{
-    struct names *names = &((struct list_question *)question)->names;
-
-    int r = tree_list(tree, path, names);
-    if (r < 0)
-        names_clear(names);
-    return r;
-}
-
-static void forget_list(struct question *question)
-{
-    names_clear(&((struct list_question *)question)->names);
-}
-
-static const struct question_kind list_kind = {
-    .size = sizeof(struct list_question),
-    .ask = ask_list,
-    .forget = forget_list,
-};
-
-static int add_names(struct names *names, const struct names *more)
-{
-    for (size_t i = 0; i < more->count; i++) {
-        int r = names_add(names, names_get(more, i));
-        if (r < 0)
-            return r;
-    }
-    return 0;
-}
-
-/* How many of the names in NAMES, which are sorted, are the one at FIRST. */
-static size_t count_equal(const struct names *names, size_t first)
-{
-    size_t end = first + 1;
-
-    while (end < names->count && strcmp(names_get(names, end), names_get(names, first)) == 0)
-        end++;
-    return end - first;
-}
-
-/*
- * Adds each of the names that stores gave to NAMES, once. What an interrupted run left in a store
- * is not the source's; where several stores have it, it is.
- */
-static int merge_names(struct names *given, struct names *names)
-{
-    int r = 0;
-
-    names_sort(given);
-    for (size_t i = 0, equal; r == 0 && i < given->count; i += equal) {
-        equal = count_equal(given, i);
-        if (equal > 1 || !temporary_is_name(names_get(given, i)))
-            r = names_add(names, names_get(given, i));
-    }
-    return r;
-}
-
 static int store_source_list(struct source *opaque, const char *path, struct names *names)
 {
     struct store_source *source = (struct store_source *)opaque;
-    cleanup_inquiry struct inquiry inquiry = NO_INQUIRY;
-    cleanup_names struct names given = NO_NAMES;
     struct asking asking;
-    bool found = false;
-    int worst = *path == '\0' ? 0 : -ENOENT;
 
     prepare(source, &asking, enough_lists);
-    int r = inquiry_make(source->stores, path, NULL, &list_kind, asking.argument, &inquiry);
-    if (r < 0)
-        return r;
-    for (size_t i = 0; i < inquiry.list->count; i++) {
-        r = inquiry_result(&inquiry, i);
-        if (r == 0) {
-            found = true;
-            r = add_names(&given, &((struct list_question *)inquiry.questions[i])->names);
-        } else if (r != -ENOENT && r != -EINPROGRESS) {
-            worst = r;
-        }
-        if (r == -ENOMEM)
-            return r;
-    }
-    r = merge_names(&given, names);
-    return r < 0 ? r : found ? 0 : worst;
+    int r = store_names(source->stores, path, asking.argument, names);
+    return r == -ENOENT && *path == '\0' ? 0 : r; /* the root, without stores */
 }
 
 /* The value of an attribute of the view's own; -ENOTSUP where NAME is none, or not one of PATH. */
@@ -335,64 +254,11 @@ static int store_source_read_xattrs(struct source *opaque, const char *path, str
     return attributes_read(((struct store_source *)opaque)->stores, path, ret);
 }
 
-struct space_question {
-    struct question question;
-    struct statvfs status;
-};
-
-static int ask_space(const struct tree *tree, const char *path, struct question *question)
-{
-    return tree_statfs(tree, &((struct space_question *)question)->status);
-}
-
-static const struct question_kind space_kind = {
-    .size = sizeof(struct space_question),
-    .ask = ask_space,
-};
-
-static fsblkcnt_t least(fsblkcnt_t a, fsblkcnt_t b)
-{
-    return a < b ? a : b;
-}
-
-/* Each store takes a k-th of a file: k times what the smallest one has, in units of 4 KiB. */
-static void add_space(struct statvfs *space, const struct statvfs *store, unsigned required)
-{
-    enum { UNIT = 4096 };
-    fsblkcnt_t times = required * (store->f_frsize ? store->f_frsize : store->f_bsize);
-    bool first = space->f_bsize == 0;
-
-    *space = (struct statvfs){
-        .f_bsize = UNIT,
-        .f_frsize = UNIT,
-        .f_blocks = least(first ? ~0UL : space->f_blocks, store->f_blocks * times / UNIT),
-        .f_bfree = least(first ? ~0UL : space->f_bfree, store->f_bfree * times / UNIT),
-        .f_bavail = least(first ? ~0UL : space->f_bavail, store->f_bavail * times / UNIT),
-        .f_files = least(first ? ~0UL : space->f_files, store->f_files),
-        .f_ffree = least(first ? ~0UL : space->f_ffree, store->f_ffree),
-        .f_favail = least(first ? ~0UL : space->f_favail, store->f_favail),
-        .f_namemax = least(first ? NAME_MAX : space->f_namemax, store->f_namemax),
-    };
-}
-
 static int store_source_statfs(struct source *opaque, struct statvfs *ret)
 {
     struct store_source *source = (struct store_source *)opaque;
-    cleanup_inquiry struct inquiry inquiry = NO_INQUIRY;
-    static const struct inquiry_enough enough = {enough_most, NULL};
-    struct statvfs space = {.f_namemax = NAME_MAX};
 
-    int r = inquiry_make(source->stores, "", NULL, &space_kind, &enough, &inquiry);
-    if (r < 0)
-        return r;
-    unsigned required = atomic_load(&source->required);
-    for (size_t i = 0; i < inquiry.list->count; i++) {
-        const struct space_question *answer = (struct space_question *)inquiry.questions[i];
-        if (inquiry_result(&inquiry, i) == 0)
-            add_space(&space, &answer->status, required);
-    }
-    *ret = space;
-    return 0;
+    return store_space(source->stores, atomic_load(&source->required), ret);
 }
 
 static int store_source_open_version(struct source *opaque, const char *path, unsigned rank,
