@@ -813,12 +813,13 @@ def test_what_is_passed_on_to_rsync(sets, source, tmp_path):
 def test_what_is_passed_on_to_rclone(sets, source, tmp_path):
     sets.write(source, {
         "a": "rclone = one:a\nbwlimit = 2M\nrclone_config = /c\nmetadata = yes",
-        "b": "rclone = two:b\ndelete = yes",
+        "b": "rclone = two:b\ndelete = yes\nsymlinks = no",
     })  # fmt: skip
     sets.run(environment=recorder(tmp_path, "rclone"))
     words = words_of(tmp_path, "rclone")
     assert {"copy", "sync", "one:a", "two:b", "--bwlimit=2M", "--config=/c"} <= {*words}
     assert words.count("--metadata") == 1
+    assert words.count("--links") == words.count("--skip-links") == 2  # asking, and copying
     assert words.count("--max-delete=1000") == 1
 
 

@@ -246,6 +246,7 @@ static const struct key keys[] = {
     {"delete", take_truth, TERM(remove), 0, 0, IN_BOTH, false},
     {"max_delete", take_number, TERM(removals), 1, REMOVALS_MAX, IN_BOTH, false},
     {"attributes", take_truth, TERM(attributes), 0, 0, IN_BOTH, false},
+    {"symlinks", take_truth, TERM(symlinks), 0, 0, IN_BOTH, false},
     {"metadata", take_truth, TERM(metadata), 0, 0, IN_BOTH, false},
     {"checksum", take_truth, TERM(look_at_checksums), 0, 0, IN_BOTH, false},
     {"modify_window", take_number, TERM(time_window), 0, 3600, IN_BOTH, false},

@@ -21,7 +21,7 @@ static void add_common(const struct order *order, const char *command, struct wo
     words_add(words, "--ask-password=false");
     words_add(words, "--timeout=%lus", terms->timeout);
     words_add(words, "--contimeout=%lus", terms->timeout);
-    words_add(words, "--links");
+    words_add(words, terms->symlinks ? "--links" : "--skip-links");
     if (terms->rate)
         words_add(words, "--bwlimit=%s", terms->rate);
     if (terms->rclone_config)

@@ -31,6 +31,7 @@ int sets_add(struct sets *sets, const char *name, struct set **ret)
         .name = strdup(name),
         .encoding = {.format = SHARE_CHECKED, .block_size = BLOCK_SIZE_DEFAULT},
         .terms = {.attributes = true,
+                  .symlinks = true,
                   .removals = REMOVALS,
                   .deadline = DEADLINE_S,
                   .timeout = TIMEOUT_S,

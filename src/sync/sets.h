@@ -12,6 +12,7 @@ enum mover { MOVER_NONE, MOVER_RSYNC, MOVER_RCLONE };
 struct terms {
     bool remove;            /* what the source has no more */
     bool attributes;        /* by rsync: extended ones and access control lists, too */
+    bool symlinks;          /* by rclone: as small files */
     bool metadata;          /* by rclone: mode, owner and attributes, too */
     bool look_at_checksums; /* not at sizes and times */
     unsigned long removals; /* at most so many in a run */
