@@ -18,6 +18,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 BINARY = Path(os.environ.get("ZFEC_FS", REPOSITORY / "build" / "zfec-fs")).absolute()
+IS_SANITIZED = BINARY.exists() and b"__asan_init" in BINARY.read_bytes()
 FILE_SYSTEM_TYPE = "fuse.zfec-fs"
 START_LIMIT_S = 30
 _PR_SET_CHILD_SUBREAPER = 36

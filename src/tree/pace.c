@@ -22,8 +22,10 @@ static int compare(const void *left, const void *right)
 
 static uint64_t median(uint64_t times[], size_t count)
 {
+    if (count == 0)
+        return 0;
     qsort(times, count, sizeof *times, compare);
-    return count > 0 ? times[(count - 1) / 2] : 0;
+    return times[(count - 1) / 2];
 }
 
 void pace_add(struct pace *pace, uint64_t time)
