@@ -211,15 +211,14 @@ def walk_and_forget(view, index):
 
 
 def wait_until_idle(pid):
-    """What the kernel forgets it tells in its own time."""
-    used = None
-    while used != (used := processor_time(pid)):
-        time.sleep(0.05)
+    """The server is told what the kernel forgets, and comes to it when it gets a processor."""
+    while any(state != "S" for state in thread_states(pid)):
+        time.sleep(0.01)
 
 
-def processor_time(pid):
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return int(fields[11]) + int(fields[12])
+def thread_states(pid):
+    texts = [path.read_text(encoding="ascii") for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return [text.rpartition(")")[2].split()[0] for text in texts]
 
 
 def test_memory_is_bounded(mounts, tmp_path):
