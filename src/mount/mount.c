@@ -8,6 +8,7 @@
 #include "tree/tree.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/sysmacros.h>
@@ -147,6 +148,15 @@ static int serve(struct fuse_session *session, const struct mount_settings *sett
     return r < 0 ? r : 0; /* positive where a signal ended it */
 }
 
+/*
+ * What one thread allocates, another frees: a name that was looked up lives until the kernel
+ * forgets it. With an arena for each thread, each would keep what it once had at most.
+ */
+static void share_memory(void)
+{
+    mallopt(M_ARENA_MAX, 1);
+}
+
 int mount_serve(struct view *view, const struct mount_settings *settings)
 {
     CLEANUP(cleanup_by_session_destroy) struct fuse_session *session = NULL;
@@ -154,6 +164,7 @@ int mount_serve(struct view *view, const struct mount_settings *settings)
 
     fuse_set_log_func(log_library);
     descriptors_allow_all();
+    share_memory();
     int r = nodes_new(&nodes);
     if (r < 0)
         return log_errno(r, "cannot start");
