@@ -108,6 +108,20 @@ def test_attributes_that_may_be_kept(mounts, source):
     assert (view / "00" / "file").stat() == before
     with open(view / "00" / "file", "rb", buffering=0) as file:
         assert os.pread(file.fileno(), 1000, 0) == share_of(path)
+        assert os.fstat(file.fileno()).st_size == len(share_of(path))
+
+
+@pytest.mark.parametrize("looked_up", [False, True])
+def test_stat_of_an_open_file_sees_every_edit(view, source, looked_up):
+    """A look-up brings attributes, and the kernel keeps them for a tick: not those of open files."""
+    path, shown = source / "file", view / "00" / "file"
+    path.write_bytes(b"")
+    for number in range(200):
+        with open(shown, "rb", buffering=0) as file:
+            if looked_up:
+                shown.stat()
+            os.truncate(path, (number + 1) * 100)
+            assert os.fstat(file.fileno()).st_mtime_ns == path.stat().st_mtime_ns
 
 
 def make_file(path):

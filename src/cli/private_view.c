@@ -17,7 +17,12 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
-enum { END_LIMIT_S = 20 };
+enum {
+    END_LIMIT_S = 20,
+    /* For so long the kernel may keep attributes: what is edited during a run may be missed by it.
+     */
+    KEPT_S = 1,
+};
 
 #define PREFIX "zfec-fs-sync-"
 
@@ -108,7 +113,7 @@ static int serve(struct set *set, const struct private_view *paths)
     const struct mount_settings settings = {
         .mountpoint = paths->mount,
         .source = set->source,
-        .attribute_timeout = -1,
+        .attribute_timeout = KEPT_S,
         .ready = tell_ready,
     };
 

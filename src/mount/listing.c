@@ -2,6 +2,7 @@
 #include "mount/listing.h"
 
 #include "mount/lookup.h"
+#include "tree/tree.h"
 
 #include <pthread.h>
 
@@ -17,9 +18,8 @@ static const ino_t INODE_UNKNOWN = 0xffffffff;
 /* The names that there is room for, and their look-ups under way. */
 struct look_ups {
     struct mounted *mounted;
-    fuse_ino_t parent;
-    const struct names *names;
-    size_t first, count;
+    const struct listing *listing;
+    size_t count;
     struct fuse_entry_param *entries;
     atomic_size_t next; /* that no one looks up yet */
 };
@@ -32,17 +32,28 @@ static const char *name_at(const struct names *names, size_t at)
     return at < DOTS ? dots[at] : names_get(names, at - DOTS);
 }
 
-static size_t count_fitting(fuse_req_t request, const struct names *names, size_t first,
-                            size_t size)
+/* Adds number AT of the listing to DATA. Returns the bytes that it takes, also if SIZE is less. */
+static size_t add(fuse_req_t request, const struct listing *listing, size_t at,
+                  const struct fuse_entry_param *entry, char *data, size_t size)
 {
-    size_t at = first, needed = 0;
+    const char *name = name_at(listing->names, at);
 
-    for (; at < names->count + DOTS; at++) {
-        needed += fuse_add_direntry_plus(request, NULL, 0, name_at(names, at), NULL, 0);
+    return listing->plus
+               ? fuse_add_direntry_plus(request, data, size, name, entry, (off_t)(at + 1))
+               : fuse_add_direntry(request, data, size, name, &entry->attr, (off_t)(at + 1));
+}
+
+static size_t count_fitting(fuse_req_t request, const struct listing *listing, size_t size)
+{
+    static const struct fuse_entry_param nothing;
+    size_t at = listing->offset, needed = 0;
+
+    for (; at < listing->names->count + DOTS; at++) {
+        needed += add(request, listing, at, &nothing, NULL, 0);
         if (needed > size)
             break;
     }
-    return at - first;
+    return at - listing->offset;
 }
 
 /*
@@ -51,13 +62,21 @@ static size_t count_fitting(fuse_req_t request, const struct names *names, size_
  */
 static void look_up(const struct look_ups *look_ups, size_t place)
 {
+    const struct listing *listing = look_ups->listing;
     struct fuse_entry_param *entry = &look_ups->entries[place];
-    size_t at = look_ups->first + place;
+    size_t at = listing->offset + place;
+    const char *name = name_at(listing->names, at);
+    int r;
 
-    if (at < DOTS)
+    if (at < DOTS) {
         *entry = (struct fuse_entry_param){.attr = {.st_mode = S_IFDIR, .st_ino = NODE_ROOT}};
-    else if (lookup_entry(look_ups->mounted, look_ups->parent, name_at(look_ups->names, at),
-                          entry) < 0)
+        return;
+    }
+    if (listing->plus)
+        r = lookup_entry(look_ups->mounted, listing->parent, name, entry);
+    else
+        r = lookup_stat(look_ups->mounted, listing->parent, name, &entry->attr);
+    if (r < 0)
         *entry = (struct fuse_entry_param){.attr.st_ino = INODE_UNKNOWN};
 }
 
@@ -66,8 +85,10 @@ static void *look_up_next(void *opaque)
     struct look_ups *look_ups = opaque;
     size_t place;
 
+    tree_busy_begin();
     while ((place = atomic_fetch_add(&look_ups->next, 1)) < look_ups->count)
         look_up(look_ups, place);
+    tree_busy_end();
     return NULL;
 }
 
@@ -100,15 +121,13 @@ static void look_all_up(struct look_ups *look_ups)
     }
 }
 
-int listing_fill(fuse_req_t request, fuse_ino_t parent, const struct names *names, size_t offset,
-                 char *data, size_t size, size_t *ret)
+int listing_fill(fuse_req_t request, const struct listing *listing, char *data, size_t size,
+                 size_t *ret)
 {
     struct look_ups look_ups = {
         .mounted = fuse_req_userdata(request),
-        .parent = parent,
-        .names = names,
-        .first = offset,
-        .count = count_fitting(request, names, offset, size),
+        .listing = listing,
+        .count = count_fitting(request, listing, size),
     };
     cleanup_free struct fuse_entry_param *entries =
         calloc(look_ups.count + 1, sizeof *look_ups.entries);
@@ -119,9 +138,8 @@ int listing_fill(fuse_req_t request, fuse_ino_t parent, const struct names *name
     look_ups.entries = entries;
     look_all_up(&look_ups);
     for (size_t i = 0; i < look_ups.count; i++)
-        filled += fuse_add_direntry_plus(request, data + filled, size - filled,
-                                         name_at(names, offset + i), &entries[i],
-                                         (off_t)(offset + i + 1));
+        filled +=
+            add(request, listing, listing->offset + i, &entries[i], data + filled, size - filled);
     *ret = filled;
     return 0;
 }

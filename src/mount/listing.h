@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* The names of a directory with their attributes, as the kernel takes them. */
+/* The names of a directory as the kernel takes them: with attributes, or with kinds and numbers. */
 #pragma once
 
 #include "mount/operations.h"
 
-/*
- * Fills DATA (SIZE bytes) with "." and ".." and the NAMES in PARENT, from number OFFSET on, as many
- * as there is room for; they count as looked up. *RET is how many bytes they take.
- */
-int listing_fill(fuse_req_t request, fuse_ino_t parent, const struct names *names, size_t offset,
-                 char *data, size_t size, size_t *ret);
+struct listing {
+    fuse_ino_t parent;
+    const struct names *names; /* in it; "." and ".." come before them */
+    size_t offset;             /* the number of the one to begin with */
+    bool plus;                 /* with attributes: then names count as looked up */
+};
+
+/* Fills DATA (SIZE bytes) with as many as there is room for. *RET is how many bytes they take. */
+int listing_fill(fuse_req_t request, const struct listing *listing, char *data, size_t size,
+                 size_t *ret);

@@ -37,10 +37,25 @@ int lookup_stat(struct mounted *mounted, uint64_t node, const char *name, struct
     return r < 0 ? r : mounted->view->operations->stat(mounted->view, path, ret);
 }
 
+/*
+ * Where attributes are not kept, stat(2) would ask for those of each file twice: the look-up brings
+ * them, and then they are asked for. So they are kept for what is the shortest time to the kernel,
+ * one tick. Who asks by name has the name looked up again, also within that time; who asks by a
+ * descriptor must not see them, so that those of an open file are not kept.
+ */
+static double kept_of_entry_s(const struct mounted *mounted, uint64_t node, mode_t mode)
+{
+    static const double tick_s = 1e-6;
+    double kept = lookup_kept_s(mounted);
+    bool asked_by_name = S_ISLNK(mode) || (S_ISREG(mode) && !nodes_is_open(mounted->nodes, node));
+
+    return kept == 0 && asked_by_name ? tick_s : kept;
+}
+
 int lookup_entry(struct mounted *mounted, uint64_t parent, const char *name,
                  struct fuse_entry_param *ret)
 {
-    struct fuse_entry_param entry = {.attr_timeout = lookup_kept_s(mounted)};
+    struct fuse_entry_param entry = {0};
     uint64_t node;
 
     int r = lookup_stat(mounted, parent, name, &entry.attr);
@@ -49,7 +64,8 @@ int lookup_entry(struct mounted *mounted, uint64_t parent, const char *name,
     if (r < 0)
         return r;
     entry.ino = node;
-    entry.entry_timeout = S_ISDIR(entry.attr.st_mode) ? kept_s(mounted) : entry.attr_timeout;
+    entry.attr_timeout = kept_of_entry_s(mounted, node, entry.attr.st_mode);
+    entry.entry_timeout = S_ISDIR(entry.attr.st_mode) ? kept_s(mounted) : lookup_kept_s(mounted);
     *ret = entry;
     return 0;
 }

@@ -177,6 +177,7 @@ int mount_serve(struct view *view, const struct mount_settings *settings)
     r = new_session(settings, &mounted, &session);
     if (r < 0)
         return r;
+    mounted.session = session;
     handles_init(&mounted.handles);
     r = serve(session, settings);
     handles_clear(&mounted.handles);

@@ -3,7 +3,7 @@
 
 #include <malloc.h>
 #include <pthread.h>
-#include <stdbool.h>
+#include <stdatomic.h>
 #include <string.h>
 
 enum {
@@ -17,6 +17,7 @@ struct node {
     uint64_t look_ups; /* what the kernel has to forget */
     uint32_t children; /* nodes whose parent this is */
     uint32_t hash;
+    atomic_uint opened; /* how often it is open */
     char name[];
 };
 
@@ -147,6 +148,21 @@ int nodes_look_up(struct nodes *nodes, uint64_t parent_number, const char *name,
     }
     pthread_mutex_unlock(&nodes->lock);
     return node ? 0 : -ENOMEM;
+}
+
+void nodes_note_opened(struct nodes *nodes, uint64_t node)
+{
+    atomic_fetch_add(&node_of(nodes, node)->opened, 1);
+}
+
+void nodes_note_closed(struct nodes *nodes, uint64_t node)
+{
+    atomic_fetch_sub(&node_of(nodes, node)->opened, 1);
+}
+
+bool nodes_is_open(const struct nodes *nodes, uint64_t node)
+{
+    return atomic_load(&node_of(nodes, node)->opened) > 0;
 }
 
 static void unlink_node(struct nodes *nodes, struct node *node)

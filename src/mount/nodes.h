@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct nodes;
@@ -27,6 +28,11 @@ int nodes_look_up(struct nodes *nodes, uint64_t parent, const char *name, uint64
 
 /* The version that NODE was looked up with; 0 for the root. */
 uint64_t nodes_version(const struct nodes *nodes, uint64_t node);
+
+/* Counts how often NODE, a file, is open. */
+void nodes_note_opened(struct nodes *nodes, uint64_t node);
+void nodes_note_closed(struct nodes *nodes, uint64_t node);
+bool nodes_is_open(const struct nodes *nodes, uint64_t node);
 
 /* Takes COUNT look-ups back. */
 void nodes_forget(struct nodes *nodes, uint64_t node, uint64_t count);

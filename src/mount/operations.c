@@ -13,6 +13,7 @@
 
 enum {
     SETTLED_S = 2, /* a file that changed less than that ago may change again and keep its times */
+    ATTRIBUTES_ONLY = -1, /* an offset that stands for them, where the kernel is to forget */
 };
 
 static struct mounted *mounted_of(fuse_req_t request)
@@ -27,9 +28,11 @@ static void initialize(void *userdata, struct fuse_conn_info *connection)
     connection->max_read = REQUEST_SIZE_MAX;
     connection->max_background = BACKGROUND_MAX;
     connection->congestion_threshold = BACKGROUND_MAX;
-    /* Listing with attributes always: each saves the kernel a request of its own. */
-    connection->want &= ~(unsigned)FUSE_CAP_READDIRPLUS_AUTO;
-    connection->want |= connection->capable & FUSE_CAP_READDIRPLUS;
+    /* Listing with attributes always, each of which saves the kernel a request of its own; but
+     * never where it may not keep them. */
+    connection->want &= ~(unsigned)(FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_READDIRPLUS);
+    if (lookup_kept_s(mounted) > 0)
+        connection->want |= connection->capable & FUSE_CAP_READDIRPLUS;
     /* A slow look-up must not hold up the others in its directory. */
     connection->want |= connection->capable & FUSE_CAP_PARALLEL_DIROPS;
     /* Pages belong to a node, and a node to a version: there is nothing to find out. */
@@ -117,6 +120,15 @@ static void share_pages(struct mounted *mounted, uint64_t node, const struct sta
     info->keep_cache = !info->direct_io && mounted->view->live && is_settled(status);
 }
 
+/* Of an open file of a live view, and of what is of another version, the attributes are asked for.
+ */
+static void drop_attributes(struct mounted *mounted, uint64_t node,
+                            const struct fuse_file_info *info)
+{
+    if (info->direct_io || lookup_kept_s(mounted) == 0)
+        fuse_lowlevel_notify_inval_inode(mounted->session, node, ATTRIBUTES_ONLY, 0);
+}
+
 /* Opens what REQUEST asks for into HANDLE by OPEN, and answers. */
 static void reply_opened(fuse_req_t request, fuse_ino_t node, struct fuse_file_info *info,
                          int (*open)(struct view *view, const char *path, struct handle *handle))
@@ -128,11 +140,15 @@ static void reply_opened(fuse_req_t request, fuse_ino_t node, struct fuse_file_i
     int r = handle ? nodes_path(mounted->nodes, node, NULL, &path) : -ENOMEM;
     if (r == 0)
         r = open(mounted->view, path, handle);
-    if (r == 0 && handle->file)
+    nodes_note_opened(mounted->nodes, node);
+    if (r == 0 && handle->file) {
         share_pages(mounted, node, &handle->file->status, info);
+        drop_attributes(mounted, node, info);
+    }
     info->fh = (uintptr_t)handle;
     if (r == 0 && fuse_reply_open(request, info) == 0)
         return;
+    nodes_note_closed(mounted->nodes, node);
     if (r < 0)
         fuse_reply_err(request, -r);
     if (handle)
@@ -169,7 +185,10 @@ static void answer_opendir(fuse_req_t request, fuse_ino_t node, struct fuse_file
 
 static void answer_release(fuse_req_t request, fuse_ino_t node, struct fuse_file_info *info)
 {
-    handle_close(&mounted_of(request)->handles, handle_of(info));
+    struct mounted *mounted = mounted_of(request);
+
+    handle_close(&mounted->handles, handle_of(info));
+    nodes_note_closed(mounted->nodes, node);
     fuse_reply_err(request, 0);
 }
 
@@ -205,20 +224,34 @@ static void answer_lseek(fuse_req_t request, fuse_ino_t node, off_t offset, int 
         fuse_reply_lseek(request, (off_t)found);
 }
 
-static void answer_readdirplus(fuse_req_t request, fuse_ino_t node, size_t size, off_t offset,
-                               struct fuse_file_info *info)
+static void reply_listing(fuse_req_t request, const struct listing *listing, size_t size)
 {
     cleanup_buffer struct buffer buffer = NO_BUFFER;
     size_t filled;
 
     int r = buffer_take(size > 0 ? size : 1, &buffer);
     if (r == 0)
-        r = listing_fill(request, node, &handle_of(info)->names, (size_t)offset,
-                         (char *)buffer.data, size, &filled);
+        r = listing_fill(request, listing, (char *)buffer.data, size, &filled);
     if (r < 0)
         fuse_reply_err(request, -r);
     else
         fuse_reply_buf(request, (const char *)buffer.data, filled);
+}
+
+static void answer_readdir(fuse_req_t request, fuse_ino_t node, size_t size, off_t offset,
+                           struct fuse_file_info *info)
+{
+    struct listing listing = {node, &handle_of(info)->names, (size_t)offset, .plus = false};
+
+    reply_listing(request, &listing, size);
+}
+
+static void answer_readdirplus(fuse_req_t request, fuse_ino_t node, size_t size, off_t offset,
+                               struct fuse_file_info *info)
+{
+    struct listing listing = {node, &handle_of(info)->names, (size_t)offset, .plus = true};
+
+    reply_listing(request, &listing, size);
 }
 
 /* Answers a question for bytes by what there is, or by its size where SIZE is 0. */
@@ -282,6 +315,7 @@ const struct fuse_lowlevel_ops *mount_operations(void)
         .lseek = answer_lseek,
         .release = answer_release,
         .opendir = answer_opendir,
+        .readdir = answer_readdir,
         .readdirplus = answer_readdirplus,
         .releasedir = answer_release,
         .statfs = answer_statfs,

@@ -10,6 +10,7 @@
 
 /* What a session's requests work on; the session's user data. */
 struct mounted {
+    struct fuse_session *session;
     struct view *view;
     struct nodes *nodes;
     struct handles handles;

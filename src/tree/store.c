@@ -26,7 +26,6 @@ struct store {
     struct tree *tree;
     dev_t device;
     char *real_path; /* without symlinks */
-    bool remote;
     atomic_bool silent;
     atomic_int share; /* -1: not known */
     pthread_mutex_t lock;
@@ -62,7 +61,6 @@ int store_new(const char *path, struct store **ret)
     atomic_init(&store->share, -1);
     store->tree = steal_pointer(tree);
     store->device = device;
-    store->remote = mounts_is_remote(device);
     store->end = &store->first;
     pthread_mutex_init(&store->lock, NULL);
     pthread_condattr_init(&attributes);
@@ -112,13 +110,13 @@ bool store_is_silent(const struct store *store)
 
 bool store_is_at(const struct store *store, const char *path)
 {
-    return store->remote ? mounts_is_at(store->device, store->real_path)
-                         : tree_is_at(store->tree, path);
+    return tree_is_remote(store->tree) ? mounts_is_at(store->device, store->real_path)
+                                       : tree_is_at(store->tree, path);
 }
 
 bool store_is_remote(const struct store *store)
 {
-    return store->remote;
+    return tree_is_remote(store->tree);
 }
 
 /* Takes the next task, or NULL where none came for a long time. The lock is held. */
@@ -235,7 +233,7 @@ static uint64_t longest_wait(const struct store *store, uint64_t now)
 
 uint64_t store_pace(struct store *store)
 {
-    if (!store->remote)
+    if (!tree_is_remote(store->tree))
         return 0;
     pthread_mutex_lock(&store->lock);
     uint64_t usual = pace_usual(&store->pace), wait = longest_wait(store, clock_now());

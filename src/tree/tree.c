@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "tree/tree.h"
 
+#include "tree/mounts.h"
+#include "tree/nearby.h"
 #include "tree/walk.h"
 
 #include <fcntl.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,45 +15,15 @@
 #include <sys/xattr.h>
 
 struct tree {
+    uint64_t number; /* of no other tree of this process, also later */
     int root;
+    bool remote;
     enum walk_reach reach;
     char name[];
 };
 
 /* What shows instead of the file system that walk_avoid names. */
 static struct stat covered_status;
-
-int tree_open(const char *path, struct tree **ret)
-{
-    cleanup_fd int root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-    bool is_own;
-
-    if (root < 0)
-        return -errno;
-    int r = walk_is_avoided(root, &is_own);
-    if (r < 0 || is_own)
-        return r < 0 ? r : -ENOTDIR;
-    struct tree *tree = malloc(sizeof *tree + strlen(path) + 1);
-    if (!tree)
-        return -ENOMEM;
-    tree->root = steal_fd(&root);
-    tree->reach = WALK_ANYWHERE;
-    strcpy(tree->name, path);
-    *ret = tree;
-    return 0;
-}
-
-void tree_close(struct tree *tree)
-{
-    close(tree->root);
-    free(tree);
-}
-
-void tree_stay(struct tree *tree, bool all)
-{
-    tree->reach = all ? WALK_NOWHERE : WALK_NO_PSEUDO;
-}
 
 /* What the kernel remembers of a place, without asking its file system. */
 static int remembered(int place, struct statx *ret)
@@ -68,6 +41,50 @@ int tree_device(const struct tree *tree, dev_t *ret)
     if (r == 0)
         *ret = makedev(status.stx_dev_major, status.stx_dev_minor);
     return r;
+}
+
+int tree_open(const char *path, struct tree **ret)
+{
+    static atomic_ullong number;
+    cleanup_tree struct tree *tree = NULL;
+    cleanup_fd int root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    bool is_own;
+    dev_t device;
+
+    if (root < 0)
+        return -errno;
+    int r = walk_is_avoided(root, &is_own);
+    if (r < 0 || is_own)
+        return r < 0 ? r : -ENOTDIR;
+    tree = malloc(sizeof *tree + strlen(path) + 1);
+    if (!tree)
+        return -ENOMEM;
+    tree->number = atomic_fetch_add(&number, 1);
+    tree->root = steal_fd(&root);
+    tree->reach = WALK_ANYWHERE;
+    strcpy(tree->name, path);
+    r = tree_device(tree, &device);
+    if (r < 0)
+        return r;
+    tree->remote = mounts_is_remote(device);
+    *ret = steal_pointer(tree);
+    return 0;
+}
+
+bool tree_is_remote(const struct tree *tree)
+{
+    return tree->remote;
+}
+
+void tree_close(struct tree *tree)
+{
+    close(tree->root);
+    free(tree);
+}
+
+void tree_stay(struct tree *tree, bool all)
+{
+    tree->reach = all ? WALK_NOWHERE : WALK_NO_PSEUDO;
 }
 
 static bool is_one_directory(int first, int second)
@@ -112,11 +129,64 @@ static int status_of(const struct place *place, struct stat *ret)
     return 0;
 }
 
+static struct timespec time_of(const struct statx_timestamp *time)
+{
+    return (struct timespec){.tv_sec = time->tv_sec, .tv_nsec = time->tv_nsec};
+}
+
+static struct stat stat_of(const struct statx *status)
+{
+    return (struct stat){
+        .st_dev = makedev(status->stx_dev_major, status->stx_dev_minor),
+        .st_ino = status->stx_ino,
+        .st_mode = status->stx_mode,
+        .st_nlink = status->stx_nlink,
+        .st_uid = status->stx_uid,
+        .st_gid = status->stx_gid,
+        .st_rdev = makedev(status->stx_rdev_major, status->stx_rdev_minor),
+        .st_size = (off_t)status->stx_size,
+        .st_blksize = (blksize_t)status->stx_blksize,
+        .st_blocks = (blkcnt_t)status->stx_blocks,
+        .st_atim = time_of(&status->stx_atime),
+        .st_mtim = time_of(&status->stx_mtime),
+        .st_ctim = time_of(&status->stx_ctime),
+    };
+}
+
+/*
+ * Of NAME in a directory, unless something is mounted there: -EXDEV. What is mounted is not asked,
+ * and what the kernel remembers of a file of its own is all there is to know.
+ */
+static int stat_nearby(const struct nearby *nearby, const char *name, struct stat *ret)
+{
+    enum { MASK = STATX_BASIC_STATS | STATX_MNT_ID };
+    struct statx status;
+
+    if (statx(nearby->fd, name, AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC, MASK, &status) < 0)
+        return -errno;
+    if ((status.stx_mask & MASK) != MASK || status.stx_mnt_id != nearby->mount)
+        return -EXDEV;
+    *ret = stat_of(&status);
+    return 0;
+}
+
+/* The directory of PATH where this thread is busy in it; NULL where PATH is to be walked to. */
+static const struct nearby *nearby_of(const struct tree *tree, const char *path,
+                                      const char **ret_name)
+{
+    return tree->remote ? NULL : nearby_find(tree->number, tree->root, path, ret_name);
+}
+
 int tree_stat(const struct tree *tree, const char *path, struct stat *ret)
 {
     cleanup_place struct place place = NO_PLACE;
+    const char *name;
+    const struct nearby *nearby = nearby_of(tree, path, &name);
 
-    int r = walk_beneath(tree->root, path, tree->reach, &place);
+    int r = nearby ? stat_nearby(nearby, name, ret) : -EXDEV;
+    if (r != -EXDEV)
+        return r;
+    r = walk_beneath(tree->root, path, tree->reach, &place);
     return r < 0 ? r : status_of(&place, ret);
 }
 
@@ -144,10 +214,11 @@ static int open_place(int place, int flags)
     return fd < 0 ? -errno : fd;
 }
 
-static int read_target(int place, char **ret)
+/* Of the symlink NAME in a directory, or, where it is "", of the place itself. */
+static int read_target(int place, const char *name, char **ret)
 {
     char target[PATH_MAX];
-    ssize_t length = readlinkat(place, "", target, sizeof target);
+    ssize_t length = readlinkat(place, name, target, sizeof target);
 
     if (length < 0)
         return errno == ENOENT ? -EINVAL : -errno; /* so says Linux of what is no symlink */
@@ -158,24 +229,63 @@ static int read_target(int place, char **ret)
     return 0;
 }
 
+/*
+ * Opens NAME, which was a regular file just now. What has taken its place meanwhile is not waited
+ * for (O_NONBLOCK), and is no answer: -EXDEV.
+ */
+static int open_nearby(const struct nearby *nearby, const char *name, struct tree_object *object)
+{
+    const struct stat *then = &object->status;
+    cleanup_fd int fd = walk_open_file(nearby->fd, name);
+    struct stat now;
+
+    if (fd < 0 || fstat(fd, &now) < 0 || now.st_ino != then->st_ino || now.st_dev != then->st_dev)
+        return -EXDEV;
+    object->status = now;
+    object->fd = steal_fd(&fd);
+    return 0;
+}
+
+static int look_nearby(const struct nearby *nearby, const char *name, struct tree_object *object)
+{
+    int r = stat_nearby(nearby, name, &object->status);
+
+    if (r == 0 && S_ISLNK(object->status.st_mode))
+        r = read_target(nearby->fd, name, &object->target);
+    if (r == 0 && S_ISREG(object->status.st_mode))
+        r = open_nearby(nearby, name, object);
+    return r;
+}
+
+static int look_at(const struct place *place, struct tree_object *object)
+{
+    int r = status_of(place, &object->status);
+
+    if (r == 0 && S_ISLNK(object->status.st_mode))
+        r = read_target(place->fd, "", &object->target);
+    if (r == 0 && S_ISREG(object->status.st_mode)) {
+        object->fd = open_place(place->fd, 0);
+        object->open_error = object->fd < 0 ? object->fd : 0;
+    }
+    return r;
+}
+
 int tree_look(const struct tree *tree, const char *path, struct tree_object *ret)
 {
     cleanup_place struct place place = NO_PLACE;
     struct tree_object object = {.fd = -1};
+    const char *name;
+    const struct nearby *nearby = nearby_of(tree, path, &name);
 
-    int r = walk_beneath(tree->root, path, tree->reach, &place);
-    if (r == 0)
-        r = status_of(&place, &object.status);
-    if (r == 0 && S_ISLNK(object.status.st_mode))
-        r = read_target(place.fd, &object.target);
-    if (r < 0)
-        return r;
-    if (S_ISREG(object.status.st_mode)) {
-        object.fd = open_place(place.fd, 0);
-        object.open_error = object.fd < 0 ? object.fd : 0;
+    int r = nearby ? look_nearby(nearby, name, &object) : -EXDEV;
+    if (r == -EXDEV) {
+        r = walk_beneath(tree->root, path, tree->reach, &place);
+        if (r == 0)
+            r = look_at(&place, &object);
     }
-    *ret = object;
-    return 0;
+    if (r == 0)
+        *ret = object;
+    return r;
 }
 
 void tree_object_clear(struct tree_object *object)
@@ -229,7 +339,7 @@ int tree_read_link(const struct tree *tree, const char *path, char **ret)
     int r = walk_beneath(tree->root, path, tree->reach, &place);
     if (r < 0)
         return r;
-    return place.closed ? -EINVAL : read_target(place.fd, ret);
+    return place.closed ? -EINVAL : read_target(place.fd, "", ret);
 }
 
 static bool is_dots(const char *name)

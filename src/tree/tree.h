@@ -33,6 +33,9 @@ void tree_close(struct tree *tree);
  */
 void tree_stay(struct tree *tree, bool all);
 
+/* Whether others than this kernel and its disks answer for its root. */
+bool tree_is_remote(const struct tree *tree);
+
 /* The device of its root, and whether PATH or OTHER lead to its root; no file system is asked. */
 int tree_device(const struct tree *tree, dev_t *ret);
 bool tree_is_at(const struct tree *tree, const char *path);
@@ -40,6 +43,13 @@ bool tree_is_same(const struct tree *tree, const struct tree *other);
 
 /* What the tree was opened as, for messages. */
 const char *tree_name(const struct tree *tree);
+
+/*
+ * Between the two, this thread goes to the directory of the names that it asks for but once, also
+ * if it is renamed meanwhile. For what is one question to who asks it, about many names.
+ */
+void tree_busy_begin(void);
+void tree_busy_end(void);
 
 /* Of the object itself, also of a symlink. */
 int tree_stat(const struct tree *tree, const char *path, struct stat *ret);

@@ -30,18 +30,33 @@ void walk_avoid(dev_t device)
     atomic_store(&avoided.set, true);
 }
 
-/* In one call, as long as PATH stays on ROOT's file system and fits PATH_MAX. */
-static int walk_at_once(int root, const char *path, struct place *ret)
+/* Opens PATH beneath ROOT, if it stays on ROOT's mount and fits PATH_MAX. */
+static int open_beneath(int root, const char *path, int flags)
 {
     struct open_how how = {
-        .flags = PLACE_FLAGS,
+        .flags = (unsigned)flags,
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV,
     };
 
     long fd = syscall(SYS_openat2, root, path, &how, sizeof how);
+    return fd < 0 ? -errno : (int)fd;
+}
+
+int walk_open_file(int directory, const char *name)
+{
+    int flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC;
+    int fd = open_beneath(directory, name, flags | O_NOATIME);
+
+    return fd == -EPERM ? open_beneath(directory, name, flags) : fd;
+}
+
+static int walk_at_once(int root, const char *path, struct place *ret)
+{
+    int fd = open_beneath(root, path, PLACE_FLAGS);
+
     if (fd < 0)
-        return errno == ELOOP ? -ENOTDIR : -errno;
-    *ret = (struct place){.fd = (int)fd};
+        return fd == -ELOOP ? -ENOTDIR : fd;
+    *ret = (struct place){.fd = fd};
     return 0;
 }
 

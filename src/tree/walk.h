@@ -36,6 +36,12 @@ enum walk_reach {
  */
 int walk_beneath(int root, const char *path, enum walk_reach reach, struct place *ret);
 
+/*
+ * Opens the file NAME in DIRECTORY for reading, if neither a symlink nor a mount is in its place;
+ * a FIFO is not waited for. Returns the descriptor or a negative errno.
+ */
+int walk_open_file(int directory, const char *name);
+
 void walk_avoid(dev_t device);
 
 /* Whether FD is on that file system, which is not asked. Returns 0 or a negative errno. */
