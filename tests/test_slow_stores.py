@@ -100,6 +100,33 @@ def test_listing_far_stores(nodes, view_of):
     names_and_sizes(view / "folder")
 
 
+def test_listing_six_far_stores_takes_no_longer_than_one(nodes, view_of):
+    for number in range(20):
+        put(nodes, f"folder/file-{number}", b"x" * number)
+    view = view_of()
+    for node in nodes:
+        node.delay(FAR_S, "all")
+    of_one = seconds_of(names_and_sizes, nodes[0].path / "folder")
+    assert seconds_of(names_and_sizes, view / "folder") < 1.2 * of_one
+
+
+def test_attributes_of_far_files(nodes, view_of):
+    """For each question the way to the file is gone once, and nothing else is asked."""
+    for number in range(10):
+        put(nodes, f"folder/file-{number}", b"x")
+    view = view_of()
+    names_and_sizes(view / "folder")
+    for node in nodes:
+        node.counts()
+    for number in range(10):
+        with pytest.raises(OSError, match="No data available|not supported"):
+            os.getxattr(view / "folder" / f"file-{number}", "user.one")
+    for node in nodes:
+        counts = node.counts()
+        assert counts.pop("lookup") <= 2 * 10
+        assert sum(counts.values()) <= 2, counts
+
+
 def test_sequential_read_of_far_stores(nodes, view_of, data):
     """The next stripes are fetched while one is read, each block of them once."""
     put(nodes, "file", data)

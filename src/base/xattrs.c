@@ -9,7 +9,8 @@
 #include <sys/xattr.h>
 
 enum {
-    TRIES_MAX = 3, /* where there are more bytes than there were just before */
+    ROOM_AT_FIRST = 1024, /* bytes: most are fewer, and then one call is enough */
+    TRIES_MAX = 3,        /* where there are more bytes than there were just before */
 };
 
 /* One of them, as it lies in the bytes. */
@@ -56,27 +57,33 @@ static bool is_kept(const char *name)
     return begins_with(name, "user.") || geteuid() == 0;
 }
 
-/* Reads the names, or (NAME) a value, to memory that the caller frees. */
-static int read_bytes(const char *path, const char *name, char **ret, size_t *ret_size)
+static ssize_t ask(const char *path, const char *name, char *bytes, size_t room)
 {
+    ssize_t size = name ? getxattr(path, name, bytes, room) : listxattr(path, bytes, room);
+
+    return size < 0 ? -errno : size;
+}
+
+int xattrs_read_bytes(const char *path, const char *name, char **ret, size_t *ret_size)
+{
+    size_t room = ROOM_AT_FIRST;
+
     for (int i = 0; i < TRIES_MAX; i++) {
-        ssize_t room = name ? getxattr(path, name, NULL, 0) : listxattr(path, NULL, 0);
-        if (room <= 0) {
-            *ret_size = 0;
-            return room < 0 ? -errno : 0;
-        }
-        cleanup_free char *bytes = malloc((size_t)room);
+        cleanup_free char *bytes = malloc(room + 1);
         if (!bytes)
             return -ENOMEM;
-        ssize_t size =
-            name ? getxattr(path, name, bytes, (size_t)room) : listxattr(path, bytes, (size_t)room);
-        if (size < 0 && errno == ERANGE)
-            continue;
+        ssize_t size = ask(path, name, bytes, room);
+        if (size >= 0) {
+            bytes[size] = '\0';
+            *ret = steal_pointer(bytes);
+            *ret_size = (size_t)size;
+            return 0;
+        }
+        if (size == -ERANGE)
+            size = ask(path, name, NULL, 0);
         if (size < 0)
-            return -errno;
-        *ret = steal_pointer(bytes);
-        *ret_size = (size_t)size;
-        return 0;
+            return (int)size;
+        room = (size_t)size;
     }
     return -ERANGE;
 }
@@ -103,7 +110,7 @@ static int read_values(const char *path, const struct names *names, struct xattr
     for (size_t i = 0; i < names->count; i++) {
         cleanup_free char *value = NULL;
         size_t size = 0;
-        int r = read_bytes(path, names_get(names, i), &value, &size);
+        int r = xattrs_read_bytes(path, names_get(names, i), &value, &size);
         if (r == -ENODATA) /* it is gone meanwhile */
             continue;
         if (r == 0)
@@ -121,7 +128,7 @@ int xattrs_read_path(const char *path, struct xattrs *ret)
     size_t size = 0;
 
     *ret = NO_XATTRS;
-    int r = read_bytes(path, NULL, &list, &size);
+    int r = xattrs_read_bytes(path, NULL, &list, &size);
     if (r < 0)
         return r == -ENOTSUP ? 0 : r;
     for (const char *name = list; r == 0 && size > 0 && name < list + size;

@@ -18,6 +18,12 @@ struct xattrs {
 #define NO_XATTRS ((struct xattrs){0})
 
 /*
+ * The value of NAME, or (NULL) all names with a NUL behind each, to bytes that the caller frees;
+ * one NUL more comes behind them. As getxattr(2) and listxattr(2): -ENODATA, -ENOTSUP, ...
+ */
+int xattrs_read_bytes(const char *path, const char *name, char **ret, size_t *ret_size);
+
+/*
  * Those of what PATH leads to; a link of /proc/self/fd leads to a symlink itself. Where there are
  * none, or can be none: 0 and none. Clear RET in any case.
  */

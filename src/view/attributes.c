@@ -15,39 +15,12 @@ struct attribute_question {
     size_t size;
 };
 
-enum {
-    TRIES_MAX = 3, /* where there are more bytes than there were just before */
-};
-
-/* Asks for the size, and then for the bytes. */
 static int ask(const struct tree *tree, const char *path, struct question *question)
 {
     struct attribute_question *attribute = (struct attribute_question *)question;
-    const char *name = question->argument;
-    struct stat status;
 
-    int r = tree_stat(tree, path, &status);
-    if (r < 0)
-        return r;
-    attribute->kind = status.st_mode & S_IFMT;
-    r = -ERANGE;
-    for (int i = 0; i < TRIES_MAX && r == -ERANGE; i++) {
-        size_t size = 0;
-        r = name ? tree_get_xattr(tree, path, name, NULL, 0, &size)
-                 : tree_list_xattr(tree, path, NULL, 0, &size);
-        if (r < 0)
-            return r;
-        free(attribute->bytes);
-        attribute->bytes = malloc(size + 1);
-        if (!attribute->bytes)
-            return -ENOMEM;
-        attribute->size = 0;
-        if (size > 0)
-            r = name ? tree_get_xattr(tree, path, name, attribute->bytes, size, &attribute->size)
-                     : tree_list_xattr(tree, path, attribute->bytes, size, &attribute->size);
-        attribute->bytes[attribute->size] = '\0';
-    }
-    return r;
+    return tree_read_xattr(tree, path, question->argument, &attribute->bytes, &attribute->size,
+                           &attribute->kind);
 }
 
 /* Puts names into order: file systems list them in different ones. */
