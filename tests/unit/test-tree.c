@@ -170,11 +170,43 @@ static int open_result(const char *path)
     return r;
 }
 
+static void assert_same_status(const struct stat *a, const struct stat *b)
+{
+    assert_int_equal(a->st_dev, b->st_dev);
+    assert_int_equal(a->st_ino, b->st_ino);
+    assert_int_equal(a->st_mode, b->st_mode);
+    assert_int_equal(a->st_nlink, b->st_nlink);
+    assert_int_equal(a->st_uid, b->st_uid);
+    assert_int_equal(a->st_gid, b->st_gid);
+    assert_int_equal(a->st_rdev, b->st_rdev);
+    assert_int_equal(a->st_size, b->st_size);
+    assert_int_equal(a->st_blksize, b->st_blksize);
+    assert_int_equal(a->st_blocks, b->st_blocks);
+    assert_memory_equal(&a->st_mtim, &b->st_mtim, sizeof a->st_mtim);
+    assert_memory_equal(&a->st_ctim, &b->st_ctim, sizeof a->st_ctim);
+}
+
+/* The same whether or not this thread is busy in the directory, and whether or not it looks closer.
+ */
 static int stat_result(const char *path)
 {
-    struct stat status;
+    struct stat status, nearby;
+    struct tree_object object;
 
-    return tree_stat(tree, path, &status);
+    int r = tree_stat(tree, path, &status);
+    tree_busy_begin();
+    int looked = tree_look(tree, path, &object), again = tree_stat(tree, path, &nearby);
+    tree_busy_end();
+    assert_int_equal(again, r);
+    assert_int_equal(looked, r);
+    if (r < 0)
+        return r;
+    assert_same_status(&nearby, &status);
+    assert_same_status(&object.status, &status);
+    assert_int_equal(object.target != NULL, S_ISLNK(status.st_mode));
+    assert_int_equal(object.fd >= 0 || object.open_error < 0, S_ISREG(status.st_mode));
+    tree_object_clear(&object);
+    return r;
 }
 
 static int list_result(const char *path)
