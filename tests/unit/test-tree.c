@@ -275,6 +275,7 @@ static void assert_type(const char *path, mode_t type)
     struct stat status;
 
     assert_int_equal(tree_stat(tree, path, &status), 0);
+    assert_int_equal(stat_result(path), 0);
     assert_int_equal(status.st_mode & S_IFMT, type);
 }
 
