@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "mount/listing.h"
 
+#include "base/thread.h"
 #include "mount/lookup.h"
 #include "tree/tree.h"
 
@@ -8,8 +9,9 @@
 
 enum {
     DOTS = 2,
-    THREADS_TO_LOOK_UP = 16, /* at most, for one listing of what is far away */
-    HELPERS_MAX = 64,        /* of all listings */
+    THREADS_TO_LOOK_UP = 16, /* at most, for one listing */
+    NAMES_WORTH_A_THREAD = 32,
+    HELPERS_MAX = 64, /* of all listings */
 };
 
 /* An inode number for names without attributes: entries of number 0 are skipped by readdir(3). */
@@ -104,15 +106,30 @@ static bool start_helper(struct look_ups *look_ups, pthread_t *ret)
     return false;
 }
 
-/* Looks all names up, several at once where each of them takes long. */
+/*
+ * How many threads the names are worth: what is far away is waited for; what is made from stores
+ * at hand takes processors, and some of it longer than to start a thread.
+ */
+static size_t threads_for(const struct look_ups *look_ups)
+{
+    const struct view *view = look_ups->mounted->view;
+    size_t processors = thread_processors(), worth = 1 + look_ups->count / NAMES_WORTH_A_THREAD;
+
+    if (view->distant && atomic_load(view->distant))
+        return look_ups->count < THREADS_TO_LOOK_UP ? look_ups->count : THREADS_TO_LOOK_UP;
+    if (view->live)
+        return 1;
+    if (worth > processors)
+        worth = processors;
+    return worth < THREADS_TO_LOOK_UP ? worth : THREADS_TO_LOOK_UP;
+}
+
 static void look_all_up(struct look_ups *look_ups)
 {
-    const atomic_bool *distant = look_ups->mounted->view->distant;
-    size_t wanted = distant && atomic_load(distant) ? THREADS_TO_LOOK_UP : 1, started = 0;
+    size_t wanted = threads_for(look_ups), started = 0;
     pthread_t threads[THREADS_TO_LOOK_UP];
 
-    while (started + 1 < wanted && started + 1 < look_ups->count &&
-           start_helper(look_ups, &threads[started]))
+    while (started + 1 < wanted && start_helper(look_ups, &threads[started]))
         started++;
     look_up_next(look_ups);
     for (; started > 0; started--) {
