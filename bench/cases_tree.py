@@ -30,7 +30,11 @@ def views(command, lab):
 
 
 def at_most(factor, reference=BARE):
-    return [Target(view, reference, at_most=factor) for view in (ENCODED, KEPT, RESTORED)]
+    """Of the shares; of what is made from several stores at once it is an aim."""
+    return [
+        Target(view, reference, at_most=factor, is_aim=view == RESTORED)
+        for view in (ENCODED, KEPT, RESTORED)
+    ]
 
 
 def add_walk(name, what, command, targets):
