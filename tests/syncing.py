@@ -10,11 +10,36 @@ import subprocess
 import threading
 from pathlib import Path
 
+import pytest
+
 import commands
 import mounts as mounts_module
+import test_encode
 import trees
 
 LIMIT_S = 120
+
+# What a run needs: to be imported by the tests that make runs.
+
+
+@pytest.fixture
+def sets(binary, tmp_path):
+    made = Sets(tmp_path)
+    yield made
+    for path in mounts_module.mounted_beneath(tmp_path):
+        mounts_module.unmount_at_any_cost(path)
+
+
+@pytest.fixture
+def source(tmp_path, rng):
+    test_encode.make_source(tmp_path / "source", rng)
+    return tmp_path / "source"
+
+
+@pytest.fixture
+def nodes(tmp_path):
+    (tmp_path / "nodes").mkdir()
+    return tmp_path / "nodes"
 
 
 class Sets:
@@ -165,6 +190,26 @@ def webdav(folder):
     command = ["rclone", "serve", "webdav", f"--addr=127.0.0.1:{port}", folder]
     with server(command, port, env=environment):
         yield port
+
+
+@contextlib.contextmanager
+def sftp(folder):
+    """For the user "user", with the password "password"."""
+    port = free_port()
+    environment = {**os.environ, "RCLONE_CONFIG": "/dev/null", "XDG_CACHE_HOME": f"{folder}.cache"}
+    command = ["rclone", "serve", "sftp", f"--addr=127.0.0.1:{port}", "--user=user",
+               "--pass=password", "--vfs-cache-mode=off", folder]  # fmt: skip
+    with server(command, port, env=environment):
+        yield port
+
+
+def remote(kind, port):
+    """The section of rclone's configuration, called "remote"."""
+    if kind == "webdav":
+        return f"[remote]\ntype = webdav\nurl = http://127.0.0.1:{port}/\nvendor = other\n"
+    hidden = subprocess.run(["rclone", "obscure", "password"], check=True, capture_output=True)
+    return (f"[remote]\ntype = sftp\nhost = 127.0.0.1\nport = {port}\nuser = user\n"
+            f"pass = {hidden.stdout.decode().strip()}\nshell_type = none\n")  # fmt: skip
 
 
 class Silent:

@@ -18,35 +18,14 @@ import pytest
 import commands
 import mounts as mounts_module
 import syncing
-import test_encode
 import trees
 from commands import DAMAGED, FAILED, LOST, OK, USAGE
-from syncing import compare_with_encode, ends, health, local
+from syncing import compare_with_encode, ends, health, local, nodes, sets, source  # noqa: F401
 
 pytestmark = pytest.mark.skipif(not shutil.which("rsync"), reason="rsync is missing")
 needs_rclone = pytest.mark.skipif(not shutil.which("rclone"), reason="rclone is missing")
 
 NAMES = ["anna", "bert", "carl"]
-
-
-@pytest.fixture
-def sets(binary, tmp_path):
-    made = syncing.Sets(tmp_path)
-    yield made
-    for path in mounts_module.mounted_beneath(tmp_path):
-        mounts_module.unmount_at_any_cost(path)
-
-
-@pytest.fixture
-def source(tmp_path, rng):
-    test_encode.make_source(tmp_path / "source", rng)
-    return tmp_path / "source"
-
-
-@pytest.fixture
-def nodes(tmp_path):
-    (tmp_path / "nodes").mkdir()
-    return tmp_path / "nodes"
 
 
 def places(nodes):

@@ -138,6 +138,7 @@ void child_read(struct child *child, int number, void (*take)(void *context, con
         if (got < 0 && errno == EAGAIN)
             return;
         if (got > 0) {
+            child->said += (uint64_t)got;
             take_bytes(stream, bytes, (size_t)got, take, context);
             continue;
         }

@@ -34,7 +34,8 @@ struct report {
 };
 
 struct mover_operations {
-    char list_end; /* what stands behind each path of a list */
+    char list_end;    /* what stands behind each path of a list */
+    unsigned idle_in; /* bytes a second: what it reads while it only waits */
     /* NULL, or adds words that ask what the node can keep; its answer comes by take. */
     void (*ask)(const struct order *order, struct words *words);
 

@@ -6,7 +6,8 @@
 #include <string.h>
 
 enum {
-    FATAL = 7, /* also: too many removals */
+    FATAL = 7,    /* also: too many removals */
+    IDLE_IN = 16, /* Go's runtime wakes its threads by pipes; 1 to 5 were seen */
 };
 
 static void add_common(const struct order *order, const char *command, struct words *words)
@@ -19,8 +20,9 @@ static void add_common(const struct order *order, const char *command, struct wo
     words_add(words, "--retries=1"); /* the tries are ours */
     words_add(words, "--low-level-retries=3");
     words_add(words, "--ask-password=false");
-    words_add(words, "--timeout=%lus", terms->timeout);
-    words_add(words, "--contimeout=%lus", terms->timeout);
+    /* Later than we: it would begin again, and send what fits into the buffers on the way. */
+    words_add(words, "--timeout=%lus", 2 * terms->timeout);
+    words_add(words, "--contimeout=%lus", 2 * terms->timeout);
     words_add(words, terms->symlinks ? "--links" : "--skip-links");
     if (terms->rate)
         words_add(words, "--bwlimit=%s", terms->rate);
@@ -165,6 +167,7 @@ static bool may_retry(int status)
 
 const struct mover_operations rclone_operations = {
     .list_end = '\n',
+    .idle_in = IDLE_IN,
     .ask = ask,
     .call = call,
     .take = take,

@@ -80,6 +80,8 @@ static int start_program(struct node_run *node)
         operations->call(&node->order, &words);
     int r = child_start(&words, &node->child);
     names_clear(&words.names);
+    if (r == 0)
+        pulse_begin(&node->child, &node->pulse);
     return r;
 }
 
@@ -111,8 +113,11 @@ static void take_answer(struct run *run, struct node_run *node)
     begin(run, node);
 }
 
+/* For good, or (-EAGAIN) this try. */
 static void end_child(struct node_run *node, int result)
 {
+    if (result == -EAGAIN)
+        report_reason(&node->report, "it did not answer in time");
     child_signal(&node->child, SIGTERM);
     node->step = NODE_ENDING;
     node->result = result;
@@ -127,7 +132,7 @@ static void explain(struct node_run *node, int status)
     report_reason(&node->report, meaning ? meaning : "it failed without a word");
 }
 
-/* Its program has ended by itself. */
+/* A try has ended by itself, or because it was stuck. */
 static void conclude(struct run *run, struct node_run *node, int status)
 {
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
@@ -171,7 +176,7 @@ static void attend(struct run *run, struct node_run *node)
     if (!child_has_ended(&node->child, &status))
         return;
     child_clear(&node->child);
-    if (node->step == NODE_ENDING)
+    if (node->step == NODE_ENDING && node->result != -EAGAIN)
         finish(run, node, node->result);
     else
         conclude(run, node, status);
@@ -191,6 +196,13 @@ static unsigned count_under_way(const struct run *run)
     return count;
 }
 
+/* Whether nothing has moved for so long that nobody is expected to answer any more. */
+static bool is_stuck(struct node_run *node)
+{
+    return node->child.handle >= 0 && pulse_idle(&node->child, operations_of(node)->idle_in,
+                                                 &node->pulse) >= (double)terms_of(node)->timeout;
+}
+
 /* Does what time, or the wish to stop, asks for. */
 static void advance(struct run *run, struct node_run *node, double now)
 {
@@ -206,6 +218,8 @@ static void advance(struct run *run, struct node_run *node, double now)
     case NODE_RUNNING:
         if (run->stop || late)
             end_child(node, run->stop ? -ECANCELED : -ETIMEDOUT);
+        else if (is_stuck(node))
+            end_child(node, -EAGAIN);
         break;
     case NODE_ENDING:
         if (now >= node->due)

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "sync/mover.h"
+#include "sync/pulse.h"
 
 enum node_step { NODE_WAITING, NODE_RUNNING, NODE_ENDING, NODE_DONE };
 
@@ -13,6 +14,7 @@ struct node_run {
     struct order order;
     enum node_step step;
     struct child child;
+    struct pulse pulse;
     struct report report;           /* of this try */
     uint64_t files, bytes, removed; /* of those before */
     bool is_asking, was_asked;      /* what it can keep */
