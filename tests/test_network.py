@@ -178,21 +178,19 @@ class Nodes:
                         for name, each in self.targets.items()}  # fmt: skip
         return self.network.hosts[new]
 
-    def _config(self, deadlines):
+    def _config(self):
         lines = ["[tree]", f"source = {self._source}", f"required = {REQUIRED}", "delete = yes",
                  f"timeout = {TIMEOUT_S}s", "retries = 0", f"ssh_config = {self.network.ssh_config}",
                  f"rclone_config = {self.network.rclone_config}"]  # fmt: skip
         for name, target in self.targets.items():
             index = NODES.index("fritz" if name == "gerda" else name)
             lines += [f"[tree/{name}]", f"share = {trees.share_name(index)}", target]
-            if name in deadlines:
-                lines += [f"deadline = {deadlines[name]}s"]
         path = self.network.folder / "sets.ini"
         path.write_text("\n".join([*lines, ""]))
         return path
 
-    def start_sync(self, *words, **deadlines):
-        return Sync(self.network, self._view, self._config(deadlines), *words)
+    def start_sync(self, *words):
+        return Sync(self.network, self._view, self._config(), *words)
 
     def sync(self, *words):
         """All nodes are up to date then. Returns name -> bytes that went to the node."""
@@ -359,8 +357,7 @@ def test_six_nodes(network, mounts, tmp_path, rng):
 
     source.change()
     limits = relays_to_break(network)
-    # rclone waits for a host that is gone for as long as it is let.
-    run = nodes.start_sync(carl=15)
+    run = nodes.start_sync()
     break_two(network, limits)
     assert run.end() == (1, {SFTP, "fritz"}), run.log()
     measured.say("two nodes die in the middle")
