@@ -328,9 +328,6 @@ def check_all(disks):
 
 @pytest.fixture
 def network(tmp_path):
-    reason = network_module.why_not()
-    if reason:
-        pytest.skip(reason)
     made = network_module.Network(tmp_path / "network")
     yield made
     made.close()
@@ -338,7 +335,17 @@ def network(tmp_path):
     assert not left, f"mounts left behind: {left}"
 
 
-def test_six_nodes(network, mounts, tmp_path, rng):
+def test_six_nodes(request, tmp_path, rng):
+    reason = network_module.why_not()
+    if reason:
+        pytest.skip(reason)
+    if os.geteuid() != 0:
+        network_module.play_as_root(request, tmp_path / "as-root")
+    else:
+        play(request.getfixturevalue("network"), request.getfixturevalue("mounts"), tmp_path, rng)
+
+
+def play(network, mounts, tmp_path, rng):
     measured = Measured()
     source = Source(tmp_path / "source", rng)
     view = mounts.encoded(source.folder, required=REQUIRED, shares=len(NODES))
