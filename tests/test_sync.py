@@ -140,6 +140,34 @@ def test_dry_run(sets, source, nodes, rng):
     assert result.summary["dry_run"] is True
 
 
+NAMES_OF_ALL_BYTES = [
+    b"new\nline", b"\x1b[31m", "\u00fc \u00f6".encode(), b"\xff", b"back\\slash", b"back\\#012slash",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("program", ["rsync", pytest.param("rclone", marks=needs_rclone)])
+def test_names_of_all_bytes(sets, nodes, tmp_path, program):
+    """They arrive; and with rsync, what is told of them is what they are called."""
+    for name in NAMES_OF_ALL_BYTES:
+        trees.write_file(tmp_path / "source" / os.fsdecode(name), b"x")
+    (sets.folder / "rclone.conf").write_text(f"[remote]\ntype = alias\nremote = {nodes}\n")
+    target = f"rsync = {nodes}/a" if program == "rsync" else "rclone = remote:a"
+    sets.write(tmp_path / "source", {"a": target}, required=1)
+    result = sets.run("--verbose", noisy=True)
+    assert sorted(os.listdir(os.fsencode(nodes / "a"))) == sorted(NAMES_OF_ALL_BYTES)
+    told = [commands.path_in(line) for line in result.json if line["message_type"] == "file"]
+    if program == "rsync":
+        assert sorted(told) == sorted([b"./", *NAMES_OF_ALL_BYTES])
+
+
+@needs_rclone
+def test_a_remote_that_is_none(sets, source):
+    """rclone ends before it has begun to speak JSON."""
+    sets.write(source, {"a": "rclone = nowhere:a\nretries = 0"}, required=1)
+    error = ends(sets.run(status=LOST))["a"]["error"]
+    assert error == "Failed to backend: didn't find section in config file"
+
+
 def test_names_of_sets(sets, source, nodes):
     sets.write(source, local(nodes, NAMES))
     text = sets.file.read_text()
@@ -263,7 +291,8 @@ def test_a_silent_node_fails_at_its_timeout(sets, source, nodes):
     with syncing.Silent() as silent:
         sets.write(source, dead_and_alive(nodes, silent.port, "timeout = 1s\nretries = 0"))
         result = sets.run(status=DAMAGED)
-    assert "imeout" in ends(result)["dead"]["error"]
+    error = ends(result)["dead"]["error"]
+    assert "imeout" in error or error == "it did not answer in time"
 
 
 def test_fewer_than_enough(sets, source, nodes):
@@ -730,6 +759,16 @@ def test_the_good_one_is_good(sets, source, nodes):
 def test_a_file_that_is_not_there(sets):
     result = sets.run(status=FAILED)
     assert result.errors == f"zfec-fs: {sets.file}: No such file or directory\n"
+
+
+@pytest.mark.parametrize("kind", ["fifo", "folder", "device"])
+def test_a_file_that_is_none(sets, tmp_path, kind):
+    """Reading it might never end."""
+    path = {"fifo": tmp_path / "fifo", "folder": tmp_path, "device": "/dev/zero"}[kind]
+    if kind == "fifo":
+        os.mkfifo(path)
+    done = commands.run("sync", "-c", path, status=USAGE, env=sets.environment)
+    assert done.errors == f"zfec-fs: {path}: is not a file; give the path of one\n"
 
 
 def test_a_file_without_sets(sets):

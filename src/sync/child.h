@@ -46,8 +46,9 @@ void words_add(struct words *words, const char *format, ...) __attribute__((form
 enum { CHILD_NOT_FOUND = 127 };
 int child_start(const struct words *words, struct child *ret);
 
-/* Calls TAKE for the lines that are there now; they may also end in a carriage return. */
-void child_read(struct child *child, int stream, void (*take)(void *context, const char *line),
+/* Calls TAKE for the lines that are there now, which it may change; they may also end in a carriage
+ * return. */
+void child_read(struct child *child, int stream, void (*take)(void *context, char *line),
                 void *context);
 
 /* To all of its group. */

@@ -43,7 +43,7 @@ struct mover_operations {
     void (*call)(const struct order *order, struct words *words);
 
     /* A line of standard output (STREAM 0) or standard error (1). */
-    void (*take)(struct report *report, int stream, const char *line);
+    void (*take)(struct report *report, int stream, char *line);
 
     /* Why it ended with STATUS (not 0), where the report has no reason; NULL: unknown. */
     const char *(*meaning)(int status);

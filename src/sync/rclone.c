@@ -3,6 +3,7 @@
 #include "sync/mover.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -117,6 +118,16 @@ static void take_object(struct report *report, const char *object, const char *m
         report->told(report->context, MOVE_SENT, object);
 }
 
+/* What makes it end at once is told without JSON: "2024/01/31 12:00:00 Failed to ...". */
+static void take_plain(struct report *report, const char *line)
+{
+    int stamp = 0;
+
+    sscanf(line, "%*d/%*d/%*d %*d:%*d:%*d %n", &stamp);
+    if (stamp > 0)
+        report_reason(report, line + stamp);
+}
+
 static void take_log(struct report *report, const char *line)
 {
     json_t *entry = json_loads(line, 0, NULL);
@@ -125,7 +136,9 @@ static void take_log(struct report *report, const char *line)
     const char *message = json_string_value(json_object_get(entry, "msg"));
     const char *object = json_string_value(json_object_get(entry, "object"));
 
-    if (stats)
+    if (!entry)
+        take_plain(report, line);
+    else if (stats)
         take_stats(report, stats);
     else if (level && message && strcmp(level, "error") == 0)
         report_reason(report, message);
@@ -143,7 +156,7 @@ static void take_feature(struct report *report, const char *line)
 }
 
 /* "* path": it is another; "+ path": it is missing; "! path": it could not be read. */
-static void take(struct report *report, int stream, const char *line)
+static void take(struct report *report, int stream, char *line)
 {
     if (stream != 0) {
         take_log(report, line);

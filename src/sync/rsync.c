@@ -144,6 +144,21 @@ static bool take_totals(struct report *report, const char *line)
     return true;
 }
 
+/* rsync writes a byte that it does not print as \#123, in octal; a backslash before a # as well. */
+static void unescape(char *text)
+{
+    char *to = text;
+    unsigned byte;
+
+    while (*text) {
+        bool escaped = text[0] == '\\' && text[1] == '#' && strspn(text + 2, "01234567") >= 3 &&
+                       sscanf(text + 2, "%3o", &byte) == 1;
+        *to++ = escaped ? (char)byte : *text;
+        text += escaped ? strlen("\\#123") : 1;
+    }
+    *to = '\0';
+}
+
 static void take_item(struct report *report, const char *line)
 {
     const char *name = line + ITEM_SIZE + 1;
@@ -159,20 +174,32 @@ static void take_item(struct report *report, const char *line)
     }
 }
 
-static void take(struct report *report, int stream, const char *line)
+static void take_output(struct report *report, char *line)
 {
-    if (stream == 0) {
-        if (!take_progress(report, line) && !take_totals(report, line))
-            take_item(report, line);
+    if (take_progress(report, line) || take_totals(report, line))
         return;
-    }
+    unescape(line);
+    take_item(report, line);
+}
+
+static void take_error(struct report *report, char *line)
+{
     if (strncmp(line, "rsync error:", 12) == 0 || strncmp(line, "rsync warning:", 14) == 0 ||
         strncmp(line, "Warning:", 8) == 0)
         return;
     report->errors++;
+    unescape(line);
     report_reason(report, strncmp(line, TOO_MANY, strlen(TOO_MANY)) == 0
                               ? "more to delete than max_delete allows; the rest is left"
                               : line);
+}
+
+static void take(struct report *report, int stream, char *line)
+{
+    if (stream == 0)
+        take_output(report, line);
+    else
+        take_error(report, line);
 }
 
 static const char *meaning(int status)

@@ -159,7 +159,7 @@ struct reader {
     int stream;
 };
 
-static void take_line(void *opaque, const char *line)
+static void take_line(void *opaque, char *line)
 {
     struct reader *reader = opaque;
 
