@@ -667,6 +667,15 @@ WRONG = {
     "one target twice": (
         GOOD.replace("rclone = remote:path", "rsync = host:path"), 9,
         "rsync = host:path: [home/a] is there already; write another place"),
+    "target of another set": (
+        GOOD + "[b]\nsource = /\nrequired = 1\n[b/x]\nshare = 00\nrsync = host:path/\n", 15,
+        "rsync = host:path/: [home/a] is there already; write another place"),
+    "target in another": (
+        GOOD.replace("rclone = remote:path", "rsync = host:path/more"), 9,
+        "rsync = host:path/more: [home/a] is there already; write another place"),
+    "target around another": (
+        GOOD + "[home/c]\nshare = 02\nrclone = remote:\n", 12,
+        "rclone = remote:: [home/b] is there already; write another place"),
     "key twice": (with_line(4, "source = /"), 4, "source: it is there twice; leave one out"),
     "key of a node": (with_line(4, "share = 00"), 4, "share: write it in the section of a node"),
     "key of a set": (GOOD + "format = fec\n", 10, "format: write it in the section of a set"),
@@ -749,11 +758,11 @@ def test_the_good_one_is_good(sets, source, nodes):
     sets.file.write_text(
         "\ufeff; home\n# of all\n\n  [home]  \n source=" + str(source) + "\nrequired = 2\n"
         "exclude = a;b ; c\n"
-        f"[home/a]\nshare = 00\nrsync = {nodes}/a # b\n"
+        f"[home/a]\nshare = 00\nrsync = {nodes}/b # b\n"
         f"[home/b]\r\nshare = 01\r\nrsync={nodes}/b\r\n"
     )
     sets.run()
-    assert sorted(os.listdir(nodes)) == ["a # b", "b"]
+    assert sorted(os.listdir(nodes)) == ["b", "b # b"]
 
 
 def test_a_file_that_is_not_there(sets):
