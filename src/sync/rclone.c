@@ -35,7 +35,9 @@ static void add_common(const struct order *order, const char *command, struct wo
 static void add_comparison(const struct order *order, struct words *words)
 {
     const struct terms *terms = &order->node->terms;
-    bool by_content = order->checksum || terms->look_at_checksums || order->no_times;
+    bool is_new =
+        !order->known && !order->no_checksums; /* it may hold another share, made elsewhere */
+    bool by_content = order->checksum || terms->look_at_checksums || order->no_times || is_new;
 
     if (by_content && order->no_checksums)
         words_add(words, "--ignore-times"); /* nothing tells: all is sent */
@@ -72,12 +74,13 @@ static void add_comparing(const struct order *order, struct words *words)
     words_add(words, "--files-from-raw=%s", order->list);
 }
 
-static void ask(const struct order *order, struct words *words)
+static bool ask(const struct order *order, struct words *words)
 {
     add_common(order, "backend", words);
     words_add(words, "--");
     words_add(words, "features");
     words_add(words, "%s", order->node->target);
+    return true;
 }
 
 static void call(const struct order *order, struct words *words)
@@ -160,7 +163,7 @@ static void take(struct report *report, int stream, char *line)
 {
     if (stream != 0) {
         take_log(report, line);
-    } else if (!report->compares) {
+    } else if (report->asks) {
         take_feature(report, line);
     } else if (strlen(line) > 2 && line[1] == ' ' && strchr("*+!", *line)) {
         report->different++;
@@ -171,6 +174,11 @@ static void take(struct report *report, int stream, char *line)
 static const char *meaning(int status)
 {
     return status == CHILD_NOT_FOUND ? "rclone cannot be run; is it installed?" : NULL;
+}
+
+static bool has_answered(int status)
+{
+    return status == 0;
 }
 
 static bool may_retry(int status)
@@ -184,6 +192,7 @@ const struct mover_operations rclone_operations = {
     .ask = ask,
     .call = call,
     .take = take,
+    .has_answered = has_answered,
     .meaning = meaning,
     .may_retry = may_retry,
 };

@@ -54,7 +54,7 @@ static void finish(struct run *run, struct node_run *node, int result)
     run->happened(run->context, node, NODE_ENDS);
 }
 
-/* Begins the next try with an empty report. */
+/* Begins the next try, or what comes behind an answer, with an empty report. */
 static void renew_report(struct node_run *node)
 {
     node->files = node_run_files(node);
@@ -64,6 +64,7 @@ static void renew_report(struct node_run *node)
         .context = node->report.context,
         .told = node->report.told,
         .compares = node->order.list,
+        .asks = node->is_asking,
     };
 }
 
@@ -73,11 +74,11 @@ static int start_program(struct node_run *node)
     const struct mover_operations *operations = operations_of(node);
     struct words words = {.names = NO_NAMES};
 
-    node->is_asking = operations->ask && !node->was_asked && !node->order.list;
-    if (node->is_asking)
-        operations->ask(&node->order, &words);
-    else
+    node->is_asking =
+        !node->was_asked && !node->order.list && operations->ask(&node->order, &words);
+    if (!node->is_asking)
         operations->call(&node->order, &words);
+    renew_report(node);
     int r = child_start(&words, &node->child);
     names_clear(&words.names);
     if (r == 0)
@@ -92,7 +93,6 @@ static void begin(struct run *run, struct node_run *node)
     if (node->tries == 0)
         node->began = clock_seconds();
     node->tries += !goes_on;
-    renew_report(node);
     int r = start_program(node);
     if (r < 0) {
         report_reason(&node->report, strerrordesc_np(-r));
@@ -104,9 +104,13 @@ static void begin(struct run *run, struct node_run *node)
         run->happened(run->context, node, NODE_BEGINS);
 }
 
-/* It has said what it can keep, and the same try goes on. */
+/* The same try goes on with what was learnt. */
 static void take_answer(struct run *run, struct node_run *node)
 {
+    if (node->report.contradicts && !node->order.checksum) {
+        node->order.checksum = true;
+        run->happened(run->context, node, NODE_IS_DISTRUSTED);
+    }
     node->order.no_times = node->report.no_times;
     node->order.no_checksums = node->report.no_checksums;
     node->was_asked = true;
@@ -135,17 +139,20 @@ static void explain(struct node_run *node, int status)
 /* A try has ended by itself, or because it was stuck. */
 static void conclude(struct run *run, struct node_run *node, int status)
 {
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
-        if (node->is_asking)
-            take_answer(run, node);
-        else
-            finish(run, node, 0);
+    int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+
+    if (node->is_asking && operations_of(node)->has_answered(code)) {
+        take_answer(run, node);
+        return;
+    }
+    if (!node->is_asking && code == 0) {
+        finish(run, node, 0);
         return;
     }
     explain(node, status);
     double pause = fmin(ldexp(1, (int)node->tries - 1), PAUSE_MAX_S);
     if (node->tries > terms_of(node)->retries ||
-        (WIFEXITED(status) && !operations_of(node)->may_retry(WEXITSTATUS(status)))) {
+        (code >= 0 && !operations_of(node)->may_retry(code))) {
         finish(run, node, -EIO);
         return;
     }
