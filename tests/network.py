@@ -10,6 +10,7 @@ import contextlib
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import mounts as mounts_module
@@ -20,14 +21,19 @@ SWITCH_ADDRESS = "10.99.0.1"
 LIMIT_S = 120
 
 # A host sees the system's files, the test's folder ($1) and its disk ($2), and no other mount: one that
-# is in a second namespace does not end where it is unmounted.
+# is in a second namespace does not end where it is unmounted. In a user namespace, a folder comes only
+# with what is mounted in it.
 _FURNISH = """
-root=$1/root && mkdir -p "$root" && mount --make-rprivate / && mount --bind / "$root" &&
-for folder in /usr /dev "$1"; do mount --bind "$folder" "$root$folder"; done &&
-mount -t tmpfs tmpfs "$root/run" && mkdir "$root/run/sshd" && mount -t proc proc "$root/proc" &&
+root=$1/root && mkdir -p "$root" && mount --make-rprivate / && mount -t tmpfs tmpfs "$root" &&
+mkdir -p "$root/run/sshd" "$root/proc" "$root/srv" "$root/tmp" "$root$1" &&
+for folder in /bin /sbin /lib /lib32 /lib64 /libx32; do
+    if [ -L $folder ]; then cp -P $folder "$root$folder" || exit; fi
+done &&
+for folder in /usr /etc /dev; do mkdir -p "$root$folder" && mount --rbind $folder "$root$folder" || exit
+done &&
+mount --bind "$1" "$root$1" && mount --bind "$2" "$root/srv" && mount -t proc proc "$root/proc" &&
 mount --bind "$1/passwd" "$root/etc/passwd" && mount --bind "$1/shadow" "$root/etc/shadow" &&
-mount --bind "$2" "$root/srv" && cd "$root" && pivot_root . . && umount -l . && cd / &&
-echo ready && exec sleep infinity
+cd "$root" && pivot_root . . && umount -l . && cd / && echo ready && exec sleep infinity
 """
 
 
@@ -36,17 +42,32 @@ def environment():
     return {**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin", "LC_ALL": "C"}
 
 
+# In which an ordinary user is root, and has other users: sshd needs them.
+_AS_ROOT = ["unshare", "--user", "--map-root-user", "--map-auto", "--mount", "--pid", "--fork",
+            "--kill-child", "--mount-proc"]  # fmt: skip
+
+
 def why_not():
     """Why there can be no such network here; nothing where there can."""
-    if os.geteuid() != 0:
-        return "hosts of their own need root"
     missing = [name for name in PROGRAMS if not shutil.which(name, path=environment()["PATH"])]
     if missing:
         return f"missing: {' '.join(missing)}"
     probe = "ip link add br0 type bridge && ip link add v0 type veth peer name v1"
     words = ["unshare", "--net", "--pid", "--fork", "--mount", "sh", "-c", probe]
+    if os.geteuid() != 0:
+        words = [*_AS_ROOT, *words]
     done = subprocess.run(words, check=False, capture_output=True, text=True, env=environment())
     return f"no network namespaces: {done.stderr.strip()}" if done.returncode else None
+
+
+def play_as_root(request, folder):
+    """Has another pytest play this test, in a user namespace."""
+    words = [sys.executable, "-m", "pytest", "-q", "-s", f"--basetemp={folder}",
+             f"{request.path}::{request.node.name}"]  # fmt: skip
+    done = subprocess.run([*_AS_ROOT, *words], check=False, capture_output=True, text=True,
+                          env=environment())  # fmt: skip
+    print(done.stdout)
+    assert done.returncode == 0 and "1 passed" in done.stdout, done.stdout[-5000:] + done.stderr[-2000:]
 
 
 def run(*words, **how):
@@ -293,6 +314,7 @@ Host {name}
             "RSYNC_RSH": f"ssh -F {self.ssh_config}",
             "RCLONE_CONFIG": str(self.rclone_config),
             "RCLONE_CACHE_DIR": str(self.folder / "rclone-cache"),
+            "XDG_STATE_HOME": str(self.folder / "state"),
         }
 
     # Programs in this network

@@ -8,13 +8,39 @@ import shutil
 import socket
 import subprocess
 import threading
+import time
 from pathlib import Path
+
+import pytest
 
 import commands
 import mounts as mounts_module
+import test_encode
 import trees
 
 LIMIT_S = 120
+
+# What a run needs: to be imported by the tests that make runs.
+
+
+@pytest.fixture
+def sets(binary, tmp_path):
+    made = Sets(tmp_path)
+    yield made
+    for path in mounts_module.mounted_beneath(tmp_path):
+        mounts_module.unmount_at_any_cost(path)
+
+
+@pytest.fixture
+def source(tmp_path, rng):
+    test_encode.make_source(tmp_path / "source", rng)
+    return tmp_path / "source"
+
+
+@pytest.fixture
+def nodes(tmp_path):
+    (tmp_path / "nodes").mkdir()
+    return tmp_path / "nodes"
 
 
 class Sets:
@@ -80,6 +106,14 @@ def programs_of(folder):
                 found.append(words)
     # A server of the test's own is none of a run's.
     return [words for words in found if b"--daemon" not in words and b"serve" not in words]
+
+
+def wait_until_programs_end(folder):
+    """Also those that one had just started when it was told to end."""
+    until = time.monotonic() + LIMIT_S
+    while programs_of(folder):
+        assert time.monotonic() < until, programs_of(folder)
+        threading.Event().wait(0.05)
 
 
 def ends(result, name="home"):
@@ -167,6 +201,26 @@ def webdav(folder):
         yield port
 
 
+@contextlib.contextmanager
+def sftp(folder):
+    """For the user "user", with the password "password"."""
+    port = free_port()
+    environment = {**os.environ, "RCLONE_CONFIG": "/dev/null", "XDG_CACHE_HOME": f"{folder}.cache"}
+    command = ["rclone", "serve", "sftp", f"--addr=127.0.0.1:{port}", "--user=user",
+               "--pass=password", "--vfs-cache-mode=off", folder]  # fmt: skip
+    with server(command, port, env=environment):
+        yield port
+
+
+def remote(kind, port):
+    """The section of rclone's configuration, called "remote"."""
+    if kind == "webdav":
+        return f"[remote]\ntype = webdav\nurl = http://127.0.0.1:{port}/\nvendor = other\n"
+    hidden = subprocess.run(["rclone", "obscure", "password"], check=True, capture_output=True)
+    return (f"[remote]\ntype = sftp\nhost = 127.0.0.1\nport = {port}\nuser = user\n"
+            f"pass = {hidden.stdout.decode().strip()}\nshell_type = none\n")  # fmt: skip
+
+
 class Silent:
     """Takes connections, and never says a word."""
 
@@ -182,11 +236,11 @@ class Silent:
 
 
 class Breaking:
-    """Stands before a server, and cuts the first connection after so many bytes to the server."""
+    """Stands before a server, and cuts one connection, the first with so many bytes to the server."""
 
     def __init__(self, port, after):
         self._target, self._left = port, after
-        self.connections = 0
+        self.cuts = 0
 
     def __enter__(self):
         self._listener = socket.socket()
@@ -204,19 +258,18 @@ class Breaking:
         with contextlib.suppress(OSError):
             while True:
                 client = self._listener.accept()[0]
-                self.connections += 1
-                limit = self._left if self.connections == 1 else None
+                limit = None if self.cuts else self._left
                 server_side = socket.create_connection(("127.0.0.1", self._target))
                 for ways in ((client, server_side, limit), (server_side, client, None)):
                     threading.Thread(target=self._pass_on, args=ways, daemon=True).start()
 
-    @staticmethod
-    def _pass_on(source, target, limit):
+    def _pass_on(self, source, target, limit):
         passed = 0
         with contextlib.suppress(OSError):
             while part := source.recv(65536):
                 passed += len(part)
                 if limit is not None and passed > limit:
+                    self.cuts += 1
                     break
                 target.sendall(part)
         for end in (source, target):

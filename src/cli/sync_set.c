@@ -101,10 +101,24 @@ static int name_paths(const struct syncing *syncing, const char *folder, const c
     return paths.failed ? -ENOMEM : 0;
 }
 
+/* What nodes are asked for that were never up to date. */
+static int list_few(const struct syncing *syncing, char **ret)
+{
+    uint64_t count;
+
+    if (asprintf(ret, "%s/few.list", syncing->view.folder) < 0)
+        return -ENOMEM;
+    return sample_few(names_get(&syncing->shares, 0), *ret, rsync_operations.list_end, &count);
+}
+
 static int update_all(struct syncing *syncing, const struct state *state, struct node_run *nodes)
 {
     const struct work *work = syncing->work;
+    cleanup_free char *few = NULL;
 
+    int r = list_few(syncing, &few);
+    if (r < 0)
+        return r;
     for (size_t i = 0; i < syncing->set->count; i++) {
         nodes[i].order = (struct order){
             .node = &syncing->set->nodes[i],
@@ -113,10 +127,11 @@ static int update_all(struct syncing *syncing, const struct state *state, struct
             .known = state_as_of(state, &syncing->set->nodes[i]) > 0,
             .checksum = work->checksum,
             .each_file = work->verbose,
+            .few = few,
         };
         syncing->outcomes[i].run = &nodes[i];
     }
-    int r = run_all(syncing, nodes, syncing->set->count);
+    r = run_all(syncing, nodes, syncing->set->count);
     for (size_t i = 0; i < syncing->set->count; i++) {
         if (nodes[i].result < 0)
             syncing->outcomes[i].error = nodes[i].report.reason;

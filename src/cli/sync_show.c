@@ -94,6 +94,11 @@ void show_event(const struct set *set, const struct node_run *node, enum node_ev
 {
     if (event == NODE_ENDS || node->order.list)
         return; /* its outcome is told later */
+    if (event == NODE_IS_DISTRUSTED) {
+        log_warning("%s/%s: holds another share than %02x, or a damaged one; all is compared",
+                    set->name, node_of(node)->name, (uint8_t)node_of(node)->share);
+        return;
+    }
     json_t *object = node_json(set, node, event == NODE_BEGINS ? "begin" : "retry");
     if (event == NODE_FAILS_FOR_NOW) {
         set_text(object, "error", node->report.reason);

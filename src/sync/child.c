@@ -110,7 +110,7 @@ int child_start(const struct words *words, struct child *ret)
 }
 
 static void take_bytes(struct child_stream *stream, const char *bytes, size_t size,
-                       void (*take)(void *context, const char *line), void *context)
+                       void (*take)(void *context, char *line), void *context)
 {
     for (size_t i = 0; i < size; i++) {
         if (bytes[i] != '\n' && bytes[i] != '\r') {
@@ -125,7 +125,7 @@ static void take_bytes(struct child_stream *stream, const char *bytes, size_t si
     }
 }
 
-void child_read(struct child *child, int number, void (*take)(void *context, const char *line),
+void child_read(struct child *child, int number, void (*take)(void *context, char *line),
                 void *context)
 {
     struct child_stream *stream = &child->streams[number];
@@ -138,6 +138,7 @@ void child_read(struct child *child, int number, void (*take)(void *context, con
         if (got < 0 && errno == EAGAIN)
             return;
         if (got > 0) {
+            child->said += (uint64_t)got;
             take_bytes(stream, bytes, (size_t)got, take, context);
             continue;
         }

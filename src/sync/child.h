@@ -9,6 +9,7 @@
 #include "base/names.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 enum { CHILD_STREAMS = 2, CHILD_LINE_SIZE = 8192 };
@@ -21,9 +22,10 @@ struct child_stream {
 };
 
 struct child {
-    pid_t pid;    /* 0: none */
-    int handle;   /* readable when it has ended; below 0: that is known */
-    double ended; /* when: seconds of clock_seconds() */
+    pid_t pid;     /* 0: none */
+    int handle;    /* readable when it has ended; below 0: that is known */
+    double ended;  /* when: seconds of clock_seconds() */
+    uint64_t said; /* bytes that were read of its streams */
     struct child_stream streams[CHILD_STREAMS];
 };
 
@@ -44,8 +46,9 @@ void words_add(struct words *words, const char *format, ...) __attribute__((form
 enum { CHILD_NOT_FOUND = 127 };
 int child_start(const struct words *words, struct child *ret);
 
-/* Calls TAKE for the lines that are there now; they may also end in a carriage return. */
-void child_read(struct child *child, int stream, void (*take)(void *context, const char *line),
+/* Calls TAKE for the lines that are there now, which it may change; they may also end in a carriage
+ * return. */
+void child_read(struct child *child, int stream, void (*take)(void *context, char *line),
                 void *context);
 
 /* To all of its group. */

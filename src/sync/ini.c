@@ -4,11 +4,13 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 
+#include <fcntl.h>
 #include <ini.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum {
     LINE_MAX_SIZE = 8192,
@@ -119,14 +121,33 @@ static int parse(struct reading *reading)
     return 0;
 }
 
+/* Not what may have no end, or no beginning: a FIFO, a device. */
+static int open_file(const char *path, FILE **ret)
+{
+    cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    struct stat status;
+
+    if (fd < 0 || fstat(fd, &status) < 0)
+        return log_errno(-errno, "%s", path);
+    if (!S_ISREG(status.st_mode)) {
+        log_error("%s: is not a file; give the path of one", path);
+        return -EINVAL;
+    }
+    *ret = fdopen(fd, "r");
+    if (!*ret)
+        return log_errno(-errno, "%s", path);
+    steal_fd(&fd);
+    return 0;
+}
+
 int ini_read(const char *path, ini_take *take, void *context)
 {
     struct reading reading = {.place.path = path, .take = take, .context = context};
 
-    reading.file = fopen(path, "re");
-    if (!reading.file)
-        return log_errno(-errno, "%s", path);
-    int r = parse(&reading);
+    int r = open_file(path, &reading.file);
+    if (r < 0)
+        return r;
+    r = parse(&reading);
     fclose(reading.file);
     return r;
 }

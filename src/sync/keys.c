@@ -198,6 +198,17 @@ static int take_share(struct reading *reading, const struct key *key, const char
     return 0;
 }
 
+/* The node of SET that is at TARGET, within it or around it: each would spoil the other. */
+static const struct node *node_at(const struct set *set, const char *target, enum mover mover)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        const struct node *node = &set->nodes[i];
+        if (node->target && node->mover == mover && targets_overlap(node->target, target))
+            return node;
+    }
+    return NULL;
+}
+
 static int take_target(struct reading *reading, const char *value, enum mover mover)
 {
     struct node *node = reading->node;
@@ -208,11 +219,11 @@ static int take_target(struct reading *reading, const char *value, enum mover mo
                       reading->key);
     if (wrong)
         return REFUSE("%s = %s: %s", reading->key, value, wrong);
-    for (size_t i = 0; i < reading->set->count; i++) {
-        const struct node *other = &reading->set->nodes[i];
-        if (other->target && other->mover == mover && strcmp(other->target, value) == 0)
+    for (size_t i = 0; i < reading->sets->count; i++) {
+        const struct node *other = node_at(&reading->sets->sets[i], value, mover);
+        if (other)
             return REFUSE("%s = %s: [%s/%s] is there already; write another place", reading->key,
-                          value, reading->set->name, other->name);
+                          value, reading->sets->sets[i].name, other->name);
     }
     node->mover = mover;
     return set_text(&node->target, value);

@@ -13,9 +13,10 @@ struct order {
     const char *share; /* the directory of the node's share in the view */
     const char *list;  /* a file of paths, each with list_end behind it; NULL: bring up to date */
     bool dry_run;
-    bool known;     /* the share was there before: its directory is not to be made again */
-    bool checksum;  /* compare contents, not sizes and times */
-    bool each_file; /* tell of each */
+    bool known;      /* the share was there before: its directory is not to be made again */
+    bool checksum;   /* compare contents, not sizes and times */
+    bool each_file;  /* tell of each */
+    const char *few; /* a list like that of a few small files to ask for; or NULL */
     bool no_times, no_checksums; /* the node keeps none: see ask */
 };
 
@@ -28,21 +29,30 @@ struct report {
     uint64_t different;          /* of those that were compared */
     char reason[512];            /* the first error, in the program's own words */
     bool compares;               /* its order has a list */
-    bool no_times, no_checksums; /* what an answer said */
+    bool asks;                   /* it asks, see there */
+    bool no_times, no_checksums; /* what the answer was */
+    bool contradicts;            /* the same: a file of one size and time has other bytes */
     void *context;               /* of: */
     void (*told)(void *context, enum move move, const char *path);
 };
 
 struct mover_operations {
-    char list_end; /* what stands behind each path of a list */
-    /* NULL, or adds words that ask what the node can keep; its answer comes by take. */
-    void (*ask)(const struct order *order, struct words *words);
+    char list_end;    /* what stands behind each path of a list */
+    unsigned idle_in; /* bytes a second: what it reads while it only waits */
+    /*
+     * Adds words that ask what the node can keep, or whether what it holds is what it should be;
+     * the answer comes by take. Returns whether there is something to ask.
+     */
+    bool (*ask)(const struct order *order, struct words *words);
 
     /* Adds the words that call it. */
     void (*call)(const struct order *order, struct words *words);
 
     /* A line of standard output (STREAM 0) or standard error (1). */
-    void (*take)(struct report *report, int stream, const char *line);
+    void (*take)(struct report *report, int stream, char *line);
+
+    /* Whether all is known that it was asked, where it ended with STATUS. */
+    bool (*has_answered)(int status);
 
     /* Why it ended with STATUS (not 0), where the report has no reason; NULL: unknown. */
     const char *(*meaning)(int status);

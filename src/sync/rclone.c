@@ -3,10 +3,12 @@
 #include "sync/mover.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <string.h>
 
 enum {
-    FATAL = 7, /* also: too many removals */
+    FATAL = 7,    /* also: too many removals */
+    IDLE_IN = 16, /* Go's runtime wakes its threads by pipes; 1 to 5 were seen */
 };
 
 static void add_common(const struct order *order, const char *command, struct words *words)
@@ -19,8 +21,9 @@ static void add_common(const struct order *order, const char *command, struct wo
     words_add(words, "--retries=1"); /* the tries are ours */
     words_add(words, "--low-level-retries=3");
     words_add(words, "--ask-password=false");
-    words_add(words, "--timeout=%lus", terms->timeout);
-    words_add(words, "--contimeout=%lus", terms->timeout);
+    /* Later than we: it would begin again, and send what fits into the buffers on the way. */
+    words_add(words, "--timeout=%lus", 2 * terms->timeout);
+    words_add(words, "--contimeout=%lus", 2 * terms->timeout);
     words_add(words, terms->symlinks ? "--links" : "--skip-links");
     if (terms->rate)
         words_add(words, "--bwlimit=%s", terms->rate);
@@ -32,7 +35,9 @@ static void add_common(const struct order *order, const char *command, struct wo
 static void add_comparison(const struct order *order, struct words *words)
 {
     const struct terms *terms = &order->node->terms;
-    bool by_content = order->checksum || terms->look_at_checksums || order->no_times;
+    bool is_new =
+        !order->known && !order->no_checksums; /* it may hold another share, made elsewhere */
+    bool by_content = order->checksum || terms->look_at_checksums || order->no_times || is_new;
 
     if (by_content && order->no_checksums)
         words_add(words, "--ignore-times"); /* nothing tells: all is sent */
@@ -69,12 +74,13 @@ static void add_comparing(const struct order *order, struct words *words)
     words_add(words, "--files-from-raw=%s", order->list);
 }
 
-static void ask(const struct order *order, struct words *words)
+static bool ask(const struct order *order, struct words *words)
 {
     add_common(order, "backend", words);
     words_add(words, "--");
     words_add(words, "features");
     words_add(words, "%s", order->node->target);
+    return true;
 }
 
 static void call(const struct order *order, struct words *words)
@@ -115,6 +121,16 @@ static void take_object(struct report *report, const char *object, const char *m
         report->told(report->context, MOVE_SENT, object);
 }
 
+/* What makes it end at once is told without JSON: "2024/01/31 12:00:00 Failed to ...". */
+static void take_plain(struct report *report, const char *line)
+{
+    int stamp = 0;
+
+    sscanf(line, "%*d/%*d/%*d %*d:%*d:%*d %n", &stamp);
+    if (stamp > 0)
+        report_reason(report, line + stamp);
+}
+
 static void take_log(struct report *report, const char *line)
 {
     json_t *entry = json_loads(line, 0, NULL);
@@ -123,7 +139,9 @@ static void take_log(struct report *report, const char *line)
     const char *message = json_string_value(json_object_get(entry, "msg"));
     const char *object = json_string_value(json_object_get(entry, "object"));
 
-    if (stats)
+    if (!entry)
+        take_plain(report, line);
+    else if (stats)
         take_stats(report, stats);
     else if (level && message && strcmp(level, "error") == 0)
         report_reason(report, message);
@@ -141,11 +159,11 @@ static void take_feature(struct report *report, const char *line)
 }
 
 /* "* path": it is another; "+ path": it is missing; "! path": it could not be read. */
-static void take(struct report *report, int stream, const char *line)
+static void take(struct report *report, int stream, char *line)
 {
     if (stream != 0) {
         take_log(report, line);
-    } else if (!report->compares) {
+    } else if (report->asks) {
         take_feature(report, line);
     } else if (strlen(line) > 2 && line[1] == ' ' && strchr("*+!", *line)) {
         report->different++;
@@ -158,6 +176,11 @@ static const char *meaning(int status)
     return status == CHILD_NOT_FOUND ? "rclone cannot be run; is it installed?" : NULL;
 }
 
+static bool has_answered(int status)
+{
+    return status == 0;
+}
+
 static bool may_retry(int status)
 {
     return status != CHILD_NOT_FOUND && status != FATAL;
@@ -165,9 +188,11 @@ static bool may_retry(int status)
 
 const struct mover_operations rclone_operations = {
     .list_end = '\n',
+    .idle_in = IDLE_IN,
     .ask = ask,
     .call = call,
     .take = take,
+    .has_answered = has_answered,
     .meaning = meaning,
     .may_retry = may_retry,
 };

@@ -12,6 +12,7 @@
 
 enum {
     USAGE = 1,
+    PARTIAL = 23, /* something could not be read, or written */
     TOO_MANY_REMOVALS = 25,
     ITEM_SIZE = 11, /* of what %i prints: YXcstpoguax, or "*deleting  " */
 };
@@ -67,6 +68,15 @@ static void add_common(const struct order *order, struct words *words)
         words_add(words, "--bwlimit=%s", terms->rate);
 }
 
+/* -1: to the nanosecond. rsync's own 0 takes two edits in one second for one. */
+static void add_window(const struct terms *terms, struct words *words)
+{
+    if (terms->time_window == 0)
+        words_add(words, "--modify-window=-1");
+    else
+        words_add(words, "--modify-window=%lu", terms->time_window);
+}
+
 /* What should be removed is removed in the end, when all else has gone well. */
 static void add_updating(const struct order *order, struct words *words)
 {
@@ -76,11 +86,7 @@ static void add_updating(const struct order *order, struct words *words)
     words_add(words, "--numeric-ids");
     words_add(words, "--partial-dir=.rsync-partial");
     words_add(words, "--info=progress2,stats2");
-    /* -1: to the nanosecond. rsync's own 0 takes two edits in one second for one. */
-    if (terms->time_window == 0)
-        words_add(words, "--modify-window=-1");
-    else
-        words_add(words, "--modify-window=%lu", terms->time_window);
+    add_window(terms, words);
     if (terms->remove)
         words_add(words, "--delete-delay");
     if (terms->remove)
@@ -93,20 +99,39 @@ static void add_updating(const struct order *order, struct words *words)
         words_add(words, "--out-format=%%i %%n");
 }
 
-static void add_comparing(const struct order *order, struct words *words)
+static void add_comparing(const char *list, struct words *words)
 {
     words_add(words, "--dry-run");
     words_add(words, "--checksum");
     words_add(words, "--out-format=%%i %%n");
     words_add(words, "--from0");
-    words_add(words, "--files-from=%s", order->list);
+    words_add(words, "--files-from=%s", list);
+}
+
+/*
+ * Shares of one tree differ in neither size nor time, by which rsync tells files apart. What lies
+ * at a node that was never brought up to date may be another share.
+ */
+static bool ask(const struct order *order, struct words *words)
+{
+    if (!order->few || order->known || order->checksum || order->node->terms.look_at_checksums)
+        return false;
+    add_common(order, words);
+    add_comparing(order->few, words);
+    words_add(words, "--times");
+    add_window(&order->node->terms, words);
+    words_add(words, "--ignore-missing-args"); /* what the source has no more */
+    words_add(words, "--");
+    words_add(words, "%s/", order->share);
+    words_add(words, "%s/", order->node->target);
+    return true;
 }
 
 static void call(const struct order *order, struct words *words)
 {
     add_common(order, words);
     if (order->list)
-        add_comparing(order, words);
+        add_comparing(order->list, words);
     else
         add_updating(order, words);
     words_add(words, "--");
@@ -144,6 +169,21 @@ static bool take_totals(struct report *report, const char *line)
     return true;
 }
 
+/* rsync writes a byte that it does not print as \#123, in octal; a backslash before a # as well. */
+static void unescape(char *text)
+{
+    char *to = text;
+    unsigned byte;
+
+    while (*text) {
+        bool escaped = text[0] == '\\' && text[1] == '#' && strspn(text + 2, "01234567") >= 3 &&
+                       sscanf(text + 2, "%3o", &byte) == 1;
+        *to++ = escaped ? (char)byte : *text;
+        text += escaped ? strlen("\\#123") : 1;
+    }
+    *to = '\0';
+}
+
 static void take_item(struct report *report, const char *line)
 {
     const char *name = line + ITEM_SIZE + 1;
@@ -151,7 +191,9 @@ static void take_item(struct report *report, const char *line)
 
     if (strlen(line) <= ITEM_SIZE + 1 || line[ITEM_SIZE] != ' ')
         return;
-    if (report->compares && strchr("<>", *line)) {
+    if (report->asks)
+        report->contradicts |= strchr("<>", *line) && strncmp(line + 2, "c..", 3) == 0;
+    else if (report->compares && strchr("<>", *line)) {
         report->different++;
         report->told(report->context, MOVE_DIFFERENT, name);
     } else if (!report->compares && (is_removal || strchr("<>ch", *line))) {
@@ -159,20 +201,32 @@ static void take_item(struct report *report, const char *line)
     }
 }
 
-static void take(struct report *report, int stream, const char *line)
+static void take_output(struct report *report, char *line)
 {
-    if (stream == 0) {
-        if (!take_progress(report, line) && !take_totals(report, line))
-            take_item(report, line);
+    if (take_progress(report, line) || take_totals(report, line))
         return;
-    }
+    unescape(line);
+    take_item(report, line);
+}
+
+static void take_error(struct report *report, char *line)
+{
     if (strncmp(line, "rsync error:", 12) == 0 || strncmp(line, "rsync warning:", 14) == 0 ||
         strncmp(line, "Warning:", 8) == 0)
         return;
     report->errors++;
+    unescape(line);
     report_reason(report, strncmp(line, TOO_MANY, strlen(TOO_MANY)) == 0
                               ? "more to delete than max_delete allows; the rest is left"
                               : line);
+}
+
+static void take(struct report *report, int stream, char *line)
+{
+    if (stream == 0)
+        take_output(report, line);
+    else
+        take_error(report, line);
 }
 
 static const char *meaning(int status)
@@ -185,7 +239,7 @@ static const char *meaning(int status)
         {5, "the rsync daemon refuses"},
         {10, "the network failed"},
         {12, "the connection broke"},
-        {23, "some files could not be sent"},
+        {PARTIAL, "some files could not be sent"},
         {24, "some files vanished meanwhile"},
         {30, "it did not answer in time"},
         {35, "it did not answer in time"},
@@ -200,6 +254,11 @@ static const char *meaning(int status)
     return NULL;
 }
 
+static bool has_answered(int status)
+{
+    return status == 0 || status == PARTIAL;
+}
+
 static bool may_retry(int status)
 {
     return status != USAGE && status != TOO_MANY_REMOVALS && status != CHILD_NOT_FOUND;
@@ -207,8 +266,10 @@ static bool may_retry(int status)
 
 const struct mover_operations rsync_operations = {
     .list_end = '\0',
+    .ask = ask,
     .call = call,
     .take = take,
+    .has_answered = has_answered,
     .meaning = meaning,
     .may_retry = may_retry,
 };

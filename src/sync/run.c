@@ -54,7 +54,7 @@ static void finish(struct run *run, struct node_run *node, int result)
     run->happened(run->context, node, NODE_ENDS);
 }
 
-/* Begins the next try with an empty report. */
+/* Begins the next try, or what comes behind an answer, with an empty report. */
 static void renew_report(struct node_run *node)
 {
     node->files = node_run_files(node);
@@ -64,6 +64,7 @@ static void renew_report(struct node_run *node)
         .context = node->report.context,
         .told = node->report.told,
         .compares = node->order.list,
+        .asks = node->is_asking,
     };
 }
 
@@ -73,13 +74,15 @@ static int start_program(struct node_run *node)
     const struct mover_operations *operations = operations_of(node);
     struct words words = {.names = NO_NAMES};
 
-    node->is_asking = operations->ask && !node->was_asked && !node->order.list;
-    if (node->is_asking)
-        operations->ask(&node->order, &words);
-    else
+    node->is_asking =
+        !node->was_asked && !node->order.list && operations->ask(&node->order, &words);
+    if (!node->is_asking)
         operations->call(&node->order, &words);
+    renew_report(node);
     int r = child_start(&words, &node->child);
     names_clear(&words.names);
+    if (r == 0)
+        pulse_begin(&node->child, &node->pulse);
     return r;
 }
 
@@ -90,7 +93,6 @@ static void begin(struct run *run, struct node_run *node)
     if (node->tries == 0)
         node->began = clock_seconds();
     node->tries += !goes_on;
-    renew_report(node);
     int r = start_program(node);
     if (r < 0) {
         report_reason(&node->report, strerrordesc_np(-r));
@@ -102,17 +104,24 @@ static void begin(struct run *run, struct node_run *node)
         run->happened(run->context, node, NODE_BEGINS);
 }
 
-/* It has said what it can keep, and the same try goes on. */
+/* The same try goes on with what was learnt. */
 static void take_answer(struct run *run, struct node_run *node)
 {
+    if (node->report.contradicts && !node->order.checksum) {
+        node->order.checksum = true;
+        run->happened(run->context, node, NODE_IS_DISTRUSTED);
+    }
     node->order.no_times = node->report.no_times;
     node->order.no_checksums = node->report.no_checksums;
     node->was_asked = true;
     begin(run, node);
 }
 
+/* For good, or (-EAGAIN) this try. */
 static void end_child(struct node_run *node, int result)
 {
+    if (result == -EAGAIN)
+        report_reason(&node->report, "it did not answer in time");
     child_signal(&node->child, SIGTERM);
     node->step = NODE_ENDING;
     node->result = result;
@@ -127,20 +136,23 @@ static void explain(struct node_run *node, int status)
     report_reason(&node->report, meaning ? meaning : "it failed without a word");
 }
 
-/* Its program has ended by itself. */
+/* A try has ended by itself, or because it was stuck. */
 static void conclude(struct run *run, struct node_run *node, int status)
 {
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
-        if (node->is_asking)
-            take_answer(run, node);
-        else
-            finish(run, node, 0);
+    int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+
+    if (node->is_asking && operations_of(node)->has_answered(code)) {
+        take_answer(run, node);
+        return;
+    }
+    if (!node->is_asking && code == 0) {
+        finish(run, node, 0);
         return;
     }
     explain(node, status);
     double pause = fmin(ldexp(1, (int)node->tries - 1), PAUSE_MAX_S);
     if (node->tries > terms_of(node)->retries ||
-        (WIFEXITED(status) && !operations_of(node)->may_retry(WEXITSTATUS(status)))) {
+        (code >= 0 && !operations_of(node)->may_retry(code))) {
         finish(run, node, -EIO);
         return;
     }
@@ -154,7 +166,7 @@ struct reader {
     int stream;
 };
 
-static void take_line(void *opaque, const char *line)
+static void take_line(void *opaque, char *line)
 {
     struct reader *reader = opaque;
 
@@ -171,7 +183,7 @@ static void attend(struct run *run, struct node_run *node)
     if (!child_has_ended(&node->child, &status))
         return;
     child_clear(&node->child);
-    if (node->step == NODE_ENDING)
+    if (node->step == NODE_ENDING && node->result != -EAGAIN)
         finish(run, node, node->result);
     else
         conclude(run, node, status);
@@ -191,6 +203,13 @@ static unsigned count_under_way(const struct run *run)
     return count;
 }
 
+/* Whether nothing has moved for so long that nobody is expected to answer any more. */
+static bool is_stuck(struct node_run *node)
+{
+    return node->child.handle >= 0 && pulse_idle(&node->child, operations_of(node)->idle_in,
+                                                 &node->pulse) >= (double)terms_of(node)->timeout;
+}
+
 /* Does what time, or the wish to stop, asks for. */
 static void advance(struct run *run, struct node_run *node, double now)
 {
@@ -206,6 +225,8 @@ static void advance(struct run *run, struct node_run *node, double now)
     case NODE_RUNNING:
         if (run->stop || late)
             end_child(node, run->stop ? -ECANCELED : -ETIMEDOUT);
+        else if (is_stuck(node))
+            end_child(node, -EAGAIN);
         break;
     case NODE_ENDING:
         if (now >= node->due)

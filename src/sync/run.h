@@ -6,6 +6,7 @@
 #pragma once
 
 #include "sync/mover.h"
+#include "sync/pulse.h"
 
 enum node_step { NODE_WAITING, NODE_RUNNING, NODE_ENDING, NODE_DONE };
 
@@ -13,16 +14,18 @@ struct node_run {
     struct order order;
     enum node_step step;
     struct child child;
+    struct pulse pulse;
     struct report report;           /* of this try */
     uint64_t files, bytes, removed; /* of those before */
-    bool is_asking, was_asked;      /* what it can keep */
+    bool is_asking, was_asked;      /* see mover_operations */
     unsigned tries;
     double began, ended; /* the first try, the last: seconds of clock_seconds() */
     double due;          /* when it is to be started, or killed */
     int result;          /* in the end: 0, -EIO, -ETIMEDOUT (the deadline), -ECANCELED */
 };
 
-enum node_event { NODE_BEGINS, NODE_FAILS_FOR_NOW, NODE_ENDS };
+/* Distrusted: it holds other bytes than it should, and all is compared. */
+enum node_event { NODE_BEGINS, NODE_IS_DISTRUSTED, NODE_FAILS_FOR_NOW, NODE_ENDS };
 
 struct run {
     struct node_run *nodes;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A random part of the files in a share, to be looked at. */
+/* Some of the files in a share, to be looked at. */
 #pragma once
 
 #include <stdint.h>
@@ -12,3 +12,9 @@
  */
 int sample_write(const char *folder, double part, time_t before, const char *list, char end,
                  uint64_t *ret_count);
+
+/*
+ * The same with a few files that come first and are small, or else the smallest of the first. To
+ * learn whether a share is what it should be, one of its files is enough.
+ */
+int sample_few(const char *folder, const char *list, char end, uint64_t *ret_count);

@@ -64,3 +64,22 @@ const char *target_mistake(const char *target, enum mover mover)
         return "write REMOTE:PATH; for a directory of this machine write rsync = instead";
     return NULL;
 }
+
+static size_t length_of(const char *target)
+{
+    size_t length = strlen(target);
+
+    while (length > 1 && target[length - 1] == '/')
+        length--;
+    return length;
+}
+
+bool targets_overlap(const char *one, const char *other)
+{
+    size_t length = length_of(one), other_length = length_of(other);
+    const char *longer = length < other_length ? other : one;
+    size_t shorter = length < other_length ? length : other_length;
+
+    return strncmp(one, other, shorter) == 0 &&
+           (longer[shorter] == '\0' || longer[shorter] == '/' || strchr(":/", longer[shorter - 1]));
+}
