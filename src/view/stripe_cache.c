@@ -154,12 +154,25 @@ static int enter(struct stripe_cache *cache, uint64_t stripe, struct entry **ret
     }
 }
 
+/*
+ * Whether all of an entry is wanted that is not there: it can be made where it is wanted, which
+ * saves a copy, and no one else will need it.
+ */
+static bool is_to_be_passed(struct stripe_cache *cache, uint64_t stripe, size_t size)
+{
+    return size == cache->entry_size && !find(cache, stripe);
+}
+
 int stripe_cache_read(struct stripe_cache *cache, uint64_t stripe, size_t from, size_t size,
                       uint8_t *data)
 {
     struct entry *entry;
 
     pthread_mutex_lock(&cache->lock);
+    if (is_to_be_passed(cache, stripe, size)) {
+        pthread_mutex_unlock(&cache->lock);
+        return cache->make(cache->file, stripe, data);
+    }
     int r = enter(cache, stripe, &entry);
     if (r == 0) {
         entry->used = ++cache->clock;

@@ -24,8 +24,10 @@ void stripe_cache_free(struct stripe_cache *cache);
 /* Keeps so many more stripes than it would; to be called before it is used. */
 void stripe_cache_keep(struct stripe_cache *cache, unsigned more);
 
-/* Copies SIZE bytes (0: it is made, if it is not there), from FROM on, of stripe STRIPE's entry.
- * Returns the maker's error if any. */
+/*
+ * Copies SIZE bytes (0: it is made, if it is not there), from FROM on, of stripe STRIPE's entry. All
+ * of one that is not there is made at DATA, and not kept. Returns the maker's error if any.
+ */
 int stripe_cache_read(struct stripe_cache *cache, uint64_t stripe, size_t from, size_t size,
                       uint8_t *data);
 

@@ -191,6 +191,22 @@ static void test_last_used_is_kept(void **state)
     assert_each_made_once(&file);
 }
 
+/* Where all of a stripe is wanted, it is made there, and takes no memory. */
+static void test_whole_stripes(void **state)
+{
+    struct file file = FILE_OF_STRIPES;
+    cleanup_stripe_cache struct stripe_cache *cache = new_cache(&file);
+    uint8_t *data = exact_bytes(ENTRY_SIZE);
+
+    assert_int_equal(stripe_cache_read(cache, 3, 0, ENTRY_SIZE, data), 0);
+    assert_int_equal(file.place_count, 1);
+    assert_ptr_equal(file.places[0], data);
+    free(data);
+    assert_read(cache, 4, 0, 10);
+    assert_read(cache, 4, 0, ENTRY_SIZE);
+    assert_int_equal(file.made[4], 1);
+}
+
 struct callers {
     struct file *file;
     struct stripe_cache *cache;
@@ -454,6 +470,7 @@ int main(void)
         cmocka_unit_test(test_sequential),
         cmocka_unit_test(test_straddling),
         cmocka_unit_test(test_last_used_is_kept),
+        cmocka_unit_test(test_whole_stripes),
         cmocka_unit_test(test_different_stripes_in_parallel),
         cmocka_unit_test(test_slow_maker_holds_up_no_other),
         cmocka_unit_test(test_one_maker_for_one_stripe),
