@@ -9,11 +9,13 @@
 #include "view/view.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 struct handle {
     struct handle *previous, *next;
     struct view_file *file; /* NULL for a listing */
     struct names names;     /* of a directory, as they were when it was opened */
+    atomic_bool read;       /* the file was, once */
 };
 
 struct handles {

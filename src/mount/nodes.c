@@ -3,7 +3,6 @@
 
 #include <malloc.h>
 #include <pthread.h>
-#include <stdbool.h>
 #include <string.h>
 
 enum {
@@ -15,8 +14,11 @@ struct node {
     struct node *next;   /* in the bucket */
     uint64_t version;
     uint64_t look_ups; /* what the kernel has to forget */
+    uint64_t content;  /* of its open files, or those that were; 0: of several, or unknown */
     uint32_t children; /* nodes whose parent this is */
     uint32_t hash;
+    uint32_t open_files;
+    bool has_pages; /* all that the kernel has are of that content */
     char name[];
 };
 
@@ -236,4 +238,38 @@ int nodes_path(struct nodes *nodes, uint64_t number, const char *name, char **re
     path[length] = '\0';
     *ret = path;
     return 0;
+}
+
+bool nodes_open(struct nodes *nodes, uint64_t number, uint64_t content)
+{
+    struct node *node = node_of(nodes, number);
+
+    pthread_mutex_lock(&nodes->lock);
+    bool same = content != 0 && node->content == content;
+    if (!same) {
+        node->content = node->open_files > 0 ? 0 : content;
+        node->has_pages = false;
+    }
+    node->open_files++;
+    bool has_pages = same && node->has_pages;
+    pthread_mutex_unlock(&nodes->lock);
+    return has_pages;
+}
+
+void nodes_note_pages(struct nodes *nodes, uint64_t number, uint64_t content)
+{
+    struct node *node = node_of(nodes, number);
+
+    pthread_mutex_lock(&nodes->lock);
+    node->has_pages = node->has_pages || node->content == content;
+    pthread_mutex_unlock(&nodes->lock);
+}
+
+void nodes_close(struct nodes *nodes, uint64_t number)
+{
+    struct node *node = node_of(nodes, number);
+
+    pthread_mutex_lock(&nodes->lock);
+    node->open_files--;
+    pthread_mutex_unlock(&nodes->lock);
 }

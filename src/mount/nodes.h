@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct nodes;
@@ -27,6 +28,17 @@ int nodes_look_up(struct nodes *nodes, uint64_t parent, const char *name, uint64
 
 /* The version that NODE was looked up with; 0 for the root. */
 uint64_t nodes_version(const struct nodes *nodes, uint64_t node);
+
+/*
+ * An open file of NODE has this content (see view.h). Whether the pages that the kernel has of NODE
+ * are of it, too; where they are not, the kernel is to drop them.
+ */
+bool nodes_open(struct nodes *nodes, uint64_t node, uint64_t content);
+
+/* The kernel has seen the answer to an open of that content, and dropped its pages if it had to. */
+void nodes_note_pages(struct nodes *nodes, uint64_t node, uint64_t content);
+
+void nodes_close(struct nodes *nodes, uint64_t node);
 
 /* Takes COUNT look-ups back. */
 void nodes_forget(struct nodes *nodes, uint64_t node, uint64_t count);

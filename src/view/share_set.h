@@ -26,6 +26,12 @@ int share_set_new(const struct inquiry *looks, const struct share_terms *terms, 
  */
 void share_set_keep_looks(struct share_set *set, struct inquiry *looks);
 
+/* Whether it is of all that is to be had, and nothing that was read until now was bad. */
+bool share_set_is_sound(struct share_set *set);
+
+/* The bytes of memory that it takes, more or less. */
+size_t share_set_size(const struct share_set *set);
+
 /* Says in the log what was found bad. */
 void share_set_free(struct share_set *set);
 
