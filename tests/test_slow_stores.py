@@ -16,6 +16,7 @@ import pytest
 
 import oracle
 import trees
+from test_coherence import SETTLED_S
 from test_failing_store import (  # noqa: F401
     FIRST_LIMIT_S,
     eventually,
@@ -126,6 +127,18 @@ def test_random_reads_fetch_nothing_ahead(nodes, view_of, data, rng):
         assert sum(node.counts().get("read", 0) for node in nodes) <= 5 * REQUIRED
     finally:
         os.close(file)
+
+
+def test_far_stores_are_asked_again(nodes, view_of, data):
+    """What they say of inodes and times need not change with the content: no page is kept."""
+    put(nodes, "file", data)
+    time.sleep(SETTLED_S)
+    view = view_of()
+    for _ in range(3):
+        for node in nodes:
+            node.counts()
+        trees.assert_same((view / "file").read_bytes(), data, "file")
+        assert sum(node.counts().get("read", 0) for node in nodes) >= REQUIRED * 40
 
 
 def test_closing_while_stripes_are_fetched(nodes, view_of, data):

@@ -15,7 +15,8 @@ struct handle {
     struct handle *previous, *next;
     struct view_file *file; /* NULL for a listing */
     struct names names;     /* of a directory, as they were when it was opened */
-    atomic_bool read;       /* the file was, once */
+    bool has_pages;         /* the file shares those of its node */
+    atomic_bool read;       /* it was, once */
 };
 
 struct handles {

@@ -14,11 +14,11 @@ struct node {
     struct node *next;   /* in the bucket */
     uint64_t version;
     uint64_t look_ups; /* what the kernel has to forget */
-    uint64_t content;  /* of its open files, or those that were; 0: of several, or unknown */
+    uint64_t content;  /* of its open files, or those that were; 0: not known */
     uint32_t children; /* nodes whose parent this is */
     uint32_t hash;
     uint32_t open_files;
-    bool has_pages; /* all that the kernel has are of that content */
+    bool has_pages; /* those that the kernel has are of that content */
     char name[];
 };
 
@@ -240,20 +240,27 @@ int nodes_path(struct nodes *nodes, uint64_t number, const char *name, char **re
     return 0;
 }
 
-bool nodes_open(struct nodes *nodes, uint64_t number, uint64_t content)
+/* With the lock held. */
+static enum node_pages open_pages(struct node *node, uint64_t content)
+{
+    if (content != 0 && node->content == content)
+        return node->has_pages ? PAGES_KEPT : PAGES_DROPPED;
+    if (node->open_files > 0 && node->content != 0)
+        return PAGES_OF_OTHER;
+    node->content = node->open_files > 0 ? 0 : content;
+    node->has_pages = false;
+    return PAGES_DROPPED;
+}
+
+enum node_pages nodes_open(struct nodes *nodes, uint64_t number, uint64_t content)
 {
     struct node *node = node_of(nodes, number);
 
     pthread_mutex_lock(&nodes->lock);
-    bool same = content != 0 && node->content == content;
-    if (!same) {
-        node->content = node->open_files > 0 ? 0 : content;
-        node->has_pages = false;
-    }
-    node->open_files++;
-    bool has_pages = same && node->has_pages;
+    enum node_pages pages = open_pages(node, content);
+    node->open_files += pages != PAGES_OF_OTHER;
     pthread_mutex_unlock(&nodes->lock);
-    return has_pages;
+    return pages;
 }
 
 void nodes_note_pages(struct nodes *nodes, uint64_t number, uint64_t content)

@@ -29,15 +29,23 @@ int nodes_look_up(struct nodes *nodes, uint64_t parent, const char *name, uint64
 /* The version that NODE was looked up with; 0 for the root. */
 uint64_t nodes_version(const struct nodes *nodes, uint64_t node);
 
-/*
- * An open file of NODE has this content (see view.h). Whether the pages that the kernel has of NODE
- * are of it, too; where they are not, the kernel is to drop them.
- */
-bool nodes_open(struct nodes *nodes, uint64_t node, uint64_t content);
+/* What becomes of the kernel's pages of a node, when a file is opened. */
+enum node_pages {
+    PAGES_DROPPED,
+    PAGES_KEPT,     /* they are of its content */
+    PAGES_OF_OTHER, /* that is open: it has to do without pages */
+};
 
-/* The kernel has seen the answer to an open of that content, and dropped its pages if it had to. */
+/* A file of NODE that has this content (see view.h) is being opened. */
+enum node_pages nodes_open(struct nodes *nodes, uint64_t node, uint64_t content);
+
+/*
+ * The kernel has heard what becomes of the pages, by an open file of that content. Before that they
+ * may be older ones.
+ */
 void nodes_note_pages(struct nodes *nodes, uint64_t node, uint64_t content);
 
+/* What had no PAGES_OF_OTHER is closed. */
 void nodes_close(struct nodes *nodes, uint64_t node);
 
 /* Takes COUNT look-ups back. */

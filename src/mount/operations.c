@@ -96,19 +96,23 @@ static void answer_readlink(fuse_req_t request, fuse_ino_t node)
  * version by now does without them. Where the view is not live they have to be of one content, too:
  * stores may have two of one version, and each open file gives but one.
  */
-static void share_pages(struct mounted *mounted, uint64_t node, const struct view_file *file,
+static void share_pages(struct mounted *mounted, uint64_t node, struct handle *handle,
                         struct fuse_file_info *info)
 {
-    bool same = nodes_open(mounted->nodes, node, file->content);
+    const struct view_file *file = handle->file;
+    enum node_pages pages = PAGES_OF_OTHER;
 
-    info->direct_io = nodes_version(mounted->nodes, node) != status_version(&file->status);
-    info->keep_cache =
-        !info->direct_io && (same || (mounted->view->live && status_is_settled(&file->status)));
+    if (nodes_version(mounted->nodes, node) == status_version(&file->status))
+        pages = nodes_open(mounted->nodes, node, file->content);
+    handle->has_pages = pages != PAGES_OF_OTHER;
+    info->direct_io = !handle->has_pages;
+    info->keep_cache = pages == PAGES_KEPT || (handle->has_pages && mounted->view->live &&
+                                               status_is_settled(&file->status));
 }
 
 static void close_handle(struct mounted *mounted, uint64_t node, struct handle *handle)
 {
-    if (handle->file)
+    if (handle->has_pages)
         nodes_close(mounted->nodes, node);
     handle_close(&mounted->handles, handle);
 }
@@ -125,7 +129,7 @@ static void reply_opened(fuse_req_t request, fuse_ino_t node, struct fuse_file_i
     if (r == 0)
         r = open(mounted->view, path, handle);
     if (r == 0 && handle->file)
-        share_pages(mounted, node, handle->file, info);
+        share_pages(mounted, node, handle, info);
     info->fh = (uintptr_t)handle;
     if (r == 0 && fuse_reply_open(request, info) == 0)
         return;
@@ -177,7 +181,7 @@ static void answer_read(fuse_req_t request, fuse_ino_t node, size_t size, off_t 
     cleanup_buffer struct buffer buffer = NO_BUFFER;
     size_t done;
 
-    if (!atomic_exchange(&handle->read, true))
+    if (handle->has_pages && !atomic_exchange(&handle->read, true))
         nodes_note_pages(mounted_of(request)->nodes, node, file->content);
     int r = buffer_take(size > 0 ? size : 1, &buffer);
     if (r == 0)

@@ -76,33 +76,31 @@ static bool same_copies(const struct copies *a, const struct copies *b)
     return same;
 }
 
-static uint64_t place_of(const char *path)
+static struct known_content **place_of(struct known *known, const char *path)
 {
     uint8_t sum[HASH_SIZE];
 
     hash(path, strlen(path), 0, sum);
-    return load_le64(sum) % PLACES;
+    return &known->places[load_le64(sum) % PLACES];
 }
 
-/* Gives up what has been at PLACE, unless it is in use. */
-static bool clear_place(struct known *known, uint64_t place)
+/* Gives up what has been at a place, unless it is in use. Whether the place is free. */
+static bool clear_place(struct known *known, struct known_content **place)
 {
-    struct known_content *content = known->places[place];
-
-    if (content && (content->users > 0 || content->closing))
+    if (!*place)
+        return true;
+    if ((*place)->users > 0 || (*place)->closing)
         return false;
-    if (content) {
-        known->kept -= content->size;
-        content_free(content);
-        known->places[place] = NULL;
-    }
+    known->kept -= (*place)->size;
+    content_free(*place);
+    *place = NULL;
     return true;
 }
 
-static struct known_content *add(struct known *known, const char *path, uint64_t place,
-                                 struct share_set *shares)
+static struct known_content *add(struct known *known, const char *path,
+                                 struct known_content **place, struct share_set *shares)
 {
-    struct known_content *content = clear_place(known, place) ? calloc(1, sizeof *content) : NULL;
+    struct known_content *content = calloc(1, sizeof *content);
 
     if (!content)
         return NULL;
@@ -113,18 +111,23 @@ static struct known_content *add(struct known *known, const char *path, uint64_t
     }
     content->shares = shares;
     content->number = ++known->last_number;
-    content->place = place;
     content->users = 1;
-    known->places[place] = content;
+    if (clear_place(known, place)) {
+        content->place = place;
+        *place = content;
+    }
     return content;
 }
 
-/* Whether CONTENT is that of SHARES at PATH, and whoever opens it now may as well go on with it. */
+/*
+ * Whether CONTENT is that of SHARES at PATH, and whoever opens it now may as well go on with it:
+ * what others found bad may be good again.
+ */
 static bool is_content_of(struct known_content *content, const char *path, struct share_set *shares)
 {
     return !content->closing && strcmp(content->path, path) == 0 &&
            same_copies(share_set_copies(content->shares), share_set_copies(shares)) &&
-           share_set_is_sound(content->shares);
+           share_set_is_whole(content->shares);
 }
 
 /* Goes on with CONTENT, whose files, where they were closed, are now those of SHARES. */
@@ -138,12 +141,12 @@ static void use(struct known *known, struct known_content *content, struct share
 
 struct known_content *known_open(struct known *known, const char *path, struct share_set *shares)
 {
-    uint64_t place = place_of(path);
+    struct known_content **place = place_of(known, path);
 
-    if (!share_set_is_sound(shares) || !tell_changes(share_set_copies(shares)))
+    if (!share_set_is_whole(shares) || !tell_changes(share_set_copies(shares)))
         return NULL;
     pthread_mutex_lock(&known->lock);
-    struct known_content *content = known->places[place];
+    struct known_content *content = *place;
     bool found = content && is_content_of(content, path, shares);
     if (found)
         use(known, content, shares);
@@ -159,7 +162,7 @@ struct known_content *known_open(struct known *known, const char *path, struct s
 static void shrink(struct known *known)
 {
     for (size_t i = 0; i < PLACES && known->kept > KEPT_BYTES; i++)
-        clear_place(known, known->hand++ % PLACES);
+        clear_place(known, &known->places[known->hand++ % PLACES]);
 }
 
 /* The last one who used it has gone: to close files may take long, and holds up no one. */
@@ -177,12 +180,13 @@ static void put_away(struct known *known, struct known_content *content)
 void known_close(struct known *known, struct known_content *content)
 {
     pthread_mutex_lock(&known->lock);
-    bool last = --content->users == 0, sound = share_set_is_sound(content->shares);
+    bool last = --content->users == 0;
+    bool kept = content->place && share_set_is_sound(content->shares);
     content->closing = last;
-    if (last && !sound)
-        known->places[content->place] = NULL;
+    if (last && !kept && content->place)
+        *content->place = NULL;
     pthread_mutex_unlock(&known->lock);
-    if (last && sound)
+    if (last && kept)
         put_away(known, content);
     else if (last)
         content_free(content);

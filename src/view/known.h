@@ -15,7 +15,7 @@ struct known_content {
     struct share_set *shares;
     uint64_t number; /* no other content ever has it; not 0 */
     /* The table's: */
-    uint64_t place;
+    struct known_content **place; /* NULL: it has none, and is forgotten when it is closed */
     char *path;
     size_t size; /* bytes that it takes while it is not in use */
     unsigned users;
@@ -29,7 +29,7 @@ void known_free(struct known *known);
 
 /*
  * The content of SHARES, which were found at PATH just now: one that is known, or a new one. It
- * takes them over. NULL where it cannot be told when they change, and where there is no room.
+ * takes them over. NULL where it cannot be told when they change, or without memory.
  */
 struct known_content *known_open(struct known *known, const char *path, struct share_set *shares);
 

@@ -183,10 +183,19 @@ void share_set_free(struct share_set *set)
     free(set);
 }
 
-bool share_set_is_sound(struct share_set *set)
+bool share_set_is_whole(struct share_set *set)
 {
     pthread_mutex_lock(&set->lock);
-    bool sound = !set->partial && set->lost.count == 0 && !atomic_load(&set->history.contested);
+    bool whole = !set->partial && set->lost.count == 0 && !atomic_load(&set->history.contested);
+    pthread_mutex_unlock(&set->lock);
+    return whole;
+}
+
+bool share_set_is_sound(struct share_set *set)
+{
+    bool sound = share_set_is_whole(set);
+
+    pthread_mutex_lock(&set->lock);
     for (size_t i = 0; i < set->copies->count; i++) {
         const struct copy *copy = &set->copies->items[i];
         sound = sound && copy->damage.count == 0 && !copy->failing && !copy->forged;
