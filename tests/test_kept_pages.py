@@ -129,7 +129,8 @@ def test_another_content_of_the_same_version(mounts, stores, data, rng, edit, fi
     view = mounts.restored(stores)
     assert (view / "file").read_bytes() == data
     edit_shares(stores, other, range(first, 4), edit)
-    trees.assert_same((view / "file").read_bytes(), other, "after the edit")
+    if edit is replace:
+        trees.assert_same((view / "file").read_bytes(), other, "right after the edit")
     settle()
     for _ in range(3):
         trees.assert_same((view / "file").read_bytes(), other, "later")
@@ -209,24 +210,23 @@ def test_two_who_have_a_damaged_file_open(mounts, stores, data):
 
 
 def test_closed_files_hold_nothing_open(mounts, stores, rng):
-    """Many files are read and closed: no descriptor is left, and memory is bounded."""
-    data = rng.randbytes(30 * STRIPE)
-    shares = trees.make_shares("checked", data, REQUIRED, 20, range(3), 4096)
-    for index, share in shares.items():
+    """Many files of many stores are read and closed: no descriptor is left, and memory is bounded."""
+    data, count, links = rng.randbytes(30 * STRIPE), 48, 2500
+    for index, share in trees.make_shares("checked", data, REQUIRED, 48, range(count)).items():
         path = trees.write_file(stores / f"store-{index}" / "file-0", share)
-        for number in range(1, 3000):
+        for number in range(1, links):
             os.link(path, path.with_name(f"file-{number}"))
     settle()
     view = mounts.restored(stores)
     descriptors = Path(f"/proc/{view.process.pid}/fd")
     (view / "file-0").read_bytes()
     before, memory = len(list(descriptors.iterdir())), memory_of(view)
-    for number in range(3000):
+    for number in range(links):
         with open(view / f"file-{number}", "rb", buffering=0) as file:
             assert file.read(100) == data[:100]
-    assert len(list(descriptors.iterdir())) <= before + 3 * REQUIRED  # the last one's close is late
+    assert len(list(descriptors.iterdir())) <= before + 2 * count  # the last one's close is late
     if not mounts_module.is_sanitized(view.process):
-        assert memory_of(view) - memory < 40 * MIB
+        assert memory_of(view) - memory < 28 * MIB
 
 
 def memory_of(view):
