@@ -2,6 +2,7 @@
 #include "base/thread.h"
 
 #include <pthread.h>
+#include <sched.h>
 
 int thread_start(void *(*body)(void *), void *argument)
 {
@@ -13,4 +14,12 @@ int thread_start(void *(*body)(void *), void *argument)
     int r = pthread_create(&thread, &attributes, body, argument);
     pthread_attr_destroy(&attributes);
     return -r;
+}
+
+unsigned thread_processors(void)
+{
+    cpu_set_t mine;
+    int count = sched_getaffinity(0, sizeof mine, &mine) == 0 ? CPU_COUNT(&mine) : 1;
+
+    return count < 1 ? 1 : (unsigned)count;
 }

@@ -4,10 +4,10 @@
 #include "base/array.h"
 #include "base/log.h"
 #include "base/number.h"
+#include "base/thread.h"
 #include "cli/options.h"
 
 #include <getopt.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -274,12 +274,17 @@ static int refuse(const struct work *work, int found, const char *word)
     return -EINVAL;
 }
 
-static unsigned default_jobs(void)
+/* 0: as many as fit what is worked on. */
+static unsigned default_jobs(enum command command)
 {
-    cpu_set_t mine;
-    int count = sched_getaffinity(0, sizeof mine, &mine) == 0 ? CPU_COUNT(&mine) : 1;
-
-    return count < 1 ? 1 : (unsigned)count;
+    switch (command) {
+    case COMMAND_SYNC:
+        return JOBS_MAX;
+    case COMMAND_BENCH:
+        return thread_processors();
+    default:
+        return 0;
+    }
 }
 
 int work_parse(int count, char *words[], struct work *ret)
@@ -289,7 +294,7 @@ int work_parse(int count, char *words[], struct work *ret)
     int found;
 
     *ret = (struct work){.command = work_command(words[0]), .name = words[0], .sample = 1};
-    ret->jobs = ret->command == COMMAND_SYNC ? JOBS_MAX : default_jobs();
+    ret->jobs = default_jobs(ret->command);
     int r = arguments_init(&ret->arguments);
     list_options(ret->command, names, letters);
     optind = 1;
