@@ -45,7 +45,7 @@ static const char help[] =
     "\n"
     "A comma in a value is written as \\, . To unmount: fusermount3 -u MOUNTPOINT\n";
 
-#define THREADS "    -j, --jobs N           threads (default: one for each processor)\n"
+#define THREADS "    -j, --jobs N           threads (default: one per processor; far stores: 16)\n"
 
 #define COMMON                                                                                     \
     "    -q, --quiet            only errors: no results, no progress\n"                            \
