@@ -462,6 +462,48 @@ static void test_slow_readers(void **state)
     assert_in_range(callers.at_once, 2, ENTRIES_MAX);
 }
 
+/* Many caches, which are read in turn by several threads. */
+enum { LARGE_ENTRY = 1 << 20, CACHES = 200, CACHES_BYTES = 64 << 20 };
+
+struct crowd {
+    struct stripe_cache *caches[CACHES];
+    atomic_uint wrong;
+};
+
+static int make_large(void *argument, uint64_t stripe, uint8_t *data)
+{
+    memset(data, (uint8_t)stripe, LARGE_ENTRY);
+    return 0;
+}
+
+static void read_crowd(void *argument, unsigned number)
+{
+    struct crowd *crowd = argument;
+
+    for (unsigned round = 0; round < 400; round++) {
+        uint64_t stripe = round % 7;
+        uint8_t byte = 99;
+        struct stripe_cache *cache = crowd->caches[(number * 31 + round) % CACHES];
+        int r = stripe_cache_read(cache, stripe, round, 1, &byte);
+        crowd->wrong += r != 0 || byte != (uint8_t)stripe;
+    }
+}
+
+static void test_memory_of_all_caches(void **state)
+{
+    struct crowd crowd = {.wrong = 0};
+    size_t before = bytes_in_use();
+
+    for (unsigned i = 0; i < CACHES; i++)
+        assert_int_equal(stripe_cache_new(LARGE_ENTRY, make_large, NULL, &crowd.caches[i]), 0);
+    in_threads(4, read_crowd, &crowd);
+    assert_int_equal(crowd.wrong, 0);
+    if (!is_sanitized()) /* with the buffers that are kept for others */
+        assert_true(bytes_in_use() - before < CACHES_BYTES + (34 << 20));
+    for (unsigned i = 0; i < CACHES; i++)
+        stripe_cache_free(crowd.caches[(i * 7 + 3) % CACHES]);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -481,6 +523,7 @@ int main(void)
         cmocka_unit_test(test_crowd),
         cmocka_unit_test(test_crowd_with_errors),
         cmocka_unit_test(test_slow_readers),
+        cmocka_unit_test(test_memory_of_all_caches),
     };
 
     return cmocka_run_group_tests_name("stripe_cache", tests, support_set_up, NULL);
