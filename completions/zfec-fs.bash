@@ -56,7 +56,7 @@ _zfec_fs_mount_options()
     *)
         _zfec_fs_words "$before" 'required= shares= source= restore rebuild store=
             store_timeout= format= block_size= exclude= exclude_from= xdev torn= attr_timeout=
-            allow_other allow_root auto_unmount default_permissions fsname='
+            io_uring allow_other allow_root auto_unmount default_permissions fsname='
         ;;
     esac
 }

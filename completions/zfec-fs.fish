@@ -68,6 +68,7 @@ function __zfec_fs_mount_options
                 xdev 'other file systems are empty directories' \
                 torn= 'files that change while they are read' \
                 attr_timeout= 'seconds that the kernel may keep attributes' \
+                io_uring 'take requests by io_uring, if the kernel can' \
                 allow_other 'other users may look' \
                 allow_root 'root may look' \
                 auto_unmount 'unmount when the process ends' \

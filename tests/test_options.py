@@ -314,7 +314,15 @@ def test_restore(mounts, tmp_path, words, spelled):
 
 @pytest.mark.parametrize(
     "options",
-    ["ro", "rw", "default_permissions", "allow_other", "nosuid,nodev,noexec,noatime", "dev,suid"],
+    [
+        "ro",
+        "rw",
+        "default_permissions",
+        "allow_other",
+        "nosuid,nodev,noexec,noatime",
+        "dev,suid",
+        "io_uring",
+    ],
 )
 def test_options_of_every_fuse_program(mounts, source, options):
     check_encoded(mounts.start("-o", options, source), 3, 20)

@@ -14,8 +14,10 @@ import time
 
 import pytest
 
+import mounts as mounts_module
 import oracle
 import trees
+from test_coherence import SETTLED_S
 from test_failing_store import (  # noqa: F401
     FIRST_LIMIT_S,
     eventually,
@@ -155,6 +157,18 @@ def test_random_reads_fetch_nothing_ahead(nodes, view_of, data, rng):
         os.close(file)
 
 
+def test_far_stores_are_asked_again(nodes, view_of, data):
+    """What they say of inodes and times need not change with the content: no page is kept."""
+    put(nodes, "file", data)
+    time.sleep(SETTLED_S)
+    view = view_of()
+    for _ in range(3):
+        for node in nodes:
+            node.counts()
+        trees.assert_same((view / "file").read_bytes(), data, "file")
+        assert sum(node.counts().get("read", 0) for node in nodes) >= REQUIRED * 40
+
+
 def test_closing_while_stripes_are_fetched(nodes, view_of, data):
     put(nodes, "file", data)
     view = view_of()
@@ -164,6 +178,48 @@ def test_closing_while_stripes_are_fetched(nodes, view_of, data):
         with open(view / "file", "rb", buffering=0) as file:
             for at in range(0, 5 * STRIPE, STRIPE):
                 assert file.read(STRIPE) == data[at : at + STRIPE]
+
+
+COMMANDS = {
+    "decode": lambda far, place: ["decode", far, place / "restored"],
+    "check": lambda far, place: ["check", far],
+    "repair": lambda far, place: ["repair", "--add", f"06={place}/added", far],
+}
+
+
+def run_far(nodes, tmp_path, name):
+    """Runs a command over stores far away; returns what each was asked, and how much at once."""
+    (tmp_path / "added").mkdir()
+    for node in nodes:
+        node.delay(FAR_S, "all")
+        node.counts()
+    peaks(nodes)
+    words = COMMANDS[name](nodes[0].path.parent, tmp_path)
+    done = subprocess.run([mounts_module.BINARY, *words], check=False, capture_output=True)
+    # To these stores nothing can be written, as repair would write the directories' times.
+    assert done.returncode in (0, 1, 4), done
+    return [node.counts() for node in nodes], peaks(nodes)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_commands_on_a_large_file_far_away(nodes, tmp_path, data, name):
+    """Many stripes are on their way at once, each block once: in all, or in k of the stores."""
+    put(nodes, "file", data)
+    counts, most = run_far(nodes, tmp_path, name)
+    stores = REQUIRED if name == "decode" else NODES
+    assert sum(peak.get("read", 0) >= 6 for peak in most) >= stores, most
+    rounds = 2 if name == "repair" else 1  # it looks what is wrong, and then makes it
+    assert sum(count["read"] for count in counts) < 1.3 * rounds * stores * 41 + 10 * NODES
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_commands_on_small_files_far_away(nodes, tmp_path, name):
+    for number in range(40):
+        put(nodes, f"folder/file-{number}", b"x" * (number + 1))
+    _, most = run_far(nodes, tmp_path, name)
+    made = {"decode": "restored/folder", "repair": "added/folder"}.get(name)
+    assert made is None or len(os.listdir(tmp_path / made)) == 40
+    assert all(peak["open"] >= 6 for peak in most), most
 
 
 # One of them much slower

@@ -4,5 +4,5 @@
 /* Starts a thread that no one joins. Returns 0 or a negative errno. */
 int thread_start(void *(*body)(void *), void *argument);
 
-/* The processors that this process may run on. */
+/* How many processors there are for this one: 1 or more. */
 unsigned thread_processors(void);

@@ -35,6 +35,7 @@ static const char help[] =
     "    -o xdev                other file systems in SOURCE are empty directories\n"
     "    -o torn=allow          read files that change meanwhile as they are\n"
     "    -o attr_timeout=S      seconds that the kernel may keep attributes: faster\n"
+    "    -o io_uring            take the kernel's requests by io_uring, if it can\n"
     "\n"
     "    -o OPT[,OPT...]        options for the mount: allow_other, fsname=NAME, ...\n"
     "    -f                     stay in the foreground, log to standard error\n"
@@ -45,7 +46,7 @@ static const char help[] =
     "\n"
     "A comma in a value is written as \\, . To unmount: fusermount3 -u MOUNTPOINT\n";
 
-#define THREADS "    -j, --jobs N           threads (default: one for each processor)\n"
+#define THREADS "    -j, --jobs N           threads (default: one per processor; far stores: 16)\n"
 
 #define COMMON                                                                                     \
     "    -q, --quiet            only errors: no results, no progress\n"                            \

@@ -94,6 +94,12 @@ static int take_one_file_system(struct arguments *arguments, const char *value)
     return 0;
 }
 
+static int take_io_uring(struct arguments *arguments, const char *value)
+{
+    arguments->io_uring = true;
+    return 0;
+}
+
 static int take_torn(struct arguments *arguments, const char *value)
 {
     arguments->of_source = "torn";
@@ -202,6 +208,7 @@ static const struct {
     {"torn", take_torn, false},
     {"attr_timeout", take_attribute_timeout, false},
     {"store_timeout", take_store_timeout, false},
+    {"io_uring", take_io_uring, true},
 };
 
 /* What goes on to libfuse and the kernel. */

@@ -39,10 +39,17 @@ static int add_places(struct work *work)
     return 0;
 }
 
+/* Of a remote store nothing but its name tells where it is, without asking it. */
+static bool is_at(const struct store *store, const char *path)
+{
+    return strcmp(store_name(store), path) == 0 ||
+           (!store_is_remote(store) && store_is_at(store, path));
+}
+
 static struct roster_entry *entry_at(const struct roster *roster, const char *path)
 {
     for (size_t i = 0; i < roster->count; i++) {
-        if (store_is_at(roster->entries[i].store, path))
+        if (is_at(roster->entries[i].store, path))
             return &roster->entries[i];
     }
     return NULL;

@@ -274,6 +274,19 @@ static int refuse(const struct work *work, int found, const char *word)
     return -EINVAL;
 }
 
+/* 0: as many as fit what is worked on. */
+static unsigned default_jobs(enum command command)
+{
+    switch (command) {
+    case COMMAND_SYNC:
+        return JOBS_MAX;
+    case COMMAND_BENCH:
+        return thread_processors();
+    default:
+        return 0;
+    }
+}
+
 int work_parse(int count, char *words[], struct work *ret)
 {
     struct option names[COUNT_OF(options) + 1] = {0};
@@ -281,7 +294,7 @@ int work_parse(int count, char *words[], struct work *ret)
     int found;
 
     *ret = (struct work){.command = work_command(words[0]), .name = words[0], .sample = 1};
-    ret->jobs = ret->command == COMMAND_SYNC ? JOBS_MAX : thread_processors();
+    ret->jobs = default_jobs(ret->command);
     int r = arguments_init(&ret->arguments);
     list_options(ret->command, names, letters);
     optind = 1;

@@ -9,11 +9,14 @@
 #include "view/view.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 struct handle {
     struct handle *previous, *next;
     struct view_file *file; /* NULL for a listing */
     struct names names;     /* of a directory, as they were when it was opened */
+    bool has_pages;         /* the file shares those of its node */
+    atomic_bool read;       /* it was, once */
 };
 
 struct handles {

@@ -29,6 +29,16 @@ static void log_library(enum fuse_log_level level, const char *format, va_list a
                       arguments);
 }
 
+/* Where libfuse has it, since 3.18, it does without by itself in a kernel that has not. */
+static int add_transport(const struct mount_settings *settings, char **options)
+{
+#ifdef FUSE_CAP_OVER_IO_URING
+    if (settings->io_uring && fuse_opt_add_opt(options, "io_uring") != 0)
+        return -ENOMEM;
+#endif
+    return 0;
+}
+
 /* "-o" and all options as libfuse takes them. */
 static int collect_options(const struct mount_settings *settings, struct fuse_args *args)
 {
@@ -39,6 +49,7 @@ static int collect_options(const struct mount_settings *settings, struct fuse_ar
         return -ENOMEM;
     /* What the user gave comes last: his fsname= holds, not ours. */
     if (fuse_opt_add_opt(&options, own) != 0 || fuse_opt_add_opt_escaped(&options, source) != 0 ||
+        add_transport(settings, &options) < 0 ||
         (settings->options && fuse_opt_add_opt(&options, settings->options) != 0) ||
         fuse_opt_add_arg(args, "zfec-fs") != 0 || fuse_opt_add_arg(args, "-o") != 0 ||
         fuse_opt_add_arg(args, options) != 0 ||

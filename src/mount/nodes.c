@@ -3,7 +3,6 @@
 
 #include <malloc.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <string.h>
 
 enum {
@@ -15,9 +14,11 @@ struct node {
     struct node *next;   /* in the bucket */
     uint64_t version;
     uint64_t look_ups; /* what the kernel has to forget */
+    uint64_t content;  /* of its open files, or those that were; 0: not known */
     uint32_t children; /* nodes whose parent this is */
     uint32_t hash;
-    atomic_uint opened; /* how often it is open */
+    uint32_t open_files;
+    bool has_pages; /* those that the kernel has are of that content */
     char name[];
 };
 
@@ -150,21 +151,6 @@ int nodes_look_up(struct nodes *nodes, uint64_t parent_number, const char *name,
     return node ? 0 : -ENOMEM;
 }
 
-void nodes_note_opened(struct nodes *nodes, uint64_t node)
-{
-    atomic_fetch_add(&node_of(nodes, node)->opened, 1);
-}
-
-void nodes_note_closed(struct nodes *nodes, uint64_t node)
-{
-    atomic_fetch_sub(&node_of(nodes, node)->opened, 1);
-}
-
-bool nodes_is_open(const struct nodes *nodes, uint64_t node)
-{
-    return atomic_load(&node_of(nodes, node)->opened) > 0;
-}
-
 static void unlink_node(struct nodes *nodes, struct node *node)
 {
     struct node **at = bucket_of(nodes, node->hash);
@@ -252,4 +238,53 @@ int nodes_path(struct nodes *nodes, uint64_t number, const char *name, char **re
     path[length] = '\0';
     *ret = path;
     return 0;
+}
+
+/* With the lock held. */
+static enum node_pages open_pages(struct node *node, uint64_t content)
+{
+    if (content != 0 && node->content == content)
+        return node->has_pages ? PAGES_KEPT : PAGES_DROPPED;
+    if (node->open_files > 0 && node->content != 0)
+        return PAGES_OF_OTHER;
+    node->content = node->open_files > 0 ? 0 : content;
+    node->has_pages = false;
+    return PAGES_DROPPED;
+}
+
+enum node_pages nodes_open(struct nodes *nodes, uint64_t number, uint64_t content)
+{
+    struct node *node = node_of(nodes, number);
+
+    pthread_mutex_lock(&nodes->lock);
+    enum node_pages pages = open_pages(node, content);
+    node->open_files += pages != PAGES_OF_OTHER;
+    pthread_mutex_unlock(&nodes->lock);
+    return pages;
+}
+
+void nodes_note_pages(struct nodes *nodes, uint64_t number, uint64_t content)
+{
+    struct node *node = node_of(nodes, number);
+
+    pthread_mutex_lock(&nodes->lock);
+    node->has_pages = node->has_pages || node->content == content;
+    pthread_mutex_unlock(&nodes->lock);
+}
+
+void nodes_close(struct nodes *nodes, uint64_t number)
+{
+    struct node *node = node_of(nodes, number);
+
+    pthread_mutex_lock(&nodes->lock);
+    node->open_files--;
+    pthread_mutex_unlock(&nodes->lock);
+}
+
+bool nodes_is_open(struct nodes *nodes, uint64_t number)
+{
+    pthread_mutex_lock(&nodes->lock);
+    bool open = node_of(nodes, number)->open_files > 0;
+    pthread_mutex_unlock(&nodes->lock);
+    return open;
 }

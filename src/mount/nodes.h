@@ -29,10 +29,27 @@ int nodes_look_up(struct nodes *nodes, uint64_t parent, const char *name, uint64
 /* The version that NODE was looked up with; 0 for the root. */
 uint64_t nodes_version(const struct nodes *nodes, uint64_t node);
 
-/* Counts how often NODE, a file, is open. */
-void nodes_note_opened(struct nodes *nodes, uint64_t node);
-void nodes_note_closed(struct nodes *nodes, uint64_t node);
-bool nodes_is_open(const struct nodes *nodes, uint64_t node);
+/* What becomes of the kernel's pages of a node, when a file is opened. */
+enum node_pages {
+    PAGES_DROPPED,
+    PAGES_KEPT,     /* they are of its content */
+    PAGES_OF_OTHER, /* that is open: it has to do without pages */
+};
+
+/* A file of NODE that has this content (see view.h) is being opened. */
+enum node_pages nodes_open(struct nodes *nodes, uint64_t node, uint64_t content);
+
+/*
+ * The kernel has heard what becomes of the pages, by an open file of that content. Before that they
+ * may be older ones.
+ */
+void nodes_note_pages(struct nodes *nodes, uint64_t node, uint64_t content);
+
+/* What had no PAGES_OF_OTHER is closed. */
+void nodes_close(struct nodes *nodes, uint64_t node);
+
+/* Whether a file of NODE is open, of the version that it was looked up with. */
+bool nodes_is_open(struct nodes *nodes, uint64_t node);
 
 /* Takes COUNT look-ups back. */
 void nodes_forget(struct nodes *nodes, uint64_t node, uint64_t count);

@@ -9,10 +9,8 @@
 
 #include <stdbool.h>
 #include <string.h>
-#include <time.h>
 
 enum {
-    SETTLED_S = 2, /* a file that changed less than that ago may change again and keep its times */
     ATTRIBUTES_ONLY = -1, /* an offset that stands for them, where the kernel is to forget */
 };
 
@@ -99,25 +97,30 @@ static void answer_readlink(fuse_req_t request, fuse_ino_t node)
         fuse_reply_readlink(request, target);
 }
 
-/* Whether the next change of a file will be seen in its times. */
-static bool is_settled(const struct stat *status)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return now.tv_sec - status->st_ctim.tv_sec > SETTLED_S;
-}
-
 /*
  * The pages that the kernel keeps of a node are those of the node's version. What is of another
- * version by now does without them. Where the view is not live they go with the next open: stores
- * may have two contents of one version, and each open file gives but one.
+ * version by now does without them. Where the view is not live they have to be of one content, too:
+ * stores may have two of one version, and each open file gives but one.
  */
-static void share_pages(struct mounted *mounted, uint64_t node, const struct stat *status,
+static void share_pages(struct mounted *mounted, uint64_t node, struct handle *handle,
                         struct fuse_file_info *info)
 {
-    info->direct_io = nodes_version(mounted->nodes, node) != status_version(status);
-    info->keep_cache = !info->direct_io && mounted->view->live && is_settled(status);
+    const struct view_file *file = handle->file;
+    enum node_pages pages = PAGES_OF_OTHER;
+
+    if (nodes_version(mounted->nodes, node) == status_version(&file->status))
+        pages = nodes_open(mounted->nodes, node, file->content);
+    handle->has_pages = pages != PAGES_OF_OTHER;
+    info->direct_io = !handle->has_pages;
+    info->keep_cache = pages == PAGES_KEPT || (handle->has_pages && mounted->view->live &&
+                                               status_is_settled(&file->status));
+}
+
+static void close_handle(struct mounted *mounted, uint64_t node, struct handle *handle)
+{
+    if (handle->has_pages)
+        nodes_close(mounted->nodes, node);
+    handle_close(&mounted->handles, handle);
 }
 
 /* Of an open file of a live view, and of what is of another version, the attributes are asked for.
@@ -140,19 +143,17 @@ static void reply_opened(fuse_req_t request, fuse_ino_t node, struct fuse_file_i
     int r = handle ? nodes_path(mounted->nodes, node, NULL, &path) : -ENOMEM;
     if (r == 0)
         r = open(mounted->view, path, handle);
-    nodes_note_opened(mounted->nodes, node);
     if (r == 0 && handle->file) {
-        share_pages(mounted, node, &handle->file->status, info);
+        share_pages(mounted, node, handle, info);
         drop_attributes(mounted, node, info);
     }
     info->fh = (uintptr_t)handle;
     if (r == 0 && fuse_reply_open(request, info) == 0)
         return;
-    nodes_note_closed(mounted->nodes, node);
     if (r < 0)
         fuse_reply_err(request, -r);
     if (handle)
-        handle_close(&mounted->handles, handle);
+        close_handle(mounted, node, handle);
 }
 
 static struct handle *handle_of(const struct fuse_file_info *info)
@@ -185,20 +186,20 @@ static void answer_opendir(fuse_req_t request, fuse_ino_t node, struct fuse_file
 
 static void answer_release(fuse_req_t request, fuse_ino_t node, struct fuse_file_info *info)
 {
-    struct mounted *mounted = mounted_of(request);
-
-    handle_close(&mounted->handles, handle_of(info));
-    nodes_note_closed(mounted->nodes, node);
+    close_handle(mounted_of(request), node, handle_of(info));
     fuse_reply_err(request, 0);
 }
 
 static void answer_read(fuse_req_t request, fuse_ino_t node, size_t size, off_t offset,
                         struct fuse_file_info *info)
 {
-    struct view_file *file = handle_of(info)->file;
+    struct handle *handle = handle_of(info);
+    struct view_file *file = handle->file;
     cleanup_buffer struct buffer buffer = NO_BUFFER;
     size_t done;
 
+    if (handle->has_pages && !atomic_exchange(&handle->read, true))
+        nodes_note_pages(mounted_of(request)->nodes, node, file->content);
     int r = buffer_take(size > 0 ? size : 1, &buffer);
     if (r == 0)
         r = file->operations->read(file, (uint64_t)offset, size, buffer.data, &done);

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "base/pool.h"
 #include "tool/progress.h"
 #include "tool/target.h"
 
@@ -44,10 +45,10 @@ struct copy_settings {
     /*
      * What each target needs; NULL: what target_compare says. DIRECTORIES has a descriptor for
      * each, below 0 where the directory is not there. AGAIN: all that was needed for it has been
-     * done.
+     * done. Idle threads of POOL (NULL: none) help.
      */
     void (*choose)(void *context, const struct original *original, const int directories[],
-                   bool again, enum need needs[]);
+                   bool again, struct pool *pool, enum need needs[]);
 };
 
 /* Returns 0 when all that could be done is, also after reported failures; -ENOMEM; -ECANCELED. */

@@ -89,7 +89,7 @@ void entry_choose(struct entry *entry, bool again)
         int r = note_seen(entry);
         if (r == 0)
             settings->choose(settings->context, &entry->original, entry->directories, again,
-                             entry->needs);
+                             copy->visit.pool, entry->needs);
         else
             refuse_all(entry, r);
         return;

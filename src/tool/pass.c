@@ -57,7 +57,8 @@ static int begin(struct passing *passing)
         passing->shares[passing->share_count++] = &pass->files[i];
     }
     uint64_t at_once = PART_BYTES / layout_full_stripe_size(&passing->layout);
-    passing->part = at_once > 0 ? at_once : 1;
+    /* Each stripe of a file that is far away costs the time of the way: many are read at once. */
+    passing->part = at_once > 0 && !pass->source->distant ? at_once : 1;
     return passing->share_count > 0 && passing->layout.source_size > 0
                ? encoder_new(&passing->layout, (unsigned)passing->share_count, indices,
                              &passing->encoder)

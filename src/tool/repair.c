@@ -72,11 +72,11 @@ static enum need choose_one(const struct repair *repair, const struct inspection
 }
 
 static void choose(void *opaque, const struct original *original, const int directories[],
-                   bool again, enum need needs[])
+                   bool again, struct pool *pool, enum need needs[])
 {
     const struct repair *repair = opaque;
     const struct check_settings *check = &repair->settings->check;
-    const struct sweep_depth depth = {1, 0, &repair->progress->stop, NULL};
+    const struct sweep_depth depth = {1, 0, &repair->progress->stop, pool};
     cleanup_inspection struct inspection inspection = NO_INSPECTION;
 
     int r = inspection_make(store_source_stores(repair->source), store_source_terms(repair->source),

@@ -2,6 +2,7 @@
 #include "tool/target.h"
 
 #include "tree/mounts.h"
+#include "view/status.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -79,11 +80,6 @@ static bool has_header(const struct target *target, int directory, const struct 
            memcmp(wanted, there, size) == 0;
 }
 
-static bool same_time(const struct timespec *a, const struct timespec *b)
-{
-    return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
-}
-
 static bool same_link(int directory, const struct original *original)
 {
     char there[PATH_MAX];
@@ -110,7 +106,7 @@ enum need target_compare(const struct target *target, int directory,
     case S_IFREG:
         same = original->header.layout.required > 0 &&
                (uint64_t)there.st_size == target_file_size(target, &original->header) &&
-               same_time(&there.st_mtim, &wanted->st_mtim) &&
+               status_same_time(&there.st_mtim, &wanted->st_mtim) &&
                there.st_nlink <= wanted->st_nlink && /* else it is another file's, too */
                has_header(target, directory, original);
         break;

@@ -2,12 +2,15 @@
 #include "tool/visit.h"
 
 #include "base/pool.h"
+#include "base/thread.h"
 
 #include <stdio.h>
 #include <string.h>
 
 enum {
     PART_SIZE = 64, /* names that one thread takes at a time */
+    PART_SIZE_DISTANT = 2,
+    JOBS_DISTANT = 16,
 };
 
 /* A directory that was listed, until its last part is done. */
@@ -66,10 +69,12 @@ static void put(struct visit *visit, void (*run)(struct job *), struct listing *
 
 static void put_parts(struct visit *visit, struct listing *listing)
 {
-    for (size_t first = 0; first < listing->names.count; first += PART_SIZE) {
+    size_t most = atomic_load(&visit->source->distant) ? PART_SIZE_DISTANT : PART_SIZE;
+
+    for (size_t first = 0; first < listing->names.count; first += most) {
         size_t left = listing->names.count - first;
         atomic_fetch_add(&listing->holders, 1);
-        put(visit, run_part, listing, first, first + (left < PART_SIZE ? left : PART_SIZE));
+        put(visit, run_part, listing, first, first + (left < most ? left : most));
     }
 }
 
@@ -105,12 +110,23 @@ void visit_into(struct visit *visit, const char *path)
     put(visit, run_listing, listing, 0, 0);
 }
 
+/* A source knows how far away it is once it was asked for something. */
+static unsigned fitting_jobs(struct source *source)
+{
+    struct share_header header;
+    struct stat status;
+    unsigned jobs = thread_processors();
+
+    source->operations->stat(source, "", &status, &header, NULL, NULL);
+    return atomic_load(&source->distant) && jobs < JOBS_DISTANT ? JOBS_DISTANT : jobs;
+}
+
 int visit_run(struct visit *visit, unsigned jobs)
 {
     cleanup_pool struct pool *pool = NULL;
 
     atomic_init(&visit->result, 0);
-    int r = pool_new(jobs, &pool);
+    int r = pool_new(jobs > 0 ? jobs : fitting_jobs(visit->source), &pool);
     if (r < 0)
         return r;
     visit->pool = pool;

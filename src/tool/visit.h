@@ -29,7 +29,11 @@ struct visit {
     atomic_int result;         /* its own */
 };
 
-/* Visits the root and all beneath. JOBS threads. Returns 0 or a negative errno of its own. */
+/*
+ * Visits the root and all beneath. JOBS threads; 0: one for each processor, or more where the
+ * source is far away, since they wait for it most of the time. Returns 0 or a negative errno of its
+ * own.
+ */
 int visit_run(struct visit *visit, unsigned jobs);
 
 void visit_into(struct visit *visit, const char *path);

@@ -27,7 +27,10 @@ const char *store_name(const struct store *store);
 void store_silence(struct store *store);
 bool store_is_silent(const struct store *store);
 
-/* Whether PATH still leads to where the store was made from. A remote store is not asked. */
+/*
+ * Whether PATH, by which the store was opened, still leads there. A remote store is not asked: its
+ * mount has to be there, whatever PATH is.
+ */
 bool store_is_at(const struct store *store, const char *path);
 
 /* Whether it has to be asked by threads of its own. */

@@ -168,12 +168,29 @@ int copies_add_late(struct copies *copies, struct inquiry *looks, const struct s
 
 void copies_free(struct copies *copies)
 {
-    for (size_t i = 0; i < copies->count; i++) {
+    copies_close_files(copies);
+    for (size_t i = 0; i < copies->count; i++)
         damage_clear(&copies->items[i].damage);
-        file_release(copies->items[i].file);
-        store_release(copies->items[i].store);
-    }
     free(copies);
+}
+
+void copies_close_files(struct copies *copies)
+{
+    for (size_t i = 0; i < copies->count; i++) {
+        struct copy *copy = &copies->items[i];
+        if (!copy->file)
+            continue;
+        file_release(steal_pointer(copy->file));
+        store_release(steal_pointer(copy->store));
+    }
+}
+
+void copies_take_files(struct copies *copies, struct copies *fresh)
+{
+    for (size_t i = 0; i < copies->count; i++) {
+        copies->items[i].file = steal_pointer(fresh->items[i].file);
+        copies->items[i].store = steal_pointer(fresh->items[i].store);
+    }
 }
 
 struct read_task {

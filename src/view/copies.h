@@ -54,6 +54,12 @@ int copies_new(const struct inquiry *looks, const struct share_terms *terms, con
 
 void copies_free(struct copies *copies);
 
+/* Closes the files, and lets go of the stores. Nothing can be read until there are others. */
+void copies_close_files(struct copies *copies);
+
+/* Takes the files and stores of FRESH, which has the same ones, in the same order. */
+void copies_take_files(struct copies *copies, struct copies *fresh);
+
 /*
  * Adds what stores have answered that were pending when the copies were made from LOOKS. Their
  * roles are COPY_USELESS.

@@ -260,6 +260,7 @@ static int prepare(unsigned index, struct encoded_file *file)
     }
     header_write(&header, file->header);
     file->file.status = file->source->status;
+    file->file.content = file->source->content;
     show(index, &file->source->header, &file->file.status);
     if (file->layout.source_size == 0)
         return 0;

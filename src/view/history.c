@@ -22,6 +22,11 @@ void history_clear(struct history *history)
     free(history->digests);
 }
 
+size_t history_size(const struct history *history)
+{
+    return history->digests ? history->stripes * sizeof *history->digests : 0;
+}
+
 void history_begin(struct history *history, uint64_t stripes, unsigned required, size_t copies)
 {
     history->stripes = stripes;

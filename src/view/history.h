@@ -13,17 +13,20 @@
 #include <stdatomic.h>
 
 struct history {
-    atomic_bool begun;    /* a stripe was given */
-    pthread_mutex_t lock; /* of all that follows, and to be held to set begun */
-    bool contested;       /* blocks have contradicted each other */
-    uint64_t stripes;     /* T */
-    uint64_t given;       /* how many of these have a digest here */
+    atomic_bool begun;     /* a stripe was given */
+    atomic_bool contested; /* blocks have contradicted each other */
+    pthread_mutex_t lock;  /* of all that follows, and to be held to set these two */
+    uint64_t stripes;      /* T */
+    uint64_t given;        /* how many of these have a digest here */
     uint8_t (*digests)[HASH_SIZE];
     struct contest contest;
 };
 
 void history_init(struct history *history);
 void history_clear(struct history *history);
+
+/* The bytes that its digests take. */
+size_t history_size(const struct history *history);
 
 /* For a file of that many stripes, of which there are so many copies of shares. */
 void history_begin(struct history *history, uint64_t stripes, unsigned required, size_t copies);

@@ -122,6 +122,7 @@ static int restored_open(struct view *view, const char *path, struct view_file *
     if (r < 0)
         return r;
     file->file.status = file->source->status;
+    file->file.content = file->source->content;
     show(&file->file.status);
     const struct share_layout *layout = &file->source->header.layout;
     if (layout->source_size > 0) {

@@ -161,7 +161,7 @@ static void log_damage(const struct share_set *set)
     for (size_t i = 0; i < set->copies->count; i++) {
         const struct copy *copy = &set->copies->items[i];
         cleanup_free char *where = NULL;
-        if (copy->role != COPY_HELPER &&
+        if (copy->role != COPY_HELPER && copy->damage.count > 0 &&
             asprintf(&where, "store %s: ", store_name(copy->store)) >= 0)
             log_range(set, &copy->damage, where, "were bad");
     }
@@ -181,6 +181,33 @@ void share_set_free(struct share_set *set)
     pthread_mutex_destroy(&set->late_lock);
     free(set->path);
     free(set);
+}
+
+bool share_set_is_whole(struct share_set *set)
+{
+    pthread_mutex_lock(&set->lock);
+    bool whole = !set->partial && set->lost.count == 0 && !atomic_load(&set->history.contested);
+    pthread_mutex_unlock(&set->lock);
+    return whole;
+}
+
+bool share_set_is_sound(struct share_set *set)
+{
+    bool sound = share_set_is_whole(set);
+
+    pthread_mutex_lock(&set->lock);
+    for (size_t i = 0; i < set->copies->count; i++) {
+        const struct copy *copy = &set->copies->items[i];
+        sound = sound && copy->damage.count == 0 && !copy->failing && !copy->forged;
+    }
+    pthread_mutex_unlock(&set->lock);
+    return sound;
+}
+
+size_t share_set_size(const struct share_set *set)
+{
+    return sizeof *set + strlen(set->path) + 1 + sizeof *set->copies +
+           set->copies->room * sizeof(struct copy) + history_size(&set->history);
 }
 
 const struct share_header *share_set_header(const struct share_set *set)

@@ -26,6 +26,15 @@ int share_set_new(const struct inquiry *looks, const struct share_terms *terms, 
  */
 void share_set_keep_looks(struct share_set *set, struct inquiry *looks);
 
+/* Whether it is of all that is to be had, and could give all that it was asked for until now. */
+bool share_set_is_whole(struct share_set *set);
+
+/* Whether, besides, nothing was bad that was read for that. */
+bool share_set_is_sound(struct share_set *set);
+
+/* The bytes of memory that it takes, more or less. */
+size_t share_set_size(const struct share_set *set);
+
 /* Says in the log what was found bad. */
 void share_set_free(struct share_set *set);
 

@@ -30,6 +30,7 @@ struct source_file {
     /* How its shares are laid out, and of which version they are; its index means nothing. */
     struct share_header header;
     struct stat status; /* when it was opened, as stat has it */
+    uint64_t content;   /* as struct view_file has it */
     bool distant;       /* to read a stripe may take long; many can be read at once */
 };
 

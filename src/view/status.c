@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "view/status.h"
 
+#include <time.h>
+
+enum {
+    SETTLED_S = 2, /* times of files are as exact as that everywhere */
+};
+
 /* A bijection of 64 bits that spreads them: the finalizer of splitmix64 (Steele et al., 2014). */
 static uint64_t mix(uint64_t value)
 {
@@ -36,6 +42,19 @@ uint64_t status_version(const struct stat *status)
     uint64_t version = mix(mix(status->st_ino) + (uint64_t)status->st_size);
     version = mix_time(mix_time(version, &status->st_mtim), &status->st_ctim);
     return kind | version >> (64 - KIND_SHIFT);
+}
+
+bool status_same_time(const struct timespec *a, const struct timespec *b)
+{
+    return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+bool status_is_settled(const struct stat *status)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return now.tv_sec - status->st_ctim.tv_sec > SETTLED_S;
 }
 
 bool status_same_kind(uint64_t version, uint64_t other)

@@ -22,5 +22,13 @@ void status_set_size(struct stat *status, uint64_t size);
  */
 uint64_t status_version(const struct stat *status);
 
+bool status_same_time(const struct timespec *a, const struct timespec *b);
+
+/*
+ * Whether the next change of a file will be seen in its times: one that changed just now may change
+ * once more and keep them.
+ */
+bool status_is_settled(const struct stat *status);
+
 /* Whether two versions are of one kind: files, directories, symlinks, ... */
 bool status_same_kind(uint64_t version, uint64_t other);

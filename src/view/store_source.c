@@ -3,6 +3,7 @@
 
 #include "view/attributes.h"
 #include "view/enough.h"
+#include "view/known.h"
 #include "view/report.h"
 #include "view/share_set.h"
 #include "view/store_names.h"
@@ -17,6 +18,7 @@ struct store_source {
     struct source source;
     struct share_terms terms;
     struct stores *stores;
+    struct known *known;
     atomic_uint required; /* k, of the file that was looked at last */
     atomic_uint least;    /* the smallest k of all that were; 0: none was */
 };
@@ -31,12 +33,15 @@ struct asking {
 struct restored_file {
     struct source_file file;
     struct share_set *shares;
+    struct store_source *source;
+    struct known_content *content; /* of which the shares are; NULL: they are the file's alone */
 };
 
 static void store_source_free(struct source *opaque)
 {
     struct store_source *source = (struct store_source *)opaque;
 
+    known_free(source->known);
     stores_close(source->stores);
     free(source);
 }
@@ -88,6 +93,7 @@ static int open_shares(struct store_source *source, struct share_set *shares,
                  .header = *share_set_header(shares),
                  .distant = share_set_is_distant(shares)},
         .shares = shares,
+        .source = source,
     };
     share_set_status(shares, &file->file.status);
     *ret = &file->file;
@@ -287,9 +293,26 @@ static int store_source_open_version(struct source *opaque, const char *path, un
     return r;
 }
 
+/* Goes on with what is known of the file. Whoever is patient opens each but once. */
+static void remember(struct restored_file *file, const char *path)
+{
+    const struct store_source *source = file->source;
+
+    if (!source->terms.patient)
+        file->content = known_open(source->known, path, file->shares);
+    if (file->content) {
+        file->shares = file->content->shares;
+        file->file.content = file->content->number;
+    }
+}
+
 static int store_source_open(struct source *source, const char *path, struct source_file **ret)
 {
-    return store_source_open_version(source, path, 0, ret);
+    int r = store_source_open_version(source, path, 0, ret);
+
+    if (r == 0)
+        remember((struct restored_file *)*ret, path);
+    return r;
 }
 
 static int store_source_read_stripe(struct source_file *file, uint64_t stripe, uint8_t *data)
@@ -302,9 +325,14 @@ static bool store_source_is_hole(struct source_file *file, uint64_t stripe)
     return share_set_is_hole(((struct restored_file *)file)->shares, stripe);
 }
 
-static void store_source_close(struct source_file *file)
+static void store_source_close(struct source_file *opaque)
 {
-    share_set_free(((struct restored_file *)file)->shares);
+    struct restored_file *file = (struct restored_file *)opaque;
+
+    if (file->content)
+        known_close(file->source->known, file->content);
+    else
+        share_set_free(file->shares);
     free(file);
 }
 
@@ -327,8 +355,10 @@ static const struct source_operations operations = {
 int store_source_new(struct stores *stores, const struct share_terms *terms, struct source **ret)
 {
     struct store_source *source = malloc(sizeof *source);
+    struct known *known = NULL;
 
-    if (!source) {
+    if (!source || known_new(&known) < 0) {
+        free(source);
         stores_close(stores);
         return -ENOMEM;
     }
@@ -336,6 +366,7 @@ int store_source_new(struct stores *stores, const struct share_terms *terms, str
         .source.operations = &operations,
         .terms = *terms,
         .stores = stores,
+        .known = known,
         .required = terms->required,
     };
     *ret = &source->source;

@@ -4,6 +4,7 @@
 #include "base/buffer.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -12,6 +13,8 @@ enum {
      * when those are in use at the same time. */
     ENTRIES_KEPT = 2,
     ENTRIES_MAX = 16,
+    /* Of all caches together, beside what is in use. */
+    BYTES_KEPT = 64 << 20,
 };
 
 struct entry {
@@ -32,7 +35,79 @@ struct stripe_cache {
     void *file;
     uint64_t clock;
     struct entry entries[ENTRIES_MAX];
+    struct stripe_cache *next, *previous; /* in the circle of all */
+    atomic_bool read;                     /* since the hand came by */
 };
+
+/*
+ * A circle in which a hand goes round: caches that were read since it came by last are passed over.
+ * The lock may be taken by one who has a cache's, so that who has it must not wait for those.
+ */
+static struct {
+    pthread_mutex_t lock;
+    struct stripe_cache *hand; /* NULL: there are none */
+    size_t count;
+    size_t bytes; /* of all entries' buffers */
+} all = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void enlist(struct stripe_cache *cache)
+{
+    pthread_mutex_lock(&all.lock);
+    struct stripe_cache *next = all.hand ? all.hand : cache;
+    cache->next = next;
+    cache->previous = all.hand ? next->previous : cache;
+    cache->previous->next = next->previous = cache;
+    all.hand = next;
+    all.count++;
+    pthread_mutex_unlock(&all.lock);
+}
+
+/* With the lock held, and that of the cache, or where no one else has it. */
+static void give_up(struct entry *entry)
+{
+    all.bytes -= entry->buffer.size;
+    buffer_give(&entry->buffer);
+    entry->state = EMPTY;
+}
+
+static void strike(struct stripe_cache *cache)
+{
+    pthread_mutex_lock(&all.lock);
+    for (size_t i = 0; i < ENTRIES_MAX; i++)
+        give_up(&cache->entries[i]);
+    cache->next->previous = cache->previous;
+    cache->previous->next = cache->next;
+    if (all.hand == cache)
+        all.hand = cache->next == cache ? NULL : cache->next;
+    all.count--;
+    pthread_mutex_unlock(&all.lock);
+}
+
+/* What can be done without in the cache at the hand, unless someone is busy with it. */
+static void clear_at_hand(void)
+{
+    struct stripe_cache *cache = all.hand;
+
+    if (atomic_exchange(&cache->read, false) || pthread_mutex_trylock(&cache->lock) != 0)
+        return;
+    for (size_t i = 0; i < ENTRIES_MAX; i++) {
+        if (cache->entries[i].users == 0)
+            give_up(&cache->entries[i]);
+    }
+    pthread_mutex_unlock(&cache->lock);
+}
+
+/* Adds a buffer to what all have, and takes others where that is too much. */
+static void count_in(const struct buffer *buffer)
+{
+    pthread_mutex_lock(&all.lock);
+    all.bytes += buffer->size;
+    for (size_t i = 0; i < 2 * all.count && all.bytes > BYTES_KEPT; i++) {
+        clear_at_hand();
+        all.hand = all.hand->next;
+    }
+    pthread_mutex_unlock(&all.lock);
+}
 
 int stripe_cache_new(size_t entry_size, stripe_maker *make, void *file, struct stripe_cache **ret)
 {
@@ -46,6 +121,7 @@ int stripe_cache_new(size_t entry_size, stripe_maker *make, void *file, struct s
     cache->kept = ENTRIES_KEPT;
     cache->make = make;
     cache->file = file;
+    enlist(cache);
     *ret = cache;
     return 0;
 }
@@ -57,8 +133,7 @@ void stripe_cache_keep(struct stripe_cache *cache, unsigned more)
 
 void stripe_cache_free(struct stripe_cache *cache)
 {
-    for (size_t i = 0; i < ENTRIES_MAX; i++)
-        buffer_give(&cache->entries[i].buffer);
+    strike(cache);
     pthread_cond_destroy(&cache->changed);
     pthread_mutex_destroy(&cache->lock);
     free(cache);
@@ -118,6 +193,7 @@ static int fill(struct stripe_cache *cache, struct entry *entry, uint64_t stripe
         int r = buffer_take(cache->entry_size, &entry->buffer);
         if (r < 0)
             return r;
+        count_in(&entry->buffer);
     }
     entry->stripe = stripe;
     entry->state = MAKING;
@@ -154,12 +230,26 @@ static int enter(struct stripe_cache *cache, uint64_t stripe, struct entry **ret
     }
 }
 
+/*
+ * Whether all of an entry is wanted that is not there: it can be made where it is wanted, which
+ * saves a copy, and no one else will need it.
+ */
+static bool is_to_be_passed(struct stripe_cache *cache, uint64_t stripe, size_t size)
+{
+    return size == cache->entry_size && !find(cache, stripe);
+}
+
 int stripe_cache_read(struct stripe_cache *cache, uint64_t stripe, size_t from, size_t size,
                       uint8_t *data)
 {
     struct entry *entry;
 
+    atomic_store(&cache->read, true);
     pthread_mutex_lock(&cache->lock);
+    if (is_to_be_passed(cache, stripe, size)) {
+        pthread_mutex_unlock(&cache->lock);
+        return cache->make(cache->file, stripe, data);
+    }
     int r = enter(cache, stripe, &entry);
     if (r == 0) {
         entry->used = ++cache->clock;

@@ -25,14 +25,6 @@ static int restore_unchecked(struct attempt *attempt, size_t places[])
     return r == 0 && !agrees ? settle_unchecked(attempt) : r;
 }
 
-static bool is_contested(struct history *history)
-{
-    pthread_mutex_lock(&history->lock);
-    bool contested = history->contested;
-    pthread_mutex_unlock(&history->lock);
-    return contested;
-}
-
 /*
  * Gives a stripe, unless what other threads gave meanwhile does not go with it, or blocks were seen
  * to contradict each other.
@@ -61,7 +53,7 @@ static int restore_checked(struct attempt *attempt, size_t places[])
 {
     size_t place;
 
-    if (is_contested(attempt->reading->history))
+    if (atomic_load(&attempt->reading->history->contested))
         return settle(attempt);
     int r = attempt_read_wanted(attempt);
     if (r < 0)

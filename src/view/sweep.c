@@ -137,6 +137,8 @@ int sweep_run(struct share_set *set, const struct sweep_depth *depth, struct swe
         .result = result,
     };
 
+    if (share_set_is_distant(set)) /* each stripe costs the time of the way: many at once, then */
+        sweeping.part = 1;
     pthread_mutex_init(&sweeping.lock, NULL);
     pool_each(depth->pool, (sweeping.end - 1) / sweeping.part + 1, run_part, &sweeping);
     pthread_mutex_destroy(&sweeping.lock);

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "tree/tree.h"
+#include "view/status.h"
 
 #include <limits.h>
 #include <stdbool.h>
@@ -243,11 +244,6 @@ static int tree_source_open(struct source *opaque, const char *path, struct sour
     return 0;
 }
 
-static bool same_time(const struct timespec *a, const struct timespec *b)
-{
-    return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
-}
-
 /* Whether the file is no longer the version that was opened. */
 static bool has_changed(const struct tree_file *file)
 {
@@ -255,7 +251,8 @@ static bool has_changed(const struct tree_file *file)
     struct stat now;
 
     return fstat(file->fd, &now) < 0 || now.st_size != then->st_size ||
-           !same_time(&now.st_mtim, &then->st_mtim) || !same_time(&now.st_ctim, &then->st_ctim);
+           !status_same_time(&now.st_mtim, &then->st_mtim) ||
+           !status_same_time(&now.st_ctim, &then->st_ctim);
 }
 
 /* Whether SIZE bytes from START on are a hole. */

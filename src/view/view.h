@@ -29,6 +29,8 @@ struct view {
 struct view_file {
     const struct view_operations *operations;
     struct stat status; /* when it was opened: that of the version which is read */
+    /* Open files of one path with one number give the same bytes. 0: nothing is known of that. */
+    uint64_t content;
 };
 
 struct view_operations {

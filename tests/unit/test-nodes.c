@@ -546,6 +546,87 @@ static void test_threads(void **state)
     assert_int_equal(contest.wrong, 0);
 }
 
+static enum node_pages open_file(struct nodes *nodes, uint64_t node, uint64_t content)
+{
+    enum node_pages pages = nodes_open(nodes, node, content);
+
+    if (pages != PAGES_OF_OTHER)
+        nodes_note_pages(nodes, node, content);
+    return pages;
+}
+
+/* Pages are kept for the content that they are of, and for no other one. */
+static void test_pages(void **state)
+{
+    cleanup_nodes struct nodes *nodes = new_nodes();
+    uint64_t node = look_up(nodes, NODE_ROOT, "file");
+
+    for (unsigned round = 0; round < 3; round++) {
+        assert_int_equal(open_file(nodes, node, 7), PAGES_DROPPED);
+        assert_int_equal(open_file(nodes, node, 7), PAGES_KEPT);
+        nodes_close(nodes, node);
+        nodes_close(nodes, node);
+        assert_int_equal(open_file(nodes, node, 7), PAGES_KEPT);
+        nodes_close(nodes, node);
+        assert_int_equal(open_file(nodes, node, 8), PAGES_DROPPED);
+        nodes_close(nodes, node);
+    }
+    nodes_forget(nodes, node, 1);
+}
+
+/* As long as one content is open, another one has no part in its pages. */
+static void test_pages_of_another_content(void **state)
+{
+    cleanup_nodes struct nodes *nodes = new_nodes();
+    uint64_t node = look_up(nodes, NODE_ROOT, "file");
+
+    assert_int_equal(open_file(nodes, node, 7), PAGES_DROPPED);
+    assert_int_equal(open_file(nodes, node, 8), PAGES_OF_OTHER);
+    assert_int_equal(open_file(nodes, node, 0), PAGES_OF_OTHER);
+    assert_int_equal(open_file(nodes, node, 7), PAGES_KEPT);
+    nodes_close(nodes, node);
+    nodes_close(nodes, node);
+    assert_int_equal(open_file(nodes, node, 8), PAGES_DROPPED);
+    assert_int_equal(open_file(nodes, node, 8), PAGES_KEPT);
+    nodes_close(nodes, node);
+    nodes_close(nodes, node);
+    nodes_forget(nodes, node, 1);
+}
+
+/* Nothing is kept of contents that are not known, alone or beside others. */
+static void test_pages_of_unknown_content(void **state)
+{
+    cleanup_nodes struct nodes *nodes = new_nodes();
+    uint64_t node = look_up(nodes, NODE_ROOT, "file");
+
+    assert_int_equal(open_file(nodes, node, 0), PAGES_DROPPED);
+    assert_int_equal(open_file(nodes, node, 0), PAGES_DROPPED);
+    assert_int_equal(open_file(nodes, node, 7), PAGES_DROPPED);
+    assert_int_equal(open_file(nodes, node, 7), PAGES_DROPPED);
+    for (unsigned i = 0; i < 4; i++)
+        nodes_close(nodes, node);
+    assert_int_equal(open_file(nodes, node, 7), PAGES_DROPPED);
+    nodes_close(nodes, node);
+    nodes_forget(nodes, node, 1);
+}
+
+/* The kernel drops pages when it has heard that it has to: until then they may be older ones. */
+static void test_pages_are_not_dropped_yet(void **state)
+{
+    cleanup_nodes struct nodes *nodes = new_nodes();
+    uint64_t node = look_up(nodes, NODE_ROOT, "file");
+
+    assert_int_equal(nodes_open(nodes, node, 7), PAGES_DROPPED);
+    assert_int_equal(nodes_open(nodes, node, 7), PAGES_DROPPED);
+    nodes_note_pages(nodes, node, 8);
+    assert_int_equal(nodes_open(nodes, node, 7), PAGES_DROPPED);
+    nodes_note_pages(nodes, node, 7);
+    assert_int_equal(nodes_open(nodes, node, 7), PAGES_KEPT);
+    for (unsigned i = 0; i < 4; i++)
+        nodes_close(nodes, node);
+    nodes_forget(nodes, node, 1);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -569,6 +650,10 @@ int main(void)
         cmocka_unit_test(test_freed_with_the_table),
         cmocka_unit_test(test_against_model),
         cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_pages),
+        cmocka_unit_test(test_pages_of_another_content),
+        cmocka_unit_test(test_pages_of_unknown_content),
+        cmocka_unit_test(test_pages_are_not_dropped_yet),
     };
 
     return cmocka_run_group_tests_name("nodes", tests, support_set_up, NULL);

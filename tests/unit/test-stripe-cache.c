@@ -191,6 +191,22 @@ static void test_last_used_is_kept(void **state)
     assert_each_made_once(&file);
 }
 
+/* Where all of a stripe is wanted, it is made there, and takes no memory. */
+static void test_whole_stripes(void **state)
+{
+    struct file file = FILE_OF_STRIPES;
+    cleanup_stripe_cache struct stripe_cache *cache = new_cache(&file);
+    uint8_t *data = exact_bytes(ENTRY_SIZE);
+
+    assert_int_equal(stripe_cache_read(cache, 3, 0, ENTRY_SIZE, data), 0);
+    assert_int_equal(file.place_count, 1);
+    assert_ptr_equal(file.places[0], data);
+    free(data);
+    assert_read(cache, 4, 0, 10);
+    assert_read(cache, 4, 0, ENTRY_SIZE);
+    assert_int_equal(file.made[4], 1);
+}
+
 struct callers {
     struct file *file;
     struct stripe_cache *cache;
@@ -446,6 +462,48 @@ static void test_slow_readers(void **state)
     assert_in_range(callers.at_once, 2, ENTRIES_MAX);
 }
 
+/* Many caches, which are read in turn by several threads. */
+enum { LARGE_ENTRY = 1 << 20, CACHES = 200, CACHES_BYTES = 64 << 20 };
+
+struct crowd {
+    struct stripe_cache *caches[CACHES];
+    atomic_uint wrong;
+};
+
+static int make_large(void *argument, uint64_t stripe, uint8_t *data)
+{
+    memset(data, (uint8_t)stripe, LARGE_ENTRY);
+    return 0;
+}
+
+static void read_crowd(void *argument, unsigned number)
+{
+    struct crowd *crowd = argument;
+
+    for (unsigned round = 0; round < 400; round++) {
+        uint64_t stripe = round % 7;
+        uint8_t byte = 99;
+        struct stripe_cache *cache = crowd->caches[(number * 31 + round) % CACHES];
+        int r = stripe_cache_read(cache, stripe, round, 1, &byte);
+        crowd->wrong += r != 0 || byte != (uint8_t)stripe;
+    }
+}
+
+static void test_memory_of_all_caches(void **state)
+{
+    struct crowd crowd = {.wrong = 0};
+    size_t before = bytes_in_use();
+
+    for (unsigned i = 0; i < CACHES; i++)
+        assert_int_equal(stripe_cache_new(LARGE_ENTRY, make_large, NULL, &crowd.caches[i]), 0);
+    in_threads(4, read_crowd, &crowd);
+    assert_int_equal(crowd.wrong, 0);
+    if (!is_sanitized()) /* with the buffers that are kept for others */
+        assert_true(bytes_in_use() - before < CACHES_BYTES + (34 << 20));
+    for (unsigned i = 0; i < CACHES; i++)
+        stripe_cache_free(crowd.caches[(i * 7 + 3) % CACHES]);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -454,6 +512,7 @@ int main(void)
         cmocka_unit_test(test_sequential),
         cmocka_unit_test(test_straddling),
         cmocka_unit_test(test_last_used_is_kept),
+        cmocka_unit_test(test_whole_stripes),
         cmocka_unit_test(test_different_stripes_in_parallel),
         cmocka_unit_test(test_slow_maker_holds_up_no_other),
         cmocka_unit_test(test_one_maker_for_one_stripe),
@@ -464,6 +523,7 @@ int main(void)
         cmocka_unit_test(test_crowd),
         cmocka_unit_test(test_crowd_with_errors),
         cmocka_unit_test(test_slow_readers),
+        cmocka_unit_test(test_memory_of_all_caches),
     };
 
     return cmocka_run_group_tests_name("stripe_cache", tests, support_set_up, NULL);

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Contents of files that are open, and of some that were. Who opens a file whose shares are what
+ * they were, by their inodes and times, goes on with what was learned of them, as if it had stayed
+ * open: so all that is read of it is of one content (history.h), and pages that the kernel has of
+ * it may be kept. No file or store is held open for that, and memory is bounded.
+ */
+#pragma once
+
+#include "view/share_set.h"
+
+struct known;
+
+struct known_content {
+    struct share_set *shares;
+    uint64_t number; /* no other content ever has it; not 0 */
+    /* The table's: */
+    struct known_content **place; /* NULL: it has none, and is forgotten when it is closed */
+    char *path;
+    size_t size; /* bytes that it takes while it is not in use */
+    unsigned users;
+    bool closing;
+};
+
+int known_new(struct known **ret);
+
+/* No content may be in use. */
+void known_free(struct known *known);
+
+/*
+ * The content of SHARES, which were found at PATH just now: one that is known, or a new one. It
+ * takes them over. NULL where it cannot be told when they change, or without memory.
+ */
+struct known_content *known_open(struct known *known, const char *path, struct share_set *shares);
+
+void known_close(struct known *known, struct known_content *content);
+
+DEFINE_CLEANUP(struct known *, known_free)
+#define cleanup_known CLEANUP(cleanup_by_known_free)
