@@ -91,7 +91,7 @@ def test_cuts_and_heals(relay):
         relay.cut()
         with pytest.raises(ConnectionResetError):
             connection.recv(1)
-    with connect(relay) as connection, pytest.raises(OSError, match="reset|pipe"):
+    with pytest.raises(OSError, match="reset|pipe"), connect(relay) as connection:
         ask(connection, b"two")
         ask(connection, b"three")
     relay.heal()

@@ -192,6 +192,26 @@ def test_a_node_in_the_source_is_refused(sets, source):
     assert not (source / "bert" / "anna").exists()
 
 
+@pytest.mark.parametrize("kind", ["it", "symlink"])
+def test_a_node_around_the_source_is_refused(sets, source, tmp_path, kind):
+    """With delete = yes, it would be deleted."""
+    (tmp_path / "symlink").symlink_to(tmp_path)
+    place = {"it": tmp_path, "symlink": tmp_path / "symlink"}[kind]
+    sets.write(source, {"a": f"rsync = {place}\ndelete = yes"}, required=1)
+    before = commands.snapshot(source)
+    result = sets.run(status=FAILED)
+    assert f"home/a: the source lies in {place}; choose another place" in result.errors
+    assert commands.snapshot(source) == before
+
+
+def test_a_node_in_the_source_by_a_symlink_is_refused(sets, source, tmp_path):
+    (tmp_path / "symlink").symlink_to(source)
+    place = tmp_path / "symlink" / "a"
+    sets.write(source, {"a": f"rsync = {place}"}, required=1)
+    assert f"{place} lies in the source" in sets.run(status=FAILED).errors
+    assert not place.exists()
+
+
 def test_a_disk_that_is_not_mounted_is_not_filled_anew(sets, source, nodes):
     """Its mountpoint is still there, and empty."""
     sets.write(source, local(nodes, NAMES), more="retries = 0")

@@ -6,6 +6,7 @@ its timeout, and one that is only slow, or works without a word, has not.
 import contextlib
 import os
 import shutil
+import signal
 import sys
 import time
 
@@ -146,3 +147,23 @@ def test_silent_work(sets, source, nodes, tmp_path, program, work):  # noqa: F81
         assert ends(result)["a"]["seconds"] < 30
     else:
         assert ends(result)["a"]["seconds"] > 3
+
+
+def test_a_place_of_this_machine_that_hangs(mounts, sets, source, nodes, tmp_path):  # noqa: F811
+    """As a disk does that is about to die: the others are not held up."""
+    (tmp_path / "disk").mkdir()
+    hanging = mounts.encoded(tmp_path / "disk", required=1, shares=1)
+    hanging.process.send_signal(signal.SIGSTOP)
+    try:
+        targets = local(nodes, ["anna", "bert"]) | {"carl": f"rsync = {hanging.path}/carl"}
+        sets.write(source, targets, more="timeout = 2\nretries = 0")
+        process = sets.start()
+        result = commands.finish(process)
+    finally:
+        hanging.process.send_signal(signal.SIGCONT)
+    hanging.unmount()
+    assert result.status == DAMAGED
+    assert health(result) == {"anna": True, "bert": True, "carl": False}
+    assert ends(result)["carl"]["error"] in SILENT
+    assert ends(result)["anna"]["seconds"] < ends(result)["carl"]["seconds"]
+    sets.nothing_left()

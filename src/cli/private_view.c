@@ -5,6 +5,8 @@
 #include "mount/mount.h"
 #include "sync/child.h"
 #include "sync/lock.h"
+#include "sync/place.h"
+#include "sync/target.h"
 #include "tree/remove.h"
 #include "view/encoded.h"
 
@@ -73,17 +75,46 @@ static const char *within_source(const struct set *set, const char *path)
 }
 
 /* A node in the source would be encoded as well, without end. */
-static int check_node(const struct set *set, const struct node *node)
+static int refuse_within(const struct set *set, const struct node *node, const char *place)
 {
-    const char *path = node->mover == MOVER_RSYNC && *node->target == '/'
-                           ? within_source(set, node->target)
-                           : NULL;
+    const char *path = within_source(set, place);
 
     if (!path || (*path && excludes_match(set->rules.excludes, path, true)))
         return 0;
     log_error("%s/%s: %s lies in the source; choose another place, or exclude it", set->name,
               node->name, node->target);
     return -EINVAL;
+}
+
+/* A node around the source would replace it by its share, or delete it. */
+static int refuse_around(const struct set *set, const struct node *node, const char *place)
+{
+    cleanup_free char *real = realpath(set->source, NULL);
+
+    if (!within(place, set->source) && !(real && within(place, real)))
+        return 0;
+    log_error("%s/%s: the source lies in %s; choose another place", set->name, node->name,
+              node->target);
+    return -EINVAL;
+}
+
+static int check_place(const struct set *set, const struct node *node, const char *place)
+{
+    int r = refuse_within(set, node, place);
+
+    return r < 0 ? r : refuse_around(set, node, place);
+}
+
+static int check_node(const struct set *set, const struct node *node)
+{
+    cleanup_free char *real = NULL;
+
+    if (node->mover != MOVER_RSYNC || target_kind(node->target) != TARGET_LOCAL)
+        return 0;
+    int r = check_place(set, node, node->target);
+    if (r == 0)
+        r = place_resolve(node->target, &real);
+    return r < 0 ? r : check_place(set, node, real);
 }
 
 static int check_nodes(const struct set *set)

@@ -17,27 +17,32 @@
 #define IDLE_COMPUTE 0.01 /* of the time; an rclone that waits was seen to use 0.002 */
 #define SHORT_S      1.0  /* what is done in so much more time is nothing yet */
 
-DEFINE_CLEANUP(FILE *, fclose)
-#define cleanup_file CLEANUP(cleanup_by_fclose)
-
-/* ssh and the host that it has reached greet each other, whatever becomes of what they carry. */
-static bool is_ssh(pid_t pid)
+/* What is in the file NAME of the directory PLACE of /proc, or its beginning. */
+static bool read_text(int place, const char *name, char *text, size_t size)
 {
-    char path[sizeof "/proc//comm" + 3 * sizeof pid], name[8] = "";
+    cleanup_fd int fd = openat(place, name, O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd < 0 ? -1 : read(fd, text, size - 1);
 
-    snprintf(path, sizeof path, "/proc/%d/comm", pid);
-    cleanup_file FILE *file = fopen(path, "re");
-    return file && fgets(name, sizeof name, file) && strcmp(name, "ssh\n") == 0;
+    if (got >= 0)
+        text[got] = '\0';
+    return got >= 0;
 }
 
-static bool add_moved(pid_t pid, struct deeds *deeds)
+/* ssh and the host that it has reached greet each other, whatever becomes of what they carry. */
+static bool is_ssh(int process)
 {
-    char path[sizeof "/proc//io" + 3 * sizeof pid];
+    char name[32];
+
+    return read_text(process, "comm", name, sizeof name) && strcmp(name, "ssh\n") == 0;
+}
+
+static bool add_moved(int process, struct deeds *deeds)
+{
+    char text[512];
     int64_t in, out;
 
-    snprintf(path, sizeof path, "/proc/%d/io", pid);
-    cleanup_file FILE *file = fopen(path, "re");
-    if (!file || fscanf(file, "rchar: %" SCNd64 " wchar: %" SCNd64, &in, &out) != 2)
+    if (!read_text(process, "io", text, sizeof text) ||
+        sscanf(text, "rchar: %" SCNd64 " wchar: %" SCNd64, &in, &out) != 2)
         return false;
     deeds->in += in;
     deeds->out += out;
@@ -60,18 +65,15 @@ static bool add_all(pid_t pid, struct deeds *deeds);
 /* Those that one thread has started. */
 static void add_children(int threads, const char *thread, struct deeds *deeds)
 {
-    char path[sizeof "/children" + NAME_MAX];
-    pid_t pid;
+    char path[sizeof "/children" + NAME_MAX], text[4096];
+    const char *at = text;
+    int pid, length;
 
     snprintf(path, sizeof path, "%s/children", thread);
-    cleanup_fd int fd = openat(threads, path, O_RDONLY | O_CLOEXEC);
-    cleanup_file FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
-    if (file)
-        steal_fd(&fd);
-    while (file && fscanf(file, "%d", &pid) == 1) {
-        if (!is_ssh(pid))
-            add_all(pid, deeds);
-    }
+    if (!read_text(threads, path, text, sizeof text))
+        return;
+    for (; sscanf(at, "%d%n", &pid, &length) == 1; at += length)
+        add_all(pid, deeds);
 }
 
 /* Of PID and all below it. */
@@ -79,7 +81,9 @@ static bool add_all(pid_t pid, struct deeds *deeds)
 {
     char path[sizeof "/proc//task" + 3 * sizeof pid];
 
-    if (!add_moved(pid, deeds) || !add_computed(pid, deeds))
+    snprintf(path, sizeof path, "/proc/%d", pid);
+    cleanup_fd int process = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (process < 0 || is_ssh(process) || !add_moved(process, deeds) || !add_computed(pid, deeds))
         return false;
     snprintf(path, sizeof path, "/proc/%d/task", pid);
     cleanup_dir DIR *threads = opendir(path);

@@ -173,12 +173,12 @@ static bool take_totals(struct report *report, const char *line)
 static void unescape(char *text)
 {
     char *to = text;
-    unsigned byte;
 
     while (*text) {
+        unsigned char byte = (unsigned char)*text;
         bool escaped = text[0] == '\\' && text[1] == '#' && strspn(text + 2, "01234567") >= 3 &&
-                       sscanf(text + 2, "%3o", &byte) == 1;
-        *to++ = escaped ? (char)byte : *text;
+                       sscanf(text + 2, "%3hho", &byte) == 1;
+        *to++ = (char)byte;
         text += escaped ? strlen("\\#123") : 1;
     }
     *to = '\0';
