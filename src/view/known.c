@@ -15,6 +15,7 @@ enum {
 
 struct known {
     pthread_mutex_t lock;
+    pthread_cond_t closed; /* the files of a content are */
     uint64_t last_number;
     size_t kept;   /* bytes of contents that are not in use */
     uint64_t hand; /* where to look next for one to give up */
@@ -28,6 +29,7 @@ int known_new(struct known **ret)
     if (!known)
         return -ENOMEM;
     pthread_mutex_init(&known->lock, NULL);
+    pthread_cond_init(&known->closed, NULL);
     *ret = known;
     return 0;
 }
@@ -45,6 +47,7 @@ void known_free(struct known *known)
         if (known->places[i])
             content_free(known->places[i]);
     }
+    pthread_cond_destroy(&known->closed);
     pthread_mutex_destroy(&known->lock);
     free(known);
 }
@@ -125,7 +128,7 @@ static struct known_content *add(struct known *known, const char *path,
  */
 static bool is_content_of(struct known_content *content, const char *path, struct share_set *shares)
 {
-    return !content->closing && strcmp(content->path, path) == 0 &&
+    return strcmp(content->path, path) == 0 &&
            same_copies(share_set_copies(content->shares), share_set_copies(shares)) &&
            share_set_is_whole(content->shares);
 }
@@ -146,6 +149,8 @@ struct known_content *known_open(struct known *known, const char *path, struct s
     if (!share_set_is_whole(shares) || !tell_changes(share_set_copies(shares)))
         return NULL;
     pthread_mutex_lock(&known->lock);
+    while (*place && (*place)->closing)
+        pthread_cond_wait(&known->closed, &known->lock);
     struct known_content *content = *place;
     bool found = content && is_content_of(content, path, shares);
     if (found)
@@ -165,13 +170,15 @@ static void shrink(struct known *known)
         clear_place(known, &known->places[known->hand++ % PLACES]);
 }
 
-/* The last one who used it has gone: to close files may take long, and holds up no one. */
+/* The last one who used it has gone. To close files may take long: only who opens it again waits.
+ */
 static void put_away(struct known *known, struct known_content *content)
 {
     copies_close_files(share_set_copies(content->shares));
     content->size = sizeof *content + share_set_size(content->shares);
     pthread_mutex_lock(&known->lock);
     content->closing = false;
+    pthread_cond_broadcast(&known->closed);
     known->kept += content->size;
     shrink(known);
     pthread_mutex_unlock(&known->lock);
@@ -182,7 +189,7 @@ void known_close(struct known *known, struct known_content *content)
     pthread_mutex_lock(&known->lock);
     bool last = --content->users == 0;
     bool kept = content->place && share_set_is_sound(content->shares);
-    content->closing = last;
+    content->closing = last && kept;
     if (last && !kept && content->place)
         *content->place = NULL;
     pthread_mutex_unlock(&known->lock);
