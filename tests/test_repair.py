@@ -403,6 +403,23 @@ def test_names_crosswise(twins, tmp_path, count, rng):
     assert_mended(twins, stores)
 
 
+def test_k_stores_have_another_file(twins, tmp_path):
+    """One of the same size and time, whose shares go together just as well: most stores are right."""
+    stores = twins.copy_to(tmp_path / "stores")
+    for name in twins.names[:REQUIRED]:
+        for path in ("two", "dir/two-2", "dir/one-2"):
+            repairing.remove(stores / name / path)
+        shutil.copy2(stores / name / "one", stores / name / "two")
+    for name in twins.names[REQUIRED:]:
+        for path in ("dir/two-2", "dir/one-2"):
+            repairing.remove(stores / name / path)
+    result = repairing.run("repair", stores)
+    assert result.returncode == 1, result.stdout + result.stderr
+    found = repairing.states_of(stores)
+    for name in twins.names:
+        assert found[name]["two"].content == twins.states[name]["two"].content, name
+
+
 def test_a_store_that_says_all_is_one(twins, tmp_path, rng):
     stores = twins.copy_to(tmp_path / "stores")
     store = stores / rng.choice(twins.names)

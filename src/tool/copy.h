@@ -45,10 +45,11 @@ struct copy_settings {
     /*
      * What each target needs; NULL: what target_compare says. DIRECTORIES has a descriptor for
      * each, below 0 where the directory is not there. AGAIN: all that was needed for it has been
-     * done. Idle threads of POOL (NULL: none) help.
+     * done. Idle threads of POOL (NULL: none) help. *RET_FILE: the file that they need; NULL where
+     * it is the source's.
      */
     void (*choose)(void *context, const struct original *original, const int directories[],
-                   bool again, struct pool *pool, enum need needs[]);
+                   bool again, struct pool *pool, enum need needs[], struct source_file **ret_file);
 };
 
 /* Returns 0 when all that could be done is, also after reported failures; -ENOMEM; -ECANCELED. */

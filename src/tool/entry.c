@@ -80,6 +80,20 @@ const struct seen *entry_seen(const struct entry *entry, size_t target)
     return entry->seen ? &entry->seen[target] : NULL;
 }
 
+/* Needs as the caller of all this has them; a file that it has looked at is the entry's then. */
+static void choose_by_caller(struct entry *entry, bool again)
+{
+    const struct copy_settings *settings = entry->copy->settings;
+    struct source_file *file = NULL;
+
+    settings->choose(settings->context, &entry->original, entry->directories, again,
+                     entry->copy->visit.pool, entry->needs, &file);
+    if (file && entry->file)
+        source_close(entry->file);
+    if (file)
+        entry->file = file;
+}
+
 void entry_choose(struct entry *entry, bool again)
 {
     const struct copy *copy = entry->copy;
@@ -88,8 +102,7 @@ void entry_choose(struct entry *entry, bool again)
     if (settings->choose) {
         int r = note_seen(entry);
         if (r == 0)
-            settings->choose(settings->context, &entry->original, entry->directories, again,
-                             copy->visit.pool, entry->needs);
+            choose_by_caller(entry, again);
         else
             refuse_all(entry, r);
         return;

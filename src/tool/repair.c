@@ -71,8 +71,23 @@ static enum need choose_one(const struct repair *repair, const struct inspection
     return need_of(report);
 }
 
+/*
+ * The file as its inspection found it: what most stores say, also where k others agree on something
+ * else, which would be read as well if it came first.
+ */
+static int take_file(const struct repair *repair, struct inspection *inspection,
+                     struct source_file **ret)
+{
+    if (!inspection->shares || inspection->spare < 0)
+        return 0;
+    int r = store_source_file(repair->source, inspection->shares, ret);
+    if (r == 0)
+        inspection->shares = NULL; /* they are the file's */
+    return r;
+}
+
 static void choose(void *opaque, const struct original *original, const int directories[],
-                   bool again, struct pool *pool, enum need needs[])
+                   bool again, struct pool *pool, enum need needs[], struct source_file **ret_file)
 {
     const struct repair *repair = opaque;
     const struct check_settings *check = &repair->settings->check;
@@ -81,6 +96,8 @@ static void choose(void *opaque, const struct original *original, const int dire
 
     int r = inspection_make(store_source_stores(repair->source), store_source_terms(repair->source),
                             original->path, &depth, roster_share, repair->roster, &inspection);
+    if (r == 0)
+        r = take_file(repair, &inspection, ret_file);
     if (r < 0 && r != -ENOENT && r != -ECANCELED && !again)
         check->failed(check->context, original->path, r);
     if (r == 0 && !again)

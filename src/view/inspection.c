@@ -28,6 +28,8 @@ void inspection_clear(struct inspection *inspection)
         damage_clear(&inspection->copies[i].damage);
     free(inspection->copies);
     damage_clear(&inspection->lost);
+    if (inspection->shares)
+        share_set_free(inspection->shares);
     survey_clear(&inspection->survey);
     *inspection = NO_INSPECTION;
 }
@@ -218,6 +220,7 @@ static int inspect_shares(const struct inspecting *inspecting)
         if (report)
             judge_copy(&copies->items[i], report);
     }
+    inspection->shares = steal_pointer(set);
     return r;
 }
 

@@ -37,6 +37,7 @@ struct inspection {
     struct damage lost;          /* stripes of a file that cannot be restored */
     int spare;                   /* stores that may be lost; below 0: it is lost now */
     uint64_t bytes;              /* of blocks that were read */
+    struct share_set *shares;    /* of a file, with all that was learned of them; else NULL */
 };
 
 /*

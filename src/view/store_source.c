@@ -373,6 +373,11 @@ int store_source_new(struct stores *stores, const struct share_terms *terms, str
     return 0;
 }
 
+int store_source_file(struct source *source, struct share_set *shares, struct source_file **ret)
+{
+    return open_shares((struct store_source *)source, shares, ret);
+}
+
 struct stores *store_source_stores(struct source *source)
 {
     return ((struct store_source *)source)->stores;

@@ -2,8 +2,14 @@
 /* Stores of shares as a source: the union of their trees, with files restored from the shares. */
 #pragma once
 
-#include "view/copies.h"
+#include "view/share_set.h"
 #include "view/source.h"
+
+/*
+ * The file that SHARES give, for whoever has looked at them already: what was learned of them
+ * holds. They have a version; it takes them over where it returns 0, else -ENOMEM.
+ */
+int store_source_file(struct source *source, struct share_set *shares, struct source_file **ret);
 
 /* What is in STORES, which it takes over (also where it fails). */
 int store_source_new(struct stores *stores, const struct share_terms *terms, struct source **ret);
