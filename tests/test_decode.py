@@ -209,6 +209,26 @@ def test_removal(source, stores, out):
     compare_trees(source, out)
 
 
+def test_stores_are_not_removed(source, stores):
+    """A place around them has much that was not restored: it stays."""
+    before = commands.snapshot(stores)
+    each = [f"--store={stores / name}" for name in sorted(os.listdir(stores))]
+    for words in ([stores, stores.parent], [*each, stores]):
+        done = run("decode", "--delete", *words, status=FAILED)
+        assert f"{words[-1]}: --delete would remove" in done.errors
+    assert commands.snapshot(stores) == before
+
+
+def test_stores_are_not_written_to(source, stores):
+    before = commands.snapshot(stores)
+    each = [f"--store={stores / name}" for name in sorted(os.listdir(stores))]
+    share = stores / sorted(os.listdir(stores))[0]
+    for words in ([stores, stores], [stores, share], [stores, stores / "out"], [*each, share / "dir"]):
+        done = run("decode", *words, status=FAILED)
+        assert f"{words[-1]}: lies in the stores that are read" in done.errors
+    assert commands.snapshot(stores) == before
+
+
 def test_other_kinds(source, stores, out):
     shutil.rmtree(source / "dir" / "inner")
     trees.write_file(source / "dir" / "inner", b"a file now")

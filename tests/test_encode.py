@@ -442,6 +442,18 @@ def test_removal(mounts, source, encoded):
     check_shares(mounts, source, encoded)
 
 
+def test_the_source_is_not_removed(source, tmp_path):
+    """A place around the source has much that is in no share: it stays."""
+    before = commands.snapshot(source)
+    (tmp_path / "link").symlink_to(source.parent)
+    for place in (source.parent, tmp_path / "link", source):
+        for words in ([], ["--dry-run"]):
+            done = run("encode", *ENCODE, "--delete", *words, "--to", f"00={place}", source,
+                       status=FAILED)  # fmt: skip
+            assert f"{place}: --delete would remove {source}" in done.errors
+    assert commands.snapshot(source) == before
+
+
 @pytest.mark.parametrize("delete", [True, False])
 def test_other_kinds(mounts, source, encoded, delete):
     """A directory for a file, a file or a symlink for a directory, and the reverse."""

@@ -5,6 +5,7 @@
 #include "cli/output.h"
 #include "tool/count.h"
 
+#include <libgen.h>
 #include <string.h>
 
 static const char *const actions[COPY_KINDS] = {
@@ -84,13 +85,67 @@ int copying_begin(struct copying *copying, const struct work *work)
     return meter_start(&copying->meter, work->name);
 }
 
+/* PATH without symlinks; where it is not there yet, the folder that it is to be in. */
+static char *real_place(const char *path)
+{
+    char *real = realpath(path, NULL);
+    cleanup_free char *copy = real ? NULL : strdup(path);
+
+    return copy ? realpath(dirname(copy), NULL) : real;
+}
+
+/* Whether PATH is FOLDER, or lies in it. */
+static bool lies_in(const char *path, const char *folder)
+{
+    cleanup_free char *from = real_place(path), *to = realpath(folder, NULL);
+    size_t length = to ? strlen(to) : 0;
+
+    if (!from || !to)
+        return false;
+    if (length == 1) /* "/" */
+        length = 0;
+    return strncmp(from, to, length) == 0 && (from[length] == '/' || from[length] == '\0');
+}
+
+/*
+ * With --delete what is read would be removed from a place around it, and files that are restored
+ * into stores would take their shares' places.
+ */
+static int refuse_input(const struct work *work, const char *path, int share, const char *input)
+{
+    if (work->remove && lies_in(input, path)) {
+        log_error("%s: --delete would remove %s, which lies in it; choose another place", path,
+                  input);
+        return -EINVAL;
+    }
+    if (share == TARGET_WHOLE && lies_in(path, input)) {
+        log_error("%s: lies in the stores that are read, %s; choose another place", path, input);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+static int refuse_inputs(const struct work *work, const char *path, int share)
+{
+    const struct names *stores = &work->arguments.stores;
+    const char *source = work->arguments.source;
+
+    int r = source ? refuse_input(work, path, share, source) : 0;
+    for (size_t i = 0; r == 0 && i < stores->count; i++)
+        r = refuse_input(work, path, share, names_get(stores, i));
+    return r;
+}
+
 int copying_add(struct copying *copying, const char *path, int share)
 {
     struct tree **tree = &copying->trees[copying->count];
 
+    int r = refuse_inputs(copying->work, path, share);
+    if (r < 0)
+        return r;
     if (!copying->work->dry_run && mkdir(path, 0777) < 0 && errno != EEXIST)
         return log_errno(-errno, "%s: cannot be made", path);
-    int r = tree_open(path, tree);
+    r = tree_open(path, tree);
     if (r == -ENOENT && copying->work->dry_run)
         return log_errno(r, "%s: is not there yet, make it for a dry run", path);
     if (r < 0)
