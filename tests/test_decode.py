@@ -219,6 +219,23 @@ def test_stores_are_not_removed(source, stores):
     assert commands.snapshot(stores) == before
 
 
+def test_stores_behind_symlinks(source, stores, tmp_path):
+    elsewhere = tmp_path / "elsewhere" / "below"
+    elsewhere.mkdir(parents=True)
+    links = tmp_path / "links"
+    links.mkdir()
+    for name in sorted(os.listdir(stores)):
+        os.rename(stores / name, elsewhere / name)
+        (links / name).symlink_to(elsewhere / name)
+    before = commands.snapshot(elsewhere)
+    done = run("decode", "--delete", links, elsewhere.parent, status=FAILED)
+    assert f"{elsewhere.parent}: --delete would remove" in done.errors
+    share = elsewhere / sorted(os.listdir(elsewhere))[0]
+    done = run("decode", links, share, status=FAILED)
+    assert f"{share}: lies in the stores that are read" in done.errors
+    assert commands.snapshot(elsewhere) == before
+
+
 def test_stores_are_not_written_to(source, stores):
     before = commands.snapshot(stores)
     each = [f"--store={stores / name}" for name in sorted(os.listdir(stores))]

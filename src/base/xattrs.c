@@ -73,6 +73,8 @@ int xattrs_read_bytes(const char *path, const char *name, char **ret, size_t *re
         if (!bytes)
             return -ENOMEM;
         ssize_t size = ask(path, name, bytes, room);
+        if (size > (ssize_t)room)
+            return -EIO;
         if (size >= 0) {
             bytes[size] = '\0';
             *ret = steal_pointer(bytes);
@@ -83,7 +85,7 @@ int xattrs_read_bytes(const char *path, const char *name, char **ret, size_t *re
             size = ask(path, name, NULL, 0);
         if (size < 0)
             return (int)size;
-        room = (size_t)size;
+        room = size > 0 ? (size_t)size : 1; /* 0 would ask for the size once more */
     }
     return -ERANGE;
 }

@@ -94,53 +94,44 @@ static char *real_place(const char *path)
     return copy ? realpath(dirname(copy), NULL) : real;
 }
 
-/* Whether PATH is FOLDER, or lies in it. */
+/* Whether PATH is FOLDER, or lies in it; both without symlinks. */
 static bool lies_in(const char *path, const char *folder)
 {
-    cleanup_free char *from = real_place(path), *to = realpath(folder, NULL);
-    size_t length = to ? strlen(to) : 0;
+    size_t length = strcmp(folder, "/") == 0 ? 0 : strlen(folder);
 
-    if (!from || !to)
-        return false;
-    if (length == 1) /* "/" */
-        length = 0;
-    return strncmp(from, to, length) == 0 && (from[length] == '/' || from[length] == '\0');
+    return strncmp(path, folder, length) == 0 && (path[length] == '/' || path[length] == '\0');
 }
 
 /*
  * With --delete what is read would be removed from a place around it, and files that are restored
  * into stores would take their shares' places.
  */
-static int refuse_input(const struct work *work, const char *path, int share, const char *input)
+static int refuse_inputs(const struct work *work, const char *path, int share,
+                         const struct names *inputs)
 {
-    if (work->remove && lies_in(input, path)) {
-        log_error("%s: --delete would remove %s, which lies in it; choose another place", path,
-                  input);
-        return -EINVAL;
-    }
-    if (share == TARGET_WHOLE && lies_in(path, input)) {
-        log_error("%s: lies in the stores that are read, %s; choose another place", path, input);
-        return -EINVAL;
+    cleanup_free char *real = real_place(path);
+
+    for (size_t i = 0; real && i < inputs->count; i++) {
+        const char *input = names_get(inputs, i);
+        if (work->remove && lies_in(input, real)) {
+            log_error("%s: --delete would remove %s, which lies in it; choose another place", path,
+                      input);
+            return -EINVAL;
+        }
+        if (share == TARGET_WHOLE && lies_in(real, input)) {
+            log_error("%s: lies in the stores that are read, %s; choose another place", path,
+                      input);
+            return -EINVAL;
+        }
     }
     return 0;
 }
 
-static int refuse_inputs(const struct work *work, const char *path, int share)
-{
-    const struct names *stores = &work->arguments.stores;
-    const char *source = work->arguments.source;
-
-    int r = source ? refuse_input(work, path, share, source) : 0;
-    for (size_t i = 0; r == 0 && i < stores->count; i++)
-        r = refuse_input(work, path, share, names_get(stores, i));
-    return r;
-}
-
-int copying_add(struct copying *copying, const char *path, int share)
+int copying_add(struct copying *copying, const char *path, int share, const struct names *inputs)
 {
     struct tree **tree = &copying->trees[copying->count];
 
-    int r = refuse_inputs(copying->work, path, share);
+    int r = refuse_inputs(copying->work, path, share, inputs);
     if (r < 0)
         return r;
     if (!copying->work->dry_run && mkdir(path, 0777) < 0 && errno != EEXIST)

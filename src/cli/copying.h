@@ -23,9 +23,10 @@ int copying_begin(struct copying *copying, const struct work *work);
 
 /*
  * Adds a target at PATH, a directory that is made if it is not there (not in a dry run: then it is
- * none). SHARE as struct target has it. Returns as above.
+ * none). SHARE as struct target has it; INPUTS are the real paths of what is read, to be kept out
+ * of harm's way. Returns as above.
  */
-int copying_add(struct copying *copying, const char *path, int share);
+int copying_add(struct copying *copying, const char *path, int share, const struct names *inputs);
 
 /* Brings the targets up to date, and says how many of what there were. */
 enum exit_status copying_run(struct copying *copying, struct source *source);

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "cli/copying.h"
 #include "cli/sources.h"
+#include "view/store_source.h"
 
 #include <string.h>
 
@@ -37,6 +38,32 @@ static int check_removal(const struct work *work, struct source *source)
     return 0;
 }
 
+/* The stores, and the folder that they lie in, which would be one with a new directory in it. */
+static int list_inputs(const struct work *work, struct source *source, struct names *inputs)
+{
+    cleanup_store_list struct store_list *list = NULL;
+    const char *folder = work->arguments.source;
+    cleanup_free char *real = folder ? realpath(folder, NULL) : NULL;
+
+    int r = stores_now(store_source_stores(source), &list);
+    if (r == 0 && real)
+        r = names_add(inputs, real);
+    for (size_t i = 0; r == 0 && i < list->count; i++)
+        r = names_add(inputs, store_real_path(list->stores[i]));
+    return r;
+}
+
+static int add_target(struct copying *copying, const struct work *work, struct source *source)
+{
+    cleanup_names struct names inputs = NO_NAMES;
+
+    int r = check_removal(work, source);
+    if (r == 0)
+        r = list_inputs(work, source, &inputs);
+    return r < 0 ? r
+                 : copying_add(copying, work->words[work->word_count - 1], TARGET_WHOLE, &inputs);
+}
+
 enum exit_status decode_command(struct work *work)
 {
     cleanup_source struct source *source = NULL;
@@ -47,8 +74,8 @@ enum exit_status decode_command(struct work *work)
     if (copying_begin(&copying, work) < 0)
         return EXIT_STATUS_FAILED;
     enum exit_status status = EXIT_STATUS_FAILED;
-    if (source_of_stores_now(&work->arguments, &source) == 0 && check_removal(work, source) == 0 &&
-        copying_add(&copying, work->words[work->word_count - 1], TARGET_WHOLE) == 0)
+    if (source_of_stores_now(&work->arguments, &source) == 0 &&
+        add_target(&copying, work, source) == 0)
         status = copying_run(&copying, source);
     copying_end(&copying);
     return status;

@@ -85,8 +85,12 @@ static int check_outside(const struct work *work, struct source *source, const c
 static int add_target(struct copying *copying, const struct work *work, struct source *source,
                       const char *path, unsigned index)
 {
-    int r = copying_add(copying, path, (int)index);
+    cleanup_names struct names inputs = NO_NAMES;
+    cleanup_free char *from = realpath(work->arguments.source, NULL);
 
+    int r = from ? names_add(&inputs, from) : -errno;
+    if (r == 0)
+        r = copying_add(copying, path, (int)index, &inputs);
     return r < 0 ? r : check_outside(work, source, path);
 }
 

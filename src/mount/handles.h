@@ -15,6 +15,7 @@ struct handle {
     struct handle *previous, *next;
     struct view_file *file; /* NULL for a listing */
     struct names names;     /* of a directory, as they were when it was opened */
+    bool counted;           /* as an open file of its node */
     bool has_pages;         /* the file shares those of its node */
     atomic_bool read;       /* it was, once */
 };

@@ -17,8 +17,8 @@ struct node {
     uint64_t content;  /* of its open files, or those that were; 0: not known */
     uint32_t children; /* nodes whose parent this is */
     uint32_t hash;
-    uint32_t open_files;
-    bool has_pages; /* those that the kernel has are of that content */
+    uint32_t open_files, other_files; /* the latter: those with PAGES_OF_OTHER */
+    bool has_pages;                   /* those that the kernel has are of that content */
     char name[];
 };
 
@@ -245,8 +245,10 @@ static enum node_pages open_pages(struct node *node, uint64_t content)
 {
     if (content != 0 && node->content == content)
         return node->has_pages ? PAGES_KEPT : PAGES_DROPPED;
-    if (node->open_files > 0 && node->content != 0)
+    if (node->open_files > 0 && node->content != 0) {
+        node->has_pages = false; /* by a mapping, also what does without pages brings its own */
         return PAGES_OF_OTHER;
+    }
     node->content = node->open_files > 0 ? 0 : content;
     node->has_pages = false;
     return PAGES_DROPPED;
@@ -258,7 +260,10 @@ enum node_pages nodes_open(struct nodes *nodes, uint64_t number, uint64_t conten
 
     pthread_mutex_lock(&nodes->lock);
     enum node_pages pages = open_pages(node, content);
-    node->open_files += pages != PAGES_OF_OTHER;
+    if (pages == PAGES_OF_OTHER)
+        node->other_files++;
+    else
+        node->open_files++;
     pthread_mutex_unlock(&nodes->lock);
     return pages;
 }
@@ -268,16 +273,20 @@ void nodes_note_pages(struct nodes *nodes, uint64_t number, uint64_t content)
     struct node *node = node_of(nodes, number);
 
     pthread_mutex_lock(&nodes->lock);
-    node->has_pages = node->has_pages || node->content == content;
+    if (content != 0 && node->content == content && node->other_files == 0)
+        node->has_pages = true;
     pthread_mutex_unlock(&nodes->lock);
 }
 
-void nodes_close(struct nodes *nodes, uint64_t number)
+void nodes_close(struct nodes *nodes, uint64_t number, bool other)
 {
     struct node *node = node_of(nodes, number);
 
     pthread_mutex_lock(&nodes->lock);
-    node->open_files--;
+    if (other)
+        node->other_files--;
+    else
+        node->open_files--;
     pthread_mutex_unlock(&nodes->lock);
 }
 

@@ -45,8 +45,8 @@ enum node_pages nodes_open(struct nodes *nodes, uint64_t node, uint64_t content)
  */
 void nodes_note_pages(struct nodes *nodes, uint64_t node, uint64_t content);
 
-/* What had no PAGES_OF_OTHER is closed. */
-void nodes_close(struct nodes *nodes, uint64_t node);
+/* A file is closed that nodes_open was called for. OTHER: that had PAGES_OF_OTHER. */
+void nodes_close(struct nodes *nodes, uint64_t node, bool other);
 
 /* Whether a file of NODE is open, of the version that it was looked up with. */
 bool nodes_is_open(struct nodes *nodes, uint64_t node);

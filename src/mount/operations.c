@@ -106,10 +106,11 @@ static void share_pages(struct mounted *mounted, uint64_t node, struct handle *h
                         struct fuse_file_info *info)
 {
     const struct view_file *file = handle->file;
-    enum node_pages pages = PAGES_OF_OTHER;
+    bool is_node = nodes_version(mounted->nodes, node) == status_version(&file->status);
+    enum node_pages pages =
+        is_node ? nodes_open(mounted->nodes, node, file->content) : PAGES_OF_OTHER;
 
-    if (nodes_version(mounted->nodes, node) == status_version(&file->status))
-        pages = nodes_open(mounted->nodes, node, file->content);
+    handle->counted = is_node;
     handle->has_pages = pages != PAGES_OF_OTHER;
     info->direct_io = !handle->has_pages;
     info->keep_cache = pages == PAGES_KEPT || (handle->has_pages && mounted->view->live &&
@@ -118,8 +119,8 @@ static void share_pages(struct mounted *mounted, uint64_t node, struct handle *h
 
 static void close_handle(struct mounted *mounted, uint64_t node, struct handle *handle)
 {
-    if (handle->has_pages)
-        nodes_close(mounted->nodes, node);
+    if (handle->counted)
+        nodes_close(mounted->nodes, node, !handle->has_pages);
     handle_close(&mounted->handles, handle);
 }
 

@@ -98,6 +98,11 @@ const char *store_name(const struct store *store)
     return tree_name(store->tree);
 }
 
+const char *store_real_path(const struct store *store)
+{
+    return store->real_path;
+}
+
 void store_silence(struct store *store)
 {
     atomic_store(&store->silent, true);
@@ -112,6 +117,11 @@ bool store_is_at(const struct store *store, const char *path)
 {
     return tree_is_remote(store->tree) ? mounts_is_at(store->device, store->real_path)
                                        : tree_is_at(store->tree, path);
+}
+
+dev_t store_device(const struct store *store)
+{
+    return store->device;
 }
 
 bool store_is_remote(const struct store *store)

@@ -20,6 +20,9 @@ void store_release(struct store *store);
 const struct tree *store_tree(const struct store *store);
 const char *store_name(const struct store *store);
 
+/* Where it was found: an absolute path without symlinks. */
+const char *store_real_path(const struct store *store);
+
 /*
  * It holds nothing yet, and so has no say in what names are, or what they should be like, where
  * others have one. Until then it is not silent.
@@ -32,6 +35,9 @@ bool store_is_silent(const struct store *store);
  * mount has to be there, whatever PATH is.
  */
 bool store_is_at(const struct store *store, const char *path);
+
+/* That of its root; other file systems may be mounted in it. */
+dev_t store_device(const struct store *store);
 
 /* Whether it has to be asked by threads of its own. */
 bool store_is_remote(const struct store *store);

@@ -159,10 +159,13 @@ static struct stat stat_of(const struct statx *status)
  */
 static int stat_nearby(const struct nearby *nearby, const char *name, struct stat *ret)
 {
-    enum { MASK = STATX_BASIC_STATS | STATX_MNT_ID };
+    enum {
+        MASK = STATX_BASIC_STATS | STATX_MNT_ID,
+        FLAGS = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC,
+    };
     struct statx status;
 
-    if (statx(nearby->fd, name, AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC, MASK, &status) < 0)
+    if (statx(nearby->fd, name, FLAGS, MASK, &status) < 0)
         return -errno;
     if ((status.stx_mask & MASK) != MASK || status.stx_mnt_id != nearby->mount)
         return -EXDEV;
@@ -239,7 +242,8 @@ static int open_nearby(const struct nearby *nearby, const char *name, struct tre
     cleanup_fd int fd = walk_open_file(nearby->fd, name);
     struct stat now;
 
-    if (fd < 0 || fstat(fd, &now) < 0 || now.st_ino != then->st_ino || now.st_dev != then->st_dev)
+    if (fd < 0 || fstat(fd, &now) < 0 || !S_ISREG(now.st_mode) || now.st_ino != then->st_ino ||
+        now.st_dev != then->st_dev)
         return -EXDEV;
     object->status = now;
     object->fd = steal_fd(&fd);
@@ -250,8 +254,9 @@ static int look_nearby(const struct nearby *nearby, const char *name, struct tre
 {
     int r = stat_nearby(nearby, name, &object->status);
 
-    if (r == 0 && S_ISLNK(object->status.st_mode))
-        r = read_target(nearby->fd, name, &object->target);
+    if (r == 0 && S_ISLNK(object->status.st_mode) &&
+        read_target(nearby->fd, name, &object->target) < 0)
+        return -EXDEV; /* something else has taken its place */
     if (r == 0 && S_ISREG(object->status.st_mode))
         r = open_nearby(nearby, name, object);
     return r;

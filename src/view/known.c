@@ -52,11 +52,13 @@ void known_free(struct known *known)
     free(known);
 }
 
-/* Whether the next change of each copy will be seen in its status. */
+/* Whether the next change of each copy will be seen in its status; elsewhere no one knows. */
 static bool tell_changes(const struct copies *copies)
 {
     for (size_t i = 0; i < copies->count; i++) {
-        if (store_is_remote(copies->items[i].store) || !status_is_settled(&copies->items[i].status))
+        const struct copy *copy = &copies->items[i];
+        if (store_is_remote(copy->store) || copy->status.st_dev != store_device(copy->store) ||
+            !status_is_settled(&copy->status))
             return false;
     }
     return true;
@@ -101,7 +103,8 @@ static bool clear_place(struct known *known, struct known_content **place)
 }
 
 static struct known_content *add(struct known *known, const char *path,
-                                 struct known_content **place, struct share_set *shares)
+                                 struct known_content **place, struct share_set *shares,
+                                 bool lasting)
 {
     struct known_content *content = calloc(1, sizeof *content);
 
@@ -115,6 +118,7 @@ static struct known_content *add(struct known *known, const char *path,
     content->shares = shares;
     content->number = ++known->last_number;
     content->users = 1;
+    content->lasting = lasting;
     if (clear_place(known, place)) {
         content->place = place;
         *place = content;
@@ -146,17 +150,17 @@ struct known_content *known_open(struct known *known, const char *path, struct s
 {
     struct known_content **place = place_of(known, path);
 
-    if (!share_set_is_whole(shares) || !tell_changes(share_set_copies(shares)))
-        return NULL;
+    bool lasting = share_set_is_whole(shares) && tell_changes(share_set_copies(shares));
+
     pthread_mutex_lock(&known->lock);
     while (*place && (*place)->closing)
         pthread_cond_wait(&known->closed, &known->lock);
     struct known_content *content = *place;
-    bool found = content && is_content_of(content, path, shares);
+    bool found = content && (lasting || content->users > 0) && is_content_of(content, path, shares);
     if (found)
         use(known, content, shares);
     else
-        content = add(known, path, place, shares);
+        content = add(known, path, place, shares, lasting);
     pthread_mutex_unlock(&known->lock);
     if (found)
         share_set_free(shares);
@@ -188,12 +192,12 @@ void known_close(struct known *known, struct known_content *content)
 {
     pthread_mutex_lock(&known->lock);
     bool last = --content->users == 0;
-    bool kept = content->place && share_set_is_sound(content->shares);
-    content->closing = last && kept;
+    bool kept = last && content->place && content->lasting && share_set_is_sound(content->shares);
+    content->closing = kept;
     if (last && !kept && content->place)
         *content->place = NULL;
     pthread_mutex_unlock(&known->lock);
-    if (last && kept)
+    if (kept)
         put_away(known, content);
     else if (last)
         content_free(content);

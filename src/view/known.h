@@ -19,6 +19,7 @@ struct known_content {
     char *path;
     size_t size; /* bytes that it takes while it is not in use */
     unsigned users;
+    bool lasting; /* it may be gone on with when no one has it open any more */
     bool closing;
 };
 
@@ -29,7 +30,8 @@ void known_free(struct known *known);
 
 /*
  * The content of SHARES, which were found at PATH just now: one that is known, or a new one. It
- * takes them over. NULL where it cannot be told when they change, or without memory.
+ * takes them over. Where it cannot be told when they change, what is open is gone on with, and
+ * nothing that was. NULL without memory.
  */
 struct known_content *known_open(struct known *known, const char *path, struct share_set *shares);
 

@@ -293,25 +293,33 @@ static int store_source_open_version(struct source *opaque, const char *path, un
     return r;
 }
 
-/* Goes on with what is known of the file. Whoever is patient opens each but once. */
-static void remember(struct restored_file *file, const char *path)
+/* Goes on with what is known of the file. Returns 0 or -ENOMEM. */
+static int remember(struct restored_file *file, const char *path)
 {
     const struct store_source *source = file->source;
 
-    if (!source->terms.patient)
-        file->content = known_open(source->known, path, file->shares);
-    if (file->content) {
-        file->shares = file->content->shares;
-        file->file.content = file->content->number;
-    }
+    if (source->terms.patient) /* and opens each file but once */
+        return 0;
+    file->content = known_open(source->known, path, file->shares);
+    if (!file->content)
+        return -ENOMEM;
+    file->shares = file->content->shares;
+    file->file.content = file->content->number;
+    return 0;
 }
 
 static int store_source_open(struct source *source, const char *path, struct source_file **ret)
 {
-    int r = store_source_open_version(source, path, 0, ret);
+    struct source_file *file;
 
-    if (r == 0)
-        remember((struct restored_file *)*ret, path);
+    int r = store_source_open_version(source, path, 0, &file);
+    if (r < 0)
+        return r;
+    r = remember((struct restored_file *)file, path);
+    if (r < 0)
+        source_close(file);
+    else
+        *ret = file;
     return r;
 }
 
