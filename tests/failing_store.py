@@ -61,6 +61,10 @@ class FailingStore:
         """These operations, or 'all', take so long from now on; many of them at once."""
         self.order("delay", seconds, *operations)
 
+    def say_sizes(self, *sizes):
+        """One extended attribute after the other that is asked for has so many bytes."""
+        self.order("say sizes", *sizes)
+
     def go_on(self):
         """Answers everything that hangs, at once, and fails nothing any more."""
         if self._server.poll() is None:
@@ -119,6 +123,7 @@ def serve(source, mountpoint):
             self.open_files = {}
             self.failing, self.hanging, self.refusal = [], set(), 0
             self.delays, self.counts = {}, {}
+            self.sizes = []
             self.under_way, self.most = {}, {}
             self.changed = trio.Event()
 
@@ -132,6 +137,8 @@ def serve(source, mountpoint):
             elif what == "delay":
                 seconds, *operations = words
                 self.delays.update(dict.fromkeys(operations, seconds))
+            elif what == "say sizes":
+                self.sizes = list(words)
             elif what == "go on":
                 self.failing, self.hanging, self.refusal = [], set(), 0
                 self.delays = {}
@@ -218,6 +225,11 @@ def serve(source, mountpoint):
                 if name == self.open_files[handle] and offset < end and start < offset + size:
                     raise pyfuse3.FUSEError(error)
             return os.pread(handle, size, offset)
+
+        async def getxattr(self, inode, name, ctx):
+            if not self.sizes:
+                raise pyfuse3.FUSEError(errno.ENOSYS)
+            return b"x" * self.sizes.pop(0)
 
         async def flush(self, handle):
             await self.enter("flush")

@@ -2,6 +2,7 @@
 """Stores that fail, die, hang, come and go: the mounted view goes on with the others."""
 
 import errno
+import itertools
 import os
 import shutil
 import subprocess
@@ -532,3 +533,19 @@ def test_many_files_closed_while_a_store_hangs(hanging, view_of, data):
         os.close(file)
     assert within(FIRST_LIMIT_S, read_or_error, view / "file") == data
     assert within(AT_ONCE_S, read_or_error, view / "folder" / "other") == data
+
+
+def test_attributes_of_changing_size(failing, view_of):
+    """Each answer is of another size than the one before said: larger ones are not believed."""
+    node = failing.make("node")
+    trees.write_file(node.source / "file", b"no share")
+    view = view_of()
+    for sizes in itertools.permutations([2000, 0, 1, 60_000, 500], 3):
+        node.say_sizes(*sizes, *[60_000] * 20)
+        try:
+            value = os.getxattr(view / "file", "user.one")
+        except OSError as error:
+            assert error.errno in (errno.ERANGE, errno.EIO)
+        else:
+            assert value == b"x" * len(value)
+    assert view.process.poll() is None
