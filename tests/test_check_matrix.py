@@ -179,7 +179,7 @@ class Group:
     """Blocks of one stripe that have one digest."""
 
     def __init__(self):
-        self.indexes = set()
+        self.indexes, self.forged = set(), set()
         self.anchored = False  # by a copy that may speak for the version
         self.anchored_by_forgery = False
 
@@ -194,10 +194,17 @@ def groups_of(copies, anchors, version, number, stripe):
         group = groups.setdefault(found[1], Group())
         if found[1] == stripe.digest and not copy.holds(number, version, stripe):
             group.anchored_by_forgery |= copy in anchors
+            group.forged.add(found[0])
             continue
         group.indexes.add(found[0])
         group.anchored |= copy in anchors
     return groups
+
+
+def only_padding_is_forged(right, stripe):
+    """The last stripe's bytes may not reach all k pieces: those that they do reach are there."""
+    pieces = range(-(-len(stripe.data) // len(stripe.payload(0))))
+    return right.indexes.issuperset(pieces) and len(right.indexes | right.forged) >= stripe.required
 
 
 def is_there(copies, anchors, version, number, stripe):
@@ -209,6 +216,8 @@ def is_there(copies, anchors, version, number, stripe):
         raise Unsure
     enough = len(right.indexes) >= version.required
     if enough and right.anchored_by_forgery and not right.anchored:
+        raise Unsure
+    if not enough and right.forged and only_padding_is_forged(right, stripe):
         raise Unsure
     return enough and right.anchored
 
