@@ -47,6 +47,8 @@ LOOKS = (
     "openat openat2 open pread64 read fstat newfstatat statx listxattr llistxattr flistxattr getxattr "
     "lgetxattr fgetxattr getdents64 readlinkat readlink flock fcntl lseek mmap clone3 getrandom write"
 ).split()
+# How often threads call these depends on how they meet: a trial may not come to its call.
+BY_CHANCE = "futex mmap munmap mprotect madvise brk sched_yield rt_sigtimedwait".split()
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EACCES)
 O_CREAT = 0o100
 
@@ -326,11 +328,12 @@ def run_trials(trials, tracer, numbers, tree, check):
     with ThreadPoolExecutor(WORKERS) as pool:
         results = list(pool.map(run, trials))
     failures = [problems for _, problems in results if problems]
-    came = sum(came for came, _ in results)
-    print(f"{len(trials)} trials, {came} of which came to their call; {len(failures)} failed")
+    missed = [trial for trial, (came, _) in zip(trials, results) if not came]
+    print(f"{len(trials)} trials, {len(missed)} did not come to their call; {len(failures)} failed")
     shown = "\n".join("\n".join(problems) for problems in failures[:FAILURES_SHOWN])
     assert not failures, f"{len(failures)} of {len(trials)} trials failed:\n{shown}"
-    assert came > 0.9 * len(trials), "calls come otherwise than they did before"
+    strange = [describe(trial) for trial in missed if trial.call.name not in BY_CHANCE]
+    assert not strange, f"calls come otherwise than they did before: {strange}"
 
 
 def no_temporaries(stores):
@@ -345,7 +348,7 @@ def scaled(count):
 def test_killed(tracer, numbers, tree, calls, rng):
     """Just before each call that changes something, and before some others."""
     changes = [call for call in calls if is_change(call)]
-    others = [call for call in calls if not is_change(call) and call.name != "futex"]
+    others = [call for call in calls if not is_change(call) and call.name not in BY_CHANCE]
     chosen = sample(changes, scaled(140), rng) + sample(others, scaled(30), rng)
     trials = [Trial("killed", ["signal", int(signal.SIGKILL)], call) for call in chosen]
 
@@ -359,7 +362,7 @@ def test_killed(tracer, numbers, tree, calls, rng):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 def test_stopped(tracer, numbers, tree, calls, rng, number):
     """It cleans up behind itself; what is done stays done."""
-    chosen = sample([call for call in calls if call.name != "futex"], scaled(30), rng)
+    chosen = sample([call for call in calls if call.name not in BY_CHANCE], scaled(30), rng)
     trials = [Trial(number.name, ["signal", int(number)], call) for call in chosen]
 
     def check(trial, result, stores, came):

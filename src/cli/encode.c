@@ -88,7 +88,7 @@ static int add_target(struct copying *copying, const struct work *work, struct s
     cleanup_names struct names inputs = NO_NAMES;
     cleanup_free char *from = realpath(work->arguments.source, NULL);
 
-    int r = from ? names_add(&inputs, from) : -errno;
+    int r = from ? names_add(&inputs, from) : log_errno(-errno, "%s", work->arguments.source);
     if (r == 0)
         r = copying_add(copying, path, (int)index, &inputs);
     return r < 0 ? r : check_outside(work, source, path);
