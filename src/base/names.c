@@ -24,35 +24,43 @@ static int grow(void *array, size_t element, size_t needed, size_t *room)
 
 int names_add(struct names *names, const char *name)
 {
+    return names_add_known(names, name, &(struct listed){.kind = 0});
+}
+
+int names_add_known(struct names *names, const char *name, const struct listed *known)
+{
     size_t length = strlen(name) + 1;
 
     int r = grow(&names->bytes, 1, names->size + length, &names->room);
     if (r == 0)
-        r = grow(&names->starts, sizeof *names->starts, names->count + 1, &names->places);
+        r = grow(&names->items, sizeof *names->items, names->count + 1, &names->places);
     if (r < 0)
         return r;
     memcpy(names->bytes + names->size, name, length);
-    names->starts[names->count++] = names->size;
+    names->items[names->count] = *known;
+    names->items[names->count++].start = names->size;
     names->size += length;
     return 0;
 }
 
 const char *names_get(const struct names *names, size_t i)
 {
-    return names->bytes + names->starts[i];
+    return names->bytes + names->items[i].start;
 }
 
-static int compare(const void *left, const void *right, void *bytes)
+static int compare(const void *left, const void *right, void *opaque)
 {
-    const char *base = bytes;
+    const struct listed *first = left, *second = right;
+    const char *bytes = opaque;
 
-    return strcmp(base + *(const size_t *)left, base + *(const size_t *)right);
+    int order = strcmp(bytes + first->start, bytes + second->start);
+    return order ? order : (first->start > second->start) - (first->start < second->start);
 }
 
 void names_sort(struct names *names)
 {
     if (names->count > 0)
-        qsort_r(names->starts, names->count, sizeof *names->starts, compare, names->bytes);
+        qsort_r(names->items, names->count, sizeof *names->items, compare, names->bytes);
 }
 
 void names_sort_unique(struct names *names)
@@ -64,7 +72,7 @@ void names_sort_unique(struct names *names)
     names_sort(names);
     for (size_t i = 1; i < names->count; i++) {
         if (strcmp(names_get(names, i), names_get(names, kept)) != 0)
-            names->starts[++kept] = names->starts[i];
+            names->items[++kept] = names->items[i];
     }
     names->count = kept + 1;
 }
@@ -72,6 +80,6 @@ void names_sort_unique(struct names *names)
 void names_clear(struct names *names)
 {
     free(names->bytes);
-    free(names->starts);
+    free(names->items);
     *names = NO_NAMES;
 }

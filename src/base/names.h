@@ -5,11 +5,21 @@
 #include "base/cleanup.h"
 
 #include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* A name, and what the directory that lists it says of the object. */
+struct listed {
+    size_t start; /* in the bytes */
+    dev_t device;
+    ino_t inode;
+    mode_t kind; /* S_IFREG, S_IFDIR, ...; 0: nothing is known of the object */
+};
 
 struct names {
     char *bytes; /* the names one behind the other, each with its NUL */
     size_t size, room;
-    size_t *starts; /* of each name in bytes */
+    struct listed *items;
     size_t count, places;
 };
 
@@ -18,10 +28,13 @@ struct names {
 /* Returns 0 or -ENOMEM. */
 int names_add(struct names *names, const char *name);
 
-/* Name number I < count; valid until the next names_add. */
+/* Adds one with what is known of it; START of KNOWN means nothing. Returns 0 or -ENOMEM. */
+int names_add_known(struct names *names, const char *name, const struct listed *known);
+
+/* Name number I < count; valid until a name is added. */
 const char *names_get(const struct names *names, size_t i);
 
-/* Sorts by byte values; the latter keeps one of each. */
+/* Sorts by byte values, equal names as they were added; the latter keeps the first of each. */
 void names_sort(struct names *names);
 void names_sort_unique(struct names *names);
 

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "mount/interest.h"
 #include "view/view.h"
 
 #include <pthread.h>
@@ -15,6 +16,7 @@ struct handle {
     struct handle *previous, *next;
     struct view_file *file; /* NULL for a listing */
     struct names names;     /* of a directory, as they were when it was opened */
+    enum detail detail;     /* of its listing */
     bool counted;           /* as an open file of its node */
     bool has_pages;         /* the file shares those of its node */
     atomic_bool read;       /* it was, once */

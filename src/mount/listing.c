@@ -21,7 +21,8 @@ static const ino_t INODE_UNKNOWN = 0xffffffff;
 struct look_ups {
     struct mounted *mounted;
     const struct listing *listing;
-    size_t count;
+    size_t count, wanted; /* all of them, and those that the listing itself does not answer */
+    size_t left_out;      /* that has no attributes though they are asked for; COUNT: none */
     struct fuse_entry_param *entries;
     atomic_size_t next; /* that no one looks up yet */
 };
@@ -58,6 +59,19 @@ static size_t count_fitting(fuse_req_t request, const struct listing *listing, s
     return at - listing->offset;
 }
 
+/* What the directory says of the name at PLACE; NULL where that is nothing, or not all. */
+static const struct listed *known_of(const struct look_ups *look_ups, size_t place)
+{
+    const struct listing *listing = look_ups->listing;
+    const struct listed *name = &listing->names->items[listing->offset + place - DOTS];
+
+    if (name->kind == 0)
+        return NULL;
+    if (place == look_ups->left_out)
+        return name;
+    return listing->detail == DETAIL_NAMES && !(listing->plus && S_ISDIR(name->kind)) ? name : NULL;
+}
+
 /*
  * Where a name has no attributes to show (it is gone, or cannot be read) the name alone is shown,
  * and whoever looks it up hears why.
@@ -72,6 +86,12 @@ static void look_up(const struct look_ups *look_ups, size_t place)
 
     if (at < DOTS) {
         *entry = (struct fuse_entry_param){.attr = {.st_mode = S_IFDIR, .st_ino = NODE_ROOT}};
+        return;
+    }
+    const struct listed *known = known_of(look_ups, place);
+    if (known) {
+        *entry =
+            (struct fuse_entry_param){.attr = {.st_mode = known->kind, .st_ino = known->inode}};
         return;
     }
     if (listing->plus)
@@ -112,12 +132,11 @@ static bool start_helper(struct look_ups *look_ups, pthread_t *ret)
  */
 static size_t threads_for(const struct look_ups *look_ups)
 {
-    const struct view *view = look_ups->mounted->view;
-    size_t processors = thread_processors(), worth = 1 + look_ups->count / NAMES_WORTH_A_THREAD;
+    size_t processors = thread_processors(), worth = 1 + look_ups->wanted / NAMES_WORTH_A_THREAD;
 
-    if (view->distant && atomic_load(view->distant))
-        return look_ups->count < THREADS_TO_LOOK_UP ? look_ups->count : THREADS_TO_LOOK_UP;
-    if (view->live)
+    if (lookup_is_slow(look_ups->mounted))
+        return look_ups->wanted < THREADS_TO_LOOK_UP ? look_ups->wanted : THREADS_TO_LOOK_UP;
+    if (look_ups->mounted->view->live)
         return 1;
     if (worth > processors)
         worth = processors;
@@ -138,6 +157,29 @@ static void look_all_up(struct look_ups *look_ups)
     }
 }
 
+/* Chooses the file that is left out, if one is to be. */
+static void leave_out(struct look_ups *look_ups)
+{
+    const struct listing *listing = look_ups->listing;
+    size_t place = look_ups->count;
+
+    if (listing->detail == DETAIL_ALL_BUT_ONE && listing->offset == 0) {
+        for (place = DOTS; place < look_ups->count; place++) {
+            if (S_ISREG(listing->names->items[place - DOTS].kind))
+                break;
+        }
+    }
+    look_ups->left_out = place;
+    if (place < look_ups->count)
+        interest_note_left_out(&look_ups->mounted->interest);
+}
+
+static void count_wanted(struct look_ups *look_ups)
+{
+    for (size_t place = 0; place < look_ups->count; place++)
+        look_ups->wanted += look_ups->listing->offset + place >= DOTS && !known_of(look_ups, place);
+}
+
 int listing_fill(fuse_req_t request, const struct listing *listing, char *data, size_t size,
                  size_t *ret)
 {
@@ -153,6 +195,8 @@ int listing_fill(fuse_req_t request, const struct listing *listing, char *data, 
     if (!entries)
         return -ENOMEM;
     look_ups.entries = entries;
+    leave_out(&look_ups);
+    count_wanted(&look_ups);
     look_all_up(&look_ups);
     for (size_t i = 0; i < look_ups.count; i++)
         filled +=

@@ -15,11 +15,16 @@ static const double KEPT_S = 1;
  */
 static const double KEPT_DISTANT_S = 20;
 
-static double kept_s(const struct mounted *mounted)
+bool lookup_is_slow(const struct mounted *mounted)
 {
     const atomic_bool *distant = mounted->view->distant;
 
-    return distant && atomic_load(distant) ? KEPT_DISTANT_S : KEPT_S;
+    return distant && atomic_load(distant);
+}
+
+static double kept_s(const struct mounted *mounted)
+{
+    return lookup_is_slow(mounted) ? KEPT_DISTANT_S : KEPT_S;
 }
 
 double lookup_kept_s(const struct mounted *mounted)

@@ -4,6 +4,9 @@
 
 #include "mount/operations.h"
 
+/* Whether the answers of the view take long. */
+bool lookup_is_slow(const struct mounted *mounted);
+
 /* The status of NODE, or of NAME in it where NAME is not NULL. */
 int lookup_stat(struct mounted *mounted, uint64_t node, const char *name, struct stat *ret);
 

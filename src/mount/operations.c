@@ -53,6 +53,8 @@ static void answer_lookup(fuse_req_t request, fuse_ino_t parent, const char *nam
         fuse_reply_err(request, -r);
     else if (fuse_reply_entry(request, &entry) != 0)
         nodes_forget(mounted->nodes, entry.ino, 1);
+    if (r == 0 && !S_ISDIR(entry.attr.st_mode))
+        interest_note_look_up(&mounted->interest);
 }
 
 static void answer_forget(fuse_req_t request, fuse_ino_t node, uint64_t count)
@@ -144,6 +146,9 @@ static void reply_opened(fuse_req_t request, fuse_ino_t node, struct fuse_file_i
     int r = handle ? nodes_path(mounted->nodes, node, NULL, &path) : -ENOMEM;
     if (r == 0)
         r = open(mounted->view, path, handle);
+    if (r == 0 && !handle->file)
+        handle->detail =
+            lookup_is_slow(mounted) ? DETAIL_ALL : interest_in_listing(&mounted->interest);
     if (r == 0 && handle->file) {
         share_pages(mounted, node, handle, info);
         drop_attributes(mounted, node, info);
@@ -243,7 +248,8 @@ static void reply_listing(fuse_req_t request, const struct listing *listing, siz
 static void answer_readdir(fuse_req_t request, fuse_ino_t node, size_t size, off_t offset,
                            struct fuse_file_info *info)
 {
-    struct listing listing = {node, &handle_of(info)->names, (size_t)offset, .plus = false};
+    struct listing listing = {node, &handle_of(info)->names, (size_t)offset, .plus = false,
+                              .detail = DETAIL_NAMES};
 
     reply_listing(request, &listing, size);
 }
@@ -251,7 +257,9 @@ static void answer_readdir(fuse_req_t request, fuse_ino_t node, size_t size, off
 static void answer_readdirplus(fuse_req_t request, fuse_ino_t node, size_t size, off_t offset,
                                struct fuse_file_info *info)
 {
-    struct listing listing = {node, &handle_of(info)->names, (size_t)offset, .plus = true};
+    const struct handle *handle = handle_of(info);
+    struct listing listing = {node, &handle->names, (size_t)offset, .plus = true,
+                              .detail = handle->detail};
 
     reply_listing(request, &listing, size);
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "mount/handles.h"
+#include "mount/interest.h"
 #include "mount/nodes.h"
 #include "view/view.h"
 
@@ -14,6 +15,7 @@ struct mounted {
     struct view *view;
     struct nodes *nodes;
     struct handles handles;
+    struct interest interest;
     bool permissions_checked; /* by the kernel */
     double attribute_timeout; /* in seconds; below 0: as fits the view */
 };

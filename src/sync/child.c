@@ -33,7 +33,7 @@ static char **pointers_to(const struct names *words)
     char **pointers = calloc(words->count + 1, sizeof *pointers);
 
     for (size_t i = 0; pointers && i < words->count; i++)
-        pointers[i] = words->bytes + words->starts[i];
+        pointers[i] = words->bytes + words->items[i].start;
     return pointers;
 }
 

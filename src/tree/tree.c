@@ -352,10 +352,26 @@ static bool is_dots(const char *name)
     return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
+static int read_names(DIR *directory, dev_t device, struct names *names)
+{
+    for (;;) {
+        errno = 0;
+        const struct dirent *entry = readdir(directory);
+        if (!entry)
+            return -errno;
+        struct listed known = {
+            .device = device, .inode = entry->d_ino, .kind = (mode_t)DTTOIF(entry->d_type)};
+        int r = is_dots(entry->d_name) ? 0 : names_add_known(names, entry->d_name, &known);
+        if (r < 0)
+            return r;
+    }
+}
+
 int tree_list(const struct tree *tree, const char *path, struct names *names)
 {
     cleanup_place struct place place = NO_PLACE;
     cleanup_dir DIR *directory = NULL;
+    struct stat status;
 
     int r = walk_beneath(tree->root, path, tree->reach, &place);
     if (r < 0 || place.closed)
@@ -369,15 +385,8 @@ int tree_list(const struct tree *tree, const char *path, struct names *names)
         close(fd);
         return r;
     }
-    for (;;) {
-        errno = 0;
-        const struct dirent *entry = readdir(directory);
-        if (!entry)
-            return -errno;
-        r = is_dots(entry->d_name) ? 0 : names_add(names, entry->d_name);
-        if (r < 0)
-            return r;
-    }
+    return fstat(dirfd(directory), &status) < 0 ? -errno
+                                                : read_names(directory, status.st_dev, names);
 }
 
 int tree_get_xattr(const struct tree *tree, const char *path, const char *name, void *value,

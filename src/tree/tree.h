@@ -76,7 +76,10 @@ int tree_open_directory(const struct tree *tree, const char *path, int *ret_fd);
 /* The caller frees the target. */
 int tree_read_link(const struct tree *tree, const char *path, char **ret);
 
-/* Adds the directory's names to NAMES, in no order. */
+/*
+ * Adds the directory's names to NAMES, in no order, with what it says of them: where something is
+ * mounted, that is what lies below.
+ */
 int tree_list(const struct tree *tree, const char *path, struct names *names);
 
 /*

@@ -138,13 +138,18 @@ static int list_shares(const struct encoded_view *encoded, struct names *names)
 static int encoded_list(struct view *view, const char *path, struct names *names)
 {
     struct encoded_view *encoded = (struct encoded_view *)view;
+    size_t first = names->count;
     const char *within;
     unsigned index;
 
     if (*path == '\0')
         return list_shares(encoded, names);
     int r = split_path(encoded, path, &index, &within);
-    return r < 0 ? r : encoded->source->operations->list(encoded->source, within, names);
+    if (r == 0)
+        r = encoded->source->operations->list(encoded->source, within, names);
+    if (r == 0)
+        status_number(names, first, index);
+    return r;
 }
 
 /*

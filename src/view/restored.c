@@ -76,7 +76,12 @@ static int restored_list_xattr(struct view *view, const char *path, char *names,
 
 static int restored_list(struct view *view, const char *path, struct names *names)
 {
-    return source_of(view)->operations->list(source_of(view), path, names);
+    size_t first = names->count;
+
+    int r = source_of(view)->operations->list(source_of(view), path, names);
+    if (r == 0)
+        status_number(names, first, 0);
+    return r;
 }
 
 static int restored_statfs(struct view *view, struct statvfs *ret)

@@ -20,6 +20,12 @@ uint64_t status_inode(dev_t device, ino_t number, unsigned tree)
     return mix(number + mix(mix(device) + tree));
 }
 
+void status_number(struct names *names, size_t first, unsigned tree)
+{
+    for (size_t i = first; i < names->count; i++)
+        names->items[i].inode = status_inode(names->items[i].device, names->items[i].inode, tree);
+}
+
 void status_set_size(struct stat *status, uint64_t size)
 {
     status->st_size = (off_t)size;

@@ -2,6 +2,8 @@
 /* What a view makes of the status that a tree gives. */
 #pragma once
 
+#include "base/names.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -12,6 +14,9 @@
  * several as surely as 64 bits are).
  */
 uint64_t status_inode(dev_t device, ino_t number, unsigned tree);
+
+/* Gives the objects of NAMES, from number FIRST on, the inode numbers that tree TREE shows. */
+void status_number(struct names *names, size_t first, unsigned tree);
 
 /* Gives a regular file's status another size, and the blocks that go with it. */
 void status_set_size(struct stat *status, uint64_t size);

@@ -35,7 +35,7 @@ static const struct question_kind list_kind = {
 static int add_names(struct names *names, const struct names *more)
 {
     for (size_t i = 0; i < more->count; i++) {
-        int r = names_add(names, names_get(more, i));
+        int r = names_add_known(names, names_get(more, i), &more->items[i]);
         if (r < 0)
             return r;
     }
@@ -53,6 +53,21 @@ static size_t count_equal(const struct names *names, size_t first)
 }
 
 /*
+ * What is known of an object by COUNT stores: its kind where all of them agree, and its number in
+ * the first of them.
+ */
+static struct listed agree(const struct listed items[], size_t count)
+{
+    struct listed known = items[0];
+
+    for (size_t i = 1; i < count; i++) {
+        if (items[i].kind != known.kind)
+            known.kind = 0;
+    }
+    return known;
+}
+
+/*
  * Adds each of the names that stores gave to NAMES, once. What an interrupted run left in a store
  * is not the source's; where several stores have it, it is.
  */
@@ -63,8 +78,9 @@ static int merge_names(struct names *given, struct names *names)
     names_sort(given);
     for (size_t i = 0, equal; r == 0 && i < given->count; i += equal) {
         equal = count_equal(given, i);
+        struct listed known = agree(&given->items[i], equal);
         if (equal > 1 || !temporary_is_name(names_get(given, i)))
-            r = names_add(names, names_get(given, i));
+            r = names_add_known(names, names_get(given, i), &known);
     }
     return r;
 }

@@ -5,7 +5,8 @@
 #include "view/inquiry.h"
 
 /*
- * Adds the names that stores have in PATH to NAMES, each once, in order. ENOUGH as for
+ * Adds the names that stores have in PATH to NAMES, each once, in order, with what they agree on
+ * as to the kind of an object. ENOUGH as for
  * inquiry_make. Returns 0 where a store has PATH; -ENOENT where none has, or, where a store could
  * not say, its error; -ENOMEM.
  */

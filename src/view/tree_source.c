@@ -122,16 +122,18 @@ static int tree_source_read_link(struct source *source, const char *path, char *
     return r < 0 ? r : tree_read_link(tree_of(source), path, ret);
 }
 
-/* Adds NAME, of the directory PATH, which is not excluded, unless it is itself. */
-static int add_name(struct source *source, const char *path, const char *name, struct names *names)
+/* Adds number I of ALL, of the directory PATH, which is not excluded, unless it is itself. */
+static int add_name(struct source *source, const char *path, const struct names *all, size_t i,
+                    struct names *names)
 {
+    const char *name = names_get(all, i);
     cleanup_free char *whole = NULL;
 
     if (asprintf(&whole, "%s%s%s", path, *path ? "/" : "", name) < 0)
         return -ENOMEM;
     int r = check_excluded(source, whole, excludes_match_entry);
     if (r == 0)
-        r = names_add(names, name);
+        r = names_add_known(names, name, &all->items[i]);
     return r == -ENOMEM ? r : 0; /* other errors: it is gone meanwhile */
 }
 
@@ -145,7 +147,7 @@ static int tree_source_list(struct source *source, const char *path, struct name
     if (r == 0)
         r = tree_list(tree_of(source), path, &all);
     for (size_t i = 0; r == 0 && i < all.count; i++)
-        r = add_name(source, path, names_get(&all, i), names);
+        r = add_name(source, path, &all, i, names);
     return r;
 }
 

@@ -42,7 +42,7 @@ struct view_operations {
     /* The caller frees the target. */
     int (*read_link)(struct view *view, const char *path, char **ret);
 
-    /* Adds the names in a directory to NAMES. */
+    /* Adds the names in a directory to NAMES, with kinds and inode numbers where they are known. */
     int (*list)(struct view *view, const char *path, struct names *names);
 
     /* As lgetxattr(2) and llistxattr(2); with SIZE 0, *RET says how many bytes there are. */

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Whether those who list directories look at the files in them. A listing can bring attributes:
+ * that saves a request for each file that is looked at, and is work for nothing if none is. The
+ * kernel does not tell, as it does not ask for what it has. So now and then one file is left out of
+ * a listing: who wants attributes looks it up. Any thread may use it.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+struct interest {
+    atomic_uint ignored;   /* files left out, one after the other, and none was looked at since */
+    atomic_uint confirmed; /* listings to come that are known to be wanted whole */
+    atomic_uint_least64_t last; /* when a directory was listed */
+};
+
+enum detail {
+    DETAIL_ALL,         /* with attributes */
+    DETAIL_ALL_BUT_ONE, /* but for one file's: then interest_note_left_out() */
+    DETAIL_NAMES,       /* without, but for directories: who goes into them looks at them */
+};
+
+/* What the listing of a directory that is being opened is to bring. */
+enum detail interest_in_listing(struct interest *interest);
+
+void interest_note_left_out(struct interest *interest);
+
+/* A file was looked up, whichever. */
+void interest_note_look_up(struct interest *interest);
