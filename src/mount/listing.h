@@ -8,8 +8,8 @@ struct listing {
     fuse_ino_t parent;
     const struct names *names; /* in it; "." and ".." come before them */
     size_t offset;             /* the number of the one to begin with */
-    bool plus;                 /* with attributes: then names count as looked up; otherwise: */
-    enum detail detail;        /* DETAIL_NAMES */
+    bool plus;                 /* with attributes: those names count as looked up */
+    enum detail detail;        /* which of them have attributes, or are looked at */
 };
 
 /* Fills DATA (SIZE bytes) with as many as there is room for. *RET is how many bytes they take. */
