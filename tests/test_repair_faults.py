@@ -226,14 +226,19 @@ def tree(module_mounts, workshop, tmp_path_factory, module_rng):
 
 @pytest.fixture(scope="module")
 def calls(tracer, numbers, tree):
-    """The calls of a run that nothing interferes with, but for those of the dynamic linker."""
+    """The calls of a run that nothing interferes with: from its first thread to its report.
+
+    Before are those of the dynamic linker. The last write reports the status to the user's process,
+    whose end ends this one: how far it comes after that is chance.
+    """
     stores = tree.fresh()
     result = trace(tracer, tree.place() / "log", ["log"], stores)
     assert result.returncode == 1, result.stdout + result.stderr
     repairing.assert_stores(stores, tree.good)
     found = read_calls(tree.place() / "log", numbers)
     start = next(i for i, call in enumerate(found) if call.name in ("clone3", "clone"))
-    return found[start:]
+    end = max(i for i, call in enumerate(found) if call.name == "write")
+    return found[start : end + 1]
 
 
 # What must be at any moment
