@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "mount/listing.h"
 
+#include "base/team.h"
 #include "base/thread.h"
 #include "mount/lookup.h"
 #include "tree/tree.h"
 
-#include <pthread.h>
+#include <stdatomic.h>
 
 enum {
     DOTS = 2,
-    THREADS_TO_LOOK_UP = 16, /* at most, for one listing */
     NAMES_WORTH_A_THREAD = 32,
-    HELPERS_MAX = 64, /* of all listings */
 };
 
 /* An inode number for names without attributes: entries of number 0 are skipped by readdir(3). */
@@ -102,7 +101,7 @@ static void look_up(const struct look_ups *look_ups, size_t place)
         *entry = (struct fuse_entry_param){.attr.st_ino = INODE_UNKNOWN};
 }
 
-static void *look_up_next(void *opaque)
+static void look_up_next(void *opaque)
 {
     struct look_ups *look_ups = opaque;
     size_t place;
@@ -111,19 +110,6 @@ static void *look_up_next(void *opaque)
     while ((place = atomic_fetch_add(&look_ups->next, 1)) < look_ups->count)
         look_up(look_ups, place);
     tree_busy_end();
-    return NULL;
-}
-
-static atomic_uint helpers;
-
-/* Starts one more thread, if there are not too many. Whether it did. */
-static bool start_helper(struct look_ups *look_ups, pthread_t *ret)
-{
-    if (atomic_fetch_add(&helpers, 1) < HELPERS_MAX &&
-        pthread_create(ret, NULL, look_up_next, look_ups) == 0)
-        return true;
-    atomic_fetch_sub(&helpers, 1);
-    return false;
 }
 
 /*
@@ -132,29 +118,14 @@ static bool start_helper(struct look_ups *look_ups, pthread_t *ret)
  */
 static size_t threads_for(const struct look_ups *look_ups)
 {
-    size_t processors = thread_processors(), worth = 1 + look_ups->wanted / NAMES_WORTH_A_THREAD;
+    size_t worth = 1 + look_ups->wanted / NAMES_WORTH_A_THREAD, processors;
 
     if (lookup_is_slow(look_ups->mounted))
-        return look_ups->wanted < THREADS_TO_LOOK_UP ? look_ups->wanted : THREADS_TO_LOOK_UP;
-    if (look_ups->mounted->view->live)
+        return look_ups->wanted;
+    if (look_ups->mounted->view->live || worth == 1)
         return 1;
-    if (worth > processors)
-        worth = processors;
-    return worth < THREADS_TO_LOOK_UP ? worth : THREADS_TO_LOOK_UP;
-}
-
-static void look_all_up(struct look_ups *look_ups)
-{
-    size_t wanted = threads_for(look_ups), started = 0;
-    pthread_t threads[THREADS_TO_LOOK_UP];
-
-    while (started + 1 < wanted && start_helper(look_ups, &threads[started]))
-        started++;
-    look_up_next(look_ups);
-    for (; started > 0; started--) {
-        pthread_join(threads[started - 1], NULL);
-        atomic_fetch_sub(&helpers, 1);
-    }
+    processors = thread_processors();
+    return worth < processors ? worth : processors;
 }
 
 /* Chooses the file that is left out, if one is to be. */
@@ -197,7 +168,7 @@ int listing_fill(fuse_req_t request, const struct listing *listing, char *data, 
     look_ups.entries = entries;
     leave_out(&look_ups);
     count_wanted(&look_ups);
-    look_all_up(&look_ups);
+    team_run(threads_for(&look_ups), look_up_next, &look_ups);
     for (size_t i = 0; i < look_ups.count; i++)
         filled +=
             add(request, listing, listing->offset + i, &entries[i], data + filled, size - filled);

@@ -26,11 +26,10 @@ static void initialize(void *userdata, struct fuse_conn_info *connection)
     connection->max_read = REQUEST_SIZE_MAX;
     connection->max_background = BACKGROUND_MAX;
     connection->congestion_threshold = BACKGROUND_MAX;
-    /* Listing with attributes always, each of which saves the kernel a request of its own; but
-     * never where it may not keep them. */
-    connection->want &= ~(unsigned)(FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_READDIRPLUS);
-    if (lookup_kept_s(mounted) > 0)
-        connection->want |= connection->capable & FUSE_CAP_READDIRPLUS;
+    /* A listing may bring what would be a request for each name; what is wanted is found out here,
+     * and not by the kernel. */
+    connection->want &= ~(unsigned)FUSE_CAP_READDIRPLUS_AUTO;
+    connection->want |= connection->capable & FUSE_CAP_READDIRPLUS;
     /* A slow look-up must not hold up the others in its directory. */
     connection->want |= connection->capable & FUSE_CAP_PARALLEL_DIROPS;
     /* Pages belong to a node, and a node to a version: there is nothing to find out. */
@@ -135,6 +134,14 @@ static void drop_attributes(struct mounted *mounted, uint64_t node,
         fuse_lowlevel_notify_inval_inode(mounted->session, node, ATTRIBUTES_ONLY, 0);
 }
 
+/* What a listing that begins now is to bring. */
+static enum detail detail_of_listing(struct mounted *mounted)
+{
+    if (lookup_kept_s(mounted) == 0)
+        return DETAIL_NAMES; /* the kernel may not keep more */
+    return lookup_is_slow(mounted) ? DETAIL_ALL : interest_in_listing(&mounted->interest);
+}
+
 /* Opens what REQUEST asks for into HANDLE by OPEN, and answers. */
 static void reply_opened(fuse_req_t request, fuse_ino_t node, struct fuse_file_info *info,
                          int (*open)(struct view *view, const char *path, struct handle *handle))
@@ -147,8 +154,7 @@ static void reply_opened(fuse_req_t request, fuse_ino_t node, struct fuse_file_i
     if (r == 0)
         r = open(mounted->view, path, handle);
     if (r == 0 && !handle->file)
-        handle->detail =
-            lookup_is_slow(mounted) ? DETAIL_ALL : interest_in_listing(&mounted->interest);
+        handle->detail = detail_of_listing(mounted);
     if (r == 0 && handle->file) {
         share_pages(mounted, node, handle, info);
         drop_attributes(mounted, node, info);

@@ -2,10 +2,15 @@
 #include "tree/round.h"
 
 #include "base/clock.h"
+#include "base/team.h"
 #include "base/thread.h"
 #include "tree/store.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
+
+/* To start a thread takes as long as to read some directories. */
+enum { HEAVY_WORTH_A_THREAD = 4 };
 
 struct round {
     pthread_mutex_t lock;
@@ -102,19 +107,58 @@ void round_put(struct round *round, struct store *store, struct task *task, enum
         put_in_queue(round, task);
 }
 
-/* Asks the local stores: now, when the others are on their way. Whether there were any. */
-static bool run_local(struct round *round)
+/* Tasks that the asker runs, linked as in a queue. */
+struct local_tasks {
+    struct task *_Atomic next; /* that no thread has taken yet */
+    size_t heavy;
+};
+
+static struct local_tasks find_local(struct round *round)
 {
-    bool any = false;
+    struct local_tasks found = {.next = NULL};
 
     for (struct task *task = round->tasks; task; task = task->next_in_round) {
         if (!task->local || task->done)
             continue;
-        task->run(task);
-        task->done = any = true;
-        *task->state = TASK_ANSWERED;
+        task->next_in_queue = found.next;
+        found.next = task;
+        found.heavy += task->heavy;
     }
-    return any;
+    return found;
+}
+
+static void run_local_tasks(void *opaque)
+{
+    struct local_tasks *tasks = opaque;
+    struct task *task = atomic_load(&tasks->next);
+
+    while (task) {
+        if (!atomic_compare_exchange_weak(&tasks->next, &task, task->next_in_queue))
+            continue;
+        task->run(task);
+        task->done = true;
+        *task->state = TASK_ANSWERED;
+        task = atomic_load(&tasks->next);
+    }
+}
+
+static size_t team_for(const struct local_tasks *tasks)
+{
+    size_t worth = 1 + tasks->heavy / HEAVY_WORTH_A_THREAD;
+    size_t processors = worth > 1 ? thread_processors() : 1;
+
+    return worth < processors ? worth : processors;
+}
+
+/* Asks the local stores: now, when the others are on their way. Whether there were any. */
+static bool run_local(struct round *round)
+{
+    struct local_tasks tasks = find_local(round);
+
+    if (!tasks.next)
+        return false;
+    team_run(team_for(&tasks), run_local_tasks, &tasks);
+    return true;
 }
 
 static enum task_state state_of(const struct task *task, uint64_t now, uint64_t patience)

@@ -29,6 +29,7 @@ struct task {
     void (*drop)(struct task *task); /* frees the struct and what it holds; called once */
     struct store *store;             /* held for the task; NULL: see round_put */
     struct round *round;
+    bool heavy; /* it takes long also in a local store: several threads run many of them */
     struct task *next_in_round, *next_in_queue;
     enum task_state *state; /* the asker's; see round_put */
     uint64_t asked;         /* when it was put, as clock_now */

@@ -239,7 +239,7 @@ static int read_target(int place, const char *name, char **ret)
 static int open_nearby(const struct nearby *nearby, const char *name, struct tree_object *object)
 {
     const struct stat *then = &object->status;
-    cleanup_fd int fd = walk_open_file(nearby->fd, name);
+    cleanup_fd int fd = walk_open(nearby->fd, name, 0);
     struct stat now;
 
     if (fd < 0 || fstat(fd, &now) < 0 || !S_ISREG(now.st_mode) || now.st_ino != then->st_ino ||
@@ -367,26 +367,34 @@ static int read_names(DIR *directory, dev_t device, struct names *names)
     }
 }
 
-int tree_list(const struct tree *tree, const char *path, struct names *names)
+/* Opens the directory PATH to be read; *RET_FD is -1 for one that is closed. */
+static int open_to_list(const struct tree *tree, const char *path, int *ret_fd)
 {
     cleanup_place struct place place = NO_PLACE;
-    cleanup_dir DIR *directory = NULL;
-    struct stat status;
 
+    *ret_fd = walk_open(tree->root, *path ? path : ".", O_DIRECTORY);
+    if (*ret_fd >= 0)
+        return 0;
     int r = walk_beneath(tree->root, path, tree->reach, &place);
     if (r < 0 || place.closed)
         return r;
-    int fd = open_place(place.fd, O_DIRECTORY);
-    if (fd < 0)
-        return fd;
-    directory = fdopendir(fd);
-    if (!directory) {
-        r = -errno;
-        close(fd);
+    *ret_fd = open_place(place.fd, O_DIRECTORY);
+    return *ret_fd < 0 ? *ret_fd : 0;
+}
+
+int tree_list(const struct tree *tree, const char *path, struct names *names)
+{
+    cleanup_dir DIR *directory = NULL;
+    cleanup_fd int fd = -1;
+    struct stat status;
+
+    int r = open_to_list(tree, path, &fd);
+    if (r < 0 || fd < 0)
         return r;
-    }
-    return fstat(dirfd(directory), &status) < 0 ? -errno
-                                                : read_names(directory, status.st_dev, names);
+    directory = fdopendir(fd);
+    if (!directory)
+        return -errno;
+    return fstat(steal_fd(&fd), &status) < 0 ? -errno : read_names(directory, status.st_dev, names);
 }
 
 int tree_get_xattr(const struct tree *tree, const char *path, const char *name, void *value,

@@ -42,14 +42,6 @@ static int open_beneath(int root, const char *path, int flags)
     return fd < 0 ? -errno : (int)fd;
 }
 
-int walk_open_file(int directory, const char *name)
-{
-    int flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC;
-    int fd = open_beneath(directory, name, flags | O_NOATIME);
-
-    return fd == -EPERM ? open_beneath(directory, name, flags) : fd;
-}
-
 static int walk_at_once(int root, const char *path, struct place *ret)
 {
     int fd = open_beneath(root, path, PLACE_FLAGS);
@@ -93,6 +85,16 @@ static bool goes_up(const char *path)
             return true;
     }
     return false;
+}
+
+int walk_open(int root, const char *path, int flags)
+{
+    if (goes_up(path))
+        return -EXDEV;
+    flags |= O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC;
+    int fd = open_beneath(root, path, flags | O_NOATIME);
+
+    return fd == -EPERM ? open_beneath(root, path, flags) : fd;
 }
 
 /* Copies the first name of *PATH to NAME and moves *PATH behind it. */

@@ -37,10 +37,11 @@ enum walk_reach {
 int walk_beneath(int root, const char *path, enum walk_reach reach, struct place *ret);
 
 /*
- * Opens the file NAME in DIRECTORY for reading, if neither a symlink nor a mount is in its place;
- * a FIFO is not waited for. Returns the descriptor or a negative errno.
+ * Opens PATH beneath ROOT for reading, by open(2)'s FLAGS, if it lies on ROOT's own mount. No
+ * symlink is followed, and a FIFO is not waited for. Returns the descriptor or a negative errno;
+ * what cannot be opened in this way may be by walk_beneath.
  */
-int walk_open_file(int directory, const char *name);
+int walk_open(int root, const char *path, int flags);
 
 void walk_avoid(dev_t device);
 

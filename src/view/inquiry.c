@@ -30,6 +30,7 @@ static struct question *question_new(const struct question_kind *kind, const cha
         return NULL;
     question->task.run = run;
     question->task.drop = drop;
+    question->task.heavy = kind->heavy;
     question->kind = kind;
     question->result = -ETIMEDOUT;
     question->path = strdup(path);

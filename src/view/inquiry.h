@@ -19,6 +19,7 @@ struct question_kind {
     size_t size;
     int (*ask)(const struct tree *tree, const char *path, struct question *question);
     void (*forget)(struct question *question); /* NULL: there is nothing to free */
+    bool heavy;                                /* as in struct task */
 };
 
 struct inquiry {

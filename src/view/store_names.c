@@ -3,7 +3,6 @@
 
 #include "tree/temporary.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 struct list_question {
@@ -18,6 +17,8 @@ static int ask_list(const struct tree *tree, const char *path, struct question *
     int r = tree_list(tree, path, names);
     if (r < 0)
         names_clear(names);
+    else
+        names_sort_unique(names);
     return r;
 }
 
@@ -30,89 +31,99 @@ static const struct question_kind list_kind = {
     .size = sizeof(struct list_question),
     .ask = ask_list,
     .forget = forget_list,
+    .heavy = true,
 };
 
-static int add_names(struct names *names, const struct names *more)
+/* The names that one store gave, sorted, and how many of them are merged. */
+struct column {
+    const struct names *names;
+    size_t next;
+};
+
+static const char *next_name(const struct column *column)
 {
-    for (size_t i = 0; i < more->count; i++) {
-        int r = names_add_known(names, names_get(more, i), &more->items[i]);
-        if (r < 0)
-            return r;
-    }
-    return 0;
+    return column->next < column->names->count ? names_get(column->names, column->next) : NULL;
 }
 
-/* How many of the names in NAMES, which are sorted, are the one at FIRST. */
-static size_t count_equal(const struct names *names, size_t first)
+/* The least of the names that come next; NULL where none is left. */
+static const char *least_name(const struct column columns[], size_t count)
 {
-    size_t end = first + 1;
+    const char *least = NULL;
 
-    while (end < names->count && strcmp(names_get(names, end), names_get(names, first)) == 0)
-        end++;
-    return end - first;
+    for (size_t i = 0; i < count; i++) {
+        const char *name = next_name(&columns[i]);
+        if (name && (!least || strcmp(name, least) < 0))
+            least = name;
+    }
+    return least;
 }
 
 /*
- * What is known of an object by COUNT stores: its kind where all of them agree, and its number in
- * the first of them.
+ * Takes NAME from all stores that have it, and returns how many these are. *RET is what is known of
+ * the object: its kind where all of them agree, and its number in the first of them.
  */
-static struct listed agree(const struct listed items[], size_t count)
+static size_t take_name(struct column columns[], size_t count, const char *name, struct listed *ret)
 {
-    struct listed known = items[0];
+    size_t having = 0;
 
-    for (size_t i = 1; i < count; i++) {
-        if (items[i].kind != known.kind)
-            known.kind = 0;
+    for (size_t i = 0; i < count; i++) {
+        const char *next = next_name(&columns[i]);
+        if (!next || strcmp(next, name) != 0)
+            continue;
+        const struct listed *known = &columns[i].names->items[columns[i].next++];
+        if (having++ == 0)
+            *ret = *known;
+        else if (known->kind != ret->kind)
+            ret->kind = 0;
     }
-    return known;
+    return having;
 }
 
 /*
- * Adds each of the names that stores gave to NAMES, once. What an interrupted run left in a store
- * is not the source's; where several stores have it, it is.
+ * Adds each of the names that stores gave to NAMES, once and sorted. What an interrupted run left
+ * in a store is not the source's; where several stores have it, it is.
  */
-static int merge_names(struct names *given, struct names *names)
+static int merge_names(struct column columns[], size_t count, struct names *names)
 {
+    const char *name;
+    struct listed known;
     int r = 0;
 
-    names_sort(given);
-    for (size_t i = 0, equal; r == 0 && i < given->count; i += equal) {
-        equal = count_equal(given, i);
-        struct listed known = agree(&given->items[i], equal);
-        if (equal > 1 || !temporary_is_name(names_get(given, i)))
-            r = names_add_known(names, names_get(given, i), &known);
+    while (r == 0 && (name = least_name(columns, count))) {
+        if (take_name(columns, count, name, &known) > 1 || !temporary_is_name(name))
+            r = names_add_known(names, name, &known);
     }
     return r;
 }
 
-/* Adds what the stores answered to NAMES. Returns as store_names does. */
-static int gather_names(const struct inquiry *inquiry, struct names *names)
+/* What the stores answered. Returns how many did, or as store_names does. */
+static int find_columns(const struct inquiry *inquiry, struct column columns[])
 {
-    int worst = -ENOENT;
-    bool found = false;
+    int worst = -ENOENT, found = 0;
 
     for (size_t i = 0; i < inquiry->list->count; i++) {
         int r = inquiry_result(inquiry, i);
-        if (r == 0) {
-            found = true;
-            r = add_names(names, &((struct list_question *)inquiry->questions[i])->names);
-        } else if (r != -ENOENT && r != -EINPROGRESS) {
-            worst = r;
-        }
         if (r == -ENOMEM)
             return r;
+        if (r == 0)
+            columns[found++].names = &((struct list_question *)inquiry->questions[i])->names;
+        else if (r != -ENOENT && r != -EINPROGRESS)
+            worst = r;
     }
-    return found ? 0 : worst;
+    return found > 0 ? found : worst;
 }
 
 int store_names(struct stores *stores, const char *path, const struct inquiry_enough *enough,
                 struct names *names)
 {
     cleanup_inquiry struct inquiry inquiry = NO_INQUIRY;
-    cleanup_names struct names given = NO_NAMES;
 
     int r = inquiry_make(stores, path, NULL, &list_kind, enough, &inquiry);
-    if (r == 0)
-        r = gather_names(&inquiry, &given);
-    return r < 0 ? r : merge_names(&given, names);
+    if (r < 0)
+        return r;
+    cleanup_free struct column *columns = calloc(inquiry.list->count + 1, sizeof *columns);
+    if (!columns)
+        return -ENOMEM;
+    r = find_columns(&inquiry, columns);
+    return r < 0 ? r : merge_names(columns, (size_t)r, names);
 }

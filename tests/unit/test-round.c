@@ -193,6 +193,33 @@ static void test_answered_is_set_by_waiting(void **state)
     round_leave(round);
 }
 
+/* Several threads run them; each is run once, and its answer is there when the wait is over. */
+static void test_many_heavy_tasks(void **state)
+{
+    enum { TASKS = 100, ROUNDS = 200 };
+    enum task_state answered[TASKS];
+    struct question *questions[TASKS];
+
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        struct round *round;
+        forget_seen();
+        assert_int_equal(round_new(&round), 0);
+        for (int task = 0; task < TASKS; task++) {
+            questions[task] = question_new(task);
+            questions[task]->task.heavy = task % 3 > 0;
+            round_put(round, stores[task % 2], &questions[task]->task, &answered[task]);
+        }
+        round_wait_for_all(round);
+        for (int task = 0; task < TASKS; task++) {
+            assert_int_equal(answered[task], TASK_ANSWERED);
+            assert_int_equal(questions[task]->number, 2 * task);
+        }
+        assert_int_equal(seen.run, TASKS);
+        round_leave(round);
+        assert_int_equal(seen.dropped, TASKS);
+    }
+}
+
 /* A second wait is for what was put since the first one. */
 static void test_waiting_twice(void **state)
 {
@@ -315,6 +342,7 @@ int main(void)
         cmocka_unit_test(test_round_without_waiting),
         cmocka_unit_test(test_all_answered),
         cmocka_unit_test(test_answered_is_set_by_waiting),
+        cmocka_unit_test(test_many_heavy_tasks),
         cmocka_unit_test(test_waiting_twice),
         cmocka_unit_test(test_rounds_in_threads),
         cmocka_unit_test(test_submit_while_set_aside),
