@@ -2,6 +2,7 @@
 #include "code/interpolation.h"
 
 #include <isa-l/erasure_code.h>
+#include <pthread.h>
 #include <stdbool.h>
 
 enum {
@@ -14,7 +15,10 @@ struct interpolation {
     uint8_t tables[]; /* of ec_init_tables, a row of k coefficients for each wanted share */
 };
 
-static void fill_points(uint8_t points[CODE_SHARES_MAX])
+static pthread_once_t points_filled = PTHREAD_ONCE_INIT;
+static uint8_t points[CODE_SHARES_MAX];
+
+static void fill_points(void)
 {
     points[0] = 0;
     points[1] = 1;
@@ -38,8 +42,7 @@ static bool has_twins(unsigned required, const uint8_t known[])
  * The part of the Lagrange coefficients that is the same for every wanted share:
  * weights[s] = product over q != s of (x_s - x_q).
  */
-static void fill_weights(unsigned required, const uint8_t known[], const uint8_t points[],
-                         uint8_t weights[])
+static void fill_weights(unsigned required, const uint8_t known[], uint8_t weights[])
 {
     for (unsigned s = 0; s < required; s++) {
         weights[s] = 1;
@@ -51,8 +54,8 @@ static void fill_weights(unsigned required, const uint8_t known[], const uint8_t
 }
 
 /* row[s] = product over q != s of (x_i - x_q) / (x_s - x_q), for the wanted share i. */
-static void fill_row(unsigned required, const uint8_t known[], const uint8_t points[],
-                     const uint8_t weights[], uint8_t wanted, uint8_t row[])
+static void fill_row(unsigned required, const uint8_t known[], const uint8_t weights[],
+                     uint8_t wanted, uint8_t row[])
 {
     uint8_t product = 1; /* over all q of (x_i - x_q) */
 
@@ -71,7 +74,7 @@ static void fill_row(unsigned required, const uint8_t known[], const uint8_t poi
 int interpolation_new(unsigned required, const uint8_t known[], unsigned count,
                       const uint8_t wanted[], struct interpolation **ret)
 {
-    uint8_t points[CODE_SHARES_MAX], weights[CODE_REQUIRED_MAX];
+    uint8_t weights[CODE_REQUIRED_MAX];
     uint8_t rows[CODE_SHARES_MAX * CODE_REQUIRED_MAX];
 
     if (required < 1 || required > CODE_REQUIRED_MAX || count < 1 || count > CODE_SHARES_MAX ||
@@ -85,10 +88,10 @@ int interpolation_new(unsigned required, const uint8_t known[], unsigned count,
     interpolation->required = (int)required;
     interpolation->count = (int)count;
 
-    fill_points(points);
-    fill_weights(required, known, points, weights);
+    pthread_once(&points_filled, fill_points);
+    fill_weights(required, known, weights);
     for (unsigned w = 0; w < count; w++)
-        fill_row(required, known, points, weights, wanted[w], rows + (size_t)w * required);
+        fill_row(required, known, weights, wanted[w], rows + (size_t)w * required);
     /* All rows in one call: how far apart their tables lie is ISA-L's to say. */
     ec_init_tables((int)required, (int)count, rows, interpolation->tables);
     *ret = interpolation;

@@ -233,19 +233,27 @@ static int read_target(int place, const char *name, char **ret)
 }
 
 /*
- * Opens NAME, which was a regular file just now. What has taken its place meanwhile is not waited
- * for (O_NONBLOCK), and is no answer: -EXDEV.
+ * Opens PATH beneath DIRECTORY, which was a regular file just now. What has taken its place
+ * meanwhile is not waited for (O_NONBLOCK), and is no answer: -EXDEV.
  */
+static int open_regular(int directory, const char *path, struct stat *ret_status, int *ret_fd)
+{
+    cleanup_fd int fd = walk_open(directory, path, 0);
+
+    if (fd < 0 || fstat(fd, ret_status) < 0 || !S_ISREG(ret_status->st_mode))
+        return -EXDEV;
+    *ret_fd = steal_fd(&fd);
+    return 0;
+}
+
 static int open_nearby(const struct nearby *nearby, const char *name, struct tree_object *object)
 {
-    const struct stat *then = &object->status;
-    cleanup_fd int fd = walk_open(nearby->fd, name, 0);
-    struct stat now;
+    struct stat then = object->status;
+    cleanup_fd int fd = -1;
 
-    if (fd < 0 || fstat(fd, &now) < 0 || !S_ISREG(now.st_mode) || now.st_ino != then->st_ino ||
-        now.st_dev != then->st_dev)
+    int r = open_regular(nearby->fd, name, &object->status, &fd);
+    if (r < 0 || object->status.st_ino != then.st_ino || object->status.st_dev != then.st_dev)
         return -EXDEV;
-    object->status = now;
     object->fd = steal_fd(&fd);
     return 0;
 }
@@ -299,16 +307,18 @@ void tree_object_clear(struct tree_object *object)
     cleanup_close_fd(&object->fd);
 }
 
-int tree_open_file(const struct tree *tree, const char *path, struct stat *ret_stat, int *ret_fd)
+/* The same for any path, and whatever is there. */
+static int open_by_place(const struct tree *tree, const char *path, struct stat *ret_stat,
+                         int *ret_fd)
 {
     cleanup_place struct place place = NO_PLACE;
+    struct stat status;
 
     int r = walk_beneath(tree->root, path, tree->reach, &place);
     if (r < 0)
         return r;
     if (place.closed)
         return -EISDIR;
-    struct stat status;
     if (fstat(place.fd, &status) < 0)
         return -errno;
     if (!S_ISREG(status.st_mode))
@@ -319,6 +329,13 @@ int tree_open_file(const struct tree *tree, const char *path, struct stat *ret_s
     *ret_stat = status;
     *ret_fd = fd;
     return 0;
+}
+
+int tree_open_file(const struct tree *tree, const char *path, struct stat *ret_stat, int *ret_fd)
+{
+    int r = open_regular(tree->root, path, ret_stat, ret_fd);
+
+    return r == -EXDEV ? open_by_place(tree, path, ret_stat, ret_fd) : r;
 }
 
 int tree_open_directory(const struct tree *tree, const char *path, int *ret_fd)

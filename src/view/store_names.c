@@ -36,13 +36,13 @@ static const struct question_kind list_kind = {
 
 /* The names that one store gave, sorted, and how many of them are merged. */
 struct column {
-    const struct names *names;
+    struct names names; /* the answer's */
     size_t next;
 };
 
 static const char *next_name(const struct column *column)
 {
-    return column->next < column->names->count ? names_get(column->names, column->next) : NULL;
+    return column->next < column->names.count ? names_get(&column->names, column->next) : NULL;
 }
 
 /* The least of the names that come next; NULL where none is left. */
@@ -70,7 +70,7 @@ static size_t take_name(struct column columns[], size_t count, const char *name,
         const char *next = next_name(&columns[i]);
         if (!next || strcmp(next, name) != 0)
             continue;
-        const struct listed *known = &columns[i].names->items[columns[i].next++];
+        const struct listed *known = &columns[i].names.items[columns[i].next++];
         if (having++ == 0)
             *ret = *known;
         else if (known->kind != ret->kind)
@@ -106,7 +106,7 @@ static int find_columns(const struct inquiry *inquiry, struct column columns[])
         if (r == -ENOMEM)
             return r;
         if (r == 0)
-            columns[found++].names = &((struct list_question *)inquiry->questions[i])->names;
+            columns[found++].names = ((struct list_question *)inquiry->questions[i])->names;
         else if (r != -ENOENT && r != -EINPROGRESS)
             worst = r;
     }
