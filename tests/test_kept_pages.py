@@ -4,7 +4,9 @@
 import mmap
 import os
 import re
+import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from test_coherence import SETTLED_S, read_calls
 REQUIRED = 3
 BLOCK_SIZE = 4096
 STRIPE = REQUIRED * BLOCK_SIZE
-STRIPES = 60
+STRIPES, STRIPES_SMALL = 60, 4
 MIB = 1 << 20
 
 
@@ -25,9 +27,10 @@ def stores(tmp_path):
     return tmp_path / "stores"
 
 
-@pytest.fixture
-def data(rng):
-    return rng.randbytes(STRIPES * STRIPE - 1234)
+@pytest.fixture(params=[STRIPES, STRIPES_SMALL])
+def data(rng, request):
+    """Of a file that is read as it is wanted, and of one that is given to the kernel as it is opened."""
+    return rng.randbytes(request.param * STRIPE - 1234)
 
 
 def settle():
@@ -98,6 +101,76 @@ def test_shares_that_were_written_just_now(mounts, stores, data, rng):
             trees.assert_same((view / "file").read_bytes(), content, "written just now")
 
 
+# What comes as a file is opened
+
+SMALL_MAX = 64 << 10
+
+
+def stop(process):
+    process.send_signal(signal.SIGSTOP)
+    for status in Path(f"/proc/{process.pid}/task").glob("*/stat"):
+        while status.read_text(encoding="ascii").rpartition(")")[2].split()[0] not in "Tt":
+            time.sleep(0.001)
+
+
+def pread_without_server(view, fd, size):
+    """What the kernel has of a file; None where it asks for more."""
+    stop(view.process)
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(os.pread, fd, size, 0)
+        try:
+            return reading.result(timeout=2)
+        except TimeoutError:
+            return None
+        finally:
+            view.process.send_signal(signal.SIGCONT)
+
+
+@pytest.fixture(params=["encoded", "restored", "rebuilt"])
+def view_of(request, mounts, tmp_path, stores):
+    """Makes a view of content: returns it, a path in it, and what is to be read there."""
+
+    def make(content):
+        shares = trees.make_stores(stores, "file", content, range(5))
+        if request.param == "restored":
+            return mounts.restored(stores), "file", content
+        if request.param == "rebuilt":
+            return mounts.rebuilt(stores, shares=5), "04/file", shares[4]
+        trees.write_file(tmp_path / "source" / "file", content, trees.MTIME_NS)
+        view = mounts.encoded(
+            tmp_path / "source", required=REQUIRED, shares=5, block_size=BLOCK_SIZE
+        )
+        return view, "04/file", shares[4]
+
+    return make
+
+
+@pytest.mark.parametrize("settled", [True, False])
+@pytest.mark.parametrize("size", [1, 4096, 4097, 40_000])
+def test_small_files_come_with_their_open(view_of, rng, size, settled):
+    view, path, expected = view_of(rng.randbytes(size))
+    if settled:
+        settle()
+    for _ in range(3):
+        fd = os.open(view / path, os.O_RDONLY)
+        try:
+            assert len(expected) <= SMALL_MAX
+            assert pread_without_server(view, fd, len(expected)) == expected
+        finally:
+            os.close(fd)
+
+
+def test_large_files_are_read_when_they_are_wanted(view_of, rng):
+    view, path, expected = view_of(rng.randbytes(REQUIRED * SMALL_MAX + 1))
+    assert len(expected) > SMALL_MAX
+    fd = os.open(view / path, os.O_RDONLY)
+    try:
+        assert pread_without_server(view, fd, len(expected)) is None
+        assert os.pread(fd, len(expected), 0) == expected
+    finally:
+        os.close(fd)
+
+
 # What does not
 
 
@@ -151,6 +224,11 @@ def test_two_contents_are_not_mixed(mounts, stores, data, rng):
     trees.assert_same((view / "file").read_bytes(), other, "what is left")
 
 
+def assert_stripe(fd, data, part):
+    at = round(part * len(data) / STRIPE) * STRIPE
+    assert os.pread(fd, STRIPE, at) == data[at : at + STRIPE]
+
+
 def test_two_contents_while_it_is_open(mounts, stores, data, rng):
     """Who has it open goes on with what it was; who opens it gets what is there; pages of neither
     come to the other."""
@@ -165,9 +243,9 @@ def test_two_contents_while_it_is_open(mounts, stores, data, rng):
         settle()
         with open(view / "file", "rb", buffering=0) as second:
             assert second.read(STRIPE) == other[:STRIPE]
-            assert os.pread(fd, STRIPE, 40 * STRIPE) == data[40 * STRIPE : 41 * STRIPE]
+            assert_stripe(fd, data, 2 / 3)
             trees.assert_same(second.read(), other[STRIPE:], "opened after it")
-            assert os.pread(fd, STRIPE, 50 * STRIPE) == data[50 * STRIPE : 51 * STRIPE]
+            assert_stripe(fd, data, 5 / 6)
         trees.assert_same((view / "file").read_bytes(), other, "opened later")
     for _ in range(3):
         trees.assert_same((view / "file").read_bytes(), other, "alone again")

@@ -46,19 +46,24 @@ def slow_names(count):
     return [f"slow/{number}/file" for number in range(count)]
 
 
-def encoded_files(mounts, tmp_path, count):
+# Files up to 64 KiB are read as they are opened.
+SMALL, LARGE = b"x" * 5000, b"x" * 100_000
+
+
+def encoded_files(mounts, tmp_path, count, content=LARGE):
     """The sources of slow files, and a view of them and of a quick one."""
-    slow = [trees.write_file(tmp_path / "source" / name, b"x" * 5000) for name in slow_names(count)]
+    slow = [trees.write_file(tmp_path / "source" / name, content) for name in slow_names(count)]
     trees.write_file(tmp_path / "source" / "quick" / "file", b"quick")
     view = mounts.encoded(tmp_path / "source", required=1, shares=2)
     return slow, view / "01", oracle.make_share("checked", b"quick", 1, 2, 1, trees.MTIME_NS)
 
 
-def restored_files(mounts, tmp_path, count):
+def restored_files(mounts, tmp_path, count, content=LARGE):
     """Shares of slow files, in one store of three, and a view of them and of a quick one."""
     stores = tmp_path / "stores"
-    for name in [*slow_names(count), "quick/file"]:
-        trees.make_stores(stores, name, b"quick", (0, 1, 2))
+    trees.make_stores(stores, "quick/file", b"quick", (0, 1, 2))
+    for name in slow_names(count):
+        trees.make_stores(stores, name, content, (0, 1, 2))
     slow = [stores / "store-2" / name for name in slow_names(count)]
     return slow, mounts.restored(stores).path, b"quick"
 
@@ -101,6 +106,25 @@ def test_slow_reads_hold_up_no_other_request(mounts, tmp_path, watch, make, coun
     finally:
         for file in files:
             os.close(file)
+
+
+def open_and_read(path, content):
+    with open(path, "rb") as file:
+        return file.read() == content
+
+
+@pytest.mark.parametrize("make", [encoded_files, restored_files])
+@pytest.mark.parametrize("count", [1, 16])
+def test_slow_opens_hold_up_no_other_request(mounts, tmp_path, watch, make, count):
+    """Small files are read as they are opened."""
+    paths, folder, quick = make(mounts, tmp_path, count, SMALL)
+    held = watch(paths)
+    content = SMALL
+    if make is encoded_files:
+        content = oracle.make_share("checked", SMALL, 1, 2, 1, trees.MTIME_NS)
+    opens = [functools.partial(open_and_read, folder / name, content) for name in slow_names(count)]
+    ask = functools.partial(ask_for_everything_else, folder, quick)
+    check_while_held(held, count, opens, ask)
 
 
 @pytest.mark.parametrize("count", [1, 16])

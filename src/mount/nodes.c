@@ -19,6 +19,7 @@ struct node {
     uint32_t hash;
     uint32_t open_files, other_files; /* the latter: those with PAGES_OF_OTHER */
     bool has_pages;                   /* those that the kernel has are of that content */
+    bool given;                       /* it was given all of them */
     char name[];
 };
 
@@ -275,6 +276,23 @@ void nodes_note_pages(struct nodes *nodes, uint64_t number, uint64_t content)
     pthread_mutex_lock(&nodes->lock);
     if (content != 0 && node->content == content && node->other_files == 0)
         node->has_pages = true;
+    pthread_mutex_unlock(&nodes->lock);
+}
+
+bool nodes_wants_pages(struct nodes *nodes, uint64_t number, bool forgotten)
+{
+    const struct node *node = node_of(nodes, number);
+
+    pthread_mutex_lock(&nodes->lock);
+    bool wants = node->open_files == 1 && node->other_files == 0 && (forgotten || !node->given);
+    pthread_mutex_unlock(&nodes->lock);
+    return wants;
+}
+
+void nodes_note_given(struct nodes *nodes, uint64_t number)
+{
+    pthread_mutex_lock(&nodes->lock);
+    node_of(nodes, number)->given = true;
     pthread_mutex_unlock(&nodes->lock);
 }
 

@@ -45,6 +45,16 @@ enum node_pages nodes_open(struct nodes *nodes, uint64_t node, uint64_t content)
  */
 void nodes_note_pages(struct nodes *nodes, uint64_t node, uint64_t content);
 
+/*
+ * Whether the file of NODE that nodes_open was called for last is the only one, and the kernel was
+ * not given all its pages before: they may be given to it now. FORGOTTEN: it drops those that it
+ * has.
+ */
+bool nodes_wants_pages(struct nodes *nodes, uint64_t node, bool forgotten);
+
+/* The kernel was given all pages of NODE. */
+void nodes_note_given(struct nodes *nodes, uint64_t node);
+
 /* A file is closed that nodes_open was called for. OTHER: that had PAGES_OF_OTHER. */
 void nodes_close(struct nodes *nodes, uint64_t node, bool other);
 

@@ -5,6 +5,7 @@
 #include "mount/listing.h"
 #include "mount/lookup.h"
 #include "mount/refusals.h"
+#include "mount/small_files.h"
 #include "view/status.h"
 
 #include <stdbool.h>
@@ -157,6 +158,7 @@ static void reply_opened(fuse_req_t request, fuse_ino_t node, struct fuse_file_i
         handle->detail = detail_of_listing(mounted);
     if (r == 0 && handle->file) {
         share_pages(mounted, node, handle, info);
+        small_file_give(mounted, node, handle, info);
         drop_attributes(mounted, node, info);
     }
     info->fh = (uintptr_t)handle;

@@ -632,6 +632,32 @@ static void test_pages_are_not_dropped_yet(void **state)
     nodes_forget(nodes, node, 1);
 }
 
+/* All pages are given to one who has the file alone, once; or again where they are dropped. */
+static void test_giving_pages(void **state)
+{
+    cleanup_nodes struct nodes *nodes = new_nodes();
+    uint64_t node = look_up(nodes, NODE_ROOT, "file"), other = look_up(nodes, NODE_ROOT, "other");
+
+    open_file(nodes, node, 7);
+    assert_true(nodes_wants_pages(nodes, node, false));
+    assert_true(nodes_wants_pages(nodes, node, true));
+    open_file(nodes, node, 7);
+    assert_false(nodes_wants_pages(nodes, node, true));
+    nodes_close(nodes, node, false);
+    open_file(nodes, node, 8);
+    assert_false(nodes_wants_pages(nodes, node, true));
+    nodes_close(nodes, node, true);
+    nodes_note_given(nodes, node);
+    assert_false(nodes_wants_pages(nodes, node, false));
+    assert_true(nodes_wants_pages(nodes, node, true));
+    open_file(nodes, other, 0);
+    assert_true(nodes_wants_pages(nodes, other, false));
+    nodes_close(nodes, other, false);
+    nodes_close(nodes, node, false);
+    nodes_forget(nodes, node, 1);
+    nodes_forget(nodes, other, 1);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -659,6 +685,7 @@ int main(void)
         cmocka_unit_test(test_pages_of_another_content),
         cmocka_unit_test(test_pages_of_unknown_content),
         cmocka_unit_test(test_pages_are_not_dropped_yet),
+        cmocka_unit_test(test_giving_pages),
     };
 
     return cmocka_run_group_tests_name("nodes", tests, support_set_up, NULL);

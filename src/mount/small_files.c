@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+#include "mount/small_files.h"
+
+#include "base/buffer.h"
+#include "mount/lookup.h"
+
+/* The most that is read of a file of which nothing may be wanted. */
+enum { SMALL_MAX = 64 << 10 };
+
+/*
+ * The kernel waits for pages that are being read, and so for another thread of ours. That one must
+ * not wait in here, too: who comes meanwhile does not give anything.
+ */
+static int store(struct mounted *mounted, uint64_t node, uint8_t *data, size_t size)
+{
+    struct fuse_bufvec pages = FUSE_BUFVEC_INIT(size);
+
+    if (pthread_mutex_trylock(&mounted->giving) != 0)
+        return -EBUSY;
+    pages.buf[0].mem = data;
+    int r = fuse_lowlevel_notify_store(mounted->session, node, 0, &pages, 0);
+    pthread_mutex_unlock(&mounted->giving);
+    return r;
+}
+
+void small_file_give(struct mounted *mounted, uint64_t node, struct handle *handle,
+                     struct fuse_file_info *info)
+{
+    struct view_file *file = handle->file;
+    cleanup_buffer struct buffer buffer = NO_BUFFER;
+    size_t size = (size_t)file->status.st_size, done;
+
+    /* Far away, what is read for nothing costs more than a request. */
+    if (!handle->has_pages || size == 0 || size > SMALL_MAX || lookup_is_slow(mounted) ||
+        !nodes_wants_pages(mounted->nodes, node, !info->keep_cache))
+        return;
+    int r = buffer_take(size, &buffer);
+    if (r == 0)
+        r = file->operations->read(file, 0, size, buffer.data, &done);
+    if (r < 0 || done < size || store(mounted, node, buffer.data, size) < 0)
+        return;
+    info->keep_cache = true;
+    handle->read = true;
+    nodes_note_given(mounted->nodes, node);
+    nodes_note_pages(mounted->nodes, node, file->content);
+}
