@@ -255,7 +255,7 @@ def test_mapped_before_and_after(view, source, rng):
 class Writer(threading.Thread):
     """Rewrites a file at random, each time with one number all over."""
 
-    SIZE = 40 * STRIPE
+    SIZES = range(4 * REQUIRED, 40 * STRIPE, 4 * REQUIRED)  # whole numbers in each piece
 
     def __init__(self, path, rng):
         super().__init__()
@@ -264,8 +264,11 @@ class Writer(threading.Thread):
         self.write(0)
 
     def write(self, number):
-        data = number.to_bytes(4, "big") * (self.SIZE // 4)
         how = self._rng.choice(("in place", "renamed", "truncated"))
+        size = self._rng.choice(self.SIZES)
+        if how == "in place" and self._path.exists():
+            size = self._path.stat().st_size
+        data = number.to_bytes(4, "big") * (size // 4)
         if how == "renamed":
             replace(self._path, data)
         elif how == "truncated" or not self._path.exists():
@@ -285,9 +288,14 @@ def numbers_in(share):
     """What is written all over the file of share 00, by its payloads: one number, if it is whole."""
     found = set()
     for at in range(oracle.HEADER_SIZE, len(share), BLOCK_SIZE + 32):
-        payload = share[at + 16 : at + 16 + BLOCK_SIZE]
+        payload = share[at : at + BLOCK_SIZE + 32][16:-16]
         found |= {payload[i : i + 4] for i in range(0, len(payload), 4)}
     return found
+
+
+def expected_size(share):
+    """By its header."""
+    return oracle.checked_size(int.from_bytes(share[16:24], "little"), REQUIRED, BLOCK_SIZE)
 
 
 def read_in_pieces(path, rng):
@@ -315,6 +323,8 @@ def test_random_edits_under_readers(view, source, rng):
             counts["whole"] += len(share) > oracle.HEADER_SIZE
             if len(numbers) > 1:
                 failures.append(f"a share of {len(numbers)} versions")
+            if len(share) != expected_size(share):
+                failures.append(f"{len(share)} bytes of a share of {expected_size(share)}")
 
     readers = [threading.Thread(target=read_often, args=(rng.random(),)) for _ in range(4)]
     for thread in [writer, *readers]:

@@ -17,7 +17,8 @@ struct handle {
     struct view_file *file; /* NULL for a listing */
     struct names names;     /* of a directory, as they were when it was opened */
     enum detail detail;     /* of its listing */
-    bool counted;           /* as an open file of its node */
+    bool entered;           /* the file is open by its node */
+    bool counted;           /* and is what the node was looked up with */
     bool has_pages;         /* the file shares those of its node */
     atomic_bool read;       /* it was, once */
 };

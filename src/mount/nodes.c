@@ -15,7 +15,9 @@ struct node {
     uint64_t version;
     uint64_t look_ups; /* what the kernel has to forget */
     uint64_t content;  /* of its open files, or those that were; 0: not known */
-    uint32_t children; /* nodes whose parent this is */
+    uint64_t entered_version, entered_size; /* of what is open */
+    uint32_t entered;                       /* how many files are */
+    uint32_t children;                      /* nodes whose parent this is */
     uint32_t hash;
     uint32_t open_files, other_files; /* the latter: those with PAGES_OF_OTHER */
     bool has_pages;                   /* those that the kernel has are of that content */
@@ -239,6 +241,40 @@ int nodes_path(struct nodes *nodes, uint64_t number, const char *name, char **re
     path[length] = '\0';
     *ret = path;
     return 0;
+}
+
+int nodes_enter(struct nodes *nodes, uint64_t number, uint64_t version, uint64_t size)
+{
+    struct node *node = node_of(nodes, number);
+
+    pthread_mutex_lock(&nodes->lock);
+    bool fits = node->entered == 0 || node->entered_version == version;
+    if (fits) {
+        node->entered++;
+        node->entered_version = version;
+        node->entered_size = size;
+    }
+    pthread_mutex_unlock(&nodes->lock);
+    return fits ? 0 : -ESTALE;
+}
+
+void nodes_leave(struct nodes *nodes, uint64_t number)
+{
+    pthread_mutex_lock(&nodes->lock);
+    node_of(nodes, number)->entered--;
+    pthread_mutex_unlock(&nodes->lock);
+}
+
+bool nodes_open_size(struct nodes *nodes, uint64_t number, uint64_t *ret)
+{
+    const struct node *node = node_of(nodes, number);
+
+    pthread_mutex_lock(&nodes->lock);
+    bool open = node->entered > 0;
+    if (open)
+        *ret = node->entered_size;
+    pthread_mutex_unlock(&nodes->lock);
+    return open;
 }
 
 /* With the lock held. */

@@ -29,6 +29,19 @@ int nodes_look_up(struct nodes *nodes, uint64_t parent, const char *name, uint64
 /* The version that NODE was looked up with; 0 for the root. */
 uint64_t nodes_version(const struct nodes *nodes, uint64_t node);
 
+/*
+ * A file of VERSION, SIZE bytes, is being opened by NODE, which need not be what NODE was looked up
+ * with. All that are open by one node are of one version, as the kernel knows but one size of them:
+ * -ESTALE where others are of another version.
+ */
+int nodes_enter(struct nodes *nodes, uint64_t node, uint64_t version, uint64_t size);
+
+/* A file is closed that nodes_enter let in. */
+void nodes_leave(struct nodes *nodes, uint64_t node);
+
+/* Whether files are open by NODE, and their size. */
+bool nodes_open_size(struct nodes *nodes, uint64_t node, uint64_t *ret);
+
 /* What becomes of the kernel's pages of a node, when a file is opened. */
 enum node_pages {
     PAGES_DROPPED,

@@ -70,6 +70,19 @@ static void answer_forget_multi(fuse_req_t request, size_t count, struct fuse_fo
     fuse_reply_none(request);
 }
 
+/*
+ * What is open stays what it was, or fails to be read: with the size of another version the kernel
+ * would cut it off, or fill it up with zeros, and ask no one.
+ */
+static void keep_open_size(struct mounted *mounted, uint64_t node, struct stat *status)
+{
+    uint64_t size;
+
+    if (S_ISREG(status->st_mode) && nodes_open_size(mounted->nodes, node, &size) &&
+        (uint64_t)status->st_size != size)
+        status_set_size(status, size);
+}
+
 static void answer_getattr(fuse_req_t request, fuse_ino_t node, struct fuse_file_info *info)
 {
     struct mounted *mounted = mounted_of(request);
@@ -79,6 +92,8 @@ static void answer_getattr(fuse_req_t request, fuse_ino_t node, struct fuse_file
     if (r == 0 && node != NODE_ROOT &&
         !status_same_kind(nodes_version(mounted->nodes, node), status_version(&status)))
         r = -ESTALE; /* then the kernel looks the name up again */
+    if (r == 0)
+        keep_open_size(mounted, node, &status);
     if (r < 0)
         fuse_reply_err(request, -r);
     else
@@ -123,6 +138,8 @@ static void close_handle(struct mounted *mounted, uint64_t node, struct handle *
 {
     if (handle->counted)
         nodes_close(mounted->nodes, node, !handle->has_pages);
+    if (handle->entered)
+        nodes_leave(mounted->nodes, node);
     handle_close(&mounted->handles, handle);
 }
 
@@ -133,6 +150,25 @@ static void drop_attributes(struct mounted *mounted, uint64_t node,
 {
     if (info->direct_io || lookup_kept_s(mounted) == 0)
         fuse_lowlevel_notify_inval_inode(mounted->session, node, ATTRIBUTES_ONLY, 0);
+}
+
+/*
+ * Lets an opened file in by its node. -ESTALE where another version is open: then the kernel looks
+ * the name up again, and has the other one by a node of its own.
+ */
+static int enter(struct mounted *mounted, uint64_t node, struct handle *handle,
+                 struct fuse_file_info *info)
+{
+    const struct stat *status = &handle->file->status;
+
+    int r = nodes_enter(mounted->nodes, node, status_version(status), (uint64_t)status->st_size);
+    if (r < 0)
+        return r;
+    handle->entered = true;
+    share_pages(mounted, node, handle, info);
+    small_file_give(mounted, node, handle, info);
+    drop_attributes(mounted, node, info);
+    return 0;
 }
 
 /* What a listing that begins now is to bring. */
@@ -156,11 +192,8 @@ static void reply_opened(fuse_req_t request, fuse_ino_t node, struct fuse_file_i
         r = open(mounted->view, path, handle);
     if (r == 0 && !handle->file)
         handle->detail = detail_of_listing(mounted);
-    if (r == 0 && handle->file) {
-        share_pages(mounted, node, handle, info);
-        small_file_give(mounted, node, handle, info);
-        drop_attributes(mounted, node, info);
-    }
+    if (r == 0 && handle->file)
+        r = enter(mounted, node, handle, info);
     info->fh = (uintptr_t)handle;
     if (r == 0 && fuse_reply_open(request, info) == 0)
         return;

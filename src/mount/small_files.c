@@ -28,7 +28,7 @@ void small_file_give(struct mounted *mounted, uint64_t node, struct handle *hand
 {
     struct view_file *file = handle->file;
     cleanup_buffer struct buffer buffer = NO_BUFFER;
-    size_t size = (size_t)file->status.st_size, done;
+    size_t size = (size_t)file->status.st_size, done = 0;
 
     /* Far away, what is read for nothing costs more than a request. */
     if (!handle->has_pages || size == 0 || size > SMALL_MAX || lookup_is_slow(mounted) ||

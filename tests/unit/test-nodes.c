@@ -658,6 +658,27 @@ static void test_giving_pages(void **state)
     nodes_forget(nodes, other, 1);
 }
 
+/* What is open by one node is of one version, and has one size. */
+static void test_one_version_is_open(void **state)
+{
+    cleanup_nodes struct nodes *nodes = new_nodes();
+    uint64_t node = look_up(nodes, NODE_ROOT, "file"), size = 1;
+
+    assert_false(nodes_open_size(nodes, node, &size));
+    for (uint64_t version = 5; version < 8; version++) {
+        assert_int_equal(nodes_enter(nodes, node, version, version * 100), 0);
+        assert_int_equal(nodes_enter(nodes, node, version, version * 100), 0);
+        assert_int_equal(nodes_enter(nodes, node, version + 1, 3), -ESTALE);
+        assert_true(nodes_open_size(nodes, node, &size));
+        assert_int_equal(size, version * 100);
+        nodes_leave(nodes, node);
+        assert_int_equal(nodes_enter(nodes, node, version + 1, 3), -ESTALE);
+        nodes_leave(nodes, node);
+        assert_false(nodes_open_size(nodes, node, &size));
+    }
+    nodes_forget(nodes, node, 1);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -686,6 +707,7 @@ int main(void)
         cmocka_unit_test(test_pages_of_unknown_content),
         cmocka_unit_test(test_pages_are_not_dropped_yet),
         cmocka_unit_test(test_giving_pages),
+        cmocka_unit_test(test_one_version_is_open),
     };
 
     return cmocka_run_group_tests_name("nodes", tests, support_set_up, NULL);
