@@ -116,6 +116,13 @@ def wait_until_programs_end(folder):
         threading.Event().wait(0.05)
 
 
+def settle(source):
+    """What has changed since the beginning of a run, which counts seconds, is not compared."""
+    last = max(path.lstat().st_ctime for path in [source, *source.rglob("*")])
+    while time.time() < int(last) + 1:
+        threading.Event().wait(0.05)
+
+
 def ends(result, name="home"):
     """node -> its last line."""
     return {

@@ -15,7 +15,7 @@ import mounts as mounts_module
 import syncing
 import test_encode
 import trees
-from syncing import ends, local, nodes, sets, source  # noqa: F401
+from syncing import ends, local, nodes, sets, settle, source  # noqa: F401
 
 LIMIT_S = 120
 
@@ -248,6 +248,7 @@ def test_rclone_crypt_in_a_set(mounts, sets, source, nodes, tmp_path):  # noqa: 
             f"password={hidden}", "--no-obscure", environment=sets.environment)  # fmt: skip
     sets.write(source, {name: f"rclone = crypt{name}:\nsymlinks = no" for name in places})
     sets.run()
+    settle(source)
     assert ends(sets.run("--verify", "1"))["cloud0"]["different"] == 0
     for path in places.values():
         held = b"".join(each.read_bytes() for each in path.rglob("*") if each.is_file())

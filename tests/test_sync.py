@@ -20,7 +20,8 @@ import mounts as mounts_module
 import syncing
 import trees
 from commands import DAMAGED, FAILED, LOST, OK, USAGE
-from syncing import compare_with_encode, ends, health, local, nodes, sets, source  # noqa: F401
+from syncing import compare_with_encode, ends, health, local, nodes  # noqa: F401
+from syncing import sets, settle, source  # noqa: F401
 
 pytestmark = pytest.mark.skipif(not shutil.which("rsync"), reason="rsync is missing")
 needs_rclone = pytest.mark.skipif(not shutil.which("rclone"), reason="rclone is missing")
@@ -34,13 +35,6 @@ def places(nodes):
 
 def large_file(source, rng, size=3_000_000):
     return trees.write_file(source / "large", rng.randbytes(size))
-
-
-def settle(source):
-    """What has changed since the beginning of a run, which counts seconds, is not compared."""
-    last = max(path.lstat().st_ctime for path in [source, *source.rglob("*")])
-    while time.time() < int(last) + 1:
-        threading.Event().wait(0.05)
 
 
 # What lands on the nodes

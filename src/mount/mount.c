@@ -182,7 +182,6 @@ int mount_serve(struct view *view, const struct mount_settings *settings)
     struct mounted mounted = {
         .view = view,
         .nodes = nodes,
-        .giving = PTHREAD_MUTEX_INITIALIZER,
         .permissions_checked = settings->permissions_checked,
         .attribute_timeout = settings->attribute_timeout,
     };

@@ -22,11 +22,14 @@ struct node {
     uint32_t open_files, other_files; /* the latter: those with PAGES_OF_OTHER */
     bool has_pages;                   /* those that the kernel has are of that content */
     bool given;                       /* it was given all of them */
+    bool giving;                      /* it is being given them */
+    bool spoilt;                      /* it was told, or has pages, of another version */
     char name[];
 };
 
 struct nodes {
     pthread_mutex_t lock;
+    pthread_cond_t given;
     struct node *root;
     struct node **buckets;
     size_t bucket_count, count;
@@ -60,6 +63,7 @@ int nodes_new(struct nodes **ret)
     if (!nodes)
         return -ENOMEM;
     pthread_mutex_init(&nodes->lock, NULL);
+    pthread_cond_init(&nodes->given, NULL);
     nodes->bucket_count = BUCKETS_MIN;
     nodes->buckets = calloc(nodes->bucket_count, sizeof *nodes->buckets);
     nodes->root = calloc(1, sizeof *nodes->root + 1);
@@ -80,6 +84,7 @@ void nodes_free(struct nodes *nodes)
     }
     free(nodes->buckets);
     free(nodes->root);
+    pthread_cond_destroy(&nodes->given);
     pthread_mutex_destroy(&nodes->lock);
     free(nodes);
 }
@@ -112,7 +117,7 @@ static struct node *find(const struct nodes *nodes, const struct node *parent, c
     struct node *node = *bucket_of(nodes, hash);
 
     while (node && (node->hash != hash || node->parent != parent || node->version != version ||
-                    strcmp(node->name, name) != 0))
+                    node->spoilt || strcmp(node->name, name) != 0))
         node = node->next;
     return node;
 }
@@ -248,8 +253,11 @@ int nodes_enter(struct nodes *nodes, uint64_t number, uint64_t version, uint64_t
     struct node *node = node_of(nodes, number);
 
     pthread_mutex_lock(&nodes->lock);
+    while (node->giving)
+        pthread_cond_wait(&nodes->given, &nodes->lock);
     bool fits = node->entered == 0 || node->entered_version == version;
     if (fits) {
+        node->spoilt |= version != node->version;
         node->entered++;
         node->entered_version = version;
         node->entered_size = size;
@@ -265,14 +273,16 @@ void nodes_leave(struct nodes *nodes, uint64_t number)
     pthread_mutex_unlock(&nodes->lock);
 }
 
-bool nodes_open_size(struct nodes *nodes, uint64_t number, uint64_t *ret)
+bool nodes_tell(struct nodes *nodes, uint64_t number, uint64_t version, uint64_t *ret)
 {
-    const struct node *node = node_of(nodes, number);
+    struct node *node = node_of(nodes, number);
 
     pthread_mutex_lock(&nodes->lock);
     bool open = node->entered > 0;
     if (open)
         *ret = node->entered_size;
+    else
+        node->spoilt |= version != node->version;
     pthread_mutex_unlock(&nodes->lock);
     return open;
 }
@@ -280,6 +290,8 @@ bool nodes_open_size(struct nodes *nodes, uint64_t number, uint64_t *ret)
 /* With the lock held. */
 static enum node_pages open_pages(struct node *node, uint64_t content)
 {
+    if (node->spoilt)
+        return PAGES_OF_OTHER;
     if (content != 0 && node->content == content)
         return node->has_pages ? PAGES_KEPT : PAGES_DROPPED;
     if (node->open_files > 0 && node->content != 0) {
@@ -315,20 +327,40 @@ void nodes_note_pages(struct nodes *nodes, uint64_t number, uint64_t content)
     pthread_mutex_unlock(&nodes->lock);
 }
 
+/* With the lock held. */
+static bool wants_pages(const struct node *node, bool forgotten)
+{
+    return node->entered == 1 && node->open_files == 1 && (forgotten || !node->given);
+}
+
 bool nodes_wants_pages(struct nodes *nodes, uint64_t number, bool forgotten)
 {
-    const struct node *node = node_of(nodes, number);
-
     pthread_mutex_lock(&nodes->lock);
-    bool wants = node->open_files == 1 && node->other_files == 0 && (forgotten || !node->given);
+    bool wants = wants_pages(node_of(nodes, number), forgotten);
     pthread_mutex_unlock(&nodes->lock);
     return wants;
 }
 
-void nodes_note_given(struct nodes *nodes, uint64_t number)
+bool nodes_begin_giving(struct nodes *nodes, uint64_t number, bool forgotten)
 {
+    struct node *node = node_of(nodes, number);
+
     pthread_mutex_lock(&nodes->lock);
-    node_of(nodes, number)->given = true;
+    node->giving = wants_pages(node, forgotten);
+    bool giving = node->giving;
+    pthread_mutex_unlock(&nodes->lock);
+    return giving;
+}
+
+void nodes_end_giving(struct nodes *nodes, uint64_t number, bool given, uint64_t content)
+{
+    struct node *node = node_of(nodes, number);
+
+    pthread_mutex_lock(&nodes->lock);
+    node->giving = false;
+    node->given |= given;
+    node->has_pages |= given && content != 0 && node->content == content;
+    pthread_cond_broadcast(&nodes->given);
     pthread_mutex_unlock(&nodes->lock);
 }
 

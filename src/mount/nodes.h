@@ -30,17 +30,21 @@ int nodes_look_up(struct nodes *nodes, uint64_t parent, const char *name, uint64
 uint64_t nodes_version(const struct nodes *nodes, uint64_t node);
 
 /*
- * A file of VERSION, SIZE bytes, is being opened by NODE, which need not be what NODE was looked up
- * with. All that are open by one node are of one version, as the kernel knows but one size of them:
- * -ESTALE where others are of another version.
+ * A file of VERSION, SIZE bytes, is being opened by NODE. All that are open by one node are of one
+ * version, as the kernel knows but one size of them: -ESTALE where others are of another version.
+ * Where that is not what NODE was looked up with, NODE is spoilt: no one gets it any more, and what
+ * is opened by it does without pages. Waits while pages are given.
  */
 int nodes_enter(struct nodes *nodes, uint64_t node, uint64_t version, uint64_t size);
 
 /* A file is closed that nodes_enter let in. */
 void nodes_leave(struct nodes *nodes, uint64_t node);
 
-/* Whether files are open by NODE, and their size. */
-bool nodes_open_size(struct nodes *nodes, uint64_t node, uint64_t *ret);
+/*
+ * The kernel is being told that the file of NODE is of VERSION. Whether files are open by NODE:
+ * then it is to be told *RET, their size.
+ */
+bool nodes_tell(struct nodes *nodes, uint64_t node, uint64_t version, uint64_t *ret);
 
 /* What becomes of the kernel's pages of a node, when a file is opened. */
 enum node_pages {
@@ -59,14 +63,16 @@ enum node_pages nodes_open(struct nodes *nodes, uint64_t node, uint64_t content)
 void nodes_note_pages(struct nodes *nodes, uint64_t node, uint64_t content);
 
 /*
- * Whether the file of NODE that nodes_open was called for last is the only one, and the kernel was
- * not given all its pages before: they may be given to it now. FORGOTTEN: it drops those that it
- * has.
+ * Whether NODE has one open file alone, so that none of its pages is being read, and the kernel was
+ * not given all of them before. FORGOTTEN: it drops those that it has.
  */
 bool nodes_wants_pages(struct nodes *nodes, uint64_t node, bool forgotten);
 
-/* The kernel was given all pages of NODE. */
-void nodes_note_given(struct nodes *nodes, uint64_t node);
+/* The same, and no other file is let in until they are given. */
+bool nodes_begin_giving(struct nodes *nodes, uint64_t node, bool forgotten);
+
+/* GIVEN: the kernel has all pages of NODE, of an open file of that content. */
+void nodes_end_giving(struct nodes *nodes, uint64_t node, bool given, uint64_t content);
 
 /* A file is closed that nodes_open was called for. OTHER: that had PAGES_OF_OTHER. */
 void nodes_close(struct nodes *nodes, uint64_t node, bool other);

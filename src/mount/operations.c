@@ -28,9 +28,10 @@ static void initialize(void *userdata, struct fuse_conn_info *connection)
     connection->max_background = BACKGROUND_MAX;
     connection->congestion_threshold = BACKGROUND_MAX;
     /* A listing may bring what would be a request for each name; what is wanted is found out here,
-     * and not by the kernel. */
-    connection->want &= ~(unsigned)FUSE_CAP_READDIRPLUS_AUTO;
-    connection->want |= connection->capable & FUSE_CAP_READDIRPLUS;
+     * and not by the kernel. But never where it may not keep that. */
+    connection->want &= ~(unsigned)(FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_READDIRPLUS);
+    if (lookup_kept_s(mounted) > 0)
+        connection->want |= connection->capable & FUSE_CAP_READDIRPLUS;
     /* A slow look-up must not hold up the others in its directory. */
     connection->want |= connection->capable & FUSE_CAP_PARALLEL_DIROPS;
     /* Pages belong to a node, and a node to a version: there is nothing to find out. */
@@ -78,8 +79,10 @@ static void keep_open_size(struct mounted *mounted, uint64_t node, struct stat *
 {
     uint64_t size;
 
-    if (S_ISREG(status->st_mode) && nodes_open_size(mounted->nodes, node, &size) &&
-        (uint64_t)status->st_size != size)
+    if (!S_ISREG(status->st_mode) ||
+        !nodes_tell(mounted->nodes, node, status_version(status), &size))
+        return;
+    if ((uint64_t)status->st_size != size)
         status_set_size(status, size);
 }
 
@@ -171,14 +174,6 @@ static int enter(struct mounted *mounted, uint64_t node, struct handle *handle,
     return 0;
 }
 
-/* What a listing that begins now is to bring. */
-static enum detail detail_of_listing(struct mounted *mounted)
-{
-    if (lookup_kept_s(mounted) == 0)
-        return DETAIL_NAMES; /* the kernel may not keep more */
-    return lookup_is_slow(mounted) ? DETAIL_ALL : interest_in_listing(&mounted->interest);
-}
-
 /* Opens what REQUEST asks for into HANDLE by OPEN, and answers. */
 static void reply_opened(fuse_req_t request, fuse_ino_t node, struct fuse_file_info *info,
                          int (*open)(struct view *view, const char *path, struct handle *handle))
@@ -191,7 +186,8 @@ static void reply_opened(fuse_req_t request, fuse_ino_t node, struct fuse_file_i
     if (r == 0)
         r = open(mounted->view, path, handle);
     if (r == 0 && !handle->file)
-        handle->detail = detail_of_listing(mounted);
+        handle->detail =
+            lookup_is_slow(mounted) ? DETAIL_ALL : interest_in_listing(&mounted->interest);
     if (r == 0 && handle->file)
         r = enter(mounted, node, handle, info);
     info->fh = (uintptr_t)handle;

@@ -16,7 +16,6 @@ struct mounted {
     struct nodes *nodes;
     struct handles handles;
     struct interest interest;
-    pthread_mutex_t giving;   /* pages to the kernel, by one thread at a time */
     bool permissions_checked; /* by the kernel */
     double attribute_timeout; /* in seconds; below 0: as fits the view */
 };

@@ -7,20 +7,19 @@
 /* The most that is read of a file of which nothing may be wanted. */
 enum { SMALL_MAX = 64 << 10 };
 
-/*
- * The kernel waits for pages that are being read, and so for another thread of ours. That one must
- * not wait in here, too: who comes meanwhile does not give anything.
- */
-static int store(struct mounted *mounted, uint64_t node, uint8_t *data, size_t size)
+/* The kernel would wait for a page that is being read, and so for another thread of ours. */
+static bool store(struct mounted *mounted, uint64_t node, const struct view_file *file,
+                  uint8_t *data, bool forgotten)
 {
+    size_t size = (size_t)file->status.st_size;
     struct fuse_bufvec pages = FUSE_BUFVEC_INIT(size);
 
-    if (pthread_mutex_trylock(&mounted->giving) != 0)
-        return -EBUSY;
+    if (!nodes_begin_giving(mounted->nodes, node, forgotten))
+        return false;
     pages.buf[0].mem = data;
-    int r = fuse_lowlevel_notify_store(mounted->session, node, 0, &pages, 0);
-    pthread_mutex_unlock(&mounted->giving);
-    return r;
+    bool given = fuse_lowlevel_notify_store(mounted->session, node, 0, &pages, 0) == 0;
+    nodes_end_giving(mounted->nodes, node, given, file->content);
+    return given;
 }
 
 void small_file_give(struct mounted *mounted, uint64_t node, struct handle *handle,
@@ -37,10 +36,8 @@ void small_file_give(struct mounted *mounted, uint64_t node, struct handle *hand
     int r = buffer_take(size, &buffer);
     if (r == 0)
         r = file->operations->read(file, 0, size, buffer.data, &done);
-    if (r < 0 || done < size || store(mounted, node, buffer.data, size) < 0)
+    if (r < 0 || done < size || !store(mounted, node, file, buffer.data, !info->keep_cache))
         return;
     info->keep_cache = true;
     handle->read = true;
-    nodes_note_given(mounted->nodes, node);
-    nodes_note_pages(mounted->nodes, node, file->content);
 }

@@ -387,16 +387,16 @@ static int read_names(DIR *directory, dev_t device, struct names *names)
 /* Opens the directory PATH to be read; *RET_FD is -1 for one that is closed. */
 static int open_to_list(const struct tree *tree, const char *path, int *ret_fd)
 {
+    enum { FLAGS = O_RDONLY | O_DIRECTORY | O_CLOEXEC };
     cleanup_place struct place place = NO_PLACE;
 
-    *ret_fd = walk_open(tree->root, *path ? path : ".", O_DIRECTORY);
-    if (*ret_fd >= 0)
-        return 0;
     int r = walk_beneath(tree->root, path, tree->reach, &place);
     if (r < 0 || place.closed)
         return r;
-    *ret_fd = open_place(place.fd, O_DIRECTORY);
-    return *ret_fd < 0 ? *ret_fd : 0;
+    *ret_fd = openat(place.fd, ".", FLAGS | O_NOATIME);
+    if (*ret_fd < 0 && errno == EPERM)
+        *ret_fd = openat(place.fd, ".", FLAGS);
+    return *ret_fd < 0 ? -errno : 0;
 }
 
 int tree_list(const struct tree *tree, const char *path, struct names *names)

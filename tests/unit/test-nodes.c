@@ -3,10 +3,12 @@
 
 #include "mount/nodes.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct nodes *new_nodes(void)
 {
@@ -632,28 +634,76 @@ static void test_pages_are_not_dropped_yet(void **state)
     nodes_forget(nodes, node, 1);
 }
 
+static void enter_file(struct nodes *nodes, uint64_t node, uint64_t content)
+{
+    assert_int_equal(nodes_enter(nodes, node, nodes_version(nodes, node), 100), 0);
+    nodes_open(nodes, node, content);
+}
+
+static void leave_file(struct nodes *nodes, uint64_t node, bool other)
+{
+    nodes_close(nodes, node, other);
+    nodes_leave(nodes, node);
+}
+
+static void *enter_when_given(void *opaque)
+{
+    struct nodes *nodes = opaque;
+    uint64_t node = look_up(nodes, NODE_ROOT, "file");
+
+    assert_int_equal(nodes_enter(nodes, node, nodes_version(nodes, node), 100), 0);
+    assert_false(nodes_wants_pages(nodes, node, false));
+    nodes_leave(nodes, node);
+    nodes_forget(nodes, node, 1);
+    return NULL;
+}
+
+/* Who opens a file while its pages are given waits for that. */
+static void test_entering_while_pages_are_given(void **state)
+{
+    cleanup_nodes struct nodes *nodes = new_nodes();
+    uint64_t node = look_up(nodes, NODE_ROOT, "file");
+    pthread_t thread;
+
+    enter_file(nodes, node, 0);
+    assert_true(nodes_begin_giving(nodes, node, false));
+    assert_int_equal(pthread_create(&thread, NULL, enter_when_given, nodes), 0);
+    usleep(50000);
+    assert_true(nodes_wants_pages(nodes, node, false)); /* no other one is in */
+    nodes_end_giving(nodes, node, true, 0);
+    pthread_join(thread, NULL);
+    leave_file(nodes, node, false);
+    nodes_forget(nodes, node, 1);
+}
+
 /* All pages are given to one who has the file alone, once; or again where they are dropped. */
 static void test_giving_pages(void **state)
 {
     cleanup_nodes struct nodes *nodes = new_nodes();
     uint64_t node = look_up(nodes, NODE_ROOT, "file"), other = look_up(nodes, NODE_ROOT, "other");
 
-    open_file(nodes, node, 7);
+    enter_file(nodes, node, 7);
     assert_true(nodes_wants_pages(nodes, node, false));
     assert_true(nodes_wants_pages(nodes, node, true));
-    open_file(nodes, node, 7);
+    enter_file(nodes, node, 7);
     assert_false(nodes_wants_pages(nodes, node, true));
-    nodes_close(nodes, node, false);
-    open_file(nodes, node, 8);
+    assert_false(nodes_begin_giving(nodes, node, true));
+    leave_file(nodes, node, false);
+    enter_file(nodes, node, 8);
     assert_false(nodes_wants_pages(nodes, node, true));
-    nodes_close(nodes, node, true);
-    nodes_note_given(nodes, node);
+    leave_file(nodes, node, true);
+    assert_true(nodes_begin_giving(nodes, node, false));
+    nodes_end_giving(nodes, node, false, 7);
+    assert_true(nodes_begin_giving(nodes, node, false));
+    nodes_end_giving(nodes, node, true, 7);
     assert_false(nodes_wants_pages(nodes, node, false));
     assert_true(nodes_wants_pages(nodes, node, true));
-    open_file(nodes, other, 0);
-    assert_true(nodes_wants_pages(nodes, other, false));
-    nodes_close(nodes, other, false);
+    assert_int_equal(nodes_open(nodes, node, 7), PAGES_KEPT);
     nodes_close(nodes, node, false);
+    enter_file(nodes, other, 0);
+    assert_true(nodes_wants_pages(nodes, other, false));
+    leave_file(nodes, other, false);
+    leave_file(nodes, node, false);
     nodes_forget(nodes, node, 1);
     nodes_forget(nodes, other, 1);
 }
@@ -664,19 +714,39 @@ static void test_one_version_is_open(void **state)
     cleanup_nodes struct nodes *nodes = new_nodes();
     uint64_t node = look_up(nodes, NODE_ROOT, "file"), size = 1;
 
-    assert_false(nodes_open_size(nodes, node, &size));
+    assert_false(nodes_tell(nodes, node, nodes_version(nodes, node), &size));
     for (uint64_t version = 5; version < 8; version++) {
         assert_int_equal(nodes_enter(nodes, node, version, version * 100), 0);
         assert_int_equal(nodes_enter(nodes, node, version, version * 100), 0);
         assert_int_equal(nodes_enter(nodes, node, version + 1, 3), -ESTALE);
-        assert_true(nodes_open_size(nodes, node, &size));
+        assert_true(nodes_tell(nodes, node, 1234, &size));
         assert_int_equal(size, version * 100);
         nodes_leave(nodes, node);
         assert_int_equal(nodes_enter(nodes, node, version + 1, 3), -ESTALE);
         nodes_leave(nodes, node);
-        assert_false(nodes_open_size(nodes, node, &size));
+        assert_false(nodes_tell(nodes, node, version, &size));
     }
     nodes_forget(nodes, node, 1);
+}
+
+/* What was of another version once, to the kernel, is no one's any more, and keeps no pages. */
+static void test_spoilt_nodes(void **state)
+{
+    cleanup_nodes struct nodes *nodes = new_nodes();
+    uint64_t told = look_up(nodes, NODE_ROOT, "told"), opened = look_up(nodes, NODE_ROOT, "opened");
+    uint64_t version = nodes_version(nodes, told), size;
+
+    assert_false(nodes_tell(nodes, told, version, &size));
+    assert_true(look_up(nodes, NODE_ROOT, "told") == told);
+    assert_false(nodes_tell(nodes, told, version + 1, &size));
+    assert_int_equal(nodes_enter(nodes, opened, version + 1, 5), 0);
+    nodes_leave(nodes, opened);
+    assert_false(look_up(nodes, NODE_ROOT, "told") == told);
+    assert_false(look_up(nodes, NODE_ROOT, "opened") == opened);
+    assert_int_equal(nodes_enter(nodes, opened, version, 5), 0);
+    assert_int_equal(nodes_open(nodes, opened, 7), PAGES_OF_OTHER);
+    nodes_close(nodes, opened, true);
+    nodes_leave(nodes, opened);
 }
 
 int main(void)
@@ -707,7 +777,9 @@ int main(void)
         cmocka_unit_test(test_pages_of_unknown_content),
         cmocka_unit_test(test_pages_are_not_dropped_yet),
         cmocka_unit_test(test_giving_pages),
+        cmocka_unit_test(test_entering_while_pages_are_given),
         cmocka_unit_test(test_one_version_is_open),
+        cmocka_unit_test(test_spoilt_nodes),
     };
 
     return cmocka_run_group_tests_name("nodes", tests, support_set_up, NULL);

@@ -67,25 +67,34 @@ static void test_helpers_come(void **state)
     }
 }
 
+struct waiting {
+    pthread_t caller;
+    atomic_uint begun, returned;
+};
+
+/* The caller is back as soon as a helper has begun, which takes long. */
 static void take_long(void *context)
 {
-    static atomic_uint first;
+    struct waiting *waiting = context;
 
-    if (atomic_fetch_add(&first, 1) == 0)
-        usleep(50000);
-    atomic_fetch_add((atomic_uint *)context, 1);
+    if (pthread_equal(pthread_self(), waiting->caller)) {
+        while (waiting->begun == 0)
+            usleep(1000);
+        return;
+    }
+    atomic_fetch_add(&waiting->begun, 1);
+    usleep(50000);
+    atomic_fetch_add(&waiting->returned, 1);
 }
 
 /* Whoever has begun is waited for. */
 static void test_helpers_are_waited_for(void **state)
 {
-    atomic_uint returned = 0;
-    unsigned then;
+    struct waiting waiting = {.caller = pthread_self()};
 
-    team_run(TEAM_MAX, take_long, &returned);
-    then = returned;
-    usleep(100000);
-    assert_int_equal(returned, then);
+    team_run(2, take_long, &waiting);
+    assert_int_equal(waiting.begun, 1);
+    assert_int_equal(waiting.returned, 1);
 }
 
 static void *call_teams(void *nothing)
