@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Source trees and stores that the tests make, and comparisons that stay short on failure."""
 
+import contextlib
+import fcntl
 import os
 import stat
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -93,9 +96,18 @@ def snapshot(folder):
     return {str(path): _state(path) for path in [folder, *sorted(folder.rglob("*"))]}
 
 
+@contextlib.contextmanager
+def the_kernels_caches():
+    """For one test at a time: some drop them, and some count on them."""
+    with open(Path(tempfile.gettempdir()) / "zfec-fs-test-caches.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def make_the_kernel_forget():
     """Has the kernel drop all inodes that nobody uses, so that the server hears of it."""
     try:
-        Path("/proc/sys/vm/drop_caches").write_text("2", encoding="ascii")
+        with the_kernels_caches():
+            Path("/proc/sys/vm/drop_caches").write_text("2", encoding="ascii")
     except OSError as error:
         pytest.skip(f"cannot make the kernel forget inodes: {error}")
