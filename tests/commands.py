@@ -92,7 +92,8 @@ def run(*words, status=OK, noisy=False, before=(), binary=None, **how):
         **how,
     )
     errors = done.stderr.decode(errors="backslashreplace")
-    assert done.returncode == status, f"exit status {done.returncode}: {errors[-2000:]}"
+    told = f"{errors[-2000:]}\n{done.stdout[-2000:]!r}"
+    assert done.returncode == status, f"exit status {done.returncode}: {told}"
     assert status != OK or noisy or errors == "", errors[-2000:]
     return Result(done.returncode, done.stdout, errors)
 

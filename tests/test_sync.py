@@ -33,8 +33,8 @@ def places(nodes):
     return [nodes / name for name in NAMES]
 
 
-def large_file(source, rng, size=3_000_000):
-    return trees.write_file(source / "large", rng.randbytes(size))
+def large_file(source, rng, size=3_000_000, name="large"):
+    return trees.write_file(source / name, rng.randbytes(size))
 
 
 # What lands on the nodes
@@ -871,7 +871,7 @@ def test_what_is_passed_on_to_rsync(sets, source, tmp_path):
         "--rsh=ssh -o BatchMode=yes -o ConnectTimeout=9 -o ServerAliveInterval=4"
         f" -i '{quoted}'"
     ] * 2
-    for word in ("--bwlimit=500K", "--timeout=9", "me@host:some path/", "--password-file=/secret",
+    for word in ("--bwlimit=500K", "--timeout=10", "me@host:some path/", "--password-file=/secret",
                  "rsync://host/module/path/"):  # fmt: skip
         assert words.count(word) == 2, word  # asking, and copying
     assert words.count("--delete-delay") == words.count("--max-delete=7") == 1

@@ -97,10 +97,12 @@ def test_it_is_tried_again(sets, source, nodes, rng, kind):  # noqa: F811
     assert large[0].read_bytes() == large[1].read_bytes()
 
 
+@pytest.mark.parametrize("sizes", [[600_000], [140_000] * 8], ids=["one file", "several files"])
 @pytest.mark.parametrize("kind", ["daemon", "sftp"])
-def test_a_slow_one_is_waited_for(sets, source, nodes, rng, kind):  # noqa: F811
-    """Several times as long as the timeout, and never a pause of that length."""
-    large_file(source, rng, 600_000)
+def test_a_slow_one_is_waited_for(sets, source, nodes, rng, kind, sizes):  # noqa: F811
+    """Several times as long as the timeout. Each file makes rsync's sign of life come later."""
+    for index, size in enumerate(sizes):
+        large_file(source, rng, size, f"large{index}")
     with relayed(sets, nodes, kind) as (relay, line):
         relay.rate = 40_000
         targets = local(nodes, ["anna", "bert"]) | {"carl": f"{line}\ntimeout = 3\nretries = 0"}

@@ -57,7 +57,8 @@ static void add_common(const struct order *order, struct words *words)
     words_add(words, "rsync");
     words_add(words, "--no-human-readable");
     words_add(words, "--outbuf=L");
-    words_add(words, "--timeout=%lu", terms->timeout);
+    /* It takes the difference of two whole seconds of the clock for time that has passed. */
+    words_add(words, "--timeout=%lu", terms->timeout + 1);
     if (kind == TARGET_DAEMON)
         words_add(words, "--contimeout=%lu", terms->timeout);
     if (kind == TARGET_DAEMON && terms->password_file)

@@ -12,6 +12,7 @@
 enum {
     GRACE_S = 5,      /* from SIGTERM to SIGKILL */
     PAUSE_MAX_S = 60, /* between two tries */
+    LATE_S = 3,       /* a sign of life of rsync may come so much later than the timeout */
     FDS_OF_CHILD = CHILD_STREAMS + 1,
 };
 
@@ -206,8 +207,9 @@ static unsigned count_under_way(const struct run *run)
 /* Whether nothing has moved for so long that nobody is expected to answer any more. */
 static bool is_stuck(struct node_run *node)
 {
-    return node->child.handle >= 0 && pulse_idle(&node->child, operations_of(node)->idle_in,
-                                                 &node->pulse) >= (double)terms_of(node)->timeout;
+    return node->child.handle >= 0 &&
+           pulse_idle(&node->child, operations_of(node)->idle_in, &node->pulse) >=
+               (double)(terms_of(node)->timeout + LATE_S);
 }
 
 /* Does what time, or the wish to stop, asks for. */
