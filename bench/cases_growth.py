@@ -9,6 +9,7 @@ from commands import timed
 from walking import walk
 
 REQUIRED, SHARES = 2, 3
+SHARES_OF_MILLION = 2  # with the files themselves they fit into the memory of a small machine
 SIZES = (1_000, 10_000, 100_000)
 SIZES_OF_MILLION = (10_000, 100_000, 1_000_000)
 STORES = (3, 20, 256)
@@ -24,17 +25,18 @@ def named(count):
 # What is measured of a tree of so many files, or of the stores of it
 
 
-def find_encoded(lab, tree):
-    return walk(lab, lab.mounts.encoded(tree, REQUIRED, SHARES, "02"), walking.find_by_size)
+def find_encoded(lab, tree, shares):
+    last = f"{shares - 1:02x}"
+    return walk(lab, lab.mounts.encoded(tree, REQUIRED, shares, last), walking.find_by_size)
 
 
-def find_restored(lab, tree):
-    stores = lab.shares(tree, REQUIRED, range(SHARES))
+def find_restored(lab, tree, shares):
+    stores = lab.shares(tree, REQUIRED, range(shares))
     return walk(lab, lab.mounts.restored(stores), walking.find_by_size)
 
 
-def encode(lab, tree):
-    numbers = ["-k", str(REQUIRED), "-n", str(SHARES)]
+def encode(lab, tree, shares):
+    numbers = ["-k", str(REQUIRED), "-n", str(shares)]
 
     def measure():
         with lab.passing_folder() as folder:
@@ -43,15 +45,15 @@ def encode(lab, tree):
     return measure
 
 
-def check(lab, tree):
-    stores = lab.shares(tree, REQUIRED, range(SHARES))
+def check(lab, tree, shares):
+    stores = lab.shares(tree, REQUIRED, range(shares))
     return lambda: timed([lab.binary, "check", "-q", stores])
 
 
-def files(measurement, sizes, lab):
+def files(measurement, sizes, shares, lab):
     for count in sizes:
         tree = lab.make_tree(lab.new_folder_of_case() / "tree", count // lab.part)
-        yield Subject(named(count), measurement(lab, tree))
+        yield Subject(named(count), measurement(lab, tree, shares))
 
 
 def linear(counts, name):
@@ -63,9 +65,11 @@ def linear(counts, name):
 
 
 def add_growth(name, what, measurement):
-    for suffix, sizes in (("", SIZES), ("-million", SIZES_OF_MILLION)):
+    for suffix, sizes, shares in (
+        ("", SIZES, SHARES), ("-million", SIZES_OF_MILLION, SHARES_OF_MILLION)
+    ):  # fmt: skip
         add(Case(f"growth-{name}{suffix}", f"{what}, with the number of files", SECONDS,
-                 named(sizes[0]), functools.partial(files, measurement, sizes),
+                 named(sizes[0]), functools.partial(files, measurement, sizes, shares),
                  list(linear(sizes, named)), only_by_name=suffix != ""))  # fmt: skip
 
 
