@@ -246,6 +246,15 @@ def test_stores_are_not_written_to(source, stores):
     assert commands.snapshot(stores) == before
 
 
+def test_a_symlink_to_nothing_as_target(stores, tmp_path):
+    link = tmp_path / "link"
+    link.symlink_to("gone")
+    done = run("decode", stores, link, status=FAILED)
+    assert f"{link}: is a symlink to what is not there, make that first" in done.errors
+    (tmp_path / "gone").mkdir()
+    run("decode", stores, link)
+
+
 def test_other_kinds(source, stores, out):
     shutil.rmtree(source / "dir" / "inner")
     trees.write_file(source / "dir" / "inner", b"a file now")

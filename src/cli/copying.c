@@ -139,6 +139,8 @@ int copying_add(struct copying *copying, const char *path, int share, const stru
     r = tree_open(path, tree);
     if (r == -ENOENT && copying->work->dry_run)
         return log_errno(r, "%s: is not there yet, make it for a dry run", path);
+    if (r == -ENOENT)
+        return log_errno(r, "%s: is a symlink to what is not there, make that first", path);
     if (r < 0)
         return log_errno(r, "%s: cannot be written to", path);
     copying->names[copying->count] = strdup(path);
