@@ -15,6 +15,7 @@ import pytest
 import commands
 import syncing
 from commands import DAMAGED, LOST, OK
+from failing_store import FailingStore
 from relay import Relay
 from syncing import ends, health, local, nodes, sets, source  # noqa: F401
 from test_sync import large_file
@@ -151,19 +152,41 @@ def test_silent_work(sets, source, nodes, tmp_path, program, work):  # noqa: F81
         assert ends(result)["a"]["seconds"] > 3
 
 
-def test_a_place_of_this_machine_that_hangs(mounts, sets, source, nodes, tmp_path):  # noqa: F811
-    """As a disk does that is about to die: the others are not held up."""
-    (tmp_path / "disk").mkdir()
-    hanging = mounts.encoded(tmp_path / "disk", required=1, shares=1)
-    hanging.process.send_signal(signal.SIGSTOP)
+@contextlib.contextmanager
+def stopped(mounts, folder):  # noqa: F811
+    """Nobody takes the requests of what is mounted there: who waits can be killed."""
+    (folder / "disk").mkdir()
+    view = mounts.encoded(folder / "disk", required=1, shares=1)
+    view.process.send_signal(signal.SIGSTOP)
     try:
-        targets = local(nodes, ["anna", "bert"]) | {"carl": f"rsync = {hanging.path}/carl"}
-        sets.write(source, targets, more="timeout = 2\nretries = 0")
+        yield view.path
+    finally:
+        view.process.send_signal(signal.SIGCONT)
+    view.unmount()
+
+
+@contextlib.contextmanager
+def stuck(_, folder):
+    """Requests are taken and not answered: who waits for one cannot be killed, as with a disk."""
+    (folder / "disk").mkdir()
+    store = FailingStore(folder / "disk", folder / "mnt")
+    store.hang("all")
+    try:
+        yield store.path
+    finally:
+        store.close()
+
+
+@pytest.mark.parametrize("program", ["rsync", "rclone"])
+@pytest.mark.parametrize("hanging", [stopped, stuck], ids=["stopped", "stuck"])
+def test_a_place_of_this_machine_that_hangs(mounts, sets, source, nodes, tmp_path, hanging, program):  # noqa: F811
+    """As a disk does that is about to die: the others are not held up."""
+    with hanging(mounts, tmp_path) as place:
+        (sets.folder / "rclone.conf").write_text(f"[disk]\ntype = alias\nremote = {place}\n")
+        carl = {"rsync": f"rsync = {place}/carl", "rclone": "rclone = disk:carl"}[program]
+        sets.write(source, local(nodes, ["anna", "bert"]) | {"carl": carl}, more="timeout = 2\nretries = 0")
         process = sets.start()
         result = commands.finish(process)
-    finally:
-        hanging.process.send_signal(signal.SIGCONT)
-    hanging.unmount()
     assert result.status == DAMAGED
     assert health(result) == {"anna": True, "bert": True, "carl": False}
     assert ends(result)["carl"]["error"] in SILENT

@@ -273,8 +273,9 @@ static void end_server(struct private_view *view)
     if (handle >= 0 && poll(&ended, 1, END_LIMIT_S * 1000) == 0) {
         unmount(view->mount);
         kill(view->server, SIGKILL);
+        poll(&ended, 1, END_LIMIT_S * 1000); /* not for ever: the source may hang in the kernel */
     }
-    waitpid(view->server, NULL, 0);
+    waitpid(view->server, NULL, handle >= 0 ? WNOHANG : 0);
 }
 
 void private_view_close(struct private_view *view)

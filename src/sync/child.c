@@ -13,7 +13,10 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
-enum { GRACE_S = 5 };
+enum {
+    GRACE_S = 5,
+    KILLED_S = 1, /* what does not end by SIGKILL in that time hangs in the kernel */
+};
 
 void words_add(struct words *words, const char *format, ...)
 {
@@ -188,12 +191,14 @@ bool child_has_ended(struct child *child, int *ret)
 
 void child_clear(struct child *child)
 {
-    if (child->pid > 0) {
+    if (child->pid > 0)
         child_signal(child, SIGKILL);
-        waitpid(child->pid, NULL, 0);
-    }
-    if (child->handle >= 0)
+    if (child->handle >= 0) {
+        poll(&(struct pollfd){.fd = child->handle, .events = POLLIN}, 1, KILLED_S * 1000);
         close(child->handle);
+    }
+    if (child->pid > 0)
+        waitpid(child->pid, NULL, WNOHANG);
     for (int i = 0; i < CHILD_STREAMS; i++) {
         if (child->streams[i].fd >= 0)
             close(child->streams[i].fd);

@@ -60,4 +60,5 @@ void child_signal(const struct child *child, int number);
  */
 bool child_has_ended(struct child *child, int *ret);
 
+/* Kills it, if it still runs. Who hangs in the kernel is left to itself: it ends when it wakes. */
 void child_clear(struct child *child);

@@ -39,6 +39,7 @@ struct report {
 struct mover_operations {
     char list_end;    /* what stands behind each path of a list */
     unsigned idle_in; /* bytes a second: what it reads while it only waits */
+    unsigned late;    /* seconds behind the timeout in which a sign of life may still come */
     /*
      * Adds words that ask what the node can keep, or whether what it holds is what it should be;
      * the answer comes by take. Returns whether there is something to ask.

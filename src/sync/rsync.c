@@ -267,6 +267,7 @@ static bool may_retry(int status)
 
 const struct mover_operations rsync_operations = {
     .list_end = '\0',
+    .late = 3, /* half of --timeout, twice, rounded up; see docs/design.md */
     .ask = ask,
     .call = call,
     .take = take,

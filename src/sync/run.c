@@ -10,9 +10,8 @@
 #include <sys/wait.h>
 
 enum {
-    GRACE_S = 5,      /* from SIGTERM to SIGKILL */
+    GRACE_S = 5,      /* from SIGTERM to SIGKILL, and from there to the end of patience */
     PAUSE_MAX_S = 60, /* between two tries */
-    LATE_S = 3,       /* a sign of life of rsync may come so much later than the timeout */
     FDS_OF_CHILD = CHILD_STREAMS + 1,
 };
 
@@ -207,9 +206,20 @@ static unsigned count_under_way(const struct run *run)
 /* Whether nothing has moved for so long that nobody is expected to answer any more. */
 static bool is_stuck(struct node_run *node)
 {
-    return node->child.handle >= 0 &&
-           pulse_idle(&node->child, operations_of(node)->idle_in, &node->pulse) >=
-               (double)(terms_of(node)->timeout + LATE_S);
+    const struct mover_operations *mover = operations_of(node);
+
+    return node->child.handle >= 0 && pulse_idle(&node->child, mover->idle_in, &node->pulse) >=
+                                          (double)(terms_of(node)->timeout + mover->late);
+}
+
+/* What hangs in the kernel does not end at all; a further try would hang as well. */
+static void kill_child(struct run *run, struct node_run *node, double now)
+{
+    child_signal(&node->child, SIGKILL);
+    if (node->child.handle < 0 || now < node->due + GRACE_S)
+        return;
+    child_clear(&node->child);
+    finish(run, node, node->result == -EAGAIN ? -EIO : node->result);
 }
 
 /* Does what time, or the wish to stop, asks for. */
@@ -232,7 +242,7 @@ static void advance(struct run *run, struct node_run *node, double now)
         break;
     case NODE_ENDING:
         if (now >= node->due)
-            child_signal(&node->child, SIGKILL);
+            kill_child(run, node, now);
         break;
     case NODE_DONE:
         break;
