@@ -14,6 +14,7 @@ FLOORS = {
     "floor, mmap, direct_io": ("mmap", "direct"),
 }
 FIRST, PARITY = "share 00", "a parity share"
+PAST_PAGES = "cache=no"
 
 
 def plain(lab, **how):
@@ -28,8 +29,8 @@ def floors(lab, required, names=tuple(FLOORS), **how):
     ]
 
 
-def encoded_view(lab, required):
-    return lab.mounts.encoded(lab.large, required, required + 2)
+def encoded_view(lab, required, more=""):
+    return lab.mounts.encoded(lab.large, required, required + 2, more=more)
 
 
 def path_in_share(index):
@@ -38,6 +39,11 @@ def path_in_share(index):
 
 def share(lab, name, required, index, **how):
     return Subject(name, read(lab, encoded_view(lab, required), path_in_share(index), **how))
+
+
+def parity_past_pages(lab, required, **how):
+    view = encoded_view(lab, required, f",{PAST_PAGES}")
+    return Subject(f"{PARITY}, {PAST_PAGES}", read(lab, view, path_in_share(required), **how))
 
 
 # Shares of a source
@@ -49,6 +55,7 @@ def encoded(required, lab):
         plain(lab),
         share(lab, FIRST, required, 0),
         share(lab, PARITY, required, required),
+        parity_past_pages(lab, required),
     ]
 
 
@@ -74,7 +81,9 @@ def restored(required, lab):
         Subject("bindfs", read(lab, lab.mounts.bindfs(lab.large), "large"), needs="bindfs"),
         Subject(WITHOUT_ARITHMETIC, read(lab, lab.mounts.restored(pieces), "large")),
         Subject(FROM_PARITY, read(lab, lab.mounts.restored(parities), "large")),
-    ]
+        Subject(f"{FROM_PARITY}, {PAST_PAGES}",
+                read(lab, lab.mounts.restored(parities, f",{PAST_PAGES}"), "large")),
+    ]  # fmt: skip
 
 
 RESTORED_TARGETS = [
@@ -113,7 +122,7 @@ for k in (2, 3, 10, 30):
 
 def two_readers(lab):
     source = lab.large / "large"
-    view = encoded_view(lab, 3)
+    view, past_pages = encoded_view(lab, 3), encoded_view(lab, 3, f",{PAST_PAGES}")
     return [
         Subject("floor, one reader", read(lab, lab.mounts.floor(3, source), "0")),
         Subject("floor, two readers", read(lab, lab.mounts.floor(3, source), "0", "1")),
@@ -121,13 +130,17 @@ def two_readers(lab):
         Subject("shares 00 and 01", read(lab, view, path_in_share(0), path_in_share(1))),
         Subject("share 03", read(lab, view, path_in_share(3))),
         Subject("shares 03 and 04", read(lab, view, path_in_share(3), path_in_share(4))),
-    ]
+        Subject(f"share 03, {PAST_PAGES}", read(lab, past_pages, path_in_share(3))),
+        Subject(f"shares 03 and 04, {PAST_PAGES}",
+                read(lab, past_pages, path_in_share(3), path_in_share(4))),
+    ]  # fmt: skip
 
 
 add(Case("two-readers", "Two shares of a large file read at once, k = 3, in all", GBPS,
          "floor, one reader", two_readers,
          [Target("shares 00 and 01", "share 00", at_least=1.6),
-          Target("shares 03 and 04", "share 03", at_least=1.6)]))  # fmt: skip
+          Target("shares 03 and 04", "share 03", at_least=1.6),
+          Target(f"shares 03 and 04, {PAST_PAGES}", f"share 03, {PAST_PAGES}", at_least=1.6)]))  # fmt: skip
 
 
 # How applications read
@@ -139,6 +152,7 @@ def by_size(how, lab):
         *floors(lab, 3, **how),
         share(lab, FIRST, 3, 0, **how),
         share(lab, PARITY, 3, 3, **how),
+        parity_past_pages(lab, 3, **how),
         plain(lab, **how),
         Subject("restored", read(lab, lab.mounts.restored(stores), "large", **how)),
     ]

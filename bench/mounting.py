@@ -115,8 +115,8 @@ class Mounts:
         options = f"required={required},shares={count}{more}"
         return self._make(self._lab.binary, "-f", "-o", options, source, folder=folder)
 
-    def restored(self, stores):
-        return self._make(self._lab.binary, "-f", "-o", "restore", stores)
+    def restored(self, stores, more=""):
+        return self._make(self._lab.binary, "-f", "-o", f"restore{more}", stores)
 
     def rebuilt(self, stores, count, folder=""):
         return self._make(self._lab.binary, "-f", "-o", f"rebuild,shares={count}", stores,

@@ -49,6 +49,9 @@ _zfec_fs_mount_options()
     block_size=*)
         _zfec_fs_words "$before${last%%=*}=" '4K 8K 16K 32K 64K 128K 256K 512K 1M'
         ;;
+    cache=*)
+        _zfec_fs_words "$before${last%%=*}=" 'yes no'
+        ;;
     torn=*)
         _zfec_fs_words "$before${last%%=*}=" 'allow error'
         ;;
@@ -56,7 +59,7 @@ _zfec_fs_mount_options()
     *)
         _zfec_fs_words "$before" 'required= shares= source= restore rebuild store=
             store_timeout= format= block_size= exclude= exclude_from= xdev torn= attr_timeout=
-            io_uring allow_other allow_root auto_unmount default_permissions fsname='
+            cache= io_uring allow_other allow_root auto_unmount default_permissions fsname='
         ;;
     esac
 }

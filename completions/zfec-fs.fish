@@ -50,6 +50,8 @@ function __zfec_fs_mount_options
             printf '%s\n' "$before$name"{checked,classic,fec}
         case block_size=
             printf '%s\n' "$before$name"{4K,8K,16K,32K,64K,128K,256K,512K,1M}
+        case cache=
+            printf '%s\n' "$before$name"{yes,no}
         case torn=
             printf '%s\n' "$before$name"{allow,error}
         case ''
@@ -68,6 +70,7 @@ function __zfec_fs_mount_options
                 xdev 'other file systems are empty directories' \
                 torn= 'files that change while they are read' \
                 attr_timeout= 'seconds that the kernel may keep attributes' \
+                cache= 'whether the kernel keeps what was read' \
                 io_uring 'take requests by io_uring, if the kernel can' \
                 allow_other 'other users may look' \
                 allow_root 'root may look' \

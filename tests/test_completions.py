@@ -268,6 +268,7 @@ BEHIND_EQUALS = {
     "-oformat=": FORMATS,
     "-o required=3,format=c": {"checked", "classic"},
     "-o torn=": {"allow", "error"},
+    "-o cache=": {"yes", "no"},
     "-o block_size=5": {"512K"},
     "-o source=al": FOLDERS,
     "-orestore,store=al": FOLDERS,

@@ -288,6 +288,54 @@ def test_two_who_have_a_damaged_file_open(mounts, stores, data):
     trees.assert_same((view / "file").read_bytes(), data, "later")
 
 
+# cache=no
+
+
+@pytest.fixture(params=["encoded", "restored"])
+def past_pages(request, mounts, stores, tmp_path, data):
+    """A view that keeps no pages, a file in it, and its content."""
+    if request.param == "restored":
+        put_content(stores, data, range(4))
+        view = mounts.restored(stores, cache="no")
+        path, content = view / "file", data
+    else:
+        trees.write_file(tmp_path / "source" / "file", data)
+        view = mounts.encoded(tmp_path / "source", required=1, shares=2, cache="no")
+        path = view / "01" / "file"
+        content = trees.make_shares("checked", data, 1, 2, [1], block_size=65536)[1]
+    settle()
+    return view, path, content
+
+
+def test_nothing_is_kept_where_it_is_not_wanted(past_pages):
+    view, path, content = past_pages
+    for _ in range(3):
+        assert bytes_read(view, lambda: trees.assert_same(path.read_bytes(), content, "x")) > len(content)
+
+
+def test_what_is_not_kept_can_be_mapped(past_pages):
+    _, path, content = past_pages
+    with open(path, "rb") as file:
+        for _ in range(2):
+            with mmap.mmap(file.fileno(), 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ) as pages:
+                trees.assert_same(pages[:], content, "mapped")
+            assert os.pread(file.fileno(), 1000, len(content) - 500) == content[-500:]
+
+
+def test_no_edit_is_missed_without_pages(mounts, tmp_path, rng):
+    """Also not by who has mapped the file before; reads and mappings by turns."""
+    path = trees.write_file(tmp_path / "source" / "file", b"")
+    view = mounts.encoded(tmp_path / "source", required=1, shares=1, format="fec", cache="no")
+    for size in (100, 100_000, 100_000, 5, 70_000):
+        data = rng.randbytes(size)
+        path.write_bytes(data)
+        with open(view / "00" / "file", "rb") as file:
+            whole = file.read()
+            with mmap.mmap(file.fileno(), 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ) as pages:
+                trees.assert_same(pages[:], whole, "mapped")
+        assert whole.endswith(data)
+
+
 # What it costs
 
 

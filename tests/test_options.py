@@ -322,6 +322,8 @@ def test_restore(mounts, tmp_path, words, spelled):
         "nosuid,nodev,noexec,noatime",
         "dev,suid",
         "io_uring",
+        "cache=yes",
+        "cache=no",
     ],
 )
 def test_options_of_every_fuse_program(mounts, source, options):

@@ -202,6 +202,7 @@ WRONG = [
     ("store_timeout=0", "store_timeout=0: give seconds, 0.1 to 86400"),
     ("store_timeout=soon", "store_timeout=soon: give seconds, 0.1 to 86400"),
     ("store_timeout=9", "store_timeout: there are no stores here; leave it out"),
+    ("cache=some", "cache=some: give yes or no"),
     ("torn=perhaps", "torn=perhaps: give allow or error"),
     ("restore,exclude=x", "exclude: that is for making shares of a source; leave it out"),
     ("restore,xdev", "xdev: that is for making shares of a source; leave it out"),

@@ -19,6 +19,7 @@ struct arguments {
     double attribute_timeout; /* seconds; below 0: not given */
     double store_timeout;     /* seconds; below 0: not given */
     bool permissions_checked; /* by the kernel */
+    bool pages_avoided;       /* reads go past the kernel's page cache */
     bool io_uring;            /* requests may come that way */
     bool foreground, debug, single, help, version;
 };

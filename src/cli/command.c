@@ -57,6 +57,7 @@ static enum exit_status run_mount(struct arguments *arguments)
         .source = arguments->source ? arguments->source : "zfec-fs",
         .options = arguments->mount_options,
         .permissions_checked = arguments->permissions_checked,
+        .pages_avoided = arguments->pages_avoided,
         .io_uring = arguments->io_uring,
         .attribute_timeout = arguments->attribute_timeout,
         .debug = arguments->debug,

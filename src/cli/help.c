@@ -35,6 +35,7 @@ static const char help[] =
     "    -o xdev                other file systems in SOURCE are empty directories\n"
     "    -o torn=allow          read files that change meanwhile as they are\n"
     "    -o attr_timeout=S      seconds that the kernel may keep attributes: faster\n"
+    "    -o cache=no            read past the kernel's cache of pages\n"
     "    -o io_uring            take the kernel's requests by io_uring, if it can\n"
     "\n"
     "    -o OPT[,OPT...]        options for the mount: allow_other, fsname=NAME, ...\n"

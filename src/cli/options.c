@@ -111,6 +111,16 @@ static int take_torn(struct arguments *arguments, const char *value)
     return 0;
 }
 
+static int take_cache(struct arguments *arguments, const char *value)
+{
+    if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0) {
+        log_error("cache=%s: give yes or no", value);
+        return -EINVAL;
+    }
+    arguments->pages_avoided = strcmp(value, "no") == 0;
+    return 0;
+}
+
 enum { LONGEST_S = 24 * 60 * 60 };
 
 /* Seconds in plain digits, perhaps with a fraction. */
@@ -208,6 +218,7 @@ static const struct {
     {"torn", take_torn, false},
     {"attr_timeout", take_attribute_timeout, false},
     {"store_timeout", take_store_timeout, false},
+    {"cache", take_cache, false},
     {"io_uring", take_io_uring, true},
 };
 

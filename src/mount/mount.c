@@ -183,6 +183,7 @@ int mount_serve(struct view *view, const struct mount_settings *settings)
         .view = view,
         .nodes = nodes,
         .permissions_checked = settings->permissions_checked,
+        .pages_avoided = settings->pages_avoided,
         .attribute_timeout = settings->attribute_timeout,
     };
     r = new_session(settings, &mounted, &session);

@@ -42,6 +42,10 @@ static void initialize(void *userdata, struct fuse_conn_info *connection)
         connection->want |= connection->capable & FUSE_CAP_POSIX_ACL;
     else
         connection->want &= ~(unsigned)FUSE_CAP_POSIX_ACL;
+#ifdef FUSE_CAP_DIRECT_IO_ALLOW_MMAP /* libfuse 3.16 */
+    if (mounted->pages_avoided)
+        connection->want |= connection->capable & FUSE_CAP_DIRECT_IO_ALLOW_MMAP;
+#endif
 }
 
 static void answer_lookup(fuse_req_t request, fuse_ino_t parent, const char *name)
@@ -126,11 +130,12 @@ static void share_pages(struct mounted *mounted, uint64_t node, struct handle *h
                         struct fuse_file_info *info)
 {
     const struct view_file *file = handle->file;
-    bool is_node = nodes_version(mounted->nodes, node) == status_version(&file->status);
+    bool may_share = !mounted->pages_avoided &&
+                     nodes_version(mounted->nodes, node) == status_version(&file->status);
     enum node_pages pages =
-        is_node ? nodes_open(mounted->nodes, node, file->content) : PAGES_OF_OTHER;
+        may_share ? nodes_open(mounted->nodes, node, file->content) : PAGES_OF_OTHER;
 
-    handle->counted = is_node;
+    handle->counted = may_share;
     handle->has_pages = pages != PAGES_OF_OTHER;
     info->direct_io = !handle->has_pages;
     info->keep_cache = pages == PAGES_KEPT || (handle->has_pages && mounted->view->live &&

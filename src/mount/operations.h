@@ -17,6 +17,7 @@ struct mounted {
     struct handles handles;
     struct interest interest;
     bool permissions_checked; /* by the kernel */
+    bool pages_avoided;       /* no file has any in the kernel, but what is mapped */
     double attribute_timeout; /* in seconds; below 0: as fits the view */
 };
 
