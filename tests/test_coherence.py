@@ -111,9 +111,11 @@ def test_attributes_that_may_be_kept(mounts, source):
         assert os.fstat(file.fileno()).st_size == len(share_of(path))
 
 
+@pytest.mark.parametrize("cache", ["yes", "no"])
 @pytest.mark.parametrize("looked_up", [False, True])
-def test_stat_of_an_open_file_sees_every_edit(view, source, looked_up):
+def test_stat_of_an_open_file_sees_every_edit(mounts, source, looked_up, cache):
     """A look-up brings attributes, and the kernel keeps them for a tick: not those of open files."""
+    view = mounts.encoded(source, required=REQUIRED, shares=3, cache=cache)
     path, shown = source / "file", view / "00" / "file"
     path.write_bytes(b"")
     for number in range(200):

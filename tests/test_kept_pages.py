@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Pages of restored files that the kernel keeps from one open to the next: never of two contents."""
 
+import contextlib
 import mmap
 import os
 import re
@@ -323,17 +324,21 @@ def test_what_is_not_kept_can_be_mapped(past_pages):
 
 
 def test_no_edit_is_missed_without_pages(mounts, tmp_path, rng):
-    """Also not by who has mapped the file before; reads and mappings by turns."""
+    """And who has an older version open, and mapped, keeps it."""
     path = trees.write_file(tmp_path / "source" / "file", b"")
     view = mounts.encoded(tmp_path / "source", required=1, shares=1, format="fec", cache="no")
-    for size in (100, 100_000, 100_000, 5, 70_000):
-        data = rng.randbytes(size)
-        path.write_bytes(data)
-        with open(view / "00" / "file", "rb") as file:
+    with contextlib.ExitStack() as stack:
+        kept = []
+        for size in (100, 100_000, 100_000, 5, 70_000):
+            data = rng.randbytes(size)
+            path.write_bytes(data)
+            file = stack.enter_context(open(view / "00" / "file", "rb"))
             whole = file.read()
-            with mmap.mmap(file.fileno(), 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ) as pages:
-                trees.assert_same(pages[:], whole, "mapped")
-        assert whole.endswith(data)
+            pages = mmap.mmap(file.fileno(), 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ)
+            kept.append((stack.enter_context(pages), pages[:]))
+            assert pages[:] == whole and whole.endswith(data)
+            for mapped, before in kept:
+                trees.assert_same(mapped[:], before, "an older one")
 
 
 # What it costs

@@ -13,7 +13,9 @@ import time
 import pytest
 
 import commands
+import mounts as mounts_module
 import syncing
+import trees
 from commands import DAMAGED, LOST, OK
 from failing_store import FailingStore
 from relay import Relay
@@ -180,15 +182,35 @@ def stuck(_, folder):
 @pytest.mark.parametrize("program", ["rsync", "rclone"])
 @pytest.mark.parametrize("hanging", [stopped, stuck], ids=["stopped", "stuck"])
 def test_a_place_of_this_machine_that_hangs(mounts, sets, source, nodes, tmp_path, hanging, program):  # noqa: F811
-    """As a disk does that is about to die: the others are not held up."""
+    """As a disk does that is about to die: the others are not held up.
+
+    What hangs so that it cannot be killed is not tried again: it would only become more of it.
+    """
     with hanging(mounts, tmp_path) as place:
         (sets.folder / "rclone.conf").write_text(f"[disk]\ntype = alias\nremote = {place}\n")
         carl = {"rsync": f"rsync = {place}/carl", "rclone": "rclone = disk:carl"}[program]
-        sets.write(source, local(nodes, ["anna", "bert"]) | {"carl": carl}, more="timeout = 2\nretries = 0")
+        sets.write(source, local(nodes, ["anna", "bert"]) | {"carl": carl}, more="timeout = 2\nretries = 1")
         process = sets.start()
         result = commands.finish(process)
     assert result.status == DAMAGED
     assert health(result) == {"anna": True, "bert": True, "carl": False}
     assert ends(result)["carl"]["error"] in SILENT
+    assert ends(result)["carl"]["try"] == (1 if hanging is stuck else 2)
     assert ends(result)["anna"]["seconds"] < ends(result)["carl"]["seconds"]
     sets.nothing_left()
+
+
+def test_a_source_that_hangs(sets, nodes, rng, tmp_path):  # noqa: F811
+    """The run ends, and its output as well, while those who read the source cannot be killed."""
+    trees.write_file(tmp_path / "disk" / "file", rng.randbytes(1000))
+    store = FailingStore(tmp_path / "disk", tmp_path / "mnt")
+    store.hang("read")
+    try:
+        sets.write(store.path, local(nodes, ["anna", "bert"]), more="timeout = 2\nretries = 0")
+        result = commands.finish(sets.start())
+        assert result.status == LOST
+        assert health(result) == {"anna": False, "bert": False}
+        assert "the source hangs" in result.errors
+        assert mounts_module.mounted_beneath(sets.folder) == []
+    finally:
+        store.close()

@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/uio.h>
 #include <sys/user.h>
@@ -198,6 +199,17 @@ static void stopped(pid_t id, int status)
     go_on(id, number);
 }
 
+/* The process that works is in nobody's way when the command has ended, and no zombie. */
+static void end_all(void)
+{
+    for (size_t i = 0; i < THREADS; i++) {
+        if (threads[i].id > 0)
+            kill(threads[i].id, SIGKILL);
+    }
+    while (waitpid(-1, NULL, __WALL) > 0 || errno == EINTR) {
+    }
+}
+
 static int run(void)
 {
     int status;
@@ -221,6 +233,7 @@ static void start(char *command[])
         PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_EXITKILL;
     int status;
 
+    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     process = fork();
     if (process == 0) {
         if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
@@ -257,5 +270,6 @@ int main(int count, char *words[])
     }
     start(words + first);
     int status = run();
+    end_all();
     return fclose(log_file) == 0 ? status : FAILED;
 }

@@ -149,8 +149,7 @@ int background_work(void)
     return r == 0 && getppid() != user ? -ESRCH : r;
 }
 
-/* Lets go of the terminal, or of another reader: threads that hang may keep this process alive. */
-static int leave_standard_streams(void)
+int background_leave_streams(void)
 {
     cleanup_fd int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
@@ -177,7 +176,7 @@ static void report_status(int status)
 int background_end(int status)
 {
     if (report >= 0) {
-        leave_standard_streams();
+        background_leave_streams();
         report_status(status);
     }
     return status;
@@ -190,7 +189,7 @@ int background_leave_user(void)
     if (chdir("/") < 0 || setsid() < 0)
         return log_errno(-errno, "cannot become a daemon");
     log_to_syslog();
-    int r = leave_standard_streams();
+    int r = background_leave_streams();
     if (r < 0)
         return log_errno(r, "cannot become a daemon");
     report_status(EXIT_STATUS_OK);

@@ -33,5 +33,8 @@ void background_signals(sigset_t *ret);
  */
 int background_leave_user(void);
 
+/* Lets go of the terminal, or of another reader: what hangs may keep this process alive. */
+int background_leave_streams(void);
+
 /* Lets the user's process, if it still waits, exit with STATUS. Returns STATUS. */
 int background_end(int status);

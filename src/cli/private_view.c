@@ -2,6 +2,8 @@
 #include "cli/private_view.h"
 
 #include "base/log.h"
+#include "base/thread.h"
+#include "cli/background.h"
 #include "mount/mount.h"
 #include "sync/child.h"
 #include "sync/lock.h"
@@ -17,10 +19,12 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 enum {
     END_LIMIT_S = 20,
+    KILLED_S = 1, /* what does not end by SIGKILL in that time hangs in the kernel */
     /* For so long the kernel may keep attributes: what is edited during a run may be missed by it.
      */
     KEPT_S = 1,
@@ -31,8 +35,24 @@ enum {
 /* In the process that serves: to the run, which waits for a byte. */
 static int report = -1;
 
+/* Where the run has ended, or has given this process up, nobody should wait for its streams' end.
+ */
+static void *watch_run(void *unused)
+{
+    char byte;
+
+    while (read(report, &byte, 1) < 0 && errno == EINTR) {
+    }
+    background_leave_streams();
+    return unused;
+}
+
 static int tell_ready(void)
 {
+    int r = thread_start(watch_run, NULL);
+
+    if (r < 0)
+        return r;
     return write(report, "", 1) == 1 ? 0 : -EPIPE;
 }
 
@@ -181,8 +201,9 @@ static int start_server(struct set *set, struct private_view *view)
     char byte;
     pid_t run = getpid();
 
-    if (pipe2(ends, O_CLOEXEC) < 0)
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
         return log_errno(-errno, "cannot start another process");
+    view->tie = ends[0];
     view->server = fork();
     if (view->server == 0) {
         close(ends[0]);
@@ -194,7 +215,6 @@ static int start_server(struct set *set, struct private_view *view)
     ssize_t got = 0;
     while (r == 0 && (got = read(ends[0], &byte, 1)) < 0 && errno == EINTR) {
     }
-    close(ends[0]);
     return r < 0 ? r : got == 1 ? 0 : -EIO; /* the server has said why */
 }
 
@@ -253,7 +273,7 @@ static int clean_up(int lock)
 
 int private_view_open(struct set *set, int lock, struct private_view *ret)
 {
-    *ret = (struct private_view){.lock = lock};
+    *ret = (struct private_view){.lock = lock, .tie = -1};
     int r = clean_up(lock);
     if (r == 0)
         r = make_folder(ret);
@@ -264,6 +284,13 @@ int private_view_open(struct set *set, int lock, struct private_view *ret)
     return r;
 }
 
+static void close_tie(struct private_view *view)
+{
+    if (view->tie >= 0)
+        close(view->tie);
+    view->tie = -1;
+}
+
 static void end_server(struct private_view *view)
 {
     cleanup_fd int handle = pidfd_open(view->server, 0);
@@ -271,9 +298,11 @@ static void end_server(struct private_view *view)
 
     kill(view->server, SIGTERM);
     if (handle >= 0 && poll(&ended, 1, END_LIMIT_S * 1000) == 0) {
+        log_error("the source hangs: what reads it is left to itself, and ends when it answers");
+        close_tie(view);
         unmount(view->mount);
         kill(view->server, SIGKILL);
-        poll(&ended, 1, END_LIMIT_S * 1000); /* not for ever: the source may hang in the kernel */
+        poll(&ended, 1, KILLED_S * 1000);
     }
     waitpid(view->server, NULL, handle >= 0 ? WNOHANG : 0);
 }
@@ -282,6 +311,7 @@ void private_view_close(struct private_view *view)
 {
     if (view->server > 0)
         end_server(view);
+    close_tie(view);
     if (view->mount)
         remove_folder(view);
     lock_write_note(view->lock, "");

@@ -12,6 +12,7 @@ struct private_view {
     char *folder; /* its own: whatever the run needs meanwhile may be made here */
     char *mount;  /* where the directories of the shares are */
     pid_t server;
+    int tie;  /* to the server, which lets go of the terminal when this is closed */
     int lock; /* borrowed */
 };
 

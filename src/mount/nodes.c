@@ -379,7 +379,7 @@ void nodes_close(struct nodes *nodes, uint64_t number, bool other)
 bool nodes_is_open(struct nodes *nodes, uint64_t number)
 {
     pthread_mutex_lock(&nodes->lock);
-    bool open = node_of(nodes, number)->open_files > 0;
+    bool open = node_of(nodes, number)->entered > 0;
     pthread_mutex_unlock(&nodes->lock);
     return open;
 }

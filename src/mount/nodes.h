@@ -77,7 +77,7 @@ void nodes_end_giving(struct nodes *nodes, uint64_t node, bool given, uint64_t c
 /* A file is closed that nodes_open was called for. OTHER: that had PAGES_OF_OTHER. */
 void nodes_close(struct nodes *nodes, uint64_t node, bool other);
 
-/* Whether a file of NODE is open, of the version that it was looked up with. */
+/* Whether a file of NODE is open. */
 bool nodes_is_open(struct nodes *nodes, uint64_t node);
 
 /* Takes COUNT look-ups back. */

@@ -42,7 +42,7 @@ static void initialize(void *userdata, struct fuse_conn_info *connection)
         connection->want |= connection->capable & FUSE_CAP_POSIX_ACL;
     else
         connection->want &= ~(unsigned)FUSE_CAP_POSIX_ACL;
-#ifdef FUSE_CAP_DIRECT_IO_ALLOW_MMAP /* libfuse 3.16 */
+#ifdef FUSE_CAP_DIRECT_IO_ALLOW_MMAP /* libfuse 3.17, Linux 6.6 */
     if (mounted->pages_avoided)
         connection->want |= connection->capable & FUSE_CAP_DIRECT_IO_ALLOW_MMAP;
 #endif
@@ -151,7 +151,9 @@ static void close_handle(struct mounted *mounted, uint64_t node, struct handle *
     handle_close(&mounted->handles, handle);
 }
 
-/* Of an open file of a live view, and of what is of another version, the attributes are asked for.
+/*
+ * Of an open file of a live view the attributes are asked for, and of what does without pages: it
+ * may be of another version than the kernel was told.
  */
 static void drop_attributes(struct mounted *mounted, uint64_t node,
                             const struct fuse_file_info *info)

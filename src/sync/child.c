@@ -181,27 +181,36 @@ bool child_has_ended(struct child *child, int *ret)
         return false;
     for (int i = 0; i < CHILD_STREAMS; i++)
         silent &= child->streams[i].fd < 0;
-    if (!silent && clock_seconds() < child->ended + GRACE_S)
+    double waited = clock_seconds() - child->ended;
+    if (!silent && waited < GRACE_S)
         return false;
     child_signal(child, SIGKILL);
+    if (!silent && waited < GRACE_S + KILLED_S)
+        return false;
     waitpid(child->pid, ret, 0);
+    child->stuck = !silent && kill(-child->pid, 0) == 0;
     child->pid = 0;
     return true;
+}
+
+void child_leave(struct child *child)
+{
+    if (child->pid > 0)
+        waitpid(child->pid, NULL, child->handle >= 0 ? WNOHANG : 0);
+    if (child->handle >= 0)
+        close(child->handle);
+    for (int i = 0; i < CHILD_STREAMS; i++) {
+        if (child->streams[i].fd >= 0)
+            close(child->streams[i].fd);
+    }
+    *child = NO_CHILD;
 }
 
 void child_clear(struct child *child)
 {
     if (child->pid > 0)
         child_signal(child, SIGKILL);
-    if (child->handle >= 0) {
+    if (child->handle >= 0)
         poll(&(struct pollfd){.fd = child->handle, .events = POLLIN}, 1, KILLED_S * 1000);
-        close(child->handle);
-    }
-    if (child->pid > 0)
-        waitpid(child->pid, NULL, WNOHANG);
-    for (int i = 0; i < CHILD_STREAMS; i++) {
-        if (child->streams[i].fd >= 0)
-            close(child->streams[i].fd);
-    }
-    *child = NO_CHILD;
+    child_leave(child);
 }

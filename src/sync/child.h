@@ -26,6 +26,7 @@ struct child {
     int handle;    /* readable when it has ended; below 0: that is known */
     double ended;  /* when: seconds of clock_seconds() */
     uint64_t said; /* bytes that were read of its streams */
+    bool stuck;    /* it has ended, and what it had started does not, not even by SIGKILL */
     struct child_stream streams[CHILD_STREAMS];
 };
 
@@ -60,5 +61,8 @@ void child_signal(const struct child *child, int number);
  */
 bool child_has_ended(struct child *child, int *ret);
 
-/* Kills it, if it still runs. Who hangs in the kernel is left to itself: it ends when it wakes. */
+/* Kills it, if it still runs, and waits a second at most. */
 void child_clear(struct child *child);
+
+/* Waits for nothing: what hangs in the kernel, though it was killed, ends when it wakes. */
+void child_leave(struct child *child);

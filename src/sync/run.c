@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 
 enum {
-    GRACE_S = 5,      /* from SIGTERM to SIGKILL, and from there to the end of patience */
+    GRACE_S = 5,      /* from SIGTERM to SIGKILL */
     PAUSE_MAX_S = 60, /* between two tries */
     FDS_OF_CHILD = CHILD_STREAMS + 1,
 };
@@ -173,6 +173,17 @@ static void take_line(void *opaque, char *line)
     operations_of(reader->node)->take(&reader->node->report, reader->stream, line);
 }
 
+static bool is_ending(const struct node_run *node)
+{
+    return node->step == NODE_ENDING || node->step == NODE_KILLED;
+}
+
+/* Where something hangs in the kernel, a further try would hang as well. */
+static void give_up(struct run *run, struct node_run *node)
+{
+    finish(run, node, node->result == -EAGAIN ? -EIO : node->result);
+}
+
 /* What the child has said, and whether it has ended. */
 static void attend(struct run *run, struct node_run *node)
 {
@@ -182,16 +193,17 @@ static void attend(struct run *run, struct node_run *node)
         child_read(&node->child, i, take_line, &(struct reader){node, i});
     if (!child_has_ended(&node->child, &status))
         return;
+    bool is_over = is_ending(node) && (node->result != -EAGAIN || node->child.stuck);
     child_clear(&node->child);
-    if (node->step == NODE_ENDING && node->result != -EAGAIN)
-        finish(run, node, node->result);
+    if (is_over)
+        give_up(run, node);
     else
         conclude(run, node, status);
 }
 
 static bool is_under_way(const struct node_run *node)
 {
-    return node->step == NODE_RUNNING || node->step == NODE_ENDING;
+    return node->step == NODE_RUNNING || is_ending(node);
 }
 
 static unsigned count_under_way(const struct run *run)
@@ -212,14 +224,12 @@ static bool is_stuck(struct node_run *node)
                                           (double)(terms_of(node)->timeout + mover->late);
 }
 
-/* What hangs in the kernel does not end at all; a further try would hang as well. */
-static void kill_child(struct run *run, struct node_run *node, double now)
+/* Once more as patient as with an answer: it may have to wait for what it has written. */
+static void kill_child(struct node_run *node, double now)
 {
     child_signal(&node->child, SIGKILL);
-    if (node->child.handle < 0 || now < node->due + GRACE_S)
-        return;
-    child_clear(&node->child);
-    finish(run, node, node->result == -EAGAIN ? -EIO : node->result);
+    node->step = NODE_KILLED;
+    node->due = now + (node->result == -EAGAIN ? (double)terms_of(node)->timeout : GRACE_S);
 }
 
 /* Does what time, or the wish to stop, asks for. */
@@ -242,7 +252,13 @@ static void advance(struct run *run, struct node_run *node, double now)
         break;
     case NODE_ENDING:
         if (now >= node->due)
-            kill_child(run, node, now);
+            kill_child(node, now);
+        break;
+    case NODE_KILLED:
+        if (now >= node->due && node->child.handle >= 0) {
+            child_leave(&node->child);
+            give_up(run, node);
+        }
         break;
     case NODE_DONE:
         break;

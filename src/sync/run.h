@@ -8,7 +8,7 @@
 #include "sync/mover.h"
 #include "sync/pulse.h"
 
-enum node_step { NODE_WAITING, NODE_RUNNING, NODE_ENDING, NODE_DONE };
+enum node_step { NODE_WAITING, NODE_RUNNING, NODE_ENDING, NODE_KILLED, NODE_DONE };
 
 struct node_run {
     struct order order;
@@ -20,7 +20,7 @@ struct node_run {
     bool is_asking, was_asked;      /* see mover_operations */
     unsigned tries;
     double began, ended; /* the first try, the last: seconds of clock_seconds() */
-    double due;          /* when it is to be started, or killed */
+    double due;          /* when it is to be started, or killed, or left to itself */
     int result;          /* in the end: 0, -EIO, -ETIMEDOUT (the deadline), -ECANCELED */
 };
 
