@@ -107,7 +107,7 @@ def test_measures(measured):
             assert 0 < subject["least"] <= subject["median"] <= subject["most"]
             assert subject["ratio"]["median"] > 0
     assert all("is_met" in target for target in cases["two-readers"]["targets"])
-    assert len(cases["two-readers"]["targets"]) == 2
+    assert len(cases["two-readers"]["targets"]) == 3
 
 
 def test_reports(measured):

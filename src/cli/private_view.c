@@ -35,8 +35,7 @@ enum {
 /* In the process that serves: to the run, which waits for a byte. */
 static int report = -1;
 
-/* Where the run has ended, or has given this process up, nobody should wait for its streams' end.
- */
+/* When the run has ended, or has given this process up, nobody should wait for it any more. */
 static void *watch_run(void *unused)
 {
     char byte;
@@ -52,7 +51,7 @@ static int tell_ready(void)
     int r = thread_start(watch_run, NULL);
 
     if (r < 0)
-        return r;
+        return log_errno(r, "cannot start a thread");
     return write(report, "", 1) == 1 ? 0 : -EPIPE;
 }
 

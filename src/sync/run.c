@@ -255,6 +255,8 @@ static void advance(struct run *run, struct node_run *node, double now)
             kill_child(node, now);
         break;
     case NODE_KILLED:
+        if (run->stop || late)
+            node->due = fmin(node->due, now + GRACE_S);
         if (now >= node->due && node->child.handle >= 0) {
             child_leave(&node->child);
             give_up(run, node);
