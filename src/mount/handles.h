@@ -18,7 +18,7 @@ struct handle {
     struct names names;     /* of a directory, as they were when it was opened */
     enum detail detail;     /* of its listing */
     bool entered;           /* the file is open by its node */
-    bool counted;           /* and is what the node was looked up with */
+    bool counted;           /* nodes_open was called for it */
     bool has_pages;         /* the file shares those of its node */
     atomic_bool read;       /* it was, once */
 };

@@ -124,7 +124,8 @@ static void answer_readlink(fuse_req_t request, fuse_ino_t node)
 /*
  * The pages that the kernel keeps of a node are those of the node's version. What is of another
  * version by now does without them. Where the view is not live they have to be of one content, too:
- * stores may have two of one version, and each open file gives but one.
+ * stores may have two of one version, and each open file gives but one. Where pages are avoided no
+ * file has any, but those of its own private mappings.
  */
 static void share_pages(struct mounted *mounted, uint64_t node, struct handle *handle,
                         struct fuse_file_info *info)
