@@ -6,13 +6,26 @@
 
 static const uint8_t *memory;
 
-/* Anonymous memory that is never written to is one page of the kernel's, again and again. */
+enum { PIECE = 1 << 20 };
+
+/*
+ * One piece of memory, again and again: mremap(2) maps shared memory once more where the old size
+ * is 0. Some kernels would do the same for private memory that is never written to, and some not.
+ */
 static void map(void)
 {
-    void *mapped =
-        mmap(NULL, ZEROS_SIZE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    uint8_t *room =
+        mmap(NULL, ZEROS_SIZE, PROT_READ, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-    memory = mapped == MAP_FAILED ? NULL : mapped;
+    if (room == MAP_FAILED)
+        return;
+    for (size_t i = PIECE; i < ZEROS_SIZE; i += PIECE) {
+        if (mremap(room, 0, PIECE, MREMAP_MAYMOVE | MREMAP_FIXED, room + i) == MAP_FAILED) {
+            munmap(room, ZEROS_SIZE);
+            return;
+        }
+    }
+    memory = room;
 }
 
 const uint8_t *zeros(void)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Zeros to read, as many as the largest stripe has, which cost neither memory nor its bandwidth. */
+/* Zeros to read, as many as the largest stripe has, in one MiB of memory. */
 #pragma once
 
 #include <stddef.h>
