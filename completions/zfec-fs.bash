@@ -58,8 +58,9 @@ _zfec_fs_mount_options()
     *=*) ;;
     *)
         _zfec_fs_words "$before" 'required= shares= source= restore rebuild store=
-            store_timeout= format= block_size= exclude= exclude_from= xdev torn= attr_timeout=
-            cache= io_uring allow_other allow_root auto_unmount default_permissions fsname='
+            store_timeout= unconfirmed format= block_size= exclude= exclude_from= xdev torn=
+            attr_timeout= cache= io_uring allow_other allow_root auto_unmount
+            default_permissions fsname='
         ;;
     esac
 }
@@ -137,7 +138,8 @@ _zfec_fs_command()
             -x --one-file-system --torn -c --checksum --delete --dry-run'
         ;;
     decode)
-        options+=' --store --store-timeout --older --salvage -c --checksum --delete --dry-run'
+        options+=' --store --store-timeout --unconfirmed --older --salvage -c --checksum --delete
+            --dry-run'
         ;;
     bench)
         options+=' -n --count --block-size'

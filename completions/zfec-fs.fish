@@ -63,6 +63,7 @@ function __zfec_fs_mount_options
                 rebuild 'show shares, made from those in STORES' \
                 store= 'one more store' \
                 store_timeout= 'seconds until a store is set aside' \
+                unconfirmed 'also show names that too few stores have' \
                 format= 'format of the shares' \
                 block_size= 'block size of the checked format' \
                 exclude= 'leave out what matches' \
@@ -133,6 +134,8 @@ complete -c zfec-fs -n '__zfec_fs_is decode check repair' -l store -x \
 complete -c zfec-fs -n '__zfec_fs_is decode check repair' -l store-timeout -x \
     -d 'seconds until a store is set aside'
 
+complete -c zfec-fs -n '__zfec_fs_is decode' -l unconfirmed \
+    -d 'also restore names that too few stores have'
 complete -c zfec-fs -n '__zfec_fs_is decode' -l older -d 'take an older version of what is damaged'
 complete -c zfec-fs -n '__zfec_fs_is decode' -l salvage -d 'write what can be read to NAME.partial'
 

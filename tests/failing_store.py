@@ -49,9 +49,9 @@ class FailingStore:
         """Reads of bytes start..end-1 of a file fail from now on."""
         self.order("fail", name, start, end, error)
 
-    def refuse(self, error):
-        """Everything that is asked fails with this error from now on; 0: nothing any more."""
-        self.order("refuse", error)
+    def refuse(self, error, *operations):
+        """These operations, or all, fail with this error from now on; 0: nothing any more."""
+        self.order("refuse", error, *(operations or ["all"]))
 
     def hang(self, *operations):
         """These operations are not answered from now on: 'read', 'lookup', ...; or 'all'."""
@@ -121,7 +121,7 @@ def serve(source, mountpoint):
             self.paths = [None, ""]
             self.numbers = {"": ROOT_INODE}
             self.open_files = {}
-            self.failing, self.hanging, self.refusal = [], set(), 0
+            self.failing, self.hanging, self.refusals = [], set(), {}
             self.delays, self.counts = {}, {}
             self.sizes = []
             self.under_way, self.most = {}, {}
@@ -131,7 +131,8 @@ def serve(source, mountpoint):
             if what == "fail":
                 self.failing.append(words)
             elif what == "refuse":
-                (self.refusal,) = words
+                error, *operations = words
+                self.refusals = dict.fromkeys(operations, error)
             elif what == "hang":
                 self.hanging |= set(words)
             elif what == "delay":
@@ -140,7 +141,7 @@ def serve(source, mountpoint):
             elif what == "say sizes":
                 self.sizes = list(words)
             elif what == "go on":
-                self.failing, self.hanging, self.refusal = [], set(), 0
+                self.failing, self.hanging, self.refusals = [], set(), {}
                 self.delays = {}
                 self.changed.set()
                 self.changed = trio.Event()
@@ -167,8 +168,9 @@ def serve(source, mountpoint):
             seconds = self.delays.get(operation, self.delays.get("all", 0))
             if seconds:
                 await trio.sleep(seconds)
-            if self.refusal:
-                raise pyfuse3.FUSEError(self.refusal)
+            error = self.refusals.get(operation, self.refusals.get("all", 0))
+            if error:
+                raise pyfuse3.FUSEError(error)
 
         def number_of(self, path):
             if path not in self.numbers:

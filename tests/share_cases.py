@@ -1,45 +1,40 @@
 # SPDX-License-Identifier: MIT
-"""Many cases of damaged or stale shares in one mount, each a file, and held to the promise."""
+"""Many cases of damaged or stale shares in a few mounts, each a file, held against the model."""
 
 import errno
 import itertools
 import os
 import shutil
-from collections import Counter
+from collections import Counter, defaultdict
 
-import promise
+from model import Model
+from model_shares import DIRECTORY, Entry
 
 BATCH = 2000
-STORES = 8
 FAILURES_SHOWN = 20
 
 
 class Case:
-    """The copies of one file's shares, each in a store of its own, and what they give."""
+    """The copies of one file's shares: number i is in store i, and None where it has none."""
 
-    def __init__(self, copies, contents):
-        self.copies = copies  # None: the store has none
-        self.contents = contents  # version -> bytes
-        self.places = None  # the store of each copy
-        self.version = self.stripes = None
+    def __init__(self, copies, required):
+        self.copies, self.required = copies, required
 
-    def settle(self):
-        """Asks the oracle what the copies give. False where it has no answer."""
-        shares = [bytes(copy) for copy in self.copies if copy is not None]
-        try:
-            self.version, self.stripes = promise.expected(shares, self.contents)
-        except promise.Ambiguous:
-            return False
-        return bool(shares)
+    def entry(self, number):
+        """What the store has, with the status that the file is to have there."""
+        return Entry(data=bytes(self.copies[number]))
 
     def write(self, stores, name):
-        for place, copy in zip(self.places, self.copies):
+        for number, copy in enumerate(self.copies):
             if copy is not None:
-                (stores / f"store-{place}" / name).write_bytes(copy)
+                self.write_copy(stores / f"store-{number}" / name, self.entry(number))
 
-    def status_problems(self, status):
+    def write_copy(self, path, entry):
+        path.write_bytes(entry.data)
+
+    def status_problems(self, status, name):
         """What is wrong with the status that the file shows, in words."""
-        size = self.version.size if self.version else 0
+        size = name.file.version.size
         return [] if status.st_size == size else [f"size {status.st_size}, owed {size}"]
 
 
@@ -60,11 +55,13 @@ def read_range(file, offset, length):
     return bytes(buffer[:count])
 
 
-def read_stripes(path, ranges):
-    """Each stripe as it reads by itself, or its errno; one errno where open fails."""
+def read_stripes(path, version, order):
+    """Each stripe as it reads by itself, or its errno, by their numbers."""
+    step = version.k * version.block
     file = os.open(path, os.O_RDONLY | os.O_DIRECT)
     try:
-        return [error_or(lambda at=at, n=n: read_range(file, at, n)) for at, n in ranges]
+        read = {n: error_or(lambda n=n: read_range(file, n * step, step)) for n in order}
+        return [read[number] for number in sorted(order)]
     finally:
         os.close(file)
 
@@ -74,113 +71,99 @@ def read_whole(path):
         return file.readall()
 
 
-def differences(case, found):
-    """What is wrong with the stripes that were read, in words."""
-    if case.stripes is None or isinstance(found, int):
-        open_error = found if isinstance(found, int) else 0
-        owed = errno.EIO if case.stripes is None else 0
-        return [f"open: {open_error}, owed {owed}"] if open_error != owed else []
-    return [
-        f"stripe {number}: {describe(stripe)}, owed {describe(owed)}"
-        for number, (stripe, owed) in enumerate(zip(found, case.stripes))
-        if not is_owed(stripe, owed)
-    ]
-
-
-def is_owed(found, owed):
-    """Whether a stripe, or its errno, is what the oracle says of it."""
-    if found == errno.EIO:
-        return owed is None or isinstance(owed, promise.Contested)
-    return found == owed
-
-
 def describe(result):
     if result is None:
         return "EIO"
     return os.strerror(result) if isinstance(result, int) else f"{len(result)} bytes"
 
 
-def whole(case):
-    """The file as it is to be read at once."""
-    if case.stripes is None or None in case.stripes:
-        return None
-    contested = any(isinstance(stripe, promise.Contested) for stripe in case.stripes)
-    return (promise.Contested if contested else bytes)(b"".join(case.stripes))
-
-
-def check_whole(case, found):
-    owed = whole(case)
-    if is_owed(found, owed):
+def difference(found, owed, where):
+    """What is wrong with bytes that were read, or with the errno, in words."""
+    if found == (errno.EIO if owed is None else owed):
         return []
-    return [f"whole: {describe(found)}, owed {describe(owed)}"]
+    return [f"{where}: {describe(found)}, owed {describe(owed)}"]
 
 
-def check_case(path, case, counts, rng):
-    """Reads a case by stripes and as a whole, in either order. Returns what is wrong, in words."""
-    ranges = promise.stripe_ranges(case.version) if case.version else []
-    problems = case.status_problems(path.stat())
-    whole_first = rng.random() < 0.3
-    if whole_first:
-        problems += check_whole(case, error_or(lambda: read_whole(path)))
-    shuffled = rng.sample(range(len(ranges)), len(ranges))
-    found = error_or(lambda: read_stripes(path, [ranges[i] for i in shuffled]))
-    if not isinstance(found, int):
-        found = [stripe for _, stripe in sorted(zip(shuffled, found), key=lambda pair: pair[0])]
-    problems += differences(case, found)
-    if not whole_first:
-        problems += check_whole(case, error_or(lambda: read_whole(path)))
-    count_case(case, found, counts)
-    return problems
-
-
-def count_case(case, found, counts):
-    counts["cases"] += 1
-    counts["open fails"] += isinstance(found, int)
+def check_stripes(path, file, counts, rng):
+    order = list(range(file.version.stripes()))
+    if all(len(file.groups(number)) < 2 for number in order):  # else the order has its say
+        rng.shuffle(order)
+    owed = file.stripes(order) if order else []
+    found = error_or(lambda: read_stripes(path, file.version, order))
     if isinstance(found, int):
-        return
+        return [f"open: {describe(found)}"]
     counts["stripes"] += len(found)
-    counts["contested"] += sum(isinstance(owed, promise.Contested) for owed in case.stripes or [])
     counts["EIO"] += sum(stripe == errno.EIO for stripe in found)
-    right = [stripe == owed for stripe, owed in zip(found, case.stripes or [])]
-    counts["exact"] += sum(right)
-    counts["wrong bytes"] += sum(
-        isinstance(stripe, bytes) and not same for stripe, same in zip(found, right)
-    )
+    counts["exact"] += sum(stripe == right for stripe, right in zip(found, owed))
+    return [
+        text
+        for number, (stripe, right) in enumerate(zip(found, owed))
+        for text in difference(stripe, right, f"stripe {number} of {order}")
+    ]
+
+
+def check_case(path, case, name, counts, rng):
+    """Reads a case by stripes or as a whole. Returns what is wrong, in words.
+
+    Not both: what contradicts itself reads by what was given before.
+    """
+    counts["cases"] += 1
+    counts[name.state] += 1
+    if name.state != "shown":
+        return difference(error_or(lambda: read_whole(path)), None, name.state)
+    problems = case.status_problems(path.stat(), name)
+    if rng.random() < 0.3:
+        found = error_or(lambda: read_whole(path))
+        return problems + difference(found, name.file.content(), "whole")
+    return problems + check_stripes(path, name.file, counts, rng)
 
 
 # Many at once
 
 
-def write_stores(stores, cases, rng):
-    """Puts case N as file-N into the stores, its copies into random ones."""
-    for number in range(STORES):
-        (stores / f"store-{number}").mkdir(parents=True)
+def model_of(cases, required):
+    count = max(len(case.copies) for case in cases)
+    stores = {f"store-{number}": {"": Entry(DIRECTORY)} for number in range(count)}
     for number, case in enumerate(cases):
-        case.places = rng.sample(range(STORES), STORES)
+        for store, copy in enumerate(case.copies):
+            if copy is not None:
+                stores[f"store-{store}"][f"file-{number}"] = case.entry(store)
+    return Model(stores, "checked", required)
+
+
+def make_folders(stores, count):
+    for number in range(count):
+        (stores / f"store-{number}").mkdir(parents=True)
+    return stores
+
+
+def check_batch(mounts, folder, cases, counts, rng, check_log):
+    """Mounts a batch of cases of one k and reads them. Returns what is wrong, in words."""
+    stores, required = folder / "stores", cases[0].required
+    model = model_of(cases, required)
+    make_folders(stores, len(model.stores))
+    for number, case in enumerate(cases):
         case.write(stores, f"file-{number}")
-
-
-def check_batch(mounts, folder, cases, counts, rng):
-    """Mounts a batch of cases and reads them. Returns what is wrong, in words, and the log."""
-    stores = folder / "stores"
-    write_stores(stores, cases, rng)
-    view = mounts.restored(stores)
+    view = mounts.restored(stores, required=required)
     view.expect_log(r"^zfec-fs: file-\d+: ", count=0)
     failures = []
-    for number, case in enumerate(cases):
-        problems = check_case(view / f"file-{number}", case, counts, rng)
+    names = [model.name(f"file-{number}") for number in range(len(cases))]
+    for number, (case, name) in enumerate(zip(cases, names)):
+        problems = check_case(view / f"file-{number}", case, name, counts, rng)
         failures += [f"{case}: {'; '.join(problems)}"] if problems else []
     view.unmount()
     shutil.rmtree(stores)
-    return failures, view.log()
+    return failures + check_log(cases, names, view.log())
 
 
-def check(mounts, folder, cases, rng, check_log=lambda cases, log: []):
-    """Reads all cases, a batch at a time, and says how many there were of what."""
-    counts, failures = Counter(), []
-    while batch := list(itertools.islice(cases, BATCH)):
-        wrong, log = check_batch(mounts, folder, batch, counts, rng)
-        failures += wrong + check_log(batch, log)
+def check(mounts, folder, cases, rng, check_log=lambda cases, names, log: []):
+    """Reads all cases, a batch of one k at a time, and says how many there were of what."""
+    counts, failures, by_required = Counter(), [], defaultdict(list)
+    for case in cases:
+        by_required[case.required].append(case)
+    for group in map(iter, by_required.values()):
+        while batch := list(itertools.islice(group, BATCH)):
+            failures += check_batch(mounts, folder, batch, counts, rng, check_log)
     print(", ".join(f"{what}: {count}" for what, count in counts.items()))
     shown = "\n".join(failures[:FAILURES_SHOWN])
     assert not failures, f"{len(failures)} of {counts['cases']} cases are wrong:\n{shown}"

@@ -185,13 +185,13 @@ def server(command, port, **how):
 
 
 @contextlib.contextmanager
-def rsync_daemon(folder, port=None):
+def rsync_daemon(folder, port=None, more=""):
     """Its module "data" is the folder."""
     port = port or free_port()
     configuration = Path(f"{folder}.conf")
     configuration.write_text(
         f"use chroot = no\nmunge symlinks = no\npid file = {folder}.pid\n"
-        f"[data]\npath = {folder}\nread only = no\n"
+        f"[data]\npath = {folder}\nread only = no\n{more}"
         + ("uid = 0\ngid = 0\n" if os.geteuid() == 0 else "")
     )
     command = ["rsync", "--daemon", "--no-detach", f"--config={configuration}"]

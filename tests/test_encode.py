@@ -193,7 +193,7 @@ def test_one_file_system(tmp_path, mounts, source, one):
 
 def test_a_target_in_the_source(tmp_path, source):
     """Shares of shares of shares would never end."""
-    done = run("encode", *ENCODE, source, source / "out", status=FAILED, before=["timeout", "3"])
+    done = run("encode", *ENCODE, source, source / "out", status=USAGE, before=["timeout", "3"])
     assert len(done.errors.splitlines()) == 1
     assert not (source / "out" / "00" / "out" / "00").exists()
 
@@ -218,6 +218,19 @@ def test_reads_once(tmp_path, rng):
     assert len(data) <= read < len(data) * 1.02
     run("encode", "-k", "3", "-n", "6", tmp_path / "source", tmp_path / "out", before=strace)
     assert bytes_read(commands.take_trace(trace), path) == 0
+
+
+@pytest.mark.parametrize("error", ["EPERM", "ENOSYS"], ids=["sandbox", "old kernel"])
+def test_without_random_numbers(tmp_path, mounts, source, error):
+    """Temporary names, of which each file gets one, are new all the same."""
+    if not shutil.which("strace"):
+        pytest.skip("strace is missing")
+    denied = ["timeout", "--signal=KILL", "30", "strace", "-f", "-o", tmp_path / "trace",
+              "-e", "trace=getrandom", "-e", f"inject=getrandom:error={error}"]  # fmt: skip
+    run("encode", *ENCODE, source, tmp_path / "out", before=denied)
+    assert f"{error} (" in (tmp_path / "trace").read_text()
+    check_shares(mounts, source, tmp_path / "out")
+    assert not list((tmp_path / "out").rglob(f"{commands.TEMPORARY}*"))
 
 
 # As a user without root
@@ -449,7 +462,7 @@ def test_the_source_is_not_removed(source, tmp_path):
     for place in (source.parent, tmp_path / "link", source):
         for words in ([], ["--dry-run"]):
             done = run("encode", *ENCODE, "--delete", *words, "--to", f"00={place}", source,
-                       status=FAILED)  # fmt: skip
+                       status=USAGE)  # fmt: skip
             assert f"{place}: --delete would remove {source}" in done.errors
     assert commands.snapshot(source) == before
 
@@ -606,7 +619,8 @@ def test_leftovers_are_nothing_of_the_stores(source, encoded, tmp_path):
         name = f"{commands.TEMPORARY}0123456789abcd{share}"
         trees.write_file(encoded / share / "dir" / name, b"half a share")
         os.utime(encoded / share / "dir", ns=(time_ns, time_ns))
-    run("decode", encoded, tmp_path / "restored")
+    told = run("decode", encoded, tmp_path / "restored", noisy=True).errors.splitlines()
+    assert len(told) == N and all("left over by a tool" in line for line in told), told
     commands.compare_trees(source, tmp_path / "restored")
     trees.write_file(encoded / "00" / f"{commands.TEMPORARY}mine", b"is another's")
     run("encode", *ENCODE, source, encoded)
@@ -642,14 +656,15 @@ def test_stopped(tmp_path, mounts, rng, number):
 
 
 def check_second_is_refused(words, *others):
-    """While a run is under way, others on a target of it are refused; then it ends well."""
+    """While a run is under way, others on a target of it wait, but not for ever; it ends well."""
     with started(*words) as (process, first):
         worker = commands.worker_of(process)
         os.kill(worker, signal.SIGSTOP)
-        for other in (words, *others):
-            refused = run(*other, status=FAILED)
-            assert "another run" in refused.errors and len(refused.errors.splitlines()) == 1
-            assert refused.summary["made"] == 0
+        waiting = [commands.start(*other) for other in (words, *others)]
+        for refused in map(commands.finish, waiting):
+            told = refused.errors.splitlines()
+            assert len(told) == 2 and all("another run writes there" in line for line in told)
+            assert refused.status == FAILED and refused.summary["made"] == 0
         os.kill(worker, signal.SIGCONT)
         assert commands.finish(process, first).status == 0
 

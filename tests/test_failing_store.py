@@ -96,9 +96,9 @@ def view_of(failing, mounts, stores):
         view.unmount()
 
 
-def put(data, indexes, places, name="file"):
+def put(data, indexes, places, name="file", required=REQUIRED):
     """Writes a share into each of the folders."""
-    shares = trees.make_shares("checked", data, REQUIRED, 20, indexes)
+    shares = trees.make_shares("checked", data, required, 20, indexes)
     for index, place in zip(indexes, places):
         trees.write_file(place / name, shares[index])
 
@@ -195,7 +195,8 @@ def test_read_errors_in_the_same_place(failing, view_of, data):
 def test_read_error_in_the_header(failing, view_of, stores, data):
     """A header that cannot be read is a lost one; the blocks are still good."""
     place = failing.make("store-1")
-    put(data, (0, 3), [stores / "store-0", place.source])
+    for name in ("file", "another"):
+        put(data, (0, 3), [stores / "store-0", place.source], name)
     place.fail("file", 0, 64)
     view = view_of()
     assert stripes_that_fail(view / "file", data) == []
@@ -235,6 +236,90 @@ def test_everything_fails(failing, view_of, stores, data, error):
     assert read_or_error(view / "other") == errno.EIO
     place.refuse(0)
     assert eventually(lambda: read_or_error(view / "other") == data)
+
+
+# The first look at a store, which says what share it holds, and of which k
+
+
+def check_commands_fail(stores, tmp_path, text):
+    """They say why, and that the files are lost is not said."""
+    for words in (["check", stores], ["decode", stores, tmp_path / "out"], ["repair", stores]):
+        done = mounts_module.run(*words)
+        assert done.returncode == 4 and text in done.stderr, (words, done)
+        assert "lost" not in done.stdout + done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("error", REFUSALS, ids=errno.errorcode.get)
+def test_no_store_can_be_looked_at(failing, view_of, stores, tmp_path, data, error):
+    """It is an error, and no word on what they hold; when they work again, they are believed."""
+    places = [failing.make(f"store-{number}") for number in range(3)]
+    put(data, (0, 1, 2), [place.source for place in places])
+    for place in places:
+        place.refuse(error, "opendir")
+    view = view_of()
+    view.expect_log("^zfec-fs: the stores do not say how many .*: 3 of 3 could not be looked at: ")
+    assert read_or_error(view / "file") == errno.EIO
+    with pytest.raises(OSError):
+        os.listdir(view.path)
+    check_commands_fail(stores, tmp_path, "3 of 3 stores could not be looked at: ")
+    for place in places:
+        place.refuse(0)
+    assert eventually(lambda: read_or_error(view / "file") == data)
+
+
+def test_some_stores_cannot_be_looked_at(failing, view_of, stores, tmp_path, data):
+    """One alone cannot say what is needed, and two of three can."""
+    places = [failing.make(f"store-{number}") for number in range(3)]
+    put(data, (0, 1, 2), [place.source for place in places])
+    for place in places[1:]:
+        place.refuse(errno.EIO, "opendir")
+    check_commands_fail(stores, tmp_path, "2 of 3 stores could not be looked at: Input/output")
+    places[1].refuse(0)
+    done = mounts_module.run("decode", stores, tmp_path / "out")
+    assert (tmp_path / "out/file").read_bytes() == data, done
+    view = view_of()
+    assert read_or_error(view / "file") == data
+
+
+def test_headers_that_cannot_be_read_at_first(failing, view_of, stores, tmp_path, data):
+    """Half of the stores cannot be heard: no one knows how many shares are needed, until they are."""
+    places = [failing.make(f"store-{number}") for number in range(2)]
+    put(data, (0, 3), [stores / "local", places[0].source])
+    put(data, (5, 7), [stores / "another", places[1].source])
+    for place in places:
+        place.fail("file", 0, 64)
+    view = view_of()
+    view.expect_log("^zfec-fs: the stores do not say how many .*: 2 of 4 that have files have intact")
+    assert read_or_error(view / "file") == errno.EIO
+    check_commands_fail(stores, tmp_path, "2 of 4 that have files have intact headers")
+    for place in places:
+        place.go_on()
+    assert eventually(lambda: read_or_error(view / "file") == data)
+
+
+SHORTAGES = ["EMFILE", "ENFILE", "ENOMEM"]
+CALLS = ["openat2", "pread64", "getdents64", "readlinkat", "listxattr", "statx"]
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_shortage_at_any_time_is_no_verdict(stores, tmp_path, data, rng, call):
+    """Whatever call it hits, of the sample or later, in any thread."""
+    put(data, (0, 1, 2), [stores / f"store-{number}" for number in range(3)])
+    put(data, (0, 1, 2), [stores / f"store-{number}" for number in range(3)], "folder/other")
+    for number in range(3):
+        link = stores / f"store-{number}" / "link"
+        link.symlink_to("x")
+        for path in (link, link.parent / "folder", link.parent):
+            os.utime(path, ns=(trees.MTIME_NS, trees.MTIME_NS), follow_symlinks=False)
+    first = 3 if call == "pread64" else 1  # the first two are of the loader
+    for when in range(first, first + 30):
+        error = "ENOMEM" if call != "openat2" else rng.choice(SHORTAGES)
+        inject = ["strace", "-f", "-o", tmp_path / "trace", "-e", f"trace={call}",
+                  "-e", f"inject={call}:error={error}:when={when}"]  # fmt: skip
+        done = mounts_module.run("check", stores, before=inject)
+        assert done.returncode in (0, 4), (when, error, done)
+        assert (done.returncode == 4) == (done.stderr != ""), (when, error, done)
 
 
 # Dead, and back
@@ -301,13 +386,16 @@ def test_added_store(mounts, stores, data):
     """A store that comes while mounted is used, without a new mount."""
     put(data, (0,), [stores / "store-0"])
     view = mounts.restored(stores)
-    view.expect_log(r"^zfec-fs: file: ", count=0)
+    view.expect_log(r"^zfec-fs: (file|only here) is not shown: only store-\d has it, 2 needed;", count=0)
     view.expect_log(r"^zfec-fs: store \S*/store-1 is there now$", count=1)
-    assert read_or_error(view / "file") == errno.EIO
+    assert read_or_error(view / "file") == errno.ENOENT
+    assert os.listdir(view.path) == []
     put(data, (5,), [stores / "store-1"])
     put(data, (5,), [stores / "store-1"], "only here")
     assert eventually(lambda: read_or_error(view / "file") == data, 5)
-    assert sorted(os.listdir(view.path)) == ["file", "only here"]
+    assert os.listdir(view.path) == ["file"], "one store alone is not believed"
+    put(data, (3,), [stores / "store-0"], "only here")
+    assert eventually(lambda: read_or_error(view / "only here") == data, 5)
 
 
 def test_removed_and_restored_store(mounts, stores, tmp_path, data):
@@ -315,11 +403,11 @@ def test_removed_and_restored_store(mounts, stores, tmp_path, data):
     put(data, (0, 1, 2), [stores / f"store-{number}" for number in range(3)])
     put(data, (0, 1), [stores / "store-0", stores / "store-1"], "other")
     view = mounts.restored(stores)
-    view.expect_log(r"^zfec-fs: (file|other): ", count=0)
+    view.expect_log(r"^zfec-fs: file: ", count=0)
     view.expect_log(r"^zfec-fs: store \S*/store-0 is gone$", count=1)
     view.expect_log(r"^zfec-fs: store \S*/store-0 is there now$", count=1)
     (stores / "store-0").rename(tmp_path / "away")
-    assert eventually(lambda: read_or_error(view / "other") == errno.EIO, 5)
+    assert eventually(lambda: read_or_error(view / "other") == errno.ENOENT, 5), "one has it"
     assert stripes_that_fail(view / "file", data) == []
     (tmp_path / "away").rename(stores / "store-0")
     assert eventually(lambda: read_or_error(view / "other") == data, 5)
@@ -461,7 +549,7 @@ def test_added_store_that_hangs(failing, stores, tmp_path, view_of, data):
     (place.source / "deep").mkdir()
     put(data, (0, 1), [place.source / "deep", stores / "store-1"], "a-file that needs it")
     view = view_of()
-    assert read_or_error(view / "a-file that needs it") == errno.EIO
+    assert read_or_error(view / "a-file that needs it") == errno.ENOENT
     place.freeze()
     (stores / "store-3").symlink_to(place.path / "deep")
     time.sleep(2)  # the list of stores is older than a second now
@@ -538,7 +626,7 @@ def test_many_files_closed_while_a_store_hangs(hanging, view_of, data):
 def test_attributes_of_changing_size(failing, view_of):
     """Each answer is of another size than the one before said: larger ones are not believed."""
     node = failing.make("node")
-    trees.write_file(node.source / "file", b"no share")
+    put(b"x", (0,), [node.source], required=1)
     view = view_of()
     for sizes in itertools.permutations([2000, 0, 1, 60_000, 500], 3):
         node.say_sizes(*sizes, *[60_000] * 20)

@@ -677,6 +677,7 @@ def test_harm_in_one_store_of_four(mounts, place, source, encoded, stores, harme
     harm(HANDS.copy("rsync", encoded / "00", folder / harmed))
     view = mounts.restored(folder)
     view.expect_log("^zfec-fs: .*: store ", count=0)
+    view.expect_log("^zfec-fs: (special/socket|symlinks/here): the stores have ", count=0)
     check_view(HANDS, source, view.path)
 
 

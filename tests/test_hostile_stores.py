@@ -224,15 +224,15 @@ class Opens:
 @pytest.mark.parametrize("kind", SPECIAL)
 @pytest.mark.parametrize("many", [1, 3], ids=["in one store", "in most stores"])
 def test_special_files_are_never_opened(mounts, stores, kind, many):
+    trees.make_stores(stores, "other", DATA, range(5))
     trees.make_stores(stores, "file", DATA, (0, 1, 2) if many == 1 else (0, 1))
-    places = [stores / f"special-{number}" / "file" for number in range(many)]
+    places = [stores / f"store-{4 - number}" / "file" for number in range(many)]
     for place in places:
-        place.parent.mkdir()
         SPECIAL[kind](place)
     opens = Opens(places)
     view = restored(mounts, stores)
     with within(10):
-        assert os.listdir(view.path) == ["file"]
+        assert sorted(os.listdir(view.path)) == ["file", "other"]
         if many == 1:
             assert (view / "file").read_bytes() == DATA
         else:
@@ -431,6 +431,7 @@ def test_one_store_that_says_that_it_is_enough(mounts, stores, rng):
 def test_copies_without_headers_beside_one_with_extensions(mounts, stores, rng):
     """Extensions are one share's own: the blocks of others do not stand behind as many."""
     data = rng.randbytes(4 * STRIPE)
+    trees.make_stores(stores, "other", DATA, (0, 1, 2))
     shares = trees.make_shares("checked", data, REQUIRED, 20, (0, 1, 2))
     shares[0] = with_header(shares[0][:64] + bytes(500) + shares[0][64:], extensions=500)
     shares[1] = b"\xff" + shares[1][1:]
@@ -450,18 +451,21 @@ def quick_path():
         yield Path(folder)
 
 
-def test_many_entries(mounts, quick_path):
-    """One store has a folder that is far too large; the others go on, and it is listed, too."""
+@pytest.mark.parametrize("all_have", [False, True], ids=["in one store", "in all"])
+def test_many_entries(mounts, quick_path, all_have):
+    """A folder is far too large: it is listed, but for what one store alone has; and others go on."""
     count = 1_000_000 if LARGE else 50_000
     trees.make_stores(quick_path, "file", DATA, (0, 1, 2))
-    (quick_path / "store-0" / "many").mkdir()
-    folder = os.open(quick_path / "store-0" / "many", os.O_RDONLY)
-    for number in range(count):
-        os.close(os.open(f"an-entry-of-the-many-{number}", os.O_CREAT | os.O_WRONLY, dir_fd=folder))
-    os.close(folder)
+    for index in range(3):
+        (quick_path / f"store-{index}" / "many").mkdir()
+        folder = os.open(quick_path / f"store-{index}" / "many", os.O_RDONLY)
+        for number in range(count if all_have or index == 0 else 0):
+            name = f"an-entry-of-the-many-{number}"
+            os.close(os.open(name, os.O_CREAT | os.O_WRONLY, dir_fd=folder))
+        os.close(folder)
     view = restored(mounts, quick_path)
     with within(60):
-        assert sum(1 for _ in os.scandir(view / "many")) == count
+        assert sum(1 for _ in os.scandir(view / "many")) == (count if all_have else 0)
     with within(1):
         assert (view / "file").read_bytes() == DATA
     check_memory(view, (100 << 20) + 600 * count)
@@ -592,7 +596,8 @@ def test_control_characters_beyond_ascii_in_the_log(mounts, stores):
 
 @pytest.mark.parametrize("folders", range(1, 6))
 def test_folder_here_and_file_there(mounts, stores, folders):
-    """Of 6 stores some have a folder of the name and the others a share; most decide."""
+    """Of 6 stores some have a folder of the name and the others a share; most decide, if any."""
+    trees.make_stores(stores, "other", DATA, range(6))
     shares = trees.make_shares("checked", DATA, REQUIRED, 20, range(6))
     for index in range(6):
         if index < folders:
@@ -601,17 +606,22 @@ def test_folder_here_and_file_there(mounts, stores, folders):
         else:
             trees.write_file(stores / f"store-{index}" / "name", shares[index])
     view = restored(mounts, stores)
-    is_folder = folders > 3
-    assert stat.S_ISDIR((view / "name").lstat().st_mode) == is_folder
-    if is_folder:
+    if folders == 3:
+        with pytest.raises(OSError, match="Input/output error"):
+            (view / "name").lstat()
+    elif folders > 3:
+        assert stat.S_ISDIR((view / "name").lstat().st_mode)
         assert os.listdir(view / "name") == ["below"]
     else:
         assert (view / "name").read_bytes() == DATA
         with pytest.raises(NotADirectoryError):
             os.listdir(view / "name")
-    log = view.log()
-    for index in range(6):
-        assert (f"store-{index} " in log) == ((index < folders) != is_folder), log
+    of_folders, of_files = (
+        " ".join(f"store-{index}" for index in indexes)
+        for indexes in (range(folders), range(folders, 6))
+    )
+    lines = [line for line in view.log().splitlines() if line.startswith("zfec-fs: name: ")]
+    assert lines and all(f"a directory in {of_folders}, a file in {of_files}" in each for each in lines)
 
 
 # Mountpoints within the stores
@@ -633,6 +643,8 @@ RENEWED_S = 2.2  # the list of stores is older than a second for certain
 def test_mountpoint_within_the_stores(mounts, stores, place, switch):
     """A store that is the view itself is no store, and a folder that is the view is empty."""
     trees.make_stores(stores, "file", DATA, (0, 1, 2, 3))
+    if place == "store-2/mnt":
+        (stores / "store-3" / "mnt").mkdir()
     view = mounts.restored(stores, *switch, at=stores / place)
     view.expect_log(r"^zfec-fs: ", count=0)
     check_own_mount(view)

@@ -216,10 +216,11 @@ def test_another_content_of_the_same_version(mounts, stores, data, rng, edit, fi
 
 
 def test_two_contents_are_not_mixed(mounts, stores, data, rng):
-    """Half of a file is read and kept; then other stores are left, and it is read again."""
+    """Half of a file is read and kept; then other stores are left, and it is read again. At first
+    one content is in more stores."""
     other = rng.randbytes(len(data))
-    put_content(stores, data, range(3))
-    put_content(stores, other, range(3, 6))
+    put_content(stores, data, range(4))
+    put_content(stores, other, range(4, 7))
     settle()
     view = mounts.restored(stores)
     view.expect_log("^zfec-fs: file: (store|bytes) ", 0)

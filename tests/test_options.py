@@ -336,6 +336,24 @@ def test_what_the_mount_table_says(mounts, source):
     assert "ro" in entry.options
 
 
+@pytest.mark.parametrize("options, expected", [
+    ("allow_other", {"allow_other", "default_permissions"}),
+    ("fsname=x,allow_other,nosuid", {"allow_other", "default_permissions"}),
+    ("default_permissions", {"default_permissions"}),
+    ("fsname=allow_other", set()), ("fsname=x\\,allow_other", set()),
+    ("fsname=default_permissions", set()), ("fsname=x\\,default_permissions\\,y", set()),
+    ("source={source}/allow_other", set()), ("source={source}\\,allow_other", set()),
+])  # fmt: skip
+def test_the_value_of_an_option_is_no_option(mounts, source, options, expected):
+    """With allow_other, and only with it, default_permissions is added."""
+    for name in ("source/allow_other", "source,allow_other"):
+        trees.write_file(source.parent / name / "file", DATA)
+    named = [] if "source=" in options else [source]
+    view = mounts.start("-o", options.format(source=source), *named)
+    mounted = mounts_module.entry_of(view.path).options
+    assert {"allow_other", "default_permissions"} & {*mounted} == expected
+
+
 def test_source_is_what_the_mount_table_names(mounts, source):
     assert mounts_module.entry_of(mounts.start(source).path).source == str(source)
 

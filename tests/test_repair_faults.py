@@ -50,6 +50,12 @@ LOOKS = (
 # How often threads call these depends on how they meet: a trial may not come to its call.
 BY_CHANCE = "futex mmap munmap mprotect madvise brk sched_yield rt_sigtimedwait".split()
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EACCES)
+# These give metadata. Where they are not permitted, what was made has its name without.
+METADATA = (
+    "fchownat fchmod chmod fchmodat utimensat setxattr lsetxattr fsetxattr removexattr lremovexattr "
+    "fremovexattr"
+).split()
+REFUSALS = (errno.EPERM, errno.EACCES, errno.ENOTSUP)
 O_CREAT = 0o100
 
 Call = namedtuple("Call", "name number result arguments place path")  # the Nth of its name
@@ -258,21 +264,24 @@ def same_metadata(item, other):
     return all(getattr(item, field) == getattr(other, field) for field in fields)
 
 
-def copy_problem(found, before, good):
-    """What is wrong with what a name stands for now, in words; '' if nothing is."""
+def copy_problem(found, before, good, lacking=False):
+    """What is wrong with what a name stands for now, in words; '' if nothing is.
+
+    LACKING: it may lack metadata.
+    """
     if found is None:
         making_way = before is not None and is_directory(before) != is_directory(good)
         return "" if before is None or making_way else "is gone"
     if not is_content(found, before) and not is_content(found, good):
         return "is neither what it was nor what it should be"
-    if is_content(found, good) and not same_metadata(found, good):
+    if is_content(found, good) and not same_metadata(found, good) and not lacking:
         if is_content(before, good) if before else False:
             return "has lost metadata" if same_metadata(before, good) else ""
         return "" if is_directory(found) else "is new, and has not its metadata"
     return ""
 
 
-def problems_now(stores, tree):
+def problems_now(stores, tree, lacking=False):
     """What is wrong with stores in the middle of the work."""
     problems = []
     for name, state in repairing.states_of(stores).items():
@@ -280,7 +289,7 @@ def problems_now(stores, tree):
         for path in before.keys() | good.keys() | state.keys():
             if repairing.TEMPORARY in path:
                 continue
-            problem = copy_problem(state.get(path), before.get(path), good.get(path))
+            problem = copy_problem(state.get(path), before.get(path), good.get(path), lacking)
             problems += [f"{name}/{path} {problem}"] if problem else []
     if trees.snapshot(tree.outside) != tree.outside_before:
         problems.append("something outside has changed")
@@ -316,7 +325,7 @@ def describe(trial):
     return f"{trial.what} at {call.name} number {call.number} ({call.path!r})"
 
 
-def run_trials(trials, tracer, numbers, tree, check):
+def run_trials(trials, tracer, numbers, tree, check, lacking=False):
     """Does them all, several at once. CHECK says what is wrong with (trial, result, stores)."""
 
     def run(trial):
@@ -325,7 +334,7 @@ def run_trials(trials, tracer, numbers, tree, check):
         result = trace(tracer, log, words, stores)
         came = bool(log.read_text())
         problems = [] if not mounts_module.SANITIZER.search(result.stderr) else [result.stderr]
-        problems += problems_now(stores, tree)
+        problems += problems_now(stores, tree, lacking)
         problems += check(trial, result, stores, came)
         problems += problems_later(stores, tree)
         return came, [f"{describe(trial)}: {problem}" for problem in problems[:4]]
@@ -383,6 +392,7 @@ def test_stopped(tracer, numbers, tree, calls, rng, number):
 
 def error_trials(calls, rng):
     errors = {name: ERRORS for name in CHANGES + LOOKS}
+    errors |= {name: (errno.ENOSPC, errno.EIO) for name in METADATA}
     errors |= {"mmap": (errno.ENOMEM,), "clone3": (errno.EAGAIN,), "getrandom": (errno.EINTR,)}
     errors |= {name: (*ERRORS, errno.EMFILE) for name in ("openat", "openat2", "fcntl")}
     errors |= {name: (*ERRORS, errno.EINTR) for name in ("pread64", "pwrite64")}
@@ -415,6 +425,30 @@ def test_refused(tracer, numbers, tree, calls, rng):
         return problems
 
     run_trials(error_trials(calls, rng), tracer, numbers, tree, check)
+
+
+def test_metadata_refused(tracer, numbers, tree, calls, rng):
+    """Once. All contents are mended, and what was not given is told; another run gives it."""
+    chosen = sample([call for call in calls if call.name in METADATA], scaled(40), rng)
+    trials = [
+        Trial(errno.errorcode[error], ["error", error], call)
+        for call in chosen
+        for error in (REFUSALS if ALL else [rng.choice(REFUSALS)])
+    ]
+
+    def check(trial, result, stores, came):
+        problems = no_temporaries(stores)
+        found = repairing.states_of(stores)
+        for name, path in ((name, path) for name, state in tree.good.items() for path in state):
+            if not is_content(tree.good[name][path], found[name].get(path)):
+                problems.append(f"{name}/{path} is not mended")
+        wrong = repairing.store_differences(found, tree.good)
+        told = f"exit status {result.returncode}: {result.stderr.strip()}"
+        if wrong and (result.returncode != 4 or " not given: " not in result.stderr):
+            problems.append(f"{told}, but {'; '.join(wrong[:3])}")
+        return problems
+
+    run_trials(trials, tracer, numbers, tree, check, lacking=True)
 
 
 def test_short_transfers(tracer, numbers, tree, calls, rng):

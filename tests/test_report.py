@@ -207,9 +207,8 @@ def test_intact_with_nothing_to_spare_is_a_warning(tmp_path, rng, report):
 
 def test_no_files(tmp_path, rng, report):
     stores = Stores(tmp_path / "stores", rng)
-    _, root = run(stores, report, status=OK)
-    assert root.one("h1").text == "There are no files."
-    assert not list(root.all("div", "strip")) and len(store_rows(root)) == 4
+    result = commands.run("check", "--report", report, stores.folder, status=LOST, noisy=True)
+    assert "0 stores found, 1 needed" in result.errors and not report.exists()
 
 
 @pytest.mark.parametrize("words, said", [
@@ -253,14 +252,13 @@ def test_worst_come_first(stores, report):
     _, root = run(stores, report, status=LOST)
     assert worst_names(root) == [
         ("lost", "lost", ["lost: stripes 3 of 5", "a, b, c: block 3 damaged"]),
-        ("lost", "removed", ["lost: stripes 0-4 of 5", "a, b, c: missing",
-                             "most stores lack it: was it removed?"]),
         ("0 more", "weaker", ["a, c: block 1 damaged"]),
         ("1 more", "misplaced", ["c: has share 03 here"]),
         ("1 more", "old", ["d: another version"]),
         ("1 more", "other-1", ["c: something else has this name"]),
         ("1 more", "weak", ["b: missing"]),
         ("2 more", "fine", ["d: other mode, owner, time or attributes"]),
+        ("foreign", "removed", ["d: not confirmed"]),
     ]  # fmt: skip
     assert root.one("table", "worst").parent.one("h2").text == "What is wrong, the worst first"
 
@@ -287,15 +285,18 @@ def test_only_so_many_of_the_worst(tmp_path, rng, report):
 
 
 def test_removed_names_do_not_crowd_out_what_is_lost(tmp_path, rng, report):
-    stores = Stores(tmp_path / "stores", rng, "abcd", 2)
+    stores = Stores(tmp_path / "stores", rng, "abcde", 2)
     for i in range(WORST + 5):
+        stores.put(f"foreign-{i}", 10, at={"b": 1})
         stores.put(f"removed-{i}", 10, at={"b": 1})
+        stores.put(f"removed-{i}", 10, mtime_ns=0, at={"d": 3})
     stores.put("truly-lost")
-    for store in "abcd":
+    for store in "abcde":
         stores.spoil(store, 0, name="truly-lost")
     _, root = run(stores, report, status=LOST)
     found = worst_names(root)
     assert len(found) == WORST and found[0][1] == "truly-lost"
+    assert {name.partition("-")[0] for _, name, _ in found[1:]} == {"removed"}
 
 
 def test_nothing_wrong_has_no_list(stores, report):

@@ -188,35 +188,43 @@ def test_store_given_twice(mounts, stores, tmp_path):
 
 
 def make_links_and_folders(stores):
-    """A folder, a symlink and an empty folder, each in one store only."""
-    (stores / "store-2" / "only-in-2").mkdir()
-    (stores / "store-9" / "only-in-9").symlink_to("file")
-    (stores / "store-13" / "folder" / "deep").mkdir(parents=True)
+    """A folder, a symlink and an empty folder, each in two stores; and some that one alone has."""
+    for index in (2, 9):
+        (stores / f"store-{index}" / "only-in-two").mkdir()
+    for index in (9, 13):
+        (stores / f"store-{index}" / "link").symlink_to("file")
+    for index in (0, 13):
+        (stores / f"store-{index}" / "folder" / "deep").mkdir()
+    (stores / "store-2" / "folder" / "alone").mkdir()
+    (stores / "store-13" / "link-alone").symlink_to("file")
 
 
 def test_union_of_trees(mounts, stores):
+    """What two stores have is there, whichever two they are; what one has, that may be anything."""
     trees.make_stores(stores, "file", DATA, (2, 9, 13))
     trees.make_stores(stores, "folder/a", b"aaa", (2, 9), 2)
     trees.make_stores(stores, "folder/b", b"bbb", (9, 13), 2)
     trees.make_stores(stores, "folder/c", b"ccc", (0, 13), 2)
-    trees.make_stores(stores, "folder/d", b"ddd", (0,), 1)
+    trees.make_stores(stores, "folder/d", b"ddd", (0, 2), 1)
     make_links_and_folders(stores)
     view = mounts.restored(stores)
-    assert sorted(os.listdir(view.path)) == ["file", "folder", "only-in-2", "only-in-9"]
+    for name, store in (("folder/alone", "store-2"), ("link-alone", "store-13")):
+        view.expect_log(f"^zfec-fs: {name} is not shown: only {store} has it, 2 needed", count=1)
+    assert sorted(os.listdir(view.path)) == ["file", "folder", "link", "only-in-two"]
     assert sorted(os.listdir(view / "folder")) == ["a", "b", "c", "d", "deep"]
     for name in "abcd":
         assert (view / "folder" / name).read_bytes() == name.encode() * 3
-    assert os.readlink(view / "only-in-9") == "file"
-    assert (view / "only-in-9").read_bytes() == DATA
+    assert os.readlink(view / "link") == "file"
+    assert (view / "link").read_bytes() == DATA
 
 
 def test_many_names(mounts, stores):
-    """More than one buffer of a listing; each name once, though three stores have it."""
+    """More than one buffer of a listing; each name once, though three stores or more have it."""
     names = [f"a-name-that-is-not-too-short-{number}" for number in range(2000)]
-    shares = trees.make_shares("checked", DATA, REQUIRED, 20, (0, 1, 2))
+    shares = trees.make_shares("checked", DATA, REQUIRED, 20, range(4))
     for index, share in shares.items():
         (stores / f"store-{index}").mkdir()
-        for name in names[index * 100 :]:
+        for name in names[: index * 100] + names[(index + 1) * 100 :]:
             (stores / f"store-{index}" / name).write_bytes(share)
     view = mounts.restored(stores)
     assert sorted(os.listdir(view.path)) == sorted(names)
@@ -224,12 +232,13 @@ def test_many_names(mounts, stores):
 
 
 def test_files_that_need_different_numbers_of_shares(mounts, stores, rng):
+    """required=1: what each says of itself is enough."""
     contents = {}
     for required in (1, 2, 3, 7):
         contents[f"of-{required}"] = data = rng.randbytes(40000)
         indexes = rng.sample(range(8), required)
         trees.make_stores(stores, f"of-{required}", data, indexes, required, shares=8)
-    view = mounts.restored(stores)
+    view = mounts.restored(stores, required=1)
     for name, data in contents.items():
         trees.assert_same((view / name).read_bytes(), data, name)
 
@@ -251,11 +260,11 @@ def number(value):
     return rf"(?<![\w/-]){value}(?![\w/-])"
 
 
-def check_too_few(view, name, there, required=REQUIRED, size=len(DATA)):
-    """Listed, with its size, and EIO on open with one line on why."""
+def check_too_few(view, name, there, required=REQUIRED):
+    """Listed, of a size that nobody has to believe, and EIO on open with one line on why."""
     base = os.path.basename(name)
     assert base in os.listdir((view / name).parent)
-    assert (view / name).stat().st_size == size
+    assert (view / name).stat().st_size == 0
     view.expect_log(
         rf"^zfec-fs: (?=.*\b{base}\b)(?=.*{number(there)})(?=.*{number(required)})", count=1
     )
@@ -263,13 +272,24 @@ def check_too_few(view, name, there, required=REQUIRED, size=len(DATA)):
         (view / name).read_bytes()
 
 
-@pytest.mark.parametrize("there", [(13,), (0, 1)], ids=len)
-def test_too_few_shares(mounts, stores, there):
-    trees.make_stores(stores, "folder/lost", DATA, there)
+def test_too_few_shares(mounts, stores):
+    trees.make_stores(stores, "folder/lost", DATA, (0, 1))
     trees.make_stores(stores, "whole", DATA, (0, 1, 2))
     view = mounts.restored(stores)
-    check_too_few(view, "folder/lost", len(there))
+    check_too_few(view, "folder/lost", 2)
     assert (view / "whole").read_bytes() == DATA
+
+
+def test_a_share_in_one_store_alone(mounts, stores):
+    """It is not shown, and the log says so once."""
+    trees.make_stores(stores, "folder/alone", DATA, (1,))
+    trees.make_stores(stores, "folder/whole", DATA, (0, 1, 2))
+    view = mounts.restored(stores)
+    view.expect_log("^zfec-fs: folder/alone is not shown: only store-1 has it, 3 needed", count=1)
+    for _ in range(2):
+        assert os.listdir(view / "folder") == ["whole"]
+        assert not os.path.lexists(view / "folder" / "alone")
+    assert (view / "folder" / "whole").read_bytes() == DATA
 
 
 @pytest.mark.parametrize("share_format", ["classic", "fec"])
@@ -282,7 +302,7 @@ def test_too_few_shares_in_other_formats(mounts, stores, share_format):
 def test_empty_file_with_too_few_shares(mounts, stores):
     """Nothing is nothing that it could stand for either: the shares may be of another version."""
     trees.make_stores(stores, "lost", b"", (4, 7))
-    check_too_few(mounts.restored(stores), "lost", 2, size=0)
+    check_too_few(mounts.restored(stores), "lost", 2)
 
 
 @pytest.mark.parametrize("share_format", oracle.FORMATS)
@@ -351,7 +371,10 @@ def test_a_symlink_in_a_store_leads_nowhere(mounts, stores, tmp_path, spelled):
     target = outside if spelled == "absolute" else os.path.relpath(outside, stores / "store-2")
     (stores / "store-2" / "folder").symlink_to(target)
     view = mounts.restored(stores)
-    view.expect_log("^zfec-fs: folder: store .*store-2 has a symlink here, most have a directory", 1)
+    view.expect_log(
+        "^zfec-fs: folder: the stores have a directory in store-0 store-1, a symlink to .* in store-2$",
+        count=1,
+    )
     check_too_few(view, "folder/file", 2)
 
 
@@ -361,7 +384,10 @@ def test_a_symlinked_share_is_no_share(mounts, stores, tmp_path):
     (stores / "store-2" / "file").unlink()
     (stores / "store-2" / "file").symlink_to(outside)
     view = mounts.restored(stores)
-    view.expect_log("^zfec-fs: file: store .*store-2 has a symlink here, most have a file", 1)
+    view.expect_log(
+        "^zfec-fs: file: the stores have a file in store-0 store-1, a symlink to .* in store-2$",
+        count=1,
+    )
     check_too_few(view, "file", 2)
 
 
@@ -416,17 +442,28 @@ def test_another_kind_among_shares(mounts, stores, put, name):
 @pytest.mark.parametrize("put", [put_empty_file, put_text])
 def test_nothing_but_what_is_no_share(mounts, stores, put):
     """A file of which there is no share is listed, and is an error to open."""
+    trees.make_stores(stores, "whole", DATA, range(4))
     for number in range(4):
-        (stores / f"store-{number}").mkdir()
         put(stores / f"store-{number}" / "lost")
     view = mounts.restored(stores)
     view.expect_log(r"^zfec-fs: .*\blost\b")
-    assert os.listdir(view.path) == ["lost"]
+    assert sorted(os.listdir(view.path)) == ["lost", "whole"]
     with pytest.raises(OSError, match="Input/output error"):
         (view / "lost").read_bytes()
 
 
+def test_no_intact_header_anywhere(mounts, stores):
+    """Then nothing says how many shares are needed, and all is an error that says so."""
+    for number in range(4):
+        trees.write_file(stores / f"store-{number}" / "lost", b"this is no share\n" * 20)
+    view = mounts.restored(stores)
+    view.expect_log("^zfec-fs: the stores do not say how many shares are needed: .*required=")
+    with pytest.raises(OSError, match="Input/output error"):
+        os.listdir(view.path)
+
+
 def test_other_formats_are_not_taken_for_checked(mounts, stores):
+    trees.make_stores(stores, "whole", DATA, (0, 1, 2))
     trees.make_stores(stores, "lost", DATA, (0, 1, 2), share_format="classic")
     view = mounts.restored(stores)
     view.expect_log(r"^zfec-fs: .*\blost\b")

@@ -2,6 +2,7 @@
 """zfec-fs sync: what lands on the nodes, what holds up nothing, and what a run leaves behind."""
 
 import contextlib
+import json
 import os
 import pty
 import re
@@ -481,8 +482,109 @@ def test_a_spoiled_byte_is_found_and_mended(sets, source, nodes, tmp_path, rng, 
     assert sets.state()["nodes"]["bert"]["up_to_date"] is False
     result = sets.run("--checksum", "--verify", "1")
     assert ends(result)["bert"]["files"] == 1
+    assert ends(result)["bert"]["different"] == 0
     if kind == "rsync":
         compare_with_encode(source, places(nodes), tmp_path)
+
+
+def found_different(sets, source, nodes, rng, line):
+    """A node called bert, of which verification has found a file that differs; since when."""
+    trees.write_file(source / "dir" / "f\u00fcr", rng.randbytes(5000))
+    sets.write(source, local(nodes, NAMES) | {"bert": line}, more="retries = 0")
+    sets.run()
+    spoil(nodes / "bert" / "dir" / "f\u00fcr", rng)
+    settle(source)
+    node = ends(sets.run("--verify", "1", status=DAMAGED))["bert"]
+    assert node["differs_since"] == sets.state()["nodes"]["bert"]["tried"]
+    return node["differs_since"]
+
+
+@pytest.mark.parametrize("kind", ["rsync", pytest.param("rclone", marks=needs_rclone)])
+def test_what_verification_found_is_remembered_until_it_is_mended(
+    sets, source, nodes, rng, kind
+):
+    (sets.folder / "rclone.conf").write_text(f"[remote]\ntype = alias\nremote = {nodes}\n")
+    line = {"rsync": f"rsync = {nodes}/bert", "rclone": "rclone = remote:bert"}[kind]
+    since = found_different(sets, source, nodes, rng, line)
+    remembered = {"differs_since": since, "different": ["dir/f\u00fcr"], "up_to_date": False}
+    assert sets.state()["nodes"]["bert"].items() >= remembered.items()
+    # It does not answer for a while; and looking changes nothing.
+    away = nodes / "bert"
+    away.rename(nodes / "away")
+    away.write_text("")
+    failed = ends(sets.run(status=DAMAGED))["bert"]
+    assert (failed["up_to_date"], failed["differs_since"]) == (False, since)
+    assert "mended_since" not in failed
+    away.unlink()
+    (nodes / "away").rename(away)
+    assert ends(sets.run("--dry-run", noisy=True))["bert"]["differs_since"] == since
+    assert sets.state()["nodes"]["bert"].items() >= remembered.items()
+    # A plain run compares all of this node, and nothing of the others.
+    spoil(nodes / "bert" / "file-3", rng)
+    spoil(nodes / "carl" / "file-3", rng)
+    result = ends(sets.run())
+    assert {name: node["files"] for name, node in result.items()} == dict(anna=0, bert=2, carl=0)
+    assert result["bert"]["up_to_date"] is True
+    assert result["bert"]["mended_since"] == since
+    assert "differs_since" not in result["bert"]
+    state = sets.state()["nodes"]["bert"]
+    assert (state["up_to_date"], state["as_of"]) == (True, state["tried"])
+    assert not {"differs_since", "different"} & {*state}
+    node = ends(sets.run("--verify", "1", status=DAMAGED))
+    assert (node["bert"]["different"], node["carl"]["different"]) == (0, 1)
+    assert "mended_since" not in node["bert"]
+
+
+def test_since_when_a_node_differs_is_shown(sets, source, nodes, rng):
+    def shown(*words):
+        done = subprocess.run(
+            sets.command(*words), check=False, capture_output=True, text=True, env=sets.environment
+        )
+        return next(line for line in done.stdout.splitlines() if line.startswith("home/bert 01"))
+
+    since = found_different(sets, source, nodes, rng, f"rsync = {nodes}/bert")
+    assert f"; differs since {since}" in shown("--dry-run")
+    assert f"up to date; 1 files, " in (line := shown())
+    assert line.endswith(f"; mended, it differed since {since}")
+    assert "differ" not in shown()
+    spoil(nodes / "bert" / "file-3", rng)
+    line = shown("--verify", "1")
+    since = sets.state()["nodes"]["bert"]["differs_since"]
+    assert f"DIFFERS since {since}: it holds other bytes than were sent; " in line
+
+
+@needs_rclone
+@pytest.mark.parametrize("known", [True, False], ids=["by name", "by number"])
+def test_a_cloud_whose_checksums_are_not_of_its_bytes(sets, source, nodes, rng, known):
+    """A plain run sends again what was found to differ, or everything; checksums show nothing."""
+    (sets.folder / "rclone.conf").write_text(
+        f"[remote]\ntype = chunker\nremote = {nodes}\nhash_type = md5all\n"
+    )
+    sets.write(source, {"bert": "rclone = remote:bert\nsymlinks = no"}, required=1)
+    sets.run()
+    spoil(nodes / "bert" / "file-3.rclone_chunk.001", rng)
+    settle(source)
+    assert ends(sets.run("--checksum"))["bert"]["files"] == 0
+    assert ends(sets.run("--verify", "1", status=LOST))["bert"]["different"] == 1
+    if not known:
+        state = sets.state()
+        del state["nodes"]["bert"]["different"]
+        (sets.state_folder / "home.json").write_text(json.dumps(state))
+    sent = ends(sets.run())["bert"]["files"]
+    assert sent == 1 if known else sent > 1
+    assert ends(sets.run("--verify", "1"))["bert"]["different"] == 0
+
+
+@needs_rclone
+def test_a_difference_is_not_looked_for_twice(sets, source, nodes, rng):
+    """rclone ends with an error where it finds one, which is no reason to try again."""
+    (sets.folder / "rclone.conf").write_text(f"[remote]\ntype = alias\nremote = {nodes}\n")
+    sets.write(source, {"bert": "rclone = remote:bert\nretries = 2"}, required=1)
+    sets.run()
+    spoil(nodes / "bert" / "file-3", rng)
+    settle(source)
+    result = sets.run("--verify", "1", status=LOST)
+    assert [line["path"] for line in result.json if line["message_type"] == "file"] == ["file-3"]
 
 
 def test_a_part_is_a_part(sets, tmp_path, nodes, rng):
@@ -870,12 +972,12 @@ def test_what_is_passed_on_to_rsync(sets, source, tmp_path):
     assert shell == [
         "--rsh=ssh -o BatchMode=yes -o ConnectTimeout=9 -o ServerAliveInterval=4"
         f" -i '{quoted}'"
-    ] * 2
+    ] * 3
     for word in ("--bwlimit=500K", "--timeout=10", "me@host:some path/", "--password-file=/secret",
                  "rsync://host/module/path/"):  # fmt: skip
-        assert words.count(word) == 2, word  # asking, and copying
+        assert words.count(word) == 3, word  # asking, copying, looking for what was left
     assert words.count("--delete-delay") == words.count("--max-delete=7") == 1
-    assert words.count("--") == 4
+    assert words.count("--") == 6
     # What was there before is not made again: see the disk that is not mounted.
     sets.run(environment=recorder(tmp_path, "rsync"))
     assert "rsync://host/module/path/./" in words_of(tmp_path, "rsync")
@@ -890,7 +992,8 @@ def test_what_is_passed_on_to_rclone(sets, source, tmp_path):
     words = words_of(tmp_path, "rclone")
     assert {"copy", "sync", "one:a", "two:b", "--bwlimit=2M", "--config=/c"} <= {*words}
     assert words.count("--metadata") == 1
-    assert words.count("--links") == words.count("--skip-links") == 2  # asking, and copying
+    # Asking, copying, looking for what was left.
+    assert words.count("--links") == words.count("--skip-links") == 3
     assert words.count("--max-delete=1000") == 1
 
 

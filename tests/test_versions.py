@@ -10,14 +10,15 @@ import stat
 import pytest
 
 import oracle
-import promise
 import share_cases
 import trees
+from model_shares import Entry
 
 BLOCK_SIZE = 4096
 REQUIRED_MAX, SHARES_MAX = 4, 6
 HOUR_NS = 3600 * 10**9
 as_root = os.geteuid() == 0
+OWN = (os.geteuid(), os.getegid())
 
 
 # Edits: from a file's bytes to those of its next version
@@ -55,8 +56,7 @@ class Release:
         self.data, self.required, self.block_size = data, required, block_size
         self.mtime_ns = trees.MTIME_NS + number * HOUR_NS + rng.randrange(1000)
         self.mode = rng.choice((0o644, 0o600, 0o4750))
-        self.owner = (1000 + number, 2000 + rng.randrange(3)) if as_root else (-1, -1)
-        self.version = promise.Version(required, block_size, len(data), self.mtime_ns)
+        self.owner = (1000 + number, 2000 + rng.randrange(3)) if as_root else OWN
         self.made = {}
 
     def share(self, index):
@@ -66,73 +66,74 @@ class Release:
             )
         return self.made[index]
 
-    def write(self, path, share):
-        path.write_bytes(share)
-        if as_root:
-            os.chown(path, *self.owner)
-        path.chmod(self.mode)
-        os.utime(path, ns=(self.mtime_ns, self.mtime_ns))
-
-    def status_problems(self, status):
-        found = status.st_size, status.st_mtime_ns, stat.S_IMODE(status.st_mode)
-        right = len(self.data), self.mtime_ns, self.mode
-        if as_root:
-            found += status.st_uid, status.st_gid
-            right += self.owner
-        return [] if found == right else [f"status {found}, owed {right}"]
+    def is_version(self, version):
+        return (self.required, self.block_size, len(self.data), self.mtime_ns) == version[:4]
 
 
 class Case(share_cases.Case):
     """Stores each of which has its own share of one of some releases."""
 
     def __init__(self, releases, split, what):
-        super().__init__(
-            [bytearray(releases[at].share(index)) for index, at in enumerate(split)],
-            {release.version: release.data for release in releases},
-        )
+        copies = [bytearray(releases[at].share(index)) for index, at in enumerate(split)]
+        super().__init__(copies, releases[0].required)
         self.releases, self.split, self.what = releases, split, what
 
-    def write(self, stores, name):
-        for place, copy, at in zip(self.places, self.copies, self.split):
-            self.releases[at].write(stores / f"store-{place}" / name, copy)
+    def entry(self, number):
+        release = self.releases[self.split[number]]
+        data = bytes(self.copies[number])
+        return Entry(
+            data=data, mode=release.mode, owner=release.owner, mtime=release.mtime_ns
+        )
 
-    def status_problems(self, status):
-        (release,) = (r for r in self.releases if r.version == self.version)
-        return release.status_problems(status)
+    def write_copy(self, path, entry):
+        path.write_bytes(entry.data)
+        if as_root:
+            os.chown(path, *entry.owner)
+        path.chmod(entry.mode)
+        os.utime(path, ns=(entry.mtime, entry.mtime))
 
-    def stale_places(self):
-        """Where the log is to say that a store has another version."""
-        return {
-            place
-            for place, at in zip(self.places, self.split)
-            if self.releases[at].version != self.version
+    def status_problems(self, status, name):
+        modes, owners = name.metadata()
+        right = {
+            "mode": stat.S_IMODE(status.st_mode) in modes,
+            "owner": (status.st_uid, status.st_gid) in owners,
+            "time": status.st_mtime_ns in name.times(),
         }
+        wrong = [f"{what} of {status}" for what, is_right in right.items() if not is_right]
+        return super().status_problems(status, name) + wrong
+
+    def stale_stores(self, name):
+        """Those of which the log is to say that they have another version."""
+        if name.state != "shown":
+            return set()
+        releases = [self.releases[at] for at in self.split]
+        shown = name.file.version
+        headers = [name.copies[f"store-{number}"].header for number in range(len(releases))]
+        return {n for n, r in enumerate(releases) if headers[n] and not r.is_version(shown)}
 
     def __str__(self):
         sizes = [len(release.data) for release in self.releases]
-        k = self.releases[0].required
-        return f"{self.what}, k {k}, releases {self.split} of {sizes} bytes"
+        return f"{self.what}, k {self.required}, releases {self.split} of {sizes} bytes"
 
 
 STALE = re.compile(r"^zfec-fs: file-(\d+): store \S*/store-(\d+) has another version", re.MULTILINE)
 
 
-def check_log(cases, log):
+def check_log(cases, names, log):
     """It names the stale stores of each file, and no others. Returns what is wrong, in words."""
     named = {number: set() for number in range(len(cases))}
     for file, store in STALE.findall(log):
         named[int(file)].add(int(store))
+    stale = [case.stale_stores(name) for case, name in zip(cases, names)]
     return [
-        f"{case}: the log names {sorted(named[number])}, stale are {sorted(case.stale_places())}"
+        f"{case}: the log names {sorted(named[number])}, stale are {sorted(stale[number])}"
         for number, case in enumerate(cases)
-        if named[number] != case.stale_places()
+        if named[number] != stale[number]
     ]
 
 
 def check(mounts, tmp_path, cases, rng):
-    counts = share_cases.check(mounts, tmp_path, cases, rng, check_log)
-    assert counts["wrong bytes"] == 0
-    return counts
+    return share_cases.check(mounts, tmp_path, cases, rng, check_log)
 
 
 def releases_of(edits, required, rng):
@@ -144,11 +145,6 @@ def releases_of(edits, required, rng):
         data = edit(data, stripe, rng)
         releases.append(Release(data, required, number, rng))
     return releases
-
-
-def settled(cases):
-    """Those to which the promise has an answer."""
-    return (case for case in cases if case.settle())
 
 
 # The newest version that k stores have
@@ -170,26 +166,28 @@ def two_versions(edit, rng):
 @pytest.mark.parametrize("edit", EDITS, ids=lambda edit: edit.__name__)
 def test_every_split_between_old_and_new(mounts, tmp_path, edit, rng):
     """The newest version that k stores have, or else what the newest shares with the other."""
-    check(mounts, tmp_path, settled(two_versions(edit, rng)), rng)
+    check(mounts, tmp_path, two_versions(edit, rng), rng)
 
 
-def test_what_the_oracle_says_of_splits(rng):
-    """The rules in words, for those who doubt the oracle: k 2, and stores from old to new."""
+def test_what_the_model_says_of_splits(rng):
+    """The rules in words, for those who doubt the model: k 2, and stores from old to new."""
     owed = {
         (touch, (0, 0, 0, 1)): (0, "all"),
         (touch, (0, 0, 1, 1)): (1, "all"),
         (touch, (0, 1)): (1, "all"),
         (edit_in_place, (0, 1)): (1, "some"),
-        (rewrite, (0, 1)): (1, "none"),
+        (rewrite, (0, 1)): (None, "none"),
         (rewrite, (0, 0, 1)): (0, "all"),
         (rewrite, (0, 0, 0, 0, 1, 1)): (1, "all"),
-        (append, (0, 1)): (1, "some"),
+        (append, (0, 1)): (None, "none"),
     }
     for (edit, split), (number, part) in owed.items():
         releases = releases_of([edit], 2, rng)
         case = Case(releases, split, edit.__name__)
-        assert case.settle() and case.version == releases[number].version
-        given = [stripe is not None for stripe in case.stripes]
+        name = share_cases.model_of([case], 2).name("file-0")
+        assert name.state == ("lost" if number is None else "shown"), case
+        assert number is None or releases[number].is_version(name.file.version), case
+        given = [stripe is not None for stripe in name.file.stripes()]
         assert part == ("all" if all(given) else "some" if any(given) else "none"), case
 
 
@@ -204,7 +202,7 @@ def three_versions(rng):
 
 
 def test_three_versions(mounts, tmp_path, rng):
-    check(mounts, tmp_path, settled(three_versions(rng)), rng)
+    check(mounts, tmp_path, three_versions(rng), rng)
 
 
 def damaged_newer(rng):
@@ -222,7 +220,7 @@ def damaged_newer(rng):
 
 def test_damage_in_one_version_is_not_made_up_by_another(mounts, tmp_path, rng):
     """A stripe that the version cannot give is EIO, also when an older one could."""
-    counts = check(mounts, tmp_path, settled(damaged_newer(rng)), rng)
+    counts = check(mounts, tmp_path, damaged_newer(rng), rng)
     assert min(counts["exact"], counts["EIO"]) > 50
 
 
@@ -231,8 +229,9 @@ def test_older_version_could_give_the_stripe(mounts, tmp_path, rng):
     releases = [Release(rng.randbytes(3 * 2 * BLOCK_SIZE), 2, number, rng) for number in range(2)]
     case = Case(releases, (0, 0, 0, 1, 1), "damaged")
     case.copies[4][oracle.HEADER_SIZE + BLOCK_SIZE + 32 + 50] ^= 1
-    assert case.settle() and [stripe is not None for stripe in case.stripes] == [True, False, True]
-    check(mounts, tmp_path, iter([case]), rng)
+    stripes = share_cases.model_of([case], 2).name("file-0").file.stripes()
+    assert [stripe is not None for stripe in stripes] == [True, False, True]
+    check(mounts, tmp_path, [case], rng)
 
 
 def other_encodings(rng):
@@ -242,22 +241,22 @@ def other_encodings(rng):
         data = rng.randbytes(rng.randint(1, 4 * required * BLOCK_SIZE))
         changed = rng.choice(((required + 1, BLOCK_SIZE), (required, 2 * BLOCK_SIZE)))
         releases = [Release(data, required, 0, rng), Release(data, changed[0], 1, rng, changed[1])]
-        split = [rng.randrange(2) for _ in range(rng.randint(2, SHARES_MAX))]
+        split = [rng.randrange(2) for _ in range(rng.randint(required, SHARES_MAX))]
         yield Case(releases, split, "encoded otherwise")
 
 
 def test_another_k_or_block_size(mounts, tmp_path, rng):
     """Their blocks are of no use to each other."""
-    check(mounts, tmp_path, settled(other_encodings(rng)), rng)
+    check(mounts, tmp_path, other_encodings(rng), rng)
 
 
 # What a name is
 
 
 def put_file(path, data=b"0123456789"):
-    """One of three shares, by the store's number."""
+    """One of its shares, by the store's number."""
     index = int(path.parent.name.rpartition("-")[2])
-    path.write_bytes(oracle.make_share("checked", data, 2, 20, index, trees.MTIME_NS))
+    trees.write_file(path, oracle.make_share("checked", data, 2, 20, index, trees.MTIME_NS))
 
 
 def put_folder(path):
@@ -282,10 +281,10 @@ KINDS = {
 
 
 def mount_disagreement(mounts, stores, put, times):
-    """Store i has what put[i] puts there, as old as times[i] says."""
+    """Store i has what put[i] puts there, as old as times[i] says, and a share of another file."""
     for number, (function, time) in enumerate(zip(put, times)):
         path = stores / f"store-{number}" / "name"
-        path.parent.mkdir(parents=True)
+        put_file(path.parent / "other")
         function(path)
         os.utime(path, ns=(trees.MTIME_NS + time,) * 2, follow_symlinks=False)
     return mounts.restored(stores)
@@ -310,23 +309,43 @@ def test_most_stores_say_what_a_name_is(mounts, tmp_path, most, fewer):
     """Three against two, though the two are newer, and first; the log names them."""
     put = [fewer, fewer, most, most, most]
     view = mount_disagreement(mounts, tmp_path / "stores", put, [9, 9, 1, 1, 1])
-    view.expect_log(r"^zfec-fs: name: store \S*/store-0\b", count=1)
-    view.expect_log(r"^zfec-fs: name: store \S*/store-1\b", count=1)
+    view.expect_log(
+        r"^zfec-fs: name: the stores have a .* in store-0 store-1, a .* in store-2 store-3 store-4$",
+        count=1,
+    )
     for _ in range(3):
         check_is(view / "name", most)
 
 
 @pytest.mark.parametrize("newer, older", PAIRS, ids=lambda put: put.__name__)
-@pytest.mark.parametrize("first", [True, False])
-def test_the_newest_says_what_a_name_is_among_equals(mounts, tmp_path, newer, older, first):
-    """Two against two. Which comes first does not count."""
+def test_equals_are_a_conflict(mounts, tmp_path, newer, older):
+    """Two against two: nothing tells which is right, and least of all a time. The log names both."""
     put, times = [newer, newer, older, older], [5, 1, 4, 4]
-    if not first:
-        put.reverse()
-        times.reverse()
     view = mount_disagreement(mounts, tmp_path / "stores", put, times)
-    view.expect_log(r"^zfec-fs: name: store \S*/store-[0-3]\b", count=2)
-    check_is(view / "name", newer)
+    view.expect_log(r"^zfec-fs: name: conflict: a .* in store-0 store-1, a .* in store-2 store-3")
+    for _ in range(2):
+        with pytest.raises(OSError, match="Input/output error"):
+            (view / "name").lstat()
+    assert sorted(os.listdir(view.path)) == ["name", "other"]
+
+
+@pytest.mark.parametrize("put", KINDS, ids=lambda put: put.__name__)
+def test_what_one_store_says_is_not_shown(mounts, tmp_path, put):
+    """Of three, where two are needed; the log says who has it."""
+    stores = tmp_path / "stores"
+    for number in range(3):
+        put_file(stores / f"store-{number}" / "other")
+    put(stores / "store-1" / "name")
+    view = mounts.restored(stores)
+    view.expect_log(r"^zfec-fs: name is not shown: only store-1 has it, 2 needed")
+    assert os.listdir(view.path) == ["other"]
+    with pytest.raises(FileNotFoundError):
+        (view / "name").lstat()
+    view.unmount()
+    view = mounts.restored(stores, unconfirmed=True)
+    view.expect_log(r"^zfec-fs: name: ", count=0)
+    assert sorted(os.listdir(view.path)) == ["name", "other"]
+    assert KINDS[put]((view / "name").lstat().st_mode)
 
 
 # Mode and owner
@@ -335,7 +354,7 @@ def test_the_newest_says_what_a_name_is_among_equals(mounts, tmp_path, newer, ol
 def mount_attributes(mounts, stores, put, modes, owners, times):
     for number, (mode, owner, time) in enumerate(zip(modes, owners, times)):
         path = stores / f"store-{number}" / "name"
-        path.parent.mkdir(parents=True)
+        put_file(path.parent / "other")
         put(path)
         if as_root:
             os.chown(path, owner, owner + 1)
@@ -361,16 +380,15 @@ def test_most_stores_say_mode_and_owner(mounts, tmp_path, put):
 
 
 @pytest.mark.parametrize("put", [put_file, put_folder], ids=lambda put: put.__name__)
-@pytest.mark.parametrize("times", [(1, 1, 2, 1), (1, 2, 1, 1), (1, 2, 3, 1)])
-def test_the_newest_says_mode_and_owner_among_equals(mounts, tmp_path, put, times):
-    modes, owners = [0o700, 0o700, 0o750, 0o750], [7, 7, 5, 5]
+@pytest.mark.parametrize("times", [(1, 1, 2, 1), (1, 2, 3, 1)])
+def test_what_both_permit_among_equals(mounts, tmp_path, put, times):
+    """Whatever is newest."""
+    modes, owners = [0o740, 0o740, 0o705, 0o705], [7, 7, 5, 5]
     view = mount_attributes(mounts, tmp_path / "stores", put, modes, owners, times)
-    view.expect_log(r"^zfec-fs: name: store \S*/store-[0-3]\b", count=2)
-    winner = times.index(max(times))
-    owner = owners[winner]
-    assert attributes(view / "name") == (
-        (modes[winner], owner, owner + 1) if as_root else (modes[winner],)
-    )
+    view.expect_log(r"^zfec-fs: name: store \S*/store-[0-3]\b", count=0)
+    mode, *owner = attributes(view / "name")
+    assert mode == 0o700
+    assert not as_root or owner in ([7, 8], [5, 6])
 
 
 # Formats without checks: shares have to agree

@@ -77,7 +77,7 @@ void pool_put(struct pool *pool, struct job *job)
 
 /* Calls that several threads share. */
 struct loop {
-    void (*run)(void *context, uint64_t i);
+    bool (*run)(void *context, uint64_t i);
     void *context;
     uint64_t count;
     atomic_uint_fast64_t next;
@@ -97,8 +97,10 @@ static void run_calls(struct loop *loop)
 {
     uint64_t i;
 
-    while ((i = atomic_fetch_add(&loop->next, 1)) < loop->count)
-        loop->run(loop->context, i);
+    while ((i = atomic_fetch_add(&loop->next, 1)) < loop->count) {
+        if (!loop->run(loop->context, i))
+            atomic_store(&loop->next, loop->count);
+    }
 }
 
 static void loop_release(struct loop *loop)
@@ -150,14 +152,14 @@ static void wait_for_helpers(struct loop *loop)
     pthread_mutex_unlock(&loop->lock);
 }
 
-void pool_each(struct pool *pool, uint64_t count, void (*run)(void *context, uint64_t i),
+void pool_each(struct pool *pool, uint64_t count, bool (*run)(void *context, uint64_t i),
                void *context)
 {
     struct loop *loop = pool && count > 1 ? calloc(1, sizeof *loop) : NULL;
 
     if (!loop) { /* alone, then */
-        for (uint64_t i = 0; i < count; i++)
-            run(context, i);
+        for (uint64_t i = 0; i < count && run(context, i); i++) {
+        }
         return;
     }
     *loop = (struct loop){.run = run, .context = context, .count = count, .holders = 1};

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct pool;
@@ -25,10 +26,10 @@ void pool_put(struct pool *pool, struct job *job);
 
 /*
  * Calls RUN with 0 .. COUNT - 1, each once: in this thread, and in those of the pool that have
- * nothing better to do (POOL NULL: there are none). The caller may be one of its jobs. Returns
- * when all are done.
+ * nothing better to do (POOL NULL: there are none), until one returns false. The caller may be one
+ * of its jobs. Returns when all are done that were begun.
  */
-void pool_each(struct pool *pool, uint64_t count, void (*run)(void *context, uint64_t i),
+void pool_each(struct pool *pool, uint64_t count, bool (*run)(void *context, uint64_t i),
                void *context);
 
 /* Waits until all jobs are done, those that were put meanwhile, too. */

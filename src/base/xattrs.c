@@ -13,31 +13,23 @@ enum {
     TRIES_MAX = 3,        /* where there are more bytes than there were just before */
 };
 
-/* One of them, as it lies in the bytes. */
-struct entry {
-    const char *name;
-    uint32_t size;
-    const char *value;
-    const char *end;
-};
-
-static bool next_entry(const struct xattrs *xattrs, const char **at, struct entry *ret)
+bool xattrs_next(const struct xattrs *xattrs, const char **at, struct xattr *ret)
 {
-    if (*at == xattrs->bytes + xattrs->size)
+    if (!*at || *at == xattrs->bytes + xattrs->size)
         return false;
     ret->name = *at;
     const char *size = ret->name + strlen(ret->name) + 1;
     memcpy(&ret->size, size, sizeof ret->size);
     ret->value = size + sizeof ret->size;
-    *at = ret->end = ret->value + ret->size;
+    *at = ret->value + ret->size;
     return true;
 }
 
-static bool find_entry(const struct xattrs *xattrs, const char *name, struct entry *ret)
+bool xattrs_find(const struct xattrs *xattrs, const char *name, struct xattr *ret)
 {
     const char *at = xattrs->bytes;
 
-    while (at && next_entry(xattrs, &at, ret)) {
+    while (xattrs_next(xattrs, &at, ret)) {
         if (strcmp(ret->name, name) == 0)
             return true;
     }
@@ -90,7 +82,7 @@ int xattrs_read_bytes(const char *path, const char *name, char **ret, size_t *re
     return -ERANGE;
 }
 
-static int add_entry(struct xattrs *xattrs, const char *name, const char *value, size_t size)
+int xattrs_add(struct xattrs *xattrs, const char *name, const char *value, size_t size)
 {
     size_t name_size = strlen(name) + 1;
     uint32_t value_size = (uint32_t)size;
@@ -116,21 +108,35 @@ static int read_values(const char *path, const struct names *names, struct xattr
         if (r == -ENODATA) /* it is gone meanwhile */
             continue;
         if (r == 0)
-            r = add_entry(xattrs, names_get(names, i), value, size);
+            r = xattrs_add(xattrs, names_get(names, i), value, size);
         if (r < 0)
             return r;
     }
     return 0;
 }
 
-int xattrs_read_path(const char *path, struct xattrs *ret)
+static int read_one(const char *path, const char *name, struct xattrs *ret)
+{
+    cleanup_free char *value = NULL;
+    size_t size = 0;
+
+    if (!is_kept(name))
+        return 0;
+    int r = xattrs_read_bytes(path, name, &value, &size);
+    if (r == 0)
+        return xattrs_add(ret, name, value, size);
+    ret->impossible = r == -ENOTSUP && listxattr(path, NULL, 0) < 0 && errno == ENOTSUP;
+    return r == -ENODATA || r == -ENOTSUP ? 0 : r;
+}
+
+static int read_all(const char *path, struct xattrs *ret)
 {
     cleanup_names struct names names = NO_NAMES;
     cleanup_free char *list = NULL;
     size_t size = 0;
 
-    *ret = NO_XATTRS;
     int r = xattrs_read_bytes(path, NULL, &list, &size);
+    ret->impossible = r == -ENOTSUP;
     if (r < 0)
         return r == -ENOTSUP ? 0 : r;
     for (const char *name = list; r == 0 && size > 0 && name < list + size;
@@ -142,7 +148,13 @@ int xattrs_read_path(const char *path, struct xattrs *ret)
     return r < 0 ? r : read_values(path, &names, ret);
 }
 
-int xattrs_read_open(int fd, struct xattrs *ret)
+int xattrs_read_path(const char *path, const char *name, struct xattrs *ret)
+{
+    *ret = NO_XATTRS;
+    return name ? read_one(path, name, ret) : read_all(path, ret);
+}
+
+int xattrs_read_open(int fd, const char *name, struct xattrs *ret)
 {
     char path[sizeof "/proc/self/fd/" + 3 * sizeof(int)];
 
@@ -150,7 +162,7 @@ int xattrs_read_open(int fd, struct xattrs *ret)
     if (flistxattr(fd, NULL, 0) == 0)
         return 0;
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    return xattrs_read_path(path, ret);
+    return xattrs_read_path(path, name, ret);
 }
 
 int xattrs_copy(const struct xattrs *xattrs, struct xattrs *ret)
@@ -171,22 +183,30 @@ bool xattrs_are_equal(const struct xattrs *a, const struct xattrs *b)
     return a->size == b->size && (a->size == 0 || memcmp(a->bytes, b->bytes, a->size) == 0);
 }
 
+static bool has_entry(const struct xattrs *xattrs, const struct xattr *entry)
+{
+    struct xattr other;
+
+    return xattrs_find(xattrs, entry->name, &other) && other.size == entry->size &&
+           memcmp(other.value, entry->value, entry->size) == 0;
+}
+
 int xattrs_write_path(const char *path, const struct xattrs *old, const struct xattrs *new)
 {
-    struct entry entry, other;
+    struct xattr entry, other;
+    int r = 0;
 
-    for (const char *at = old->bytes; at && next_entry(old, &at, &entry);) {
-        if (!find_entry(new, entry.name, &other) && removexattr(path, entry.name) < 0 &&
-            errno != ENODATA)
-            return -errno;
+    for (const char *at = old->bytes; xattrs_next(old, &at, &entry);) {
+        if (!xattrs_find(new, entry.name, &other) && removexattr(path, entry.name) < 0 &&
+            errno != ENODATA && r == 0)
+            r = -errno;
     }
-    for (const char *at = new->bytes; at &&next_entry(new, &at, &entry);) {
-        bool same = find_entry(old, entry.name, &other) && other.size == entry.size &&
-                    memcmp(other.value, entry.value, entry.size) == 0;
-        if (!same && setxattr(path, entry.name, entry.value, entry.size, 0) < 0)
-            return -errno;
+    for (const char *at = new->bytes; xattrs_next(new, &at, &entry);) {
+        if (!has_entry(old, &entry) && setxattr(path, entry.name, entry.value, entry.size, 0) < 0 &&
+            r == 0)
+            r = -errno;
     }
-    return 0;
+    return r;
 }
 
 void xattrs_clear(struct xattrs *xattrs)

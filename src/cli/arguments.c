@@ -7,27 +7,37 @@
 #include <getopt.h>
 #include <string.h>
 
-/* Takes the options of one -o, parted by commas; a backslash takes the next character as it is. */
+/*
+ * Takes the next of the options that *LIST names, separated by commas; a backslash takes the next
+ * character as it is. TEXT has room for all of *LIST. Returns false after the last option.
+ */
+static bool next_option(const char **list, char *text)
+{
+    const char *from = *list;
+
+    if (!*from)
+        return false;
+    for (; *from && *from != ','; from++) {
+        if (*from == '\\' && from[1])
+            from++;
+        *text++ = *from;
+    }
+    *text = '\0';
+    *list = *from ? from + 1 : from;
+    return true;
+}
+
+/* Takes the options of one -o. */
 static int take_options(struct arguments *arguments, const char *list)
 {
     cleanup_free char *text = malloc(strlen(list) + 1);
+    int r = text ? 0 : -ENOMEM;
 
-    if (!text)
-        return -ENOMEM;
-    for (bool more = true; more; list++) {
-        size_t length = 0;
-        for (; *list && *list != ','; list++) {
-            if (*list == '\\' && list[1])
-                list++;
-            text[length++] = *list;
-        }
-        text[length] = '\0';
-        more = *list == ',';
-        int r = length > 0 ? option_take(arguments, text) : 0;
-        if (r < 0)
-            return r;
+    while (r == 0 && next_option(&list, text)) {
+        if (*text)
+            r = option_take(arguments, text);
     }
-    return 0;
+    return r;
 }
 
 static int take_flag(struct arguments *arguments, int flag, char *words[])
@@ -113,20 +123,33 @@ int arguments_parse(int count, char *words[], struct arguments *ret)
     return take_places(ret, count - optind, words + optind);
 }
 
+/* Sets *RET to whether NAME is one of the options in LIST, which may be NULL. */
+static int find_option(const char *list, const char *name, bool *ret)
+{
+    cleanup_free char *text = malloc(list ? strlen(list) + 1 : 1);
+
+    if (!text)
+        return -ENOMEM;
+    *ret = false;
+    while (list && !*ret && next_option(&list, text))
+        *ret = strcmp(text, name) == 0;
+    return 0;
+}
+
 /*
  * With allow_other the kernel has to check who may read what: the daemon, which may be root's,
  * reads for everyone.
  */
 static int add_default_permissions(struct arguments *arguments)
 {
-    const char *options = arguments->mount_options;
+    bool allowed;
 
-    if (!options || !strstr(options, "allow_other")) {
-        arguments->permissions_checked = options && strstr(options, "default_permissions");
-        return 0;
-    }
-    arguments->permissions_checked = true;
-    return option_take(arguments, "default_permissions");
+    int r = find_option(arguments->mount_options, "allow_other", &allowed);
+    if (r == 0 && allowed)
+        r = option_take(arguments, "default_permissions");
+    return r < 0 ? r
+                 : find_option(arguments->mount_options, "default_permissions",
+                               &arguments->permissions_checked);
 }
 
 static int check_mountpoint(const char *mountpoint)
@@ -164,6 +187,10 @@ int arguments_check(struct arguments *arguments)
     }
     if (!from_stores && arguments->store_timeout >= 0) {
         log_error("store_timeout: there are no stores here; leave it out");
+        return -EINVAL;
+    }
+    if (!from_stores && arguments->unconfirmed) {
+        log_error("unconfirmed: there are no stores here; leave it out");
         return -EINVAL;
     }
     if (from_stores && arguments->of_source) {

@@ -9,6 +9,7 @@
 
 struct arguments {
     struct encoding encoding;
+    unsigned required;       /* as it was given; 0: not given */
     struct tree_rules rules; /* of the source */
     enum view_kind { VIEW_ENCODED, VIEW_RESTORED, VIEW_REBUILT } view;
     char *source;             /* SOURCE or STORES; NULL: none */
@@ -18,6 +19,7 @@ struct arguments {
     char *mount_options;      /* what goes on to the mount: "a,b=c"; NULL: none */
     double attribute_timeout; /* seconds; below 0: not given */
     double store_timeout;     /* seconds; below 0: not given */
+    bool unconfirmed;         /* names that too few stores have are shown, too */
     bool permissions_checked; /* by the kernel */
     bool pages_avoided;       /* reads go past the kernel's page cache */
     bool io_uring;            /* requests may come that way */

@@ -10,7 +10,13 @@
 #include <stdbool.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
+
+enum {
+    END_STEP_NS = 1000 * 1000,
+    END_STEPS = 1000, /* that the user's process waits for the other's end, at most */
+};
 
 /* To the user's process, which waits for a byte, its exit status; -1 where there is none. */
 static int report = -1;
@@ -35,6 +41,22 @@ void background_signals(sigset_t *ret)
     sigaddset(ret, background_signal(SIGUSR1));
 }
 
+/*
+ * Reaps the process that works, and all that it leaves: PID 1 may never do so. Waits for them, but
+ * not for long: a thread that hangs holds up the end of its process.
+ */
+static void wait_for_children(void)
+{
+    const struct timespec step = {.tv_nsec = END_STEP_NS};
+    pid_t ended = 0;
+
+    for (int i = 0; i < END_STEPS && ended >= 0; i += ended == 0) {
+        ended = waitpid(-1, NULL, WNOHANG); /* below 0: there are none any more */
+        if (ended == 0)
+            nanosleep(&step, NULL);
+    }
+}
+
 static void pass_on(int number)
 {
     int error = errno;
@@ -46,6 +68,8 @@ static void pass_on(int number)
 static void pass_on_stop(int number)
 {
     if (stopping) {
+        kill(worker, SIGKILL);
+        wait_for_children();
         signal(number, SIG_DFL);
         raise(number); /* it comes when this function has returned */
     }
@@ -82,7 +106,9 @@ _Noreturn static void end_as_worker(void)
 {
     int status;
 
-    if (waitpid(worker, &status, 0) == worker && WIFSIGNALED(status)) {
+    bool known = waitpid(worker, &status, 0) == worker;
+    wait_for_children();
+    if (known && WIFSIGNALED(status)) {
         int number = WTERMSIG(status);
         if (number > SIGRTMIN) /* as passed on, before anything waited for it */
             number -= SIGRTMIN;
@@ -93,8 +119,8 @@ _Noreturn static void end_as_worker(void)
     _exit(EXIT_STATUS_FAILED);
 }
 
-/* What is left of the user's process. Does not wait for the other's end: it may be held up. */
-_Noreturn static void wait_and_exit(int reports)
+/* All that the user's process still does. If the other one STAYS, success does not mean its end. */
+_Noreturn static void wait_and_exit(int reports, bool stays)
 {
     unsigned char status;
     ssize_t got;
@@ -104,16 +130,21 @@ _Noreturn static void wait_and_exit(int reports)
     while (got < 0 && errno == EINTR);
     if (got != 1)
         end_as_worker();
+    if (!stays || status != EXIT_STATUS_OK)
+        wait_for_children();
     _exit(status);
 }
 
-static int split(bool passes_signals)
+/* A command's process ends with its work, and gets the user's signals until then. */
+static int split(bool is_command)
 {
     sigset_t passed, before;
     int ends[2];
 
     if (pipe2(ends, O_CLOEXEC) < 0)
         return log_errno(-errno, "cannot start another process");
+    if (is_command) /* what the other leaves becomes a child of this one */
+        prctl(PR_SET_CHILD_SUBREAPER, 1);
     passed_signals(&passed);
     sigprocmask(SIG_BLOCK, &passed, &before);
     worker = fork();
@@ -124,12 +155,12 @@ static int split(bool passes_signals)
         return r;
     }
     close(ends[worker == 0 ? 0 : 1]);
-    if (worker > 0 && passes_signals)
+    if (worker > 0 && is_command)
         pass_on_signals();
-    if (worker > 0 || !passes_signals)
+    if (worker > 0 || !is_command)
         sigprocmask(SIG_SETMASK, &before, NULL);
     if (worker > 0)
-        wait_and_exit(ends[0]);
+        wait_and_exit(ends[0], !is_command);
     report = ends[1];
     return 0;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Work in another process than the one that the user started. His process stays, and ends with the
- * exit status that is reported to it; it does not wait for the other's end, since a thread that
- * waits for a store that hangs holds up the end of its whole process. What comes after the split is
- * another process from the beginning: its threads live on.
+ * exit status that is reported to it. It waits for the other's end, and reaps it, for a second
+ * at most: a thread that waits for a store that hangs holds up the end of its process. What
+ * comes after the split is another process from the beginning: its threads live on.
  */
 #pragma once
 

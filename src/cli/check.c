@@ -78,9 +78,15 @@ enum exit_status check_command(struct work *work)
         return EXIT_STATUS_USAGE;
     if (report_open(work->report, &report) < 0 || meter_start(&meter, "check") < 0)
         return status;
-    int r = source_of_stores_now(&work->arguments, &source);
+    int r =
+        source_of_stores_now(&work->arguments, (struct share_terms){.everything = true}, &source);
     if (r == 0)
-        r = roster_make(source, work->jobs, &meter.progress, &roster);
+        source_tell_empty(source);
+    else
+        status = status_of_stores(r);
+    if (r == 0 && (r = roster_make(source, work->jobs, &meter.progress, &roster)) < 0 &&
+        r != -ECANCELED)
+        log_errno(r, "the stores");
     if (r == 0)
         status = run(work, source, &meter, &roster, &report);
     meter_stop(&meter);

@@ -32,7 +32,7 @@ static int open_view(struct arguments *arguments, struct view **ret)
     switch (arguments->view) {
     case VIEW_RESTORED:
         r = open_stores(arguments, &source);
-        return r < 0 ? r : restored_view_new(source, ret);
+        return r < 0 ? r : restored_view_new(source, arguments->permissions_checked, ret);
     case VIEW_REBUILT:
         r = open_stores(arguments, &source);
         return r < 0 ? r : encoded_view_new(source, arguments->encoding.shares, ret);

@@ -2,10 +2,10 @@
 #include "cli/copying.h"
 
 #include "base/log.h"
+#include "cli/destination.h"
 #include "cli/output.h"
 #include "tool/count.h"
 
-#include <libgen.h>
 #include <string.h>
 
 static const char *const actions[COPY_KINDS] = {
@@ -13,6 +13,42 @@ static const char *const actions[COPY_KINDS] = {
     [COPY_OLDER] = "older",   [COPY_PARTIAL] = "partial",  [COPY_LOST] = "lost",
     [COPY_FAILED] = "failed",
 };
+
+/* What parts of its metadata are called, those of lower bits first. */
+static const char *const parts[] = {"owner", "attributes", "mode", "time"};
+
+static json_t *lack_json(unsigned lack)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        if (lack & 1u << i)
+            json_array_append_new(array, json_string(parts[i]));
+    }
+    return array;
+}
+
+/* As in "owner, time"; the caller frees it. */
+static char *lack_text(unsigned lack)
+{
+    char *text = strdup("");
+
+    for (size_t i = 0; text && i < sizeof parts / sizeof *parts; i++) {
+        char *longer = NULL;
+        if (!(lack & 1u << i))
+            continue;
+        if (asprintf(&longer, "%s%s%s", text, *text ? ", " : "", parts[i]) < 0)
+            longer = NULL;
+        free(text);
+        text = longer;
+    }
+    return text;
+}
+
+static const char *reason_of(const struct copy_event *event)
+{
+    return event->error < 0 ? strerrordesc_np(-event->error) : "the file system does not keep it";
+}
 
 static void tell_json(const struct copy_event *event)
 {
@@ -24,9 +60,26 @@ static void tell_json(const struct copy_event *event)
         if (event->target->share >= 0)
             json_object_set_new(object, "share", json_sprintf("%02x", event->target->share));
     }
-    if (event->error < 0)
-        json_object_set_new(object, "error", json_string(strerrordesc_np(-event->error)));
+    if (event->error < 0 || event->lack)
+        json_object_set_new(object, "error", json_string(reason_of(event)));
+    if (event->lack)
+        json_object_set_new(object, "lack", lack_json(event->lack));
     output_json("file", object);
+}
+
+static void tell_failure(const struct copy_event *event)
+{
+    const char *where = event->target ? event->target->name : "";
+    const char *in = event->target ? " in " : "";
+    cleanup_free char *lack = lack_text(event->lack);
+
+    if (event->whole)
+        log_error("%s: nothing can be written there: %s", where, reason_of(event));
+    else if (event->lack)
+        log_error("%s%s%s: %s not given: %s", event->path, in, where, lack ? lack : "metadata",
+                  reason_of(event));
+    else
+        log_error("%s%s%s: %s", event->path, in, where, reason_of(event));
 }
 
 static void tell_text(const struct copy_event *event)
@@ -36,7 +89,7 @@ static void tell_text(const struct copy_event *event)
 
     switch (event->kind) {
     case COPY_FAILED:
-        log_error("%s%s%s: %s", event->path, in, where, strerrordesc_np(-event->error));
+        tell_failure(event);
         break;
     case COPY_LOST:
         log_error("%s: cannot be read: %s", event->path, strerrordesc_np(-event->error));
@@ -85,73 +138,104 @@ int copying_begin(struct copying *copying, const struct work *work)
     return meter_start(&copying->meter, work->name);
 }
 
-/* PATH without symlinks; where it is not there yet, the folder that it is to be in. */
-static char *real_place(const char *path)
-{
-    char *real = realpath(path, NULL);
-    cleanup_free char *copy = real ? NULL : strdup(path);
-
-    return copy ? realpath(dirname(copy), NULL) : real;
-}
-
-/* Whether PATH is FOLDER, or lies in it; both without symlinks. */
-static bool lies_in(const char *path, const char *folder)
-{
-    size_t length = strcmp(folder, "/") == 0 ? 0 : strlen(folder);
-
-    return strncmp(path, folder, length) == 0 && (path[length] == '/' || path[length] == '\0');
-}
-
 /*
- * With --delete what is read would be removed from a place around it, and files that are restored
- * into stores would take their shares' places.
+ * Refuses a PLACE around INPUT where files that are not in the source are removed, and one in a
+ * store for whole files, which would take the places of shares.
  */
-static int refuse_inputs(const struct work *work, const char *path, int share,
-                         const struct names *inputs)
+static int refuse_input(const struct work *work, const char *path, const char *place, int share,
+                        const char *input)
 {
-    cleanup_free char *real = real_place(path);
+    if (work->remove && destination_lies_in(input, place)) {
+        log_error("%s: --delete would remove %s, which lies in it; choose another place", path,
+                  input);
+        return -EINVAL;
+    }
+    if (share == TARGET_WHOLE && destination_lies_in(place, input)) {
+        log_error("%s: lies in the stores that are read, %s; choose another place", path, input);
+        return -EINVAL;
+    }
+    return 0;
+}
 
-    for (size_t i = 0; real && i < inputs->count; i++) {
-        const char *input = names_get(inputs, i);
-        if (work->remove && lies_in(input, real)) {
-            log_error("%s: --delete would remove %s, which lies in it; choose another place", path,
-                      input);
-            return -EINVAL;
-        }
-        if (share == TARGET_WHOLE && lies_in(real, input)) {
-            log_error("%s: lies in the stores that are read, %s; choose another place", path,
-                      input);
+/* Refuses a PLACE that another target has: each would remove or replace what the other writes. */
+static int refuse_twice(const struct copying *copying, const char *path, const char *place)
+{
+    for (size_t i = 0; i < copying->count; i++) {
+        if (strcmp(copying->places[i], place) == 0) {
+            log_error("%s: is the place of share %02x, too; give each share its own", path,
+                      (uint8_t)copying->targets[i].share);
             return -EINVAL;
         }
     }
     return 0;
+}
+
+static int check_place(const struct copying *copying, const char *path, const char *place,
+                       int share, const struct names *inputs)
+{
+    int r = refuse_twice(copying, path, place);
+
+    for (size_t i = 0; r == 0 && i < inputs->count; i++)
+        r = refuse_input(copying->work, path, place, share, names_get(inputs, i));
+    return r < 0 ? r : destination_check(path, copying->work->dry_run);
 }
 
 int copying_add(struct copying *copying, const char *path, int share, const struct names *inputs)
 {
-    struct tree **tree = &copying->trees[copying->count];
+    cleanup_free char *place = NULL, *name = strdup(path);
 
-    int r = refuse_inputs(copying->work, path, share, inputs);
-    if (r < 0)
-        return r;
-    if (!copying->work->dry_run && mkdir(path, 0777) < 0 && errno != EEXIST)
-        return log_errno(-errno, "%s: cannot be made", path);
-    r = tree_open(path, tree);
-    if (r == -ENOENT && copying->work->dry_run)
-        return log_errno(r, "%s: is not there yet, make it for a dry run", path);
-    if (r == -ENOENT)
-        return log_errno(r, "%s: is a symlink to what is not there, make that first", path);
+    int r = name ? destination_resolve(path, &place) : -ENOMEM;
     if (r < 0)
         return log_errno(r, "%s: cannot be written to", path);
-    copying->names[copying->count] = strdup(path);
-    if (!copying->names[copying->count]) {
-        tree_close(*tree);
-        return -ENOMEM;
-    }
-    copying->targets[copying->count] =
-        (struct target){.tree = *tree, .name = copying->names[copying->count], .share = share};
+    r = check_place(copying, path, place, share, inputs);
+    if (r < 0)
+        return r;
+    copying->names[copying->count] = steal_pointer(name);
+    copying->places[copying->count] = steal_pointer(place);
+    copying->targets[copying->count].share = share;
     copying->count++;
     return 0;
+}
+
+int copying_make_directory(struct copying *copying, const char *path)
+{
+    if (copying->work->dry_run)
+        return 0;
+    if (mkdir(path, 0777) == 0)
+        return names_add(&copying->made, path);
+    return errno == EEXIST ? 0 : log_errno(-errno, "%s: cannot be made", path);
+}
+
+static int open_target(struct copying *copying, size_t i)
+{
+    struct target *target = &copying->targets[i];
+    const char *path = copying->names[i];
+
+    int r = copying_make_directory(copying, path);
+    if (r < 0)
+        return r;
+    r = tree_open(path, &copying->trees[i]);
+    if (r < 0)
+        return log_errno(r, "%s: cannot be written to", path);
+    target->tree = copying->trees[i];
+    target->name = path;
+    return 0;
+}
+
+int copying_open(struct copying *copying)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < copying->count; i++)
+        r = open_target(copying, i);
+    return r;
+}
+
+/* Leaves nothing behind: others may have put something into them meanwhile, and that stays. */
+static void remove_made(const struct names *made)
+{
+    for (size_t i = made->count; i > 0; i--)
+        rmdir(names_get(made, i - 1));
 }
 
 void copying_end(struct copying *copying)
@@ -161,7 +245,25 @@ void copying_end(struct copying *copying)
         if (copying->trees[i])
             tree_close(copying->trees[i]);
         free(copying->names[i]);
+        free(copying->places[i]);
     }
+    if (!copying->begun)
+        remove_made(&copying->made);
+    names_clear(&copying->made);
+}
+
+int copying_finish(struct copying *copying, int result)
+{
+    if (result == -ENOMEM)
+        log_errno(result, "%s", copying->work->name);
+    copying->begun = result == 0 || result == -ENOMEM || result == -ECANCELED;
+    for (size_t i = 0; copying->begun && i < copying->made.count; i++) {
+        const char *path = names_get(&copying->made, i);
+        int r = destination_settle(path);
+        if (r < 0 && result == 0)
+            result = log_errno(r, "%s: its name cannot be written out", path);
+    }
+    return result;
 }
 
 static unsigned long long count_of(struct copying *copying, enum copy_kind kind)
@@ -175,7 +277,9 @@ static enum exit_status status_of(struct copying *copying, int result)
         return EXIT_STATUS_LOST;
     if (result < 0 || count_of(copying, COPY_FAILED) > 0 || count_of(copying, COPY_LOST) > 0)
         return EXIT_STATUS_FAILED;
-    return count_of(copying, COPY_OLDER) > 0 ? EXIT_STATUS_DAMAGED : EXIT_STATUS_OK;
+    return count_of(copying, COPY_OLDER) > 0 || atomic_load(&copying->hidden) > 0
+               ? EXIT_STATUS_DAMAGED
+               : EXIT_STATUS_OK;
 }
 
 void copying_summarize(struct copying *copying, enum exit_status status)
@@ -206,11 +310,12 @@ enum exit_status copying_run(struct copying *copying, struct source *source)
 {
     struct progress *progress = &copying->meter.progress;
 
-    if (output_has_progress())
+    copying->counting = output_has_progress();
+    if (copying->counting)
         count_run(source, copying->work->jobs, progress);
+    copying->counting = false;
     int r = copy_run(source, copying->targets, copying->count, &copying->settings, progress);
-    if (r < 0 && r != -ECANCELED && r != -EBUSY)
-        log_errno(r, "%s", copying->work->name);
+    r = copying_finish(copying, r);
     enum exit_status status = status_of(copying, r);
     copying_summarize(copying, status);
     return status;

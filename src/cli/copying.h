@@ -13,25 +13,44 @@ struct copying {
     struct copy_settings settings;
     struct target targets[256];
     struct tree *trees[256]; /* of the targets, where they are its own */
-    char *names[256];        /* and what they are called */
+    char *names[256];        /* what they are called */
+    char *places[256];       /* and where that is; see destination.h */
     size_t count;
+    struct names made; /* directories that did not exist before */
+    bool begun;        /* something may have been written to them */
     atomic_ullong counts[COPY_KINDS];
+    atomic_ullong hidden; /* names that too few stores have */
+    bool counting;        /* all is gone through for the progress first: nothing is told yet */
 };
 
 /* To be called before any thread is started. Returns 0 or a negative errno, which was logged. */
 int copying_begin(struct copying *copying, const struct work *work);
 
 /*
- * Adds a target at PATH, a directory that is made if it is not there (not in a dry run: then it is
- * none). SHARE as struct target has it; INPUTS are the real paths of what is read, to be kept out
- * of harm's way. Returns as above.
+ * Adds a target at PATH, a directory, or (not in a dry run) a place where one can be made. SHARE as
+ * struct target has it; INPUTS are the real paths of what is read, to be kept out of harm's way.
+ * Makes nothing. Returns 0 or a negative errno, which was logged; -EINVAL where PATH makes no
+ * sense.
  */
 int copying_add(struct copying *copying, const char *path, int share, const struct names *inputs);
+
+/* Makes the directory PATH, unless it exists, or the run is dry. Returns 0, or as above. */
+int copying_make_directory(struct copying *copying, const char *path);
+
+/* Makes the targets' directories, and opens them. Returns 0, or as above. */
+int copying_open(struct copying *copying);
 
 /* Brings the targets up to date, and says how many of what there were. */
 enum exit_status copying_run(struct copying *copying, struct source *source);
 
+/*
+ * Takes the RESULT of copy_run. Writes out the names of directories that were made for it. Returns
+ * RESULT, or a negative errno, which was logged.
+ */
+int copying_finish(struct copying *copying, int result);
+
 /* Says what was done. */
 void copying_summarize(struct copying *copying, enum exit_status status);
 
+/* Where nothing was begun, the directories that were made are removed again. */
 void copying_end(struct copying *copying);

@@ -64,6 +64,19 @@ static int add_target(struct copying *copying, const struct work *work, struct s
                  : copying_add(copying, work->words[work->word_count - 1], TARGET_WHOLE, &inputs);
 }
 
+/* Says what is not restored since too few stores have it. */
+static void tell_hidden(void *context, const char *path, enum hidden why, const char *text)
+{
+    struct copying *copying = context;
+
+    if (copying->counting)
+        return;
+    if (why == HIDDEN_FOREIGN)
+        atomic_fetch_add(&copying->hidden, 1);
+    log_warning("%s is not restored: %s%s", path, text,
+                why == HIDDEN_FOREIGN ? "; --unconfirmed takes it" : " (left over by a tool)");
+}
+
 enum exit_status decode_command(struct work *work)
 {
     cleanup_source struct source *source = NULL;
@@ -73,9 +86,18 @@ enum exit_status decode_command(struct work *work)
         return EXIT_STATUS_USAGE;
     if (copying_begin(&copying, work) < 0)
         return EXIT_STATUS_FAILED;
+    const struct share_terms terms = {.hidden = tell_hidden, .context = &copying};
     enum exit_status status = EXIT_STATUS_FAILED;
-    if (source_of_stores_now(&work->arguments, &source) == 0 &&
-        add_target(&copying, work, source) == 0)
+    int r = source_of_stores_now(&work->arguments, terms, &source);
+    if (r == 0)
+        source_tell_empty(source);
+    else
+        status = status_of_stores(r);
+    if (r == 0 && (r = add_target(&copying, work, source)) == -EINVAL)
+        status = EXIT_STATUS_USAGE;
+    if (r == 0)
+        r = copying_open(&copying);
+    if (r == 0)
         status = copying_run(&copying, source);
     copying_end(&copying);
     return status;

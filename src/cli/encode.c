@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "cli/copying.h"
+#include "cli/destination.h"
 #include "cli/sources.h"
 
 #include <stdio.h>
@@ -60,59 +61,74 @@ static bool is_wanted(const struct work *work, unsigned index)
     return work->word_count == 2 && (!work->some_shares || work->shares[index]);
 }
 
-/* A target in the source, unless it is excluded, would be encoded as well, without end. */
-static int check_outside(const struct work *work, struct source *source, const char *path)
+/*
+ * Returns true if the source does not show PLACE, which is WITHIN it: for a rule, or because it is
+ * on a file system of its own.
+ */
+static bool is_left_out(const struct work *work, const char *from, const char *place,
+                        const char *within)
 {
-    cleanup_free char *from = realpath(work->arguments.source, NULL), *to = realpath(path, NULL);
-    size_t length = from ? strlen(from) : 0;
-    struct share_header header;
-    struct stat status;
+    const struct tree_rules *rules = &work->arguments.rules;
+    dev_t source, own;
 
-    if (!from || !to)
-        return to || errno == ENOENT ? 0 : log_errno(-errno, "%s", path);
-    if (length == 1) /* "/" */
-        length = 0;
-    if (strncmp(from, to, length) != 0 || (to[length] != '/' && to[length] != '\0'))
-        return 0;
-    const char *within = to[length] ? to + length + 1 : "";
-    if (*within &&
-        source->operations->stat(source, within, &status, &header, NULL, NULL) == -ENOENT)
+    if (excludes_match(rules->excludes, within, true))
+        return true;
+    return rules->one_file_system && destination_device(from, &source) == 0 &&
+           destination_device(place, &own) == 0 && source != own;
+}
+
+/* A target in the source, unless it is left out, would be encoded as well, without end. */
+static int check_outside(const struct work *work, const char *from, const char *path)
+{
+    cleanup_free char *place = NULL;
+    size_t length = strcmp(from, "/") == 0 ? 0 : strlen(from);
+
+    int r = destination_resolve(path, &place);
+    if (r < 0)
+        return log_errno(r, "%s: cannot be written to", path);
+    if (!destination_lies_in(place, from) ||
+        (place[length] && is_left_out(work, from, place, place + length + 1)))
         return 0;
     log_error("%s: lies in the source; choose another place, or exclude it", path);
     return -EINVAL;
 }
 
-static int add_target(struct copying *copying, const struct work *work, struct source *source,
-                      const char *path, unsigned index)
+static int add_target(struct copying *copying, const char *from, const char *path, unsigned index)
 {
     cleanup_names struct names inputs = NO_NAMES;
-    cleanup_free char *from = realpath(work->arguments.source, NULL);
 
-    int r = from ? names_add(&inputs, from) : log_errno(-errno, "%s", work->arguments.source);
+    int r = names_add(&inputs, from);
     if (r == 0)
         r = copying_add(copying, path, (int)index, &inputs);
-    return r < 0 ? r : check_outside(work, source, path);
+    return r < 0 ? r : check_outside(copying->work, from, path);
 }
 
-static int add_targets(struct copying *copying, const struct work *work, struct source *source)
+/* Adds each share's target; nothing is made yet. */
+static int add_targets(struct copying *copying, const struct work *work)
 {
-    const char *destination = work->word_count == 2 ? work->words[1] : NULL;
+    cleanup_free char *from = realpath(work->arguments.source, NULL);
+    int r = from ? 0 : log_errno(-errno, "%s: cannot be the source", work->arguments.source);
 
-    if (destination && !work->dry_run && mkdir(destination, 0777) < 0 && errno != EEXIST)
-        return log_errno(-errno, "%s: cannot be made", destination);
-    for (unsigned index = 0; index < work->arguments.encoding.shares; index++) {
+    for (unsigned index = 0; from && r == 0 && index < work->arguments.encoding.shares; index++) {
         const char *place = other_place(work, index);
         cleanup_free char *path = NULL;
         if (!place && is_wanted(work, index)) {
-            if (asprintf(&path, "%s/%02x", destination, (uint8_t)index) < 0)
+            if (asprintf(&path, "%s/%02x", work->words[1], (uint8_t)index) < 0)
                 return -ENOMEM;
             place = path;
         }
-        int r = place ? add_target(copying, work, source, place, index) : 0;
-        if (r < 0)
-            return r;
+        r = place ? add_target(copying, from, place, index) : 0;
     }
-    return 0;
+    return r;
+}
+
+static int open_all(struct copying *copying, struct work *work, struct source **ret)
+{
+    int r = source_of_tree(&work->arguments, ret);
+
+    if (r == 0 && work->word_count == 2)
+        r = copying_make_directory(copying, work->words[1]);
+    return r < 0 ? r : copying_open(copying);
 }
 
 enum exit_status encode_command(struct work *work)
@@ -125,7 +141,12 @@ enum exit_status encode_command(struct work *work)
     if (copying_begin(&copying, work) < 0)
         return EXIT_STATUS_FAILED;
     enum exit_status status = EXIT_STATUS_FAILED;
-    if (source_of_tree(&work->arguments, &source) == 0 && add_targets(&copying, work, source) == 0)
+    int r = add_targets(&copying, work);
+    if (r == -EINVAL)
+        status = EXIT_STATUS_USAGE;
+    if (r == 0)
+        r = open_all(&copying, work, &source);
+    if (r == 0)
         status = copying_run(&copying, source);
     copying_end(&copying);
     return status;

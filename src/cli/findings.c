@@ -89,32 +89,51 @@ static void count_copies(const struct findings *findings, const struct inspectio
     }
 }
 
+/* A name that is not believed is no file, nor lost. */
+static void count_hidden(struct findings *findings, const struct inspection *inspection)
+{
+    findings->foreign += !inspection->leftover;
+    findings->leftovers += inspection->leftover;
+    for (size_t i = 0; i < inspection->count; i++) {
+        const struct copy_report *report = &inspection->copies[i];
+        struct store_findings *store = store_of(findings, inspection, i);
+        if (store && (report->state == COPY_FOREIGN || report->state == COPY_LEFTOVER))
+            store->copies[report->state]++;
+    }
+}
+
 static void count(struct findings *findings, const struct inspection *inspection)
 {
-    bool intact = inspection_is_intact(inspection);
+    enum name_health health = inspection_health(inspection);
     bool is_file = S_ISREG(inspection->status.st_mode);
+    bool lost = health == HEALTH_LOST || health == HEALTH_CONFLICT;
     int spare = inspection->spare < SPARES ? inspection->spare : SPARES - 1;
 
+    if (inspection->hidden) {
+        count_hidden(findings, inspection);
+        return;
+    }
     findings->files += is_file;
     findings->others += !is_file;
-    findings->bytes += is_file ? inspection->version.layout.source_size : 0;
-    findings->intact += intact;
-    findings->lost += spare < 0;
-    findings->degraded += !intact && spare >= 0;
-    if (!S_ISDIR(inspection->status.st_mode))
-        findings->spares[spare < 0 ? 0 : spare + 1]++;
+    findings->bytes += is_file && inspection->settled ? inspection->version.layout.source_size : 0;
+    findings->intact += health == HEALTH_INTACT;
+    findings->lost += lost;
+    findings->conflicts += health == HEALTH_CONFLICT;
+    findings->degraded += health == HEALTH_DEGRADED;
+    if (!S_ISDIR(inspection->status.st_mode) || lost)
+        findings->spares[lost ? 0 : spare + 1]++;
     count_copies(findings, inspection);
 }
 
 void findings_report(void *opaque, const char *path, const struct inspection *inspection)
 {
     struct findings *findings = opaque;
-
-    bool intact = inspection_is_intact(inspection);
+    enum name_health health = inspection_health(inspection);
+    bool intact = health == HEALTH_INTACT;
 
     pthread_mutex_lock(&findings->lock);
     count(findings, inspection);
-    if (!intact && findings->work->report)
+    if (!intact && health != HEALTH_LEFTOVER && findings->work->report)
         worst_consider(&findings->worst, findings, path, inspection);
     pthread_mutex_unlock(&findings->lock);
     if (intact && !findings->work->verbose)
@@ -140,7 +159,7 @@ bool store_findings_are_bad(const struct store_findings *store)
     uint64_t bad = store->other_metadata;
 
     for (int state = COPY_GOOD + 1; state < COPY_STATES; state++)
-        bad += store->copies[state];
+        bad += state == COPY_LEFTOVER ? 0 : store->copies[state];
     return bad > 0 || store->copies[COPY_GOOD] == 0;
 }
 
@@ -185,6 +204,8 @@ enum exit_status findings_status(const struct findings *findings)
         return EXIT_STATUS_LOST;
     if (findings->failed > 0)
         return EXIT_STATUS_FAILED;
-    return findings->degraded > 0 || findings->roster->left_out > 0 ? EXIT_STATUS_DAMAGED
-                                                                    : EXIT_STATUS_OK;
+    return findings->degraded > 0 || findings->foreign > 0 || findings->roster->left_out > 0 ||
+                   roster_has_empty(findings->roster)
+               ? EXIT_STATUS_DAMAGED
+               : EXIT_STATUS_OK;
 }

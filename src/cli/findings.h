@@ -27,6 +27,8 @@ struct findings {
     uint64_t files, others;          /* names: files, and all else */
     uint64_t bytes;                  /* of the files */
     uint64_t intact, degraded, lost; /* names */
+    uint64_t foreign, leftovers;     /* names that are not believed; the latter are no loss */
+    uint64_t conflicts;              /* among the lost */
     uint64_t failed;                 /* that could not be looked at */
     uint64_t spares[SPARES + 1]; /* files and symlinks by how many stores they can lose; 0: lost */
     struct worst worst;          /* where a report is wanted */

@@ -11,6 +11,8 @@ static const char *const state_names[COPY_STATES] = {
     [COPY_MISPLACED] = "misplaced",
     [COPY_OTHER_KIND] = "other_kind",
     [COPY_UNREADABLE] = "unreadable",
+    [COPY_FOREIGN] = "foreign",
+    [COPY_LEFTOVER] = "leftover",
 };
 
 /* [[3,3],[7,9]] */
@@ -37,6 +39,8 @@ static json_t *copy_json(const struct copy_report *report, const char *store)
         json_object_set_new(object, "size_wrong", json_true());
     if (report->damage.count > 0)
         json_object_set_new(object, "damaged_blocks", ranges_json(&report->damage));
+    if (report->other_content)
+        json_object_set_new(object, "other_content", json_true());
     if (report->other_metadata)
         json_object_set_new(object, "other_metadata", json_true());
     return object;
@@ -52,9 +56,12 @@ static const char *kind_of(mode_t mode)
 
 void findings_tell_json(const char *path, const struct inspection *inspection)
 {
-    const char *health = inspection->spare < 0              ? "lost"
-                         : inspection_is_intact(inspection) ? "intact"
-                                                            : "degraded";
+    static const char *const healths[] = {
+        [HEALTH_INTACT] = "intact",   [HEALTH_DEGRADED] = "degraded",
+        [HEALTH_FOREIGN] = "foreign", [HEALTH_LEFTOVER] = "leftover",
+        [HEALTH_LOST] = "lost",       [HEALTH_CONFLICT] = "conflict",
+    };
+    const char *health = healths[inspection_health(inspection)];
     json_t *object = json_pack("{s:s, s:s, s:i}", "health", health, "kind",
                                kind_of(inspection->status.st_mode), "may_lose", inspection->spare);
     json_t *copies = json_array();
@@ -63,11 +70,15 @@ void findings_tell_json(const char *path, const struct inspection *inspection)
     if (S_ISREG(inspection->status.st_mode) && inspection->version.layout.required > 0)
         json_object_set_new(object, "size",
                             json_integer((json_int_t)inspection->version.layout.source_size));
+    if (inspection->would_need > 0)
+        json_object_set_new(object, "would_need", json_integer(inspection->would_need));
+    if (inspection->rival > 0)
+        json_object_set_new(object, "older_version_in", json_integer(inspection->rival));
     if (inspection->lost.count > 0)
         json_object_set_new(object, "lost_stripes", ranges_json(&inspection->lost));
     for (size_t i = 0; i < inspection->count; i++) {
         const struct copy_report *report = &inspection->copies[i];
-        if (copy_is_wrong(report))
+        if (copy_is_wrong(report) && !(inspection->hidden && report->state == COPY_ABSENT))
             json_array_append_new(
                 copies, copy_json(report, store_name(inspection->survey.inquiry.list->stores[i])));
     }
@@ -102,6 +113,11 @@ void findings_add_json(const struct findings *findings, json_t *summary)
     json_object_set_new(summary, "intact", json_integer((json_int_t)findings->intact));
     json_object_set_new(summary, "degraded", json_integer((json_int_t)findings->degraded));
     json_object_set_new(summary, "lost", json_integer((json_int_t)findings->lost));
+    json_object_set_new(summary, "foreign", json_integer((json_int_t)findings->foreign));
+    json_object_set_new(summary, "leftovers", json_integer((json_int_t)findings->leftovers));
+    json_object_set_new(summary, "conflicts", json_integer((json_int_t)findings->conflicts));
+    json_object_set_new(summary, "required",
+                        json_integer((json_int_t)findings->roster->quorum.required));
     json_object_set_new(summary, "may_lose", json_integer(findings_least_spare(findings)));
     for (size_t i = 0; i < findings->roster->count; i++)
         json_array_append_new(stores, store_json(findings, i));

@@ -13,6 +13,8 @@ const char *findings_state_words(enum copy_state state)
         [COPY_MISPLACED] = "of another share",
         [COPY_OTHER_KIND] = "of other kind",
         [COPY_UNREADABLE] = "unreadable",
+        [COPY_FOREIGN] = "not confirmed",
+        [COPY_LEFTOVER] = "left over",
     };
 
     return words[state];
@@ -62,13 +64,19 @@ void findings_print_copy(FILE *text, const struct copy_report *report)
         fputs("missing", text);
         break;
     case COPY_STALE:
-        fputs("another version", text);
+        fputs(report->other_content ? "another content of this version" : "another version", text);
         break;
     case COPY_DAMAGED:
         print_damage(text, report);
         break;
     case COPY_MISPLACED:
         fprintf(text, "has share %02x here", report->index);
+        break;
+    case COPY_FOREIGN:
+        fputs("not confirmed", text);
+        break;
+    case COPY_LEFTOVER:
+        fputs("left over", text);
         break;
     case COPY_OTHER_KIND:
         fputs("something else has this name", text);
@@ -80,7 +88,7 @@ void findings_print_copy(FILE *text, const struct copy_report *report)
 
 bool findings_has_lost(const struct inspection *inspection)
 {
-    return inspection->spare < 0 && inspection->lost.count > 0;
+    return inspection->spare < 0 && !inspection->conflict && inspection->lost.count > 0;
 }
 
 void findings_print_lost(FILE *text, const struct inspection *inspection)
@@ -92,33 +100,69 @@ void findings_print_lost(FILE *text, const struct inspection *inspection)
 
 const char *findings_hint(const struct inspection *inspection)
 {
-    return inspection->spare < 0 && inspection_is_rare(inspection)
-               ? "most stores lack it: was it removed?"
-               : NULL;
+    size_t have = 0, lack = 0;
+
+    for (size_t i = 0; i < inspection->count; i++) {
+        enum copy_state state = inspection->copies[i].state;
+        lack += state == COPY_ABSENT;
+        have += state != COPY_ABSENT && state != COPY_UNREADABLE;
+    }
+    return inspection->spare < 0 && lack > have ? "most stores lack it: was it removed?" : NULL;
+}
+
+/* What a name is worth, in a few words. */
+static void print_health(FILE *text, const struct inspection *inspection)
+{
+    cleanup_free char *sides = survey_describe(&inspection->survey);
+    int spare = inspection->spare;
+
+    switch (inspection_health(inspection)) {
+    case HEALTH_FOREIGN:
+        fprintf(text, "%s: not confirmed", sides ? sides : "");
+        break;
+    case HEALTH_LEFTOVER:
+        fputs("left over by a tool, not counted", text);
+        break;
+    case HEALTH_CONFLICT:
+        fprintf(text, "LOST: %s",
+                inspection->conflict_text ? inspection->conflict_text
+                : sides                   ? sides
+                                          : "conflict");
+        break;
+    case HEALTH_LOST:
+        fputs("LOST", text);
+        if (inspection->would_need > 0)
+            fprintf(text, ": --required=%u would take it", inspection->would_need);
+        else if (inspection->found > 0)
+            fprintf(text, ": %u share%s, %u needed", inspection->found,
+                    inspection->found == 1 ? "" : "s", inspection->needed);
+        break;
+    default:
+        fprintf(text, "can lose %d more store%s", spare, spare == 1 ? "" : "s");
+    }
 }
 
 static void print_name(FILE *text, const struct findings *findings, const char *path,
                        const struct inspection *inspection)
 {
     const char *hint = findings_hint(inspection);
-    int spare = inspection->spare;
 
     fprintf(text, "%s: ", *path ? path : ".");
-    if (spare < 0)
-        fputs("LOST", text);
-    else
-        fprintf(text, "can lose %d more store%s", spare, spare == 1 ? "" : "s");
+    print_health(text, inspection);
     if (findings_has_lost(inspection)) {
         fputs(", ", text);
         findings_print_lost(text, inspection);
     }
     for (size_t i = 0; i < inspection->count; i++) {
-        if (copy_is_wrong(&inspection->copies[i])) {
-            fprintf(text, "; %s: ", findings_store_name(findings, inspection, i));
-            findings_print_copy(text, &inspection->copies[i]);
-        }
+        const struct copy_report *report = &inspection->copies[i];
+        if (!copy_is_wrong(report) || (inspection->hidden && report->state == COPY_ABSENT))
+            continue;
+        fprintf(text, "; %s: ", findings_store_name(findings, inspection, i));
+        findings_print_copy(text, report);
     }
-    if (hint)
+    if (inspection->rival > 0)
+        fprintf(text, "; an older version is in %u stores", inspection->rival);
+    if (hint && !inspection->hidden)
         fprintf(text, "; %s", hint);
 }
 
@@ -133,7 +177,8 @@ void findings_tell_text(const struct findings *findings, const char *path,
         return;
     print_name(text, findings, path, inspection);
     if (fclose(text) == 0)
-        output_text(inspection->spare < 0    ? COLOUR_BAD
+        output_text(inspection->hidden       ? COLOUR_NONE
+                    : inspection->spare < 0  ? COLOUR_BAD
                     : inspection->spare == 0 ? COLOUR_WARNING
                                              : COLOUR_NONE,
                     "%s", line);

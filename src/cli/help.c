@@ -19,7 +19,8 @@ static const char help[] =
     "in the sub-directories of STORES. The third form shows shares again, made from\n"
     "the stores: those that were lost, too. All are read-only.\n"
     "\n"
-    "    -o required=K          shares that are enough to restore, 1..255 (default 3)\n"
+    "    -o required=K          shares that are enough to restore, 1..255 (default 3;\n"
+    "                           of stores: what most of them say)\n"
     "    -o shares=N            shares to show, K..256 (default 20)\n"
     "    -o source=DIR          the same as the argument SOURCE or STORES\n"
     "    -o restore             show the files of the shares in STORES\n"
@@ -27,8 +28,8 @@ static const char help[] =
     "    -o store=DIR           one more store, from anywhere; may be repeated\n"
     "    -o store_timeout=S     seconds until a store that does not answer is set\n"
     "                           aside, and the others are used (default 5)\n"
-    "    -o format=F            checked (default), classic (zfec_fs) or fec (zfec);\n"
-    "                           to restore classic, give required= as well\n"
+    "    -o unconfirmed         also show names that too few stores have\n"
+    "    -o format=F            checked (default), classic (zfec_fs) or fec (zfec)\n"
     "    -o block_size=SIZE     of checked format, a power of two, 4K..1M (64K)\n"
     "    -o exclude=PATTERN     leave out what matches, as a .gitignore does\n"
     "    -o exclude_from=FILE   the same, with a pattern on each line of FILE\n"
@@ -88,10 +89,11 @@ static const char decode_help[] =
     "\n"
     "        --store DIR        one more store, from anywhere; may be repeated\n"
     "        --store-timeout S  seconds until a store is set aside (default 5)\n"
+    "        --unconfirmed      also restore names that too few stores have\n"
     "        --older            of damaged files, take the newest whole version\n"
     "        --salvage          write what can be read of it to NAME.partial\n"
     "        --format F         checked (default), classic or fec\n"
-    "    -k, --required K       for classic: shares that are enough to restore\n"
+    "    -k, --required K       shares that are enough (default: as most say)\n"
     "    -c, --checksum         compare contents where size and time are the same\n"
     "        --delete           remove what is not in the stores\n"
     "        --dry-run          say what would be done, and do nothing\n" THREADS COMMON;
@@ -109,7 +111,7 @@ static const char check_help[] =
     "        --store DIR        one more store, from anywhere; may be repeated\n"
     "        --store-timeout S  seconds until a store is set aside (default 5)\n"
     "        --format F         checked (default), classic or fec\n"
-    "    -k, --required K       for classic: shares that are enough to restore\n" THREADS COMMON;
+    "    -k, --required K       shares that are enough (default: as most say)\n" THREADS COMMON;
 
 static const char repair_help[] =
     "usage: zfec-fs repair [options] STORES\n"
@@ -119,12 +121,12 @@ static const char repair_help[] =
     "be restored: makes missing, damaged and old shares anew.\n"
     "\n"
     "        --add NN=DIR       make share NN in DIR, a new store; may be repeated\n"
-    "        --delete           remove what most stores lack\n"
+    "        --delete           remove what fewer stores have than are enough\n"
     "        --dry-run          say what would be done, and do nothing\n"
     "        --store DIR        one more store, from anywhere; may be repeated\n"
     "        --store-timeout S  seconds until a store is set aside (default 5)\n"
     "        --format F         checked (default), classic or fec\n"
-    "    -k, --required K       for classic: shares that are enough to restore\n" THREADS COMMON;
+    "    -k, --required K       shares that are enough (default: as most say)\n" THREADS COMMON;
 
 static const char info_help[] =
     "usage: zfec-fs info [options] FILE...\n"
@@ -132,7 +134,7 @@ static const char info_help[] =
     "Says what share files say of themselves, and whether they are intact.\n"
     "\n"
     "        --format F         checked (default), classic or fec\n"
-    "    -k, --required K       for classic: shares that are enough to restore\n" THREADS COMMON;
+    "    -k, --required K       no effect here: each share file says it itself\n" THREADS COMMON;
 
 static const char sync_help[] =
     "usage: zfec-fs sync [options] [NAME...]\n"

@@ -2,6 +2,7 @@
 #include "cli/works.h"
 
 #include "base/buffer.h"
+#include "base/io.h"
 #include "base/log.h"
 #include "cli/output.h"
 #include "share/block.h"
@@ -22,24 +23,6 @@ struct looked {
     bool size_wrong;
 };
 
-/* Reads up to SIZE bytes; how many. */
-static ssize_t read_at(int fd, uint64_t offset, uint8_t *data, size_t size)
-{
-    size_t done = 0;
-
-    while (done < size) {
-        ssize_t n = pread(fd, data + done, size - done, (off_t)(offset + done));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        if (n == 0)
-            break;
-        done += (size_t)n;
-    }
-    return (ssize_t)done;
-}
-
 /* Only checked shares say whether they are intact. */
 static int look_at_blocks(int fd, struct looked *looked)
 {
@@ -52,11 +35,12 @@ static int look_at_blocks(int fd, struct looked *looked)
     int r = buffer_take(layout_full_block_size(layout), &block);
     for (uint64_t stripe = 0; r == 0 && stripe < stripes && stripe < end; stripe++) {
         size_t size = layout_block_size(layout, stripe);
-        ssize_t got = read_at(fd, layout_block_offset(layout, stripe), block.data, size);
-        if (got < 0)
-            return (int)got;
-        if ((size_t)got < size || !block_is_intact(block.data, layout_payload_size(layout, stripe),
-                                                   stripe, looked->header.index))
+        size_t got;
+        r = io_read(fd, layout_block_offset(layout, stripe), block.data, size, &got);
+        if (r < 0)
+            return r;
+        if (got < size || !block_is_intact(block.data, layout_payload_size(layout, stripe), stripe,
+                                           looked->header.index))
             damage_add(&looked->damage, stripe);
     }
     if (r == 0 && end < stripes)
@@ -74,14 +58,12 @@ static int look_at(const struct work *work, struct looked *looked)
         return -errno;
     if (!S_ISREG(looked->status.st_mode))
         return S_ISDIR(looked->status.st_mode) ? -EISDIR : -EINVAL;
-    ssize_t size = read_at(fd, 0, header, sizeof header);
-    if (size < 0)
-        return (int)size;
+    size_t size;
+    int r = io_read(fd, 0, header, sizeof header, &size);
+    if (r < 0)
+        return r;
     uint64_t share_size = (uint64_t)looked->status.st_size;
-    /* Where a share says k without a check, there is nothing here to hold it against. */
-    unsigned required = encoding->format == SHARE_CLASSIC ? header[0] : encoding->required;
-    int r =
-        header_read(encoding->format, required, header, (size_t)size, share_size, &looked->header);
+    r = header_read(encoding->format, header, size, share_size, &looked->header);
     if (r < 0)
         return r;
     looked->size_wrong = share_size != layout_share_size(&looked->header.layout);

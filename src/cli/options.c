@@ -34,7 +34,11 @@ static int take_count(unsigned *field, const char *name, const char *value, unsi
 
 static int take_required(struct arguments *arguments, const char *value)
 {
-    return take_count(&arguments->encoding.required, "required", value, 255);
+    int r = take_count(&arguments->required, "required", value, 255);
+
+    if (r == 0)
+        arguments->encoding.required = arguments->required;
+    return r;
 }
 
 static int take_shares(struct arguments *arguments, const char *value)
@@ -91,6 +95,12 @@ static int take_one_file_system(struct arguments *arguments, const char *value)
 {
     arguments->of_source = "xdev";
     arguments->rules.one_file_system = true;
+    return 0;
+}
+
+static int take_unconfirmed(struct arguments *arguments, const char *value)
+{
+    arguments->unconfirmed = true;
     return 0;
 }
 
@@ -219,6 +229,7 @@ static const struct {
     {"attr_timeout", take_attribute_timeout, false},
     {"store_timeout", take_store_timeout, false},
     {"cache", take_cache, false},
+    {"unconfirmed", take_unconfirmed, true},
     {"io_uring", take_io_uring, true},
 };
 

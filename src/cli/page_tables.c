@@ -173,7 +173,9 @@ static void print_worst_name(FILE *out, const struct worst_name *name)
     size_t level = name->spare < 0 ? 0 : level_of((size_t)name->spare + 1);
 
     fprintf(out, "<tr><td><span class=\"level l%zu\">", level);
-    if (name->spare < 0)
+    if (name->foreign)
+        fputs("foreign", out);
+    else if (name->spare < 0)
         fputs("lost", out);
     else
         fprintf(out, "%d more", name->spare);

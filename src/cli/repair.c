@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "cli/copying.h"
+#include "cli/destination.h"
 #include "cli/findings.h"
 #include "cli/output.h"
 #include "cli/sources.h"
@@ -25,18 +26,19 @@ static int check_words(struct work *work)
     return work->arguments.source ? 0 : -ENOMEM;
 }
 
-/* New stores are stores like the others; their directories are made. */
-static int add_places(struct work *work)
+/* Makes new stores, once each can be one: they are stores like the others. */
+static int add_places(struct copying *copying, struct work *work)
 {
-    for (size_t i = 0; i < work->place_count; i++) {
-        const char *path = work->places[i].path;
-        if (!work->dry_run && mkdir(path, 0777) < 0 && errno != EEXIST)
-            return log_errno(-errno, "%s: cannot be made", path);
-        int r = names_add(&work->arguments.stores, path);
-        if (r < 0)
-            return r;
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < work->place_count; i++)
+        r = destination_check(work->places[i].path, work->dry_run);
+    for (size_t i = 0; r == 0 && i < work->place_count; i++) {
+        r = copying_make_directory(copying, work->places[i].path);
+        if (r == 0)
+            r = names_add(&work->arguments.stores, work->places[i].path);
     }
-    return 0;
+    return r;
 }
 
 /* Of a remote store nothing but its name tells where it is, without asking it. */
@@ -46,7 +48,7 @@ static bool is_at(const struct store *store, const char *path)
            (!store_is_remote(store) && store_is_at(store, path));
 }
 
-static struct roster_entry *entry_at(const struct roster *roster, const char *path)
+static struct roster_entry *entry_at(struct roster *roster, const char *path)
 {
     for (size_t i = 0; i < roster->count; i++) {
         if (is_at(roster->entries[i].store, path))
@@ -56,7 +58,7 @@ static struct roster_entry *entry_at(const struct roster *roster, const char *pa
 }
 
 /* What --add says counts; but a share that is there already does not become another one. */
-static int give_shares(const struct work *work, const struct roster *roster)
+static int give_shares(const struct work *work, struct roster *roster)
 {
     for (size_t i = 0; i < work->place_count; i++) {
         const struct place_for_share *place = &work->places[i];
@@ -71,23 +73,67 @@ static int give_shares(const struct work *work, const struct roster *roster)
             return -EINVAL;
         }
         entry->share = place->index;
+        entry->added = true;
     }
     return 0;
 }
 
+static void tell_empty(const struct roster *roster)
+{
+    for (size_t i = 0; i < roster->count; i++) {
+        if (roster->entries[i].empty && !roster->entries[i].added)
+            tell_empty_store(roster->entries[i].store);
+    }
+}
+
 static enum exit_status status_of(const struct copying *copying, const struct findings *findings,
-                                  int result)
+                                  unsigned refused, int result)
 {
     unsigned long long done = 0;
 
     if (findings->lost > copying->counts[COPY_REMOVED] || copying->counts[COPY_LOST] > 0)
         return EXIT_STATUS_LOST;
+    if (refused > 0)
+        return EXIT_STATUS_FAILED;
     if (result < 0 || findings->failed > 0 || findings->roster->left_out > 0 ||
         copying->counts[COPY_FAILED] > 0)
         return EXIT_STATUS_FAILED;
     done =
         copying->counts[COPY_MADE] + copying->counts[COPY_TOUCHED] + copying->counts[COPY_REMOVED];
-    return done > 0 || findings->degraded > 0 ? EXIT_STATUS_DAMAGED : EXIT_STATUS_OK;
+    return done > 0 || findings->degraded > 0 || findings->foreign > 0 ||
+                   roster_has_empty(findings->roster)
+               ? EXIT_STATUS_DAMAGED
+               : EXIT_STATUS_OK;
+}
+
+/* Returns 0 where it is safe to write; else says why it is not. */
+static int check_votes(const struct work *work, const struct roster *roster)
+{
+    const struct quorum *quorum = &roster->quorum;
+
+    if (!quorum->given && quorum->votes < quorum->largest_k) {
+        log_error(
+            "%u stores take part, and shares of k = %u are in use: give --required to say how "
+            "many are needed",
+            quorum->votes, quorum->largest_k);
+        return -EPERM;
+    }
+    return 0;
+}
+
+/* Says why nothing is removed, where a store is empty: it looks like one that is not mounted. */
+static unsigned refuse_removal(const struct work *work, const struct roster *roster)
+{
+    unsigned refused = 0;
+
+    for (size_t i = 0; work->remove && i < roster->count; i++) {
+        if (!roster->entries[i].empty || roster->entries[i].added)
+            continue;
+        log_error("--delete: store %s holds nothing, nothing is removed: is it mounted?",
+                  store_name(roster->entries[i].store));
+        refused++;
+    }
+    return refused;
 }
 
 static enum exit_status run(struct copying *copying, struct source *source,
@@ -95,7 +141,9 @@ static enum exit_status run(struct copying *copying, struct source *source,
 {
     CLEANUP(findings_end) struct findings findings;
     const struct work *work = copying->work;
+    atomic_uint refused = refuse_removal(work, roster);
     const struct repair_settings settings = {
+        .refused = &refused,
         .check = {.context = &findings, .report = findings_report, .failed = findings_failed},
         .copy = copying->settings,
     };
@@ -103,9 +151,8 @@ static enum exit_status run(struct copying *copying, struct source *source,
     if (findings_begin(&findings, work, roster) < 0)
         return EXIT_STATUS_FAILED;
     int r = repair_run(source, roster, &settings, &copying->meter.progress);
-    if (r < 0 && r != -ECANCELED && r != -EBUSY)
-        log_errno(r, "repair");
-    enum exit_status status = status_of(copying, &findings, r);
+    r = copying_finish(copying, r);
+    enum exit_status status = status_of(copying, &findings, atomic_load(&refused), r);
     copying_summarize(copying, status);
     return status;
 }
@@ -121,13 +168,21 @@ enum exit_status repair_command(struct work *work)
         return EXIT_STATUS_USAGE;
     if (copying_begin(&copying, work) < 0)
         return status;
-    int r = add_places(work);
+    int r = add_places(&copying, work);
     if (r == 0)
-        r = source_of_stores_now(&work->arguments, &source);
-    if (r == 0)
-        r = roster_make(source, work->jobs, &copying.meter.progress, &roster);
+        r = source_of_stores_now(&work->arguments, (struct share_terms){.everything = true},
+                                 &source);
+    if (r == -ENODATA)
+        status = EXIT_STATUS_LOST;
+    if (r == 0 && (r = roster_make(source, work->jobs, &copying.meter.progress, &roster)) < 0 &&
+        r != -ECANCELED)
+        log_errno(r, "the stores");
     if (r == 0)
         r = give_shares(work, &roster);
+    if (r == 0)
+        tell_empty(&roster);
+    if (r == 0)
+        r = check_votes(work, &roster);
     if (r == 0)
         status = run(&copying, source, &roster);
     else if (r == -EINVAL)

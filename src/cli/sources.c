@@ -3,56 +3,110 @@
 
 #include "base/log.h"
 
-static int open_stores(const struct arguments *arguments, bool patient, struct source **ret,
-                       bool *ret_any)
-{
-    cleanup_store_list struct store_list *list = NULL;
-    struct stores *stores;
-    struct share_terms terms = {
-        .format = arguments->encoding.format,
-        .required = arguments->encoding.required,
-        .patient = patient,
-    };
+#include <string.h>
 
+static int open_stores(const struct arguments *arguments, struct share_terms terms,
+                       struct source **ret)
+{
+    const struct stores_terms what = {
+        .format = arguments->encoding.format,
+        .required = arguments->required,
+        .settled = terms.patient,
+    };
+    struct stores *stores;
+
+    terms.format = what.format;
+    terms.unconfirmed = arguments->unconfirmed;
     if (arguments->store_timeout >= 0)
         round_set_limit((uint64_t)(arguments->store_timeout * 1e6));
-    int r = stores_open(arguments->source, &arguments->stores, &stores);
-    if (r < 0)
-        return r;
-    r = stores_now(stores, &list);
-    if (r < 0) {
-        stores_close(stores);
-        return r;
-    }
-    *ret_any = list->count > 0;
-    return store_source_new(stores, &terms, ret);
+    int r = stores_open(arguments->source, &arguments->stores, &what, &stores);
+    return r < 0 ? r : store_source_new(stores, &terms, ret);
 }
 
 int source_of_stores(const struct arguments *arguments, struct source **ret)
 {
-    bool any;
+    int r = open_stores(arguments, (struct share_terms){.patient = false}, ret);
 
-    int r = open_stores(arguments, false, ret, &any);
-    if (r == 0 && !any)
+    if (r == 0 && stores_count(store_source_stores(*ret)) == 0)
         log_warning("%s: no stores in it: it should have a directory for each share",
                     arguments->source);
     return r;
 }
 
-int source_of_stores_now(const struct arguments *arguments, struct source **ret)
+static int refuse_too_few(size_t found, unsigned needed)
 {
-    cleanup_source struct source *source = NULL;
-    bool any;
+    log_error("%zu store%s found, %u needed: nothing can be restored%s", found,
+              found == 1 ? "" : "s", needed, found == 0 ? "; are they mounted?" : "");
+    return -ENODATA;
+}
 
-    int r = open_stores(arguments, true, &source, &any);
-    if (r < 0)
-        return r;
-    if (!any) {
+/* Returns 0 where the stores hold enough for anything to be restored. */
+static int judge(const struct arguments *arguments, const struct store_list *list)
+{
+    const struct quorum *quorum = &list->quorum;
+    size_t found = quorum->with_names;
+
+    if (list->count == 0) {
         log_error("%s: no stores in it: are they mounted?", arguments->source);
         return -ENOENT;
     }
-    *ret = steal_pointer(source);
+    if (list->unheard > 0 && (quorum->required == 0 || found < quorum->required)) {
+        log_error("%zu of %zu stores could not be looked at: %s", list->unheard, list->count,
+                  strerrordesc_np(-list->why_unheard));
+        return -EIO;
+    }
+    if (found == 0)
+        return refuse_too_few(0, quorum->given ? quorum->required : 1);
+    if (quorum->required == 0) {
+        log_error("the stores do not say how many shares are needed: %zu of %zu that have files "
+                  "have intact headers; give --required (is --format right?)",
+                  quorum->with_vote, quorum->with_files);
+        return -EIO;
+    }
+    if (found < quorum->required)
+        return refuse_too_few(found, quorum->required);
     return 0;
+}
+
+int source_of_stores_now(const struct arguments *arguments, struct share_terms terms,
+                         struct source **ret)
+{
+    cleanup_source struct source *source = NULL;
+    cleanup_store_list struct store_list *list = NULL;
+
+    terms.patient = true;
+    int r = open_stores(arguments, terms, &source);
+    if (r < 0)
+        return r;
+    r = stores_now(store_source_stores(source), &list);
+    if (r < 0)
+        return log_errno(r, "the stores");
+    r = judge(arguments, list);
+    if (r == 0)
+        *ret = steal_pointer(source);
+    return r;
+}
+
+void source_tell_empty(struct source *source)
+{
+    cleanup_store_list struct store_list *list = NULL;
+
+    if (stores_now(store_source_stores(source), &list) < 0)
+        return;
+    for (size_t i = 0; i < list->count; i++) {
+        if (store_list_is_empty(list, i))
+            tell_empty_store(list->stores[i]);
+    }
+}
+
+void tell_empty_store(const struct store *store)
+{
+    log_error("store %s holds nothing: is it mounted?", store_name(store));
+}
+
+enum exit_status status_of_stores(int error)
+{
+    return error == -ENODATA ? EXIT_STATUS_LOST : EXIT_STATUS_FAILED;
 }
 
 int source_of_tree(struct arguments *arguments, struct source **ret)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cli/arguments.h"
+#include "cli/exit_status.h"
 #include "view/store_source.h"
 
 /* The tree at the argument SOURCE. */
@@ -11,5 +12,17 @@ int source_of_tree(struct arguments *arguments, struct source **ret);
 /* What is in STORES and in all that store= names. */
 int source_of_stores(const struct arguments *arguments, struct source **ret);
 
-/* The same for commands, which cannot wait for stores to come: -ENOENT where there are none now. */
-int source_of_stores_now(const struct arguments *arguments, struct source **ret);
+/*
+ * The same for commands, which cannot wait for stores to come. TERMS: how names that are not
+ * believed are dealt with; format and the like are set here. -ENOENT where there are no stores now;
+ * -ENODATA where too few of them hold anything; -EIO where K is not known.
+ */
+int source_of_stores_now(const struct arguments *arguments, struct share_terms terms,
+                         struct source **ret);
+
+/* Says which stores hold nothing; they look like disks that are not mounted. */
+void source_tell_empty(struct source *source);
+void tell_empty_store(const struct store *store);
+
+/* What a command ends with that could not open its stores. */
+enum exit_status status_of_stores(int error);

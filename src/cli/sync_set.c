@@ -2,104 +2,13 @@
 #include "cli/sync_set.h"
 
 #include "base/log.h"
-#include "cli/background.h"
-#include "cli/private_view.h"
-#include "cli/sync_show.h"
+#include "cli/sync_clean.h"
 #include "sync/lock.h"
 #include "sync/sample.h"
 #include "tree/tree.h"
 
-#include <signal.h>
 #include <stdio.h>
-#include <sys/signalfd.h>
-
-#define PACE_S 0.2
-
-/* One run of one set. */
-struct syncing {
-    const struct work *work;
-    struct set *set;
-    struct private_view view;
-    struct run run;
-    struct names shares;      /* the directory of each node's share */
-    struct outcome *outcomes; /* one for each node */
-    time_t began;
-};
-
-static void woken(void *context)
-{
-    struct syncing *syncing = context;
-    struct signalfd_siginfo signal;
-
-    if (read(syncing->run.wake, &signal, sizeof signal) != sizeof signal)
-        return;
-    if ((int)signal.ssi_signo == background_signal(SIGUSR1)) {
-        show_nodes(syncing->set, &syncing->run, true);
-    } else if (!syncing->run.stop) {
-        syncing->run.stop = true;
-        log_error("sync: stopping; what is done stays done");
-    }
-}
-
-static void look(void *context)
-{
-    const struct syncing *syncing = context;
-
-    show_nodes(syncing->set, &syncing->run, false);
-}
-
-static void happened(void *context, const struct node_run *node, enum node_event event)
-{
-    const struct syncing *syncing = context;
-
-    show_event(syncing->set, node, event);
-}
-
-/* What one file's move is told with. */
-struct telling {
-    const struct syncing *syncing;
-    const struct node_run *node;
-};
-
-static void told(void *context, enum move move, const char *path)
-{
-    const struct telling *telling = context;
-    const struct work *work = telling->syncing->work;
-
-    if (move == MOVE_DIFFERENT || work->dry_run || work->verbose)
-        show_move(telling->syncing->set, telling->node, move, path);
-}
-
-/* Runs what the orders of NODES say. */
-static int run_all(struct syncing *syncing, struct node_run *nodes, size_t count)
-{
-    cleanup_free struct telling *tellings = calloc(count + 1, sizeof *tellings);
-    struct run *run = &syncing->run;
-
-    if (!tellings)
-        return -ENOMEM;
-    for (size_t i = 0; i < count; i++) {
-        tellings[i] = (struct telling){syncing, &nodes[i]};
-        nodes[i].report.context = &tellings[i];
-        nodes[i].report.told = told;
-    }
-    run->nodes = nodes;
-    run->count = count;
-    run_nodes(run);
-    return 0;
-}
-
-/* FOLDER/NAME for each node, NAME being its share and SUFFIX. */
-static int name_paths(const struct syncing *syncing, const char *folder, const char *suffix,
-                      struct names *ret)
-{
-    struct words paths = {.names = NO_NAMES};
-
-    for (size_t i = 0; i < syncing->set->count; i++)
-        words_add(&paths, "%s/%02x%s", folder, (uint8_t)syncing->set->nodes[i].share, suffix);
-    *ret = paths.names;
-    return paths.failed ? -ENOMEM : 0;
-}
+#include <string.h>
 
 /* What nodes are asked for that were never up to date. */
 static int list_few(const struct syncing *syncing, char **ret)
@@ -111,6 +20,87 @@ static int list_few(const struct syncing *syncing, char **ret)
     return sample_few(names_get(&syncing->shares, 0), *ret, rsync_operations.list_end, &count);
 }
 
+/* Writes the paths of the files that differ at NODE to LIST. Returns as state_different. */
+static int list_different(const struct state *state, const struct node *node, const char *list)
+{
+    cleanup_names struct names paths = NO_NAMES;
+
+    int count = state_different(state, node, &paths);
+    if (count <= 0)
+        return count;
+    int r = sample_write_paths(&paths, list, mover_operations(node->mover)->list_end);
+    return r < 0 ? r : count;
+}
+
+/*
+ * What was found to differ at rclone's nodes, is sent again: a cloud keeps checksums beside the
+ * bytes, and may give those of bytes that it has lost. rsync computes them.
+ */
+static int order_again(struct syncing *syncing, const struct state *state,
+                       const struct names *lists, struct node_run *nodes, size_t *ret_count)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < syncing->set->count; i++) {
+        const struct node *node = &syncing->set->nodes[i];
+        if (node->mover != MOVER_RCLONE || state_differs_since(state, node) == 0)
+            continue;
+        int r = list_different(state, node, names_get(lists, i));
+        if (r < 0)
+            return r;
+        syncing->outcomes[i].is_unknown = r == 0;
+        if (r > 0)
+            nodes[count++].order = (struct order){
+                .node = node,
+                .task = TASK_RESEND,
+                .share = names_get(&syncing->shares, i),
+                .list = names_get(lists, i),
+                .dry_run = syncing->work->dry_run,
+                .each_file = syncing->work->verbose,
+            };
+    }
+    *ret_count = count;
+    return 0;
+}
+
+/* NODES are those of the update, which goes on counting. */
+static int send_again(struct syncing *syncing, const struct state *state, struct node_run *nodes)
+{
+    cleanup_free struct node_run *senders = calloc(syncing->set->count, sizeof *senders);
+    cleanup_names struct names lists = NO_NAMES;
+    size_t count = 0;
+
+    int r = senders ? syncing_paths(syncing, syncing->view.folder, ".again", &lists) : -ENOMEM;
+    if (r == 0)
+        r = order_again(syncing, state, &lists, senders, &count);
+    if (r == 0)
+        r = syncing_run(syncing, senders, count);
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        struct node_run *updater = &nodes[senders[i].order.node - syncing->set->nodes];
+        updater->files = node_run_files(&senders[i]);
+        updater->bytes = node_run_bytes(&senders[i]);
+        if (senders[i].result < 0)
+            syncing_fail(syncing, &senders[i]);
+    }
+    return r;
+}
+
+/*
+ * Notes that something may be left at the nodes from now on: whoever stops this run may stop it
+ * for good. A node of which nothing is known may hold what a forgotten run has left.
+ */
+static int begin_all(const struct syncing *syncing, struct state *state)
+{
+    for (size_t i = 0; i < syncing->set->count; i++) {
+        const struct node *node = &syncing->set->nodes[i];
+        syncing->outcomes[i].since = state_unfinished_since(state, node);
+        if (syncing->outcomes[i].since == 0 && state_as_of(state, node) == 0)
+            syncing->outcomes[i].since = syncing->began;
+        state_begin(state, node, syncing->began);
+    }
+    return syncing->work->dry_run ? 0 : state_write(state);
+}
+
 static int update_all(struct syncing *syncing, const struct state *state, struct node_run *nodes)
 {
     const struct work *work = syncing->work;
@@ -120,21 +110,27 @@ static int update_all(struct syncing *syncing, const struct state *state, struct
     if (r < 0)
         return r;
     for (size_t i = 0; i < syncing->set->count; i++) {
+        const struct node *node = &syncing->set->nodes[i];
         nodes[i].order = (struct order){
-            .node = &syncing->set->nodes[i],
+            .node = node,
+            .task = TASK_UPDATE,
             .share = names_get(&syncing->shares, i),
             .dry_run = work->dry_run,
-            .known = state_as_of(state, &syncing->set->nodes[i]) > 0,
-            .checksum = work->checksum,
+            .known = state_as_of(state, node) > 0,
+            .checksum = work->checksum || state_differs_since(state, node) > 0,
+            .everything = syncing->outcomes[i].is_unknown,
             .each_file = work->verbose,
             .few = few,
         };
         syncing->outcomes[i].run = &nodes[i];
     }
-    r = run_all(syncing, nodes, syncing->set->count);
+    r = syncing_run(syncing, nodes, syncing->set->count);
     for (size_t i = 0; i < syncing->set->count; i++) {
+        struct outcome *outcome = &syncing->outcomes[i];
         if (nodes[i].result < 0)
-            syncing->outcomes[i].error = nodes[i].report.reason;
+            syncing_fail(syncing, &nodes[i]);
+        if (outcome->since == 0 && (nodes[i].result < 0 || nodes[i].tries > 1))
+            outcome->since = syncing->began;
     }
     return r;
 }
@@ -156,7 +152,8 @@ static int order_comparing(struct syncing *syncing, const struct names *lists,
         if (r < 0)
             return r;
         if (outcome->verified > 0)
-            nodes[count++].order = (struct order){.node = node, .share = share, .list = list};
+            nodes[count++].order =
+                (struct order){.node = node, .task = TASK_COMPARE, .share = share, .list = list};
     }
     *ret_count = count;
     return 0;
@@ -165,15 +162,14 @@ static int order_comparing(struct syncing *syncing, const struct names *lists,
 /* That a node cannot be compared does not mean that it is behind. */
 static void judge(struct syncing *syncing, const struct node_run *compared)
 {
-    const struct node *node = compared->order.node;
-    struct outcome *outcome = &syncing->outcomes[node - syncing->set->nodes];
+    struct outcome *outcome = syncing_outcome(syncing, compared);
 
     outcome->different = compared->report.different;
     outcome->looked = compared->result == 0 || outcome->different > 0;
     if (outcome->different > 0)
-        outcome->error = "what it holds is not what was sent; run sync --checksum";
+        outcome->error = "it holds other bytes than were sent; the next run compares all";
     else if (compared->result < 0)
-        log_warning("%s/%s: cannot be compared: %s", syncing->set->name, node->name,
+        log_warning("%s/%s: cannot be compared: %s", syncing->set->name, compared->order.node->name,
                     compared->report.reason);
 }
 
@@ -185,11 +181,11 @@ static int verify_all(struct syncing *syncing)
 
     if (!nodes)
         return -ENOMEM;
-    int r = name_paths(syncing, syncing->view.folder, ".list", &lists);
+    int r = syncing_paths(syncing, syncing->view.folder, ".list", &lists);
     if (r == 0)
         r = order_comparing(syncing, &lists, nodes, &count);
     if (r == 0)
-        r = run_all(syncing, nodes, count);
+        r = syncing_run(syncing, nodes, count);
     for (size_t i = 0; r == 0 && i < count; i++)
         judge(syncing, &nodes[i]);
     return r;
@@ -217,6 +213,25 @@ static int refuse_empty_source(const struct syncing *syncing)
     return 0;
 }
 
+static void note_outcome(const struct syncing *syncing, const struct node *node,
+                         struct outcome *outcome, struct state *state)
+{
+    const struct note note = {
+        .when = syncing->began,
+        .error = outcome->error,
+        .different = outcome->different,
+        .paths = &outcome->paths,
+        .unfinished = outcome->since > 0,
+    };
+    time_t differed = state_differs_since(state, node);
+
+    if (!syncing->work->dry_run)
+        state_note(state, node, &note);
+    outcome->as_of = state_as_of(state, node);
+    outcome->differs_since = state_differs_since(state, node);
+    outcome->mended_since = outcome->differs_since == 0 ? differed : 0;
+}
+
 /* What came of all nodes, told and remembered. Returns how many are up to date. */
 static size_t conclude(struct syncing *syncing, struct state *state)
 {
@@ -225,9 +240,7 @@ static size_t conclude(struct syncing *syncing, struct state *state)
     for (size_t i = 0; i < syncing->set->count; i++) {
         const struct node *node = &syncing->set->nodes[i];
         struct outcome *outcome = &syncing->outcomes[i];
-        if (!syncing->work->dry_run)
-            state_note(state, node, syncing->began, outcome->error);
-        outcome->as_of = state_as_of(state, node);
+        note_outcome(syncing, node, outcome, state);
         show_outcome(syncing->set, outcome);
         current += !outcome->error;
     }
@@ -244,19 +257,21 @@ static enum exit_status status_of(const struct syncing *syncing, size_t current)
 }
 
 /* With the view mounted. */
-static enum exit_status run_set(struct syncing *syncing, struct state *state)
+static enum exit_status run_nodes_of_set(struct syncing *syncing, struct state *state)
 {
     cleanup_free struct node_run *nodes = calloc(syncing->set->count, sizeof *nodes);
-    cleanup_free struct outcome *outcomes = calloc(syncing->set->count, sizeof *outcomes);
 
-    if (!nodes || !outcomes)
-        return EXIT_STATUS_FAILED;
-    syncing->outcomes = outcomes;
-    int r = name_paths(syncing, syncing->view.mount, "", &syncing->shares);
+    int r = nodes ? syncing_paths(syncing, syncing->view.mount, "", &syncing->shares) : -ENOMEM;
     if (r == 0)
         r = refuse_empty_source(syncing);
     if (r == 0)
+        r = begin_all(syncing, state);
+    if (r == 0)
+        r = send_again(syncing, state, nodes);
+    if (r == 0)
         r = update_all(syncing, state, nodes);
+    if (r == 0 && !syncing->work->dry_run && !syncing->run.stop)
+        r = sync_clean(syncing, nodes);
     if (r == 0 && syncing->work->verify > 0 && !syncing->run.stop)
         r = verify_all(syncing);
     if (r < 0)
@@ -269,22 +284,27 @@ static enum exit_status run_set(struct syncing *syncing, struct state *state)
     return status;
 }
 
+static enum exit_status run_set(struct syncing *syncing, struct state *state)
+{
+    cleanup_free struct outcome *outcomes = calloc(syncing->set->count, sizeof *outcomes);
+
+    if (!outcomes)
+        return EXIT_STATUS_FAILED;
+    syncing->outcomes = outcomes;
+    enum exit_status status = run_nodes_of_set(syncing, state);
+    for (size_t i = 0; i < syncing->set->count; i++)
+        outcome_clear(&outcomes[i]);
+    return status;
+}
+
 enum exit_status sync_set(const struct work *work, struct set *set, int signals, bool *stopped)
 {
-    struct syncing syncing = {.work = work, .set = set, .began = time(NULL)};
+    struct syncing syncing;
     cleanup_free char *folder = NULL;
     cleanup_fd int lock = -1;
     cleanup_state struct state *state = NULL;
 
-    syncing.run = (struct run){
-        .jobs = work->jobs,
-        .wake = signals,
-        .pace = PACE_S,
-        .context = &syncing,
-        .woken = woken,
-        .look = look,
-        .happened = happened,
-    };
+    syncing_init(work, set, signals, &syncing);
     if (state_folder(&folder) < 0 || lock_take(folder, set->name, &lock) < 0 ||
         state_read(folder, set, &state) < 0 || private_view_open(set, lock, &syncing.view) < 0)
         return EXIT_STATUS_FAILED;

@@ -13,6 +13,15 @@ static const struct node *node_of(const struct node_run *run)
     return run->order.node;
 }
 
+static const char *name_of_task(enum task task, bool is_done)
+{
+    if (task == TASK_COMPARE)
+        return is_done ? "compared" : "comparing";
+    if (task == TASK_FIND || task == TASK_REMOVE)
+        return is_done ? "cleaned" : "cleaning";
+    return is_done ? "done" : "running";
+}
+
 /* What stands behind a node's name while it runs. */
 static void describe(const struct node_run *run, FILE *text)
 {
@@ -26,11 +35,11 @@ static void describe(const struct node_run *run, FILE *text)
             fprintf(text, "again in %s: %s", show_time(run->due - now).text, run->report.reason);
         return;
     case NODE_DONE:
-        fputs(run->result == 0 ? run->order.list ? "compared" : "done" : "FAILED", text);
+        fputs(run->result == 0 ? name_of_task(run->order.task, true) : "FAILED", text);
         seconds = run->ended - run->began;
         break;
     default:
-        fputs(run->order.list ? "comparing" : "running", text);
+        fputs(name_of_task(run->order.task, false), text);
     }
     fprintf(text, ", %s files, %s, %s/s", show_count(node_run_files(run)).text,
             show_bytes(node_run_bytes(run)).text,
@@ -92,7 +101,7 @@ static json_t *node_json(const struct set *set, const struct node_run *run, cons
 
 void show_event(const struct set *set, const struct node_run *node, enum node_event event)
 {
-    if (event == NODE_ENDS || node->order.list)
+    if (event == NODE_ENDS || node->order.task != TASK_UPDATE)
         return; /* its outcome is told later */
     if (event == NODE_IS_DISTRUSTED) {
         log_warning("%s/%s: holds another share than %02x, or a damaged one; all is compared",
@@ -111,7 +120,7 @@ void show_event(const struct set *set, const struct node_run *node, enum node_ev
 
 void show_move(const struct set *set, const struct node_run *node, enum move move, const char *path)
 {
-    static const char *const actions[] = {"sent", "deleted", "different"};
+    static const char *const actions[] = {"sent", "deleted", "different", "left"};
     const char *would = node->order.dry_run ? "would be " : move == MOVE_DIFFERENT ? "is " : "";
     json_t *object = json_pack("{s:s, s:s, s:s}", "set", set->name, "node", node_of(node)->name,
                                "action", actions[move]);
@@ -122,12 +131,22 @@ void show_move(const struct set *set, const struct node_run *node, enum move mov
                 node_of(node)->name, would, actions[move], path);
 }
 
+static void print_time(FILE *text, const char *before, time_t time)
+{
+    if (time > 0)
+        fprintf(text, "%s%s", before, time_text(time).text);
+}
+
 /* "share 00 is up to date" and its like. */
 static void print_health(FILE *text, const struct outcome *outcome)
 {
     bool dry_run = outcome->run->order.dry_run;
 
-    if (!outcome->error)
+    if (outcome->different > 0) {
+        fputs("DIFFERS", text);
+        print_time(text, " since ", outcome->differs_since);
+        fprintf(text, ": %s", outcome->error);
+    } else if (!outcome->error)
         fputs(dry_run ? "can be reached" : "up to date", text);
     else if (dry_run)
         fprintf(text, "cannot be reached: %s", outcome->error);
@@ -151,6 +170,17 @@ static void print_outcome(FILE *text, const struct set *set, const struct outcom
     if (outcome->looked)
         fprintf(text, "; %s files compared, %s different", show_count(outcome->verified).text,
                 show_count(outcome->different).text);
+    if (outcome->cleaned > 0)
+        fprintf(text, "; %s leftovers removed", show_count(outcome->cleaned).text);
+    if (outcome->different == 0)
+        print_time(text, "; differs since ", outcome->differs_since);
+    print_time(text, "; mended, it differed since ", outcome->mended_since);
+}
+
+static void set_time(json_t *object, const char *key, time_t time)
+{
+    if (time > 0)
+        json_object_set_new(object, key, json_string(time_text(time).text));
 }
 
 void show_outcome(const struct set *set, const struct outcome *outcome)
@@ -170,6 +200,10 @@ void show_outcome(const struct set *set, const struct outcome *outcome)
     json_object_set_new(object, "as_of",
                         outcome->as_of > 0 ? json_string(time_text(outcome->as_of).text)
                                            : json_null());
+    if (outcome->cleaned > 0)
+        json_object_set_new(object, "cleaned", json_integer((json_int_t)outcome->cleaned));
+    set_time(object, "differs_since", outcome->differs_since);
+    set_time(object, "mended_since", outcome->mended_since);
     if (outcome->error)
         set_text(object, "error", outcome->error);
     if (outcome->looked) {
@@ -177,6 +211,13 @@ void show_outcome(const struct set *set, const struct outcome *outcome)
         json_object_set_new(object, "different", json_integer((json_int_t)outcome->different));
     }
     output_json("node", object);
+}
+
+void outcome_clear(struct outcome *outcome)
+{
+    free(outcome->kept_error);
+    names_clear(&outcome->paths);
+    names_clear(&outcome->left);
 }
 
 void show_set(const struct set *set, size_t current, bool dry_run, enum exit_status status)

@@ -179,6 +179,7 @@ static const struct work_option {
     {"torn", 0, true, COMMAND_ENCODE, .passed_as = "torn"},
     {"store", 0, true, OF_STORES, .passed_as = "store"},
     {"store-timeout", 0, true, OF_STORES, .passed_as = "store_timeout"},
+    {"unconfirmed", 0, false, COMMAND_DECODE, .passed_as = "unconfirmed"},
     {"add", 0, true, COMMAND_REPAIR, .take = take_add},
     {"quick", 0, false, COMMAND_CHECK, .take = take_quick},
     {"sample", 0, true, COMMAND_CHECK, .take = take_sample},

@@ -3,6 +3,7 @@
 
 #include "cli/findings_text.h"
 
+#include <limits.h>
 #include <string.h>
 
 static void clear_name(struct worst_name *name)
@@ -19,9 +20,14 @@ void worst_clear(struct worst *worst)
         clear_name(&worst->names[--worst->count]);
 }
 
-/* What was removed from most stores, probably, must not crowd out what was not. */
-static int rank_of(int spare, const char *hint)
+/*
+ * What was removed from most stores, probably, must not crowd out what was not; nor what is in too
+ * few to be a loss.
+ */
+static int rank_of(bool foreign, int spare, const char *hint)
 {
+    if (foreign)
+        return INT_MAX;
     return spare >= 0 ? spare : hint ? -1 : -2;
 }
 
@@ -31,7 +37,7 @@ static size_t place_of(const struct worst *worst, int rank, const char *path)
 
     for (; place > 0; place--) {
         const struct worst_name *other = &worst->names[place - 1];
-        int other_rank = rank_of(other->spare, other->hint);
+        int other_rank = rank_of(other->foreign, other->spare, other->hint);
         if (other_rank < rank || (other_rank == rank && strcmp(other->path, path) < 0))
             break;
     }
@@ -69,6 +75,7 @@ static int describe(const struct findings *findings, const char *path,
 {
     *ret = (struct worst_name){
         .path = strdup(*path ? path : "."),
+        .foreign = inspection->hidden,
         .spare = inspection->spare,
         .hint = findings_hint(inspection),
     };
@@ -76,9 +83,9 @@ static int describe(const struct findings *findings, const char *path,
     if (r == 0 && findings_has_lost(inspection))
         r = describe_lost(inspection, &ret->lost);
     for (size_t i = 0; r == 0 && i < inspection->count; i++) {
-        if (copy_is_wrong(&inspection->copies[i]))
-            r = describe_copy(&inspection->copies[i], findings_store_name(findings, inspection, i),
-                              ret);
+        const struct copy_report *report = &inspection->copies[i];
+        if (copy_is_wrong(report) && !(inspection->hidden && report->state == COPY_ABSENT))
+            r = describe_copy(report, findings_store_name(findings, inspection, i), ret);
     }
     if (r < 0)
         clear_name(ret);
@@ -88,7 +95,7 @@ static int describe(const struct findings *findings, const char *path,
 void worst_consider(struct worst *worst, const struct findings *findings, const char *path,
                     const struct inspection *inspection)
 {
-    int rank = rank_of(inspection->spare, findings_hint(inspection));
+    int rank = rank_of(inspection->hidden, inspection->spare, findings_hint(inspection));
     size_t place = place_of(worst, rank, *path ? path : ".");
     struct worst_name name;
 

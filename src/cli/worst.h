@@ -14,6 +14,7 @@ enum { WORST_MAX = 100 };
 
 struct worst_name {
     char *path;
+    bool foreign;        /* it is not confirmed, which comes behind all else */
     int spare;           /* as struct inspection has it */
     char *lost;          /* which stripes are; NULL: that is not known */
     const char *hint;    /* what may be behind it; NULL: who knows */

@@ -34,6 +34,13 @@ double lookup_kept_s(const struct mounted *mounted)
     return mounted->view->live ? 0 : kept_s(mounted);
 }
 
+double lookup_root_kept_s(const struct mounted *mounted)
+{
+    double kept = lookup_kept_s(mounted);
+
+    return mounted->permissions_checked && kept > KEPT_S ? KEPT_S : kept;
+}
+
 int lookup_stat(struct mounted *mounted, uint64_t node, const char *name, struct stat *ret)
 {
     cleanup_free char *path = NULL;

@@ -13,6 +13,9 @@ int lookup_stat(struct mounted *mounted, uint64_t node, const char *name, struct
 /* For how many seconds the kernel may keep attributes. */
 double lookup_kept_s(const struct mounted *mounted);
 
+/* The same of the root, which a store that comes may close to others: not for long. */
+double lookup_root_kept_s(const struct mounted *mounted);
+
 /* Fills the entry of NAME in PARENT and counts it as looked up. */
 int lookup_entry(struct mounted *mounted, uint64_t parent, const char *name,
                  struct fuse_entry_param *ret);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "mount/operations.h"
 
+#include "base/log.h"
+
 #include "base/buffer.h"
 #include "mount/listing.h"
 #include "mount/lookup.h"
@@ -14,6 +16,19 @@
 enum {
     ATTRIBUTES_ONLY = -1, /* an offset that stands for them, where the kernel is to forget */
 };
+
+/*
+ * A want of descriptors is ours, and says nothing of the file: the log names it, and the reader
+ * gets an error of reading.
+ */
+static void reply_error(fuse_req_t request, int error)
+{
+    bool ours = error == -EMFILE || error == -ENFILE;
+
+    if (ours)
+        log_once("a request failed: %s (%s)", strerrordesc_np(-error), strerrorname_np(-error));
+    fuse_reply_err(request, ours ? EIO : -error);
+}
 
 static struct mounted *mounted_of(fuse_req_t request)
 {
@@ -55,7 +70,7 @@ static void answer_lookup(fuse_req_t request, fuse_ino_t parent, const char *nam
 
     int r = lookup_entry(mounted, parent, name, &entry);
     if (r < 0)
-        fuse_reply_err(request, -r);
+        reply_error(request, r);
     else if (fuse_reply_entry(request, &entry) != 0)
         nodes_forget(mounted->nodes, entry.ino, 1);
     if (r == 0 && !S_ISDIR(entry.attr.st_mode))
@@ -102,9 +117,10 @@ static void answer_getattr(fuse_req_t request, fuse_ino_t node, struct fuse_file
     if (r == 0)
         keep_open_size(mounted, node, &status);
     if (r < 0)
-        fuse_reply_err(request, -r);
+        reply_error(request, r);
     else
-        fuse_reply_attr(request, &status, lookup_kept_s(mounted));
+        fuse_reply_attr(request, &status,
+                        node == NODE_ROOT ? lookup_root_kept_s(mounted) : lookup_kept_s(mounted));
 }
 
 static void answer_readlink(fuse_req_t request, fuse_ino_t node)
@@ -116,7 +132,7 @@ static void answer_readlink(fuse_req_t request, fuse_ino_t node)
     if (r == 0)
         r = mounted->view->operations->read_link(mounted->view, path, &target);
     if (r < 0)
-        fuse_reply_err(request, -r);
+        reply_error(request, r);
     else
         fuse_reply_readlink(request, target);
 }
@@ -202,7 +218,7 @@ static void reply_opened(fuse_req_t request, fuse_ino_t node, struct fuse_file_i
     if (r == 0 && fuse_reply_open(request, info) == 0)
         return;
     if (r < 0)
-        fuse_reply_err(request, -r);
+        reply_error(request, r);
     if (handle)
         close_handle(mounted, node, handle);
 }
@@ -255,7 +271,7 @@ static void answer_read(fuse_req_t request, fuse_ino_t node, size_t size, off_t 
     if (r == 0)
         r = file->operations->read(file, (uint64_t)offset, size, buffer.data, &done);
     if (r < 0)
-        fuse_reply_err(request, -r);
+        reply_error(request, r);
     else
         fuse_reply_buf(request, (const char *)buffer.data, done);
 }
@@ -271,7 +287,7 @@ static void answer_lseek(fuse_req_t request, fuse_ino_t node, off_t offset, int 
     if (file->operations->seek)
         r = file->operations->seek(file, (uint64_t)offset, whence, &found);
     if (r < 0)
-        fuse_reply_err(request, -r);
+        reply_error(request, r);
     else
         fuse_reply_lseek(request, (off_t)found);
 }
@@ -285,7 +301,7 @@ static void reply_listing(fuse_req_t request, const struct listing *listing, siz
     if (r == 0)
         r = listing_fill(request, listing, (char *)buffer.data, size, &filled);
     if (r < 0)
-        fuse_reply_err(request, -r);
+        reply_error(request, r);
     else
         fuse_reply_buf(request, (const char *)buffer.data, filled);
 }
@@ -313,7 +329,7 @@ static void answer_readdirplus(fuse_req_t request, fuse_ino_t node, size_t size,
 static void reply_bytes(fuse_req_t request, int r, const char *bytes, size_t size, size_t there)
 {
     if (r < 0)
-        fuse_reply_err(request, -r);
+        reply_error(request, r);
     else if (size == 0)
         fuse_reply_xattr(request, there);
     else
@@ -351,7 +367,7 @@ static void answer_statfs(fuse_req_t request, fuse_ino_t node)
 
     int r = view->operations->statfs(view, &status);
     if (r < 0)
-        fuse_reply_err(request, -r);
+        reply_error(request, r);
     else
         fuse_reply_statfs(request, &status);
 }

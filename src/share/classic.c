@@ -11,12 +11,13 @@ void classic_header_write(const struct share_header *header, uint8_t *ret)
     ret[2] = (uint8_t)(header->layout.source_size % header->layout.required);
 }
 
-int classic_header_read(unsigned required, const uint8_t *data, size_t size, uint64_t share_size,
+int classic_header_read(const uint8_t *data, size_t size, uint64_t share_size,
                         struct share_header *ret)
 {
-    if (size < CLASSIC_HEADER_SIZE || data[0] != required || data[0] == 0 || data[2] >= data[0])
+    if (size < CLASSIC_HEADER_SIZE || data[0] == 0 || data[2] >= data[0])
         return -EBADMSG;
 
+    unsigned required = data[0];
     uint64_t piece = share_size - CLASSIC_HEADER_SIZE, source_size;
     uint8_t filling = data[2] ? (uint8_t)(data[0] - data[2]) : 0;
     if (__builtin_mul_overflow(piece, (uint64_t)required, &source_size) || source_size < filling)

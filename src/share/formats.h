@@ -13,7 +13,7 @@ void checked_header_write(const struct share_header *header, uint8_t *ret);
 int checked_header_read(const uint8_t *data, size_t size, struct share_header *ret);
 
 void classic_header_write(const struct share_header *header, uint8_t *ret);
-int classic_header_read(unsigned required, const uint8_t *data, size_t size, uint64_t share_size,
+int classic_header_read(const uint8_t *data, size_t size, uint64_t share_size,
                         struct share_header *ret);
 
 size_t fec_header_size(unsigned required, unsigned total);

@@ -40,12 +40,12 @@ void header_write(const struct share_header *header, uint8_t ret[HEADER_SIZE_MAX
     }
 }
 
-int header_read(enum share_format format, unsigned required, const uint8_t *data, size_t size,
-                uint64_t share_size, struct share_header *ret)
+int header_read(enum share_format format, const uint8_t *data, size_t size, uint64_t share_size,
+                struct share_header *ret)
 {
     switch (format) {
     case SHARE_CLASSIC:
-        return classic_header_read(required, data, size, share_size, ret);
+        return classic_header_read(data, size, share_size, ret);
     case SHARE_FEC:
         return fec_header_read(data, size, share_size, ret);
     default:

@@ -2,6 +2,7 @@
 #include "sync/child.h"
 
 #include "base/clock.h"
+#include "sync/leftovers.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -60,7 +61,7 @@ _Noreturn static void become(char *words[], const int ends[CHILD_STREAMS], pid_t
     reset_signals();
     if (getppid() == parent && null >= 0 && dup2(null, STDIN_FILENO) >= 0 &&
         dup2(ends[0], STDOUT_FILENO) >= 0 && dup2(ends[1], STDERR_FILENO) >= 0 &&
-        setenv("LC_ALL", "C", 1) == 0)
+        setenv("LC_ALL", "C", 1) == 0 && setenv("RCLONE_PARTIAL_SUFFIX", LEFT_SUFFIX, 1) == 0)
         execvp(words[0], words);
     _exit(CHILD_NOT_FOUND);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "sync/child.h"
+#include "sync/leftovers.h"
 #include "sync/mover.h"
+#include "sync/sample.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -39,7 +41,7 @@ static void add_comparison(const struct order *order, struct words *words)
         !order->known && !order->no_checksums; /* it may hold another share, made elsewhere */
     bool by_content = order->checksum || terms->look_at_checksums || order->no_times || is_new;
 
-    if (by_content && order->no_checksums)
+    if (order->task == TASK_RESEND || order->everything || (by_content && order->no_checksums))
         words_add(words, "--ignore-times"); /* nothing tells: all is sent */
     else if (by_content)
         words_add(words, "--checksum");
@@ -58,9 +60,11 @@ static void add_updating(const struct order *order, struct words *words)
     words_add(words, "--create-empty-src-dirs");
     if (terms->metadata)
         words_add(words, "--metadata");
-    if (terms->remove)
+    if (terms->remove && order->task == TASK_UPDATE)
         words_add(words, "--max-delete=%lu", terms->removals);
     add_comparison(order, words);
+    if (order->task == TASK_RESEND)
+        words_add(words, "--files-from-raw=%s", order->list);
     if (order->dry_run)
         words_add(words, "--dry-run");
 }
@@ -83,17 +87,51 @@ static bool ask(const struct order *order, struct words *words)
     return true;
 }
 
+static void add_finding(struct words *words)
+{
+    words_add(words, "--recursive");
+    words_add(words, "--files-only");
+    words_add(words, "--include=*%s", LEFT_SUFFIX);
+}
+
+static int prepare(const struct order *order, const struct names *paths)
+{
+    return sample_write_paths(paths, order->list, rclone_operations.list_end);
+}
+
+static const char *command_of(const struct order *order)
+{
+    switch (order->task) {
+    case TASK_COMPARE:
+        return "check";
+    case TASK_RESEND:
+        return "copy";
+    case TASK_FIND:
+        return "lsf";
+    case TASK_REMOVE:
+        return "delete";
+    case TASK_UPDATE:
+        break;
+    }
+    return order->node->terms.remove ? "sync" : "copy";
+}
+
 static void call(const struct order *order, struct words *words)
 {
-    const char *command = order->list ? "check" : order->node->terms.remove ? "sync" : "copy";
+    bool reads_share = order->task != TASK_FIND && order->task != TASK_REMOVE;
 
-    add_common(order, command, words);
-    if (order->list)
+    add_common(order, command_of(order), words);
+    if (order->task == TASK_COMPARE)
         add_comparing(order, words);
+    else if (order->task == TASK_FIND)
+        add_finding(words);
+    else if (order->task == TASK_REMOVE)
+        words_add(words, "--files-from-raw=%s", order->list);
     else
         add_updating(order, words);
     words_add(words, "--");
-    words_add(words, "%s", order->share);
+    if (reads_share)
+        words_add(words, "%s", order->share);
     words_add(words, "%s", order->node->target);
 }
 
@@ -165,8 +203,11 @@ static void take(struct report *report, int stream, char *line)
         take_log(report, line);
     } else if (report->asks) {
         take_feature(report, line);
+    } else if (report->task == TASK_FIND) {
+        report->told(report->context, MOVE_LEFT, line);
     } else if (strlen(line) > 2 && line[1] == ' ' && strchr("*+!", *line)) {
         report->different++;
+        report->unread += *line == '!';
         report->told(report->context, MOVE_DIFFERENT, line + 2);
     }
 }
@@ -190,6 +231,7 @@ const struct mover_operations rclone_operations = {
     .list_end = '\n',
     .idle_in = IDLE_IN,
     .ask = ask,
+    .prepare = prepare,
     .call = call,
     .take = take,
     .has_answered = has_answered,

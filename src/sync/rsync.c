@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/array.h"
 #include "sync/child.h"
+#include "sync/leftovers.h"
 #include "sync/mover.h"
 #include "sync/target.h"
 
@@ -12,9 +13,13 @@
 
 enum {
     USAGE = 1,
-    PARTIAL = 23, /* something could not be read, or written */
+    UNSUPPORTED = 4, /* or refused */
+    PARTIAL = 23,    /* something could not be read, or written */
     TOO_MANY_REMOVALS = 25,
     ITEM_SIZE = 11, /* of what %i prints: YXcstpoguax, or "*deleting  " */
+    MODE_SIZE = 9,  /* of what %B prints: rwxrwxrwx */
+    TIME_SIZE = 19, /* of what %M prints: 2026/01/31-23:59:59 */
+    DAY_S = 24 * 60 * 60,
 };
 
 /* A path in the words of --rsh, which rsync takes apart at spaces; in quotes, '' is a '. */
@@ -85,7 +90,7 @@ static void add_updating(const struct order *order, struct words *words)
 
     words_add(words, terms->attributes ? "-aHAX" : "-aH");
     words_add(words, "--numeric-ids");
-    words_add(words, "--partial-dir=.rsync-partial");
+    words_add(words, "--partial-dir=" LEFT_FOLDER "%02x", (uint8_t)order->node->share);
     words_add(words, "--info=progress2,stats2");
     add_window(terms, words);
     if (terms->remove)
@@ -128,15 +133,82 @@ static bool ask(const struct order *order, struct words *words)
     return true;
 }
 
+/* Nothing is fetched: it is only told what would be. */
+static void call_finding(const struct order *order, struct words *words)
+{
+    words_add(words, "--dry-run");
+    words_add(words, "--recursive");
+    words_add(words, "--links");
+    words_add(words, "--devices");
+    words_add(words, "--specials");
+    words_add(words, "--out-format=%%i %%B %%M %%n");
+    words_add(words, "--filter=+ */");
+    words_add(words, "--filter=+ " LEFT_FOLDER "[0-9a-f][0-9a-f]/**");
+    words_add(words, "--filter=+ .*.??????");
+    words_add(words, "--filter=- *");
+    words_add(words, "--");
+    words_add(words, "%s/", order->node->target);
+    words_add(words, "%s/", order->place);
+}
+
+/* Only what the rules name is at risk; directories that are in the tree keep their times. */
+static void add_removing(const struct order *order, struct words *words)
+{
+    words_add(words, "--recursive");
+    words_add(words, "--times");
+    add_window(&order->node->terms, words);
+    words_add(words, "--existing");
+    words_add(words, "--delete");
+    words_add(words, "--from0");
+    words_add(words, "--filter=merge %s", order->list);
+    words_add(words, "--filter=P *");
+}
+
+/* Where there is a wildcard in a rule, and only there, a backslash takes the next one as it is. */
+static void write_rule(const char *path, const char *end, FILE *rules)
+{
+    bool escapes = strpbrk(path, "*?[") || *end;
+
+    fputs("R /", rules);
+    for (; *path; path++) {
+        if (escapes && strchr("*?[\\", *path))
+            fputc('\\', rules);
+        fputc(*path, rules);
+    }
+    fputs(end, rules);
+    fputc('\0', rules);
+}
+
+static int prepare(const struct order *order, const struct names *paths)
+{
+    int r = leftovers_make_folders(order->share, paths, order->place);
+    FILE *rules = r == 0 ? fopen(order->list, "we") : NULL;
+
+    if (!rules)
+        return r < 0 ? r : -errno;
+    for (size_t i = 0; i < paths->count; i++) {
+        write_rule(names_get(paths, i), "", rules);
+        write_rule(names_get(paths, i), "/***", rules); /* a directory, and all in it */
+    }
+    r = ferror(rules) ? -EIO : 0;
+    return fclose(rules) != 0 ? -errno : r;
+}
+
 static void call(const struct order *order, struct words *words)
 {
     add_common(order, words);
-    if (order->list)
+    if (order->task == TASK_FIND) {
+        call_finding(order, words);
+        return;
+    }
+    if (order->task == TASK_COMPARE)
         add_comparing(order->list, words);
+    else if (order->task == TASK_REMOVE)
+        add_removing(order, words);
     else
         add_updating(order, words);
     words_add(words, "--");
-    words_add(words, "%s/", order->share);
+    words_add(words, "%s/", order->task == TASK_REMOVE ? order->place : order->share);
     /* A disk that is not mounted must not be filled up anew beneath its mountpoint. */
     words_add(words, order->known ? "%s/./" : "%s/", order->node->target);
 }
@@ -194,20 +266,52 @@ static void take_item(struct report *report, const char *line)
         return;
     if (report->asks)
         report->contradicts |= strchr("<>", *line) && strncmp(line + 2, "c..", 3) == 0;
-    else if (report->compares && strchr("<>", *line)) {
+    else if (report->task == TASK_COMPARE && strchr("<>", *line)) {
         report->different++;
         report->told(report->context, MOVE_DIFFERENT, name);
-    } else if (!report->compares && (is_removal || strchr("<>ch", *line))) {
+    } else if (report->task == TASK_UPDATE && (is_removal || strchr("<>ch", *line))) {
         report->told(report->context, is_removal ? MOVE_REMOVED : MOVE_SENT, name);
     }
 }
 
+/* Returns true if TEXT is a time at which stopped runs wrote; clocks may differ by a day. */
+static bool is_late_enough(const char *text, time_t since)
+{
+    struct tm parts = {.tm_isdst = -1};
+    const char *end = strptime(text, "%Y/%m/%d-%H:%M:%S", &parts);
+
+    return end && mktime(&parts) >= since - DAY_S;
+}
+
+/*
+ * "ITEM MODE TIME NAME". While rsync writes a temporary file, that is its owner's alone, and has
+ * the time of the writing; a file of the tree seldom is like that.
+ */
+static void take_left(struct report *report, char *line)
+{
+    char *mode = line + ITEM_SIZE + 1, *time = mode + MODE_SIZE + 1, *name = time + TIME_SIZE + 1;
+    size_t length;
+
+    if (strlen(line) <= (size_t)(name - line) || name[-1] != ' ')
+        return;
+    length = strlen(name);
+    if (length > 1 && name[length - 1] == '/')
+        name[length - 1] = '\0';
+    bool is_temporary = leftovers_is_temporary(name) && strncmp(mode + 3, "------", 6) == 0 &&
+                        is_late_enough(time, report->since);
+    if (leftovers_folder(name, &length) || is_temporary)
+        report->told(report->context, MOVE_LEFT, name);
+}
+
 static void take_output(struct report *report, char *line)
 {
-    if (take_progress(report, line) || take_totals(report, line))
+    if (report->task != TASK_FIND && (take_progress(report, line) || take_totals(report, line)))
         return;
     unescape(line);
-    take_item(report, line);
+    if (report->task == TASK_FIND)
+        take_left(report, line);
+    else
+        take_item(report, line);
 }
 
 static void take_error(struct report *report, char *line)
@@ -262,13 +366,15 @@ static bool has_answered(int status)
 
 static bool may_retry(int status)
 {
-    return status != USAGE && status != TOO_MANY_REMOVALS && status != CHILD_NOT_FOUND;
+    return status != USAGE && status != UNSUPPORTED && status != TOO_MANY_REMOVALS &&
+           status != CHILD_NOT_FOUND;
 }
 
 const struct mover_operations rsync_operations = {
     .list_end = '\0',
     .late = 3, /* half of --timeout, twice, rounded up; see docs/design.md */
     .ask = ask,
+    .prepare = prepare,
     .call = call,
     .take = take,
     .has_answered = has_answered,

@@ -63,7 +63,8 @@ static void renew_report(struct node_run *node)
     node->report = (struct report){
         .context = node->report.context,
         .told = node->report.told,
-        .compares = node->order.list,
+        .task = node->order.task,
+        .since = node->order.since,
         .asks = node->is_asking,
     };
 }
@@ -74,8 +75,8 @@ static int start_program(struct node_run *node)
     const struct mover_operations *operations = operations_of(node);
     struct words words = {.names = NO_NAMES};
 
-    node->is_asking =
-        !node->was_asked && !node->order.list && operations->ask(&node->order, &words);
+    node->is_asking = !node->was_asked && node->order.task == TASK_UPDATE &&
+                      operations->ask(&node->order, &words);
     if (!node->is_asking)
         operations->call(&node->order, &words);
     renew_report(node);
@@ -136,6 +137,13 @@ static void explain(struct node_run *node, int status)
     report_reason(&node->report, meaning ? meaning : "it failed without a word");
 }
 
+/* Returns true if another try would find the same differences again. */
+static bool has_compared(const struct report *report, int code)
+{
+    return code >= 0 && report->task == TASK_COMPARE && report->different > 0 &&
+           report->unread == 0;
+}
+
 /* A try has ended by itself, or because it was stuck. */
 static void conclude(struct run *run, struct node_run *node, int status)
 {
@@ -150,6 +158,10 @@ static void conclude(struct run *run, struct node_run *node, int status)
         return;
     }
     explain(node, status);
+    if (has_compared(&node->report, code)) {
+        finish(run, node, -EIO);
+        return;
+    }
     double pause = fmin(ldexp(1, (int)node->tries - 1), PAUSE_MAX_S);
     if (node->tries > terms_of(node)->retries ||
         (code >= 0 && !operations_of(node)->may_retry(code))) {

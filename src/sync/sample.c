@@ -127,3 +127,17 @@ int sample_few(const char *folder, const char *list, char end, uint64_t *ret_cou
 
     return write_list(&sampling, folder, list, ret_count);
 }
+
+int sample_write_paths(const struct names *paths, const char *list, char end)
+{
+    FILE *file = fopen(list, "we");
+
+    for (size_t i = 0; file && i < paths->count; i++) {
+        fputs(names_get(paths, i), file);
+        fputc(end, file);
+    }
+    int r = !file || ferror(file) ? -EIO : 0;
+    if (file && fclose(file) != 0)
+        r = -errno;
+    return r < 0 ? log_errno(r, "%s", list) : 0;
+}

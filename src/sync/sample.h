@@ -2,6 +2,8 @@
 /* Some of the files in a share, to be looked at. */
 #pragma once
 
+#include "base/names.h"
+
 #include <stdint.h>
 #include <time.h>
 
@@ -18,3 +20,6 @@ int sample_write(const char *folder, double part, time_t before, const char *lis
  * learn whether a share is what it should be, one of its files is enough.
  */
 int sample_few(const char *folder, const char *list, char end, uint64_t *ret_count);
+
+/* Writes PATHS as such a list. Returns 0 or a negative errno after one line in the log. */
+int sample_write_paths(const struct names *paths, const char *list, char end);

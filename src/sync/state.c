@@ -75,26 +75,111 @@ static bool is_same_place(const json_t *entry, const struct node *node)
     return target && share && strcmp(target, node->target) == 0 && strcmp(share, wanted) == 0;
 }
 
-time_t state_as_of(const struct state *state, const struct node *node)
+/* Returns what is remembered of NODE; NULL where that was of another share or place. */
+static json_t *entry_of(const struct state *state, const struct node *node)
 {
-    const json_t *entry = json_object_get(state->nodes, node->name);
+    json_t *entry = json_object_get(state->nodes, node->name);
 
-    return is_same_place(entry, node) ? time_in(entry, "as_of") : 0;
+    return is_same_place(entry, node) ? entry : NULL;
 }
 
-void state_note(struct state *state, const struct node *node, time_t when, const char *error)
+time_t state_as_of(const struct state *state, const struct node *node)
 {
-    time_t as_of = error ? state_as_of(state, node) : when;
-    json_t *entry = json_pack("{s:s, s:b, s:s}", "target", node->target, "up_to_date", !error,
-                              "tried", time_text(when).text);
+    return time_in(entry_of(state, node), "as_of");
+}
+
+time_t state_differs_since(const struct state *state, const struct node *node)
+{
+    return time_in(entry_of(state, node), "differs_since");
+}
+
+int state_different(const struct state *state, const struct node *node, struct names *names)
+{
+    const json_t *paths = json_object_get(entry_of(state, node), "different");
+    int count = (int)json_array_size(paths);
+
+    for (int i = 0; i < count; i++) {
+        const char *path = json_string_value(json_array_get(paths, (size_t)i));
+        if (!path)
+            return 0;
+        if (names_add(names, path) < 0)
+            return -ENOMEM;
+    }
+    return count;
+}
+
+time_t state_unfinished_since(const struct state *state, const struct node *node)
+{
+    return time_in(entry_of(state, node), "unfinished_since");
+}
+
+/* Returns a new entry; as_of may be 0. */
+static json_t *new_entry(const struct node *node, bool up_to_date, time_t tried, time_t as_of)
+{
+    json_t *entry = json_pack("{s:s, s:b, s:s}", "target", node->target, "up_to_date", up_to_date,
+                              "tried", time_text(tried).text);
 
     json_object_set_new(entry, "share", json_sprintf("%02x", (uint8_t)node->share));
     json_object_set_new(entry, "as_of",
                         as_of > 0 ? json_string(time_text(as_of).text) : json_null());
-    if (error) {
-        json_t *text = json_string(error); /* NULL where it is not UTF-8 */
+    return entry;
+}
+
+void state_begin(struct state *state, const struct node *node, time_t when)
+{
+    json_t *entry = entry_of(state, node);
+
+    if (!entry) {
+        entry = new_entry(node, false, when, 0);
+        json_object_set_new(state->nodes, node->name, entry);
+    }
+    if (state_unfinished_since(state, node) == 0)
+        json_object_set_new(entry, "unfinished_since", json_string(time_text(when).text));
+}
+
+/* Returns the paths; NULL where some were not kept, or are no UTF-8. */
+static json_t *array_of(const struct note *note)
+{
+    json_t *array = note->paths->count == note->different ? json_array() : NULL;
+
+    for (size_t i = 0; array && i < note->paths->count; i++) {
+        if (json_array_append_new(array, json_string(names_get(note->paths, i))) < 0) {
+            json_decref(array);
+            return NULL;
+        }
+    }
+    return array;
+}
+
+/* What differs stays noted until all was compared, and sent where it differed. */
+static void note_difference(json_t *entry, const json_t *before, const struct note *note)
+{
+    json_t *since = json_object_get(before, "differs_since");
+    json_t *paths =
+        note->different > 0 ? array_of(note) : json_incref(json_object_get(before, "different"));
+
+    if (note->error && note->different > 0 && !since)
+        json_object_set_new(entry, "differs_since", json_string(time_text(note->when).text));
+    else if (note->error && since)
+        json_object_set(entry, "differs_since", since);
+    if (paths && json_object_get(entry, "differs_since"))
+        json_object_set(entry, "different", paths);
+    json_decref(paths);
+}
+
+void state_note(struct state *state, const struct node *node, const struct note *note)
+{
+    time_t as_of = note->error ? state_as_of(state, node) : note->when;
+    json_t *before = entry_of(state, node);
+    json_t *entry = new_entry(node, !note->error, note->when, as_of);
+
+    if (note->error) {
+        json_t *text = json_string(note->error); /* NULL where it is not UTF-8 */
         json_object_set_new(entry, "error", text ? text : json_string("it failed"));
     }
+    note_difference(entry, before, note);
+    if (note->unfinished)
+        json_object_set(entry, "unfinished_since", json_object_get(before, "unfinished_since"));
     json_object_set_new(state->nodes, node->name, entry);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tool/check.h"
 
+#include "base/shortage.h"
 #include "tool/visit.h"
 #include "view/store_source.h"
 
@@ -22,7 +23,7 @@ static void check_name(struct check *check, const char *path)
     progress_begin(check->visit.progress, path);
     int r = inspection_make(store_source_stores(source), store_source_terms(source), path, &depth,
                             roster_share, check->roster, &inspection);
-    if (r == -ENOMEM)
+    if (is_shortage(r))
         atomic_store(&check->visit.result, r);
     if (r == -ENOENT || r == -ECANCELED) /* it is gone, or we are to go */
         return;
@@ -33,7 +34,8 @@ static void check_name(struct check *check, const char *path)
     settings->report(settings->context, path, &inspection);
     if (S_ISREG(inspection.status.st_mode))
         progress_end(check->visit.progress, inspection.version.layout.source_size);
-    if (S_ISDIR(inspection.status.st_mode) && *path)
+    if (S_ISDIR(inspection.status.st_mode) && *path && !inspection.hidden &&
+        inspection.survey.ruling.verdict == NAME_SETTLED)
         visit_into(&check->visit, path);
 }
 

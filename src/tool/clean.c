@@ -8,14 +8,16 @@
 void clean_unwanted(const struct entry *entry)
 {
     const struct copy *copy = entry->copy;
+    bool leftover = temporary_is_name(entry->original.name);
 
     for (size_t i = 0; i < copy->count; i++) {
         if (entry->needs[i] != NEED_REMOVAL || entry->directories[i] < 0)
             continue;
         int r =
             copy->settings->dry_run ? 0 : remove_all(entry->directories[i], entry->original.name);
-        copy_tell(copy, r < 0 ? COPY_FAILED : COPY_REMOVED, entry->original.path, &copy->targets[i],
-                  r);
+        if (r < 0 || !leftover)
+            copy_tell(copy, r < 0 ? COPY_FAILED : COPY_REMOVED, entry->original.path,
+                      &copy->targets[i], r);
     }
 }
 

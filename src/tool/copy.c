@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tool/copy.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "tool/clean.h"
 #include "tool/directories.h"
@@ -20,6 +21,16 @@ static bool is_further_name(struct entry *entry)
     return r == 0;
 }
 
+/* Takes out what an interrupted run of ours left in stores: that is no further name of a file. */
+static bool is_swept(struct entry *entry)
+{
+    if (!entry->copy->settings->owned || !temporary_is_name(entry->original.name))
+        return false;
+    entry_choose(entry, true);
+    clean_unwanted(entry);
+    return entry_any_needs(entry, NEED_REMOVAL);
+}
+
 static void run_entry(struct copy *copy, const char *path, const int directories[])
 {
     struct entry entry = {.copy = copy, .directories = directories, .original.path = path};
@@ -31,10 +42,11 @@ static void run_entry(struct copy *copy, const char *path, const int directories
     if (r < 0) {
         if (r != -ENOENT)
             copy_tell(copy, COPY_LOST, path, NULL, r);
-    } else if (!is_further_name(&entry)) {
+    } else if (!is_swept(&entry) && !is_further_name(&entry)) {
         entry_choose(&entry, false);
         clean_unwanted(&entry);
-        if (S_ISDIR(entry.original.status.st_mode) && !entry_any_needs(&entry, NEED_REMOVAL))
+        if (S_ISDIR(entry.original.status.st_mode) && !entry_any_needs(&entry, NEED_REMOVAL) &&
+            !entry_is_refused(&entry))
             directories_enter(&entry);
         else if (!S_ISDIR(entry.original.status.st_mode))
             update_name(&entry);
@@ -76,6 +88,16 @@ static void run_failed(struct visit *visit, const char *path, int error)
         copy_tell((struct copy *)visit, COPY_LOST, *path ? path : ".", NULL, error);
 }
 
+/* Names are durable before the run has succeeded: files were written out before they got theirs. */
+static void settle(const struct copy *copy)
+{
+    for (size_t i = 0; i < copy->count && !copy->settings->dry_run; i++) {
+        int r = target_settle(&copy->targets[i]);
+        if (r < 0)
+            copy_tell(copy, COPY_FAILED, ".", &copy->targets[i], r);
+    }
+}
+
 static void end_all(struct copy *copy)
 {
     batch_commit(copy->batch);
@@ -83,6 +105,7 @@ static void end_all(struct copy *copy)
     if (r < 0)
         atomic_store(&copy->result, r);
     directories_end(copy);
+    settle(copy);
 }
 
 /* Something got its name, or not. */
@@ -98,18 +121,70 @@ static const struct visit_operations operations = {
     .failed = run_failed,
 };
 
+/* How long a run waits for others that have its targets, and when it says so. */
+enum {
+    LOCK_LIMIT = 30 * CLOCK_SECOND,
+    LOCK_SILENCE = CLOCK_SECOND,
+    LOCK_STEP_NS = 20 * 1000 * 1000,
+};
+
+struct patience {
+    uint64_t began;
+    bool told;
+};
+
+/* Returns false if the wait is over: all of it, or the run is to stop. */
+static bool wait_for_lock(const struct copy *copy, const struct target *target,
+                          struct patience *patience)
+{
+    const struct timespec step = {.tv_nsec = LOCK_STEP_NS};
+    uint64_t waited = clock_now() - patience->began;
+
+    if (waited > LOCK_LIMIT || atomic_load(&copy->visit.progress->stop))
+        return false;
+    if (waited > LOCK_SILENCE && !patience->told) {
+        log_error("%s: another run writes there; waiting for it to end", target->name);
+        patience->told = true;
+    }
+    nanosleep(&step, NULL);
+    return true;
+}
+
+/*
+ * Opens and locks TARGET. A run that was killed may have it until the kernel has written out what
+ * that was waiting for. What keeps it closed is told.
+ */
+static int begin_target(const struct copy *copy, struct target *target, struct patience *patience)
+{
+    int r;
+
+    do
+        r = target_begin(target, !copy->settings->dry_run);
+    while (r == -EBUSY && wait_for_lock(copy, target, patience));
+    if (r == -EBUSY) {
+        log_error("%s: another run writes there; nothing was done", target->name);
+    } else if (r < 0) {
+        target->root = -1;
+        copy_close_target(copy, target, r);
+    }
+    return r;
+}
+
+/* Begins all that can be; the others do not keep these from being written. */
 static int begin_targets(const struct copy *copy, size_t *ret_begun)
 {
-    for (size_t i = 0; i < copy->count; i++) {
-        int r = target_begin(&copy->targets[i], !copy->settings->dry_run);
-        if (r < 0)
-            return log_errno(r,
-                             r == -EBUSY ? "%s: another run writes there, wait for it"
-                                         : "%s: cannot be written to",
-                             copy->targets[i].name);
-        (*ret_begun)++;
+    struct patience patience = {.began = clock_now()};
+    bool any = copy->count == 0;
+    int failed = 0;
+
+    for (size_t i = 0; i < copy->count; i++, (*ret_begun)++) {
+        int r = begin_target(copy, &copy->targets[i], &patience);
+        if (r == -EBUSY)
+            return r;
+        any |= r == 0;
+        failed = r < 0 ? r : failed;
     }
-    return 0;
+    return any ? 0 : failed;
 }
 
 static int run(struct copy *copy)
@@ -145,10 +220,11 @@ int copy_run(struct source *source, struct target targets[], size_t count,
 
     pthread_mutex_init(&copy.lock, NULL);
     int r = begin_targets(&copy, &begun);
-    if (r == 0)
+    bool refused = r < 0;
+    if (!refused)
         r = run(&copy);
     while (begun > 0)
-        target_end(&targets[--begun]);
+        target_end(&targets[--begun], refused);
     pthread_mutex_destroy(&copy.lock);
     return r;
 }

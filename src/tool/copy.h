@@ -27,6 +27,8 @@ struct copy_event {
     const char *path;
     const struct target *target; /* NULL: all */
     int error;
+    unsigned lack; /* enum metadata_part: what of its metadata failed, and nothing else; 0 else */
+    bool whole;    /* nothing can be written to the target: this stands for all its names */
 };
 
 struct copy_settings {
@@ -37,6 +39,7 @@ struct copy_settings {
     bool older;       /* take an older version of what cannot be read */
     bool salvage;     /* write what can be read of what cannot */
     bool reread;      /* read again what was written */
+    bool owned;       /* as struct metadata has it */
 
     /* Any thread may call these, and at once. */
     void *context;
@@ -52,6 +55,10 @@ struct copy_settings {
                    bool again, struct pool *pool, enum need needs[], struct source_file **ret_file);
 };
 
-/* Returns 0 when all that could be done is, also after reported failures; -ENOMEM; -ECANCELED. */
+/*
+ * Returns 0 when all that could be done is, also after reported failures; -ENOMEM; -ECANCELED.
+ * Waits for other runs that have a target. Any other error is why a target could not be had, which
+ * was logged; then nothing was done.
+ */
 int copy_run(struct source *source, struct target targets[], size_t count,
              const struct copy_settings *settings, struct progress *progress);

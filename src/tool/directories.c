@@ -31,7 +31,9 @@ static bool open_for_owner(const struct entry *entry, size_t target)
  */
 static void begin_metadata(const struct entry *entry, size_t target)
 {
-    entry_apply_metadata(entry, target, entry->original.name);
+    struct metadata_lack lack;
+
+    entry_apply_metadata(entry, target, entry->original.name, &lack);
     open_for_owner(entry, target);
 }
 
@@ -104,6 +106,27 @@ void directories_enter(struct entry *entry)
     visit_into(&copy->visit, path);
 }
 
+/*
+ * Gives a directory its metadata, and writes it out where that is not done for the target as a
+ * whole. It is opened before: the metadata may close it.
+ */
+static void end_in_target(const struct entry *entry, size_t i, bool told)
+{
+    const char *path = *entry->original.path ? entry->original.path : ".";
+    const struct copy *copy = entry->copy;
+    const struct target *target = &copy->targets[i];
+    cleanup_fd int fd = -1;
+    int r = 0;
+
+    if (!copy->settings->dry_run)
+        r = target_open_unsettled(target, entry->directories[i], entry->original.name, &fd);
+    entry_end_metadata(entry, i, told);
+    if (fd >= 0)
+        r = target_settle_open(fd);
+    if (r < 0 && r != -ENOENT) /* which the metadata's end has told */
+        copy_tell(copy, COPY_FAILED, path, target, r);
+}
+
 static void end_directory(struct copy *copy, struct directory *directory)
 {
     cleanup_entry struct entry entry = {.copy = copy};
@@ -116,7 +139,7 @@ static void end_directory(struct copy *copy, struct directory *directory)
         atomic_store(&copy->result, r);
     for (size_t i = 0; r == 0 && i < copy->count; i++) {
         if (entry.directories[i] >= 0)
-            entry_end_metadata(&entry, i, directory->as_it_was);
+            end_in_target(&entry, i, directory->as_it_was);
     }
 }
 

@@ -13,5 +13,5 @@ void directories_begin(struct copy *copy);
 /* Makes the directory where it is missing, and has it visited. */
 void directories_enter(struct entry *entry);
 
-/* Gives all of them their metadata. */
+/* Gives all of them their metadata, and has names durable where target_settle does not. */
 void directories_end(struct copy *copy);

@@ -1,14 +1,101 @@
 /* SPDX-License-Identifier: MIT */
 #include "tool/entry.h"
 
+#include "base/shortage.h"
+#include "base/times.h"
+
 #include <string.h>
+
+enum { SECOND = 1000 * 1000 * 1000 };
+
+static void report(const struct copy *copy, const struct copy_event *event)
+{
+    copy->settings->report(copy->settings->context, event);
+}
+
+/* Tries to make a file in the target's root. Returns 0 or why it cannot be made. */
+static int try_to_write(const struct target *target)
+{
+    char name[TEMPORARY_NAME_SIZE];
+    struct stat before;
+    int fd;
+
+    int r = fstat(target->root, &before) < 0 ? -errno : 0;
+    if (r == 0)
+        r = temporary_file(target->root, name, &fd);
+    if (r < 0)
+        return r;
+    close(fd);
+    unlinkat(target->root, name, 0);
+    const struct timespec times[] = {before.st_atim, before.st_mtim};
+    futimens(target->root, times);
+    return 0;
+}
+
+static bool is_denial(int error)
+{
+    return error == -EROFS || error == -EACCES || error == -EPERM;
+}
+
+/* The part of a target that its copy may change. */
+static atomic_int *closed_of(const struct copy *copy, const struct target *target)
+{
+    return &copy->targets[target - copy->targets].closed;
+}
+
+void copy_close_target(const struct copy *copy, const struct target *target, int error)
+{
+    const struct copy_event event = {COPY_FAILED, ".", target, .error = error, .whole = true};
+
+    if (atomic_exchange(closed_of(copy, target), CLOSED_WHOLLY) != CLOSED_WHOLLY)
+        report(copy, &event);
+}
+
+/* Returns true if nothing can be written to TARGET, which has been told then. */
+static bool is_closed(const struct copy *copy, const struct target *target)
+{
+    atomic_int *closed = closed_of(copy, target);
+    int unknown = CLOSED_UNKNOWN;
+
+    if (atomic_load(closed) == CLOSED_UNKNOWN) {
+        int r = try_to_write(target);
+        if (is_denial(r))
+            copy_close_target(copy, target, r);
+        else
+            atomic_compare_exchange_strong(closed, &unknown, CLOSED_NOT);
+    }
+    return atomic_load(closed) == CLOSED_WHOLLY;
+}
+
+static void report_failure(const struct copy *copy, const struct copy_event *event)
+{
+    if (!event->target || copy->settings->dry_run || !is_denial(event->error) ||
+        !is_closed(copy, event->target))
+        report(copy, event);
+}
 
 void copy_tell(const struct copy *copy, enum copy_kind kind, const char *path,
                const struct target *target, int error)
 {
-    const struct copy_event event = {kind, path, target, error};
+    /* What could not be read for want of something of ours is not lost. */
+    if (kind == COPY_LOST && (is_shortage(error) || error == -ETIMEDOUT))
+        kind = COPY_FAILED;
+    const struct copy_event event = {kind, path, target, .error = error};
 
-    copy->settings->report(copy->settings->context, &event);
+    if (kind == COPY_FAILED)
+        report_failure(copy, &event);
+    else
+        report(copy, &event);
+}
+
+void copy_tell_lack(const struct copy *copy, const char *path, const struct target *target,
+                    const struct metadata_lack *lack)
+{
+    const struct copy_event event = {COPY_FAILED, path, target, .error = lack->error,
+                                     .lack = lack->parts};
+
+    if (lack->parts)
+        report_failure(copy, &event);
 }
 
 static const char *last_name(const char *path)
@@ -114,6 +201,15 @@ void entry_choose(struct entry *entry, bool again)
                 : target_compare(&copy->targets[i], entry->directories[i], &entry->original);
 }
 
+bool entry_is_refused(const struct entry *entry)
+{
+    bool refused = entry->copy->count > 0;
+
+    for (size_t i = 0; i < entry->copy->count; i++)
+        refused = refused && entry->needs[i] == NEED_REFUSED;
+    return refused;
+}
+
 bool entry_any_needs(const struct entry *entry, enum need need)
 {
     for (size_t i = 0; i < entry->copy->count; i++) {
@@ -123,28 +219,55 @@ bool entry_any_needs(const struct entry *entry, enum need need)
     return false;
 }
 
-int entry_apply_metadata(const struct entry *entry, size_t target, const char *name)
+static void refine(struct timespec *time, const struct timespec *other)
+{
+    if (times_agree(time, other) && times_granularity(other) < times_granularity(time))
+        *time = *other;
+}
+
+struct metadata entry_metadata(const struct entry *entry, size_t target)
 {
     const struct original *original = &entry->original;
-    const struct metadata metadata = {original->status, original->xattrs};
+    const struct share_header *header = entry->file ? &entry->file->header : &original->header;
+    struct metadata ret = {original->status, original->xattrs, entry->copy->settings->owned};
+    const struct timespec version = {header->mtime_ns / SECOND - (header->mtime_ns % SECOND < 0),
+                                     (header->mtime_ns % SECOND + SECOND) % SECOND};
+
+    if (entry->copy->targets[target].share == TARGET_WHOLE || !S_ISREG(ret.status.st_mode))
+        return ret;
+    refine(&ret.status.st_mtim, &version);
+    if (entry->seen && entry->seen[target].error == 0)
+        refine(&ret.status.st_mtim, &entry->seen[target].mtime);
+    return ret;
+}
+
+int entry_apply_metadata(const struct entry *entry, size_t target, const char *name,
+                         struct metadata_lack *ret_lack)
+{
+    const struct metadata metadata = entry_metadata(entry, target);
     int directory = entry->directories[target];
 
+    *ret_lack = (struct metadata_lack){0, 0};
     return entry->copy->settings->dry_run ? metadata_differs(directory, name, &metadata)
-                                          : metadata_apply(directory, name, &metadata);
+                                          : metadata_apply(directory, name, &metadata, ret_lack);
 }
 
 /* What was made, or opened, by this run itself is not TOLD to have been mended. */
-void entry_end_metadata(const struct entry *entry, size_t target, bool told)
+int entry_end_metadata(const struct entry *entry, size_t target, bool told)
 {
     const char *path = *entry->original.path ? entry->original.path : ".";
     const struct copy *copy = entry->copy;
+    struct metadata_lack lack;
 
-    int r = entry_apply_metadata(entry, target, entry->original.name);
+    int r = entry_apply_metadata(entry, target, entry->original.name, &lack);
     if (r == -ENOENT && copy->settings->dry_run)
-        return; /* it would have been made */
-    if (r < 0 || (r > 0 && told))
-        copy_tell(copy, r < 0 ? COPY_FAILED : COPY_TOUCHED, path, &copy->targets[target],
-                  r < 0 ? r : 0);
+        return 0; /* it would have been made */
+    if (r < 0)
+        copy_tell(copy, COPY_FAILED, path, &copy->targets[target], r);
+    else if (r > 0 && told)
+        copy_tell(copy, COPY_TOUCHED, path, &copy->targets[target], 0);
+    copy_tell_lack(copy, path, &copy->targets[target], &lack);
+    return r > 0;
 }
 
 int *copy_open_directories(const struct copy *copy, const char *path)

@@ -25,9 +25,19 @@ struct copy {
     atomic_int result;
 };
 
-/* Calls the settings' report. TARGET is NULL for all. */
+/*
+ * Calls the settings' report. TARGET is NULL for all. Where a target takes no writes at all, that
+ * is told once, and not for each of its names.
+ */
 void copy_tell(const struct copy *copy, enum copy_kind kind, const char *path,
                const struct target *target, int error);
+
+/* Tells, once, that nothing can be written to TARGET; what fails in it is not told any more. */
+void copy_close_target(const struct copy *copy, const struct target *target, int error);
+
+/* Tells what PATH could not be given, if anything. */
+void copy_tell_lack(const struct copy *copy, const char *path, const struct target *target,
+                    const struct metadata_lack *lack);
 
 /*
  * Opens PATH in all targets; a directory that is not there is below 0, and where it cannot be
@@ -63,14 +73,25 @@ void entry_choose(struct entry *entry, bool again);
 /* What may give way in a target: only what the choice was made by. NULL: whatever is there. */
 const struct seen *entry_seen(const struct entry *entry, size_t target);
 
+/* Returns true if nothing can be done in any target. */
+bool entry_is_refused(const struct entry *entry);
+
 bool entry_any_needs(const struct entry *entry, enum need need);
+
+/*
+ * The original's metadata for a target; it lives as long as the entry's. Most stores may keep less
+ * of a time than a share's header or what the target has: then it is the finest that agrees.
+ */
+struct metadata entry_metadata(const struct entry *entry, size_t target);
 
 /* Gives what has NAME the original's metadata, or says whether that would change it: see
  * metadata.h. */
-int entry_apply_metadata(const struct entry *entry, size_t target, const char *name);
+int entry_apply_metadata(const struct entry *entry, size_t target, const char *name,
+                         struct metadata_lack *ret_lack);
 
-/* The same for the name itself, and tells of it; what this run made or opened is not TOLD. */
-void entry_end_metadata(const struct entry *entry, size_t target, bool told);
+/* The same for the name itself, and tells of it; what this run made or opened is not TOLD. Returns
+ * 1 if something was changed, or would be. */
+int entry_end_metadata(const struct entry *entry, size_t target, bool told);
 
 /* Frees what was looked at; directories and needs are the caller's. */
 void entry_clear(struct entry *entry);

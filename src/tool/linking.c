@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "tool/linking.h"
 
-#include "choice/version.h"
-#include "choice/vote.h"
 #include "tool/clean.h"
 #include "tool/same.h"
 #include "tool/update.h"
+#include "trust/name.h"
+#include "trust/version.h"
 
 #include <fcntl.h>
 
@@ -44,7 +44,7 @@ static int ask_whether_one(struct pair *pair)
         return 1;
     if (required == 0 || !version_is_same(&a->header, &b->header))
         return 0;
-    if (pair->voices >= required)
+    if (pair->voices >= required && pair->voices >= pair->first.inodes.needed)
         return 1;
     int r = entry_open_file(&pair->first);
     if (r == 0)

@@ -6,33 +6,36 @@
 #include <stdio.h>
 
 /* A file is written out at once where that is not done for its target as a whole. */
-static int apply_to_file(const struct entry *entry, size_t target, int fd)
+static int apply_to_file(const struct entry *entry, size_t target, int fd,
+                         struct metadata_lack *lack)
 {
-    const struct metadata metadata = {entry->original.status, entry->original.xattrs};
+    const struct metadata metadata = entry_metadata(entry, target);
     struct stat status;
 
-    int r = metadata_apply_open(fd, &metadata, &status);
-    if ((r >= 0 || r == -ENOTSUP) && status.st_dev != entry->copy->targets[target].device &&
-        fsync(fd) < 0)
+    int r = metadata_apply_open(fd, &metadata, &status, lack);
+    if (r >= 0 && status.st_dev != entry->copy->targets[target].device && fsync(fd) < 0)
         r = -errno;
     return r;
 }
 
 /*
- * What was made as TEMPORARY gets its metadata, and waits for its name. FD is open for it if it is
- * a file, and else below 0.
+ * What was made as TEMPORARY gets its metadata, and waits for its name. It is better than what is
+ * there also without all of its metadata. FD is open for it if it is a file, and else below 0.
  */
 static int finish(const struct entry *entry, size_t target, const char *temporary, const char *path,
                   int fd, uint64_t size)
 {
-    int r =
-        fd < 0 ? entry_apply_metadata(entry, target, temporary) : apply_to_file(entry, target, fd);
-    int unkept = r == -ENOTSUP ? r : 0; /* without all attributes it is better than nothing */
+    const struct copy *copy = entry->copy;
+    struct metadata_lack lack;
 
-    if (r >= 0 || unkept)
-        r = batch_add(entry->copy->batch, &entry->copy->targets[target], temporary, path,
+    int r = fd < 0 ? entry_apply_metadata(entry, target, temporary, &lack)
+                   : apply_to_file(entry, target, fd, &lack);
+    if (r >= 0)
+        r = batch_add(copy->batch, &copy->targets[target], temporary, path,
                       entry_seen(entry, target), size);
-    return r < 0 ? r : unkept;
+    if (r >= 0)
+        copy_tell_lack(copy, path, &copy->targets[target], &lack);
+    return r;
 }
 
 /* A temporary name that its maker gives up, or the reason why something was not made. */
@@ -40,7 +43,7 @@ static void give_up(const struct entry *entry, size_t target, const char *tempor
 {
     const struct copy *copy = entry->copy;
 
-    if (temporary && error != -ENOTSUP)
+    if (temporary)
         unlinkat(entry->directories[target], temporary, 0);
     if (error != -ECANCELED)
         copy_tell(copy, COPY_FAILED, entry->original.path, &copy->targets[target], error);

@@ -19,6 +19,7 @@ struct passing {
     size_t share_count;
     struct encoder *encoder; /* NULL: no blocks are wanted */
     uint64_t part;           /* stripes */
+    uint64_t stripes;        /* that there may be something of */
     atomic_int error;
     atomic_int bad;                /* stripes that were skipped */
     atomic_uint_fast64_t reported; /* bytes that the progress knows of */
@@ -179,10 +180,11 @@ static void report(struct passing *passing, uint64_t first, uint64_t end)
     atomic_fetch_add(&passing->reported, bytes);
 }
 
-static void run_part(void *context, uint64_t number)
+/* Returns false once an error makes the rest needless. */
+static bool run_part(void *context, uint64_t number)
 {
     struct passing *passing = context;
-    uint64_t stripes = layout_stripes(&passing->layout), first = number * passing->part;
+    uint64_t stripes = passing->stripes, first = number * passing->part;
     uint64_t end = first + (stripes - first < passing->part ? stripes - first : passing->part);
     CLEANUP(clear_room) struct room room = {0};
     int none = 0;
@@ -198,6 +200,7 @@ static void run_part(void *context, uint64_t number)
         atomic_compare_exchange_strong(&passing->error, &none, r);
     else
         report(passing, first, end);
+    return r == 0;
 }
 
 /* An empty file's share is a header. */
@@ -221,9 +224,14 @@ int pass_run(const struct pass *pass)
     uint64_t stripes = layout_stripes(&passing.layout);
     if (stripes == 0)
         return run_empty(&passing);
-    pool_each(pass->pool, (stripes - 1) / passing.part + 1, run_part, &passing);
+    uint64_t missing = stripes - pass->source->present;
+    if (missing > 0 && !pass->skips_errors)
+        return -EIO;
+    passing.stripes = pass->source->present;
+    if (passing.stripes > 0)
+        pool_each(pass->pool, (passing.stripes - 1) / passing.part + 1, run_part, &passing);
     r = atomic_load(&passing.error);
-    return r < 0 ? r : atomic_load(&passing.bad);
+    return r < 0 ? r : atomic_load(&passing.bad) + (missing > 0);
 }
 
 uint64_t pass_piece_end(const struct share_layout *layout, uint64_t at)

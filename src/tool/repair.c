@@ -2,7 +2,11 @@
 #include "tool/repair.h"
 
 #include "base/log.h"
+#include "tree/temporary.h"
+#include "trust/mend.h"
 #include "view/store_source.h"
+
+#include <string.h>
 
 struct repair {
     struct source *source;
@@ -21,19 +25,6 @@ static void tell(void *opaque, const struct copy_event *event)
     settings->report(settings->context, event);
 }
 
-/* What is wrong with one copy of something that can be restored. */
-static enum need need_of(const struct copy_report *report)
-{
-    switch (report->state) {
-    case COPY_GOOD:
-        return report->other_metadata ? NEED_METADATA : NEED_NOTHING;
-    case COPY_UNREADABLE:
-        return report->error == -EACCES ? NEED_CONTENT : NEED_REFUSED;
-    default:
-        return NEED_CONTENT;
-    }
-}
-
 static const struct copy_report *report_of(const struct inspection *inspection,
                                            const struct store *store)
 {
@@ -48,27 +39,187 @@ static const struct copy_report *report_of(const struct inspection *inspection,
 static void tell_refused(const struct repair *repair, const char *path, const struct target *target,
                          int error)
 {
-    const struct copy_event event = {COPY_FAILED, path, target, error};
+    const struct copy_event event = {COPY_FAILED, path, target, .error = error};
 
     tell((void *)repair, &event);
 }
 
-static enum need choose_one(const struct repair *repair, const struct inspection *inspection,
-                            size_t target, bool is_there)
+static const char *name_of(const struct repair *repair, size_t target)
+{
+    return repair->targets[target].name;
+}
+
+/*
+ * The share that counts for the file in a copy now; -1: none does. The blocks of a stale one may be
+ * those of what is shown; without checks, a share of another store counts for nothing.
+ */
+static int counted_share(const struct inspection *inspection, size_t place, int own,
+                         bool with_stale)
+{
+    const struct copy_report *report = &inspection->copies[place];
+    bool checked = inspection->version.layout.format == SHARE_CHECKED;
+    bool counts = report->state == COPY_GOOD || report->state == COPY_MISPLACED ||
+                  report->state == COPY_DAMAGED || (report->state == COPY_STALE && with_stale);
+
+    return counts && (checked || report->index == own) ? report->index : -1;
+}
+
+/* Why a copy that is not what is shown stays as it is; NULL: it does not. */
+static const char *find_reason_to_keep(const struct copy_report *report)
+{
+    if (report->state != COPY_STALE || !report->intact)
+        return NULL;
+    return report->other_content
+               ? "an intact share of another content of the same size and time"
+               : "an intact share of another version, which is newer or in as many stores";
+}
+
+/* Returns true if a copy is to have its content anew, for what it is itself. */
+static bool is_to_be_replaced(const struct copy_report *report)
+{
+    if (report->state == COPY_GOOD || find_reason_to_keep(report))
+        return false;
+    return report->state != COPY_UNREADABLE || report->error == -EACCES;
+}
+
+/* Lists the copies of all stores, and which of them repair is to replace. */
+static struct mend_copy *list_copies(const struct repair *repair,
+                                     const struct inspection *inspection)
+{
+    struct mend_copy *copies = calloc(inspection->count + 1, sizeof *copies);
+
+    for (size_t i = 0; copies && i < inspection->count; i++) {
+        copies[i].target = -1;
+        for (size_t j = 0; j < repair->count; j++) {
+            if (repair->stores[j] == inspection->survey.inquiry.list->stores[i])
+                copies[i].target = repair->targets[j].share;
+        }
+        copies[i].replace = copies[i].target >= 0 && is_to_be_replaced(&inspection->copies[i]);
+    }
+    return copies;
+}
+
+/* The same, of those only that it may replace, whether stale copies count for the file or not. */
+static struct mend_copy *plan(const struct repair *repair, const struct inspection *inspection)
+{
+    const struct quorum *quorum = &repair->roster->quorum;
+    unsigned needed = quorum_need(quorum, inspection->version.layout.required);
+    struct mend_copy *copies = list_copies(repair, inspection);
+
+    for (int with_stale = 0; copies && with_stale < 2; with_stale++) {
+        for (size_t i = 0; i < inspection->count; i++)
+            copies[i].has = counted_share(inspection, i, copies[i].target, with_stale);
+        mend_keep_needed(copies, inspection->count, needed);
+    }
+    return copies;
+}
+
+/* What has to be done about one copy of something that can be restored; PLANNED: it is replaced. */
+static enum need mend_one(const struct repair *repair, const struct inspection *inspection,
+                          size_t target, bool planned, bool again)
 {
     const struct copy_report *report = report_of(inspection, repair->stores[target]);
+    const char *reason = find_reason_to_keep(report);
 
-    if (!report)
-        return NEED_REFUSED;
-    if (repair->settings->copy.remove && inspection_is_rare(inspection))
-        return report->state == COPY_ABSENT || report->state == COPY_UNREADABLE ? NEED_NOTHING
-                                                                                : NEED_REMOVAL;
-    if (inspection->spare < 0)
-        return NEED_REFUSED;
-    /* A directory that could not be made has been complained about; a dry run makes none. */
-    if (!is_there && !repair->settings->copy.dry_run)
-        return NEED_REFUSED;
-    return need_of(report);
+    if (planned)
+        return NEED_CONTENT;
+    if (report->state == COPY_GOOD)
+        return report->other_metadata ? NEED_METADATA : NEED_NOTHING;
+    if (!reason && is_to_be_replaced(report))
+        reason = "the only copy of this share";
+    if (reason && !again)
+        log_error("%s in %s is kept: %s", inspection->path, name_of(repair, target), reason);
+    return NEED_REFUSED;
+}
+
+/* Counts who has a name and who lacks it, among the stores that take part. */
+static struct removal count_removal(const struct repair *repair,
+                                    const struct inspection *inspection)
+{
+    const struct roster *roster = repair->roster;
+    struct removal removal = {0};
+    bool has[256] = {false}, lacks[256] = {false};
+
+    for (size_t i = 0; i < roster->count; i++) {
+        const struct roster_entry *entry = &roster->entries[i];
+        const struct copy_report *report = report_of(inspection, entry->store);
+        bool lacking = report && report->state == COPY_ABSENT;
+        removal.any_error |= !report || report->state == COPY_UNREADABLE || entry->error < 0;
+        removal.any_empty |= entry->empty && !entry->added;
+        removal.half_copied |= lacking && 2 * entry->missing > roster->believed;
+        if (entry->share < 0 || entry->added)
+            continue;
+        bool *seen = lacking ? lacks : has;
+        removal.lacking += lacking && !seen[entry->share];
+        removal.having += !lacking && !seen[entry->share];
+        seen[entry->share] = true;
+    }
+    removal.any_error |= roster->left_out > 0;
+    return removal;
+}
+
+/* Returns true if a name that too few stores have may go; says why where it may not. */
+static bool may_be_removed(const struct repair *repair, const struct inspection *inspection,
+                           const char *path, bool again)
+{
+    const struct removal removal = count_removal(repair, inspection);
+
+    if (!repair->settings->copy.remove || inspection->leftover || inspection->conflict ||
+        removal.having >= repair->roster->quorum.required)
+        return false;
+    const char *reason = mend_refuses_removal(&repair->roster->quorum, &removal);
+    if (!reason)
+        return true;
+    if (!again) {
+        log_error("%s is not removed: %s", path, reason);
+        atomic_fetch_add(repair->settings->refused, 1);
+    }
+    return false;
+}
+
+/* Returns true if a name is what an interrupted run of ours left: it goes, and nothing says so. */
+static bool is_our_leftover(const struct inspection *inspection, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return inspection->leftover && temporary_is_name(slash ? slash + 1 : path);
+}
+
+/* What has to be done about a name that can be restored, in each target that can be reached. */
+static void choose_mending(const struct repair *repair, const struct inspection *inspection,
+                           const int directories[], bool again, enum need needs[])
+{
+    cleanup_free struct mend_copy *copies = plan(repair, inspection);
+
+    for (size_t i = 0; i < repair->count; i++) {
+        const struct copy_report *report = report_of(inspection, repair->stores[i]);
+        /* A directory that could not be made has been told; a dry run makes none. */
+        bool reachable = directories[i] >= 0 || repair->settings->copy.dry_run;
+        needs[i] = NEED_REFUSED;
+        if (copies && report && reachable)
+            needs[i] =
+                mend_one(repair, inspection, i, copies[report - inspection->copies].replace, again);
+    }
+}
+
+/* What has to be done in each target about a name that was judged. */
+static void choose_needs(const struct repair *repair, const struct inspection *inspection,
+                         const char *path, const int directories[], bool again, enum need needs[])
+{
+    enum name_health health = inspection_health(inspection);
+    bool restorable = health == HEALTH_INTACT || health == HEALTH_DEGRADED;
+    bool removed = is_our_leftover(inspection, path) ||
+                   (!restorable && may_be_removed(repair, inspection, path, again));
+
+    if (restorable && !removed) {
+        choose_mending(repair, inspection, directories, again, needs);
+        return;
+    }
+    for (size_t i = 0; i < repair->count; i++) {
+        const struct copy_report *report = report_of(inspection, repair->stores[i]);
+        bool there = report && report->state != COPY_ABSENT && report->state != COPY_UNREADABLE;
+        needs[i] = !removed ? NEED_REFUSED : there ? NEED_REMOVAL : NEED_NOTHING;
+    }
 }
 
 /*
@@ -78,7 +229,7 @@ static enum need choose_one(const struct repair *repair, const struct inspection
 static int take_file(const struct repair *repair, struct inspection *inspection,
                      struct source_file **ret)
 {
-    if (!inspection->shares || inspection->spare < 0)
+    if (!inspection->shares || inspection->spare < 0 || inspection->conflict)
         return 0;
     int r = store_source_file(repair->source, inspection->shares, ret);
     if (r == 0)
@@ -102,8 +253,10 @@ static void choose(void *opaque, const struct original *original, const int dire
         check->failed(check->context, original->path, r);
     if (r == 0 && !again)
         check->report(check->context, original->path, &inspection);
+    if (r == 0)
+        choose_needs(repair, &inspection, original->path, directories, again, needs);
     for (size_t i = 0; i < repair->count; i++) {
-        needs[i] = r < 0 ? NEED_REFUSED : choose_one(repair, &inspection, i, directories[i] >= 0);
+        needs[i] = r < 0 ? NEED_REFUSED : needs[i];
         const struct copy_report *report = r < 0 ? NULL : report_of(&inspection, repair->stores[i]);
         int error = report ? report->error : -ENODEV;
         if (r == 0 && error < 0 && needs[i] == NEED_REFUSED && !again)
@@ -138,7 +291,7 @@ static void list_targets(struct repair *repair)
             .tree = store_tree(entry->store),
             .name = store_name(entry->store),
             .share = entry->share,
-            .fresh = entry->files == 0,
+            .fresh = entry->empty,
         };
     }
 }
@@ -158,5 +311,6 @@ int repair_run(struct source *source, const struct roster *roster,
     copy.report = tell;
     copy.choose = choose;
     copy.reread = true;
+    copy.owned = true;
     return copy_run(source, targets, repair.count, &copy, progress);
 }

@@ -1,51 +1,39 @@
 /* SPDX-License-Identifier: MIT */
 #include "tool/roster.h"
 
+#include "base/shortage.h"
 #include "tool/visit.h"
+#include "view/copies.h"
 #include "view/look.h"
-#include "view/share_set.h"
 #include "view/store_source.h"
 #include "view/survey.h"
-
-struct tally {
-    atomic_uint_fast64_t files[256]; /* of each share */
-    atomic_int error;                /* as roster_entry has it */
-};
 
 struct rostering {
     struct visit visit;
     struct roster *roster;
-    struct tally *tallies; /* one for each entry */
+    atomic_int *errors; /* as roster_entry has them, one for each; and the names that it lacks: */
+    atomic_uint_fast64_t *missing;
+    atomic_uint_fast64_t believed;
 };
 
-static void note_copy(struct rostering *rostering, const struct copy *copy)
+/* Counts a file for the progress. What its headers say of its size is no more than that. */
+static void count_file(struct rostering *rostering, const struct survey *survey)
 {
-    for (size_t i = 0; i < rostering->roster->count; i++) {
-        if (rostering->roster->entries[i].store == copy->store)
-            atomic_fetch_add(&rostering->tallies[i].files[copy->facts.header.index], 1);
-    }
-}
-
-static void look_at_shares(struct rostering *rostering, const char *path,
-                           const struct survey *survey)
-{
-    struct source *source = rostering->visit.source;
     struct progress *progress = rostering->visit.progress;
-    cleanup_share_set struct share_set *set = NULL;
+    const struct share_terms *terms = store_source_terms(rostering->visit.source);
+    const struct inquiry *looks = &survey->inquiry;
 
     atomic_fetch_add(&progress->all_files, 1);
-    int r = share_set_new(&survey->inquiry, store_source_terms(source), path, 0, &set);
-    if (r == -ENOMEM)
-        atomic_store(&rostering->visit.result, r);
-    if (r < 0)
-        return;
-    const struct copies *copies = share_set_copies(set);
-    for (size_t i = 0; i < copies->count; i++) {
-        if (copies->items[i].facts.has_header)
-            note_copy(rostering, &copies->items[i]);
+    for (size_t i = 0; i < looks->list->count; i++) {
+        struct copy_facts facts;
+        if (!survey->ballots[i].cast || !survey->ballots[i].has_header)
+            continue;
+        copy_facts_read(terms, look_answer(looks, i), survey->ballots[i].voter, &facts);
+        if (facts.size == layout_share_size(&facts.header.layout)) {
+            atomic_fetch_add(&progress->all_bytes, facts.header.layout.source_size);
+            return;
+        }
     }
-    if (share_set_header(set))
-        atomic_fetch_add(&progress->all_bytes, share_set_header(set)->layout.source_size);
 }
 
 /* Notes why STORE, or any (NULL), could not say something. */
@@ -54,7 +42,7 @@ static void note_error(struct rostering *rostering, const struct store *store, i
     for (size_t i = 0; i < rostering->roster->count; i++) {
         if ((!store || rostering->roster->entries[i].store == store) && error != -ENOENT &&
             error != -ENOTDIR)
-            atomic_store(&rostering->tallies[i].error, error);
+            atomic_store(&rostering->errors[i], error);
     }
 }
 
@@ -69,21 +57,45 @@ static void note_errors(struct rostering *rostering, const struct inquiry *looks
     }
 }
 
+/* Counts a name that K stores have, and who lacks it. */
+static void note_missing(struct rostering *rostering, const struct survey *survey)
+{
+    const struct inquiry *looks = &survey->inquiry;
+
+    if (survey->ruling.votes < looks->list->quorum.required)
+        return;
+    atomic_fetch_add(&rostering->believed, 1);
+    for (size_t i = 0; i < looks->list->count && i < rostering->roster->count; i++) {
+        int r = inquiry_result(looks, i);
+        if ((r == -ENOENT || r == -ENOTDIR) &&
+            rostering->roster->entries[i].store == looks->list->stores[i])
+            atomic_fetch_add(&rostering->missing[i], 1);
+    }
+}
+
 /* Whoever comes to it later says what is wrong with a name. */
 static void look_at(struct rostering *rostering, const char *path)
 {
     cleanup_survey struct survey survey = NO_SURVEY;
 
-    int r = survey_make(store_source_stores(rostering->visit.source), path, NULL, &survey);
+    struct source *source = rostering->visit.source;
+
+    int r =
+        survey_make(store_source_stores(source), store_source_terms(source), path, NULL, &survey);
+    if (is_shortage(r))
+        atomic_store(&rostering->visit.result, r);
     if (r < 0) {
         note_error(rostering, NULL, r);
         return;
     }
     note_errors(rostering, &survey.inquiry);
+    if (survey.ruling.verdict != NAME_SETTLED)
+        return;
+    note_missing(rostering, &survey);
     if (S_ISDIR(survey.status.st_mode))
         visit_into(&rostering->visit, path);
     else if (S_ISREG(survey.status.st_mode))
-        look_at_shares(rostering, path, &survey);
+        count_file(rostering, &survey);
 }
 
 static void look_at_part(struct visit *visit, const char *directory, const struct names *names,
@@ -113,28 +125,25 @@ static int begin(struct rostering *rostering, struct store_list *list)
     struct roster *roster = rostering->roster;
 
     roster->entries = calloc(list->count + 1, sizeof *roster->entries);
-    rostering->tallies = calloc(list->count + 1, sizeof *rostering->tallies);
-    if (!roster->entries || !rostering->tallies)
+    rostering->errors = calloc(list->count + 1, sizeof *rostering->errors);
+    rostering->missing = calloc(list->count + 1, sizeof *rostering->missing);
+    if (!roster->entries || !rostering->errors || !rostering->missing)
         return -ENOMEM;
     roster->left_out = list->left_out;
-    for (size_t i = 0; i < list->count; i++)
-        roster->entries[roster->count++] =
-            (struct roster_entry){store_hold(list->stores[i]), ROSTER_UNKNOWN, 0, 0};
-    return 0;
-}
-
-static void settle(struct roster_entry *entry, struct tally *tally)
-{
-    for (int share = 0; share < 256; share++) {
-        uint64_t files = atomic_load(&tally->files[share]);
-        if (files > entry->files) {
-            entry->files = files;
-            entry->share = share;
-        }
+    roster->quorum = list->quorum;
+    for (size_t i = 0; i < list->count; i++) {
+        struct store_voice voice;
+        if (!store_voice(list->stores[i],
+                         &voice)) /* it is not to be taken for one without shares */
+            atomic_store(&rostering->errors[i],
+                         list->why_unheard < 0 ? list->why_unheard : -ETIMEDOUT);
+        roster->entries[roster->count++] = (struct roster_entry){
+            .store = store_hold(list->stores[i]),
+            .share = voice.share,
+            .empty = store_list_is_empty(list, i),
+        };
     }
-    entry->error = atomic_load(&tally->error);
-    if (entry->files == 0)
-        store_silence(entry->store);
+    return 0;
 }
 
 int roster_make(struct source *source, unsigned jobs, struct progress *progress, struct roster *ret)
@@ -151,9 +160,13 @@ int roster_make(struct source *source, unsigned jobs, struct progress *progress,
         r = begin(&rostering, list);
     if (r == 0)
         r = visit_run(&rostering.visit, jobs);
-    for (size_t i = 0; r == 0 && i < ret->count; i++)
-        settle(&ret->entries[i], &rostering.tallies[i]);
-    free(rostering.tallies);
+    for (size_t i = 0; r == 0 && i < ret->count; i++) {
+        ret->entries[i].error = atomic_load(&rostering.errors[i]);
+        ret->entries[i].missing = atomic_load(&rostering.missing[i]);
+    }
+    ret->believed = atomic_load(&rostering.believed);
+    free(rostering.missing);
+    free(rostering.errors);
     if (r == 0 && atomic_load(&progress->stop))
         r = -ECANCELED;
     return r;
@@ -168,6 +181,15 @@ int roster_share(const void *opaque, const struct store *store)
             return roster->entries[i].share;
     }
     return ROSTER_UNKNOWN;
+}
+
+bool roster_has_empty(const struct roster *roster)
+{
+    bool empty = false;
+
+    for (size_t i = 0; i < roster->count; i++)
+        empty |= roster->entries[i].empty && !roster->entries[i].added;
+    return empty;
 }
 
 void roster_clear(struct roster *roster)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which share each store holds: the one that most of its files are of. That is found by a look at
- * the headers of all files. A store that holds none is silenced: see store.h.
+ * Which share each store holds, by a sample of its headers (tree/voice.h), and what in it could not
+ * be looked at.
  */
 #pragma once
 
@@ -9,17 +9,21 @@
 #include "tree/stores.h"
 #include "view/source.h"
 
-enum { ROSTER_UNKNOWN = -1 };
+enum { ROSTER_UNKNOWN = NO_VOTE };
 
 struct roster_entry {
     struct store *store; /* held */
     int share;           /* its index; ROSTER_UNKNOWN: it has none */
-    uint64_t files;      /* of that share */
+    bool empty;          /* it holds nothing: perhaps it is not mounted */
+    bool added;          /* the user said which share it is to hold */
+    uint64_t missing;    /* of the names that K others have */
     int error;           /* why something in it could not be looked at; 0: all was */
 };
 
 struct roster {
     size_t left_out; /* stores that could not be opened */
+    struct quorum quorum;
+    uint64_t believed; /* names that K stores have */
     size_t count;
     struct roster_entry *entries; /* in the order of the list of stores */
 };
@@ -33,6 +37,9 @@ int roster_make(struct source *source, unsigned jobs, struct progress *progress,
 
 /* The share that STORE holds, or ROSTER_UNKNOWN; as inspection_make wants it. */
 int roster_share(const void *roster, const struct store *store);
+
+/* Returns true if a store holds nothing, and was not meant to. */
+bool roster_has_empty(const struct roster *roster);
 
 void roster_clear(struct roster *roster);
 

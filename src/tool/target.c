@@ -10,41 +10,101 @@
 #include <string.h>
 #include <sys/file.h>
 
+/* The path by which what is open as FD can be opened once more, or changed. */
+struct fd_path {
+    char text[sizeof "/proc/self/fd/" + 3 * sizeof(int)];
+};
+
+static struct fd_path path_of(int fd)
+{
+    struct fd_path path;
+
+    snprintf(path.text, sizeof path.text, "/proc/self/fd/%d", fd);
+    return path;
+}
+
 /* What cannot be locked, as many file systems on a network, is used without. */
 static int lock(int fd)
 {
     return flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK ? -EBUSY : 0;
 }
 
+/* Opens the root to its owner, who is not the superuser. Where that fails, writing says why. */
+static void open_for_owner(struct target *target, int fd, mode_t mode)
+{
+    if (geteuid() != 0 && (mode & S_IRWXU) != S_IRWXU &&
+        chmod(path_of(fd).text, (mode & 07777) | S_IRWXU) == 0)
+        target->mode_before = mode;
+}
+
+static void close_again(struct target *target, int fd)
+{
+    if (target->mode_before)
+        chmod(path_of(fd).text, target->mode_before & 07777);
+    target->mode_before = 0;
+}
+
+static int open_root(struct target *target, int place)
+{
+    cleanup_fd int root = open(path_of(place).text, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    int r = root < 0 ? -errno : lock(root);
+    if (r == 0)
+        target->root = steal_fd(&root);
+    return r;
+}
+
 int target_begin(struct target *target, bool write)
 {
-    cleanup_fd int place = -1, root = -1;
-    char path[sizeof "/proc/self/fd/" + 3 * sizeof(int)];
+    cleanup_fd int place = -1;
     struct stat status;
 
     int r = tree_open_directory(target->tree, "", &place);
     if (r < 0)
         return r;
-    snprintf(path, sizeof path, "/proc/self/fd/%d", place);
     if (fstat(place, &status) < 0)
         return -errno;
-    if (write && geteuid() != 0 && (status.st_mode & S_IRWXU) != S_IRWXU)
-        chmod(path, (status.st_mode & 07777) | S_IRWXU); /* where that fails, writing says why */
-    root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (root < 0)
-        return -errno;
-    r = lock(root);
+    if (write)
+        open_for_owner(target, place, status.st_mode);
+    r = open_root(target, place);
     if (r < 0)
-        return r;
-    /* What is beyond a network or a FUSE server is not written out by it. */
-    target->device = mounts_is_remote(status.st_dev) ? 0 : status.st_dev;
-    target->root = steal_fd(&root);
-    return 0;
+        close_again(target, place);
+    else /* what is beyond a network or a FUSE server is not written out by syncfs */
+        target->device = mounts_is_remote(status.st_dev) ? 0 : status.st_dev;
+    return r;
 }
 
-void target_end(struct target *target)
+void target_end(struct target *target, bool undo)
 {
+    if (target->root < 0)
+        return;
+    if (undo)
+        close_again(target, target->root);
     close(target->root);
+}
+
+int target_settle(const struct target *target)
+{
+    return target->device && syncfs(target->root) < 0 ? -errno : 0;
+}
+
+int target_open_unsettled(const struct target *target, int directory, const char *name, int *ret)
+{
+    struct stat status;
+
+    *ret = -1;
+    if (fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+        return -errno;
+    if (status.st_dev == target->device)
+        return 0;
+    *ret = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    return *ret < 0 ? -errno : 0;
+}
+
+/* EINVAL: the file system has no such call for directories. */
+int target_settle_open(int fd)
+{
+    return fsync(fd) < 0 && errno != EINVAL ? -errno : 0;
 }
 
 uint64_t target_file_size(const struct target *target, const struct share_header *header)

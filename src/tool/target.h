@@ -7,7 +7,16 @@
 #include "tree/tree.h"
 #include "view/source.h"
 
+#include <stdatomic.h>
+
 enum { TARGET_WHOLE = -1 };
+
+/* Whether a target takes any writes, which is asked once one has failed. */
+enum closed {
+    CLOSED_UNKNOWN,
+    CLOSED_NOT,
+    CLOSED_WHOLLY, /* and that has been told */
+};
 
 struct target {
     const struct tree *tree;
@@ -15,7 +24,9 @@ struct target {
     int share;        /* the index of the share that it holds; TARGET_WHOLE: the files themselves */
     bool fresh;       /* nothing is in it yet that others go by */
     int root;         /* its own: open for syncfs(2) and flock(2) */
-    dev_t device;     /* its own: what syncfs(2) of the root writes out; 0: nothing */
+    mode_t mode_before; /* its own: the root's, until it was opened to its owner; 0: the same */
+    dev_t device;       /* its own: what syncfs(2) of the root writes out; 0: nothing */
+    atomic_int closed;  /* the copy's own: enum closed */
 };
 
 /* What has to be done for one name in a target. */
@@ -43,7 +54,23 @@ struct original {
  */
 int target_begin(struct target *target, bool write);
 
-void target_end(struct target *target);
+/* UNDO: nothing was written, so that the root is as it was before. */
+void target_end(struct target *target, bool undo);
+
+/*
+ * Writes out all that was done in the target, names as well, but for what lies on another file
+ * system than its root, or beyond a network. Returns 0 or a negative errno.
+ */
+int target_settle(const struct target *target);
+
+/*
+ * Opens a file or directory that has to be written out by itself: *RET is -1 where target_settle
+ * does it. Returns 0 or a negative errno.
+ */
+int target_open_unsettled(const struct target *target, int directory, const char *name, int *ret);
+
+/* Writes out one that is open; a directory with the names in it. Returns 0 or a negative errno. */
+int target_settle_open(int fd);
 
 /* The bytes of a file in the target, by the header of its shares. */
 uint64_t target_file_size(const struct target *target, const struct share_header *header);

@@ -63,6 +63,26 @@ static void look_closer_or_tell(struct entry *entry)
         copy_tell(entry->copy, COPY_LOST, entry->original.path, NULL, r);
 }
 
+/*
+ * Gives a name its metadata. A file's is written out at once where that is not done for the target
+ * as a whole, unless it closes the file.
+ */
+static void end_metadata(const struct entry *entry, size_t i)
+{
+    const struct copy *copy = entry->copy;
+    const struct target *target = &copy->targets[i];
+    cleanup_fd int fd = -1;
+
+    bool changed = entry_end_metadata(entry, i, true) > 0;
+    if (!changed || copy->settings->dry_run || !S_ISREG(entry->original.status.st_mode))
+        return;
+    int r = target_open_unsettled(target, entry->directories[i], entry->original.name, &fd);
+    if (r == 0 && fd >= 0)
+        r = target_settle_open(fd);
+    if (r < 0 && r != -EACCES)
+        copy_tell(copy, COPY_FAILED, entry->original.path, target, r);
+}
+
 void update_name(struct entry *entry)
 {
     const struct copy *copy = entry->copy;
@@ -81,6 +101,6 @@ void update_name(struct entry *entry)
         make_content(entry);
     for (size_t i = 0; i < copy->count; i++) {
         if (entry->needs[i] == NEED_METADATA)
-            entry_end_metadata(entry, i, true);
+            end_metadata(entry, i);
     }
 }

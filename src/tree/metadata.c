@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "tree/metadata.h"
 
+#include "base/times.h"
+#include "tree/acl.h"
+#include "tree/mounts.h"
+#include "tree/temporary.h"
+
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -8,7 +13,7 @@
 /* An object that was looked at, whatever its name stands for by now. */
 struct object {
     int fd;
-    bool is_open; /* for more than its name and its place (O_PATH) */
+    bool is_open; /* for more than its name and its place (O_PATH): a new file */
     char path[sizeof "/proc/self/fd/" + 3 * sizeof(int)];
     struct stat status;
     struct xattrs xattrs;
@@ -20,19 +25,26 @@ static void close_object(struct object *object)
     xattrs_clear(&object->xattrs);
 }
 
-static bool same_mode(const struct stat *a, const struct stat *b)
-{
-    return S_ISLNK(a->st_mode) || (a->st_mode & 07777) == (b->st_mode & 07777);
-}
-
 static bool same_owner(const struct stat *a, const struct stat *b)
 {
     return (geteuid() != 0 || a->st_uid == b->st_uid) && a->st_gid == b->st_gid;
 }
 
-static bool same_time(const struct stat *a, const struct stat *b)
+/* The mode that WANTED has, without the bits that only mean well together with its owner. */
+static mode_t owners_mode(const struct stat *there, const struct stat *wanted)
 {
-    return a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+    mode_t mode = wanted->st_mode & 07777;
+
+    if (there->st_uid != wanted->st_uid)
+        mode &= ~(mode_t)S_ISUID;
+    if (there->st_gid != wanted->st_gid)
+        mode &= ~(mode_t)S_ISGID;
+    return mode;
+}
+
+static bool has_mode(const struct stat *there, mode_t mode)
+{
+    return S_ISLNK(there->st_mode) || (there->st_mode & 07777) == mode;
 }
 
 /* -ENOTSUP where the file system has no xattrs means that there are none. */
@@ -42,7 +54,8 @@ static int look_at(int fd, bool is_open, struct object *ret)
     if (fd < 0 || fstat(fd, &ret->status) < 0)
         return -errno;
     snprintf(ret->path, sizeof ret->path, "/proc/self/fd/%d", fd);
-    return is_open ? xattrs_read_open(fd, &ret->xattrs) : xattrs_read_path(ret->path, &ret->xattrs);
+    return is_open ? xattrs_read_open(fd, NULL, &ret->xattrs)
+                   : xattrs_read_path(ret->path, NULL, &ret->xattrs);
 }
 
 static int open_object(int directory, const char *name)
@@ -50,101 +63,241 @@ static int open_object(int directory, const char *name)
     return openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 }
 
+static bool differs(const struct object *object, const struct metadata *metadata)
+{
+    const struct stat *there = &object->status, *wanted = &metadata->status;
+
+    return !has_mode(there, owners_mode(there, wanted)) || !same_owner(there, wanted) ||
+           !times_agree(&there->st_mtim, &wanted->st_mtim) ||
+           !xattrs_are_equal(&object->xattrs, &metadata->xattrs);
+}
+
 int metadata_differs(int directory, const char *name, const struct metadata *metadata)
 {
     CLEANUP(close_object) struct object object;
-    const struct stat *wanted = &metadata->status;
 
     int r = look_at(open_object(directory, name), false, &object);
-    if (r < 0)
-        return r;
-    return !same_mode(&object.status, wanted) || !same_owner(&object.status, wanted) ||
-           !same_time(&object.status, wanted) ||
-           !xattrs_are_equal(&object.xattrs, &metadata->xattrs);
+    return r < 0 ? r : differs(&object, metadata);
 }
 
-/* Who is not root may not give what is his to others, and may not be in its group: then 0, else 1.
- */
-static int apply_owner(const struct object *object, const struct stat *wanted)
+/* Errors that another try would not change: the user may not, or the file system cannot. */
+static bool is_refusal(int error)
 {
+    switch (error) {
+    case -EPERM:
+    case -EACCES:
+    case -EINVAL:
+    case -ENOTSUP:
+    case -ENOSYS:
+    case -E2BIG:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Notes a refusal, and returns 0 then; other errors are returned. */
+static int note(struct metadata_lack *lack, enum metadata_part part, int error)
+{
+    if (error >= 0 || !is_refusal(error))
+        return error;
+    if (!lack->parts)
+        lack->error = error;
+    lack->parts |= part;
+    return 0;
+}
+
+static int look_at_status(struct object *object)
+{
+    return fstat(object->fd, &object->status) < 0 ? -errno : 0;
+}
+
+static int look_at_xattrs(struct object *object)
+{
+    xattrs_clear(&object->xattrs);
+    return xattrs_read_path(object->path, NULL, &object->xattrs);
+}
+
+/* Returns true if it is a lack, and not only natural, that an object has another owner. */
+static bool owner_counts(const struct metadata *metadata)
+{
+    return metadata->owned || geteuid() == 0;
+}
+
+/* A new owner takes some attributes away, and bits of the mode. */
+static int give_owner(struct object *object, const struct metadata *metadata)
+{
+    const struct stat *wanted = &metadata->status;
     uid_t user = geteuid() == 0 ? wanted->st_uid : (uid_t)-1;
 
-    if (fchownat(object->fd, "", user, wanted->st_gid, AT_EMPTY_PATH) == 0)
-        return 1;
-    return errno == EPERM && geteuid() != 0 ? 0 : -errno;
+    if (same_owner(&object->status, wanted))
+        return 0;
+    if (fchownat(object->fd, "", user, wanted->st_gid, AT_EMPTY_PATH) < 0)
+        return owner_counts(metadata) || !is_refusal(-errno) ? -errno : 0;
+    int r = look_at_status(object);
+    return r < 0 || metadata->xattrs.size == 0 ? r : look_at_xattrs(object);
 }
 
-static int apply_xattrs(const struct object *object, const struct xattrs *wanted)
+/* An access control list has its say in the mode. */
+static int give_xattrs(struct object *object, const struct metadata *metadata)
 {
     /* Who is not root may write attributes only where he may write. */
     bool closed = !S_ISLNK(object->status.st_mode) && !(object->status.st_mode & S_IWUSR);
 
+    if (xattrs_are_equal(&object->xattrs, &metadata->xattrs))
+        return 0;
     if (closed && geteuid() != 0 && chmod(object->path, 0700) < 0)
         return -errno;
-    return xattrs_write_path(object->path, &object->xattrs, wanted);
+    int error = xattrs_write_path(object->path, &object->xattrs, &metadata->xattrs);
+    int r = error < 0 ? look_at_xattrs(object) : 0;
+    if (r == 0)
+        r = look_at_status(object);
+    return r < 0 ? r : error;
+}
+
+/* Without its access control list a mode may give more rights than with it. */
+static mode_t allowed_mode(const struct object *object, const struct metadata *metadata,
+                           const struct metadata_lack *lack)
+{
+    mode_t mode = owners_mode(&object->status, &metadata->status);
+
+    if (lack->parts & METADATA_ATTRIBUTES && !acl_same_access(&object->xattrs, &metadata->xattrs))
+        mode = acl_mode_without(&metadata->xattrs, mode);
+    return mode;
 }
 
 /* By the descriptor where that is possible: a path through /proc costs more than the call. */
-static int set_mode(const struct object *object, mode_t mode)
+static int give_mode(const struct object *object, mode_t mode)
 {
+    if (has_mode(&object->status, mode))
+        return 0;
     int r = object->is_open ? fchmod(object->fd, mode) : chmod(object->path, mode);
-
     return r < 0 ? -errno : 0;
 }
 
-static int set_times(const struct object *object, const struct timespec times[2])
+/* Both times: where just one is set (UTIME_OMIT), FUSE servers of libfuse 2 may do nothing. */
+static int give_time(const struct object *object, const struct timespec *wanted)
 {
+    const struct timespec times[] = {object->status.st_atim, *wanted};
+    const struct timespec *there = &object->status.st_mtim;
+
+    if (object->is_open ? times_equal(there, wanted) : times_agree(there, wanted))
+        return 0;
     int r =
         object->is_open ? futimens(object->fd, times) : utimensat(AT_FDCWD, object->path, times, 0);
-
     return r < 0 ? -errno : 0;
+}
+
+/* What was given may not have been kept, and who is not root did not try to give a file away. */
+static void note_unkept(const struct object *object, const struct metadata *metadata,
+                        struct metadata_lack *lack)
+{
+    const struct stat *there = &object->status, *wanted = &metadata->status;
+    bool strict = owner_counts(metadata);
+    mode_t mode = strict ? wanted->st_mode & 07777 : owners_mode(there, wanted);
+
+    if (strict && (there->st_uid != wanted->st_uid || there->st_gid != wanted->st_gid)) {
+        lack->error = lack->parts || geteuid() == 0 ? lack->error : -EPERM;
+        lack->parts |= METADATA_OWNER;
+    }
+    lack->parts |= has_mode(there, mode) ? 0u : METADATA_MODE;
+    lack->parts |= times_agree(&there->st_mtim, &wanted->st_mtim) ? 0u : METADATA_TIME;
+}
+
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+    return a->st_mode == b->st_mode && a->st_uid == b->st_uid && a->st_gid == b->st_gid &&
+           times_equal(&a->st_mtim, &b->st_mtim);
 }
 
 /* Later steps undo what earlier ones do to bits of the mode, and to times. */
-static int apply(struct object *object, const struct metadata *metadata)
+static int apply(struct object *object, const struct metadata *metadata, struct metadata_lack *lack)
 {
     const struct stat *wanted = &metadata->status;
-    const struct timespec times[] = {{.tv_nsec = UTIME_OMIT}, wanted->st_mtim};
-    bool new_owner = !same_owner(&object->status, wanted);
+    const struct stat before = object->status;
     bool new_xattrs = !xattrs_are_equal(&object->xattrs, &metadata->xattrs);
-    bool new_mode = !same_mode(&object->status, wanted);
-    bool new_time = !same_time(&object->status, wanted);
-    int r = 0;
 
-    if (new_owner) {
-        r = apply_owner(object, wanted);
-        new_owner = r > 0;
-    }
-    if (r >= 0 && (new_xattrs || (new_owner && metadata->xattrs.size > 0))) {
-        xattrs_clear(&object->xattrs); /* a new owner takes some away */
-        r = xattrs_read_path(object->path, &object->xattrs);
-        if (r == 0)
-            r = apply_xattrs(object, &metadata->xattrs);
-    }
-    if (r >= 0 && !S_ISLNK(wanted->st_mode) && (new_mode || new_owner || new_xattrs))
-        r = set_mode(object, wanted->st_mode & 07777);
-    if (r >= 0 && new_time)
-        r = set_times(object, times);
-    return r < 0 ? r : new_owner || new_xattrs || new_mode || new_time;
+    int r = note(lack, METADATA_OWNER, give_owner(object, metadata));
+    if (r == 0)
+        r = note(lack, METADATA_ATTRIBUTES, give_xattrs(object, metadata));
+    if (r == 0)
+        r = note(lack, METADATA_MODE, give_mode(object, allowed_mode(object, metadata, lack)));
+    if (r == 0)
+        r = note(lack, METADATA_TIME, give_time(object, &wanted->st_mtim));
+    if (r == 0)
+        r = look_at_status(object);
+    if (r < 0)
+        return r;
+    note_unkept(object, metadata, lack);
+    new_xattrs = new_xattrs && !(lack->parts & METADATA_ATTRIBUTES);
+    return new_xattrs || !is_same(&before, &object->status);
 }
 
-int metadata_apply(int directory, const char *name, const struct metadata *metadata)
+/*
+ * Returns true if a symlink in DIRECTORY has an owner and times of its own. Where the server of a
+ * FUSE file system gives them to what the symlink leads to instead, as sshfs's does, none of them
+ * may be touched. One that leads to itself tells, and harms nothing.
+ */
+static bool symlinks_are_own(int directory)
+{
+    const struct timespec times[] = {{.tv_sec = 1000000000}, {.tv_sec = 1000000000}};
+    char name[TEMPORARY_NAME_SIZE];
+    struct stat status;
+
+    temporary_name(name);
+    if (symlinkat(name, directory, name) < 0)
+        return false;
+    bool own = utimensat(directory, name, times, AT_SYMLINK_NOFOLLOW) == 0 &&
+               fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+               times_agree(&status.st_mtim, &times[1]);
+    unlinkat(directory, name, 0);
+    return own;
+}
+
+static bool is_out_of_reach(const struct object *object, const struct metadata *metadata,
+                            int directory)
+{
+    return S_ISLNK(object->status.st_mode) && mounts_is_remote(object->status.st_dev) &&
+           differs(object, metadata) && !symlinks_are_own(directory);
+}
+
+/* Nothing is given to it. */
+static void note_all(const struct object *object, const struct metadata *metadata,
+                     struct metadata_lack *lack)
+{
+    note_unkept(object, metadata, lack);
+    if (!xattrs_are_equal(&object->xattrs, &metadata->xattrs))
+        lack->parts |= METADATA_ATTRIBUTES;
+    lack->error = -ENOTSUP;
+}
+
+int metadata_apply(int directory, const char *name, const struct metadata *metadata,
+                   struct metadata_lack *ret_lack)
 {
     CLEANUP(close_object) struct object object;
+    struct metadata_lack lack = {0, 0};
 
     int r = look_at(open_object(directory, name), false, &object);
-    return r < 0 ? r : apply(&object, metadata);
+    if (r == 0 && is_out_of_reach(&object, metadata, directory))
+        note_all(&object, metadata, &lack);
+    else if (r == 0)
+        r = apply(&object, metadata, &lack);
+    *ret_lack = lack;
+    return r;
 }
 
-int metadata_apply_open(int fd, const struct metadata *metadata, struct stat *ret_status)
+int metadata_apply_open(int fd, const struct metadata *metadata, struct stat *ret_status,
+                        struct metadata_lack *ret_lack)
 {
+    struct metadata_lack lack = {0, 0};
     struct object object;
 
     int r = look_at(fd, true, &object);
     if (r == 0) {
         *ret_status = object.status;
-        r = apply(&object, metadata);
+        r = apply(&object, metadata, &lack);
     }
     xattrs_clear(&object.xattrs);
+    *ret_lack = lack;
     return r;
 }

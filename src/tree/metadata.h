@@ -12,17 +12,35 @@
 struct metadata {
     struct stat status; /* mode, owner and mtime count */
     struct xattrs xattrs;
+    bool owned; /* also for who is not root it is a lack if the owner is another one */
+};
+
+enum metadata_part {
+    METADATA_OWNER = 1 << 0,
+    METADATA_ATTRIBUTES = 1 << 1,
+    METADATA_MODE = 1 << 2,
+    METADATA_TIME = 1 << 3,
+};
+
+/* What an object could not be given, by the user or in its file system. */
+struct metadata_lack {
+    unsigned parts; /* of enum metadata_part */
+    int error;      /* of the first of them; 0: the file system took it and does not keep it */
 };
 
 /*
- * Gives what has the name NAME in DIRECTORY, a symlink itself, this metadata; what is right already
- * is not touched. Returns 1 where something was changed, 0, or a negative errno (-ENOTSUP where
- * the file system does not keep some of it).
+ * Gives what has the name NAME in DIRECTORY, a symlink itself, this metadata. What is right already
+ * is not touched, nor is a time that agrees (base/times.h). What is refused for good goes to
+ * *RET_LACK, and the rest is given: no setuid and setgid bits without the owner or group, and no
+ * rights that someone would not have with the access control list, where that is refused. Returns 1
+ * where something was changed, 0, or a negative errno, with which it ended early.
  */
-int metadata_apply(int directory, const char *name, const struct metadata *metadata);
+int metadata_apply(int directory, const char *name, const struct metadata *metadata,
+                   struct metadata_lack *ret_lack);
 
-/* The same for what FD is open for; *RET_STATUS is what it was. */
-int metadata_apply_open(int fd, const struct metadata *metadata, struct stat *ret_status);
+/* The same for a new file that FD is open for, with an exact time; *RET_STATUS is what it was. */
+int metadata_apply_open(int fd, const struct metadata *metadata, struct stat *ret_status,
+                        struct metadata_lack *ret_lack);
 
 /* 1 where metadata_apply would change something, 0 where not, or a negative errno. */
 int metadata_differs(int directory, const char *name, const struct metadata *metadata);

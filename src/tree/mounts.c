@@ -11,22 +11,31 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
-/* Types of file systems, as /proc/self/mountinfo has them; or their beginnings. */
+/* Types of file systems, as /proc/self/mountinfo has them, without what follows a dot. */
+
+/* Networks, clusters, hosts of virtual machines, and what programs serve. */
 static const char *const remote[] = {
-    "fuse", "nfs", "cifs", "smb", "9p", "ceph", "afs", "coda", "lustre", "gpfs", "ncpfs",
+    "fuse",   "fuseblk", "virtiofs", "9p",     "vboxsf",   "vmhgfs", "hgfs",       "prl_fs",
+    "hostfs", "drvfs",   "nfs",      "nfs4",   "cifs",     "smb3",   "smbfs",      "ncpfs",
+    "afs",    "coda",    "ceph",     "lustre", "beegfs",   "fhgfs",  "auristorfs", "gpfs",
+    "panfs",  "wekafs",  "pvfs2",    "ibrix",  "orangefs", "acfs",   "glusterfs",  "gfs",
+    "gfs2",   "ocfs2",   "cvfs",     "snfs",   "davfs",    "sshfs",  "autofs",
 };
 
 static const char *const pseudo[] = {
-    "proc",    "sysfs",   "devtmpfs", "devpts",     "cgroup",      "debugfs",
-    "tracefs", "bpf",     "pstore",   "securityfs", "selinuxfs",   "configfs",
-    "fusectl", "mqueue",  "efivarfs", "hugetlbfs",  "binfmt_misc", "rpc_pipefs",
-    "resctrl", "smackfs", "nsfs",     "pipefs",     "sockfs",      "nfsd",
+    "proc",       "sysfs",  "devtmpfs", "devpts",   "cgroup",    "cgroup2",    "debugfs",
+    "tracefs",    "bpf",    "pstore",   "efivarfs", "selinuxfs", "securityfs", "configfs",
+    "fusectl",    "mqueue", "resctrl",  "nsfs",     "smackfs",   "hugetlbfs",  "binfmt_misc",
+    "rpc_pipefs", "pipefs", "sockfs",   "nfsd",
 };
 
+/* TYPE begins a line's rest: "fuse.sshfs host:/home rw,...". */
 static bool is_one_of(const char *type, const char *const types[], size_t count)
 {
+    size_t length = strcspn(type, ". ");
+
     for (size_t i = 0; i < count; i++) {
-        if (strncmp(type, types[i], strlen(types[i])) == 0)
+        if (strlen(types[i]) == length && strncmp(type, types[i], length) == 0)
             return true;
     }
     return false;
@@ -161,5 +170,29 @@ bool mounts_is_at(dev_t device, const char *path)
         longest = strlen(mount.point);
         found = mount.device == device;
     }
+    return found;
+}
+
+/* Returns true for a FUSE server whose options, which end LINE, let no one in but its user. */
+static bool is_private(const char *line, const struct mount *mount)
+{
+    static const char *const types[] = {"fuse", "fuseblk"};
+    const char *options = strrchr(line, ' ');
+
+    return is_one_of(mount->type, types, COUNT_OF(types)) &&
+           !(options && strstr(options, "allow_other"));
+}
+
+bool mounts_are_private(const char *path)
+{
+    CLEANUP(close_file) FILE *table = fopen("/proc/self/mountinfo", "re");
+    cleanup_free char *line = NULL;
+    struct mount mount;
+    size_t room = 0;
+    bool found = false;
+
+    while (table && !found && getline(&line, &room, table) >= 0)
+        found = read_mount(line, &mount) && leads_to(path, mount.point) &&
+                is_private(mount.type, &mount);
     return found;
 }

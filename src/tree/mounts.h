@@ -16,3 +16,7 @@ bool mounts_is_pseudo(dev_t device);
 
 /* Whether it is DEVICE that is mounted where the absolute PATH, without symlinks, leads. */
 bool mounts_is_at(dev_t device, const char *path);
+
+/* Returns true if the absolute PATH, without symlinks, leads through a FUSE server that answers no
+ * one but its user. */
+bool mounts_are_private(const char *path);

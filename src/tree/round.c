@@ -17,6 +17,7 @@ struct round {
     pthread_cond_t changed;
     unsigned holders; /* the asker, and every task that is with a thread */
     bool refusals;    /* tasks that no thread took are news to the asker */
+    int shortage;     /* why one was not taken, other than that its store is set aside */
     struct task *tasks;
 };
 
@@ -84,7 +85,10 @@ static void put_in_queue(struct round *round, struct task *task)
 {
     pthread_mutex_lock(&round->lock);
     round->holders++;
-    if (hand_over(task) < 0) {
+    int r = hand_over(task);
+    if (r < 0) {
+        if (r != -ETIMEDOUT)
+            round->shortage = r;
         *task->state = TASK_MISSED;
         task->refused = round->refusals = true;
         round->holders--;
@@ -219,6 +223,11 @@ struct round_left round_wait(struct round *round, uint64_t patience)
     }
     pthread_mutex_unlock(&round->lock);
     return left;
+}
+
+int round_shortage(const struct round *round)
+{
+    return round->shortage;
 }
 
 void round_wait_for_all(struct round *round)

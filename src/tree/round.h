@@ -67,6 +67,9 @@ struct round_left {
  */
 struct round_left round_wait(struct round *round, uint64_t patience);
 
+/* Why a task was not put: no thread could be had for it. 0: all were. */
+int round_shortage(const struct round *round);
+
 /* Waits until nothing is pending any more. */
 void round_wait_for_all(struct round *round);
 

@@ -163,6 +163,8 @@ int sites_ask(struct sites *sites, struct site items[], size_t count)
     if (r < 0)
         return r;
     round_wait_for_all(round);
+    if (round_shortage(round) < 0)
+        return round_shortage(round);
     for (size_t i = 0; i < count; i++) {
         if (visits[i])
             note_answer(&items[i], visits[i], states[i]);
@@ -185,6 +187,8 @@ int sites_list(struct sites *sites, const char *path, struct names *names)
     visit->lists = true;
     round_put(round, NULL, &visit->task, &state);
     round_wait_for_all(round);
+    if (round_shortage(round) < 0)
+        return round_shortage(round);
     if (state != TASK_ANSWERED)
         return -ETIMEDOUT;
     if (visit->result < 0)

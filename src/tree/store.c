@@ -6,9 +6,12 @@
 #include "base/thread.h"
 #include "tree/mounts.h"
 #include "tree/pace.h"
+#include "tree/way.h"
+#include "trust/quorum.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <string.h>
 
 enum {
     THREADS_MAX = 16, /* of one store, besides the one that probes */
@@ -25,10 +28,11 @@ struct store {
     atomic_uint holders;
     struct tree *tree;
     dev_t device;
-    char *real_path; /* without symlinks */
-    atomic_bool silent;
-    atomic_int share; /* -1: not known */
-    pthread_mutex_t lock;
+    char *real_path;      /* without symlinks */
+    bool closed;          /* the way there */
+    pthread_mutex_t lock; /* of all that follows */
+    struct store_voice voice;
+    bool heard;
     pthread_cond_t work;
     struct task *first, **end; /* the queue, and where its next task is linked */
     unsigned queued, idle, threads;
@@ -44,6 +48,7 @@ int store_new(const char *path, struct store **ret)
     cleanup_free char *real_path = NULL;
     pthread_condattr_t attributes;
     dev_t device = 0;
+    bool closed;
 
     int r = tree_open(path, &tree);
     if (r == 0)
@@ -56,9 +61,10 @@ int store_new(const char *path, struct store **ret)
     struct store *store = calloc(1, sizeof *store);
     if (!store)
         return -ENOMEM;
+    store->closed = way_is_closed(real_path, &closed) < 0 || closed;
     store->real_path = steal_pointer(real_path);
     atomic_init(&store->holders, 1);
-    atomic_init(&store->share, -1);
+    store->voice.share = NO_VOTE;
     store->tree = steal_pointer(tree);
     store->device = device;
     store->end = &store->first;
@@ -98,19 +104,40 @@ const char *store_name(const struct store *store)
     return tree_name(store->tree);
 }
 
+const char *store_short_name(const struct store *store)
+{
+    const char *name = store_name(store), *slash = strrchr(name, '/');
+
+    return slash && slash[1] ? slash + 1 : name;
+}
+
 const char *store_real_path(const struct store *store)
 {
     return store->real_path;
 }
 
-void store_silence(struct store *store)
+bool store_is_closed(const struct store *store)
 {
-    atomic_store(&store->silent, true);
+    return store->closed;
 }
 
-bool store_is_silent(const struct store *store)
+void store_set_voice(struct store *store, const struct store_voice *voice)
 {
-    return atomic_load(&store->silent);
+    pthread_mutex_lock(&store->lock);
+    store->voice = *voice;
+    store->heard = true;
+    pthread_mutex_unlock(&store->lock);
+}
+
+bool store_voice(const struct store *store, struct store_voice *ret)
+{
+    pthread_mutex_t *lock = (pthread_mutex_t *)&store->lock;
+
+    pthread_mutex_lock(lock);
+    bool heard = store->heard;
+    *ret = store->voice;
+    pthread_mutex_unlock(lock);
+    return heard;
 }
 
 bool store_is_at(const struct store *store, const char *path)
@@ -354,14 +381,4 @@ bool store_is_aside(struct store *store)
     bool aside = store->aside;
     pthread_mutex_unlock(&store->lock);
     return aside;
-}
-
-void store_note_share(struct store *store, int index)
-{
-    atomic_store(&store->share, index);
-}
-
-int store_share(const struct store *store)
-{
-    return atomic_load(&store->share);
 }

@@ -20,15 +20,19 @@ void store_release(struct store *store);
 const struct tree *store_tree(const struct store *store);
 const char *store_name(const struct store *store);
 
+/* The last part of its name. */
+const char *store_short_name(const struct store *store);
+
 /* Where it was found: an absolute path without symlinks. */
 const char *store_real_path(const struct store *store);
 
-/*
- * It holds nothing yet, and so has no say in what names are, or what they should be like, where
- * others have one. Until then it is not silent.
- */
-void store_silence(struct store *store);
-bool store_is_silent(const struct store *store);
+/* Returns true if the way there was closed to other users when it was found; see way.h. */
+bool store_is_closed(const struct store *store);
+
+/* What a sample of it shows; false where none was taken yet. */
+struct store_voice;
+void store_set_voice(struct store *store, const struct store_voice *voice);
+bool store_voice(const struct store *store, struct store_voice *ret);
 
 /*
  * Whether PATH, by which the store was opened, still leads there. A remote store is not asked: its
@@ -64,7 +68,3 @@ uint64_t store_pace(struct store *store);
  */
 void store_set_aside(struct store *store);
 bool store_is_aside(struct store *store);
-
-/* The share that its files are of, by the last one that was looked at; -1 where none was. */
-void store_note_share(struct store *store, int index);
-int store_share(const struct store *store);

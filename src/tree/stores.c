@@ -2,8 +2,11 @@
 #include "tree/stores.h"
 
 #include "base/log.h"
+#include "base/shortage.h"
+#include "tree/census.h"
 #include "tree/pace.h"
 #include "tree/sites.h"
+#include "trust/leftover.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -19,6 +22,7 @@ struct stores {
     char *directory;     /* absolute; NULL: none */
     struct names others; /* absolute paths */
     struct sites *sites;
+    struct census *census;
     pthread_mutex_t lock;
     bool looking; /* someone renews the list, without the lock */
     struct timespec looked;
@@ -84,11 +88,13 @@ static int list_paths(const struct stores *stores, struct names *paths, size_t *
     int r = list_sorted(stores, &found);
     for (size_t i = 0; r == 0 && i < found.count; i++) {
         cleanup_free char *path = NULL;
+        if (leftover_is_no_store(names_get(&found, i)))
+            continue;
         if (asprintf(&path, "%s/%s", stores->directory, names_get(&found, i)) < 0)
             return -ENOMEM;
         r = names_add(paths, path);
     }
-    *ret_found = found.count;
+    *ret_found = paths->count;
     for (size_t i = 0; r == 0 && i < stores->others.count; i++) {
         const char *path = names_get(&stores->others, i);
         r = is_among(paths, path) ? 0 : names_add(paths, path);
@@ -134,7 +140,9 @@ static int add_answers(struct store_list *list, const struct store_list *old, st
 
     for (size_t i = 0; i < count; i++) {
         struct site *site = &sites[i];
-        if (site->result == 0)
+        if (is_shortage(site->result))
+            r = log_errno(site->result, "store %s", site->path);
+        else if (site->result == 0)
             add(list, old, site);
         else if (site->result == -ETIMEDOUT && site->known)
             list->stores[list->count++] = store_hold(site->known);
@@ -160,7 +168,8 @@ static int ask_at(const struct stores *stores, const struct store_list *old,
         sites[i] = (struct site){.path = path, .known = find(old, path)};
     }
     int r = sites_ask(stores->sites, sites, paths->count);
-    return r < 0 ? r : add_answers(list, old, sites, paths->count, found);
+    return r < 0 ? log_errno(r, "the stores cannot be asked")
+                 : add_answers(list, old, sites, paths->count, found);
 }
 
 /* Says which stores of OLD are not in LIST any more. */
@@ -228,7 +237,8 @@ static int note_places(struct stores *stores, const char *directory, const struc
     return r;
 }
 
-int stores_open(const char *directory, const struct names *others, struct stores **ret)
+int stores_open(const char *directory, const struct names *others, const struct stores_terms *terms,
+                struct stores **ret)
 {
     cleanup_stores struct stores *stores = calloc(1, sizeof *stores);
 
@@ -236,6 +246,8 @@ int stores_open(const char *directory, const struct names *others, struct stores
         return -ENOMEM;
     pthread_mutex_init(&stores->lock, NULL);
     int r = sites_new(&stores->sites);
+    if (r == 0)
+        r = census_new(terms, &stores->census);
     if (r == 0)
         r = note_places(stores, directory, others);
     if (r == 0)
@@ -253,6 +265,8 @@ void stores_close(struct stores *stores)
         store_list_free(stores->list);
     if (stores->sites)
         sites_free(stores->sites);
+    if (stores->census)
+        census_free(stores->census);
     pthread_mutex_destroy(&stores->lock);
     names_clear(&stores->others);
     free(stores->directory);
@@ -266,6 +280,11 @@ static int copy_list(const struct store_list *list, struct store_list **ret)
     if (!copy)
         return -ENOMEM;
     copy->left_out = list->left_out;
+    copy->quorum = list->quorum;
+    copy->counted = list->counted;
+    copy->unheard = list->unheard;
+    copy->why_unheard = list->why_unheard;
+    copy->number = list->number;
     for (size_t i = 0; i < list->count; i++)
         copy->stores[copy->count++] = store_hold(list->stores[i]);
     *ret = copy;
@@ -293,8 +312,9 @@ static void renew(struct stores *stores)
     int r = look(stores, stores->list, &list);
     pthread_mutex_lock(&stores->lock);
     stores->looking = false;
-    if (r == 0) {
+    if (r == 0 && list) {
         struct store_list *old = stores->list;
+        list->number = old->number + 1;
         stores->list = list;
         list = old;
     }
@@ -303,15 +323,61 @@ static void renew(struct stores *stores)
         store_list_free(list);
 }
 
+/* Hears the stores of LIST, a copy, and keeps what does not change. */
+static int count_votes(struct stores *stores, struct store_list *list)
+{
+    int r = census_take(stores->census, list);
+
+    if (r < 0 || !list->counted)
+        return r;
+    pthread_mutex_lock(&stores->lock);
+    if (stores->list->number == list->number) {
+        stores->list->quorum = list->quorum;
+        stores->list->counted = true;
+    }
+    pthread_mutex_unlock(&stores->lock);
+    return 0;
+}
+
 int stores_now(struct stores *stores, struct store_list **ret)
 {
+    cleanup_store_list struct store_list *list = NULL;
+
     pthread_mutex_lock(&stores->lock);
     bool due = is_due(stores);
     pthread_mutex_unlock(&stores->lock);
     if (due)
         renew(stores);
     pthread_mutex_lock(&stores->lock);
-    int r = copy_list(stores->list, ret);
+    int r = copy_list(stores->list, &list);
     pthread_mutex_unlock(&stores->lock);
+    if (r == 0 && !list->counted)
+        r = count_votes(stores, list);
+    if (r == 0)
+        *ret = steal_pointer(list);
     return r;
+}
+
+size_t stores_count(struct stores *stores)
+{
+    pthread_mutex_lock(&stores->lock);
+    size_t count = stores->list->count;
+    pthread_mutex_unlock(&stores->lock);
+    return count;
+}
+
+int store_list_voter(const struct store_list *list, size_t place)
+{
+    struct store_voice voice;
+
+    store_voice(list->stores[place], &voice);
+    return quorum_voter(&list->quorum, &voice, place);
+}
+
+bool store_list_is_empty(const struct store_list *list, size_t place)
+{
+    struct store_voice voice;
+
+    return store_voice(list->stores[place], &voice) && !voice.has_files &&
+           !(list->quorum.no_files && voice.has_names);
 }

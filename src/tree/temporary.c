@@ -12,15 +12,30 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 
 static uint64_t first_number;
 
+/* Returns a number that no other process of this machine gets: its own, and the time. */
+static uint64_t number_of_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return ((uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec) ^ ((uint64_t)getpid() << 40);
+}
+
+/* Names have to be new, not secret: the time does where a sandbox denies random numbers. */
 static void choose_first_number(void)
 {
-    /* Eight bytes are there at once and whole, once the kernel has any; see getrandom(2). */
-    while (getrandom(&first_number, sizeof first_number, 0) < 0) {
-    }
+    ssize_t got;
+
+    do {
+        got = getrandom(&first_number, sizeof first_number, 0);
+    } while (got < 0 && errno == EINTR);
+    if (got != sizeof first_number)
+        first_number = number_of_now();
 }
 
 void temporary_name(char ret[TEMPORARY_NAME_SIZE])

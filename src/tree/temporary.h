@@ -5,10 +5,12 @@
  */
 #pragma once
 
+#include "trust/leftover.h"
+
 #include <stdbool.h>
 #include <sys/types.h>
 
-#define TEMPORARY_PREFIX ".zfec-fs-new-"
+#define TEMPORARY_PREFIX LEFTOVER_PREFIX
 
 enum { TEMPORARY_NAME_SIZE = sizeof TEMPORARY_PREFIX + 16 };
 

@@ -446,33 +446,14 @@ int tree_list_xattr(const struct tree *tree, const char *path, char *names, size
     return 0;
 }
 
-int tree_read_xattr(const struct tree *tree, const char *path, const char *name, char **ret,
-                    size_t *ret_size, mode_t *ret_kind)
-{
-    cleanup_place struct place place = NO_PLACE;
-    struct statx status;
-
-    int r = walk_beneath(tree->root, path, tree->reach, &place);
-    if (r < 0)
-        return r;
-    if (place.closed) {
-        *ret_kind = S_IFDIR;
-        return -ENODATA;
-    }
-    r = remembered(place.fd, &status);
-    if (r < 0)
-        return r;
-    *ret_kind = status.stx_mode & S_IFMT;
-    return xattrs_read_bytes(path_of(place.fd).text, name, ret, ret_size);
-}
-
-int tree_read_xattrs(const struct tree *tree, const char *path, struct xattrs *ret)
+int tree_read_xattrs(const struct tree *tree, const char *path, const char *name,
+                     struct xattrs *ret)
 {
     cleanup_place struct place place = NO_PLACE;
 
     *ret = NO_XATTRS;
     int r = walk_beneath(tree->root, path, tree->reach, &place);
-    return r < 0 || place.closed ? r : xattrs_read_path(path_of(place.fd).text, ret);
+    return r < 0 || place.closed ? r : xattrs_read_path(path_of(place.fd).text, name, ret);
 }
 
 int tree_statfs(const struct tree *tree, struct statvfs *ret)

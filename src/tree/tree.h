@@ -91,15 +91,9 @@ int tree_get_xattr(const struct tree *tree, const char *path, const char *name, 
 int tree_list_xattr(const struct tree *tree, const char *path, char *names, size_t size,
                     size_t *ret);
 
-/*
- * The same as bytes that the caller frees (all names, where NAME is NULL), with one NUL more behind
- * them. Of what kind (S_IFMT) PATH is, is said also where there are none: -ENODATA, -ENOTSUP.
- */
-int tree_read_xattr(const struct tree *tree, const char *path, const char *name, char **ret,
-                    size_t *ret_size, mode_t *ret_kind);
-
-/* Those that a copy of PATH should have, too. Clear RET in any case. */
-int tree_read_xattrs(const struct tree *tree, const char *path, struct xattrs *ret);
+/* Those that a copy of PATH should have, too; NAME: this one. Clear RET in any case. */
+int tree_read_xattrs(const struct tree *tree, const char *path, const char *name,
+                     struct xattrs *ret);
 
 int tree_statfs(const struct tree *tree, struct statvfs *ret);
 

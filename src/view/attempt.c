@@ -2,11 +2,13 @@
 #include "view/attempt.h"
 
 #include "base/log.h"
+#include "base/shortage.h"
 #include "share/block.h"
 #include "stripe/decode.h"
 #include "stripe/encode.h"
 #include "tree/pace.h"
 
+#include <limits.h>
 #include <string.h>
 
 void attempt_clear(struct attempt *attempt)
@@ -59,7 +61,8 @@ static bool has_block(const struct stripe_reading *reading, const struct copy *c
 {
     const struct share_layout layout = layout_of(reading, copy);
 
-    return copy->role != COPY_USELESS && reading->stripe < layout_stripes(&layout) &&
+    return copy->role != COPY_USELESS && !copy->changed &&
+           reading->stripe < layout_stripes(&layout) &&
            layout_payload_size(&layout, reading->stripe) ==
                layout_payload_size(&reading->version->layout, reading->stripe);
 }
@@ -92,18 +95,21 @@ static void start_gather(struct attempt *attempt)
 {
     const struct stripe_reading *reading = attempt->reading;
 
-    attempt->gather.required = reading->version->layout.required;
-    attempt->gather.begun = atomic_load(&reading->history->begun);
+    attempt->gather.needed = reading->needed;
+    attempt->contested = reading->trust->contested && !reading->apart;
     for (size_t i = 0; i < attempt->gather.count; i++)
         attempt->copies[i] = &reading->copies->items[i];
     note_paces(attempt);
     qsort(attempt->copies, attempt->gather.count, sizeof(struct copy *), compare_rank);
     for (size_t i = 0; i < attempt->gather.count; i++) {
         const struct copy *copy = attempt->copies[i];
-        bool known_bad = !has_block(reading, copy) || damage_has(&copy->damage, reading->stripe);
+        /* A block that is intact but wrong counts as before: the verdict is to stay the same. */
+        bool known_bad = !has_block(reading, copy) ||
+                         (!copy->forged && damage_has(&copy->damage, reading->stripe));
         attempt->gather.copies[i] = (struct gather_copy){
             .role = copy->role,
-            .trusted = copy->trusted,
+            .bound = copy->bound,
+            .trusted = copy->trusted || !attempt->contested,
             .index = copy->facts.has_header ? copy->index : GATHER_INDEX_UNKNOWN,
             .block = known_bad ? BLOCK_BAD : BLOCK_UNREAD,
         };
@@ -112,7 +118,7 @@ static void start_gather(struct attempt *attempt)
 
 int attempt_start(struct attempt *attempt, const struct stripe_reading *reading)
 {
-    *attempt = (struct attempt){.reading = reading};
+    *attempt = (struct attempt){.reading = reading, .spare = INT_MAX};
     pthread_mutex_lock(reading->lock);
     attempt->gather.count = reading->copies->count;
     int r = make_room(attempt, attempt->gather.count);
@@ -129,6 +135,8 @@ static const char *describe(int error)
         return "it does not verify";
     case -ENODATA:
         return "the share is cut off";
+    case -ESTALE:
+        return "the file was changed while it was read";
     default:
         return strerrordesc_np(-error);
     }
@@ -143,13 +151,16 @@ static void note_bad(struct attempt *attempt, size_t place, int error)
 
     gather_bad(&attempt->gather, place);
     pthread_mutex_lock(reading->lock);
-    if (error == -EBADMSG || error == -ENODATA || error == -EIO) {
-        is_news = copy->damage.count == 0 && copy->role != COPY_HELPER;
+    if (reading->trial) {
+        is_news = false;
+    } else if (error == -EBADMSG || error == -ENODATA || error == -EIO) {
+        is_news = copy->damage.count == 0 && copy->role != COPY_OTHER;
         damage_add(&copy->damage, reading->stripe);
     } else {
-        is_news = !copy->failing;
+        is_news = !copy->failing && !copy->changed;
     }
-    copy->failing = copy->failing || (error != -EBADMSG && error != -ENODATA);
+    copy->changed |= error == -ESTALE;
+    copy->failing |= error != -EBADMSG && error != -ENODATA && error != -ESTALE;
     pthread_mutex_unlock(reading->lock);
     if (is_news)
         log_once("%s: store %s: block %llu is bad: %s", reading->path, store_name(copy->store),
@@ -186,6 +197,11 @@ static void note_read(struct attempt *attempt, size_t place)
     struct buffer *block = &attempt->blocks[place];
 
     int r = block_read_take(&attempt->reads[place], block);
+    if (is_shortage(r)) {
+        gather_bad(&attempt->gather, place);
+        attempt->shortage = r;
+        return;
+    }
     if (r < 0) {
         note_bad(attempt, place, r);
         return;
@@ -244,6 +260,8 @@ int attempt_read_wanted(struct attempt *attempt)
         if (r < 0)
             return r;
         wait_for_news(attempt);
+        if (attempt->shortage < 0)
+            return attempt->shortage;
     }
     return 0;
 }
@@ -258,7 +276,49 @@ int attempt_read_rest(struct attempt *attempt)
     int r = ask(attempt, places, count);
     while (r == 0 && wait_for_news(attempt) > 0) {
     }
-    return r;
+    return r < 0 ? r : attempt->shortage;
+}
+
+/* What a look at a copy's digest showed. */
+enum peeked { PEEKED_SAME, PEEKED_OTHER, PEEKED_NOTHING };
+
+static enum peeked peek(const struct attempt *attempt, size_t place,
+                        const uint8_t digest[HASH_SIZE])
+{
+    const struct stripe_reading *reading = attempt->reading;
+    const struct copy *copy = attempt->copies[place];
+    const struct share_layout layout = layout_of(reading, copy);
+    uint8_t there[HASH_SIZE];
+
+    int r = copy_read_now(copy, layout_block_offset(&layout, reading->stripe), sizeof there, there);
+    if (r == -EAGAIN)
+        return PEEKED_NOTHING;
+    return r == 0 && memcmp(there, digest, HASH_SIZE) == 0 ? PEEKED_SAME : PEEKED_OTHER;
+}
+
+int attempt_peek(struct attempt *attempt, size_t place, bool *ret)
+{
+    struct gather *gather = &attempt->gather;
+    bool all = true;
+
+    for (size_t i = 0; i < gather->count; i++) {
+        if (gather->copies[i].role != COPY_MEMBER || gather->copies[i].block == BLOCK_GOOD ||
+            gather->copies[i].block == BLOCK_BAD)
+            continue;
+        enum peeked peeked = gather->copies[i].block == BLOCK_UNREAD
+                                 ? peek(attempt, i, gather->copies[place].digest)
+                                 : PEEKED_NOTHING;
+        if (peeked == PEEKED_OTHER) {
+            gather->copies[i].block = BLOCK_ASKED;
+            int r = ask(attempt, &i, 1);
+            if (r < 0)
+                return r;
+            wait_for_news(attempt);
+        }
+        all &= peeked != PEEKED_NOTHING;
+    }
+    *ret = all;
+    return 0;
 }
 
 int attempt_decode(const struct attempt *attempt, const size_t places[])
@@ -291,39 +351,4 @@ int attempt_compare(const struct attempt *attempt, size_t place, bool *ret)
     if (r == 0)
         *ret = memcmp(block.data, attempt->blocks[place].data, size) == 0;
     return r;
-}
-
-/* Whether a copy that may speak for the version has a block with this digest. */
-static bool agrees(const struct gather_copy *copy, const uint8_t digest[HASH_SIZE])
-{
-    return copy->role != COPY_HELPER && copy->block == BLOCK_GOOD &&
-           memcmp(copy->digest, digest, HASH_SIZE) == 0;
-}
-
-bool attempt_goes_on(const struct attempt *attempt, const uint8_t digest[HASH_SIZE])
-{
-    bool found = false;
-
-    pthread_mutex_lock(attempt->reading->lock);
-    for (size_t i = 0; i < attempt->gather.count; i++)
-        found |= attempt->copies[i]->trusted && agrees(&attempt->gather.copies[i], digest);
-    pthread_mutex_unlock(attempt->reading->lock);
-    return found;
-}
-
-void attempt_learn(const struct attempt *attempt, bool is_first, const uint8_t digest[HASH_SIZE])
-{
-    pthread_mutex_lock(attempt->reading->lock);
-    for (size_t i = 0; i < attempt->gather.count; i++) {
-        struct copy *copy = attempt->copies[i];
-        copy->trusted = (is_first || copy->trusted) && !copy->forged &&
-                        agrees(&attempt->gather.copies[i], digest);
-    }
-    pthread_mutex_unlock(attempt->reading->lock);
-}
-
-void attempt_number(const struct attempt *attempt, size_t numbers[])
-{
-    for (size_t i = 0; i < attempt->gather.count; i++)
-        numbers[i] = (size_t)(attempt->copies[i] - attempt->reading->copies->items);
 }

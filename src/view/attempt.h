@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "choice/gather.h"
+#include "trust/gather.h"
 #include "view/stripe_reading.h"
 
 struct attempt {
@@ -15,6 +15,9 @@ struct attempt {
     struct buffer *blocks; /* of each copy; a good one where gather says so */
     struct round *round;   /* of the blocks that are asked for, and what comes of each copy's: */
     struct block_read *reads;
+    bool contested;    /* only trusted copies count, as the open file gave a contradicted stripe */
+    int shortage;      /* of our own, which kept a block from being read; 0: none */
+    int spare;         /* without checks: right values that may be missing, as solve.h has it */
     uint64_t patience; /* for an answer, until another store is asked as well */
 };
 
@@ -25,12 +28,19 @@ void attempt_clear(struct attempt *attempt);
 
 /*
  * Reads what gather asks for, all of it at once, and others where that takes long, until gather has
- * enough or no more can come. Returns 0 or -ENOMEM.
+ * enough or no more can come. Returns 0, or a shortage of our own.
  */
 int attempt_read_wanted(struct attempt *attempt);
 
-/* Reads all blocks that are left, and waits for those that are late. Returns 0 or -ENOMEM. */
+/* Reads all blocks that are left, and waits for those that are late. Returns as above. */
 int attempt_read_rest(struct attempt *attempt);
+
+/*
+ * Looks at the digests of members in local stores whose blocks were not read, and reads blocks
+ * whose digest is not the one of the block at PLACE. Sets *RET to whether all members were looked
+ * at. Returns 0 or -ENOMEM.
+ */
+int attempt_peek(struct attempt *attempt, size_t place, bool *ret);
 
 /*
  * Decodes the stripe, to reading->data, from the good blocks at k PLACES. -EBADMSG where they are
@@ -40,15 +50,5 @@ int attempt_decode(const struct attempt *attempt, const size_t places[]);
 
 /* Sets *RET to whether the good block at PLACE is what the stripe that was decoded makes it. */
 int attempt_compare(const struct attempt *attempt, size_t place, bool *ret);
-
-/* Whether a copy that agreed with all stripes until now agrees with this digest. */
-bool attempt_goes_on(const struct attempt *attempt, const uint8_t digest[HASH_SIZE]);
-
-/* Takes the trust from all copies that do not agree with a stripe that is given; the first gives
- * it. */
-void attempt_learn(const struct attempt *attempt, bool is_first, const uint8_t digest[HASH_SIZE]);
-
-/* The numbers, in reading->copies, of the copies at gather's places. */
-void attempt_number(const struct attempt *attempt, size_t numbers[]);
 
 #define cleanup_attempt CLEANUP(attempt_clear)

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "view/copies.h"
 
+#include "base/io.h"
 #include "base/log.h"
+#include "base/shortage.h"
+#include "base/times.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -11,25 +14,9 @@ struct copy_file {
     struct store *store;
     atomic_uint holders;
     int fd;
+    bool watched;       /* in a local store, which tells when a file changes: */
+    struct stat opened; /* as it was */
 };
-
-static int read_fully(int fd, uint64_t offset, uint8_t *data, size_t size, size_t *ret)
-{
-    size_t done = 0;
-
-    while (done < size) {
-        ssize_t n = pread(fd, data + done, size - done, (off_t)(offset + done));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        if (n == 0)
-            break;
-        done += (size_t)n;
-    }
-    *ret = done;
-    return 0;
-}
 
 static void run_closing(struct task *task)
 {
@@ -44,7 +31,7 @@ static void drop_closing(struct task *task)
     free(file);
 }
 
-static struct copy_file *file_new(struct store *store, int *fd)
+static struct copy_file *file_new(struct store *store, const struct stat *status, int *fd)
 {
     struct copy_file *file = calloc(1, sizeof *file);
 
@@ -55,6 +42,8 @@ static struct copy_file *file_new(struct store *store, int *fd)
     file->store = store_hold(store);
     atomic_init(&file->holders, 1);
     file->fd = steal_fd(fd);
+    file->watched = !store_is_remote(store);
+    file->opened = *status;
     return file;
 }
 
@@ -65,31 +54,66 @@ static void file_release(struct copy_file *file)
         task_run_later(file->store, &file->closing);
 }
 
-void copy_facts_read(const struct share_terms *terms, const struct look *look,
+/*
+ * Returns true if the file may have been written to since it was opened. To replace or link it
+ * changes its ctime, too, but also the number of its names.
+ */
+static bool is_changed(const struct copy_file *file)
+{
+    struct stat now;
+
+    return file->watched && (fstat(file->fd, &now) < 0 || now.st_size != file->opened.st_size ||
+                             times_compare(&now.st_mtim, &file->opened.st_mtim) != 0 ||
+                             (times_compare(&now.st_ctim, &file->opened.st_ctim) != 0 &&
+                              now.st_nlink == file->opened.st_nlink));
+}
+
+static int read_exactly(const struct copy_file *file, uint64_t offset, size_t size, uint8_t *data)
+{
+    size_t done = 0;
+
+    int r = io_read(file->fd, offset, data, size, &done);
+    if (r == 0 && is_changed(file))
+        return -ESTALE;
+    return r == 0 && done < size ? -ENODATA : r;
+}
+
+void copy_facts_read(const struct share_terms *terms, const struct look *look, int voter,
                      struct copy_facts *ret)
 {
     *ret = (struct copy_facts){.size = (uint64_t)look->object.status.st_size};
-    ret->has_header = header_read(terms->format, terms->required, look->header, look->header_size,
-                                  ret->size, &ret->header) == 0;
+    ret->has_header =
+        header_read(terms->format, look->header, look->header_size, ret->size, &ret->header) == 0;
+    ret->misplaced = ret->has_header && terms->format != SHARE_CHECKED && voter >= 0 &&
+                     voter != ret->header.index;
 }
 
-/* Adds the copy that a store answered with. */
-static int add(struct copies *copies, const struct share_terms *terms, struct store *store,
-               struct look *answer)
+/* Adds the copy that store number PLACE answered with. */
+static int add(struct copies *copies, const struct share_terms *terms, const struct inquiry *looks,
+               size_t place)
 {
     struct copy *copy = &copies->items[copies->count];
+    struct store *store = looks->list->stores[place];
+    struct look *answer = look_answer(looks, place);
+    struct store_voice voice;
 
-    *copy = (struct copy){.status = answer->object.status, .role = COPY_USELESS, .index = -1};
-    copy->file = file_new(store, &answer->object.fd);
+    store_voice(store, &voice);
+    *copy = (struct copy){
+        .status = answer->object.status,
+        .voter = store_list_voter(looks->list, place),
+        .one_mode_only = store_voice_keeps_no_modes(&voice, &answer->object.status),
+        .role = COPY_USELESS,
+        .index = -1,
+        .trusted = true,
+    };
+    copy->file = file_new(store, &copy->status, &answer->object.fd);
     if (!copy->file)
         return -ENOMEM;
     copy->store = store_hold(store);
     copies->count++;
-    copy_facts_read(terms, answer, &copy->facts);
-    if (copy->facts.has_header) {
+    copy_facts_read(terms, answer, copy->voter, &copy->facts);
+    if (copy->facts.has_header)
         copy->index = copy->facts.header.index;
-        store_note_share(store, copy->index);
-    }
     return 0;
 }
 
@@ -115,7 +139,7 @@ static bool has(const struct copies *copies, const struct store *store)
     return false;
 }
 
-/* Adds what stores have answered. Returns -ENOMEM, or the last error of a store, or -ENOENT. */
+/* Adds what stores have answered. Returns a shortage, or the last error of a store, or -ENOENT. */
 static int add_answers(struct copies *copies, const struct inquiry *looks,
                        const struct share_terms *terms, const char *path)
 {
@@ -125,12 +149,12 @@ static int add_answers(struct copies *copies, const struct inquiry *looks,
         struct store *store = looks->list->stores[i];
         int r = has(copies, store) ? -EEXIST : result_of(looks, i);
         if (r == 0) {
-            r = add(copies, terms, store, look_answer(looks, i));
+            r = add(copies, terms, looks, i);
         } else if (r != -EEXIST && r != -ENOENT && r != -ENOTDIR && r != -EINPROGRESS) {
             worst = r;
             log_once("%s: store %s: %s", path, store_name(store), strerrordesc_np(-r));
         }
-        if (r == -ENOMEM)
+        if (is_shortage(r))
             return r;
     }
     return worst;
@@ -147,7 +171,7 @@ int copies_new(const struct inquiry *looks, const struct share_terms *terms, con
         return -ENOMEM;
     copies->room = looks->list->count;
     int r = add_answers(copies, looks, terms, path);
-    if (r == -ENOMEM || copies->count == 0)
+    if (is_shortage(r) || copies->count == 0)
         return r;
     for (size_t i = 0; i < copies->count; i++)
         copies->items[i].slow = store_pace(copies->items[i].store) > patience;
@@ -163,7 +187,7 @@ int copies_add_late(struct copies *copies, struct inquiry *looks, const struct s
     int r = add_answers(copies, looks, terms, path);
     for (size_t i = before; i < copies->count; i++)
         copies->items[i].slow = true;
-    return r == -ENOMEM ? r : 0;
+    return is_shortage(r) ? r : 0;
 }
 
 void copies_free(struct copies *copies)
@@ -205,14 +229,10 @@ struct read_task {
 static void run_read(struct task *task)
 {
     struct read_task *read = (struct read_task *)task;
-    size_t done = 0;
 
     read->result = buffer_take(read->size, &read->block);
     if (read->result == 0)
-        read->result =
-            read_fully(read->file->fd, read->offset, read->block.data, read->size, &done);
-    if (read->result == 0 && done < read->size)
-        read->result = -ENODATA;
+        read->result = read_exactly(read->file, read->offset, read->size, read->block.data);
 }
 
 static void drop_read(struct task *task)
@@ -255,10 +275,7 @@ int block_read_take(struct block_read *read, struct buffer *ret)
 
 int copy_read_now(const struct copy *copy, uint64_t offset, size_t size, uint8_t *data)
 {
-    size_t done = 0;
-
     if (store_is_remote(copy->store))
         return -EAGAIN;
-    int r = read_fully(copy->file->fd, offset, data, size, &done);
-    return r == 0 && done < size ? -ENODATA : r;
+    return read_exactly(copy->file, offset, size, data);
 }

@@ -3,19 +3,13 @@
 #pragma once
 
 #include "base/buffer.h"
-#include "choice/version.h"
 #include "tree/stores.h"
+#include "trust/version.h"
 #include "view/damage.h"
 #include "view/look.h"
+#include "view/terms.h"
 
 #include <sys/stat.h>
-
-/* What has to be known of shares whose format does not say it. */
-struct share_terms {
-    enum share_format format;
-    unsigned required; /* k, for classic */
-    bool patient;      /* all stores are waited for, also where some are enough */
-};
 
 /* A file descriptor that reads under way may outlive the set of copies with. */
 struct copy_file;
@@ -23,13 +17,19 @@ struct copy_file;
 struct copy {
     struct store *store;
     struct copy_file *file;
-    struct stat status;
+    struct stat status; /* when it was opened */
+    int voter;          /* of its store, as store_list_voter */
+    bool one_mode_only; /* its store shows one mode and owner for everything */
     struct copy_facts facts;
     enum copy_role role;
     /* What reading it has taught; guarded by the user's lock. */
     int index;    /* of its share; -1 until it is known */
-    bool trusted; /* it agreed with every stripe that was given */
-    bool forged;  /* it had a block whose digest was right, and its payload was not */
+    bool bound;   /* it has no header, but its blocks are the version's */
+    bool shares;  /* some block of it has the digest of a member's */
+    bool trusted; /* it agreed with every stripe that was given though blocks contradicted it */
+    bool differs; /* an intact block of it is not what was given: it is of another content */
+    bool forged;  /* it had an intact block that is not what it should be by the others */
+    bool changed; /* the file is no more what it was when it was opened */
     bool failing; /* its store failed, other than by a bad block */
     bool slow;    /* its store takes much longer than others */
     struct damage damage;
@@ -40,21 +40,22 @@ struct copies {
     struct copy items[];
 };
 
-/* What a look says of a copy: a header that it has, and its size. */
-void copy_facts_read(const struct share_terms *terms, const struct look *look,
+/* What a look says of a copy in a store with this VOTER: a header that it has, and its size. */
+void copy_facts_read(const struct share_terms *terms, const struct look *look, int voter,
                      struct copy_facts *ret);
 
 /*
  * The files that LOOKS at PATH have opened, which it takes out of them. What is no regular file, or
  * could not be opened, is left out; a store's error is logged. Where nothing is left: the last such
- * error, or -ENOENT. Roles are not set yet. There is room for those that are pending.
+ * error, or -ENOENT; for a shortage of our own: that. Roles are not set yet. There is room for
+ * those that are pending.
  */
 int copies_new(const struct inquiry *looks, const struct share_terms *terms, const char *path,
                struct copies **ret);
 
 void copies_free(struct copies *copies);
 
-/* Closes the files, and lets go of the stores. Nothing can be read until there are others. */
+/* Closes the files, and releases the stores. Nothing can be read until there are others. */
 void copies_close_files(struct copies *copies);
 
 /* Takes the files and stores of FRESH, which has the same ones, in the same order. */
@@ -79,13 +80,14 @@ int copy_ask(struct round *round, const struct copy *copy, uint64_t offset, size
 
 /*
  * What came of a block that is not pending any more: 0, and it is the caller's; -ENODATA where the
- * copy is cut off; -ETIMEDOUT; another errno.
+ * copy is cut off; -ESTALE where its file, in a local store, is not the one that was opened any
+ * more; -ETIMEDOUT; another errno.
  */
 int block_read_take(struct block_read *read, struct buffer *ret);
 
 /*
  * Reads SIZE bytes of a copy in a local store, in this thread. -EAGAIN for one in another store;
- * -ENODATA where it is cut off; another errno.
+ * else as block_read_take.
  */
 int copy_read_now(const struct copy *copy, uint64_t offset, size_t size, uint8_t *data);
 

@@ -70,11 +70,8 @@ static int stat_root(const struct encoded_view *encoded, struct stat *ret)
     int r = encoded->source->operations->stat(encoded->source, "", ret, &header, NULL, NULL);
     if (r < 0)
         return r;
-    if (encoded->source->is_private) { /* who cannot get to the source must not get in here */
-        ret->st_mode = S_IFDIR | 0700;
-        ret->st_uid = geteuid();
-        ret->st_gid = getegid();
-    }
+    if (encoded->source->is_private) /* who cannot get to the source must not get in here */
+        status_close(ret);
     ret->st_nlink = 2 + encoded->shares;
     ret->st_ino = status_inode(ret->st_dev, ret->st_ino, 256);
     return 0;

@@ -1,45 +1,41 @@
 /* SPDX-License-Identifier: MIT */
 #include "view/enough.h"
 
-#include "choice/vote.h"
+#include "trust/name.h"
+#include "view/survey.h"
 
 /* What the stores have said of a name. Those that say nothing of it are left out. */
 struct heard {
+    const struct quorum *quorum;
     size_t count, absent;
     struct ballot *ballots;
     struct copy_facts *facts; /* of files */
-    enum copy_role *roles;
 };
 
 static void forget(struct heard *heard)
 {
     free(heard->ballots);
     free(heard->facts);
-    free(heard->roles);
 }
 
 static int collect(const struct inquiry *looks, const struct share_terms *terms, struct heard *ret)
 {
     size_t room = looks->list->count + 1;
 
+    ret->quorum = &looks->list->quorum;
     ret->ballots = calloc(room, sizeof *ret->ballots);
     ret->facts = calloc(room, sizeof *ret->facts);
-    ret->roles = calloc(room, sizeof *ret->roles);
-    if (!ret->ballots || !ret->facts || !ret->roles)
+    if (!ret->ballots || !ret->facts)
         return -ENOMEM;
     for (size_t i = 0; i < looks->list->count; i++) {
         int r = inquiry_result(looks, i);
         ret->absent += r == -ENOENT || r == -ENOTDIR;
         if (r < 0)
             continue;
-        const struct look *look = look_answer(looks, i);
-        ret->ballots[ret->count] = (struct ballot){
-            .cast = true,
-            .status = look->object.status,
-            .target = look->object.target,
-            .silent = store_is_silent(looks->list->stores[i]),
-        };
-        copy_facts_read(terms, look, &ret->facts[ret->count++]);
+        ret->ballots[ret->count] = survey_ballot(looks, terms, i);
+        copy_facts_read(terms, look_answer(looks, i), ret->ballots[ret->count].voter,
+                        &ret->facts[ret->count]);
+        ret->count++;
     }
     return 0;
 }
@@ -47,7 +43,7 @@ static int collect(const struct inquiry *looks, const struct share_terms *terms,
 /* Where stores have directories from different times, the newest at hand is as good as any. */
 static bool is_status_settled(const struct heard *heard, mode_t mode, size_t pending)
 {
-    return vote_is_settled(heard->ballots, heard->count, pending, ballot_same_attributes) &&
+    return mode_is_settled(heard->quorum, heard->ballots, heard->count, pending) &&
            (S_ISDIR(mode) ||
             vote_is_settled(heard->ballots, heard->count, pending, ballot_same_history));
 }
@@ -57,11 +53,11 @@ static bool is_file_settled(struct heard *heard, size_t pending)
 {
     struct version version;
 
-    if (!version_is_settled(heard->facts, heard->count, pending) ||
-        version_choose(heard->facts, heard->count, 0, &version, heard->roles) < 0)
+    if (!version_is_settled(heard->quorum, heard->facts, heard->count, pending) ||
+        version_choose(heard->quorum, heard->facts, heard->count, 0, &version) < 0)
         return false;
     for (size_t i = 0; i < heard->count; i++)
-        heard->ballots[i].cast = heard->roles[i] == COPY_MEMBER;
+        heard->ballots[i].cast = version_role(&heard->facts[i], &version.header) == COPY_MEMBER;
     return is_status_settled(heard, S_IFREG, pending);
 }
 
@@ -69,20 +65,21 @@ bool enough_looks(const struct inquiry *looks, const void *context)
 {
     const struct enough *enough = context;
     CLEANUP(forget) struct heard heard = {.count = 0};
+    struct name_ruling ruling;
 
     if (collect(looks, enough->terms, &heard) < 0)
         return false;
     if (heard.count == 0)
-        return heard.absent > looks->pending && looks->pending < enough->least;
-    if (!vote_is_settled(heard.ballots, heard.count, looks->pending, ballot_same_kind))
+        return heard.absent > looks->pending && looks->pending < heard.quorum->required;
+    name_rule(heard.quorum, heard.ballots, heard.count, &ruling);
+    if (!name_is_settled(heard.quorum, heard.ballots, heard.count, looks->pending, &ruling))
         return false;
-    size_t winner = vote(heard.ballots, heard.count, ballot_same_kind);
-    mode_t mode = heard.ballots[winner].status.st_mode;
-    if (S_ISREG(mode))
+    const struct ballot winner = heard.ballots[ruling.winner];
+    if (S_ISREG(winner.status.st_mode))
         return is_file_settled(&heard, looks->pending);
     for (size_t i = 0; i < heard.count; i++)
-        heard.ballots[i].cast = ballot_same_kind(&heard.ballots[i], &heard.ballots[winner]);
-    return is_status_settled(&heard, mode, looks->pending);
+        heard.ballots[i].cast = ballot_same_kind(&heard.ballots[i], &winner);
+    return is_status_settled(&heard, winner.status.st_mode, looks->pending);
 }
 
 bool enough_most(const struct inquiry *inquiry, const void *context)
@@ -98,7 +95,5 @@ bool enough_most(const struct inquiry *inquiry, const void *context)
 
 bool enough_lists(const struct inquiry *lists, const void *context)
 {
-    const struct enough *enough = context;
-
-    return enough_most(lists, NULL) && lists->pending < enough->least;
+    return enough_most(lists, NULL) && lists->pending < lists->list->quorum.required;
 }

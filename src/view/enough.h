@@ -9,13 +9,11 @@
 
 struct enough {
     const struct share_terms *terms;
-    unsigned least; /* the smallest k that a file is known to have; 0: not known */
 };
 
 /*
  * For the CONTEXT of inquiry_enough, a struct enough. Looks at a name: more than half of all agree
- * on what it is, and of a file the version is settled. Where no one has it, fewer than the k are
- * missing that would be needed for anything to be there.
+ * on what it is, and of a file the version is settled. Where none has it, fewer than K are missing.
  */
 bool enough_looks(const struct inquiry *looks, const void *context);
 
@@ -23,7 +21,7 @@ bool enough_looks(const struct inquiry *looks, const void *context);
 bool enough_most(const struct inquiry *inquiry, const void *context);
 
 /*
- * Listings, which are put together: a name that k stores have is in one of those at hand. The few
- * are missing that fewer than k have, when only slow ones do.
+ * Listings, which are put together: a name that K stores have is in one of those at hand. The few
+ * are missing that fewer than K have, when only slow ones do. CONTEXT is not used.
  */
 bool enough_lists(const struct inquiry *lists, const void *context);

@@ -2,14 +2,16 @@
 #include "view/examiner.h"
 
 #include "stripe/encode.h"
-#include "view/settle.h"
+#include "view/attempt.h"
 #include "view/spare.h"
+#include "view/stripe_reading.h"
 
 #include <string.h>
 
 struct examiner {
     struct share_set *set;
-    int *good; /* of each copy's block: the share that it is an intact one of, or -1 */
+    bool apart;
+    int *have; /* the share that each copy has a block of, as spare.h has it */
     struct buffer stripe;
     unsigned count;       /* of the shares that the encoder makes */
     uint8_t indices[256]; /* of these */
@@ -17,7 +19,7 @@ struct examiner {
     struct buffer blocks[256];
 };
 
-int examiner_new(struct share_set *set, struct examiner **ret)
+int examiner_new(struct share_set *set, bool apart, struct examiner **ret)
 {
     const struct share_layout *layout = &share_set_header(set)->layout;
     struct examiner *examiner = calloc(1, sizeof *examiner);
@@ -25,8 +27,9 @@ int examiner_new(struct share_set *set, struct examiner **ret)
     if (!examiner)
         return -ENOMEM;
     examiner->set = set;
-    examiner->good = calloc(share_set_copies(set)->count, sizeof *examiner->good);
-    int r = examiner->good ? 0 : -ENOMEM;
+    examiner->apart = apart;
+    examiner->have = calloc(share_set_copies(set)->count, sizeof *examiner->have);
+    int r = examiner->have ? 0 : -ENOMEM;
     if (r == 0 && layout->source_size > 0)
         r = buffer_take(layout_payload_size(layout, 0) * layout->required, &examiner->stripe);
     if (r < 0) {
@@ -51,7 +54,7 @@ void examiner_free(struct examiner *examiner)
 {
     forget_encoder(examiner);
     buffer_give(&examiner->stripe);
-    free(examiner->good);
+    free(examiner->have);
     free(examiner);
 }
 
@@ -102,10 +105,14 @@ static const uint8_t *right_block(const struct examiner *examiner, int index)
     return examiner->blocks[i].data;
 }
 
-static void note_damage(const struct stripe_reading *reading, struct copy *copy)
+/* A block that is intact, and of another digest, is no damage: the copy has another content. */
+static void note_difference(const struct stripe_reading *reading, struct copy *copy, bool intact)
 {
     pthread_mutex_lock(reading->lock);
-    damage_add(&copy->damage, reading->stripe);
+    copy->differs |= intact;
+    copy->forged |= !intact;
+    if (!intact)
+        damage_add(&copy->damage, reading->stripe);
     pthread_mutex_unlock(reading->lock);
 }
 
@@ -113,6 +120,7 @@ static int compare_all(struct examiner *examiner, const struct attempt *attempt)
 {
     const struct stripe_reading *reading = attempt->reading;
     size_t size = layout_block_size(&reading->version->layout, reading->stripe);
+    bool checked = reading->version->layout.format == SHARE_CHECKED;
     uint8_t *blocks[256];
 
     int r = prepare_encoder(examiner, attempt);
@@ -125,19 +133,23 @@ static int compare_all(struct examiner *examiner, const struct attempt *attempt)
         if (copy->block != BLOCK_GOOD)
             continue;
         const uint8_t *right = right_block(examiner, copy->index);
-        if (memcmp(attempt->blocks[i].data, right, size) == 0)
-            examiner->good[attempt->copies[i] - reading->copies->items] = copy->index;
-        else
-            note_damage(reading, attempt->copies[i]);
+        bool same = memcmp(attempt->blocks[i].data, right, size) == 0;
+        if (same || !checked)
+            examiner->have[attempt->copies[i] - reading->copies->items] = copy->index;
+        if (!same)
+            note_difference(reading, attempt->copies[i],
+                            checked && memcmp(attempt->blocks[i].data, right, HASH_SIZE) != 0);
     }
     return r;
 }
 
-static int count_spare(const struct examiner *examiner, const struct stripe_reading *reading)
+static int count_spare(const struct examiner *examiner, const struct stripe_reading *reading,
+                       int limit)
 {
     pthread_mutex_lock(reading->lock);
-    int spare = spare_by_blocks(reading->copies, examiner->good, reading->stripe,
-                                &reading->version->layout);
+    int spare = spare_by_blocks(reading->copies, examiner->have, reading->needed);
+    spare = spare < limit ? spare : limit;
+    spare = spare > 0 ? spare : 0; /* it was restored */
     pthread_mutex_unlock(reading->lock);
     return spare;
 }
@@ -149,17 +161,18 @@ int examiner_run(struct examiner *examiner, uint64_t stripe, int *ret_spare)
 
     *ret_spare = -1;
     share_set_begin_reading(examiner->set, stripe, examiner->stripe.data, &reading);
+    reading.whole = true;
+    reading.apart = examiner->apart;
     for (size_t i = 0; i < reading.copies->count; i++)
-        examiner->good[i] = -1;
+        examiner->have[i] = -1;
     int r = attempt_start(&attempt, &reading);
     if (r < 0)
         return r;
-    r = reading.version->layout.format == SHARE_CHECKED ? settle_checked(&attempt)
-                                                        : settle_unchecked(&attempt);
+    r = stripe_reading_try(&attempt);
     if (r < 0)
         return share_set_end_reading(examiner->set, &reading, r);
     r = compare_all(examiner, &attempt);
     if (r == 0)
-        *ret_spare = count_spare(examiner, &reading);
+        *ret_spare = count_spare(examiner, &reading, attempt.spare);
     return r;
 }

@@ -6,8 +6,9 @@
 
 struct examiner;
 
-/* SET must live longer. Returns 0 or -ENOMEM. */
-int examiner_new(struct share_set *set, struct examiner **ret);
+/* SET must live longer. APART: what other stripes were given does not matter. Returns 0 or -ENOMEM.
+ */
+int examiner_new(struct share_set *set, bool apart, struct examiner **ret);
 
 void examiner_free(struct examiner *examiner);
 

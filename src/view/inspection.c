@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "view/inspection.h"
 
+#include "base/shortage.h"
+#include "base/times.h"
+#include "share/block.h"
+#include "trust/leftover.h"
 #include "view/attributes.h"
 #include "view/look.h"
 #include "view/spare.h"
+#include "view/store_names.h"
 
 #include <limits.h>
 #include <string.h>
@@ -28,6 +33,7 @@ void inspection_clear(struct inspection *inspection)
         damage_clear(&inspection->copies[i].damage);
     free(inspection->copies);
     damage_clear(&inspection->lost);
+    free(inspection->conflict_text);
     if (inspection->shares)
         share_set_free(inspection->shares);
     survey_clear(&inspection->survey);
@@ -47,23 +53,28 @@ static struct copy_report *report_on(const struct inspection *inspection, const 
 /* What the names alone say. */
 static void judge_names(struct inspection *inspection)
 {
+    const struct survey *survey = &inspection->survey;
+    enum copy_state there = !inspection->hidden    ? COPY_GOOD
+                            : inspection->leftover ? COPY_LEFTOVER
+                                                   : COPY_FOREIGN;
+
     for (size_t i = 0; i < inspection->count; i++) {
         struct copy_report *report = &inspection->copies[i];
-        int r = inquiry_result(&inspection->survey.inquiry, i);
+        int r = inquiry_result(&survey->inquiry, i);
         report->index = -1;
         if (r == -ENOENT || r == -ENOTDIR)
             report->state = COPY_ABSENT;
         else if (r < 0)
             *report = (struct copy_report){COPY_UNREADABLE, .error = r, .index = -1};
-        else if (!inspection->survey.ballots[i].cast)
-            report->state = COPY_OTHER_KIND;
+        else
+            report->state = survey->ballots[i].cast ? there : COPY_OTHER_KIND;
     }
 }
 
 static bool same_metadata(const struct stat *a, const struct stat *b)
 {
     return a->st_mode == b->st_mode && a->st_uid == b->st_uid && a->st_gid == b->st_gid &&
-           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+           times_agree(&a->st_mtim, &b->st_mtim);
 }
 
 static int judge_metadata(const struct inspecting *inspecting)
@@ -73,7 +84,8 @@ static int judge_metadata(const struct inspecting *inspecting)
 
     if (!differs)
         return -ENOMEM;
-    int r = attributes_compare(inspecting->stores, inspecting->path, list_of(inspection), differs);
+    int r = attributes_compare(inspecting->stores, inspecting->terms, inspecting->path,
+                               list_of(inspection), differs);
     for (size_t i = 0; r == 0 && i < inspection->count; i++) {
         struct copy_report *report = &inspection->copies[i];
         const struct stat *status = &inspection->survey.ballots[i].status;
@@ -83,19 +95,91 @@ static int judge_metadata(const struct inspecting *inspecting)
     return r;
 }
 
+/*
+ * Returns true if all blocks of a copy in the checked format are intact, or may be, for all that
+ * can be read now; others cannot tell.
+ */
+static bool has_intact_blocks(const struct copy *copy)
+{
+    const struct share_header *header = &copy->facts.header;
+    const struct share_layout *layout = &header->layout;
+    uint64_t stripes = layout->format == SHARE_CHECKED ? layout_stripes(layout) : 0;
+    bool intact = true;
+
+    for (uint64_t i = 0; i < stripes && intact; i++) {
+        cleanup_round struct round *round = NULL;
+        cleanup_buffer struct buffer block = NO_BUFFER;
+        struct block_read read;
+        if (round_new(&round) < 0 || copy_ask(round, copy, layout_block_offset(layout, i),
+                                              layout_block_size(layout, i), &read) < 0)
+            return true;
+        round_wait_for_all(round);
+        int r = block_read_take(&read, &block);
+        intact = r == 0
+                     ? block_is_intact(block.data, layout_payload_size(layout, i), i, header->index)
+                     : is_shortage(r) || r == -ETIMEDOUT;
+    }
+    return intact;
+}
+
+/* Different shares of full length that copies have of a version. */
+static unsigned count_whole(const struct copies *copies, const struct share_header *version)
+{
+    bool seen[256] = {false};
+    unsigned shares = 0;
+
+    for (size_t i = 0; i < copies->count; i++) {
+        const struct copy_facts *facts = &copies->items[i].facts;
+        if (!facts->has_header || facts->misplaced || !version_is_same(&facts->header, version) ||
+            facts->size != layout_share_size(&facts->header.layout) || seen[facts->header.index])
+            continue;
+        seen[facts->header.index] = true;
+        shares++;
+    }
+    return shares;
+}
+
+/*
+ * Returns true if a share of another version has as good a claim as the one that is shown: it is
+ * not to be replaced (rule 7 of docs/design.md). To read all of it is left to the caller.
+ */
+static bool has_claim(const struct inspection *inspection, const struct copies *copies,
+                      const struct copy *copy)
+{
+    const struct share_header *header = &copy->facts.header, *shown = &inspection->version;
+    const struct quorum *quorum = &list_of(inspection)->quorum;
+    unsigned whole = count_whole(copies, header);
+
+    if (copy->facts.size != layout_share_size(&header->layout))
+        return false;
+    if (shown->layout.format == SHARE_CHECKED && header->mtime_ns >= shown->mtime_ns)
+        return true;
+    return whole >= quorum_need(quorum, header->layout.required) &&
+           whole >= count_whole(copies, shown);
+}
+
+static void judge_stale(const struct inspecting *inspecting, const struct copies *copies,
+                        const struct copy *copy, struct copy_report *report)
+{
+    report->state = COPY_STALE;
+    report->intact = inspecting->depth->part >= 1 &&
+                     has_claim(inspecting->inspection, copies, copy) && has_intact_blocks(copy);
+}
+
 /* What came of one copy of a share. */
-static void judge_copy(struct copy *copy, struct copy_report *report)
+static void judge_copy(const struct inspecting *inspecting, const struct copies *copies,
+                       struct copy *copy, struct copy_report *report)
 {
     const struct share_header *header = &copy->facts.header;
 
     report->index = copy->index;
-    report->bad_header = !copy->facts.has_header;
-    report->bad_size = !report->bad_header && copy->role == COPY_MEMBER &&
-                       copy->facts.size != layout_share_size(&header->layout);
+    report->bad_header = !copy->facts.has_header || copy->facts.misplaced;
     if (!report->bad_header && copy->role != COPY_MEMBER) {
-        report->state = COPY_STALE;
+        judge_stale(inspecting, copies, copy, report);
         return;
     }
+    report->bad_size =
+        !report->bad_header && copy->facts.size != layout_share_size(&header->layout);
     if (copy->role == COPY_MEMBER || copy->role == COPY_NAMELESS) {
         report->damage = copy->damage;
         copy->damage = (struct damage){0};
@@ -103,8 +187,10 @@ static void judge_copy(struct copy *copy, struct copy_report *report)
     if (report->bad_header || report->bad_size || report->damage.count > 0)
         report->state = COPY_DAMAGED;
     else
-        report->state = copy->failing ? COPY_UNREADABLE : COPY_GOOD;
+        report->state = copy->failing ? COPY_UNREADABLE : copy->differs ? COPY_STALE : COPY_GOOD;
     report->error = report->state == COPY_UNREADABLE ? -EIO : 0;
+    report->other_content = copy->differs;
+    report->intact = report->state == COPY_GOOD || report->state == COPY_STALE;
 }
 
 /* All is lost of a file without a version. */
@@ -147,18 +233,28 @@ static bool has_rival(const struct copies *copies, const struct share_header *ve
     return false;
 }
 
-/* What the headers say alone; blocks that are looked at can make it less. */
-static void count_by_headers(struct inspection *inspection, const struct copies *copies, bool all)
+/* Stores that may be lost before too few have the name. */
+static int count_by_votes(const struct inspection *inspection)
 {
-    unsigned k = inspection->version.layout.required;
+    const struct survey *survey = &inspection->survey;
+
+    return spare_by_votes(survey->ballots, inspection->count, survey->ruling.needed);
+}
+
+/* What the headers say alone; blocks that are looked at can make it less. */
+static void count_by_headers(struct inspection *inspection, const struct copies *copies,
+                             unsigned needed, bool all)
+{
+    bool has_blocks = inspection->version.layout.source_size > 0;
     int headers = 0;
 
-    inspection->spare = all ? INT_MAX : spare_by_headers(copies, k, true);
+    inspection->spare = all ? INT_MAX : spare_by_headers(copies, needed, false, has_blocks);
     for (size_t i = 0; i < copies->count; i++)
         headers += copies->items[i].role == COPY_MEMBER;
     limit_spare(inspection, headers - 1); /* without one, nothing says what the file is */
+    limit_spare(inspection, count_by_votes(inspection));
     if (has_rival(copies, &inspection->version)) {
-        int own = spare_by_headers(copies, k, false);
+        int own = spare_by_headers(copies, needed, true, has_blocks);
         limit_spare(inspection, own > 0 ? own : 0);
     }
 }
@@ -187,6 +283,30 @@ static void judge_unopened(struct inspection *inspection)
     }
 }
 
+/* Goes through the blocks of the version that is shown, as deep as is wanted. */
+static int inspect_version(const struct inspecting *inspecting, struct share_set *set)
+{
+    struct inspection *inspection = inspecting->inspection;
+    bool has_blocks = inspection->version.layout.source_size > 0;
+    const struct version *version = share_set_version(set);
+
+    inspection->settled = true;
+    count_by_headers(inspection, share_set_copies(set), version->needed,
+                     inspecting->depth->part >= 1 && has_blocks);
+    inspection->rival = version->rival > version->whole ? version->rival : 0;
+    return inspecting->depth->part > 0 && has_blocks ? sweep(inspecting, set) : 0;
+}
+
+/* Says how many shares are too few, and with which K they would do. */
+static void note_missing_shares(struct inspection *inspection, const struct share_set *set)
+{
+    const struct version *version = share_set_version(set);
+
+    inspection->would_need = share_set_would_need(set);
+    inspection->found = version ? version->whole : 0;
+    inspection->needed = version ? version->needed : inspection->survey.ruling.needed;
+}
+
 static int inspect_shares(const struct inspecting *inspecting)
 {
     struct inspection *inspection = inspecting->inspection;
@@ -195,30 +315,28 @@ static int inspect_shares(const struct inspecting *inspecting)
     judge_unopened(inspection);
     int r =
         share_set_new(&inspection->survey.inquiry, inspecting->terms, inspecting->path, 0, &set);
-    if (r == -ENOMEM)
+    if (is_shortage(r))
         return r;
     inspection->spare = -1;
     if (r < 0)
         return 0;
     struct copies *copies = share_set_copies(set);
     share_set_status(set, &inspection->status);
-    if (share_set_header(set))
-        inspection->version = *share_set_header(set);
-    if (share_set_check(set) < 0) {
+    if (share_set_version(set))
+        inspection->version = share_set_version(set)->header;
+    inspection->conflict = share_set_is_conflict(set);
+    if (inspection->conflict)
+        inspection->conflict_text = share_set_describe_conflict(set);
+    else if (!share_set_header(set) || inspection->survey.ruling.verdict == NAME_LOST)
+        note_missing_shares(inspection, set);
+    if (inspection->survey.ruling.verdict != NAME_LOST && share_set_check(set) == 0)
+        r = inspect_version(inspecting, set);
+    else
         lose_all(inspection);
-        r = 0;
-    } else {
-        count_by_headers(inspection, copies,
-                         inspecting->depth->part >= 1 &&
-                             inspection->version.layout.source_size > 0);
-    }
-    if (share_set_header(set) && inspecting->depth->part > 0 &&
-        inspection->version.layout.source_size > 0)
-        r = sweep(inspecting, set);
     for (size_t i = 0; r == 0 && i < copies->count; i++) {
         struct copy_report *report = report_on(inspection, copies->items[i].store);
         if (report)
-            judge_copy(&copies->items[i], report);
+            judge_copy(inspecting, copies, &copies->items[i], report);
     }
     inspection->shares = steal_pointer(set);
     return r;
@@ -227,9 +345,10 @@ static int inspect_shares(const struct inspecting *inspecting)
 /* What is no file is whole in each store that has it. */
 static void count_wholes(struct inspection *inspection)
 {
-    inspection->spare = -1;
-    for (size_t i = 0; i < inspection->count; i++)
-        inspection->spare += inspection->copies[i].state == COPY_GOOD;
+    const struct name_ruling *ruling = &inspection->survey.ruling;
+
+    inspection->conflict = ruling->verdict == NAME_CONFLICT;
+    inspection->spare = ruling->verdict == NAME_SETTLED ? count_by_votes(inspection) : -1;
 }
 
 static void judge_places(struct inspection *inspection,
@@ -244,6 +363,59 @@ static void judge_places(struct inspection *inspection,
     }
 }
 
+/* Finds out whether the name is shown. */
+static int judge_hidden(const struct inspecting *inspecting)
+{
+    struct inspection *inspection = inspecting->inspection;
+    struct survey *survey = &inspection->survey;
+    enum hidden why;
+
+    int r =
+        store_name_is_shown(inspecting->stores, inspecting->terms, inspecting->path, survey, &why);
+    if (r < 0)
+        return r;
+    inspection->hidden = r == 0;
+    inspection->leftover = r == 0 && why == HIDDEN_LEFTOVER;
+    if (r == 0 || !leftover_is_path(inspecting->path))
+        return 0;
+    survey_clear(survey); /* to judge it took its files */
+    return survey_make(inspecting->stores, inspecting->terms, inspecting->path, NULL, survey);
+}
+
+/* A store that does not answer in time may have what is missed: nothing is lost for certain. */
+static int find_timeout(const struct inspection *inspection)
+{
+    for (size_t i = 0; i < inspection->count && inspection->spare < 0 && !inspection->conflict;
+         i++) {
+        if (inspection->copies[i].error == -ETIMEDOUT)
+            return -ETIMEDOUT;
+    }
+    return 0;
+}
+
+static int inspect(const struct inspecting *inspecting,
+                   int (*expected)(const void *context, const struct store *store),
+                   const void *context)
+{
+    struct inspection *inspection = inspecting->inspection;
+    int r = 0;
+
+    judge_names(inspection);
+    if (inspection->hidden)
+        return 0;
+    if (S_ISREG(inspection->status.st_mode) && inspection->survey.ruling.verdict != NAME_CONFLICT) {
+        r = inspect_shares(inspecting);
+        judge_places(inspection, expected, context);
+    } else {
+        count_wholes(inspection);
+    }
+    if (r == 0)
+        r = find_timeout(inspection);
+    return r == 0 && inspecting->depth->part > 0 && inspection->spare >= 0
+               ? judge_metadata(inspecting)
+               : r;
+}
+
 int inspection_make(struct stores *stores, const struct share_terms *terms, const char *path,
                     const struct sweep_depth *depth,
                     int (*expected)(const void *context, const struct store *store),
@@ -252,7 +424,10 @@ int inspection_make(struct stores *stores, const struct share_terms *terms, cons
     const struct inspecting inspecting = {stores, terms, path, depth, ret};
 
     *ret = NO_INSPECTION;
-    int r = survey_make(stores, path, NULL, &ret->survey);
+    ret->path = path;
+    int r = survey_make(stores, terms, path, NULL, &ret->survey);
+    if (r == 0)
+        r = judge_hidden(&inspecting);
     if (r < 0)
         return r;
     ret->status = ret->survey.status;
@@ -260,14 +435,7 @@ int inspection_make(struct stores *stores, const struct share_terms *terms, cons
     if (!ret->copies)
         return -ENOMEM;
     ret->count = list_of(ret)->count;
-    judge_names(ret);
-    if (S_ISREG(ret->status.st_mode)) {
-        r = inspect_shares(&inspecting);
-        judge_places(ret, expected, context);
-    } else {
-        count_wholes(ret);
-    }
-    return r == 0 && depth->part > 0 ? judge_metadata(&inspecting) : r;
+    return inspect(&inspecting, expected, context);
 }
 
 bool copy_is_wrong(const struct copy_report *report)
@@ -275,25 +443,17 @@ bool copy_is_wrong(const struct copy_report *report)
     return report->state != COPY_GOOD || report->other_metadata;
 }
 
-bool inspection_is_intact(const struct inspection *inspection)
+enum name_health inspection_health(const struct inspection *inspection)
 {
+    if (inspection->hidden)
+        return inspection->leftover ? HEALTH_LEFTOVER : HEALTH_FOREIGN;
+    if (inspection->conflict)
+        return HEALTH_CONFLICT;
     if (inspection->spare < 0)
-        return false;
+        return HEALTH_LOST;
     for (size_t i = 0; i < inspection->count; i++) {
         if (copy_is_wrong(&inspection->copies[i]))
-            return false;
+            return HEALTH_DEGRADED;
     }
-    return true;
-}
-
-bool inspection_is_rare(const struct inspection *inspection)
-{
-    size_t have = 0, lack = 0;
-
-    for (size_t i = 0; i < inspection->count; i++) {
-        lack += inspection->copies[i].state == COPY_ABSENT;
-        have += inspection->copies[i].state != COPY_ABSENT &&
-                inspection->copies[i].state != COPY_UNREADABLE;
-    }
-    return lack > have;
+    return HEALTH_INTACT;
 }

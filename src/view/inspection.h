@@ -16,6 +16,8 @@ enum copy_state {
     COPY_MISPLACED,  /* a good share, but not the one that the store holds */
     COPY_OTHER_KIND, /* not a file where most have one, another symlink, ... */
     COPY_UNREADABLE, /* the store failed, or did not answer */
+    COPY_FOREIGN,    /* what too few stores have to be believed */
+    COPY_LEFTOVER,   /* what a tool has left, of no complete version */
     COPY_STATES,
 };
 
@@ -25,25 +27,45 @@ struct copy_report {
     int index;           /* of the share; -1: not known, or it is none */
     bool other_metadata; /* mode, owner, time or attributes are not those of most */
     bool bad_header, bad_size;
+    bool other_content;   /* of the same version */
+    bool intact;          /* a share with nothing wrong in itself, of whatever version */
     struct damage damage; /* stripes whose blocks are bad */
 };
 
+/* What a name is worth. */
+enum name_health {
+    HEALTH_INTACT,
+    HEALTH_DEGRADED, /* it can be restored */
+    HEALTH_FOREIGN,  /* too few stores have it */
+    HEALTH_LEFTOVER, /* the same, and it is no loss */
+    HEALTH_LOST,
+    HEALTH_CONFLICT, /* two things have equal claims to the name */
+};
+
 struct inspection {
+    const char *path;     /* the caller's */
     struct survey survey; /* whose list of stores is: */
     size_t count;
     struct copy_report *copies;
     struct stat status;          /* of the name, by most stores */
     struct share_header version; /* of a file; required is 0 where it is not known */
+    bool settled;                /* a file's version has what it needs, whatever its blocks are */
     struct damage lost;          /* stripes of a file that cannot be restored */
     int spare;                   /* stores that may be lost; below 0: it is lost now */
+    bool conflict;               /* between kinds, versions, or contents of a stripe */
+    bool hidden, leftover;       /* it is not shown; since it is a leftover */
+    unsigned found, needed;      /* different shares of a lost file without a usable version */
+    unsigned would_need;         /* the required= with which a lost file is there; 0: none */
+    char *conflict_text;         /* which versions of a file are in conflict; else NULL */
+    unsigned rival;              /* shares of another complete version, if in more stores; else 0 */
     uint64_t bytes;              /* of blocks that were read */
     struct share_set *shares;    /* of a file, with all that was learned of them; else NULL */
 };
 
 /*
- * Looks at PATH in all stores. EXPECTED gives the share that a store holds, -1 where that is not
- * known; NULL: nothing is known. Returns 0; -ENOENT; -ENOMEM; -ECANCELED; or where no store could
- * say, one's error. Clear RET in any case.
+ * Looks at PATH in all stores, and judges it by the rules that readers go by. EXPECTED gives the
+ * share that a store holds, -1 where that is not known; NULL: nothing is known. Returns 0; -ENOENT;
+ * -ENOMEM; -ECANCELED; or where no store could say, one's error. Clear RET in any case.
  */
 int inspection_make(struct stores *stores, const struct share_terms *terms, const char *path,
                     const struct sweep_depth *depth,
@@ -52,14 +74,10 @@ int inspection_make(struct stores *stores, const struct share_terms *terms, cons
 
 void inspection_clear(struct inspection *inspection);
 
-/* Whether something is wrong with one store's copy. */
+/* Returns true if something is wrong with one store's copy. */
 bool copy_is_wrong(const struct copy_report *report);
 
-/* Whether nothing is wrong in any store. */
-bool inspection_is_intact(const struct inspection *inspection);
-
-/* Whether more stores lack the name than have it. */
-bool inspection_is_rare(const struct inspection *inspection);
+enum name_health inspection_health(const struct inspection *inspection);
 
 #define cleanup_inspection CLEANUP(inspection_clear)
 #define NO_INSPECTION      ((struct inspection){.survey = NO_SURVEY})

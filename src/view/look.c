@@ -1,22 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 #include "view/look.h"
 
+#include "base/io.h"
+#include "base/shortage.h"
+
+/* A header that cannot be read is lost: the blocks may be good. A shortage says nothing of it. */
 static void read_header(struct look *look)
 {
-    while (look->header_size < sizeof look->header) {
-        ssize_t n = pread(look->object.fd, look->header + look->header_size,
-                          sizeof look->header - look->header_size, (off_t)look->header_size);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            look->header_size = 0; /* one that cannot be read is lost: the blocks may be good */
-        if (n <= 0)
-            break;
-        look->header_size += (size_t)n;
-    }
+    int r = io_read(look->object.fd, 0, look->header, sizeof look->header, &look->header_size);
+
+    if (r < 0)
+        look->header_size = 0;
+    if (is_shortage(r))
+        look->object.open_error = r;
 }
 
-static int ask(const struct tree *tree, const char *path, struct question *question)
+int look_ask(const struct tree *tree, const char *path, struct question *question)
 {
     struct look *look = (struct look *)question;
 
@@ -26,15 +25,15 @@ static int ask(const struct tree *tree, const char *path, struct question *quest
     return r;
 }
 
-static void forget(struct question *question)
+void look_forget(struct question *question)
 {
     tree_object_clear(&((struct look *)question)->object);
 }
 
 const struct question_kind look_kind = {
     .size = sizeof(struct look),
-    .ask = ask,
-    .forget = forget,
+    .ask = look_ask,
+    .forget = look_forget,
 };
 
 int look_make(struct stores *stores, const char *path, const struct inquiry_enough *enough,

@@ -17,6 +17,10 @@ struct look {
 
 extern const struct question_kind look_kind;
 
+/* Answers a question that begins with a struct look, and frees that. */
+int look_ask(const struct tree *tree, const char *path, struct question *question);
+void look_forget(struct question *question);
+
 /* Asks all stores for PATH. As inquiry_make. */
 int look_make(struct stores *stores, const char *path, const struct inquiry_enough *enough,
               struct inquiry *ret);

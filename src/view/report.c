@@ -18,12 +18,13 @@ static const char *state_of(struct store *store, uint64_t patience)
 static void print_store(FILE *file, struct store *store, uint64_t patience)
 {
     cleanup_free char *name = log_escape(store_name(store));
-    int share = store_share(store);
+    struct store_voice voice;
 
-    if (share < 0)
+    store_voice(store, &voice);
+    if (voice.share < 0)
         fputs("share=?", file);
     else
-        fprintf(file, "share=%02x", (unsigned)share);
+        fprintf(file, "share=%02x", (unsigned)voice.share);
     if (store_is_remote(store))
         fprintf(file, " usual_ms=%.1f", (double)store_pace(store) / 1000);
     else

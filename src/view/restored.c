@@ -18,6 +18,7 @@ enum {
 struct restored_view {
     struct view view;
     struct source *source;
+    bool for_others;
 };
 
 struct restored_file {
@@ -38,6 +39,14 @@ static void restored_view_free(struct view *view)
     free(view);
 }
 
+/* Returns true if PATH is the root, and the source is to be kept from others. */
+static bool is_closed(const struct view *view, const char *path)
+{
+    const struct restored_view *restored = (const struct restored_view *)view;
+
+    return *path == '\0' && restored->for_others && atomic_load(&restored->source->is_private);
+}
+
 /* As the view shows what the source has. */
 static void show(struct stat *status)
 {
@@ -52,6 +61,8 @@ static int restored_stat(struct view *view, const char *path, struct stat *ret)
     int r = source_of(view)->operations->stat(source_of(view), path, &status, &header, NULL, NULL);
     if (r < 0)
         return r;
+    if (is_closed(view, path))
+        status_close(&status);
     show(&status);
     *ret = status;
     return 0;
@@ -62,16 +73,39 @@ static int restored_read_link(struct view *view, const char *path, char **ret)
     return source_of(view)->operations->read_link(source_of(view), path, ret);
 }
 
+/* What opens the root to others beside its mode. */
+static const char access_list[] = "system.posix_acl_access";
+
 static int restored_get_xattr(struct view *view, const char *path, const char *name, void *value,
                               size_t size, size_t *ret)
 {
+    if (is_closed(view, path) && strcmp(name, access_list) == 0)
+        return -ENODATA;
     return source_of(view)->operations->get_xattr(source_of(view), path, name, value, size, ret);
+}
+
+/* Takes the access control list out of NAMES, which have *SIZE bytes. */
+static void hide_access_list(char *names, size_t *size)
+{
+    char *end = names + *size;
+
+    for (char *name = names; name < end; name += strlen(name) + 1) {
+        if (strcmp(name, access_list) == 0) {
+            memmove(name, name + sizeof access_list, (size_t)(end - name) - sizeof access_list);
+            *size -= sizeof access_list;
+            return;
+        }
+    }
 }
 
 static int restored_list_xattr(struct view *view, const char *path, char *names, size_t size,
                                size_t *ret)
 {
-    return source_of(view)->operations->list_xattr(source_of(view), path, names, size, ret);
+    int r = source_of(view)->operations->list_xattr(source_of(view), path, names, size, ret);
+
+    if (r == 0 && size > 0 && is_closed(view, path))
+        hide_access_list(names, ret);
+    return r;
 }
 
 static int restored_list(struct view *view, const char *path, struct names *names)
@@ -221,7 +255,7 @@ static const struct view_operations operations = {
     .close = restored_close,
 };
 
-int restored_view_new(struct source *source, struct view **ret)
+int restored_view_new(struct source *source, bool for_others, struct view **ret)
 {
     struct restored_view *restored = malloc(sizeof *restored);
 
@@ -232,6 +266,7 @@ int restored_view_new(struct source *source, struct view **ret)
     *restored = (struct restored_view){
         .view = {.operations = &operations, .live = source->live, .distant = &source->distant},
         .source = source,
+        .for_others = for_others,
     };
     *ret = &restored->view;
     return 0;

@@ -3,8 +3,9 @@
 
 #include "base/log.h"
 #include "base/zeros.h"
-#include "choice/vote.h"
 #include "share/block.h"
+#include "trust/name.h"
+#include "view/binding.h"
 #include "view/stripe_reading.h"
 
 #include <pthread.h>
@@ -18,19 +19,28 @@ enum {
     BLOCKS_LEAST = 8,
 };
 
+enum verdict {
+    VERDICT_USABLE,
+    VERDICT_CONFLICT,   /* two versions of one time are complete, in as many stores */
+    VERDICT_INCOMPLETE, /* no version has the shares that it needs */
+    VERDICT_NONE,       /* no copy has an intact header */
+};
+
 struct share_set {
     char *path;
     struct share_terms terms;
+    struct quorum quorum;
     struct copies *copies;
-    struct version version;
-    bool has_version;
-    unsigned rank;
+    struct version version; /* where there is none that is usable: the best of the others */
+    enum verdict verdict;
+    bool plain;                /* special bits are not shown */
     pthread_mutex_t late_lock; /* taken before the other one, to wait for: */
     struct inquiry late;       /* looks of which some are pending */
     pthread_mutex_t lock;      /* of what reading teaches about the copies, and of: */
-    bool partial;              /* there are such looks */
-    struct damage lost;        /* stripes that could not be restored */
-    struct history history;
+    struct content_trust trust;
+    bool partial;       /* there are such looks */
+    struct damage lost; /* stripes that could not be restored */
+    struct damage dead; /* those of them that stay so, whatever is tried again */
 };
 
 /* Says which stores have another version than the chosen one. */
@@ -40,42 +50,120 @@ static void log_stale(const struct share_set *set)
         const struct copy *copy = &set->copies->items[i];
         if (!copy->facts.has_header)
             log_once("%s: store %s: the header is damaged", set->path, store_name(copy->store));
+        else if (copy->facts.misplaced)
+            log_once("%s: store %s: has share %02x here, and %02x elsewhere", set->path,
+                     store_name(copy->store), copy->facts.header.index, (unsigned)copy->voter);
         else if (!version_is_same(&copy->facts.header, &set->version.header))
             log_once("%s: store %s has another version (%s)", set->path, store_name(copy->store),
                      copy->facts.header.mtime_ns < set->version.header.mtime_ns
                          ? "older"
                          : "newer, or of another size");
     }
+    if (set->version.rival > set->version.whole)
+        log_once("%s: an older version is in more stores (%u) than the one shown (%u)", set->path,
+                 set->version.rival, set->version.whole);
 }
 
-/* Which version the copies give, and the roles of those from FIRST on. */
-static int choose_roles(const struct share_set *set, size_t first, struct version *ret)
+static struct copy_facts *list_facts(const struct share_set *set)
 {
-    size_t count = set->copies->count;
-    cleanup_free struct copy_facts *facts = calloc(count, sizeof *facts);
-    cleanup_free enum copy_role *roles = calloc(count, sizeof *roles);
+    struct copy_facts *facts = calloc(set->copies->count + 1, sizeof *facts);
 
-    if (!facts || !roles)
-        return -ENOMEM;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; facts && i < set->copies->count; i++)
         facts[i] = set->copies->items[i].facts;
-    int r = version_choose(facts, count, set->rank, ret, roles);
-    for (size_t i = first; r == 0 && i < count; i++)
-        set->copies->items[i].role = roles[i];
-    return r;
+    return facts;
 }
 
-static int choose(struct share_set *set)
+static void set_roles(const struct share_set *set, size_t first)
 {
-    int r = choose_roles(set, 0, &set->version);
+    for (size_t i = first; i < set->copies->count; i++) {
+        struct copy *copy = &set->copies->items[i];
+        copy->role = version_role(&copy->facts, &set->version.header);
+    }
+}
 
-    if (r == -ENOMEM)
-        return r;
-    set->has_version = r == 0;
-    if (set->has_version)
-        history_begin(&set->history, layout_stripes(&set->version.header.layout),
-                      set->version.header.layout.required, set->copies->room);
-    return 0;
+/* Forgets what blocks said of the copies when they were read as if of another version. */
+static void forget_blocks(struct copies *copies)
+{
+    for (size_t i = 0; i < copies->count; i++) {
+        struct copy *copy = &copies->items[i];
+        copy->shares = false;
+        copy->index = copy->facts.has_header ? copy->index : -1;
+    }
+}
+
+/* Takes a version that may turn out not to be the one, and finds out by FIND what completes it. */
+static int try_version(struct share_set *set, const struct version *version, bool trial,
+                       int (*find)(const struct stripe_reading *reading))
+{
+    struct stripe_reading reading;
+
+    set->version = *version;
+    set_roles(set, 0);
+    if (version->complete || !version->possible)
+        return version->complete;
+    forget_blocks(set->copies);
+    share_set_begin_reading(set, 0, NULL, &reading);
+    reading.trial = trial;
+    return find(&reading);
+}
+
+/*
+ * Of the versions from number PLACE on that are of one time, and that copies without a header or of
+ * other times complete, takes the one with most shares.
+ */
+static int compare_rivals(struct share_set *set, const struct copy_facts facts[], unsigned place)
+{
+    struct version best = set->version, other;
+    int most = 0;
+
+    while (version_choose(&set->quorum, facts, set->copies->count, ++place, &other) == 0 &&
+           other.header.mtime_ns == best.header.mtime_ns) {
+        if (most == 0)
+            most = try_version(set, &best, true, binding_count);
+        int shares = most < 0 ? most : try_version(set, &other, true, binding_count);
+        if (shares < 0)
+            return shares;
+        if (shares < (int)other.needed)
+            continue;
+        best.tied |= shares == most;
+        if (shares > most) {
+            best = other;
+            most = shares;
+        }
+    }
+    return try_version(set, &best, true, binding_completes);
+}
+
+/* Takes the version that comes RANK usable versions behind the best one. */
+static int choose(struct share_set *set, unsigned rank)
+{
+    cleanup_free struct copy_facts *facts = list_facts(set);
+    struct version first;
+    int r;
+
+    if (!facts)
+        return -ENOMEM;
+    set->verdict = VERDICT_NONE;
+    for (unsigned i = 0;; i++) {
+        struct version version;
+        r = version_choose(&set->quorum, facts, set->copies->count, i, &version);
+        if (r < 0)
+            break;
+        if (i == 0)
+            first = version;
+        set->verdict = VERDICT_INCOMPLETE;
+        r = try_version(set, &version, true, binding_completes);
+        if (r > 0 && rank-- == 0) {
+            r = version.complete ? r : compare_rivals(set, facts, i);
+            set->verdict = set->version.tied ? VERDICT_CONFLICT : VERDICT_USABLE;
+            return r < 0 ? r : 0;
+        }
+        if (r < 0)
+            return r;
+    }
+    if (r == -ENODATA && set->verdict == VERDICT_INCOMPLETE) /* once more, to note what is bad */
+        r = try_version(set, &first, false, binding_completes);
+    return r == -ENODATA || r > 0 ? 0 : r;
 }
 
 int share_set_new(const struct inquiry *looks, const struct share_terms *terms, const char *path,
@@ -87,19 +175,25 @@ int share_set_new(const struct inquiry *looks, const struct share_terms *terms, 
         return -ENOMEM;
     pthread_mutex_init(&set->late_lock, NULL);
     pthread_mutex_init(&set->lock, NULL);
-    history_init(&set->history);
     set->terms = *terms;
-    set->rank = rank;
+    set->quorum = looks->list->quorum;
     set->path = strdup(path);
     int r = set->path ? copies_new(looks, terms, path, &set->copies) : -ENOMEM;
     if (r == 0)
-        r = choose(set);
+        r = choose(set, rank);
     if (r < 0) {
         share_set_free(set);
         return r;
     }
     *ret = set;
     return 0;
+}
+
+void share_set_believe(struct share_set *set)
+{
+    set->quorum.required = 1;
+    set->plain = true;
+    choose(set, 0);
 }
 
 void share_set_keep_looks(struct share_set *set, struct inquiry *looks)
@@ -115,17 +209,21 @@ void share_set_keep_looks(struct share_set *set, struct inquiry *looks)
 static int add_late(struct share_set *set)
 {
     size_t before = set->copies->count;
-    struct version version = set->version;
+    cleanup_free struct copy_facts *facts = NULL;
+    struct version version;
 
-    int r = copies_add_late(set->copies, &set->late, &set->terms, set->path);
-    if (r == 0)
-        r = choose_roles(set, before, &version);
-    if (r == 0 && !version_is_same(&version.header, &set->version.header)) {
-        for (size_t i = before; i < set->copies->count; i++)
-            set->copies->items[i].role = COPY_USELESS;
-    }
     set->partial = false;
-    return r;
+    int r = copies_add_late(set->copies, &set->late, &set->terms, set->path);
+    facts = r == 0 ? list_facts(set) : NULL;
+    if (r < 0 || !facts)
+        return r < 0 ? r : -ENOMEM;
+    bool same = version_choose(&set->quorum, facts, set->copies->count, 0, &version) == 0 &&
+                version_is_same(&version.header, &set->version.header);
+    if (same)
+        set_roles(set, before);
+    for (size_t i = before; i < set->copies->count; i++)
+        set->copies->items[i].trusted = !set->trust.contested;
+    return 0;
 }
 
 static int wait_for_late(struct share_set *set)
@@ -161,7 +259,7 @@ static void log_damage(const struct share_set *set)
     for (size_t i = 0; i < set->copies->count; i++) {
         const struct copy *copy = &set->copies->items[i];
         cleanup_free char *where = NULL;
-        if (copy->role != COPY_HELPER && copy->damage.count > 0 &&
+        if (copy->role != COPY_OTHER && copy->damage.count > 0 &&
             asprintf(&where, "store %s: ", store_name(copy->store)) >= 0)
             log_range(set, &copy->damage, where, "were bad");
     }
@@ -176,7 +274,7 @@ void share_set_free(struct share_set *set)
     }
     inquiry_clear(&set->late);
     damage_clear(&set->lost);
-    history_clear(&set->history);
+    damage_clear(&set->dead);
     pthread_mutex_destroy(&set->lock);
     pthread_mutex_destroy(&set->late_lock);
     free(set->path);
@@ -186,7 +284,7 @@ void share_set_free(struct share_set *set)
 bool share_set_is_whole(struct share_set *set)
 {
     pthread_mutex_lock(&set->lock);
-    bool whole = !set->partial && set->lost.count == 0 && !atomic_load(&set->history.contested);
+    bool whole = !set->partial && set->lost.count == 0 && !set->trust.contested;
     pthread_mutex_unlock(&set->lock);
     return whole;
 }
@@ -198,7 +296,8 @@ bool share_set_is_sound(struct share_set *set)
     pthread_mutex_lock(&set->lock);
     for (size_t i = 0; i < set->copies->count; i++) {
         const struct copy *copy = &set->copies->items[i];
-        sound = sound && copy->damage.count == 0 && !copy->failing && !copy->forged;
+        sound =
+            sound && copy->damage.count == 0 && !copy->failing && !copy->forged && !copy->changed;
     }
     pthread_mutex_unlock(&set->lock);
     return sound;
@@ -207,46 +306,90 @@ bool share_set_is_sound(struct share_set *set)
 size_t share_set_size(const struct share_set *set)
 {
     return sizeof *set + strlen(set->path) + 1 + sizeof *set->copies +
-           set->copies->room * sizeof(struct copy) + history_size(&set->history);
+           set->copies->room * sizeof(struct copy);
+}
+
+bool share_set_is_contested(struct share_set *set)
+{
+    pthread_mutex_lock(&set->lock);
+    bool contested = set->trust.contested;
+    pthread_mutex_unlock(&set->lock);
+    return contested;
+}
+
+void share_set_forget_trust(struct share_set *set)
+{
+    pthread_mutex_lock(&set->lock);
+    set->trust.contested = false;
+    for (size_t i = 0; i < set->copies->count; i++)
+        set->copies->items[i].trusted = true;
+    pthread_mutex_unlock(&set->lock);
 }
 
 const struct share_header *share_set_header(const struct share_set *set)
 {
-    return set->has_version ? &set->version.header : NULL;
+    return set->verdict == VERDICT_USABLE ? &set->version.header : NULL;
 }
 
-bool share_set_is_hole(const struct share_set *set, uint64_t stripe)
+const struct version *share_set_version(const struct share_set *set)
+{
+    return set->verdict == VERDICT_NONE ? NULL : &set->version;
+}
+
+bool share_set_is_conflict(const struct share_set *set)
+{
+    return set->verdict == VERDICT_CONFLICT;
+}
+
+bool share_set_is_complete(const struct share_set *set)
+{
+    bool found = set->verdict == VERDICT_USABLE || set->verdict == VERDICT_CONFLICT;
+
+    return found && set->version.complete;
+}
+
+/* Returns true if the stripe's digest in COPY is that of zeros, which is at hand or is made. */
+static bool has_digest_of_zeros(const struct share_set *set, const struct copy *copy,
+                                uint64_t stripe, uint8_t zero_digest[HASH_SIZE], bool *made)
 {
     const struct share_layout *layout = &set->version.header.layout;
-    uint8_t zero_digest[HASH_SIZE], digest[HASH_SIZE];
+    uint64_t offset = layout_block_offset(&copy->facts.header.layout, stripe);
     const uint8_t *data = zeros();
-    bool seen[256] = {false};
+    uint8_t digest[HASH_SIZE];
+
+    if (!data || copy_read_now(copy, offset, sizeof digest, digest) < 0)
+        return false;
+    if (!*made)
+        stripe_digest(data, layout_stripe_size(layout, stripe), stripe, zero_digest);
+    *made = true;
+    return memcmp(digest, zero_digest, HASH_SIZE) == 0;
+}
+
+bool share_set_is_hole(struct share_set *set, uint64_t stripe)
+{
+    uint8_t zero_digest[HASH_SIZE];
+    bool seen[256] = {false}, made = false;
     unsigned shares = 0;
 
-    if (layout->format != SHARE_CHECKED || !data)
+    if (set->version.header.layout.format != SHARE_CHECKED || share_set_is_contested(set))
         return false;
-    for (size_t i = 0; i < set->copies->count && shares < layout->required; i++) {
+    for (size_t i = 0; i < set->copies->count; i++) {
         const struct copy *copy = &set->copies->items[i];
-        if (copy->role != COPY_MEMBER || seen[copy->facts.header.index])
+        if (copy->role != COPY_MEMBER)
             continue;
-        uint64_t offset = layout_block_offset(&copy->facts.header.layout, stripe);
-        if (copy_read_now(copy, offset, sizeof digest, digest) < 0)
-            continue;
-        if (shares == 0)
-            stripe_digest(data, layout_stripe_size(layout, stripe), stripe, zero_digest);
-        if (memcmp(digest, zero_digest, HASH_SIZE) != 0)
+        if (!has_digest_of_zeros(set, copy, stripe, zero_digest, &made))
             return false;
+        shares += !seen[copy->facts.header.index];
         seen[copy->facts.header.index] = true;
-        shares++;
     }
-    return shares == layout->required;
+    return shares >= set->version.needed;
 }
 
 /*
  * The blocks of 512 bytes that are data, by a look at some stripes. Programs look for holes in a
  * file only where it has fewer blocks than it is long; none at all would say that there is no data.
  */
-static uint64_t guess_blocks(const struct share_set *set, uint64_t size)
+static uint64_t guess_blocks(struct share_set *set, uint64_t size)
 {
     uint64_t blocks = size / 512 + (size % 512 > 0);
     uint64_t stripes = layout_stripes(&set->version.header.layout);
@@ -262,53 +405,138 @@ static uint64_t guess_blocks(const struct share_set *set, uint64_t size)
                : blocks / SAMPLES * (SAMPLES - holes) + (holes == 0 ? blocks % SAMPLES : 0);
 }
 
-void share_set_status(const struct share_set *set, struct stat *ret)
+void share_set_status(struct share_set *set, struct stat *ret)
 {
     size_t count = set->copies->count;
     cleanup_free struct ballot *ballots = calloc(count, sizeof *ballots);
+    bool usable = set->verdict == VERDICT_USABLE;
 
     *ret = set->copies->items[0].status;
     for (size_t i = 0; ballots && i < count; i++) {
         const struct copy *copy = &set->copies->items[i];
-        ballots[i].cast = !set->has_version || copy->role == COPY_MEMBER;
-        ballots[i].status = copy->status;
-        ballots[i].slow = copy->slow;
+        ballots[i] = (struct ballot){
+            .cast = !usable || copy->role == COPY_MEMBER,
+            .voter = copy->voter,
+            .status = copy->status,
+            .one_mode_only = copy->one_mode_only,
+            .slow = copy->slow,
+        };
     }
     if (ballots)
-        vote_status(ballots, count, ret);
-    uint64_t size = set->has_version ? set->version.header.layout.source_size : 0;
+        vote_status(&set->quorum, ballots, count, ret);
+    if (set->plain)
+        ret->st_mode &= ~(mode_t)(S_ISUID | S_ISGID | S_ISVTX);
+    uint64_t size = usable ? set->version.header.layout.source_size : 0;
     ret->st_size = (off_t)size;
     ret->st_blocks = size > 0 ? (blkcnt_t)guess_blocks(set, size) : 0;
 }
 
+unsigned share_set_would_need(const struct share_set *set)
+{
+    cleanup_free struct copy_facts *facts = list_facts(set);
+
+    return facts ? version_would_need(&set->quorum, facts, set->copies->count) : 0;
+}
+
+/* Returns true if an earlier copy is of the same version as number PLACE. */
+static bool is_repeated(const struct share_set *set, size_t place)
+{
+    for (size_t i = 0; i < place; i++) {
+        if (set->copies->items[i].facts.has_header &&
+            version_is_same(&set->copies->items[i].facts.header,
+                            &set->copies->items[place].facts.header))
+            return true;
+    }
+    return false;
+}
+
+/* "10 bytes in 00 01" */
+static void print_version(FILE *text, const struct share_set *set,
+                          const struct share_header *header)
+{
+    fprintf(text, "%llu bytes (k = %u) in", (unsigned long long)header->layout.source_size,
+            header->layout.required);
+    for (size_t i = 0; i < set->copies->count; i++) {
+        const struct copy *copy = &set->copies->items[i];
+        if (copy->facts.has_header && version_is_same(&copy->facts.header, header))
+            fprintf(text, " %s", store_short_name(copy->store));
+    }
+}
+
+char *share_set_describe_conflict(const struct share_set *set)
+{
+    const char *between = "conflict: versions of one time: ";
+    char *line = NULL;
+    size_t size;
+    FILE *text = open_memstream(&line, &size);
+
+    for (size_t i = 0; text && i < set->copies->count; i++) {
+        const struct copy_facts *facts = &set->copies->items[i].facts;
+        if (!facts->has_header || facts->header.mtime_ns != set->version.header.mtime_ns ||
+            is_repeated(set, i))
+            continue;
+        fputs(between, text);
+        print_version(text, set, &facts->header);
+        between = ", ";
+    }
+    if (text && fclose(text) == 0)
+        return line;
+    free(line);
+    return NULL;
+}
+
+/* Says why no version is usable, and what would help. */
+static void log_incomplete(const struct share_set *set)
+{
+    const struct version *version = &set->version;
+
+    if (set->quorum.required == 0) {
+        log_error("%s: the stores do not say how many shares are needed: give required=",
+                  set->path);
+        return;
+    }
+    unsigned would = share_set_would_need(set);
+    if (would > 0)
+        log_error("%s: fewer stores than %u have the version; required=%u takes it", set->path,
+                  set->quorum.required, would);
+    else
+        log_error("%s: %u different shares of the newest version found in %zu copies, %u needed",
+                  set->path, version->whole, set->copies->count, version->needed);
+}
+
 int share_set_check(const struct share_set *set)
 {
-    if (!set->has_version) {
+    cleanup_free char *conflict = NULL;
+
+    switch (set->verdict) {
+    case VERDICT_USABLE:
+        log_stale(set);
+        return 0;
+    case VERDICT_CONFLICT:
+        conflict = share_set_describe_conflict(set);
+        log_error("%s: %s", set->path, conflict ? conflict : "conflict");
+        return -EIO;
+    case VERDICT_INCOMPLETE:
+        log_incomplete(set);
+        return -EIO;
+    default:
         log_error("%s: none of %zu copies is a share with an intact header (is format= right?)",
                   set->path, set->copies->count);
         return -EIO;
     }
-    log_stale(set);
-    if (set->version.tied) {
-        log_error("%s: the stores have two versions, and nothing tells which is right", set->path);
-        return -EIO;
-    }
-    bool seen[256] = {false};
-    unsigned shares = 0, required = set->version.header.layout.required;
+}
+
+uint64_t share_set_present(const struct share_set *set)
+{
+    const struct share_layout *layout = &set->version.header.layout;
+    uint64_t longest = 0, stripes = layout_stripes(layout);
+
     for (size_t i = 0; i < set->copies->count; i++) {
-        const struct copy *copy = &set->copies->items[i];
-        if (copy->role == COPY_USELESS || (copy->index >= 0 && seen[copy->index]))
-            continue;
-        if (copy->index >= 0)
-            seen[copy->index] = true;
-        shares++;
+        if (set->copies->items[i].facts.size > longest)
+            longest = set->copies->items[i].facts.size;
     }
-    if (shares < required) {
-        log_error("%s: %u different shares of %zu copies found, %u needed", set->path, shares,
-                  set->copies->count, required);
-        return -EIO;
-    }
-    return 0;
+    uint64_t end = longest / layout_full_block_size(layout) + 1;
+    return end < stripes ? end : stripes;
 }
 
 bool share_set_is_distant(const struct share_set *set)
@@ -335,12 +563,23 @@ void share_set_begin_reading(struct share_set *set, uint64_t stripe, uint8_t *da
         .partial = partial,
         .path = set->path,
         .version = &set->version.header,
+        .needed = set->version.needed,
         .stripe = stripe,
         .copies = set->copies,
         .lock = &set->lock,
-        .history = &set->history,
+        .trust = &set->trust,
         .data = data,
     };
+}
+
+/* Returns true if all copies gave what they have: to read the stripe again would change nothing. */
+static bool is_final(const struct share_set *set)
+{
+    bool final = true;
+
+    for (size_t i = 0; i < set->copies->count; i++)
+        final = final && !set->copies->items[i].failing;
+    return final;
 }
 
 int share_set_end_reading(struct share_set *set, const struct stripe_reading *reading, int r)
@@ -352,20 +591,32 @@ int share_set_end_reading(struct share_set *set, const struct stripe_reading *re
     pthread_mutex_lock(&set->lock);
     bool is_news = set->lost.count == 0;
     damage_add(&set->lost, reading->stripe);
+    if (is_final(set))
+        damage_add(&set->dead, reading->stripe);
     pthread_mutex_unlock(&set->lock);
     if (!is_news)
         return -EIO;
     uint64_t start = reading->stripe * layout_full_stripe_size(layout);
     log_error("%s: bytes %llu to %llu cannot be restored: %s", set->path, (unsigned long long)start,
               (unsigned long long)(start + layout_stripe_size(layout, reading->stripe) - 1),
-              r == -EBADMSG ? "the shares contradict each other" : "too few good blocks");
+              r == -EBADMSG ? "conflict: the shares contradict each other" : "too few good blocks");
     return -EIO;
+}
+
+static bool is_dead(struct share_set *set, uint64_t stripe)
+{
+    pthread_mutex_lock(&set->lock);
+    bool dead = damage_has(&set->dead, stripe);
+    pthread_mutex_unlock(&set->lock);
+    return dead;
 }
 
 int share_set_read_stripe(struct share_set *set, uint64_t stripe, uint8_t *data)
 {
     struct stripe_reading reading;
 
+    if (is_dead(set, stripe))
+        return -EIO;
     share_set_begin_reading(set, stripe, data, &reading);
     int r = stripe_reading_run(&reading);
     if (r == -EAGAIN) {

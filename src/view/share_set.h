@@ -38,17 +38,40 @@ size_t share_set_size(const struct share_set *set);
 /* Says in the log what was found bad. */
 void share_set_free(struct share_set *set);
 
-/* What the version's headers say, its index aside; NULL where no copy has an intact header. */
+/* What the headers of the version that is shown say, its index aside; NULL where none is usable. */
 const struct share_header *share_set_header(const struct share_set *set);
+
+/* The same, or the best of the versions that are not usable; NULL where no copy has a header. */
+const struct version *share_set_version(const struct share_set *set);
+
+/* Returns true if two versions have equal claims. */
+bool share_set_is_conflict(const struct share_set *set);
+
+/* Says which versions, and in which stores; the caller frees it. NULL without memory. */
+char *share_set_describe_conflict(const struct share_set *set);
+
+/* The required= that would show the file; 0: that is not what is missing. */
+unsigned share_set_would_need(const struct share_set *set);
+
+/* Returns true if the version has all shares that it needs, without help of other copies. */
+bool share_set_is_complete(const struct share_set *set);
+
+/* Takes each share's own word for k, as with required=1: for what is shown unconfirmed. */
+void share_set_believe(struct share_set *set);
+
+/* Returns true if a stripe was given that intact blocks contradicted; forgets whom to trust then.
+ */
+bool share_set_is_contested(struct share_set *set);
+void share_set_forget_trust(struct share_set *set);
 
 /*
  * The status of the file: of one of the version's shares, with mode and owner as most of them have
  * them, and the version's size; its blocks by a guess at how much of it is zeros. Where there is no
  * version: that of any copy, and no size.
  */
-void share_set_status(const struct share_set *set, struct stat *ret);
+void share_set_status(struct share_set *set, struct stat *ret);
 
-/* 0 where there may be k different shares; otherwise says so in the log, and -EIO. */
+/* Returns 0 where a version is usable; otherwise says why not in the log, and -EIO. */
 int share_set_check(const struct share_set *set);
 
 /*
@@ -57,6 +80,12 @@ int share_set_check(const struct share_set *set);
  * shares do not give it (the log says why), or -ENOMEM. Any thread may call it.
  */
 int share_set_read_stripe(struct share_set *set, uint64_t stripe, uint8_t *data);
+
+/*
+ * How many stripes of the version any copy has a byte of: a header may tell of a size that no file
+ * has, and what is sized by it would not end.
+ */
+uint64_t share_set_present(const struct share_set *set);
 
 /* Whether a copy is in a store that is not local. */
 bool share_set_is_distant(const struct share_set *set);
@@ -74,10 +103,11 @@ void share_set_begin_reading(struct share_set *set, uint64_t stripe, uint8_t *da
 int share_set_end_reading(struct share_set *set, const struct stripe_reading *reading, int r);
 
 /*
- * Whether k shares of the version have the digest of zeros for stripe t < T: then it is nothing but
- * zeros. Where that would have to be asked of a store that is not local, false.
+ * Returns true if all members, so many as are needed or more, have the digest of zeros for stripe
+ * t < T: then it is nothing but zeros. Where a store that is not local would have to be asked:
+ * false.
  */
-bool share_set_is_hole(const struct share_set *set, uint64_t stripe);
+bool share_set_is_hole(struct share_set *set, uint64_t stripe);
 
 DEFINE_CLEANUP(struct share_set *, share_set_free)
 #define cleanup_share_set CLEANUP(cleanup_by_share_set_free)

@@ -19,9 +19,9 @@
 
 struct source {
     const struct source_operations *operations;
-    bool live;           /* as struct view has it */
-    bool is_private;     /* the way to it is not open to everyone */
-    atomic_bool distant; /* as struct view has it */
+    bool live;              /* as struct view has it */
+    atomic_bool is_private; /* the way to it is not open to everyone: when its root was looked at */
+    atomic_bool distant;    /* as struct view has it */
 };
 
 /* An open file. */
@@ -31,7 +31,8 @@ struct source_file {
     struct share_header header;
     struct stat status; /* when it was opened, as stat has it */
     uint64_t content;   /* as struct view_file has it */
-    bool distant;       /* to read a stripe may take long; many can be read at once */
+    uint64_t present; /* stripes at most that there is something of: those behind cannot be read */
+    bool distant;     /* to read a stripe may take long; many can be read at once */
 };
 
 enum { SOURCE_ZEROS = 1 };
@@ -50,12 +51,13 @@ struct source_inode {
 struct source_inodes {
     struct source_inode *items; /* at most one for each tree */
     size_t count;
+    unsigned needed; /* trees that have to say that two names are one, to be believed; 0: any */
 };
 
 static inline void source_inodes_clear(struct source_inodes *inodes)
 {
     free(inodes->items);
-    *inodes = (struct source_inodes){NULL, 0};
+    *inodes = (struct source_inodes){.items = NULL};
 }
 
 struct source_operations {

@@ -1,43 +1,40 @@
 /* SPDX-License-Identifier: MIT */
 #include "view/spare.h"
 
-/*
- * How many stores may be lost so that K different shares are left, where AT[i] stores have share i:
- * the worst that can happen is that the rarest shares go first.
- */
-static int count_spare(const unsigned at[256], unsigned k)
-{
-    unsigned how_many[257] = {0}; /* shares that so many stores have */
-    unsigned shares = 0;
-    int spare = -1;
+#include "trust/mend.h"
 
-    for (unsigned i = 0; i < 256; i++) {
-        how_many[at[i] > 256 ? 256 : at[i]]++;
-        shares += at[i] > 0;
+int spare_by_votes(const struct ballot ballots[], size_t count, unsigned needed)
+{
+    unsigned at[256] = {0}, others = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (ballots[i].cast && ballots[i].voter >= 0 && ballots[i].voter < VOTER_NAMELESS)
+            at[ballots[i].voter]++;
+        else if (ballots[i].cast)
+            others += ballots[i].voter >= 0 || S_ISREG(ballots[i].status.st_mode);
     }
-    if (shares < k)
-        return -1;
-    unsigned to_lose = shares - k + 1; /* shares that must go for the rest to be too few */
-    for (unsigned stores = 1; stores <= 256 && to_lose > 0; stores++) {
-        unsigned lost = how_many[stores] < to_lose ? how_many[stores] : to_lose;
-        spare += (int)(lost * stores);
-        to_lose -= lost;
+    for (unsigned i = 0; i < 256 && others > 0; i++) { /* each for itself */
+        if (at[i] == 0) {
+            at[i] = 1;
+            others--;
+        }
     }
-    return spare;
+    return mend_spare(at, needed);
 }
 
-int spare_by_headers(const struct copies *copies, unsigned k, bool helpers)
+int spare_by_headers(const struct copies *copies, unsigned needed, bool own, bool has_blocks)
 {
     unsigned at[256] = {0}, nameless = 0;
 
     for (size_t i = 0; i < copies->count; i++) {
         const struct copy *copy = &copies->items[i];
-        if (copy->role == COPY_USELESS || (copy->role == COPY_HELPER && !helpers))
+        if (copy->role == COPY_USELESS || (own && copy->role != COPY_MEMBER) ||
+            (copy->role == COPY_OTHER && !copy->shares))
             continue;
         if (copy->facts.has_header)
             at[copy->facts.header.index]++;
         else
-            nameless++;
+            nameless += has_blocks;
     }
     for (unsigned i = 256; i-- > 0 && nameless > 0;) { /* they are of other shares, most likely */
         if (at[i] == 0) {
@@ -45,30 +42,25 @@ int spare_by_headers(const struct copies *copies, unsigned k, bool helpers)
             nameless--;
         }
     }
-    return count_spare(at, k);
+    return mend_spare(at, needed);
 }
 
 static bool is_anchor(const struct copy *copy)
 {
-    return copy->role == COPY_MEMBER || copy->role == COPY_NAMELESS;
+    return copy->role == COPY_MEMBER || (copy->role == COPY_NAMELESS && copy->bound);
 }
 
-int spare_by_blocks(const struct copies *copies, const int good[], uint64_t stripe,
-                    const struct share_layout *layout)
+int spare_by_blocks(const struct copies *copies, const int have[], unsigned needed)
 {
     unsigned at[256] = {0};
-    int anchors = 0, wrong = 0;
+    int anchors = 0;
 
     for (size_t i = 0; i < copies->count; i++) {
-        const struct copy *copy = &copies->items[i];
-        if (good[i] >= 0) {
-            at[good[i]]++;
-            anchors += is_anchor(copy);
-        } else {
-            wrong += layout->format != SHARE_CHECKED && !copy->failing &&
-                     damage_has(&copy->damage, stripe);
-        }
+        if (have[i] < 0)
+            continue;
+        at[have[i]]++;
+        anchors += is_anchor(&copies->items[i]);
     }
-    int spare = count_spare(at, layout->required) - wrong;
+    int spare = mend_spare(at, needed);
     return spare < anchors - 1 ? spare : anchors - 1;
 }

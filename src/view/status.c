@@ -2,6 +2,7 @@
 #include "view/status.h"
 
 #include <time.h>
+#include <unistd.h>
 
 enum {
     SETTLED_S = 2, /* times of files are as exact as that everywhere */
@@ -30,6 +31,27 @@ void status_set_size(struct stat *status, uint64_t size)
 {
     status->st_size = (off_t)size;
     status->st_blocks = (blkcnt_t)(size / 512 + (size % 512 > 0));
+}
+
+void status_close(struct stat *status)
+{
+    status->st_mode = S_IFDIR | S_IRWXU;
+    status->st_uid = geteuid();
+    status->st_gid = getegid();
+}
+
+/* Root, and the user of this process, are kept out of nothing. */
+bool status_keeps_out(const struct stat *own, const struct stat *shown)
+{
+    mode_t others = own->st_mode & S_IRWXO;
+    mode_t group = own->st_gid == shown->st_gid ? own->st_mode >> 3 : others;
+    mode_t owner = own->st_uid == shown->st_uid ? own->st_mode >> 6 : others;
+
+    if (shown->st_uid == 0 || shown->st_uid == geteuid())
+        owner = S_IRWXO;
+    return ((shown->st_mode & ~others) | (shown->st_mode >> 3 & ~group) |
+            (shown->st_mode >> 6 & ~owner)) &
+           (S_IROTH | S_IXOTH);
 }
 
 static uint64_t mix_time(uint64_t version, const struct timespec *time)

@@ -21,11 +21,17 @@ void status_number(struct names *names, size_t first, unsigned tree);
 /* Gives a regular file's status another size, and the blocks that go with it. */
 void status_set_size(struct stat *status, uint64_t size);
 
+/* Closes the directory to all but the user of this process. */
+void status_close(struct stat *status);
+
 /*
  * Stands for what a status says of an object's content: its kind alone, but for a regular file also
  * which file it is, its size and its times.
  */
 uint64_t status_version(const struct stat *status);
+
+/* Returns true if the directory OWN keeps someone from names or files in it whom SHOWN does not. */
+bool status_keeps_out(const struct stat *own, const struct stat *shown);
 
 bool status_same_time(const struct timespec *a, const struct timespec *b);
 

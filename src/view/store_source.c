@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "view/store_source.h"
 
+#include "base/log.h"
+#include "base/shortage.h"
+#include "trust/leftover.h"
 #include "view/attributes.h"
 #include "view/enough.h"
 #include "view/known.h"
 #include "view/report.h"
 #include "view/share_set.h"
+#include "view/status.h"
 #include "view/store_names.h"
 #include "view/store_space.h"
 #include "view/survey.h"
@@ -20,7 +24,7 @@ struct store_source {
     struct stores *stores;
     struct known *known;
     atomic_uint required; /* k, of the file that was looked at last */
-    atomic_uint least;    /* the smallest k of all that were; 0: none was */
+    atomic_bool closed;   /* a store was, or the way to it */
 };
 
 /* How many stores are waited for, before a question is put. */
@@ -50,35 +54,83 @@ static void store_source_free(struct source *opaque)
 static void prepare(struct store_source *source, struct asking *asking,
                     bool (*is_enough)(const struct inquiry *inquiry, const void *context))
 {
-    asking->terms = (struct enough){&source->terms, atomic_load(&source->least)};
+    asking->terms = (struct enough){&source->terms};
     asking->enough = (struct inquiry_enough){is_enough, &asking->terms};
     asking->argument = source->terms.patient ? NULL : &asking->enough;
 }
 
-/* Asks the stores for PATH. */
+/* Says what a name is in the log, where that makes it an error, which it returns. */
+static int refuse_conflict(const char *path, const struct survey *found)
+{
+    cleanup_free char *text = survey_describe(found);
+
+    log_error("%s: %s", path, text ? text : "conflict");
+    return -EIO;
+}
+
+/* Says why a file is lost of which too few stores have a share. */
+static int refuse_lost(const struct store_source *source, const char *path,
+                       const struct survey *found)
+{
+    cleanup_share_set struct share_set *shares = NULL;
+
+    int r = share_set_new(&found->inquiry, &source->terms, path, 0, &shares);
+    if (r < 0)
+        return r;
+    if (share_set_check(shares) == 0)
+        log_error("%s: %u stores have a share of it, %u needed", path, found->ruling.votes,
+                  found->ruling.needed);
+    return -EIO;
+}
+
+/*
+ * Others must not see what they could not get to by the directories of the stores; nor, later on,
+ * what the kernel keeps of that.
+ */
+static void note_privacy(struct store_source *source, const char *path, const struct survey *found)
+{
+    const struct store_list *list = found->inquiry.list;
+
+    for (size_t i = 0; i < list->count; i++) {
+        const struct ballot *root = *path == '\0' ? &found->ballots[i] : NULL;
+        if (store_is_closed(list->stores[i]) ||
+            (root && root->cast && status_keeps_out(&root->status, &found->status)))
+            atomic_store(&source->closed, true);
+    }
+    atomic_store(&source->source.is_private, atomic_load(&source->closed));
+}
+
+/* Asks the stores for PATH; -ENOENT where it is not shown, -EIO where it is a conflict. */
 static int survey(struct store_source *source, const char *path, struct survey *ret)
 {
+    const struct share_terms *terms = &source->terms;
     struct asking asking;
+    enum hidden why;
 
     prepare(source, &asking, enough_looks);
-    int r = survey_make(source->stores, path, asking.argument, ret);
+    int r = survey_make(source->stores, terms, path, asking.argument, ret);
     if (r < 0)
         return r;
     bool distant = false;
     for (size_t i = 0; i < ret->inquiry.list->count; i++)
         distant |= store_is_remote(ret->inquiry.list->stores[i]);
     atomic_store(&source->source.distant, distant);
-    return 0;
+    note_privacy(source, path, ret);
+    if (terms->everything)
+        return 0;
+    r = store_name_is_shown(source->stores, terms, path, ret, &why);
+    if (r > 0 && ret->ruling.verdict == NAME_CONFLICT)
+        return refuse_conflict(path, ret);
+    if (r > 0 && leftover_is_path(path)) { /* to judge it took its files */
+        survey_clear(ret);
+        return survey_make(source->stores, terms, path, asking.argument, ret);
+    }
+    return r > 0 ? 0 : r < 0 ? r : -ENOENT;
 }
 
 static void note_required(struct store_source *source, unsigned required)
 {
-    unsigned least = atomic_load(&source->least);
-
     atomic_store(&source->required, required);
-    while ((least == 0 || required < least) &&
-           !atomic_compare_exchange_weak(&source->least, &least, required)) {
-    }
 }
 
 static int open_shares(struct store_source *source, struct share_set *shares,
@@ -91,6 +143,7 @@ static int open_shares(struct store_source *source, struct share_set *shares,
     *file = (struct restored_file){
         .file = {.operations = source->source.operations,
                  .header = *share_set_header(shares),
+                 .present = share_set_present(shares),
                  .distant = share_set_is_distant(shares)},
         .shares = shares,
         .source = source,
@@ -98,6 +151,16 @@ static int open_shares(struct store_source *source, struct share_set *shares,
     share_set_status(shares, &file->file.status);
     *ret = &file->file;
     return 0;
+}
+
+/* What is shown though too few stores have it gets no more rights than a file needs. */
+static void strip_rights(const struct survey *found, struct share_set *shares, struct stat *status)
+{
+    if (found->ruling.verdict != NAME_FOREIGN)
+        return;
+    status->st_mode &= ~(mode_t)(S_ISUID | S_ISGID | S_ISVTX);
+    if (shares)
+        share_set_believe(shares);
 }
 
 /*
@@ -111,10 +174,11 @@ static int stat_file(struct store_source *source, const char *path, const struct
     cleanup_share_set struct share_set *shares = NULL;
 
     int r = share_set_new(&found->inquiry, &source->terms, path, 0, &shares);
-    if (r == -ENOMEM)
+    if (is_shortage(r))
         return r;
     *header = (struct share_header){0};
     status->st_size = status->st_blocks = 0;
+    strip_rights(found, shares, status);
     if (r == 0)
         share_set_status(shares, status);
     if (r == 0 && share_set_header(shares))
@@ -141,6 +205,16 @@ static bool has_links(const struct survey *survey)
     return false;
 }
 
+/* Returns true if an earlier store has the vote of number PLACE: it is the same one, or as good. */
+static bool has_voted(const struct survey *survey, size_t place)
+{
+    for (size_t i = 0; i < place; i++) {
+        if (survey->ballots[i].cast && survey->ballots[i].voter == survey->ballots[place].voter)
+            return true;
+    }
+    return false;
+}
+
 static int note_inodes(const struct survey *survey, struct source_inodes *ret)
 {
     const struct store_list *list = survey->inquiry.list;
@@ -148,10 +222,10 @@ static int note_inodes(const struct survey *survey, struct source_inodes *ret)
 
     if (!items)
         return -ENOMEM;
-    *ret = (struct source_inodes){items, 0};
+    *ret = (struct source_inodes){.items = items, .needed = list->quorum.required};
     for (size_t i = 0; i < list->count; i++) {
         const struct ballot *ballot = &survey->ballots[i];
-        if (ballot->cast && !ballot->silent)
+        if (ballot->cast && ballot->voter >= 0 && !has_voted(survey, i))
             ret->items[ret->count++] =
                 (struct source_inode){list->stores[i], ballot->status.st_dev, ballot->status.st_ino,
                                       ballot->status.st_nlink};
@@ -169,7 +243,7 @@ static int store_source_stat(struct source *opaque, const char *path, struct sta
     if (ret_file)
         *ret_file = NULL;
     if (ret_inodes)
-        *ret_inodes = (struct source_inodes){NULL, 0};
+        *ret_inodes = (struct source_inodes){.items = NULL};
     int r = survey(source, path, &found);
     if (r < 0 && *path == '\0') {
         /* Without stores the root is still there. */
@@ -179,6 +253,7 @@ static int store_source_stat(struct source *opaque, const char *path, struct sta
     if (r < 0)
         return r;
     struct stat status = found.status;
+    strip_rights(&found, NULL, &status);
     if (ret_inodes && has_links(&found))
         r = note_inodes(&found, ret_inodes);
     if (r == 0 && S_ISREG(status.st_mode))
@@ -210,7 +285,7 @@ static int store_source_list(struct source *opaque, const char *path, struct nam
     struct asking asking;
 
     prepare(source, &asking, enough_lists);
-    int r = store_names(source->stores, path, asking.argument, names);
+    int r = store_names(source->stores, &source->terms, path, asking.argument, names);
     return r == -ENOENT && *path == '\0' ? 0 : r; /* the root, without stores */
 }
 
@@ -239,16 +314,16 @@ static int store_source_get_xattr(struct source *opaque, const char *path, const
         return 0;
     }
     if (r == -ENOTSUP)
-        r = attributes_get(source->stores, path, name, value, size, ret);
+        r = attributes_get(source->stores, &source->terms, path, name, value, size, ret);
     return r == -ENOENT && *path == '\0' ? -ENODATA : r;
 }
 
 static int store_source_list_xattr(struct source *opaque, const char *path, char *names,
                                    size_t size, size_t *ret)
 {
-    struct stores *stores = ((struct store_source *)opaque)->stores;
+    const struct store_source *source = (struct store_source *)opaque;
 
-    int r = attributes_list(stores, path, names, size, ret);
+    int r = attributes_list(source->stores, &source->terms, path, names, size, ret);
     if (r != -ENOENT || *path != '\0')
         return r;
     *ret = 0; /* the root, without stores */
@@ -257,7 +332,9 @@ static int store_source_list_xattr(struct source *opaque, const char *path, char
 
 static int store_source_read_xattrs(struct source *opaque, const char *path, struct xattrs *ret)
 {
-    return attributes_read(((struct store_source *)opaque)->stores, path, ret);
+    const struct store_source *source = (struct store_source *)opaque;
+
+    return attributes_read(source->stores, &source->terms, path, ret);
 }
 
 static int store_source_statfs(struct source *opaque, struct statvfs *ret)
@@ -267,18 +344,33 @@ static int store_source_statfs(struct source *opaque, struct statvfs *ret)
     return store_space(source->stores, atomic_load(&source->required), ret);
 }
 
+/* Looks at PATH for one who wants the file there: as survey, but for files it takes no more calls.
+ */
+static int look_for_file(struct store_source *source, const char *path, unsigned rank,
+                         struct survey *ret)
+{
+    if (rank == 0)
+        return survey(source, path, ret);
+    int r = survey_make(source->stores, &source->terms, path, NULL, ret);
+    return r == 0 && ret->ruling.verdict == NAME_FOREIGN ? -ENOENT : r;
+}
+
 static int store_source_open_version(struct source *opaque, const char *path, unsigned rank,
                                      struct source_file **ret)
 {
     struct store_source *source = (struct store_source *)opaque;
     cleanup_share_set struct share_set *shares = NULL;
-    cleanup_inquiry struct inquiry looks = NO_INQUIRY;
-    struct asking asking;
+    cleanup_survey struct survey found = NO_SURVEY;
 
-    prepare(source, &asking, enough_looks);
-    int r = look_make(source->stores, path, rank > 0 ? NULL : asking.argument, &looks);
+    int r = look_for_file(source, path, rank, &found);
+    if (r == 0 && !S_ISREG(found.status.st_mode))
+        return S_ISDIR(found.status.st_mode) ? -EISDIR : -EINVAL;
+    if (r == 0 && found.ruling.verdict == NAME_LOST)
+        r = rank > 0 ? -ENOENT : refuse_lost(source, path, &found);
     if (r == 0)
-        r = share_set_new(&looks, &source->terms, path, rank, &shares);
+        r = share_set_new(&found.inquiry, &source->terms, path, rank, &shares);
+    if (r == 0)
+        strip_rights(&found, shares, &found.status);
     if (r == 0 && rank > 0 && !share_set_header(shares))
         return -ENOENT;
     if (r == 0)
@@ -286,7 +378,7 @@ static int store_source_open_version(struct source *opaque, const char *path, un
     if (r < 0)
         return r;
     note_required(source, share_set_header(shares)->layout.required);
-    share_set_keep_looks(shares, &looks);
+    share_set_keep_looks(shares, &found.inquiry);
     r = open_shares(source, shares, ret);
     if (r == 0)
         shares = NULL; /* they are the file's */
@@ -371,11 +463,10 @@ int store_source_new(struct stores *stores, const struct share_terms *terms, str
         return -ENOMEM;
     }
     *source = (struct store_source){
-        .source.operations = &operations,
+        .source = {.operations = &operations, .is_private = true}, /* until a store was seen */
         .terms = *terms,
         .stores = stores,
         .known = known,
-        .required = terms->required,
     };
     *ret = &source->source;
     return 0;

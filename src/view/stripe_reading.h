@@ -1,20 +1,32 @@
 /* SPDX-License-Identifier: MIT */
-/* The reading of one stripe from the copies of its shares. Part of share_set.c. */
+/*
+ * The reading of one stripe from the copies of its shares, by rules 5 and 6 of docs/design.md.
+ * Readers of files, check and repair all do it here. Part of share_set.c.
+ */
 #pragma once
 
 #include "view/copies.h"
-#include "view/history.h"
 
 #include <pthread.h>
+
+/* What an open file has learned of its contents; guarded by its lock. */
+struct content_trust {
+    bool contested; /* it gave a stripe that intact blocks contradicted */
+    bool bound;     /* copies without a header were held against all versions */
+};
 
 struct stripe_reading {
     const char *path;                   /* for messages */
     const struct share_header *version; /* its index means nothing */
+    unsigned needed;                    /* different shares that make a stripe */
     uint64_t stripe;
     struct copies *copies;
-    pthread_mutex_t *lock; /* of what reading teaches about the copies */
-    struct history *history;
+    pthread_mutex_t *lock; /* of what reading teaches about the copies, and of: */
+    struct content_trust *trust;
     bool partial;  /* stores may still bring more copies: nothing is to be settled without them */
+    bool whole;    /* all blocks are read, whether they are needed or not */
+    bool apart;    /* what other stripes were given does not matter */
+    bool trial;    /* of a version that may not be the one: bad blocks are neither noted nor told */
     uint8_t *data; /* room for k*u bytes; the stripe, where the result is 0 */
 };
 
@@ -24,3 +36,7 @@ struct stripe_reading {
  * more copies are to be had before that is tried; -ENOMEM.
  */
 int stripe_reading_run(struct stripe_reading *reading);
+
+/* The same with an attempt that is the caller's, who looks at the blocks afterwards. */
+struct attempt;
+int stripe_reading_try(struct attempt *attempt);

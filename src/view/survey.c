@@ -2,29 +2,50 @@
 #include "view/survey.h"
 
 #include "base/log.h"
+#include "base/shortage.h"
+#include "view/copies.h"
 #include "view/look.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 
-/* Fills the ballots. Returns the error of a store that could not say, or -ENOENT. */
-static int collect(struct survey *survey)
+struct ballot survey_ballot(const struct inquiry *looks, const struct share_terms *terms,
+                            size_t place)
+{
+    const struct look *look = look_answer(looks, place);
+    struct store_voice voice;
+    struct copy_facts facts;
+    int voter = store_list_voter(looks->list, place);
+
+    store_voice(looks->list->stores[place], &voice);
+    copy_facts_read(terms, look, voter, &facts);
+    return (struct ballot){
+        .cast = true,
+        .voter = voter,
+        .status = look->object.status,
+        .target = look->object.target,
+        .has_header = S_ISREG(look->object.status.st_mode) && facts.has_header && !facts.misplaced,
+        .one_mode_only = store_voice_keeps_no_modes(&voice, &look->object.status),
+    };
+}
+
+/* Fills the ballots. Returns a shortage, the error of a store that could not say, or -ENOENT. */
+static int collect(struct survey *survey, const struct share_terms *terms)
 {
     const struct inquiry *inquiry = &survey->inquiry;
     uint64_t patience = store_list_patience(inquiry->list);
     int worst = -ENOENT;
 
     for (size_t i = 0; i < inquiry->list->count; i++) {
-        struct store *store = inquiry->list->stores[i];
         int r = inquiry_result(inquiry, i);
+        if (r == 0 && is_shortage(look_answer(inquiry, i)->object.open_error))
+            r = look_answer(inquiry, i)->object.open_error;
+        if (is_shortage(r))
+            return r;
         if (r == 0) {
-            const struct tree_object *object = &look_answer(inquiry, i)->object;
-            survey->ballots[i] = (struct ballot){
-                .cast = true,
-                .status = object->status,
-                .target = object->target,
-                .silent = store_is_silent(store),
-                .slow = store_pace(store) > patience,
-            };
+            survey->ballots[i] = survey_ballot(inquiry, terms, i);
+            survey->ballots[i].slow = store_pace(inquiry->list->stores[i]) > patience;
         } else if (r != -ENOENT && r != -ENOTDIR && r != -EINPROGRESS) {
             worst = r;
         }
@@ -32,48 +53,125 @@ static int collect(struct survey *survey)
     return worst;
 }
 
-static const char *kind_name(const struct ballot *ballot)
+static void print_kind(FILE *text, const struct ballot *ballot)
 {
-    switch (ballot->status.st_mode & S_IFMT) {
+    const struct stat *status = &ballot->status;
+
+    switch (status->st_mode & S_IFMT) {
     case S_IFREG:
-        return "a file";
+        fputs("a file", text);
+        break;
     case S_IFDIR:
-        return "a directory";
+        fputs("a directory", text);
+        break;
     case S_IFLNK:
-        return "a symlink";
+        fprintf(text, "a symlink to %s", ballot->target);
+        break;
+    case S_IFIFO:
+        fputs("a FIFO", text);
+        break;
+    case S_IFSOCK:
+        fputs("a socket", text);
+        break;
     default:
-        return "a special file";
+        fprintf(text, "a device (%u,%u)", major(status->st_rdev), minor(status->st_rdev));
     }
+}
+
+/* "a file in 00 01" */
+static void print_side(FILE *text, const struct survey *survey, size_t side)
+{
+    print_kind(text, &survey->ballots[side]);
+    fputs(" in", text);
+    for (size_t i = 0; i < survey->inquiry.list->count; i++) {
+        if (survey->ballots[i].cast &&
+            ballot_same_kind(&survey->ballots[i], &survey->ballots[side]))
+            fprintf(text, " %s", store_short_name(survey->inquiry.list->stores[i]));
+    }
+}
+
+static bool is_first_of_kind(const struct survey *survey, size_t place)
+{
+    for (size_t i = 0; i < place; i++) {
+        if (survey->ballots[i].cast &&
+            ballot_same_kind(&survey->ballots[i], &survey->ballots[place]))
+            return false;
+    }
+    return survey->ballots[place].cast;
+}
+
+/* "only 03 04 have it" */
+static void print_few(FILE *text, const struct survey *survey)
+{
+    size_t having = 0;
+
+    fputs("only", text);
+    for (size_t i = 0; i < survey->inquiry.list->count; i++) {
+        if (inquiry_result(&survey->inquiry, i) < 0)
+            continue;
+        fprintf(text, " %s", store_short_name(survey->inquiry.list->stores[i]));
+        having++;
+    }
+    fprintf(text, " %s it, %u needed", having == 1 ? "has" : "have", survey->ruling.needed);
+}
+
+static void print_sides(FILE *text, const struct survey *survey)
+{
+    const char *between = "";
+
+    for (size_t i = 0; i < survey->inquiry.list->count; i++) {
+        if (!is_first_of_kind(survey, i))
+            continue;
+        fputs(between, text);
+        print_side(text, survey, i);
+        between = ", ";
+    }
+}
+
+char *survey_describe(const struct survey *survey)
+{
+    char *line = NULL;
+    size_t size;
+    FILE *text = open_memstream(&line, &size);
+
+    if (!text)
+        return NULL;
+    if (survey->ruling.verdict == NAME_CONFLICT)
+        fputs("conflict: ", text);
+    if (survey->ruling.verdict == NAME_FOREIGN)
+        print_few(text, survey);
+    else
+        print_sides(text, survey);
+    if (fclose(text) != 0) {
+        free(line);
+        return NULL;
+    }
+    return line;
 }
 
 /* Takes the ballots of other kinds away, after a word in the log. */
 static void drop_others(struct survey *survey, const char *path)
 {
-    const struct ballot *winner = &survey->ballots[survey->winner];
+    const struct ballot *winner = &survey->ballots[survey->ruling.winner];
+    cleanup_free char *sides = NULL;
+    bool others = false;
 
-    for (size_t i = 0; i < survey->inquiry.list->count; i++) {
-        struct ballot *ballot = &survey->ballots[i];
-        if (!ballot->cast || ballot_same_kind(ballot, winner))
-            continue;
-        if (S_ISLNK(winner->status.st_mode) && S_ISLNK(ballot->status.st_mode))
-            log_once("%s: store %s has another symlink, to %s; to most it leads to %s", path,
-                     store_name(survey->inquiry.list->stores[i]), ballot->target, winner->target);
-        else
-            log_once("%s: store %s has %s here, most have %s", path,
-                     store_name(survey->inquiry.list->stores[i]), kind_name(ballot),
-                     kind_name(winner));
-        ballot->cast = false;
-    }
+    for (size_t i = 0; i < survey->inquiry.list->count; i++)
+        others |= survey->ballots[i].cast && !ballot_same_kind(&survey->ballots[i], winner);
+    if (others)
+        sides = survey_describe(survey);
+    if (sides)
+        log_once("%s: the stores have %s", path, sides);
+    for (size_t i = 0; i < survey->inquiry.list->count; i++)
+        survey->ballots[i].cast &= ballot_same_kind(&survey->ballots[i], winner);
 }
 
-/* Settles the status among those that are left. */
-static void settle_status(struct survey *survey, const char *path)
+/* Says who has another mode or owner, among those that are left. */
+static void log_others(const struct survey *survey, const char *path)
 {
     const struct store_list *list = survey->inquiry.list;
-    struct ballot most = {.cast = true};
+    const struct ballot most = {.cast = true, .status = survey->status};
 
-    vote_status(survey->ballots, list->count, &survey->status);
-    most.status = survey->status;
     for (size_t i = 0; i < list->count; i++) {
         if (survey->ballots[i].cast && !ballot_same_attributes(&survey->ballots[i], &most))
             log_once("%s: store %s has another mode or owner than most", path,
@@ -81,24 +179,77 @@ static void settle_status(struct survey *survey, const char *path)
     }
 }
 
-int survey_make(struct stores *stores, const char *path, const struct inquiry_enough *enough,
-                struct survey *ret)
+/*
+ * Too few stores have the name, and ERROR kept one from saying whether it has it: where that may
+ * make it one that is shown, no one knows yet, and that is the error. Else 0.
+ */
+static int refuse_unsaid(const struct survey *survey, const char *path, int error)
+{
+    size_t unsaid = 0;
+
+    for (size_t i = 0; i < survey->inquiry.list->count; i++) {
+        int r = inquiry_result(&survey->inquiry, i);
+        unsaid += r < 0 && r != -ENOENT && r != -ENOTDIR;
+    }
+    if (unsaid == 0 || survey->ruling.votes + unsaid < survey->ruling.needed)
+        return 0;
+    cleanup_free char *text = survey_describe(survey);
+    log_once("%s: %s, and not all could say: %s", path, text ? text : "foreign",
+             strerrordesc_np(-error));
+    return error == -ETIMEDOUT ? error : -EIO;
+}
+
+int refuse_unknown(const struct store_list *list)
+{
+    if (list->unheard > 0)
+        log_once("the stores do not say how many shares are needed: %zu of %zu could not be looked "
+                 "at: %s",
+                 list->unheard, list->count, strerrordesc_np(-list->why_unheard));
+    else
+        log_once("the stores do not say how many shares are needed: %zu of %zu that have files "
+                 "have intact headers; give required=",
+                 list->quorum.with_vote, list->quorum.with_files);
+    return -EIO;
+}
+
+int survey_make(struct stores *stores, const struct share_terms *terms, const char *path,
+                const struct inquiry_enough *enough, struct survey *ret)
+{
+    return survey_make_by(stores, terms, path, NULL, &look_kind, enough, ret);
+}
+
+int survey_make_by(struct stores *stores, const struct share_terms *terms, const char *path,
+                   const char *argument, const struct question_kind *kind,
+                   const struct inquiry_enough *enough, struct survey *ret)
 {
     cleanup_survey struct survey survey = NO_SURVEY;
 
-    int r = look_make(stores, path, enough, &survey.inquiry);
+    int r = inquiry_make(stores, path, argument, kind, enough, &survey.inquiry);
     if (r < 0)
         return r;
-    size_t count = survey.inquiry.list->count;
-    survey.ballots = calloc(count + 1, sizeof *survey.ballots);
+    const struct store_list *list = survey.inquiry.list;
+    if (list->quorum.required == 0)
+        return refuse_unknown(list);
+    survey.ballots = calloc(list->count + 1, sizeof *survey.ballots);
     if (!survey.ballots)
         return -ENOMEM;
-    r = collect(&survey);
-    survey.winner = vote(survey.ballots, count, ballot_same_kind);
-    if (survey.winner == count)
+    r = collect(&survey, terms);
+    if (is_shortage(r))
         return r;
-    drop_others(&survey, path);
-    settle_status(&survey, path);
+    name_rule(&list->quorum, survey.ballots, list->count, &survey.ruling);
+    bool settled = survey.ruling.verdict == NAME_SETTLED || survey.ruling.verdict == NAME_LOST;
+    if (survey.ruling.verdict == NAME_ABSENT)
+        return r;
+    if (survey.ruling.verdict == NAME_FOREIGN && !terms->unconfirmed && !terms->everything) {
+        r = refuse_unsaid(&survey, path, r);
+        if (r < 0)
+            return r;
+    }
+    if (settled)
+        drop_others(&survey, path);
+    vote_status(&list->quorum, survey.ballots, list->count, &survey.status);
+    if (settled)
+        log_others(&survey, path);
     *ret = survey;
     survey = NO_SURVEY;
     return 0;
@@ -113,5 +264,5 @@ void survey_clear(struct survey *survey)
 
 const char *survey_target(const struct survey *survey)
 {
-    return survey->ballots[survey->winner].target;
+    return survey->ballots[survey->ruling.winner].target;
 }

@@ -16,6 +16,7 @@ struct sweeping {
     struct share_layout layout;
     uint64_t end; /* stripes that are looked at */
     uint64_t part;
+    bool apart;           /* stripes do not bear on each other */
     pthread_mutex_t lock; /* of: */
     struct sweep *result;
     int error;
@@ -35,19 +36,6 @@ static bool is_sampled(const struct sweep_depth *depth, uint64_t start, uint64_t
     uint64_t number = mix(mix(depth->seed + start) + stripe);
 
     return depth->part >= 1 || (double)(number >> 11) < depth->part * 0x1p53;
-}
-
-/* The first stripe of which no copy has any byte: a header may tell of a size that no file has. */
-static uint64_t end_of_copies(const struct copies *copies, const struct share_layout *layout)
-{
-    uint64_t longest = 0;
-
-    for (size_t i = 0; i < copies->count; i++) {
-        if (copies->items[i].facts.size > longest)
-            longest = copies->items[i].facts.size;
-    }
-    uint64_t end = longest / layout_full_block_size(layout) + 1;
-    return end < layout_stripes(layout) ? end : layout_stripes(layout);
 }
 
 static uint64_t file_number(const struct share_set *set)
@@ -89,7 +77,8 @@ static bool goes_on(struct sweeping *sweeping)
     return on;
 }
 
-static void run_part(void *context, uint64_t number)
+/* Returns false where the rest is needless. */
+static bool run_part(void *context, uint64_t number)
 {
     struct sweeping *sweeping = context;
     uint64_t first = number * sweeping->part, left = sweeping->end - first;
@@ -97,7 +86,7 @@ static void run_part(void *context, uint64_t number)
     uint64_t start = file_number(sweeping->set);
     cleanup_examiner struct examiner *examiner = NULL;
 
-    int r = examiner_new(sweeping->set, &examiner);
+    int r = examiner_new(sweeping->set, sweeping->apart, &examiner);
     if (r < 0)
         fail(sweeping, r);
     for (uint64_t stripe = first; stripe < end && goes_on(sweeping); stripe++) {
@@ -107,6 +96,7 @@ static void run_part(void *context, uint64_t number)
         r = examiner_run(examiner, stripe, &spare);
         note(sweeping, stripe, r, spare);
     }
+    return goes_on(sweeping);
 }
 
 /* All stripes behind the end are lost, and bad in all copies. */
@@ -123,17 +113,41 @@ static void lose_end(struct sweeping *sweeping)
         damage_add_end(&copies->items[i].damage, end, stripes - 1);
 }
 
+/*
+ * Where blocks contradict each other, one stripe bears on the next: they are gone through in order,
+ * as a reader does.
+ */
+static int sweep_in_order(const struct sweeping *before, const struct sweep *start)
+{
+    struct sweeping sweeping = *before;
+
+    sweeping.apart = false;
+    sweeping.part = sweeping.end;
+    damage_clear(&sweeping.result->lost);
+    *sweeping.result = *start;
+    share_set_forget_trust(sweeping.set);
+    pthread_mutex_init(&sweeping.lock, NULL);
+    run_part(&sweeping, 0);
+    pthread_mutex_destroy(&sweeping.lock);
+    share_set_forget_trust(sweeping.set); /* who reads next starts anew, and comes to the same */
+    if (sweeping.error == 0)
+        lose_end(&sweeping);
+    return sweeping.error;
+}
+
 int sweep_run(struct share_set *set, const struct sweep_depth *depth, struct sweep *result)
 {
     const struct share_layout *layout = &share_set_header(set)->layout;
     const struct copies *copies = share_set_copies(set);
     uint64_t block_size = layout_full_block_size(layout), at_once = PART_BYTES / block_size;
+    const struct sweep start = {.spare = result->spare, .bytes = result->bytes};
     struct sweeping sweeping = {
         .set = set,
         .depth = depth,
         .layout = *layout,
-        .end = end_of_copies(copies, layout),
+        .end = share_set_present(set),
         .part = at_once > copies->count ? at_once / copies->count : 1,
+        .apart = true,
         .result = result,
     };
 
@@ -142,6 +156,8 @@ int sweep_run(struct share_set *set, const struct sweep_depth *depth, struct swe
     pthread_mutex_init(&sweeping.lock, NULL);
     pool_each(depth->pool, (sweeping.end - 1) / sweeping.part + 1, run_part, &sweeping);
     pthread_mutex_destroy(&sweeping.lock);
+    if (sweeping.error == 0 && share_set_is_contested(set))
+        return sweep_in_order(&sweeping, &start);
     if (sweeping.error == 0)
         lose_end(&sweeping);
     return sweeping.error;

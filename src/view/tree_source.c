@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "tree/tree.h"
+#include "tree/way.h"
 #include "view/status.h"
 
 #include <limits.h>
@@ -88,7 +89,7 @@ static int note_inode(const struct stat *status, struct source_inodes *ret)
     if (!item)
         return -ENOMEM;
     *item = (struct source_inode){NULL, status->st_dev, status->st_ino, status->st_nlink};
-    *ret = (struct source_inodes){item, 1};
+    *ret = (struct source_inodes){.items = item, .count = 1};
     return 0;
 }
 
@@ -101,7 +102,7 @@ static int tree_source_stat(struct source *source, const char *path, struct stat
     if (ret_file)
         *ret_file = NULL;
     if (ret_inodes)
-        *ret_inodes = (struct source_inodes){NULL, 0};
+        *ret_inodes = (struct source_inodes){.items = NULL};
 
     int r = tree_stat(tree_of(source), path, &status);
     if (r == 0 && excludes_match(excludes_of(source), path, S_ISDIR(status.st_mode)))
@@ -172,7 +173,7 @@ static int tree_source_read_xattrs(struct source *source, const char *path, stru
     int r = check_excluded(source, path, excludes_match);
 
     *ret = NO_XATTRS;
-    return r < 0 ? r : tree_read_xattrs(tree_of(source), path, ret);
+    return r < 0 ? r : tree_read_xattrs(tree_of(source), path, NULL, ret);
 }
 
 static int tree_source_statfs(struct source *source, struct statvfs *ret)
@@ -241,6 +242,7 @@ static int tree_source_open(struct source *opaque, const char *path, struct sour
         tree_source_close(&file->file);
         return r;
     }
+    file->file.present = layout_stripes(&file->file.header.layout);
     file->is_sparse = status->st_blocks < status->st_size / 512;
     *ret = &file->file;
     return 0;
@@ -322,26 +324,6 @@ static const struct source_operations operations = {
     .close = tree_source_close,
 };
 
-/* Whether some directory on the way to PATH is closed to others. */
-static int is_private(const char *path, bool *ret)
-{
-    cleanup_free char *way = realpath(path, NULL);
-    struct stat status;
-
-    if (!way)
-        return -errno;
-    *ret = false;
-    for (char *slash; (slash = strrchr(way, '/'));) {
-        slash[slash == way] = '\0'; /* "/" itself comes last */
-        if (stat(way, &status) < 0)
-            return -errno;
-        *ret = *ret || !(status.st_mode & S_IXOTH);
-        if (slash == way)
-            break;
-    }
-    return 0;
-}
-
 int tree_source_new(const char *path, const struct encoding *encoding,
                     const struct tree_rules *rules, struct source **ret)
 {
@@ -354,7 +336,7 @@ int tree_source_new(const char *path, const struct encoding *encoding,
         r = tree_list(tree, "", &names);
     bool private = false;
     if (r == 0)
-        r = is_private(path, &private);
+        r = way_is_closed(path, &private);
     if (r < 0)
         return r;
     tree_stay(tree, rules->one_file_system);

@@ -98,15 +98,14 @@ static void check_round_trip(const struct share_header *header, const uint8_t *d
 
     header_write(header, written);
     CHECK(layout->format == SHARE_FEC || memcmp(written, data, size) == 0);
-    CHECK(header_read(layout->format, layout->required, written, size, layout_share_size(layout),
-                      &read) == 0);
+    CHECK(header_read(layout->format, written, size, layout_share_size(layout), &read) == 0);
     check_same(header, &read);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct input input = {data, size};
-    uint8_t how = take_byte(&input), required = take_byte(&input);
+    uint8_t how = take_byte(&input);
     uint64_t share_size = take_number(&input);
     enum share_format format = (enum share_format)(how % 3);
     struct share_header header;
@@ -119,12 +118,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(first, input.data, length);
     if (how > 127 && length == CHECKED_SIZE)
         make_right(first);
-    int r = header_read(format, required, first, length, share_size, &header);
+    int r = header_read(format, first, length, share_size, &header);
     if (r == 0) {
         check_ranges(&header, format);
         check_layout(&header.layout);
         CHECK(format == SHARE_CHECKED || layout_share_size(&header.layout) == share_size);
-        CHECK(format != SHARE_CLASSIC || header.layout.required == required);
+        CHECK(format != SHARE_CLASSIC || header.layout.required == first[0]);
         if (header.layout.header_size == header_size(format, header.layout.required, header.total))
             check_round_trip(&header, first);
     }

@@ -71,126 +71,79 @@ def block_seeds():
             yield f"{size}-{place}-{change}", numbers + how + block
 
 
-# choice
+# trust
 
-NO_HEADER, TRUSTED, ANOTHER_K, ANOTHER_INDEX, KNOWN_BAD, EXTENSIONS = 8, 8, 32, 64, 8, 16
-
-
-def copy(index, content=1, mtime=0, size=0, facts=0, block=0, more=0):
-    """One copy as fuzz-choice.c reads it: of which share, and what its block holds."""
-    return bytes([index | facts | mtime << 4 | size << 6, content | block, more])
-
-
-def scene(required, *copies, share_format=0):
-    return bytes([required - 1 | share_format << 2]) + b"".join(copies)
+NO_HEADER, OTHER_BLOCK_SIZE = 8, 128
+CUT, MISPLACED, BOUND, TRUSTED, LATE, LAST_SHARES = 4, 8, 16, 32, 64, 128
+FILE, DIRECTORY, LINK, OTHER_LINK, PIPE, DEVICE = 1, 3, 4, 5, 6, 7
+NO_INTACT_HEADER, NO_VOTE, SAME_VOTE, STICKY = 8, 16, 32, 64
+CONTESTED = 32
 
 
-GIVEN, NOT_NOTED, BLIND, GONE = 8, 16, 32, 7
+def copy(index, content=1, k=3, mtime=0, size=0, head=0, facts=0, shift=0, name=FILE):
+    """One copy as fuzz-trust.c reads it: of which share, what its block holds, and what it is."""
+    first = index | mtime << 4 | size << 6 | head
+    return bytes([first, k - 1 | facts, content | shift << 3, name])
 
 
-def file(required, copies, *stripes):
-    """A file of several stripes: the first is what its copies have."""
-    how = required - 1 | len(copies) << 4
-    return bytes([how]) + b"".join(copies) + b"".join(stripes)
+def scene(required, *copies, share_format=0, how=0):
+    return bytes([required | share_format << 3 | how]) + b"".join(copies)
 
 
-def stripe(*contents, how=0):
-    """A further stripe, by the content of each copy's block."""
-    return bytes([how, *contents])
+def members(contents, **facts):
+    return [copy(index, content, **facts) for index, content in enumerate(contents)]
 
 
-def copies_of(*contents):
-    return [copy(index, content) for index, content in enumerate(contents)]
+def names(*kinds):
+    return [copy(index, name=kind) for index, kind in enumerate(kinds)]
 
 
-TWO_CONTENTS = copies_of(1, 1, 1, 2, 2, 0)
+def nameless(index, content=1, **facts):
+    return copy(index, content, head=NO_HEADER, **facts)
 
-CHOICES = {
-    "honest": scene(3, *(copy(i) for i in range(5))),
-    "one-share": scene(1, copy(0)),
+
+TRUSTS = {
+    "honest": scene(3, *members((1,) * 5)),
+    "one-share": scene(1, copy(0, k=1)),
     "nothing": scene(1),
-    "too-few": scene(3, copy(0), copy(1), copy(2, 0)),
-    "bad-blocks": scene(3, copy(0, 0), copy(1), copy(2, 0), copy(3), copy(4)),
-    "known-bad": scene(2, copy(0, more=KNOWN_BAD), copy(1), copy(2)),
-    "duplicates": scene(2, copy(4), copy(4), copy(5)),
-    "no-headers": scene(2, copy(0, facts=NO_HEADER), copy(1), copy(2, facts=NO_HEADER)),
-    "another-index": scene(
-        2, copy(0, facts=NO_HEADER, block=ANOTHER_INDEX, more=5), copy(1), copy(2)
+    "k-is-not-known": scene(0, *members((1,) * 4)),
+    "too-few": scene(3, *members((1, 1, 0))),
+    "fewer-than-k": scene(4, *members((1, 1, 1))),
+    "bad-blocks": scene(3, *members((0, 1, 0, 1, 1))),
+    "duplicates": scene(2, copy(4, k=2), copy(4, k=2), copy(5, k=2)),
+    "twins-that-differ": scene(2, copy(4, 2, k=2), copy(4, k=2), copy(5, k=2)),
+    "late": scene(3, copy(0, facts=LATE), copy(1, facts=LATE), *members((1,) * 5)[2:]),
+    "cut": scene(3, copy(0, facts=CUT), *members((1,) * 4)[1:]),
+    "last-shares": scene(3, *members((1,) * 4, facts=LAST_SHARES)),
+    "old-and-new": scene(2, *members((1, 1), k=2), copy(2, 2, 2, 1), copy(3, 2, 2, 1)),
+    "new-incomplete": scene(3, *members((1, 1, 1)), copy(3, 2, mtime=2), copy(4, 2, mtime=2)),
+    "rival": scene(2, *members((1,) * 4, k=2), copy(4, 2, 2, 1), copy(5, 2, 2, 1)),
+    "tied": scene(2, *members((1, 1), k=2), *members((2, 2), k=2, size=1)),
+    "touched": scene(3, *members((1, 1)), copy(2, mtime=1), copy(3, mtime=2)),
+    "other-k": scene(3, *members((1, 1, 1)), copy(3, k=4, mtime=3)),
+    "other-block-size": scene(3, *members((1, 1, 1)), copy(3, head=OTHER_BLOCK_SIZE)),
+    "no-headers": scene(3, copy(0), nameless(1), nameless(2)),
+    "no-headers-bound": scene(2, copy(0, k=2), *(nameless(i, 2, facts=BOUND) for i in (1, 2))),
+    "no-headers-unbound": scene(3, copy(0, 0), *(nameless(i, shift=1) for i in (1, 2, 3))),
+    "forged": scene(2, *members((2, 2, 1, 1, 1), k=2)),
+    "equal": scene(2, *members((2, 2, 1, 1), k=2)),
+    "without-anchor": scene(
+        2, *members((1, 1), k=2), *(copy(i, 2, k=2, mtime=1) for i in (2, 3, 4))
     ),
-    "old-and-new": scene(2, copy(0), copy(1), copy(2, 2, 1), copy(3, 2, 1)),
-    "new-incomplete": scene(3, *(copy(i) for i in range(3)), copy(3, 2, 2), copy(4, 2, 2)),
-    "touched": scene(3, copy(0, mtime=1), copy(1), copy(2), copy(3, size=2)),
-    "other-k": scene(2, copy(0), copy(1), copy(2, block=ANOTHER_K, mtime=3)),
-    "extensions": scene(2, copy(0, more=EXTENSIONS), copy(1, facts=NO_HEADER), copy(2)),
-    "classic": scene(2, copy(0), copy(1), copy(2, size=2), share_format=1),
-    "fec": scene(2, copy(0), copy(1), copy(2, block=ANOTHER_K), share_format=2),
-    "forged": scene(3, copy(0, 2), *(copy(i) for i in range(1, 4))),
-    "forged-twin": scene(2, copy(0, 2), copy(0), copy(1)),
-    "forged-twins": scene(3, copy(0, 2), copy(0), copy(1, 2), copy(1), copy(2)),
-    "tie": scene(2, copy(0), copy(1, 2), copy(2), copy(3, 2)),
-    "tie-and-smaller": scene(
-        1, *(copy(i, c) for i, c in enumerate((1, 1, 2, 2, 3)))
+    "contested": scene(2, *members((2, 2, 1, 1, 1), k=2), how=CONTESTED),
+    "contested-trusted": scene(
+        2, *members((2, 2), k=2), *(copy(i, k=2, facts=TRUSTED) for i in (2, 3, 4)), how=CONTESTED
     ),
-    "contradicted": scene(
-        3, copy(0, block=TRUSTED), copy(1, block=TRUSTED), *(copy(i, 2) for i in range(2, 5))
-    ),
-    "contradicted-first": scene(
-        3,
-        copy(0, block=TRUSTED),
-        copy(1, block=TRUSTED),
-        *(copy(i, 2) for i in range(2, 5)),
-        copy(5),
-    ),
-    "contradicted-helpers": scene(
-        2, *(copy(i, 2, block=TRUSTED) for i in range(2)), *(copy(i, mtime=1) for i in range(2, 5))
-    ),
-    "two-contents": file(3, TWO_CONTENTS, stripe(1, 1, 0, 2, 2, 2), stripe(1, 0, 0, 2, 2, 2)),
-    "two-for-it": file(
-        3,
-        TWO_CONTENTS,
-        stripe(1, 1, 1, 1, 2, 2),
-        stripe(1, 1, 0, 1, 2, 2),
-        stripe(1, 1, 2, 1, 1, 2),
-        stripe(1, 2, 2, 1, 1, 1),
-    ),
-    "nothing-in-common": file(
-        3,
-        copies_of(1, 1, 1, 1, 0, 0, 0, 2),
-        stripe(2, 2, 0, 0, 1, 1, 1, 0),
-        stripe(2, 2, 1, 1, 1, 1, 0, 0),
-    ),
-    "without-contradiction": file(
-        3, copies_of(1, 1, 1, 1, 0, 0, 0), stripe(2, 2, 0, 1, 1, 1, 0), stripe(2, 2, 1, 1, 1, 0, 0)
-    ),
-    "changing-witnesses": file(
-        2, copies_of(1, 1, 0, 0, 2, 2, 0, 0), stripe(0, 0, 1, 1, 0, 0, 2, 2)
-    ),
-    "liars": file(
-        3,
-        copies_of(2, 2, 1, 1, 1),
-        stripe(3, 4, 1, 1, 1),
-        stripe(1, 2, 1, 1, 1),
-        stripe(2, 2, 1, 1, 1),
-        stripe(2, 2, 1, 1, 0),
-    ),
-    "given-gone": file(
-        2, copies_of(1, 1, 1, 1), stripe(1, 1, 1, 2, how=GIVEN | GONE), stripe(1, 1, 2, 2)
-    ),
-    "given-other": file(
-        2, copies_of(1, 1, 1, 1), stripe(1, 1, 2, 2, how=GIVEN | 2), stripe(1, 1, 1, 2)
-    ),
-    "not-noted": file(
-        2, copies_of(1, 1, 1, 1, 1), stripe(1, 1, 1, 2, 2, how=NOT_NOTED), stripe(1, 2, 2, 2, 1)
-    ),
-    "blind": file(
-        2, copies_of(1, 1, 1, 1), stripe(1, 1, 1, 2, how=BLIND), stripe(1, 1, 2, 2)
-    ),
-    "twins": file(
-        2,
-        [copy(0), copy(0), copy(1, 2), copy(2, 2), copy(3, 0), copy(4)],
-        stripe(1, 1, 1, 2, 2, 0),
-        stripe(1, 1, 2, 2, 0, 0),
-    ),
+    "classic": scene(3, *members((1,) * 4), copy(4, k=2), share_format=1),
+    "classic-misplaced": scene(3, copy(0, facts=MISPLACED), *members((1,) * 4)[1:], share_format=1),
+    "fec": scene(3, *members((1,) * 4), nameless(4), share_format=2),
+    "kinds": scene(3, *names(FILE, FILE, FILE, DIRECTORY, DIRECTORY)),
+    "kinds-equal": scene(3, *names(LINK, LINK, OTHER_LINK, OTHER_LINK, PIPE)),
+    "kinds-few": scene(4, *names(FILE, FILE, DIRECTORY, DEVICE, 0)),
+    "kinds-lost": scene(3, *names(PIPE, FILE | NO_INTACT_HEADER, FILE, FILE | SAME_VOTE)),
+    "kinds-without-vote": scene(3, *names(FILE, FILE | NO_VOTE, FILE | NO_VOTE, DIRECTORY)),
+    "kinds-third": scene(5, *names(*[DIRECTORY] * 4, *[FILE] * 5)),
+    "special-bits": scene(3, *names(*[DIRECTORY | STICKY] * 2, DIRECTORY, DIRECTORY | STICKY)),
 }
 
 
@@ -206,4 +159,4 @@ def write(target, seeds):
 if __name__ == "__main__":
     write("header", header_seeds())
     write("block", block_seeds())
-    write("choice", CHOICES.items())
+    write("trust", TRUSTS.items())

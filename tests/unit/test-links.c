@@ -35,7 +35,7 @@ static bool add(struct links *links, const char *path, const unsigned numbers[TR
 {
     static const char trees[TREES];
     struct source_inode items[TREES];
-    struct source_inodes inodes = {items, 0};
+    struct source_inodes inodes = {.items = items};
 
     for (size_t i = 0; i < TREES; i++) {
         if (numbers[i] != ABSENT)
@@ -73,7 +73,8 @@ static void test_one_tree(void **state)
     for (unsigned i = 0; i < 6; i++) {
         const char *path = (const char *[]){"b", "x", "c", "y", "a", "z"}[i];
         struct source_inode item = {NULL, 7, i % 2, 3};
-        assert_int_equal(links_add(links, &(struct source_inodes){&item, 1}, path), i < 2);
+        assert_int_equal(
+            links_add(links, &(struct source_inodes){.items = &item, .count = 1}, path), i < 2);
     }
     end(links, "b<a b<c x<y x<z ");
 }
@@ -131,9 +132,11 @@ static void test_single_names(void **state)
 
     others[0].tree = items[0].tree;
     others[1].tree = items[1].tree;
-    assert_int_equal(links_add(links, &(struct source_inodes){items, 2}, "x"), 1);
-    assert_int_equal(links_add(links, &(struct source_inodes){others, 1}, "y"), 1);
-    assert_int_equal(links_add(links, &(struct source_inodes){others, 2}, "z"), 0);
+    assert_int_equal(links_add(links, &(struct source_inodes){.items = items, .count = 2}, "x"), 1);
+    assert_int_equal(links_add(links, &(struct source_inodes){.items = others, .count = 1}, "y"),
+                     1);
+    assert_int_equal(links_add(links, &(struct source_inodes){.items = others, .count = 2}, "z"),
+                     0);
     end(links, "z ");
 }
 

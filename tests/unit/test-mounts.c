@@ -264,6 +264,62 @@ static void test_fuse(void **state)
     assert_false(mounts_is_remote(device));
 }
 
+/* Types that cannot all be mounted here; a table that names them stands in for the kernel's. */
+
+static const char *const remote_types[] = {
+    "virtiofs",   "9p",      "vboxsf", "vmhgfs",         "hgfs",      "prl_fs",       "nfs",
+    "nfs4",       "cifs",    "smb3",   "smbfs",          "ncpfs",     "afs",          "coda",
+    "ceph",       "lustre",  "beegfs", "fhgfs",          "gpfs",      "panfs",        "pvfs2",
+    "orangefs",   "acfs",    "gfs2",   "ocfs2",          "autofs",    "auristorfs",   "fuse",
+    "fuse.sshfs", "fuseblk", "davfs",  "fuse.glusterfs", "fuse.ceph", "fuse.zfec-fs", "fuse.rclone",
+    "glusterfs",
+};
+
+static const char *const local_types[] = {
+    "ext4",  "xfs",     "btrfs",     "zfs",   "tmpfs",   "overlay",  "vfat",
+    "exfat", "ntfs3",   "f2fs",      "jfs",   "iso9660", "squashfs", "fusectl",
+    "nfsd",  "cgroup2", "tmpfs.nfs", "local", "afsx",    "9",        "proc",
+};
+
+static void write_table(const char *path, size_t *ret_count)
+{
+    FILE *table = fopen(path, "w");
+    unsigned number = 0;
+
+    assert_non_null(table);
+    for (size_t i = 0; i < COUNT_OF(remote_types); i++, number++)
+        fprintf(table, "%u 1 200:%u / /r%u rw shared:1 - %s nfs fuse,ceph\n", number + 30, number,
+                number, remote_types[i]);
+    for (size_t i = 0; i < COUNT_OF(local_types); i++, number++)
+        fprintf(table, "%u 1 200:%u / /l%u rw - %s nfs fuse,ceph\n", number + 30, number, number,
+                local_types[i]);
+    assert_int_equal(fclose(table), 0);
+    *ret_count = number;
+}
+
+static void test_types_of_every_kind(void **state)
+{
+    char *path = mount_tmpfs("types"), *table = path_of("types/table");
+    bool found[COUNT_OF(remote_types) + COUNT_OF(local_types)];
+    size_t count;
+
+    write_table(table, &count);
+    bool mounted = mount(table, "/proc/self/mountinfo", NULL, MS_BIND, NULL) == 0;
+    for (unsigned i = 0; mounted && i < count; i++)
+        found[i] = mounts_is_remote(makedev(200, i));
+    if (mounted)
+        assert_int_equal(umount2("/proc/self/mountinfo", MNT_DETACH), 0);
+    free(table);
+    remove_mount(path);
+    if (!mounted)
+        skip();
+    for (size_t i = 0; i < count; i++) {
+        bool is_remote = i < COUNT_OF(remote_types);
+        if (found[i] != is_remote)
+            fail_msg("%s", is_remote ? remote_types[i] : local_types[i - COUNT_OF(remote_types)]);
+    }
+}
+
 /* What lies on top of another mount at the same place counts. */
 static void test_two_at_one_place(void **state)
 {
@@ -303,9 +359,13 @@ static const struct CMUnitTest tests[] = {
 };
 
 static const struct CMUnitTest tests_with_mounts[] = {
-    cmocka_unit_test(test_tmpfs), cmocka_unit_test(test_strange_names),
-    cmocka_unit_test(test_types), cmocka_unit_test(test_numbers_are_used_again),
-    cmocka_unit_test(test_fuse),  cmocka_unit_test(test_two_at_one_place),
+    cmocka_unit_test(test_tmpfs),
+    cmocka_unit_test(test_strange_names),
+    cmocka_unit_test(test_types),
+    cmocka_unit_test(test_numbers_are_used_again),
+    cmocka_unit_test(test_fuse),
+    cmocka_unit_test(test_types_of_every_kind),
+    cmocka_unit_test(test_two_at_one_place),
 };
 
 int main(int count, char *words[])

@@ -10,20 +10,41 @@ enum { CALLS = 1000, INNER = 50, THREADS = 4 };
 static struct pool *pool;
 static atomic_uint counts[CALLS], inner;
 
-static void count_one(void *context, uint64_t i)
+static bool count_one(void *context, uint64_t i)
 {
     atomic_fetch_add((atomic_uint *)context + i, 1);
+    return true;
 }
 
-static void count_inner(void *context, uint64_t i)
+static bool count_inner(void *context, uint64_t i)
 {
     atomic_fetch_add(&inner, 1);
+    return true;
 }
 
-static void nest(void *context, uint64_t i)
+static bool nest(void *context, uint64_t i)
 {
     count_one(context, i);
     pool_each(pool, INNER, count_inner, NULL);
+    return true;
+}
+
+/* Stops at once, of far more calls than anyone waits for. */
+static bool count_and_stop(void *context, uint64_t i)
+{
+    atomic_fetch_add(&inner, 1);
+    return false;
+}
+
+static void test_one_ends_it(void **state)
+{
+    assert_int_equal(pool_new(THREADS, &pool), 0);
+    pool_each(pool, UINT64_MAX / 2, count_and_stop, NULL);
+    assert_true(atomic_exchange(&inner, 0) <= THREADS);
+    pool_each(NULL, UINT64_MAX / 2, count_and_stop, NULL);
+    assert_int_equal(atomic_exchange(&inner, 0), 1);
+    pool_wait(pool);
+    pool_free(pool);
 }
 
 static void check_counts(unsigned expected)
@@ -82,6 +103,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_once),
         cmocka_unit_test(test_without_a_pool),
+        cmocka_unit_test(test_one_ends_it),
         cmocka_unit_test(test_in_jobs),
     };
 

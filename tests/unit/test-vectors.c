@@ -222,8 +222,7 @@ static void assert_header(const struct row *file, uint8_t index, const uint8_t *
     size_t size = file->share_size < HEADER_SIZE_MAX ? (size_t)file->share_size : HEADER_SIZE_MAX;
     struct share_header read;
 
-    assert_int_equal(
-        header_read(expected->format, expected->required, share, size, file->share_size, &read), 0);
+    assert_int_equal(header_read(expected->format, share, size, file->share_size, &read), 0);
     assert_int_equal(read.layout.format, expected->format);
     assert_int_equal(read.layout.required, expected->required);
     assert_int_equal(read.layout.block_size, expected->block_size);

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/io.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+int io_read(int fd, uint64_t offset, uint8_t *data, size_t size, size_t *ret)
+{
+    size_t done = 0;
+
+    while (done < size) {
+        ssize_t n = pread(fd, data + done, size - done, (off_t)(offset + done));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        if (n == 0)
+            break;
+        done += (size_t)n;
+    }
+    *ret = done;
+    return 0;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <errno.h>
+#include <stdbool.h>
+
+/*
+ * Returns true if ERROR (negative errno) is a want of this process or machine (descriptors, memory,
+ * threads), which says nothing of what was asked for (rule 8 of docs/design.md).
+ */
+static inline bool is_shortage(int error)
+{
+    return error == -EMFILE || error == -ENFILE || error == -ENOMEM || error == -EAGAIN;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/times.h"
+
+enum { SECOND = 1000 * 1000 * 1000 };
+
+uint64_t times_granularity(const struct timespec *time)
+{
+    static const long parts[] = {1000000, 1000, 100};
+
+    if (time->tv_nsec == 0)
+        return time->tv_sec % 2 == 0 ? (uint64_t)2 * SECOND : SECOND;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        if (time->tv_nsec % parts[i] == 0)
+            return (uint64_t)parts[i];
+    }
+    return 1;
+}
+
+/* Rounds TIME down, also before 1970. The nanoseconds of a time are never negative. */
+static struct timespec round_down(const struct timespec *time, uint64_t granularity)
+{
+    long part = granularity < SECOND ? (long)granularity : SECOND;
+    struct timespec rounded = {time->tv_sec, time->tv_nsec - time->tv_nsec % part};
+
+    if (granularity == (uint64_t)2 * SECOND)
+        rounded.tv_sec -= time->tv_sec & 1;
+    return rounded;
+}
+
+bool times_agree(const struct timespec *a, const struct timespec *b)
+{
+    uint64_t ours = times_granularity(a), theirs = times_granularity(b);
+    uint64_t coarser = ours > theirs ? ours : theirs;
+    struct timespec left = round_down(a, coarser), right = round_down(b, coarser);
+
+    return times_equal(&left, &right);
+}
+
+bool times_equal(const struct timespec *a, const struct timespec *b)
+{
+    return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+int times_compare(const struct timespec *a, const struct timespec *b)
+{
+    if (a->tv_sec != b->tv_sec)
+        return a->tv_sec < b->tv_sec ? -1 : 1;
+    return (a->tv_nsec > b->tv_nsec) - (a->tv_nsec < b->tv_nsec);
+}

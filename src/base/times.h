@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Comparing times that went through file systems of different resolution: FAT keeps two seconds,
+ * SFTP one, others milliseconds, microseconds, 100 ns (NTFS) or nanoseconds.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+/*
+ * Returns the resolution that TIME may have been rounded to, in nanoseconds: the coarsest of 2 s,
+ * 1 s, 1 ms, 1 us, 100 ns and 1 ns that divides it.
+ */
+uint64_t times_granularity(const struct timespec *time);
+
+/*
+ * Returns true if both times are equal once they are rounded down to the coarser of their
+ * granularities. This is not transitive: a coarse time agrees with many that disagree.
+ */
+bool times_agree(const struct timespec *a, const struct timespec *b);
+
+/* Returns true if both times are the same to the nanosecond. */
+bool times_equal(const struct timespec *a, const struct timespec *b);
+
+/* Returns a number below, at or above 0 where A is before, at or after B. */
+int times_compare(const struct timespec *a, const struct timespec *b);

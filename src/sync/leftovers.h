@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a stopped run has left at a node: directories with parts of files, and files with the
+ * temporary names of rsync or rclone. Each kind is recognized by its name; but where the tree has
+ * something of that name, it is the tree's.
+ */
+#pragma once
+
+#include "base/names.h"
+
+#include <stdbool.h>
+
+/*
+ * rsync's directories for parts of files. Their names are temporary names, one for each share: the
+ * restored view leaves out such a name where only one store has it.
+ */
+#define LEFT_FOLDER ".zfec-fs-new-00000000000000"
+
+/* Ends rclone's temporary names; it takes at most 16 bytes. */
+#define LEFT_SUFFIX ".zfec-fs-partial"
+
+/* Returns true if PATH is such a directory, or within one; *RET_LENGTH is the directory's part. */
+bool leftovers_folder(const char *path, size_t *ret_length);
+
+/*
+ * Returns true if PATH may be a temporary file of rsync's: ".NAME.XXXXXX" with six random letters
+ * and digits. What looks like a word, as in .bashrc.backup, is not taken for random.
+ */
+bool leftovers_is_temporary(const char *path);
+
+/*
+ * Adds to CHOSEN those of FOUND, paths at a node, that are not of the tree; SHARE is the directory
+ * of the node's share in the view. Returns 0 or -ENOMEM.
+ */
+int leftovers_choose(const char *share, const struct names *found, struct names *chosen);
+
+/*
+ * Makes FOLDER with the directories that PATHS are in, with the times that these have in SHARE, and
+ * nothing else. Returns 0 or a negative errno.
+ */
+int leftovers_make_folders(const char *share, const struct names *paths, const char *folder);

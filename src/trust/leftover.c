@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+#include "trust/leftover.h"
+
+#include "base/array.h"
+
+#include <ctype.h>
+#include <stddef.h>
+#include <string.h>
+
+/* rsync(1), --partial-dir and --delay-updates; and what Windows puts on each disk. */
+static const char *const directories[] = {".rsync-partial", ".~tmp~", "System Volume Information"};
+
+static bool has_prefix(const char *name, const char *prefix)
+{
+    return strncmp(name, prefix, strlen(prefix)) == 0;
+}
+
+/* rsync's temporary names: a dot, the name, a dot, and six letters or digits (receiver.c). */
+static bool is_of_rsync(const char *name)
+{
+    const char *end = strrchr(name, '.');
+
+    if (name[0] != '.' || !end || end < name + 2 || strlen(end + 1) != 6)
+        return false;
+    for (const char *at = end + 1; *at; at++) {
+        if (!isalnum((unsigned char)*at))
+            return false;
+    }
+    return true;
+}
+
+bool leftover_is_directory(const char *name)
+{
+    for (size_t i = 0; i < COUNT_OF(directories); i++) {
+        if (strcmp(name, directories[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+bool leftover_is_name(const char *name)
+{
+    return leftover_is_directory(name) || strcmp(name, ".DS_Store") == 0 ||
+           has_prefix(name, LEFTOVER_PREFIX) || is_of_rsync(name);
+}
+
+bool leftover_is_path(const char *path)
+{
+    char part[256];
+    size_t length;
+
+    for (; *path; path += length + (path[length] == '/')) {
+        length = strcspn(path, "/");
+        if (length >= sizeof part)
+            continue;
+        memcpy(part, path, length);
+        part[length] = '\0';
+        if (path[length] ? leftover_is_directory(part) : leftover_is_name(part))
+            return true;
+    }
+    return false;
+}
+
+bool leftover_is_no_store(const char *name)
+{
+    return strcmp(name, "lost+found") == 0 || leftover_is_name(name);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+#include "trust/mend.h"
+
+int mend_spare(const unsigned at[256], unsigned needed)
+{
+    unsigned how_many[257] = {0}; /* shares that so many stores have */
+    unsigned shares = 0;
+    int spare = -1;
+
+    for (unsigned i = 0; i < 256; i++) {
+        how_many[at[i] > 256 ? 256 : at[i]]++;
+        shares += at[i] > 0;
+    }
+    if (shares < needed)
+        return -1;
+    /* The worst that can happen is that the rarest shares go first, until the rest is too few. */
+    unsigned to_lose = shares - needed + 1;
+    for (unsigned stores = 1; stores <= 256 && to_lose > 0; stores++) {
+        unsigned lost = how_many[stores] < to_lose ? how_many[stores] : to_lose;
+        spare += (int)(lost * stores);
+        to_lose -= lost;
+    }
+    return spare;
+}
+
+void mend_keep_needed(struct mend_copy copies[], size_t count, unsigned needed)
+{
+    unsigned at[256] = {0};
+
+    for (size_t i = 0; i < count; i++) {
+        if (copies[i].has >= 0)
+            at[copies[i].has]++;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct mend_copy *copy = &copies[i];
+        if (!copy->replace || copy->has == copy->target)
+            continue;
+        int before = mend_spare(at, needed);
+        if (copy->has >= 0)
+            at[copy->has]--;
+        at[copy->target]++;
+        if (mend_spare(at, needed) >= before)
+            continue;
+        copy->replace = false;
+        at[copy->target]--;
+        at[copy->has]++;
+    }
+}
+
+const char *mend_refuses_removal(const struct quorum *quorum, const struct removal *removal)
+{
+    if (removal->having >= quorum->required)
+        return "enough stores have it";
+    if (removal->any_error)
+        return "a store could not be looked at";
+    if (removal->any_empty)
+        return "a store is empty: is it mounted?";
+    if (removal->lacking < quorum->required)
+        return "too few stores lack it";
+    if (removal->half_copied)
+        return "a store that lacks it lacks most other names, too: is it copied in part, or not "
+               "mounted?";
+    return NULL;
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Rule 3 of docs/design.md: what a name is where stores disagree, and what status it shows. Pure
+ * decisions, no I/O.
+ */
+#pragma once
+
+#include "trust/quorum.h"
+
+#include <sys/stat.h>
+
+/* What one store has at a name. */
+struct ballot {
+    bool cast; /* false: it has nothing, or could not say; the rest means nothing */
+    int voter; /* as quorum_voter; NO_VOTE: it lends blocks at most */
+    struct stat status;
+    const char *target; /* of a symlink */
+    bool has_header;    /* a regular file that begins with an intact header */
+    bool one_mode_only; /* store_voice_keeps_no_modes */
+    bool slow;          /* it may not always be there in time: see vote_status */
+};
+
+/* Returns true if two stores say the same. */
+typedef bool ballot_alike(const struct ballot *a, const struct ballot *b);
+
+/* The same kind of thing: type, a symlink's target, a device's number. */
+bool ballot_same_kind(const struct ballot *a, const struct ballot *b);
+
+/* The same mode and owner. */
+bool ballot_same_attributes(const struct ballot *a, const struct ballot *b);
+
+/* The same mtime, as far as both storages can tell, and but for directories the same links. */
+bool ballot_same_history(const struct ballot *a, const struct ballot *b);
+
+enum name_verdict {
+    NAME_ABSENT,
+    NAME_SETTLED,
+    NAME_CONFLICT, /* two kinds, each with what it needs and with equally many votes */
+    NAME_LOST,     /* a file, of which too few stores have a share */
+    NAME_FOREIGN,  /* too few stores have it for it to be believed */
+};
+
+struct name_ruling {
+    enum name_verdict verdict;
+    size_t winner; /* the place of a ballot of the kind that counts, or of the foreign one */
+    size_t rival;  /* of the other side of a conflict */
+    unsigned votes, needed; /* of the winner's kind */
+};
+
+/* Rules on COUNT ballots. */
+void name_rule(const struct quorum *quorum, const struct ballot ballots[], size_t count,
+               struct name_ruling *ret);
+
+/* Returns true if PENDING more stores, whatever they say, would not change a NAME_SETTLED ruling.
+ */
+bool name_is_settled(const struct quorum *quorum, const struct ballot ballots[], size_t count,
+                     size_t pending, const struct name_ruling *ruling);
+
+/* Different votes among the ballots that are cast and like WANTED. */
+unsigned count_votes_like(const struct ballot ballots[], size_t count, const struct ballot *wanted,
+                          ballot_alike *alike);
+
+/*
+ * The status that most of the ballots that are cast (one or more) show. Mode and owner come from
+ * stores that keep them; with as many votes for two modes, only what both permit. Special bits need
+ * K votes for them and the owner. Time: that of most, as exact as any of these has it. All else is
+ * from the first that has the time and the links of most, and of these from one that is not slow,
+ * if there is one: inode numbers should not change with who answers in time.
+ */
+void vote_status(const struct quorum *quorum, const struct ballot ballots[], size_t count,
+                 struct stat *ret);
+
+/*
+ * Returns true if PENDING more ballots could not change the mode and owner that vote_status shows;
+ * where no store at hand keeps modes, those that come are taken to be of the same sort.
+ */
+bool mode_is_settled(const struct quorum *quorum, const struct ballot ballots[], size_t count,
+                     size_t pending);
+
+/* Returns true if PENDING more ballots could not change what most say. */
+bool vote_is_settled(const struct ballot ballots[], size_t count, size_t pending,
+                     ballot_alike *alike);

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+#include "trust/quorum.h"
+
+/* How many different shares say each k. */
+static void count_shares(const struct store_voice voices[], size_t count, unsigned shares[256])
+{
+    for (size_t i = 0; i < count; i++) {
+        bool counted = voices[i].share < 0;
+        for (size_t j = 0; j < i && !counted; j++)
+            counted =
+                voices[j].share == voices[i].share && voices[j].required == voices[i].required;
+        shares[voices[i].required] += !counted;
+    }
+}
+
+static unsigned count_votes(const struct store_voice voices[], size_t count)
+{
+    bool seen[256] = {false};
+    unsigned votes = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (voices[i].share < 0 || seen[voices[i].share])
+            continue;
+        seen[voices[i].share] = true;
+        votes++;
+    }
+    return votes;
+}
+
+/* Returns true if stores of two different shares have files of this k. */
+static bool is_used_twice(const struct store_voice voices[], size_t count, unsigned k)
+{
+    int first = NO_VOTE;
+
+    for (size_t i = 0; i < count; i++) {
+        if (voices[i].share < 0 || !voices[i].uses[k] || voices[i].share == first)
+            continue;
+        if (first != NO_VOTE)
+            return true;
+        first = voices[i].share;
+    }
+    return false;
+}
+
+void quorum_settle(const struct store_voice voices[], size_t count, unsigned given,
+                   struct quorum *ret)
+{
+    struct quorum quorum = {.required = given, .given = given > 0};
+    unsigned shares[256] = {0}, most = 0, commonest = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        quorum.with_names += voices[i].has_names;
+        quorum.with_files += voices[i].has_files;
+        quorum.with_vote += voices[i].share >= 0;
+    }
+    quorum.no_files = quorum.with_files == 0;
+    quorum.votes = quorum.no_files ? (unsigned)quorum.with_names : count_votes(voices, count);
+    count_shares(voices, count, shares);
+    for (unsigned k = 1; k < 256; k++) {
+        if (shares[k] > 0 && shares[k] >= most) {
+            most = shares[k];
+            commonest = k;
+        }
+        if (is_used_twice(voices, count, k))
+            quorum.largest_k = k;
+    }
+    if (!given && quorum.no_files)
+        quorum.required = quorum.votes / 2 + 1;
+    else if (!given && 2 * quorum.with_vote > quorum.with_files)
+        quorum.required = commonest;
+    *ret = quorum;
+}
+
+int quorum_voter(const struct quorum *quorum, const struct store_voice *voice, size_t place)
+{
+    if (quorum->no_files)
+        return voice->has_names ? VOTER_NAMELESS + (int)place : NO_VOTE;
+    return voice->share;
+}
+
+unsigned quorum_need(const struct quorum *quorum, unsigned k)
+{
+    return quorum->required > k ? quorum->required : k;
+}
+
+static bool is_same_owner(const struct one_mode *one, const struct stat *status)
+{
+    return one->uid == status->st_uid && one->gid == status->st_gid;
+}
+
+static bool is_same_mode(const struct one_mode *one, const struct stat *status)
+{
+    return is_same_owner(one, status) && one->mode == (status->st_mode & 07777);
+}
+
+void one_mode_note(struct one_mode *one, const struct stat *status)
+{
+    if (!one->any)
+        *one =
+            (struct one_mode){true, false, status->st_mode & 07777, status->st_uid, status->st_gid};
+    one->differ |= !is_same_mode(one, status);
+}
+
+bool store_voice_keeps_no_modes(const struct store_voice *voice, const struct stat *status)
+{
+    const struct one_mode *one = S_ISDIR(status->st_mode) ? &voice->directories : &voice->files;
+
+    if (!one->any || voice->files.differ || voice->directories.differ)
+        return false;
+    /* The mode of a symlink is the same everywhere. */
+    return S_ISLNK(status->st_mode) ? is_same_owner(one, status) : is_same_mode(one, status);
+}

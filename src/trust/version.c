@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+#include "trust/version.h"
+
+#include <errno.h>
+
+bool version_is_like(const struct share_header *a, const struct share_header *b)
+{
+    return a->layout.format == b->layout.format && a->layout.required == b->layout.required &&
+           a->layout.block_size == b->layout.block_size &&
+           a->layout.source_size == b->layout.source_size && a->total == b->total;
+}
+
+bool version_is_same(const struct share_header *a, const struct share_header *b)
+{
+    return version_is_like(a, b) && a->mtime_ns == b->mtime_ns;
+}
+
+static bool is_of(const struct copy_facts *copy, const struct share_header *version)
+{
+    return copy->has_header && !copy->misplaced && version_is_same(&copy->header, version);
+}
+
+static struct version count_version(const struct quorum *quorum, const struct copy_facts copies[],
+                                    size_t count, const struct share_header *header)
+{
+    struct version version = {.header = *header};
+    enum { HAVE = 1, WHOLE = 2 };
+    uint8_t seen[256] = {0};
+
+    for (size_t i = 0; i < count; i++) {
+        const struct share_header *own = &copies[i].header;
+        if (!is_of(&copies[i], header))
+            continue;
+        version.members += !(seen[own->index] & HAVE);
+        seen[own->index] |= HAVE;
+        if (copies[i].size != layout_share_size(&own->layout))
+            continue;
+        version.whole += !(seen[own->index] & WHOLE);
+        seen[own->index] |= WHOLE;
+    }
+    version.needed = quorum_need(quorum, header->layout.required);
+    version.complete = quorum->required > 0 && version.whole >= version.needed;
+    return version;
+}
+
+/* Different shares at most that could speak for a version that is not complete. */
+static unsigned count_possible(const struct copy_facts copies[], size_t count,
+                               const struct share_header *version)
+{
+    bool seen[256] = {false};
+    unsigned shares = 0;
+
+    if (version->layout.format != SHARE_CHECKED)
+        return 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct share_header *header = &copies[i].header;
+        if (!copies[i].has_header) {
+            shares++;
+        } else if (version_is_like(header, version) && !seen[header->index]) {
+            seen[header->index] = true;
+            shares++;
+        }
+    }
+    return shares;
+}
+
+/* Above 0 where version A is to be tried before B, below 0 the other way round. */
+static int compare(const struct version *a, const struct version *b)
+{
+    if (a->complete != b->complete)
+        return a->complete ? 1 : -1;
+    if (a->header.mtime_ns != b->header.mtime_ns)
+        return a->header.mtime_ns > b->header.mtime_ns ? 1 : -1;
+    if (a->whole != b->whole)
+        return a->whole > b->whole ? 1 : -1;
+    return (a->members > b->members) - (a->members < b->members);
+}
+
+/* Returns true if an earlier copy is of the version of number PLACE. */
+static bool is_repeated(const struct copy_facts copies[], size_t place)
+{
+    for (size_t i = 0; i < place; i++) {
+        if (is_of(&copies[i], &copies[place].header))
+            return true;
+    }
+    return false;
+}
+
+/* How many versions come before the one that copy number PLACE is the first of. */
+static unsigned rank_of(const struct quorum *quorum, const struct copy_facts copies[], size_t count,
+                        size_t place, struct version *version)
+{
+    unsigned rank = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (i == place || !copies[i].has_header || copies[i].misplaced || is_repeated(copies, i) ||
+            version_is_same(&copies[i].header, &version->header))
+            continue;
+        const struct version other = count_version(quorum, copies, count, &copies[i].header);
+        int order = compare(&other, version);
+        rank += order > 0 || (order == 0 && i < place);
+        if (!other.complete)
+            continue;
+        version->tied |= version->complete && other.whole == version->whole &&
+                         other.header.mtime_ns == version->header.mtime_ns;
+        if (other.whole > version->rival)
+            version->rival = other.whole;
+    }
+    return rank;
+}
+
+int version_choose(const struct quorum *quorum, const struct copy_facts copies[], size_t count,
+                   unsigned rank, struct version *ret)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!copies[i].has_header || copies[i].misplaced || is_repeated(copies, i))
+            continue;
+        struct version version = count_version(quorum, copies, count, &copies[i].header);
+        if (rank_of(quorum, copies, count, i, &version) != rank)
+            continue;
+        version.possible =
+            version.complete || (quorum->required > 0 &&
+                                 count_possible(copies, count, &version.header) >= version.needed);
+        *ret = version;
+        return 0;
+    }
+    return -ENODATA;
+}
+
+enum copy_role version_role(const struct copy_facts *copy, const struct share_header *version)
+{
+    const struct share_layout *wanted = &version->layout, *layout = &copy->header.layout;
+
+    if (wanted->format != SHARE_CHECKED)
+        return is_of(copy, version) ? COPY_MEMBER : COPY_USELESS;
+    if (!copy->has_header)
+        return COPY_NAMELESS;
+    if (version_is_same(&copy->header, version))
+        return COPY_MEMBER;
+    return layout->required == wanted->required && layout->block_size == wanted->block_size
+               ? COPY_OTHER
+               : COPY_USELESS;
+}
+
+unsigned version_would_need(const struct quorum *quorum, const struct copy_facts copies[],
+                            size_t count)
+{
+    unsigned most = 0, would = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (!copies[i].has_header || copies[i].misplaced)
+            continue;
+        const struct version version = count_version(quorum, copies, count, &copies[i].header);
+        unsigned k = version.header.layout.required;
+        if (!version.complete && version.whole >= k && version.whole > most) {
+            most = version.whole;
+            would = k;
+        }
+    }
+    return would;
+}
+
+/* Returns true if no other version can come to what it needs by PENDING more copies. */
+static bool is_without_rival(const struct quorum *quorum, const struct copy_facts copies[],
+                             size_t count, size_t pending, const struct version *best)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct version other = count_version(quorum, copies, count, &copies[i].header);
+        if (!version_is_same(&other.header, &best->header) && other.whole + pending >= other.needed)
+            return false;
+    }
+    return pending < quorum->required;
+}
+
+bool version_is_settled(const struct quorum *quorum, const struct copy_facts copies[], size_t count,
+                        size_t pending)
+{
+    struct version best;
+
+    /* Copies without a header may turn out to be of any version. */
+    for (size_t i = 0; i < count; i++) {
+        if (!copies[i].has_header)
+            return false;
+    }
+    return version_choose(quorum, copies, count, 0, &best) == 0 && best.complete &&
+           best.header.layout.format == SHARE_CHECKED &&
+           is_without_rival(quorum, copies, count, pending, &best);
+}

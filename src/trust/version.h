@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Rule 4 of docs/design.md: which version of a file its shares give, and what each copy of a share
+ * is good for then. A version is what the headers say: k, B, S, mtime. Pure decisions, no I/O.
+ */
+#pragma once
+
+#include "share/header.h"
+#include "trust/quorum.h"
+
+/* What is known of one copy of a share before any of its blocks is read. */
+struct copy_facts {
+    bool has_header; /* an intact one; otherwise HEADER means nothing */
+    bool misplaced;  /* without checks: its index is not that of most of its store's headers */
+    struct share_header header;
+    uint64_t size; /* bytes of the copy */
+};
+
+enum copy_role {
+    COPY_MEMBER,   /* a share of the version */
+    COPY_NAMELESS, /* its header is lost: its blocks tell what it is of */
+    COPY_OTHER,    /* of another version: it lends blocks whose digest is the version's */
+    COPY_USELESS,
+};
+
+struct version {
+    struct share_header header; /* of a member; its index means nothing */
+    unsigned members;           /* different indices among the members, of whatever length */
+    unsigned whole;             /* different indices among the members of full length */
+    unsigned needed;            /* different shares */
+    bool complete;              /* it has these, of full length */
+    bool possible;              /* copies of other times, or without a header, might complete it */
+    bool tied;                  /* another of this time is complete, with as many shares */
+    unsigned rival; /* most shares of full length of another complete version; 0: none */
+};
+
+/* Returns true if two headers name the same version. */
+bool version_is_same(const struct share_header *a, const struct share_header *b);
+
+/* Returns true if a copy, of another time or not, is as long as the version and cut in the same
+ * way. */
+bool version_is_like(const struct share_header *a, const struct share_header *b);
+
+/*
+ * The version number RANK, in the order in which they are tried: those that are complete, the
+ * newest first, and of one time the one with most shares; then the others, the newest first.
+ * -ENODATA behind the last.
+ */
+int version_choose(const struct quorum *quorum, const struct copy_facts copies[], size_t count,
+                   unsigned rank, struct version *ret);
+
+/* What a copy is good for in VERSION. */
+enum copy_role version_role(const struct copy_facts *copy, const struct share_header *version);
+
+/*
+ * The smallest K with which the version that most stores have would be complete; 0 where it is, or
+ * where K is not what is missing.
+ */
+unsigned version_would_need(const struct quorum *quorum, const struct copy_facts copies[],
+                            size_t count);
+
+/*
+ * Returns true if PENDING more copies, whatever they are, would not change which version is chosen
+ * and what the copies at hand are good for.
+ */
+bool version_is_settled(const struct quorum *quorum, const struct copy_facts copies[], size_t count,
+                        size_t pending);

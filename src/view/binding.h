@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which version copies are of whose header does not say it, by the digests of their blocks (rules 4
+ * and 5 of docs/design.md). Part of stripe_reading.c; it reads all blocks of up to 4096 stripes.
+ */
+#pragma once
+
+#include "view/stripe_reading.h"
+
+/*
+ * Sets BOUND for each copy without a header whose blocks agree with the version's members, never
+ * contradict them, and do not go with another version at hand. Once for a file. Returns 0 or
+ * -ENOMEM.
+ */
+int binding_run(const struct stripe_reading *reading);
+
+/*
+ * Finds out which copies share a digest with a member of the version, until these and the members
+ * have the shares that it needs. Returns 1 where they have, 0 where they have not, or -ENOMEM.
+ */
+int binding_completes(const struct stripe_reading *reading);
+
+/* The same, to the end: returns how many shares the version has so, or -ENOMEM. */
+int binding_count(const struct stripe_reading *reading);

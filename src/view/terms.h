@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* How stores are asked, and what is done with names that too few of them have. */
+#pragma once
+
+#include "share/layout.h"
+
+#include <stdbool.h>
+
+/* Why a name that a store has is not shown. */
+enum hidden {
+    HIDDEN_FOREIGN,  /* too few stores have it */
+    HIDDEN_LEFTOVER, /* a usual leftover of a tool, and of no complete version */
+};
+
+struct share_terms {
+    enum share_format format;
+    bool patient;     /* all stores are waited for, also where some are enough */
+    bool unconfirmed; /* foreign names are shown, too, without special bits */
+    bool everything;  /* and leftovers: for commands that judge each name */
+    /* Told of each name that is not shown; NULL: the log says it. TEXT says which store has it. */
+    void (*hidden)(void *context, const char *path, enum hidden why, const char *text);
+    void *context;
+};

@@ -1,0 +1,622 @@
+# SPDX-License-Identifier: MIT
+"""The rules of trust (docs/design.md, "Whom to believe") as a model: what is owed of stores.
+
+    Model(stores, share_format, required).name(path)
+
+`stores` is a dict: name of the store -> {path: Entry}; the store's own directory has the path "".
+The model shares no code with zfec-fs, and knows nothing of how the stores came to be. Where two
+outcomes are right, it gives a set of them, or None.
+"""
+
+import functools
+import itertools
+import os
+import re
+from collections import Counter, defaultdict, deque
+
+from model_shares import DIRECTORY, FILE, LINK, Entry, copy_of, decode, differences, make_piece, make_share, parse, solve
+
+SAMPLE_HEADERS, SAMPLE_NAMES, SAMPLE_STRIPES = 64, 4096, 4096
+PLAIN = Entry().what()
+TRANSFERS = (".rsync-partial", ".~tmp~", "System Volume Information")
+LEFTOVER = re.compile(
+    r"\.rsync-partial|\.~tmp~|\..+\.[A-Za-z0-9]{6}|\.zfec-fs-new-.*|\.DS_Store|System Volume Information",
+    re.DOTALL,
+)
+GRANULARITIES = (2 * 10**9, 10**9, 10**6, 10**3, 100, 1)
+
+
+def is_leftover(path):
+    return any(LEFTOVER.fullmatch(part) for part in path.split("/"))
+
+
+def granularity(time):
+    return next(unit for unit in GRANULARITIES if time % unit == 0)
+
+
+def is_same_time(one, other):
+    unit = max(granularity(one), granularity(other))
+    return one // unit == other // unit
+
+
+def most(votes):
+    """The keys with the most votes, and how many these are. votes: key -> set of shares."""
+    top = max(map(len, votes.values()), default=0)
+    return [key for key, shares in votes.items() if len(shares) == top], top
+
+
+def spare(indexes, need):
+    """How many stores can go, whichever, so that `need` indexes (store -> index) remain."""
+    stores = sorted(Counter(indexes.values()).values())
+    return sum(stores[: len(stores) - need + 1]) - 1 if len(stores) >= need else -1
+
+
+class Sample:
+    """Rule 1: what a store says of itself."""
+
+    def __init__(self, share_format, store):
+        self.format, self.store, self.headers = share_format, store, []
+        self.modes, self.directories, self.empty = set(), set(), True
+        self._look()
+        indexes = Counter(header.index for header in self.headers)
+        ks = Counter(header.version.k for header in self.headers)
+        self.ks = set(ks)
+        self.share = min(indexes, key=lambda i: (-indexes[i], i), default=None)
+        self.k = max(ks, key=lambda k: (ks[k], k), default=None)
+
+    def keeps_no_modes(self, entry, all_directories=False):
+        """Whether it looks as if the store showed one mode and owner for everything.
+
+        How many directories are in a sample depends on how many are asked for at once.
+        """
+        directories = self.directories
+        if all_directories:
+            directories = {(e.mode, e.owner) for path, e in self.store.items() if path and e.kind == DIRECTORY}
+        shown = directories if entry.kind == DIRECTORY else self.modes
+        if len(self.modes) > 1 or len(directories) > 1:
+            return False
+        if entry.kind == LINK:
+            return {entry.owner} == {owner for _, owner in shown}
+        return {(entry.mode, entry.owner)} == shown
+
+    def _look(self):
+        below = defaultdict(list)
+        for path in self.store:
+            if path and not is_leftover(path):
+                below[os.path.dirname(path)].append(path)
+        queue, looked = deque([""]), 0
+        while queue:
+            for path in sorted(below[queue.popleft()], key=os.fsencode):
+                entry, looked = self.store[path], looked + 1
+                if entry.kind == DIRECTORY:
+                    queue.append(path)
+                    self.directories.add((entry.mode, entry.owner))
+                elif entry.kind == FILE:
+                    self.empty = False
+                    self.modes.add((entry.mode, entry.owner))
+                    header = parse(self.format, entry.data)
+                    self.headers += [header] if header else []
+                if len(self.headers) >= SAMPLE_HEADERS or looked >= SAMPLE_NAMES:
+                    return
+
+
+class Model:
+    """The tree that the stores hold."""
+
+    def __init__(self, stores, share_format, required=None):
+        self.stores, self.format, self.required = stores, share_format, required
+        self.samples = {name: Sample(share_format, store) for name, store in stores.items()}
+        self.with_files = [name for name in stores if not self.samples[name].empty]
+        self.voting = {name: s.share for name, s in self.samples.items() if s.share is not None}
+        if not self.with_files:  # rule 2: directories and symlinks alone
+            self.voting = {name: name for name in stores if set(stores[name]) - {""}}
+        self.lending = [name for name in self.with_files if name not in self.voting]
+        self.likely = tuple(dict.fromkeys(self.voting.values())) if self.with_files else ()
+        self.K = self._find_k()
+        self.unknown = self.K is None  # `required=` must be given
+        self.too_few = not self.unknown and len({*self.voting.values(), *self.lending}) < self.K
+        self.paths = sorted({path for store in stores.values() for path in store})
+        self._names = {}
+
+    def _find_k(self):
+        if self.required is not None:
+            return self.required
+        if not self.with_files:
+            return len(self.voting) // 2 + 1
+        if 2 * len(self.voting) <= len(self.with_files):
+            return None
+        votes = defaultdict(set)
+        for name, share in self.voting.items():
+            votes[self.samples[name].k].add(share)
+        return max(most(votes)[0])
+
+    def name(self, path):
+        if path not in self._names:
+            self._names[path] = Name(self, path)
+        return self._names[path]
+
+    def names(self):
+        return [self.name(path) for path in self.paths]
+
+    def children(self, path):
+        """What a listing of a directory shows."""
+        paths = [p for p in self.paths if p and os.path.dirname(p) == path]
+        return {os.path.basename(p) for p in paths if self.name(p).is_listed()}
+
+    def has_nothing(self, store):
+        """Whether a store is told as empty, and no longer looked at."""
+        return bool(self.with_files) and self.samples[store].empty
+
+    def status(self):
+        """check's exit status."""
+        if self.unknown:
+            return 4
+        if self.too_few or any(name.is_lost() for name in self.names()):
+            return 2
+        return int(any(map(self.has_nothing, self.stores)) or any(name.is_wrong() for name in self.names()))
+
+    def repair_needs_required(self):
+        """Rule 7: whether fewer stores take part than the largest k that two of them say."""
+        says = Counter(k for _, k in {(share, k) for name, share in self.voting.items() for k in self.samples[name].ks})
+        largest = max((k for k, count in says.items() if count > 1), default=0)
+        return self.required is None and len(set(self.voting.values())) < largest
+
+
+class Entries:
+    """What stores have under one name, and which kinds of it have the votes that they need."""
+
+    def __init__(self, model, path):
+        self.model, self.path = model, path
+        self.entries = {s: tree[path] for s, tree in model.stores.items() if path in tree}
+        self.copies = {s: copy_of(model.format, e.data, model.likely)
+                       for s, e in self.entries.items() if e.kind == FILE}  # fmt: skip
+
+    def votes(self):
+        """kind -> the shares that say it, and the stores without one as far as rule 2 lets them."""
+        found, model = defaultdict(set), self.model
+        for store, entry in self.entries.items():
+            if store in model.voting:
+                found[entry.what()].add(model.voting[store])
+        if any(self.speaks(store) for store in self.copies):
+            found[PLAIN].update(store for store in self.copies if store in model.lending)
+        return found
+
+    def speaks(self, store):
+        """Whether a voting store's copy has a header: one of another share does not count (rule 6)."""
+        voter, header = self.model.voting.get(store), self.copies[store].header
+        return header is not None and voter is not None and (self.model.format == "checked" or header.index == voter)
+
+    def need(self, kind):
+        return min(self.model.K, 2) if kind[0] in (DIRECTORY, LINK) else self.model.K
+
+    def winners(self):
+        votes = self.votes()
+        return most({kind: votes[kind] for kind in votes if len(votes[kind]) >= self.need(kind)})[0]
+
+
+class Name(Entries):
+    """Rule 3: one name of the tree.
+
+    state: shown (kind says as what), lost, conflict, foreign, leftover, or hidden, where the
+    directory that it lies in is not there.
+    """
+
+    def __init__(self, model, path):
+        super().__init__(model, path)
+        self.kind = self.file = None
+        self.state = self._decide()
+
+    def is_listed(self):
+        return self.state in ("shown", "lost", "conflict")
+
+    # What it is
+
+    def _decide(self):
+        model = self.model
+        if model.unknown or model.too_few:
+            return "lost"
+        if not self.path:
+            self.kind = (DIRECTORY, None, 0)
+            return "shown"
+        parent = model.name(os.path.dirname(self.path))
+        if parent.state != "shown" or parent.kind[0] != DIRECTORY:
+            return "leftover" if is_leftover(self.path) else "hidden"
+        winners = self.winners()
+        if is_leftover(self.path):
+            return self._decide_leftover(winners)
+        if len(winners) > 1:
+            return "conflict"
+        if winners:
+            return self._show(winners[0])
+        held = {model.voting[s] for s in self.copies if self.speaks(s)}
+        return "lost" if len(held) >= 2 else "foreign"
+
+    def _show(self, kind):
+        self.kind = kind
+        if kind == PLAIN:
+            self.file = File(self.model, self.copies)
+            return self.file.state
+        return "shown"
+
+    def _decide_leftover(self, winners):
+        if len(winners) != 1:
+            return "leftover"
+        (kind,) = winners
+        if kind == PLAIN and not File(self.model, self.copies).is_complete:
+            return "leftover"
+        if kind[0] == DIRECTORY and len(self.votes()[kind]) < self.model.K:
+            return "leftover"
+        if kind[0] == DIRECTORY and os.path.basename(self.path) in TRANSFERS and not self._holds_complete():
+            return "leftover"
+        return self._show(kind)
+
+    def _holds_complete(self):
+        """Whether a file directly in this directory is complete."""
+        inside = (Entries(self.model, path) for path in self.model.paths if os.path.dirname(path) == self.path)
+        return any(one.winners() == [PLAIN] and File(self.model, one.copies).is_complete for one in inside)
+
+    # Metadata
+
+    def holders(self):
+        """The voting stores that hold what is shown."""
+        holding = self.file.members if self.file else self.entries
+        return [s for s in holding if s in self.model.voting and self.entries[s].what() == self.kind]
+
+    def _vote(self, stores, value):
+        votes = defaultdict(set)
+        for store in stores:
+            votes[value(self.entries[store])].add(self.model.voting[store])
+        return votes
+
+    def metadata(self, exact=False):
+        """(modes, owners): the sets of those that are right. EXACT: by the sample as rule 1 has it."""
+        stores = self.holders()
+        # Where a sample ends depends on how much is asked for at once: no store has to be left out.
+        found = [self._metadata(stores)] + [
+            self._metadata([s for s in stores if not self.model.samples[s].keeps_no_modes(self.entries[s], everything)])
+            for everything in (False, True)
+        ]
+        return found[1] if exact else tuple(set.union(*each) for each in zip(*found))
+
+    def _metadata(self, telling):
+        stores = self.holders()
+        tied, _ = most(self._vote(telling if len({self.model.voting[s] for s in telling}) >= 2 else stores, lambda e: (e.mode, e.owner)))
+        mode = functools.reduce(int.__and__, (mode for mode, _ in tied))
+        owners = {owner for _, owner in tied}
+        special = self._vote(stores, lambda e: (e.mode & 0o7000, e.owner))
+        if any(len(special[mode & 0o7000, owner]) >= self.model.K for owner in owners):
+            return {mode}, owners
+        return {mode & 0o777}, owners
+
+    def times(self):
+        """The times that are right: the finest of those that are the same as the newest with most votes."""
+        votes, stores = defaultdict(set), self.holders()
+        for store, time in itertools.product(stores, {self.entries[s].mtime for s in stores}):
+            if is_same_time(self.entries[store].mtime, time):
+                votes[time].add(self.model.voting[store])
+        newest = max(most(votes)[0])
+        same = [time for time in votes if is_same_time(time, newest)]
+        finest = {time for time in same
+                  if not any(is_same_time(time, other) and granularity(other) < granularity(time) for other in same)}  # fmt: skip
+        return finest | ({self.file.version.mtime} - {None} if self.file else set())
+
+    def attributes(self):
+        """name -> the values that are right; None: it is absent."""
+        stores, right = self.holders(), {}
+        for name in {name for s in stores for name, _ in self.entries[s].xattrs}:
+            tied, top = most(self._vote(stores, lambda e: dict(e.xattrs).get(name)))  # noqa: B023
+            if name.startswith(("security.", "trusted.")) and top < self.model.K:
+                tied = [None]
+            if len(tied) > 1 and None in tied:
+                is_acl = name.startswith("system.posix_acl")
+                tied = [None] if is_acl else [value for value in tied if value is not None]
+            right[name] = set(tied)
+        return right
+
+    # Rule 9: verdicts
+
+    def is_lost(self):
+        return self.state in ("lost", "conflict") or (self.file is not None and self.is_listed() and None in self.file.stripes())
+
+    def is_wrong(self):
+        """Whether something is to be told of it."""
+        if self.state in ("hidden", "leftover"):
+            return False
+        stores = [store for store in self.model.stores if not self.model.has_nothing(store)]
+        return self.state != "shown" or self.has_other_metadata() or any(self.state_of(s) != "good" for s in stores)
+
+    def has_other_metadata(self):
+        """Whether not all stores that hold it show it alike."""
+        shown = [self.entries[store] for store in self.holders()]
+        times = {entry.mtime for entry in shown}
+        return len({(e.mode, e.owner, e.xattrs) for e in shown}) > 1 or not all(
+            is_same_time(one, other) for one in times for other in times
+        )
+
+    def state_of(self, store):
+        """What check says of a store's copy, where the name is shown and not lost."""
+        entry = self.entries.get(store)
+        if entry is None:
+            return "missing"
+        if entry.what() != self.kind:
+            return "other_kind"
+        return self.file.state_of(store) if self.file else "good"
+
+    def may_lose(self):
+        """No more than so many stores can go, whichever. Exact where all copies are good."""
+        if self.is_lost() or self.state != "shown":
+            return -1
+        says = {s: self.model.voting.get(s, s) for s, entry in self.entries.items()
+                if entry.what() == self.kind and (s in self.model.voting or self.file)}  # fmt: skip
+        least = spare(says, self.need(self.kind))
+        return min(least, self.file.may_lose()) if self.file else least
+
+
+class File:
+    """Rules 4 to 6: a regular file, its version and its stripes."""
+
+    def __init__(self, model, copies):
+        self.model, self.all = model, copies
+        self.checked = model.format == "checked"
+        if not self.checked:  # rule 6: a copy of another share does not count
+            copies = {s: c for s, c in copies.items() if c.header and c.header.index == model.voting.get(s)}
+        self.copies = copies
+        self.longest = max((len(copy.data) for copy in copies.values()), default=0)
+        self.versions = defaultdict(dict)
+        for store, copy in copies.items():
+            if copy.header:
+                self.versions[copy.header.version][store] = copy
+        self.is_complete = self.in_conflict = False
+        self.version = self._choose()
+        self.members = self.versions.get(self.version, {})
+        self.state = "conflict" if self.in_conflict else "shown" if self.version else "lost"
+        self._groups, self._orders, self._given = {}, {}, {}
+
+    def need(self, version):
+        return max(version.k, self.model.K)
+
+    # Rule 4: the version
+
+    def full_shares(self, version):
+        return {copy.header.index for copy in self.versions[version].values() if copy.is_full()}
+
+    def _choose(self):
+        found = self._enough(self.full_shares)
+        self.is_complete = bool(found)
+        if not found and self.checked:
+            found = self._enough(self._countable)
+        newest = max((v.mtime or 0 for v in found), default=None)
+        tied, _ = most({v: shares for v, shares in found.items() if (v.mtime or 0) == newest})
+        self.in_conflict = len(tied) > 1
+        return tied[0] if len(tied) == 1 else None
+
+    def _enough(self, shares_of):
+        found = {version: shares_of(version) for version in list(self.versions)}
+        return {version: shares for version, shares in found.items() if len(shares) >= self.need(version)}
+
+    def _countable(self, version):
+        """Indexes of copies that make a version complete of which there are too few whole ones."""
+        found = {copy.header.index for copy in self.versions[version].values()}
+        for copy in self.copies.values():
+            if copy.header and copy.header.version[:3] == version[:3] and not version.size:
+                found.add(copy.header.index)
+            elif not copy.header or copy.header.version[:3] == version[:3]:
+                found |= {index for index, digest in self._blocks(copy, version) if digest}
+        return found
+
+    def _blocks(self, copy, version):
+        """(index, whether it is a member's digest too) of intact blocks, where members have some."""
+        for number in self._sampled(version):
+            block, digests = copy.block(number, version), self._digests(version, number)
+            if block and digests:
+                yield block[0], block[1] in digests
+
+    def _sampled(self, version):
+        """Numbers of stripes that copies without a header are compared in."""
+        count = version.stripes()
+        step = max(1, count // SAMPLE_STRIPES)
+        return range(0, min(count, self.longest // version.block + 1), step)
+
+    def _digests(self, version, number):
+        found = (copy.block(number, version) for copy in self.versions[version].values())
+        return {block[1] for block in found if block}
+
+    # Rule 5: blocks, checked
+
+    def _is_bound(self, copy, version):
+        """Whether a copy without a header is of this version, and of no other."""
+        agreement = defaultdict(set)
+        for number in self._sampled(version):
+            block = copy.block(number, version)
+            for other, members in self.versions.items():
+                found = [member.block(number, version) for member in members.values() if member.fits(number, version)]
+                digests = {one[1] for one in found if one}
+                if block and digests:
+                    agreement[other].add(block[1] in digests)
+        others = [found for v, found in agreement.items() if v != version]
+        return agreement[version] == {True} and all(False in found for found in others)
+
+    def groups(self, number):
+        """digest -> {store: (index, digest, payload)}, of the groups that are anchored."""
+        if number not in self._groups:
+            groups = defaultdict(dict)
+            for store, copy in self.copies.items():
+                block = copy.block(number, self.version) if copy.fits(number, self.version) else None
+                if block:
+                    groups[block[1]][store] = block
+            self._groups[number] = {d: group for d, group in groups.items() if any(map(self._anchors, group))}
+        return self._groups[number]
+
+    def _anchors(self, store):
+        copy = self.copies[store]
+        return store in self.members or (copy.header is None and self._is_bound(copy, self.version))
+
+    def chosen(self, number, trusted=None):
+        """The group that is the stripe. None: too few blocks, or a conflict.
+
+        More of the trusted copies have to be in it than in any other group; they are the members and
+        bound copies that agreed with all contradicted stripes that were given.
+        """
+        groups = self.groups(number)
+        trusted = {store for store in self.copies if self._anchors(store)} if trusted is None else trusted
+        tied, top = most({digest: {block[0] for block in group.values()} for digest, group in groups.items()})
+        trusting, least = most({digest: {block[0] for store, block in group.items() if store in trusted}
+                                for digest, group in groups.items()})  # fmt: skip
+        if top < self.need(self.version) or len(tied) != 1 or not least or trusting != tied:
+            return None
+        return groups[tied[0]]
+
+    def stripes(self, order=None):
+        """Each stripe's bytes, None where it is an error, if they are read in this order."""
+        if self.state != "shown":
+            return [None]
+        if self.is_beyond_all():
+            return [None]
+        order = tuple(range(self.version.stripes()) if order is None else order)
+        if order not in self._orders:
+            found = self._read(order) if self.checked else self._read_plain()
+            self._orders[order] = [found[number] for number in sorted(order)]
+        return self._orders[order]
+
+    def is_beyond_all(self):
+        """Rule 8: whether nobody has its end."""
+        return (self.version.stripes() - 1) * self.version.block > self.longest
+
+    def is_contested(self):
+        """Whether it depends on what was read before what a stripe is."""
+        return self.checked and any(len(self.groups(number)) > 1 for number in range(self.version.stripes()))
+
+    def _read(self, order):
+        found, trusted = {}, {store for store in self.copies if self._anchors(store)}
+        for number in order:
+            group = self.chosen(number, trusted)
+            found[number] = decode(self.version, number, group) if group else None
+            self._given.setdefault(order, {})[number] = group
+            if found[number] is not None and len(self.groups(number)) > 1:
+                trusted &= set(group)
+        return found
+
+    def given(self, number):
+        """The group that a stripe comes from, if all are read in order."""
+        self.stripes()
+        return self._given[tuple(range(self.version.stripes()))][number]
+
+    # Rule 6: blocks, classic and fec
+
+    def _read_plain(self):
+        version, blocks = self.version, {}
+        pairs = sorted({(c.header.index, c.data[c.header.start :]) for c in self.members.values()})
+        for number in range(version.stripes()):
+            place = slice(number * version.block, (number + 1) * version.block)
+            solved = solve(version.k, [(index, data[place]) for index, data in pairs])
+            if solved and self.model.format == "classic":
+                solved = map(bytes, zip(*solved))
+            blocks[number] = None if solved is None else self._cut(b"".join(solved), version.length(number))
+        return blocks
+
+    def _cut(self, stripe, length):
+        """None: what fills the stripe up is not zeros, so something is wrong."""
+        return None if any(stripe[length:]) else stripe[:length]
+
+    # Rule 9: verdicts
+
+    def content(self):
+        """All bytes, or None."""
+        stripes = self.stripes()
+        return None if None in stripes else b"".join(stripes)
+
+    def share(self, index):
+        """A share of the content, byte for byte."""
+        return make_share(self.model.format, self.content(), self.version, index)
+
+    def state_of(self, store):
+        copy = self.all[store]
+        if copy.header is None or store not in self.copies:
+            return "damaged"
+        if not copy.is_of(self.version) or (copy.is_intact() and self._has_other_digests(copy)):
+            return "stale"
+        if copy.data != self.share(copy.header.index):
+            return "damaged"
+        return "good" if copy.header.index == self.model.voting.get(store) else "misplaced"
+
+    def may_lose(self):
+        need = self.need(self.version)
+        if not self.checked:
+            members = {store: copy.header.index for store, copy in self.members.items()}
+            return min(spare(members, need), self._may_lose_of_bytes() if self.version.size else 1 << 8)
+        if not self.version.size:
+            same = [v for v in self.versions if v[:3] == self.version[:3]]
+            return spare({s: c.header.index for v in same for s, c in self.versions[v].items()}, need)
+        return min(self._may_lose_of(number, need) for number in range(self.version.stripes()))
+
+    def _may_lose_of_bytes(self):
+        """The same for the bytes of classic and fec: each that is wrong is to be outvoted by two more."""
+        rows = []
+        for store, copy in self.members.items():
+            made = self.share(copy.header.index)
+            rows.append(differences(copy.data[copy.header.start :], made[-len(copy.data) + copy.header.start :]))
+        least = 1 << 8
+        for wrong in set(zip(*rows)):
+            right = {s: c.header.index for (s, c), bad in zip(self.members.items(), wrong) if not bad}
+            others = {c.header.index for c, bad in zip(self.members.values(), wrong) if bad}
+            least = min(least, spare(right, self.version.k + len(others)))
+        return least
+
+    def _may_lose_of(self, number, need):
+        """The same for a stripe: enough blocks that agree, and k among them that are right."""
+        group, right = self.given(number), {}
+        for store, (index, digest, payload) in group.items():
+            made = self.share(index)[64 + number * (self.version.block + 32) :]
+            if made[: len(payload) + 16] == digest + payload:
+                right[store] = index
+        return max(0, min(spare({store: block[0] for store, block in group.items()}, need), spare(right, self.version.k)))
+
+    # Rule 7: repair
+
+    def may_replace(self, store):
+        """Whether repair writes over a store's copy. None: only if no number falls by it."""
+        copy, version = self.all.get(store), self.version
+        if copy is None:
+            return True
+        state = self.state_of(store)
+        if state == "good":
+            return False
+        if copy.is_intact():
+            own = copy.header.version
+            if own != version and (own.mtime or 0) >= (version.mtime or 0) and self.checked:
+                return False
+            if own == version and self._has_other_digests(copy):
+                return None if self._has_wrong_block(copy) else False
+            others = len(self.full_shares(own)) if own in self.versions else 0
+            if own != version and others >= self.need(own) and others >= len(self.full_shares(version)):
+                return False
+        return None if self._holds_another_share(store, copy) else True
+
+    def _holds_another_share(self, store, copy):
+        """Whether it may be the only copy of that one."""
+        if not self.checked:
+            return False  # it counts for nothing
+        if copy.header:
+            return copy.header.index != self.model.voting.get(store)
+        return any(index != self.model.voting.get(store) for index, _ in self._blocks(copy, self.version))
+
+    def _has_wrong_block(self, copy):
+        """Whether some block says that it is of what is shown, and is not."""
+        return any(copy.block(number, self.version) for number in self.bad_blocks(copy))
+
+    def bad_blocks(self, copy):
+        """The numbers of a member's blocks that are not intact, or not what their digest says (checked)."""
+        made, step, bad = self.share(copy.header.index), self.version.block + 32, set()
+        for number in range(self.version.stripes()):
+            block = copy.block(number, self.version)
+            right = made[64 + number * step :]
+            if not block or (block[1] == right[:16] and block[2] != right[16 : len(block[2]) + 16]):
+                bad.add(number)
+        return bad
+
+    def _has_other_digests(self, copy):
+        """Whether an intact copy is of another content, and not just wrong."""
+        if not self.checked:
+            return False
+        numbers = range(self.version.stripes())
+        return any(copy.block(t, self.version)[1] not in {b[1] for b in self.given(t).values()} for t in numbers)

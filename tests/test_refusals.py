@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: MIT
+"""What encode, decode and repair refuse leaves nothing behind, and wrong arguments are status 3."""
+
+import os
+import shutil
+
+import pytest
+
+import commands
+import repairing
+import test_encode
+import test_faithful_tree as faithful
+import trees
+from commands import FAILED, LOST, USAGE, run
+
+K, N = 2, 3
+ENCODE = ["-k", str(K), "-n", str(N)]
+needs_root = faithful.needs_root
+
+
+@pytest.fixture
+def world(tmp_path, rng, monkeypatch):
+    """A folder to work in: a source, its stores, and places that nothing can be written to."""
+    folder = tmp_path / "world"
+    test_encode.make_source(folder / "source", rng)
+    run("encode", *ENCODE, folder / "source", folder / "stores")
+    trees.write_file(folder / "file", b"data")
+    (folder / "dangling").symlink_to("gone")
+    (folder / "behind").symlink_to("source")
+    (folder / "empty").mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+# What is seen before anything is made: (status, words, what is said).
+SEEN = [
+    (USAGE, ["encode", *ENCODE, "source", "source"], "lies in the source"),
+    (USAGE, ["encode", *ENCODE, "source", "source/out"], "lies in the source"),
+    (USAGE, ["encode", *ENCODE, "source", "behind/out"], "lies in the source"),
+    (USAGE, ["encode", *ENCODE, "source", "source/dir/../out"], "lies in the source"),
+    (USAGE, ["encode", *ENCODE, "source", "--to", "00=new", "--to", "02=source/new"], "lies in"),
+    (USAGE, ["encode", *ENCODE, "--exclude", "/other", "source", "source/out"], "lies in"),
+    (USAGE, ["encode", *ENCODE, "--delete", "source", "--to", "02=.", "new"], "would remove"),
+    (USAGE, ["encode", *ENCODE, "source", "--to", "02=new/00", "new"], "the place of share 00"),
+    (USAGE, ["encode", *ENCODE, "source", "--to", "00=new", "--to", "01=./new/"], "share 00"),
+    (USAGE, ["encode", *ENCODE, "-x", "source", "source/out"], "lies in the source"),
+    (FAILED, ["encode", *ENCODE, "source", "--to", "02=file", "new"], "Not a directory"),
+    (FAILED, ["encode", *ENCODE, "source", "--to", "02=file/new", "new"], "Not a directory"),
+    (FAILED, ["encode", *ENCODE, "source", "--to", "02=dangling", "new"], "a dangling symlink"),
+    (FAILED, ["encode", *ENCODE, "file", "new"], "cannot be the source"),
+    (FAILED, ["encode", *ENCODE, "missing", "new"], "cannot be the source"),
+    (FAILED, ["encode", *ENCODE, "--dry-run", "source", "new"], "create it for a dry run"),
+    (USAGE, ["decode", "stores", "stores/new"], "lies in the stores"),
+    (USAGE, ["decode", "stores", "stores/01/new"], "lies in the stores"),
+    (USAGE, ["decode", "--delete", "stores", "."], "would remove"),
+    (FAILED, ["decode", "--delete", "empty", "new"], "no stores"),
+    (FAILED, ["decode", "missing", "new"], "missing"),
+    (FAILED, ["decode", "stores", "file"], "Not a directory"),
+    (FAILED, ["decode", "stores", "dangling"], "a dangling symlink"),
+    (FAILED, ["decode", "--dry-run", "stores", "new"], "create it for a dry run"),
+    (FAILED, ["repair", "--add", "03=new", "--add", "04=file", "stores"], "Not a directory"),
+    (FAILED, ["repair", "--add", "03=new", "--add", "04=dangling", "stores"], "a dangling symlink"),
+    (FAILED, ["repair", "--dry-run", "--add", "03=new", "stores"], "create it for a dry run"),
+]
+
+# What shows later: directories that were made are removed again.
+FOUND = [
+    (FAILED, ["encode", *ENCODE, "source", "missing/new"], "cannot be made"),
+    (FAILED, ["encode", *ENCODE, "source", "--to", "01=missing/new", "new"], "cannot be made"),
+    (FAILED, ["decode", "stores", "missing/new"], "cannot be made"),
+    (FAILED, ["repair", "--add", "03=new", "--add", "04=missing/new", "stores"], "cannot be made"),
+    (FAILED, ["repair", "--add", "03=new", "missing"], "missing"),
+    (LOST, ["repair", "--add", "03=new", "empty"], "0 stores found"),
+    (FAILED, ["repair", "--add", "03=new", "--store", "missing", "stores"], "missing"),
+    (USAGE, ["repair", "--add", "03=new", "--add", "04=stores/00", "stores"], "holds share 00"),
+    (USAGE, ["repair", "--add", "03=new", "--add", "04=./new/", "stores"], "04=./new/"),
+]  # fmt: skip
+
+
+def shown(case):
+    return " ".join(word for word in case[1] if word not in ENCODE)
+
+
+def check_refusal(world, case):
+    status, words, text = case
+    done = run(*words, status=status)
+    assert text in done.errors.splitlines()[-1], done.errors
+    assert done.json == []
+
+
+@pytest.mark.parametrize("case", SEEN, ids=shown)
+def test_before_anything_is_made(world, case):
+    """Not even a time changes."""
+    before = commands.snapshot(world)
+    check_refusal(world, case)
+    assert commands.snapshot(world) == before
+
+
+@pytest.mark.parametrize("case", FOUND, ids=shown)
+def test_nothing_is_left(world, case):
+    before = repairing.state_of(world)
+    check_refusal(world, case)
+    assert repairing.state_of(world).keys() == before.keys()
+
+
+def test_what_was_there_stays(world):
+    """Only what the refused run itself has made is removed, empty or not."""
+    for name in ("new", "other"):
+        (world / name).mkdir()
+    run("encode", *ENCODE, "source", "--to", "00=new", "--to", "01=missing/x", status=FAILED)
+    run("repair", "--add", "03=other", "missing", status=FAILED)
+    assert (world / "new").is_dir() and (world / "other").is_dir()
+
+
+# Places that do not exist yet are no reason to refuse
+
+
+@pytest.mark.parametrize("new", ["new", "./new/", "stores/../new", "empty/new"])
+def test_delete_in_a_new_place(world, new):
+    """The folder that it is made in is not what would be emptied."""
+    run("decode", "--delete", "stores", new)
+    commands.compare_trees(world / "source", world / new)
+    run("encode", *ENCODE, "--delete", "source", "--to", "00=share")
+    commands.compare_trees(world / "stores" / "00", world / "share")
+
+
+def test_delete_in_a_new_place_beside_the_stores(world):
+    """Of several stores, named one by one, none lies in it."""
+    each = [f"--store=stores/{name}" for name in sorted(os.listdir("stores"))]
+    run("decode", "--delete", *each, "stores/new")
+    commands.compare_trees(world / "source", world / "stores" / "new")
+
+
+def test_a_new_place_in_the_source_that_is_excluded(world):
+    run("encode", *ENCODE, "--exclude", "/out", "source", "source/out")
+    assert not (world / "source" / "out" / "00" / "out").exists()
+    shutil.rmtree("source/out")
+    run("encode", *ENCODE, "--exclude", "/o*", "source", "source/out")
+    assert not (world / "source" / "out" / "00" / "out").exists()
+
+
+@needs_root
+@pytest.mark.parametrize("place", ["source/other", "source/other/new"])
+def test_a_place_on_another_file_system(world, place):
+    """With -x the source ends where it begins."""
+    with test_encode.small_disk(world / "source" / "other", "4m"):
+        before = commands.snapshot(world)
+        run("encode", *ENCODE, "source", "--to", f"00={place}", status=USAGE)
+        assert commands.snapshot(world) == before
+        run("encode", *ENCODE, "-x", "source", "--to", f"00={place}")
+        assert (world / place / "file-0").exists()
+        assert os.listdir(world / place / "other") == []

@@ -1,0 +1,546 @@
+# SPDX-License-Identifier: MIT
+"""Whom to believe of stores that are stale, damaged, half copied, forged or not mounted: the view,
+decode, check and repair come to the same, which is what was encoded, or an error; and no store
+lowers what is needed for what it says.
+"""
+
+import errno
+import os
+import re
+import shutil
+import time
+
+import pytest
+
+import oracle
+import trusting
+from commands import DAMAGED, FAILED, LOST, OK
+from trusting import BLOCK_SIZE, CONFLICT, DIRECTORY, GONE, MTIME_NS, NEWER, OLDER, Link, Stores
+
+TIMES = pytest.mark.parametrize(
+    "mtime_ns", [OLDER, MTIME_NS, NEWER], ids=["older", "same", "newer"]
+)
+
+
+@pytest.fixture
+def make(tmp_path, rng):
+    def make_stores(required, names, *more, **how):
+        return Stores(tmp_path, rng, required, names, *more, **how)
+
+    return make_stores
+
+
+# A store that asks for less than the others
+
+
+@pytest.mark.parametrize("witnesses", [(), trusting.WITNESSES], ids=["alone", "among others"])
+def test_a_fec_share_of_zeros_is_no_file(make, mounts, witnesses):
+    """They parse as a share of k = 1, which would be a file of zeros."""
+    stores = make(3, 3, "fec", total=6, witnesses=witnesses)
+    stores.put(size=20_000)
+    stores.change("02", lambda share: bytes(len(share)))
+    # Alone, the two honest stores are fewer than the k that they use: repair asks for --required.
+    repair = LOST if witnesses else FAILED
+    stores.holds(mounts, {"a": GONE}, decode=LOST, check=LOST, repair=repair)
+
+
+def test_beside_a_fec_share_of_zeros_enough_others_restore(make, mounts):
+    stores = make(3, 5, "fec", total=6)
+    data = stores.put(size=20_000)
+    stores.change("02", lambda share: bytes(len(share)))
+    stores.holds(mounts, {"a": data}, check=DAMAGED, writes=stores.shares(data, ["02"]))
+    stores.intact()
+
+
+FORMATS_AND_TIMES = [
+    ("checked", OLDER), ("checked", MTIME_NS), ("checked", NEWER), ("classic", MTIME_NS),
+    ("fec", MTIME_NS),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("share_format, mtime_ns", FORMATS_AND_TIMES)
+@pytest.mark.parametrize("witnesses", [(), trusting.WITNESSES], ids=["alone", "among others"])
+def test_a_store_does_not_lower_what_is_needed_for_it(
+    make, mounts, share_format, witnesses, mtime_ns
+):
+    """Two honest shares, and another content of that name that says k = 1: neither is enough."""
+    stores = make(3, 3, share_format, witnesses=witnesses)
+    stores.put(stores=["00", "01"], size=20_000)
+    stores.put(stores=["02"], size=7000, required=1, mtime_ns=mtime_ns)
+    stores.holds(mounts, {"a": GONE}, decode=LOST, check=LOST)
+
+
+@TIMES
+def test_a_store_that_asks_for_less_beside_enough_that_do_not(make, mounts, mtime_ns):
+    """It is replaced, unless it may be what the others will get."""
+    stores = make(3, 4)
+    data = stores.put(stores=["00", "01", "02"], size=20_000)
+    stores.put(stores=["03"], size=20_000, required=1, mtime_ns=mtime_ns)
+    writes = stores.shares(data, ["03"]) if mtime_ns == OLDER else {}
+    stores.holds(mounts, {"a": data}, check=DAMAGED, writes=writes)
+
+
+def test_a_share_with_k_1_completes_no_honest_copies_without_header(make, mounts):
+    """They are of another version, and are no votes for its bytes."""
+    stores = make(2, 3)
+    stores.put(stores=["00", "01"], size=stores.stripes(3))
+    stores.put(stores=["02"], size=stores.stripes(3, 1), required=1, mtime_ns=NEWER)
+    for store in ("00", "01"):
+        stores.spoil_header(store)
+    stores.holds(mounts, {"a": GONE}, decode=LOST, check=LOST)
+
+
+def test_nor_does_one_that_has_a_digest_of_theirs(make, mounts):
+    """It says of its first block, with a right check, that it is of the honest stripe."""
+    stores = make(2, 3)
+    stores.put(stores=["00", "01"], size=stores.stripes(3))
+    stores.put(stores=["02"], size=stores.stripes(3, 1), required=1, mtime_ns=NEWER)
+    at = oracle.HEADER_SIZE
+    digest = stores.path("00").read_bytes()[at : at + 16]
+
+    def change(share):
+        block = digest + share[at + 16 : at + 16 + BLOCK_SIZE]
+        share[at : at + trusting.BLOCK_STEP] = block + oracle.checksum(bytes(block), 2)
+
+    stores.change("02", change)
+    for store in ("00", "01"):
+        stores.spoil_header(store)
+    stores.holds(mounts, {"a": GONE}, decode=LOST, check=LOST)
+
+
+# Kinds of a name
+
+
+def test_as_many_shares_as_symlinks_are_a_conflict(make, mounts):
+    stores = make(2, 4)
+    stores.put(stores=["00", "01"])
+    for store in ("02", "03"):
+        stores.symlink(store, "a", "gone")
+    says = ["conflict", "symlink", "file", r"\b00\b", r"\b01\b", r"\b02\b", r"\b03\b"]
+    stores.holds(mounts, {"a": CONFLICT}, decode=LOST, check=LOST, says=says, log=says)
+
+
+def test_a_file_in_one_store_and_a_directory_in_another_are_a_conflict(make, mounts):
+    stores = make(1, 2)
+    stores.put(stores=["00"])
+    stores.path("01").mkdir()
+    says = ["conflict", "directory", "file", r"\b00\b", r"\b01\b"]
+    stores.holds(mounts, {"a": CONFLICT}, decode=LOST, check=LOST, says=says, log=says)
+
+
+def test_more_shares_than_symlinks_are_a_file(make, mounts):
+    stores = make(2, 5)
+    data = stores.put(stores=["00", "01", "04"])
+    for store in ("02", "03"):
+        stores.symlink(store, "a", "gone")
+    stores.holds(mounts, {"a": data}, check=DAMAGED, writes=stores.shares(data, ["02", "03"]))
+    stores.intact()
+
+
+# Stores that hold nothing, or nothing that tells which share they hold
+
+
+def assert_told_empty(said, *names):
+    for name in names:
+        lines = [line for line in said.text.splitlines() if f"{name}" in line]
+        assert any("holds nothing" in line for line in lines), f"{name}: {said.text}"
+
+
+def test_empty_stores_have_no_say(make, mounts):
+    """The others are enough; the empty ones are told, and nothing is made in them."""
+    stores = make(2, 5)
+    data = stores.put()
+    for store in ("02", "03", "04"):
+        shutil.rmtree(stores.folder / store)
+        (stores.folder / store).mkdir()
+    stores.holds(mounts, {"a": data}, check=DAMAGED)
+    said = trusting.run("check", stores.folder)
+    assert_told_empty(said, "02", "03", "04")
+    assert stores.may_lose() == 0
+    said = stores.repair("--delete", status=FAILED)
+    assert_told_empty(said, "02", "03", "04")
+
+
+def test_with_empty_stores_alone_all_is_lost(make):
+    stores = make(2, 3, witnesses=())
+    stores.check(status=LOST, required=2, says=["0 stores found, 2 needed"], unsaid=["no files"])
+    (line,) = trusting.run("check", stores.folder).demand(LOST).text.splitlines()
+    assert "no files" not in line
+    stores.decode(expected={}, status=LOST)
+    stores.repair(status=LOST)
+
+
+@pytest.mark.parametrize("empty", [0, 2])
+def test_fewer_stores_than_k_are_lost_in_one_line(make, mounts, empty):
+    stores = make(2, 1)
+    stores.put()
+    stores.files = {}
+    for number in range(empty):
+        (stores.folder / f"{number + 1:02x}").mkdir()
+    said = trusting.run("check", stores.folder).demand(LOST, ["1 store found, 2 needed"])
+    assert empty or len(said.text.splitlines()) == 1, said.text
+    stores.decode(expected={}, status=LOST, says=["1 store found, 2 needed"])
+    stores.repair(status=LOST, says=["1 store found, 2 needed"])
+    view = stores.view(mounts)
+    trusting.assert_error(view / "a")
+
+
+def test_where_half_of_the_stores_have_no_header_k_has_to_be_given(make, mounts):
+    stores = make(2, 4)
+    data = stores.put(size=stores.stripes(2))
+    stores.settle()
+    for store in ("02", "03"):
+        for name in ("a", *trusting.WITNESSES):
+            stores.spoil_header(store, name)
+    view = stores.view(mounts)
+    trusting.assert_error(view / "a")
+    view.unmount()
+    assert "required=" in view.log()
+    files, stores.files = stores.files, {}
+    for command in (stores.check, stores.repair):
+        command(status=FAILED, says=["required"], unsaid=["lost"])
+    stores.decode(expected={}, status=FAILED, says=["required"])
+    stores.files = files
+    stores.holds(mounts, {"a": data}, check=DAMAGED, required=2)
+
+
+# Versions
+
+
+@pytest.mark.parametrize("witnesses", [(), trusting.WITNESSES], ids=["alone", "among others"])
+@pytest.mark.parametrize("stale", [True, False], ids=["with a stale one", "without"])
+def test_blocks_without_header_are_of_the_version_whose_digests_they_have(make, mounts, witnesses,
+                                                                          stale):  # fmt: skip
+    """00 and 01 have no header, 02 and 03 not their blocks of stripe 1, and 04 is another file."""
+    stores = make(2, 5 if stale else 4, witnesses=witnesses, total=5)
+    data = stores.put(size=stores.stripes(3))
+    if stale:
+        stores.put(stores=["04"], size=stores.stripes(3), mtime_ns=OLDER)
+    for store in ("00", "01"):
+        stores.spoil_header(store)
+    for store in ("02", "03"):
+        stores.spoil(store, 1)
+    if not witnesses and not stale:
+        stores.holds(mounts, {"a": data}, check=DAMAGED, required=2,
+                     writes=stores.shares(data, ["02", "03"]))  # fmt: skip
+        return
+    mended = stores.names if witnesses else ["02", "03", "04"]
+    stores.holds(mounts, {"a": data}, check=DAMAGED, writes=stores.shares(data, mended))
+
+
+@pytest.mark.parametrize("length", [-400, 500, trusting.BLOCK_STEP])
+def test_blocks_without_header_count_whatever_the_length(make, mounts, length):
+    """Of a copy that was cut or has grown: only it has stripe 1."""
+    stores = make(1, 3)
+    data = stores.put(size=stores.stripes(3))
+    stores.spoil_header("00")
+    grown = stores.rng.randbytes(max(length, 0))
+    stores.change("00", lambda share: share[:length] if length < 0 else share + grown)
+    for store in ("01", "02"):
+        stores.spoil(store, 1)
+    stores.holds(mounts, {"a": data}, check=DAMAGED, writes=stores.shares(data, stores.names))
+    stores.intact()
+
+
+def test_a_touch_that_reached_some_stores_costs_nothing(make, mounts):
+    stores = make(3, 4)
+    data = stores.put(size=stores.stripes(3))
+    stores.put(data=data, stores=["01", "03"], mtime_ns=NEWER)
+    writes = stores.shares(data, ["00", "02"], mtime_ns=NEWER)
+    view = stores.view(mounts)
+    assert (view / "a").stat().st_mtime_ns == NEWER
+    view.unmount()
+    stores.holds(mounts, {"a": data}, check=DAMAGED, writes=writes)
+    stores.intact()
+
+
+def test_copies_that_are_cut_do_not_hide_the_old_version(make, mounts):
+    """Half of a newer version in three stores, all of the old one in three others."""
+    stores = make(3, 6)
+    data = stores.put(stores=["00", "01", "02"], size=stores.stripes(3))
+    half = ["03", "04", "05"]
+    stores.put(stores=half, size=stores.stripes(3), mtime_ns=NEWER)
+    for store in half:
+        stores.change(store, lambda share: share[: len(share) // 2])
+    stores.holds(mounts, {"a": data}, check=DAMAGED, writes=stores.shares(data, half))
+
+
+@pytest.mark.parametrize("size", [5000, 9000], ids=["same size", "other size"])
+def test_an_old_time_on_newer_content_is_told_and_kept(make, mounts, size):
+    """mv old.conf a, half way: five stores of eight have it. Which it is, nobody knows."""
+    stores = make(3, 8)
+    older = stores.put(stores=stores.names[:5], size=size, mtime_ns=OLDER)
+    newer = stores.put(stores=stores.names[5:], size=5000)
+    stores.settle()
+    view = stores.view(mounts)
+    shown = (view / "a").read_bytes()
+    view.unmount()
+    assert shown in (older, newer)
+    other = stores.names[:5] if shown == newer else stores.names[5:]
+    stores.decode(expected={"a": shown}, status=(OK, DAMAGED))
+    said = stores.check(status=DAMAGED, health={"a": ("degraded",)})
+    (line,) = [line for line in said.lines if line["path"] == "a"]
+    assert {problem["store"][-2:] for problem in line["problems"]} == set(other)
+    stores.repair(status=(DAMAGED, FAILED))
+
+
+def test_two_versions_of_one_time_in_as_many_stores_are_a_conflict(make, mounts):
+    stores = make(2, 4)
+    stores.put(stores=["00", "01"], size=3000)
+    stores.put(stores=["02", "03"], size=4000)
+    says = ["conflict", r"\b00\b", r"\b03\b"]
+    stores.holds(mounts, {"a": CONFLICT}, decode=LOST, check=LOST, says=says, log=says)
+
+
+# Two contents of one version
+
+
+NAMES = ("a", "b", "c")  # each is opened once: what was given of it counts while it is open
+
+
+def two_contents(stores, same_start):
+    """A in 00 01 02, B in 03 04 05. Stripe 1 is A's in one store only, stripe 2 B's."""
+    first = stores.rng.randbytes(stores.stripes(4))
+    other = bytes(byte ^ 1 for byte in first[stores.stripes(1) :])
+    other = (first[: stores.stripes(1)] if same_start else bytes(stores.stripes(1))) + other
+    for name in NAMES:
+        stores.put(name, data=first, stores=["00", "01", "02"])
+        stores.put(name, data=other, stores=["03", "04", "05"])
+        for store in ("01", "02"):
+            stores.spoil(store, 1, name=name)
+        for store in ("04", "05"):
+            stores.spoil(store, 2, name=name)
+    return first, other
+
+
+@pytest.mark.parametrize("same_start", [True, False], ids=["same start", "all differs"])
+def test_two_contents_are_never_mixed_in_an_open_file(make, mounts, same_start):
+    stores = make(2, 6)
+    first, other = two_contents(stores, same_start)
+    view = stores.view(mounts)
+    stripe = stores.stripes(1)
+
+    def read_in_turn(name, *numbers):
+        """Of which content each stripe is, or that it is an error."""
+        file = os.open(view / name, os.O_RDONLY | os.O_DIRECT)
+        found = [trusting.read_at(file, number * stripe, stripe) for number in numbers]
+        os.close(file)
+        return "".join(content_of(part, number) for part, number in zip(found, numbers))
+
+    def content_of(part, number):
+        place = slice(number * stripe, (number + 1) * stripe)
+        of = {errno.EIO: "!", other[place]: "B", first[place]: "A"}
+        return of.get(part, "?")
+
+    start = "A" if same_start else "!"
+    assert read_in_turn("a", 0, 1, 2, 3) in (f"{start}B!!", f"{start}B!B")
+    # A small file may be read as a whole when it is opened, which gives its stripes in order.
+    assert read_in_turn("b", 2, 1, 2) in ("A!A", "!B!")
+    assert read_in_turn("c", 3) == "!"
+    view.unmount()
+    stores.settle()
+    stores.decode(expected=dict.fromkeys(NAMES, GONE), status=LOST, says=[r"\ba\b"])
+    stores.check(status=LOST, health=dict.fromkeys(NAMES, ("lost", "conflict")))
+    stores.repair(status=LOST)
+
+
+def test_of_two_contents_the_one_in_more_stores_is_the_file(make, mounts):
+    """Which of them is right is not known: repair leaves the others as they are."""
+    stores = make(2, 20)
+    data = stores.put(stores=stores.names[:17], size=stores.stripes(3))
+    stores.put(stores=stores.names[17:], size=stores.stripes(3))
+    stores.holds(mounts, {"a": data}, check=DAMAGED)
+
+
+# Formats without checks
+
+
+def test_a_classic_copy_under_a_wrong_index_does_not_count(make, mounts):
+    """One bit makes index 0 a second 1."""
+    stores = make(3, 4, "classic")
+    data = stores.put(size=20_000)
+    stores.change("00", lambda share: bytes([share[0], 1]) + share[2:])
+    stores.holds(mounts, {"a": data}, check=DAMAGED, writes=stores.shares(data, ["00"]))
+    stores.intact()
+
+
+UNCHECKED = pytest.mark.parametrize("share_format", ["classic", "fec"])
+
+
+@UNCHECKED
+def test_two_copies_of_one_index_that_differ_are_both_compared(make, mounts, share_format):
+    """What is wrong is found by those that are there beside them."""
+    stores = make(3, ["00", "00-too", "01", "02", "03"], share_format, total=4)
+    data = stores.put(size=20_000)
+    stores.flip("00", 5000)
+    stores.holds(mounts, {"a": data}, check=DAMAGED, writes=stores.shares(data, ["00"]))
+    stores.intact()
+
+
+@UNCHECKED
+@pytest.mark.parametrize("wrong", ["00", "00-too"])
+def test_where_they_differ_and_no_more_are_there_it_is_an_error(make, mounts, share_format, wrong):
+    stores = make(3, ["00", "00-too", "01", "02"], share_format, total=4)
+    stores.put(size=20_000)
+    stores.flip(wrong, 5000)
+    stores.holds(mounts, {"a": GONE}, decode=LOST, check=LOST)
+
+
+@UNCHECKED
+def test_two_wrong_ones_of_five_are_an_error(make, mounts, share_format):
+    """With k = 3: what agrees with four of them may not be what was encoded."""
+    stores = make(3, 5, share_format)
+    stores.put(size=20_000)
+    for store in ("01", "03"):
+        stores.scribble(store, 4000, 100)
+    stores.holds(mounts, {"a": GONE}, decode=LOST, check=LOST)
+
+
+@UNCHECKED
+@pytest.mark.parametrize("offsets", [(1000, 3000), (1000, 5000)])
+def test_one_wrong_byte_in_each_of_two_stores_is_found(make, mounts, share_format, offsets):
+    """Each by the four others, at its place."""
+    stores = make(2, 5, share_format)
+    data = stores.put(size=20_000)
+    for store, offset in zip(("01", "03"), offsets):
+        stores.flip(store, offset)
+    stores.holds(mounts, {"a": data}, check=DAMAGED, writes=stores.shares(data, ["01", "03"]))
+    stores.intact()
+
+
+@UNCHECKED
+def test_a_copy_that_is_there_twice_has_one_say(make, mounts, share_format):
+    """00 twice and 01 do not outvote 02, which differs: nothing tells which is wrong."""
+    stores = make(2, ["00", "00-too", "01", "02"], share_format, total=3)
+    stores.put(size=20_000)
+    stores.scribble("02", 5000, 100)
+    stores.holds(mounts, {"a": GONE}, decode=LOST, check=LOST)
+
+
+# What is needed, where that is not the same for all
+
+
+@pytest.mark.parametrize("share_format", oracle.FORMATS)
+def test_half_way_to_a_smaller_k_the_error_says_what_would_do(make, mounts, share_format):
+    stores = make(3, 4, share_format, witnesses=())
+    contents = {}
+    for name in ("a", "b", "c"):
+        contents[name] = data = stores.put(name, stores=["02", "03"], size=20_000)
+        stores.put(name, data=data, stores=["00", "01"], required=2)
+    expected = dict.fromkeys(contents, GONE)
+    stores.holds(mounts, expected, decode=LOST, check=LOST, says=["required=2"],
+                 log=[f"{name}.*required=2" for name in contents])  # fmt: skip
+    stores.settle()
+    stores.show(mounts, contents, required=2)
+    stores.decode(expected=contents, required=2, status=(OK, DAMAGED))
+    stores.check(status=DAMAGED, required=2)
+
+
+def two_ks(stores, first, second):
+    contents = {f"two/{name}": stores.put(f"two/{name}", required=2) for name in first}
+    contents |= {f"five/{name}": stores.put(f"five/{name}", required=5) for name in second}
+    stores.settle()
+    return contents
+
+
+@pytest.mark.parametrize("first, second", [("abc", "abcde"), ("abcde", "abc")], ids=["5", "2"])
+def test_files_of_another_k_are_restored_where_enough_stores_have_them(make, mounts, first, second):
+    """K is what most of them say."""
+    stores = make(5, 5, witnesses=())
+    stores.holds(mounts, two_ks(stores, first, second))
+    stores.intact()
+
+
+@pytest.mark.parametrize("required", [1, 2])
+def test_else_what_would_do_is_said_and_does(make, mounts, required):
+    """With k = 5 in most files, k = 2 is not enough before it is given."""
+    stores = make(5, 5, witnesses=())
+    contents = two_ks(stores, "abc", "abcde")
+    data = contents["two/a"]
+    for store in ("03", "04"):
+        stores.path(store, "two/a").unlink()
+    stores.holds(mounts, {**contents, "two/a": GONE}, decode=LOST, check=LOST,
+                 says=["required=2"], log=["two/a.*required=2"])  # fmt: skip
+    stores.holds(mounts, contents, check=DAMAGED, required=required,
+                 writes=stores.shares(data, ["03", "04"], "two/a", required=2))  # fmt: skip
+    stores.check(status=OK, required=required)
+
+
+@pytest.mark.parametrize("share_format", oracle.FORMATS)
+def test_required_counts_in_every_format(make, mounts, share_format):
+    """Two stores are not enough for what needs three, whatever they say."""
+    stores = make(2, 2, share_format)
+    stores.holds(mounts, {"a": stores.put()}, required=2)
+    view = stores.view(mounts, required=3)
+    trusting.assert_error(view / "a")
+    said = ["2 stores found, 3 needed"]
+    stores.check(status=LOST, required=3, says=said)
+    stores.check("-k", "3", status=LOST, says=said)
+    stores.repair("-k", "3", status=LOST, says=said)
+    stores.files = {}
+    stores.decode("-k", "3", expected={}, status=LOST, says=said)
+
+
+def test_where_k_is_1_one_store_is_enough(make, mounts):
+    """For all kinds."""
+    stores = make(1, 2)
+    data = stores.put("dir/a")
+    shutil.rmtree(stores.path("01", "dir"))
+    stores.symlink("01", "link", "dir/a")
+    stores.holds(mounts, {"dir": DIRECTORY, "dir/a": data, "link": Link("dir/a")}, check=DAMAGED,
+                 writes=["01/dir", "01/dir/a", "00/link"])  # fmt: skip
+
+
+# Stores that go and come while a view is mounted
+
+
+def plant(stores):
+    """02 says k = 1 of all that it has, and has a name of its own."""
+    for name in trusting.WITNESSES:
+        stores.put(name, data=stores.files[name], stores=["02"], required=1)
+    stores.put("planted", stores=["02"], required=1)
+
+
+def empty(store):
+    for path in store.iterdir():
+        path.unlink()
+
+
+def holds_for(seconds, condition):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        assert condition()
+        time.sleep(0.2)
+
+
+def test_stores_that_go_leave_what_is_needed_as_it_was(make, mounts):
+    """Else the last one would be believed whatever it says."""
+    stores = make(2, 3)
+    plant(stores)
+    view = stores.view(mounts)
+    trusting.compare(view.path, stores.files)
+    for store in ("00", "01"):
+        empty(stores.folder / store)
+    holds_for(3, lambda: not os.path.lexists(view / "planted"))
+    trusting.assert_error(view / "other-1")
+
+
+def test_stores_that_come_are_counted(make, mounts):
+    """What one had to say by itself is not believed any more, and that is logged."""
+    stores = make(2, 3)
+    plant(stores)
+    for store in ("00", "01"):
+        (stores.folder / store).rename(stores.base / store)
+        (stores.folder / store).mkdir()
+    view = stores.view(mounts)
+    assert isinstance(trusting.read(view / "planted"), bytes)
+    for store in ("00", "01"):
+        for name in trusting.WITNESSES:
+            (stores.base / store / name).rename(stores.folder / store / name)
+    deadline = time.monotonic() + 30
+    while os.path.lexists(view / "planted"):
+        assert time.monotonic() < deadline, view.log()
+        time.sleep(0.2)
+    trusting.compare(view.path, stores.files)
+    view.unmount()
+    assert re.search(r"\b2\b", view.log()), view.log()

@@ -1,0 +1,546 @@
+# SPDX-License-Identifier: MIT
+"""What changes while it is read is an error and no mixture; what a store says of itself sizes no
+loop and no memory; and a shortage of ours is told as that, and is no verdict on the stores.
+"""
+
+import errno
+import os
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+
+import commands
+import held_reads
+import mounts as mounts_module
+import oracle
+import trees
+import trusting
+from commands import DAMAGED, FAILED, LOST, OK
+from trusting import BLOCK_SIZE, GONE, MTIME_NS, NEWER, Stores, forged
+
+MIB = 1 << 20
+SIZE = 8 * MIB
+AT_ONCE_S = 10  # in which all of a few small files is done, on a machine that is busy
+STOP_S = 2  # in which a command ends that is told to
+FAR = 6 * MIB  # behind what is read ahead
+
+
+@pytest.fixture
+def make(tmp_path, rng):
+    def make_stores(required, names, *more, **how):
+        return Stores(tmp_path, rng, required, names, *more, **how)
+
+    return make_stores
+
+
+# Shares that are replaced while a file is open
+
+
+def write_in_place(path, share):
+    with open(path, "r+b", buffering=0) as file:
+        file.write(share)
+        file.truncate()
+
+
+def in_place(stores, data, names):
+    for name in names:
+        write_in_place(stores.path(name), stores.share(data, name, NEWER))
+        os.utime(stores.path(name), ns=(NEWER, NEWER))
+
+
+def in_place_with_the_old_time(stores, data, names):
+    """The version is the same; the kernel knows that the file is not."""
+    for name in names:
+        write_in_place(stores.path(name), stores.share(data, name))
+        os.utime(stores.path(name), ns=(MTIME_NS, MTIME_NS))
+
+
+def by_rsync_inplace(stores, data, names):
+    if not shutil.which("rsync"):
+        pytest.skip("rsync is missing")
+    for name in names:
+        trees.write_file(stores.base / "new" / name / "a", stores.share(data, name, NEWER), NEWER)
+        places = f"{stores.base}/new/{name}/", f"{stores.folder}/{name}/"
+        subprocess.run(["rsync", "-a", "--inplace", *places], check=True, timeout=60)
+
+
+REPLACED = pytest.mark.parametrize(
+    "replace",
+    [in_place, in_place_with_the_old_time, by_rsync_inplace],
+    ids=lambda each: each.__name__,
+)
+
+
+class Opened:
+    """A file of the view that is open, and read past the kernel's pages, by one of three ways."""
+
+    def __init__(self, path, how):
+        self._how = how
+        self.file = os.open(path, os.O_RDONLY | (os.O_DIRECT if how == "direct" else 0))
+
+    def read(self, at, count=BLOCK_SIZE):
+        if self._how == "forgotten":
+            os.posix_fadvise(self.file, 0, 0, os.POSIX_FADV_DONTNEED)
+        return trusting.read_at(self.file, at, count)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        os.close(self.file)
+
+
+WAYS = pytest.mark.parametrize("how", ["direct", "forgotten", "cache=no"])
+
+
+def view_for(stores, mounts, how):
+    return stores.view(mounts, **({"cache": "no"} if how == "cache=no" else {}))
+
+
+def is_of(found, data, at):
+    return found == data[at : at + BLOCK_SIZE]
+
+
+@WAYS
+@REPLACED
+def test_shares_replaced_in_place_give_errors_and_no_mixture(make, mounts, replace, how):
+    stores = make(2, 4)
+    old, new = stores.put(size=SIZE), stores.rng.randbytes(SIZE)
+    view = view_for(stores, mounts, how)
+    with Opened(view / "a", how) as opened:
+        assert is_of(opened.read(0), old, 0)
+        replace(stores, new, stores.names)
+        for at in (FAR, SIZE - BLOCK_SIZE, 3 * MIB):
+            assert opened.read(at) == errno.EIO, at
+        stores.settle()
+        trees.assert_same((view / "a").read_bytes(), new, "opened again")
+        if how != "forgotten":  # what the kernel has of it is anyone's
+            assert opened.read(FAR - 2 * MIB) == errno.EIO, "also while another has it open"
+    stores.decode(expected={"a": new})
+    stores.check(status=OK)
+
+
+@WAYS
+def test_enough_shares_that_are_not_replaced_give_the_old_version(make, mounts, how):
+    stores = make(2, 4)
+    old, new = stores.put(size=SIZE), stores.rng.randbytes(SIZE)
+    view = view_for(stores, mounts, how)
+    with Opened(view / "a", how) as opened:
+        assert is_of(opened.read(0), old, 0)
+        in_place_with_the_old_time(stores, new, ["00", "01"])
+        for at in (FAR, SIZE - BLOCK_SIZE, 3 * MIB):
+            assert is_of(opened.read(at), old, at)
+
+
+@WAYS
+def test_shares_replaced_by_rename_stay_the_old_version(make, mounts, how):
+    stores = make(2, 4)
+    old, new = stores.put(size=SIZE), stores.rng.randbytes(SIZE)
+    view = view_for(stores, mounts, how)
+    with Opened(view / "a", how) as opened:
+        assert is_of(opened.read(0), old, 0)
+        for name in stores.names:
+            moved = trees.write_file(stores.base / "moved", stores.share(new, name, NEWER), NEWER)
+            moved.rename(stores.path(name))
+        for at in (FAR, SIZE - BLOCK_SIZE, 3 * MIB):
+            assert is_of(opened.read(at), old, at)
+        trees.assert_same((view / "a").read_bytes(), new, "opened again")
+
+
+class HeldEach(held_reads.HeldReads):
+    """Holds reads at every so many."""
+
+    def __init__(self, paths, step):
+        self._left = self._step = step
+        super().__init__(paths)
+
+    def _receive(self, file):
+        with self._changed:
+            self._left -= 1
+            if self._left == 0:
+                self._holding = True
+            super()._receive(file)
+
+    def go_on(self):
+        with self._changed:
+            self._left = self._step
+            self.release()
+
+
+@pytest.fixture
+def hold_each():
+    made = []
+
+    def hold(paths, step):
+        try:
+            made.append(HeldEach(paths, step))
+        except OSError as error:
+            pytest.skip(f"cannot hold reads up (needs root and fanotify): {error}")
+        return made[-1]
+
+    yield hold
+    for held in made:
+        held.close()
+
+
+def has_data(path):
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return os.lseek(file.fileno(), 0, os.SEEK_DATA) >= 0
+    except OSError:
+        return False
+
+
+def hold_in_the_middle(held, process, folder, largest):
+    """Until a part of what the process makes of a large file is there, and not all."""
+    while True:
+        assert held.wait_for(1), f"it read the file at once: {process.poll()}"
+        parts = folder.glob(commands.TEMPORARY + "*") if folder.exists() else ()
+        if any(path.stat().st_size > largest and has_data(path) for path in parts):
+            return
+        held.go_on()
+
+
+def assert_stopped_decode_notices(stores, hold_each, replace, words, new):
+    """Held in the middle of the file, decode finds other shares when it goes on."""
+    out = stores.base / "out"
+    held = hold_each([stores.path(name) for name in stores.names], 8)
+    process = commands.start("decode", "-j", "1", *words, stores.folder, out)
+    hold_in_the_middle(held, process, out, 10_000)
+    replace(stores, new, stores.names)
+    held.release()
+    result = commands.finish(process)
+    made = set(os.listdir(out))
+    assert "a" not in made, "a file of two contents"
+    assert result.status in (LOST, FAILED), result.errors
+    assert "a" in {line.get("path") for line in result.json}, "it is not told"
+    assert set(trusting.WITNESSES) <= made
+    assert not commands.leftovers(out)
+
+
+@REPLACED
+@pytest.mark.parametrize("words", [[], ["--checksum"]], ids=["plain", "checksum"])
+def test_decode_makes_no_file_of_shares_that_are_replaced_meanwhile(
+    make, hold_each, replace, words
+):
+    stores = make(2, 4)
+    stores.put(size=SIZE)
+    new = stores.rng.randbytes(SIZE)
+    assert_stopped_decode_notices(stores, hold_each, replace, words, new)
+    shutil.rmtree(stores.base / "out")
+    stores.settle()
+    stores.decode(expected={"a": new})
+
+
+def test_nor_repair_a_share(make, hold_each):
+    """What it would write to 04 is of the old content or the new, or it writes nothing."""
+    stores = make(2, 5)
+    old, new = stores.put(size=SIZE), stores.rng.randbytes(SIZE)
+    stores.path("04").unlink()
+    held = hold_each([stores.path(name) for name in stores.names[:4]], 8)
+    process = commands.start("repair", "-j", "1", stores.folder)
+    hold_in_the_middle(held, process, stores.folder / "04", 10_000)
+    in_place_with_the_old_time(stores, new, stores.names[:4])
+    held.release()
+    commands.finish(process)
+    if stores.path("04").exists():
+        found = stores.path("04").read_bytes()
+        whole = found in (stores.share(old, "04"), stores.share(new, "04"))
+        assert whole, "a share of two contents"
+    for name in stores.names[:4]:
+        trees.assert_same(stores.path(name).read_bytes(), stores.share(new, name), name)
+
+
+# A header that promises too much
+
+
+HUGE = 1 << 62
+
+
+def huge_on_a_name_of_its_own(stores):
+    """One of four stores has it."""
+    trees.write_file(stores.path("03", "huge"), forged(1, HUGE, 3))
+    return {"huge": None}, DAMAGED
+
+
+def huge_in_place_of_a_share(stores):
+    data = stores.put("huge")
+    trees.write_file(stores.path("03", "huge"), forged(1, HUGE, 3, NEWER), NEWER)
+    return {"huge": data}, DAMAGED
+
+
+def huge_in_all_stores(stores):
+    """As many as are needed say so, and all have the header alone."""
+    for index, store in enumerate(stores.names):
+        trees.write_file(stores.path(store, "huge"), forged(stores.required, HUGE, index))
+    return {"huge": GONE}, LOST
+
+
+def huge_with_large_blocks(stores):
+    for index, store in enumerate(stores.names):
+        header = oracle.checked_header(200, index, HUGE, MTIME_NS, MIB)
+        trees.write_file(stores.path(store, "huge"), header)
+    return {"huge": GONE}, LOST
+
+
+HUGES = pytest.mark.parametrize(
+    "promise",
+    [
+        huge_on_a_name_of_its_own,
+        huge_in_place_of_a_share,
+        huge_in_all_stores,
+        huge_with_large_blocks,
+    ],
+    ids=lambda each: each.__name__,
+)
+KS = pytest.mark.parametrize("required", [1, 3])
+
+
+def promised(stores, promise):
+    """What is to be seen, and the status of check and of decode."""
+    expected, check = promise(stores)
+    if stores.required == 1 and promise is huge_on_a_name_of_its_own:
+        expected, check = {"huge": GONE}, LOST  # one is enough to say so, and it is not there
+    stores.settle()
+    seen = {name: what for name, what in expected.items() if what is not None}
+    decode = LOST if check == LOST else DAMAGED if len(seen) < len(expected) else OK
+    return seen, check, decode
+
+
+@HUGES
+@KS
+def test_a_promise_of_2_to_62_bytes_takes_no_time(make, mounts, promise, required):
+    """Neither the view, nor decode, check and repair; and the honest files are there."""
+    stores = make(required, 4)
+    seen, check, decode = promised(stores, promise)
+    start = time.monotonic()
+    view = stores.view(mounts)
+    trusting.compare(view.path, {**stores.files, **seen})
+    stores.decode(expected=seen, status=decode)
+    stores.check(status=check)
+    # Four stores are fewer than the k of 200 that they use: repair asks for --required.
+    repair = FAILED if promise is huge_with_large_blocks else check
+    trusting.run("repair", "--dry-run", stores.folder).demand(repair)
+    assert time.monotonic() - start < AT_ONCE_S
+
+
+@HUGES
+@KS
+def test_nor_does_what_can_be_salvaged_of_it(make, promise, required):
+    stores = make(required, 4)
+    _, _, decode = promised(stores, promise)
+    out = stores.base / "out"
+    said = trusting.run("decode", "--salvage", stores.folder, out, limit_s=AT_ONCE_S)
+    said.demand((decode, FAILED) if decode == LOST else decode)
+    for name in trusting.WITNESSES:
+        assert (out / name).read_bytes() == stores.files[name]
+    left = out / "huge.partial"
+    assert not left.exists() or left.stat().st_blocks < 2000
+
+
+def sparse(stores):
+    """Copies of 2 TiB, of which nothing is there: all of that would have to be read."""
+    for index, store in enumerate(stores.names):
+        path = trees.write_file(stores.path(store, "huge"), forged(1, 1 << 41, index))
+        try:
+            os.truncate(path, oracle.checked_size(1 << 41, 1, BLOCK_SIZE))
+        except OSError as error:
+            pytest.skip(f"no such files here: {error}")
+        os.utime(path, ns=(MTIME_NS, MTIME_NS))
+    stores.settle()
+
+
+COMMANDS = [["decode"], ["decode", "--salvage"], ["check"], ["repair"]]
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("promise", [huge_in_all_stores, sparse], ids=lambda each: each.__name__)
+def test_a_command_ends_when_it_is_told_to(make, words, promise):
+    """Whatever it is about."""
+    stores = make(1, 2)
+    promise(stores)
+    out = [stores.base / "out"] if words[0] == "decode" else []
+    process = commands.start(*words, stores.folder, *out)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGTERM)
+    start = time.monotonic()
+    assert mounts_module.wait_for_exit(process.pid, AT_ONCE_S), kill(process)
+    took = time.monotonic() - start
+    result = commands.finish(process)
+    assert took < STOP_S
+    assert result.status in (LOST, FAILED), result.errors
+
+
+def kill(process):
+    """Also those that it has started; says what went wrong."""
+    worker = commands.worker_of(process)
+    for pid in (worker, process.pid):
+        os.kill(pid, signal.SIGKILL)
+    process.communicate()
+    return "it goes on"
+
+
+def test_a_mount_ends_while_such_a_file_is_read(make, mounts):
+    stores = make(1, 2)
+    sparse(stores)
+    view = stores.view(mounts)
+    reader = threading.Thread(target=lambda: trusting.read(view / "huge"))
+    reader.start()
+    start = time.monotonic()
+    view.end_by_signal(signal.SIGTERM)
+    assert time.monotonic() - start < STOP_S
+    reader.join()
+
+
+# What this machine is short of
+
+
+def limited(kind, limit):
+    def before():
+        resource.setrlimit(kind, (limit, limit))
+
+    return before
+
+
+def assert_told_or_done(said, words, names, data):
+    """That there is too little of it, and no verdict; or all is right."""
+    told = f"{words[0]} ended with {said.status}: {said.text[-1500:]}"
+    if said.status == OK:
+        if words[0] == "decode":
+            trees.assert_same((words[-1] / "a").read_bytes(), data, "a")
+        return
+    assert said.status == FAILED, told
+    assert any(name in said.text for name in names), told
+    assert not re.search("LOST|(is|are) lost|damaged|missing", said.text), told
+
+
+def assert_no_verdict(stores, data, kind, limit, names):
+    stores.settle()
+    before = trusting.fingerprints(stores.folder)
+    out = stores.base / "out"
+    folder = stores.folder
+    for words in (["decode", folder, out], ["check", folder], ["repair", folder]):
+        said = trusting.run(*words, preexec_fn=limited(kind, limit))
+        if "error while loading shared libraries" not in said.errors:
+            assert_told_or_done(said, words, names, data)
+        assert trusting.fingerprints(stores.folder) == before
+
+
+@pytest.mark.parametrize("limit", [6, 8, 10, 12, 14, 16, 20, 24, 40])
+def test_too_few_descriptors_are_no_verdict(make, limit):
+    """With some more all is done."""
+    stores = make(2, 5)
+    data = stores.put("a", size=stores.stripes(3))
+    assert_no_verdict(stores, data, resource.RLIMIT_NOFILE, limit, ["Too many open files"])
+
+
+NO_MEMORY = ["Cannot allocate memory", "Resource temporarily unavailable"]  # the latter of threads
+WIDE = 20  # of 1 MiB each are a stripe
+
+
+@pytest.fixture(scope="module")
+def wide_shares(module_rng):
+    """A file whose stripes take memory, and its shares."""
+    data = module_rng.randbytes(50 * MIB)
+
+    def share(index):
+        return oracle.make_share("checked", data, WIDE, WIDE + 1, index, MTIME_NS, MIB)
+
+    return data, [share(index) for index in range(WIDE + 1)]
+
+
+def put_wide(stores, wide_shares):
+    data, shares = wide_shares
+    for store, share in zip(stores.names, shares):
+        trees.write_file(stores.path(store), share)
+    return data
+
+
+unsanitized = pytest.mark.skipif(
+    mounts_module.IS_SANITIZED, reason="a sanitizer needs more than there is"
+)
+
+
+@unsanitized
+@pytest.mark.parametrize("limit", [8, 16, 32, 48, 64, 96, 128, 192])
+def test_too_little_memory_is_no_verdict(make, wide_shares, limit):
+    stores = make(WIDE, WIDE + 1)
+    data = put_wide(stores, wide_shares)
+    assert_no_verdict(stores, data, resource.RLIMIT_AS, limit * MIB, NO_MEMORY)
+
+
+def test_a_mount_with_few_descriptors_says_so(make, mounts):
+    """Reads are right, or EIO with the reason in the log; and later they are right again."""
+    stores = make(2, 5)
+    names = [f"file-{number}" for number in range(30)]
+    contents = {name: stores.put(name, size=100_000) for name in names}
+    try:
+        view = mounts.start("-o", "restore", stores.folder, before=["prlimit", "--nofile=40:40"])
+    except mounts_module.StartFailed as failure:
+        assert "Too many open files" in str(failure) and "exit status 4" in str(failure)
+        return
+    view.expect_log("^zfec-fs: ", count=0)
+    found, opened = [], []
+    for name in names:
+        try:
+            opened.append(os.open(view / name, os.O_RDONLY | os.O_DIRECT))
+        except OSError as error:
+            found.append(error.errno)
+            continue
+        part = trusting.read_at(opened[-1], 0)
+        found.append(0 if is_of(part, contents[name], 0) else part)
+    for file in opened:
+        os.close(file)
+    assert set(found) <= {0, errno.EIO}, "other bytes, or another error"
+    assert errno.EIO not in found or "Too many open files" in view.log(), view.log()
+    assert eventually_all(view, contents), "what was short once is not lost for ever"
+    assert "LOST" not in view.log() and "damaged" not in view.log()
+
+
+@trusting.as_root
+def test_a_mount_that_runs_out_of_descriptors_says_so(make, mounts):
+    """None at all are left, for a while."""
+    stores = make(2, 5)
+    contents = {name: stores.put(name, size=100_000) for name in ("a", "b", "c")}
+    view = stores.view(mounts)
+    assert (view / "a").read_bytes() == contents["a"]
+    limits = resource.prlimit(view.process.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(view.process.pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+    found = trusting.read(view / "b")
+    resource.prlimit(view.process.pid, resource.RLIMIT_NOFILE, limits)
+    assert found == errno.EIO
+    assert "Too many open files" in view.log(), view.log()
+    assert eventually_all(view, contents), "what was short once is not lost for ever"
+
+
+def eventually_all(view, contents, limit_s=30):
+    """A store that was set aside for a while comes back."""
+    deadline = time.monotonic() + limit_s
+    while time.monotonic() < deadline:
+        if all(trusting.read(view / name) == data for name, data in contents.items()):
+            return True
+        time.sleep(0.2)
+    return False
+
+
+@trusting.as_root
+@unsanitized
+def test_a_mount_without_memory_says_so(make, mounts, wide_shares):
+    """When there is no more than what there was before."""
+    stores = make(WIDE, WIDE + 1)
+    data = put_wide(stores, wide_shares)
+    view = stores.view(mounts)
+    os.listdir(view.path)
+    no_limit = resource.RLIM_INFINITY
+    resource.prlimit(view.process.pid, resource.RLIMIT_AS, (16 * MIB, no_limit))
+    found = trusting.read(view / "a")
+    resource.prlimit(view.process.pid, resource.RLIMIT_AS, (no_limit, no_limit))
+    assert found in (errno.EIO, errno.ENOMEM, data)
+    assert found == data or any(name in view.log() for name in NO_MEMORY), view.log()
+    assert eventually_all(view, {"a": data}), "what was short once is not lost for ever"

@@ -1,0 +1,516 @@
+# SPDX-License-Identifier: MIT
+"""Which names a tree has, of which kinds, and with which modes, owners, times and attributes: what
+enough stores say. What one store has of its own is told, and neither shown nor made nor multiplied.
+"""
+
+import os
+import shutil
+import stat
+import subprocess
+
+import pytest
+
+import commands
+import oracle
+import repairing
+import trees
+import trusting
+from commands import DAMAGED, LOST, OK
+from test_hostile_stores import put_socket
+from trusting import CONFLICT, DEVICE, DIRECTORY, FIFO, GONE, MTIME_NS, Link, Stores, as_root
+
+CAPABILITY = bytes.fromhex("0100000200200000000000000000000000000000")
+
+
+@pytest.fixture
+def make(tmp_path, rng):
+    def make_stores(required, names, *more, **how):
+        return Stores(tmp_path, rng, required, names, *more, **how)
+
+    return make_stores
+
+
+def set_attribute(path, name, value):
+    try:
+        os.setxattr(path, name, value, follow_symlinks=False)
+    except OSError as error:
+        pytest.skip(f"no {name} here: {error}")
+
+
+def set_acl(path):
+    done = subprocess.run(["setfacl", "-m", "u:1000:rw", path], check=False, capture_output=True)
+    if done.returncode:
+        pytest.skip(f"no access control lists here: {done.stderr}")
+
+
+def make_device(path):
+    try:
+        os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 5))
+    except OSError as error:
+        pytest.skip(f"cannot make a device: {error}")
+
+
+def settled(path):
+    os.utime(path, ns=(MTIME_NS, MTIME_NS), follow_symlinks=False)
+
+
+# What one store has on a name of its own
+
+
+def plant_file(stores, path):
+    """With k = 1: it alone would do."""
+    stores.put(path.name, stores=[path.parent.name], required=1)
+
+
+def plant_share(stores, path):
+    """As the others' are: what has come to one store only, until now."""
+    stores.put(path.name, stores=[path.parent.name])
+
+
+def plant_setuid(stores, path):
+    plant_file(stores, path)
+    path.chmod(0o4755)
+
+
+def plant_capability(stores, path):
+    plant_file(stores, path)
+    set_attribute(path, "security.capability", CAPABILITY)
+
+
+def plant_trusted(stores, path):
+    plant_file(stores, path)
+    set_attribute(path, "trusted.x", b"value")
+
+
+def plant_acl(stores, path):
+    plant_file(stores, path)
+    set_acl(path)
+
+
+def plant_device(stores, path):
+    make_device(path)
+
+
+def plant_fifo(stores, path):
+    os.mkfifo(path)
+
+
+def plant_socket(stores, path):
+    put_socket(path)
+
+
+def plant_symlink(stores, path):
+    path.symlink_to("/etc/passwd")
+
+
+def plant_directory(stores, path):
+    path.mkdir()
+
+
+def plant_directory_with_a_file(stores, path):
+    stores.put(f"{path.name}/inner", stores=[path.parent.name], required=1)
+
+
+def plant_text(stores, path):
+    path.write_bytes(b"no share at all")
+
+
+PLANTED = [
+    plant_file, plant_share, plant_setuid, plant_fifo, plant_socket, plant_symlink,
+    plant_directory, plant_directory_with_a_file, plant_text,
+]  # fmt: skip
+PLANTED_BY_ROOT = [plant_device, plant_capability, plant_trusted, plant_acl]
+planted = pytest.mark.parametrize(
+    "plant",
+    [*PLANTED, *(pytest.param(plant, marks=as_root) for plant in PLANTED_BY_ROOT)],
+    ids=lambda plant: plant.__name__.removeprefix("plant_"),
+)
+
+
+def assert_not_believed(stores, mounts, plant):
+    plant(stores, stores.path("04", "planted"))
+    settled(stores.path("04", "planted"))
+    stores.holds(mounts, {}, decode=DAMAGED, check=DAMAGED, absent=["planted"],
+                 says=["planted", "only 04 has it"])  # fmt: skip
+
+
+@planted
+def test_what_one_store_has_is_told_and_not_made(make, mounts, plant):
+    assert_not_believed(make(3, 5), mounts, plant)
+
+
+@pytest.mark.parametrize("share_format", ["classic", "fec"])
+@pytest.mark.parametrize("plant", [plant_file, plant_share, plant_symlink])
+def test_nor_is_it_in_formats_without_checks(make, mounts, plant, share_format):
+    assert_not_believed(make(3, 5, share_format), mounts, plant)
+
+
+@planted
+def test_nor_what_one_store_has_under_two_names(make, mounts, plant):
+    """A share has one say, in however many directories it lies; K is 2."""
+    stores = make(2, ["00", "01", "02", "02-too"])
+    plant(stores, stores.path("02", "planted"))
+    settled(stores.path("02", "planted"))
+    shutil.rmtree(stores.folder / "02-too")
+    if plant is plant_socket:
+        (stores.folder / "02-too").symlink_to("02")
+    else:
+        subprocess.run(["cp", "-a", stores.folder / "02", stores.folder / "02-too"], check=True)
+    stores.holds(mounts, {}, decode=DAMAGED, check=DAMAGED, absent=["planted"], says=["planted"])
+
+
+ATTRIBUTES = {
+    "setuid": lambda path: path.chmod(0o4755),
+    "security.capability": lambda path: set_attribute(path, "security.capability", CAPABILITY),
+    "trusted.x": lambda path: set_attribute(path, "trusted.x", b"value"),
+    "user.x": lambda path: set_attribute(path, "user.x", b"value"),
+    "acl": set_acl,
+    "owner": lambda path: os.chown(path, 1000, 1000),
+}
+attributes = pytest.mark.parametrize("give", ATTRIBUTES.values(), ids=ATTRIBUTES.keys())
+
+
+def assert_plain(path):
+    found = path.lstat()
+    assert (oct(stat.S_IMODE(found.st_mode)), found.st_uid, found.st_gid) == ("0o644", 0, 0)
+    assert os.listxattr(path) == []
+
+
+def assert_plain_everywhere(stores, mounts, *mended, name="other-1"):
+    """What is mended is the attributes of some copies, and nothing else."""
+    stores.settle()
+    view = stores.view(mounts)
+    assert_plain(view / name)
+    view.unmount()
+    stores.decode(expected={})
+    assert_plain(stores.out / name)
+    stores.check(status=DAMAGED, health={name: ("degraded",)})
+    stores.repair(status=DAMAGED, writes=[f"{store}/{name}" for store in mended])
+    for store in stores.names:
+        assert_plain(stores.path(store, name))
+    stores.intact()
+
+
+@as_root
+@attributes
+@pytest.mark.parametrize("modes", ["one mode", "several modes"])
+def test_attributes_that_one_store_gives_are_not_taken(make, mounts, give, modes):
+    stores = make(3, 5)
+    if modes == "several modes":
+        for store in stores.names:
+            stores.path(store, "other-2").chmod(0o600)
+    give(stores.path("04", "other-1"))
+    assert_plain_everywhere(stores, mounts, "04")
+
+
+@as_root
+@attributes
+@pytest.mark.parametrize("modes", ["one mode", "several modes"])
+def test_nor_those_of_one_store_under_two_names(make, mounts, give, modes):
+    stores = make(2, ["00", "01", "02", "02-too"])
+    if modes == "several modes":
+        for store in stores.names:
+            stores.path(store, "other-2").chmod(0o600)
+    for store in ("02", "02-too"):
+        give(stores.path(store, "other-1"))
+    assert_plain_everywhere(stores, mounts, "02", "02-too")
+
+
+@as_root
+def test_what_one_store_has_is_to_be_had_unconfirmed(make, mounts):
+    """By request, without anything that gives rights; never devices."""
+    stores = make(3, 5)
+    data = stores.put("file", stores=["04"], required=1)
+    inner = stores.put("dir/inner", stores=["04"], required=1)
+    path = stores.path("04", "file")
+    set_attribute(path, "trusted.x", b"value")
+    set_attribute(path, "user.x", b"value")
+    path.chmod(0o6755)
+    set_attribute(path, "security.capability", CAPABILITY)
+    stores.path("04", "dir").chmod(0o3777)
+    stores.symlink("04", "link", "gone")
+    os.mkfifo(stores.path("04", "fifo"))
+    make_device(stores.path("04", "device"))
+    stores.settle()
+    expected = {"file": data, "dir/inner": inner, "link": Link("gone"), "fifo": FIFO}
+
+    def assert_no_rights(folder):
+        assert not {"security.capability", "trusted.x"} & set(os.listxattr(folder / "file"))
+        assert stat.S_IMODE((folder / "file").stat().st_mode) == 0o755
+        assert stat.S_IMODE((folder / "dir").stat().st_mode) == 0o777
+
+    view = stores.view(mounts, unconfirmed=True)
+    trusting.compare(view.path, {**stores.files, **expected})
+    assert_no_rights(view.path)
+    assert not os.path.lexists(view / "device")
+    view.unmount()
+    stores.decode("--unconfirmed", expected=expected, status=(OK, DAMAGED))
+    assert_no_rights(stores.out)
+    stores.holds(mounts, {}, decode=DAMAGED, check=DAMAGED, absent=expected)
+
+
+# What enough stores have
+
+
+def assert_everywhere(make, mounts, required, count, holders, plant, what):
+    """Shown, made and multiplied."""
+    stores = make(required, count)
+    for store in stores.names[:holders]:
+        plant(stores, stores.path(store, "planted"))
+        settled(stores.path(store, "planted"))
+    writes = [f"{store}/planted" for store in stores.names[holders:]]
+    stores.holds(mounts, {"planted": what}, check=DAMAGED, writes=writes)
+    stores.intact()
+
+
+def test_a_symlink_of_two_stores_is_one(make, mounts):
+    """The three others, which cannot hold any, do not hide it, though K is 3."""
+    assert_everywhere(make, mounts, 3, 5, 2, plant_symlink, Link("/etc/passwd"))
+
+
+def test_an_empty_directory_of_two_stores_is_one(make, mounts):
+    assert_everywhere(make, mounts, 3, 5, 2, plant_directory, DIRECTORY)
+
+
+def test_a_fifo_of_k_stores_is_one(make, mounts):
+    assert_everywhere(make, mounts, 3, 5, 3, plant_fifo, FIFO)
+
+
+@as_root
+def test_a_device_of_k_stores_is_one(make, mounts):
+    assert_everywhere(make, mounts, 3, 5, 3, plant_device, DEVICE)
+
+
+@pytest.mark.parametrize("plant", [plant_fifo, pytest.param(plant_device, marks=as_root)])
+def test_of_fewer_than_k_stores_it_is_none(make, mounts, plant):
+    stores = make(3, 5)
+    for store in ("03", "04"):
+        plant(stores, stores.path(store, "planted"))
+        settled(stores.path(store, "planted"))
+    stores.holds(mounts, {}, decode=DAMAGED, check=DAMAGED, absent=["planted"], says=["planted"])
+
+
+def test_symlinks_with_as_many_for_each_target_are_a_conflict(make, mounts):
+    stores = make(2, 4)
+    for store, target in zip(stores.names, ("one", "one", "two", "two")):
+        stores.symlink(store, "a", target)
+    says = ["conflict", r"\bone\b", r"\btwo\b"]
+    stores.holds(mounts, {"a": CONFLICT}, decode=LOST, check=LOST, says=says, log=says)
+
+
+@pytest.mark.parametrize("share_format", oracle.FORMATS)
+def test_two_shares_of_a_file_that_the_third_store_lacks_are_lost(make, mounts, share_format):
+    """At K = 3: it was a file, and is not foreign."""
+    stores = make(3, 3, share_format)
+    stores.put(stores=["00", "01"])
+    stores.holds(mounts, {"a": GONE}, decode=LOST, check=LOST, says=["required=2|2.*3 needed"])
+
+
+def test_one_share_of_a_file_under_two_names_is_not_lost_but_foreign(make, mounts):
+    stores = make(3, ["00", "01", "02", "02-too"])
+    stores.put(stores=["02", "02-too"])
+    stores.holds(mounts, {}, decode=DAMAGED, check=DAMAGED, absent=["a"], says=[r"\ba\b"])
+
+
+def test_a_tree_without_files_is_what_most_stores_have(make, mounts):
+    stores = make(2, 3, witnesses=())
+    for store in stores.names:
+        stores.path(store, "dir").mkdir()
+    for store in ("00", "01"):
+        stores.symlink(store, "link", "dir")
+    stores.symlink("02", "other", "dir")
+    stores.settle()
+    expected = {"dir": DIRECTORY, "link": Link("dir")}
+    stores.show(mounts, expected, absent=["other"])
+    stores.decode(expected=expected, status=DAMAGED, says=["other"])
+    stores.check(status=DAMAGED, says=["other"])
+    trusting.run("repair", stores.folder)
+    for store in ("00", "01"):
+        assert not os.path.lexists(stores.path(store, "other"))
+
+
+# Modes, owners, times and attributes
+
+
+def mode_of(path):
+    return oct(stat.S_IMODE(path.stat().st_mode))
+
+
+def assert_mode(stores, mounts, name, mode, *mended):
+    """In the view, decoded, and in all stores once they are mended."""
+    stores.settle()
+    view = stores.view(mounts)
+    assert mode_of(view / name) == oct(mode)
+    view.unmount()
+    stores.decode(expected={})
+    assert mode_of(stores.out / name) == oct(mode)
+    stores.check(status=DAMAGED if mended else OK)
+    writes = [f"{store}/{name}" for store in mended]
+    stores.repair(status=DAMAGED if mended else OK, writes=writes)
+    assert {mode_of(stores.path(store, name)) for store in stores.names} == {oct(mode)}
+    stores.intact()
+
+
+def test_stores_that_show_one_mode_for_everything_do_not_say_it(make, mounts):
+    """FAT and the like, in three of five: the two others know better."""
+    stores = make(3, 5, witnesses=())
+    for name, mode in (("secret", 0o600), ("plain", 0o644)):
+        stores.files[name] = stores.put(name)
+        for store in stores.names:
+            stores.path(store, name).chmod(mode if store in ("00", "01") else 0o644)
+    assert_mode(stores, mounts, "secret", 0o600, "02", "03", "04")
+
+
+def test_of_two_modes_with_as_many_stores_only_what_both_allow_is_given(make, mounts):
+    stores = make(2, 4)
+    for store in stores.names:
+        stores.path(store, "other-2").chmod(0o600)
+        stores.path(store, "other-1").chmod(0o640 if store in ("00", "01") else 0o604)
+    assert_mode(stores, mounts, "other-1", 0o600, *stores.names)
+
+
+@pytest.mark.parametrize("holders, mode", [(5, 0o4755), (4, 0o4755), (2, 0o755)])
+def test_setuid_needs_k_stores(make, mounts, holders, mode):
+    stores = make(3, 5)
+    for store in stores.names:
+        stores.path(store, "other-1").chmod(0o4755 if int(store) < holders else 0o755)
+    mended = stores.names[holders:] if mode == 0o4755 else stores.names[:holders]
+    assert_mode(stores, mounts, "other-1", mode, *mended)
+
+
+@as_root
+def test_setuid_needs_k_stores_that_show_one_owner(make, mounts):
+    """Else it may become another one's program."""
+    stores = make(3, 4)
+    for store, owner in zip(stores.names, (0, 0, 1000, 1000)):
+        os.chown(stores.path(store, "other-1"), owner, -1)
+        stores.path(store, "other-1").chmod(0o4755)
+    view = stores.view(mounts)
+    assert mode_of(view / "other-1") == "0o755"
+    view.unmount()
+    stores.decode(expected={})
+    assert mode_of(stores.out / "other-1") == "0o755"
+
+
+def test_times_to_the_second_are_no_difference(make, mounts):
+    """The finest is shown, and the others stay: they would be as coarse again."""
+    stores = make(3, 5)
+    for store in ("02", "03", "04"):
+        for name in trusting.WITNESSES:
+            second = MTIME_NS // 10**9 * 10**9
+            os.utime(stores.path(store, name), ns=(second, second))
+    stores.holds(mounts, {})
+    view = stores.view(mounts)
+    assert (view / "other-1").stat().st_mtime_ns == MTIME_NS
+    stores.decode(expected={})
+    assert (stores.out / "other-1").stat().st_mtime_ns == MTIME_NS
+
+
+def test_attributes_of_as_many_stores_as_not_are_there_and_access_lists_not(make, mounts):
+    stores = make(2, 4)
+    for store in ("00", "01"):
+        set_attribute(stores.path(store, "other-1"), "user.x", b"value")
+        set_acl(stores.path(store, "other-2"))
+        stores.path(store, "other-2").chmod(0o644)
+    stores.settle()
+    view = stores.view(mounts)
+    assert os.listxattr(view / "other-1") == ["user.x"]
+    assert os.listxattr(view / "other-2") == []
+
+
+# What others leave in stores
+
+
+def put_leftovers(stores):
+    """Stopped runs of rsync, and what systems leave on disks of theirs."""
+    data = stores.put(size=1_300_000)
+    share = stores.path("04").read_bytes()
+    stores.path("04").unlink()
+    trees.write_file(stores.path("04", ".rsync-partial/a"), share[:400_000])
+    movie = stores.put("movie", size=20_000)
+    half = stores.path("04", "movie").read_bytes()[:900]
+    trees.write_file(stores.path("04", ".movie.HEPgLa"), half)
+    trees.write_file(stores.path("03", "System Volume Information/x"), b"12345")
+    trees.write_file(stores.path("02", ".DS_Store"), b"desktop")
+    trees.write_file(stores.path("01", ".~tmp~/movie"), share[:100])
+    for name in ("lost+found", ".rsync-partial", "System Volume Information"):
+        (stores.folder / name).mkdir()
+    return {"a": data, "movie": movie}
+
+
+LEFTOVERS = [".rsync-partial", ".movie.HEPgLa", "System Volume Information", ".DS_Store", ".~tmp~"]
+
+
+def test_leftovers_are_told_and_are_no_files(make, mounts):
+    stores = make(3, 5)
+    contents = put_leftovers(stores)
+    stores.settle()
+    said = trusting.run("check", stores.folder).demand(DAMAGED)
+    for name in LEFTOVERS:
+        lines = [line for line in said.text.splitlines() if name in line]
+        assert len(lines) == 1 or (name in (LEFTOVERS[0], LEFTOVERS[2]) and len(lines) == 2), lines
+    stores.holds(mounts, contents, check=DAMAGED, absent=LEFTOVERS,
+                 writes=stores.shares(contents["a"], ["04"]))  # fmt: skip
+    for share in ("02", "03", "04"):
+        assert not set(LEFTOVERS) & set(os.listdir(stores.out))
+    said = stores.check(status=OK)
+    held = {os.path.basename(store["store"]) for store in said.json[-1]["stores"]}
+    assert held == set(stores.names)
+    assert said.json[-1]["may_lose"] == 2
+
+
+def test_leftovers_of_repair_are_no_files(make, mounts):
+    stores = make(3, 5)
+    name = f"{repairing.TEMPORARY}0123456789abcdef"
+    stores.put(name, stores=["01", "02"])
+    stores.settle()
+    stores.show(mounts, {}, absent=[name])
+    stores.decode(expected={})
+    stores.check(status=OK)
+
+
+LIKE_LEFTOVERS = [".DS_Store", ".movie.HEPgLa", "System Volume Information/x", ".rsync-partial/x"]
+
+
+@pytest.mark.parametrize("name", LIKE_LEFTOVERS)
+def test_what_the_source_had_under_such_a_name_is_restored(make, mounts, name):
+    stores = make(3, 5)
+    stores.files[name] = stores.put(name)
+    stores.holds(mounts, {})
+    stores.path("03", name).unlink()
+    stores.holds(mounts, {}, check=DAMAGED,
+                 writes=stores.shares(stores.files[name], ["03"], name))  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LIKE_LEFTOVERS)
+def test_incomplete_it_is_not_even_lost(make, mounts, name):
+    """Two of three shares of such a name are a leftover, as one is."""
+    stores = make(3, 5)
+    stores.put(name, stores=["01", "02"])
+    stores.holds(mounts, {}, absent=[name, name.partition("/")[0]])
+
+
+@pytest.mark.parametrize("name", [".movie.HEPgL", "movie.HEPgLa", "..HEPgLa", ".DS_Store2"])
+def test_what_only_looks_like_one_counts(make, mounts, name):
+    stores = make(3, 5)
+    stores.put(name, stores=["04"])
+    stores.holds(mounts, {}, decode=DAMAGED, check=DAMAGED, absent=[name], says=["only 04 has it"])
+
+
+def test_a_disk_that_is_not_mounted_is_no_store_by_its_leftovers(make, mounts):
+    """What lies beneath its mountpoint is a system's, and it holds nothing."""
+    stores = make(2, 5)
+    for store in ("03", "04"):
+        shutil.rmtree(stores.folder / store)
+        trees.write_file(stores.path(store, ".DS_Store"), b"desktop")
+    stores.holds(mounts, {}, check=DAMAGED, says=["03.*holds nothing", "04.*holds nothing"])
+
+
+def test_a_second_directory_for_a_share_is_no_second_say(make, mounts):
+    """The same store by a symlink beside it changes nothing."""
+    stores = make(2, 3)
+    data = stores.put()
+    for name in commands.all_shares(3):
+        (stores.folder / f"{name}-again").symlink_to(name)
+    stores.holds(mounts, {"a": data})
+    assert stores.may_lose() == 1

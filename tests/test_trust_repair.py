@@ -1,0 +1,319 @@
+# SPDX-License-Identifier: MIT
+"""Repair never makes worse: it writes what is settled, over what is not as good, and removes a name
+only where enough stores lack it that are known to be whole. What test_trust and test_trust_names
+say of stores, they say of repair as well.
+"""
+
+import os
+import shutil
+
+import pytest
+
+import oracle
+import trees
+import trusting
+from commands import DAMAGED, FAILED, LOST, OK
+from trusting import CONFLICT, MTIME_NS, NEWER, OLDER, Stores
+
+
+@pytest.fixture
+def make(tmp_path, rng):
+    def make_stores(required, names, *more, **how):
+        return Stores(tmp_path, rng, required, names, *more, **how)
+
+    return make_stores
+
+
+# Shares that may be the better ones
+
+
+@pytest.mark.parametrize("size", [3000, 4000], ids=["same size", "other size"])
+def test_an_intact_newer_share_stays(make, mounts, size):
+    """It is the first of what the others will get."""
+    stores = make(2, 4)
+    data = stores.put(size=3000)
+    stores.put(stores=["03"], size=size, mtime_ns=NEWER)
+    stores.path("02").unlink()
+    stores.holds(mounts, {"a": data}, check=DAMAGED, writes=stores.shares(data, ["02"]))
+    stores.repair(status=DAMAGED)
+
+
+def test_a_damaged_newer_share_does_not(make, mounts):
+    stores = make(2, 4)
+    data = stores.put(size=stores.stripes(2))
+    stores.put(stores=["03"], size=stores.stripes(2), mtime_ns=NEWER)
+    stores.spoil("03", 1)
+    stores.holds(mounts, {"a": data}, check=DAMAGED, writes=stores.shares(data, ["03"]))
+    stores.intact()
+
+
+def test_an_older_share_is_replaced(make, mounts):
+    stores = make(2, 5)
+    data = stores.put()
+    stores.put(stores=["03"], mtime_ns=OLDER)
+    stores.holds(mounts, {"a": data}, check=DAMAGED, writes=stores.shares(data, ["03"]))
+    stores.intact()
+
+
+@pytest.mark.parametrize("share_format", oracle.FORMATS)
+@pytest.mark.parametrize("other", ["content", "k", "size"])
+def test_an_intact_share_of_the_same_time_and_another_file_stays(make, mounts, share_format, other):
+    """Nobody can say which is right; with no checks, what is no share of the file is damage."""
+    stores = make(2, 5, share_format)
+    data = stores.put(size=5000)
+    how = {"content": {}, "k": {"required": 3}, "size": {}}[other]
+    size = 4000 if other == "size" else 5000
+    stores.put(stores=["03"], size=size, **how)
+    stores.settle()
+    stores.show(mounts, {"a": data})
+    stores.decode(expected={"a": data})
+    stores.check(status=DAMAGED, health={"a": ("degraded",)})
+    if share_format == "checked":
+        stores.repair(status=DAMAGED)
+    elif other == "content":
+        stores.repair(status=DAMAGED, writes=stores.shares(data, ["03"]))
+
+
+def test_a_complete_older_version_in_as_many_stores_stays(make, mounts):
+    """Half of the stores have it whole: which of the two was meant is not for repair to say."""
+    stores = make(2, 4)
+    stores.put(stores=["00", "01"], mtime_ns=OLDER)
+    data = stores.put(stores=["02", "03"])
+    stores.holds(mounts, {"a": data}, check=DAMAGED)
+
+
+def test_one_in_fewer_stores_is_replaced(make, mounts):
+    stores = make(2, 5)
+    stores.put(stores=["00", "01"], mtime_ns=OLDER)
+    data = stores.put(stores=["02", "03", "04"])
+    stores.holds(mounts, {"a": data}, check=DAMAGED, writes=stores.shares(data, ["00", "01"]))
+    stores.intact()
+
+
+@pytest.mark.parametrize("words", [[], ["--delete"]], ids=["plain", "delete"])
+@pytest.mark.parametrize("sides", ["file and symlink", "two versions", "two contents"])
+def test_no_side_of_a_conflict_is_touched(make, words, sides):
+    """And what else there is, is mended."""
+    stores = make(2, 4)
+    stores.put(stores=["00", "01"], size=5000)
+    if sides == "file and symlink":
+        for store in ("02", "03"):
+            stores.symlink(store, "a", "gone")
+    else:
+        stores.put(stores=["02", "03"], size=5000 if sides == "two contents" else 4000)
+    stores.flip("01", 300, name="other-1")
+    stores.settle()
+    writes = stores.shares(stores.files["other-1"], ["01"], "other-1")
+    stores.repair(*words, status=LOST, writes=writes)
+    stores.decode(expected={"a": CONFLICT}, status=LOST)
+
+
+def test_a_file_without_most_of_its_shares_is_left_as_it_is(make):
+    """Not even its metadata, nor what is damaged of it."""
+    stores = make(3, 5)
+    stores.put(stores=["00", "01", "02"], size=5000)
+    stores.flip("01", 300)
+    stores.path("00").chmod(0o600)
+    os.utime(stores.path("02"), ns=(NEWER, NEWER))
+    stores.settle()
+    stores.repair(status=LOST)
+    stores.decode(expected={}, status=LOST)
+
+
+# How many stores may be lost
+
+
+@pytest.mark.parametrize("name", ["00", "00-too"])
+def test_a_share_under_another_index_stays_where_it_is_needed(make, mounts, name):
+    """In a store whose own share is there twice: in its place, one share less would be there."""
+    stores = make(2, ["00", "00-too", "01", "02"], total=4)
+    data = stores.put()
+    trees.write_file(stores.path(name), stores.share(data, name, index=3))
+    stores.settle()
+    before = {each: stores.may_lose(each) for each in ("a", *trusting.WITNESSES)}
+    stores.show(mounts, {"a": data})
+    stores.repair(status=(OK, DAMAGED, FAILED))
+    after = {each: stores.may_lose(each) for each in before}
+    assert before["a"] >= 1 and all(after[each] >= before[each] for each in before)
+    stores.decode(expected={"a": data})
+
+
+def test_one_that_is_there_already_gives_way(make, mounts):
+    stores = make(2, 4)
+    data = stores.put()
+    trees.write_file(stores.path("00"), stores.share(data, "01"))
+    stores.settle()
+    assert stores.may_lose() == 1
+    stores.holds(mounts, {"a": data}, check=DAMAGED, writes=stores.shares(data, ["00"]))
+    assert stores.may_lose() == 2
+    stores.intact()
+
+
+# Which stores are written to
+
+
+def test_nothing_is_made_in_an_empty_store_before_it_is_told(make):
+    """It may be a mountpoint; --add says that it is not."""
+    stores = make(2, 4)
+    data = stores.put()
+    shutil.rmtree(stores.folder / "03")
+    (stores.folder / "03").mkdir()
+    stores.settle()
+    stores.repair(status=DAMAGED, says=["03.*holds nothing"])
+    writes = stores.shares(data, ["03"])
+    for name in trusting.WITNESSES:
+        writes |= stores.shares(stores.files[name], ["03"], name)
+    stores.repair("--add", f"03={stores.folder / '03'}", status=(OK, DAMAGED), writes=writes)
+    stores.intact()
+
+
+def test_nothing_is_made_in_a_store_of_which_the_share_is_not_known(make, mounts):
+    """All its headers are damaged; its blocks count all the same."""
+    stores = make(2, 4)
+    data = stores.put(size=stores.stripes(2))
+    for name in ("a", *trusting.WITNESSES):
+        stores.spoil_header("03", name)
+    for store in ("00", "01"):
+        stores.spoil(store, 1)
+    mended = stores.shares(data, ["00", "01"])
+    stores.holds(mounts, {"a": data}, check=DAMAGED, repair=(DAMAGED, FAILED), writes=mended)
+
+
+def test_too_few_stores_for_what_two_of_them_use_take_k_that_is_given(make):
+    """Files of k = 5 are there: three stores are a part of what there is; nothing is written."""
+    stores = make(2, 3, total=8)
+    data = stores.put(size=5000)
+    for name in ("five/a", "five/b"):
+        stores.put(name, size=5000, required=5)
+    stores.flip("02", 300)
+    stores.settle()
+    said = stores.repair(status=FAILED, says=["required"])
+    assert len(said.text.splitlines()) == 1, said.text
+    writes = stores.shares(data, ["02"])
+    stores.repair(required=2, status=LOST, writes=writes)
+
+
+@pytest.mark.parametrize("share_format", oracle.FORMATS)
+def test_fewer_stores_than_k_are_not_written_to(make, share_format):
+    stores = make(3, 2, share_format)
+    data = stores.put(size=20_000)
+    stores.put("one", stores=["00"], required=1)
+    trees.write_file(stores.path("01"), stores.share(data, "01")[:5000])
+    stores.settle()
+    said = stores.repair(status=LOST, says=["2 stores found, 3 needed"])
+    assert len(said.text.splitlines()) == 1, said.text
+
+
+def test_a_share_that_is_made_has_the_finest_time(make):
+    """Where the others keep times to the second."""
+    stores = make(2, 4)
+    data = stores.put(size=5000)
+    second = MTIME_NS // 10**9 * 10**9
+    for store in ("01", "02"):
+        os.utime(stores.path(store), ns=(second, second))
+    stores.path("03").unlink()
+    stores.settle()
+    stores.repair(status=DAMAGED, writes=stores.shares(data, ["03"]))
+    assert stores.path("03").stat().st_mtime_ns == MTIME_NS
+    stores.intact()
+
+
+# What is removed
+
+
+@pytest.fixture
+def whole(make):
+    """Five stores of a tree of some size, k = 3."""
+    stores = make(3, 5)
+    for number in range(12):
+        name = f"dir/file-{number}"
+        stores.files[name] = stores.put(name, size=500)
+    return stores
+
+
+def refuse(stores, status, says=()):
+    """repair --delete removes nothing, and changes nothing else."""
+    stores.settle()
+    stores.repair("--delete", status=status, says=says)
+
+
+def test_what_k_stores_lack_is_removed(whole):
+    whole.put("one", stores=["00"])
+    whole.put("two", stores=["00", "01"])
+    whole.settle()
+    whole.repair("--delete", status=DAMAGED, removes=["00/one", "00/two", "01/two"])
+    whole.intact()
+
+
+def test_it_is_not_unless_it_is_asked_for(whole):
+    whole.put("one", stores=["00"])
+    whole.settle()
+    whole.repair(status=DAMAGED)
+
+
+def test_what_fewer_lack_is_not_removed(whole):
+    """Of three that are at hand, two have it; another one, which is away, may have it."""
+    whole.put(stores=["00", "01"])
+    whole.put("one", stores=["00"])
+    for store in ("03", "04"):
+        shutil.rmtree(whole.folder / store)
+        whole.names.remove(store)
+    refuse(whole, LOST)
+
+
+def test_what_k_stores_have_is_not_removed(make):
+    """However many lack it."""
+    stores = make(3, 8)
+    data = stores.put(stores=["00", "01", "02"])
+    stores.settle()
+    writes = stores.shares(data, stores.names[3:])
+    stores.repair("--delete", status=DAMAGED, writes=writes)
+    stores.intact()
+
+
+def test_beside_an_empty_store_nothing_is_removed(whole):
+    """What else may not be mounted?"""
+    whole.put("one", stores=["00"])
+    shutil.rmtree(whole.folder / "04")
+    (whole.folder / "04").mkdir()
+    refuse(whole, FAILED, ["one", "04"])
+
+
+def test_beside_a_store_that_cannot_be_looked_at_nothing_is_removed(whole):
+    whole.put("one", stores=["00"])
+    (whole.folder / "05").symlink_to("05")
+    refuse(whole, FAILED, ["one", "05"])
+
+
+def test_what_lies_in_a_mountpoint_does_not_say_what_is_to_be_removed(whole):
+    """A share that went beneath it once: that store lacks nearly all that K others have."""
+    whole.put("one", stores=["00"])
+    for store in ("03", "04"):
+        share = whole.path(store, "dir/file-0").read_bytes()
+        shutil.rmtree(whole.folder / store)
+        trees.write_file(whole.path(store, "dir/file-0"), share)
+    whole.settle()
+    before = trusting.fingerprints(whole.folder / "00")
+    said = trusting.run("repair", "--delete", whole.folder).demand(FAILED, ["one", "03|04"])
+    assert trusting.fingerprints(whole.folder / "00") == before, said.text
+
+
+def test_half_a_copy_of_a_store_does_not_either(whole):
+    """K - 1 whole stores lack a name that one has, and one that was copied in part."""
+    shutil.rmtree(whole.folder / "04")
+    whole.names.remove("04")
+    whole.put("one", stores=["00"])
+    for number in range(3, 12):
+        whole.path("03", f"dir/file-{number}").unlink()
+    whole.settle()
+    before = trusting.fingerprints(whole.folder / "00")
+    said = trusting.run("repair", "--delete", whole.folder).demand(FAILED, ["one"])
+    assert trusting.fingerprints(whole.folder / "00") == before, said.text
+
+
+def test_a_directory_that_k_stores_lack_is_removed_with_what_is_in_it(whole):
+    for name in ("old/a", "old/b"):
+        whole.put(name, stores=["00"])
+    whole.settle()
+    whole.repair("--delete", status=DAMAGED, removes=["00/old", "00/old/a", "00/old/b"])
+    whole.intact()

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+#include "support.h"
+
+#include "base/times.h"
+
+enum { SECOND = 1000 * 1000 * 1000 };
+
+static const uint64_t granularities[] = {
+    (uint64_t)2 * SECOND, SECOND, 1000 * 1000, 1000, 100, 1,
+};
+
+static struct timespec at(time_t seconds, long nanoseconds)
+{
+    return (struct timespec){seconds, nanoseconds};
+}
+
+static void assert_granularity(time_t seconds, long nanoseconds, uint64_t expected)
+{
+    struct timespec time = at(seconds, nanoseconds);
+
+    assert_int_equal(times_granularity(&time), expected);
+}
+
+static void test_granularity(void **state)
+{
+    assert_granularity(10, 0, (uint64_t)2 * SECOND);
+    assert_granularity(0, 0, (uint64_t)2 * SECOND);
+    assert_granularity(-2, 0, (uint64_t)2 * SECOND);
+    assert_granularity(11, 0, SECOND);
+    assert_granularity(-1, 0, SECOND);
+    assert_granularity(10, 123000000, 1000 * 1000);
+    assert_granularity(10, 500000000, 1000 * 1000);
+    assert_granularity(11, 123456000, 1000);
+    assert_granularity(11, 123456700, 100);
+    assert_granularity(11, 123456789, 1);
+    assert_granularity(11, 123456790, 1);
+}
+
+static void assert_agree(struct timespec a, struct timespec b, bool expected)
+{
+    assert_int_equal(times_agree(&a, &b), expected);
+    assert_int_equal(times_agree(&b, &a), expected);
+}
+
+static void test_agree(void **state)
+{
+    struct timespec fine = at(11, 123456789);
+
+    assert_agree(fine, fine, true);
+    assert_agree(fine, at(11, 123456788), false);
+    assert_agree(fine, at(11, 123456700), true);
+    assert_agree(fine, at(11, 123456800), false);
+    assert_agree(fine, at(11, 123456000), true);
+    assert_agree(fine, at(11, 123000000), true);
+    assert_agree(fine, at(11, 124000000), false);
+    assert_agree(fine, at(11, 0), true);
+    assert_agree(fine, at(12, 0), false);
+    assert_agree(fine, at(10, 0), true);
+    assert_agree(at(11, 0), at(10, 0), true);
+    assert_agree(at(11, 0), at(12, 0), false);
+    assert_agree(at(12, 0), at(10, 0), false);
+    assert_agree(fine, at(9, 0), false);
+    assert_agree(fine, at(8, 0), false);
+}
+
+/* What a coarse time agrees with may disagree. */
+static void test_not_transitive(void **state)
+{
+    assert_agree(at(10, 500000001), at(10, 0), true);
+    assert_agree(at(11, 0), at(10, 0), true);
+    assert_agree(at(11, 0), at(10, 500000001), false);
+}
+
+/* Rounding down goes away from zero there. */
+static void test_before_1970(void **state)
+{
+    assert_agree(at(-1, 999999999), at(-1, 0), true);
+    assert_agree(at(-1, 999999999), at(-2, 0), true);
+    assert_agree(at(-1, 999999999), at(0, 0), false);
+    assert_agree(at(-3, 5), at(-4, 0), true);
+    assert_agree(at(-3, 5), at(-2, 0), false);
+}
+
+static struct timespec rounded(int64_t nanoseconds, uint64_t granularity)
+{
+    int64_t rest = nanoseconds % (int64_t)granularity;
+
+    nanoseconds -= rest < 0 ? rest + (int64_t)granularity : rest;
+    rest = nanoseconds % SECOND;
+    rest = rest < 0 ? rest + SECOND : rest;
+    return at((time_t)((nanoseconds - rest) / SECOND), (long)rest);
+}
+
+/* A time agrees with what any file system makes of it, and not with that of the next step. */
+static void test_rounded_by_any_file_system(void **state)
+{
+    for (unsigned i = 0; i < 100000; i++) {
+        int64_t time = (int64_t)random_below(UINT64_C(1) << 62) - (INT64_C(1) << 61);
+        struct timespec fine = rounded(time, 1);
+        for (size_t j = 0; j < COUNT_OF(granularities); j++) {
+            assert_agree(fine, rounded(time, granularities[j]), true);
+            struct timespec next = rounded(time + (int64_t)granularities[j], granularities[j]);
+            assert_agree(fine, next, times_granularity(&fine) > granularities[j]);
+        }
+    }
+}
+
+static void test_equal(void **state)
+{
+    struct timespec a = at(10, 0), b = at(10, 1), c = at(11, 0);
+
+    assert_true(times_equal(&a, &a));
+    assert_false(times_equal(&a, &b));
+    assert_false(times_equal(&a, &c));
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_granularity),
+        cmocka_unit_test(test_agree),
+        cmocka_unit_test(test_not_transitive),
+        cmocka_unit_test(test_before_1970),
+        cmocka_unit_test(test_rounded_by_any_file_system),
+        cmocka_unit_test(test_equal),
+    };
+
+    return cmocka_run_group_tests_name("times", tests, support_set_up, NULL);
+}
