@@ -16,7 +16,7 @@ from collections import Counter, defaultdict, deque
 
 from model_shares import DIRECTORY, FILE, LINK, Entry, copy_of, decode, differences, make_piece, make_share, parse, solve
 
-SAMPLE_HEADERS, SAMPLE_NAMES, SAMPLE_STRIPES = 64, 4096, 4096
+SAMPLE_HEADERS, SAMPLE_NAMES, SAMPLE_AT_ONCE, SAMPLE_STRIPES = 64, 4096, 16, 4096
 PLAIN = Entry().what()
 TRANSFERS = (".rsync-partial", ".~tmp~", "System Volume Information")
 LEFTOVER = re.compile(
@@ -64,40 +64,39 @@ class Sample:
         self.share = min(indexes, key=lambda i: (-indexes[i], i), default=None)
         self.k = max(ks, key=lambda k: (ks[k], k), default=None)
 
-    def keeps_no_modes(self, entry, all_directories=False):
-        """Whether it looks as if the store showed one mode and owner for everything.
-
-        How many directories are in a sample depends on how many are asked for at once.
-        """
-        directories = self.directories
-        if all_directories:
-            directories = {(e.mode, e.owner) for path, e in self.store.items() if path and e.kind == DIRECTORY}
-        shown = directories if entry.kind == DIRECTORY else self.modes
-        if len(self.modes) > 1 or len(directories) > 1:
+    def keeps_no_modes(self, entry):
+        """Whether it looks as if the store showed one mode and owner for everything."""
+        shown = self.directories if entry.kind == DIRECTORY else self.modes
+        if len(self.modes) > 1 or len(self.directories) > 1:
             return False
         if entry.kind == LINK:
             return {entry.owner} == {owner for _, owner in shown}
         return {(entry.mode, entry.owner)} == shown
 
     def _look(self):
-        below = defaultdict(list)
-        for path in self.store:
+        """Some directories at a time: first for what is in them, then at the files."""
+        below, queue, looked = defaultdict(list), [""], 0
+        for path in sorted(self.store, key=os.fsencode):
             if path and not is_leftover(path):
                 below[os.path.dirname(path)].append(path)
-        queue, looked = deque([""]), 0
-        while queue:
-            for path in sorted(below[queue.popleft()], key=os.fsencode):
-                entry, looked = self.store[path], looked + 1
-                if entry.kind == DIRECTORY:
-                    queue.append(path)
-                    self.directories.add((entry.mode, entry.owner))
-                elif entry.kind == FILE:
-                    self.empty = False
-                    self.modes.add((entry.mode, entry.owner))
-                    header = parse(self.format, entry.data)
-                    self.headers += [header] if header else []
-                if len(self.headers) >= SAMPLE_HEADERS or looked >= SAMPLE_NAMES:
+        while queue and looked < SAMPLE_NAMES:
+            inside = [path for directory in queue[:SAMPLE_AT_ONCE] for path in below[directory]]
+            entries = {path: self.store[path] for path in inside[: SAMPLE_NAMES - looked]}
+            directories = [path for path, entry in entries.items() if entry.kind == DIRECTORY]
+            self.directories |= {(entries[path].mode, entries[path].owner) for path in directories}
+            queue[:SAMPLE_AT_ONCE] = []
+            queue += directories
+            looked += len(entries)
+            for entry in entries.values():
+                if entry.kind == FILE and not self._look_at(entry):
                     return
+
+    def _look_at(self, entry):
+        self.empty = False
+        self.modes.add((entry.mode, entry.owner))
+        header = parse(self.format, entry.data)
+        self.headers += [header] if header else []
+        return len(self.headers) < SAMPLE_HEADERS
 
 
 class Model:
@@ -268,19 +267,13 @@ class Name(Entries):
             votes[value(self.entries[store])].add(self.model.voting[store])
         return votes
 
-    def metadata(self, exact=False):
-        """(modes, owners): the sets of those that are right. EXACT: by the sample as rule 1 has it."""
+    def metadata(self):
+        """(modes, owners): the sets of those that are right."""
         stores = self.holders()
-        # Where a sample ends depends on how much is asked for at once: no store has to be left out.
-        found = [self._metadata(stores)] + [
-            self._metadata([s for s in stores if not self.model.samples[s].keeps_no_modes(self.entries[s], everything)])
-            for everything in (False, True)
-        ]
-        return found[1] if exact else tuple(set.union(*each) for each in zip(*found))
-
-    def _metadata(self, telling):
-        stores = self.holders()
-        tied, _ = most(self._vote(telling if len({self.model.voting[s] for s in telling}) >= 2 else stores, lambda e: (e.mode, e.owner)))
+        telling = [s for s in stores if not self.model.samples[s].keeps_no_modes(self.entries[s])]
+        if len({self.model.voting[s] for s in telling}) < 2:
+            telling = stores
+        tied, _ = most(self._vote(telling, lambda e: (e.mode, e.owner)))
         mode = functools.reduce(int.__and__, (mode for mode, _ in tied))
         owners = {owner for _, owner in tied}
         special = self._vote(stores, lambda e: (e.mode & 0o7000, e.owner))
@@ -395,14 +388,26 @@ class File:
         return {version: shares for version, shares in found.items() if len(shares) >= self.need(version)}
 
     def _countable(self, version):
-        """Indexes of copies that make a version complete of which there are too few whole ones."""
-        found = {copy.header.index for copy in self.versions[version].values()}
-        for copy in self.copies.values():
-            if copy.header and copy.header.version[:3] == version[:3] and not version.size:
-                found.add(copy.header.index)
-            elif not copy.header or copy.header.version[:3] == version[:3]:
-                found |= {index for index, digest in self._blocks(copy, version) if digest}
-        return found
+        """
+        Indexes of copies that make a version complete of which there are too few whole ones.
+        A copy counts once, even where its blocks say different indexes: with the last one seen.
+        """
+        found = {store: copy.header.index for store, copy in self.versions[version].items()}
+        alike = {store: copy for store, copy in self.copies.items() if store not in found
+                 and (copy.header.version[:3] == version[:3] if copy.header else version.size)}  # fmt: skip
+        if not version.size:
+            return set(found.values()) | {copy.header.index for copy in alike.values()}
+        most, shares = set(found.values()), set()
+        for number in self._sampled(version):
+            digests = self._digests(version, number)
+            for store, copy in alike.items():
+                index, digest, *_ = copy.block(number, version) or (found.get(store), None)
+                if digest in digests:
+                    shares.add(store)
+                found[store] = index
+            now = {index for store, index in found.items() if store in shares or store not in alike}
+            most = max(most, now, key=len)
+        return most
 
     def _blocks(self, copy, version):
         """(index, whether it is a member's digest too) of intact blocks, where members have some."""

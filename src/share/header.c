@@ -61,3 +61,14 @@ int64_t header_time(const struct timespec *time)
         return INT64_MIN;
     return nanoseconds > INT64_MAX ? INT64_MAX : (int64_t)nanoseconds;
 }
+
+bool header_mtime(const struct share_header *header, struct timespec *ret)
+{
+    int64_t time = header->mtime_ns, second = 1000000000;
+
+    if (header->layout.format != SHARE_CHECKED || time == INT64_MIN || time == INT64_MAX)
+        return false;
+    *ret =
+        (struct timespec){time / second - (time % second < 0), (time % second + second) % second};
+    return true;
+}

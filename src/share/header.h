@@ -4,6 +4,8 @@
 
 #include "share/layout.h"
 
+#include <stdbool.h>
+
 enum {
     HEADER_SIZE_MAX = 64, /* bytes to read for header_read; extensions are behind them */
 };
@@ -36,3 +38,6 @@ int header_read(enum share_format format, const uint8_t *data, size_t size, uint
 /* A time as the checked header holds it: nanoseconds, clamped to what fits. */
 struct timespec;
 int64_t header_time(const struct timespec *time);
+
+/* The other way: false, and nothing changed, where the header holds no time, or a clamped one. */
+bool header_mtime(const struct share_header *header, struct timespec *ret);

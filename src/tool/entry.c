@@ -6,8 +6,6 @@
 
 #include <string.h>
 
-enum { SECOND = 1000 * 1000 * 1000 };
-
 static void report(const struct copy *copy, const struct copy_event *event)
 {
     copy->settings->report(copy->settings->context, event);
@@ -228,14 +226,10 @@ static void refine(struct timespec *time, const struct timespec *other)
 struct metadata entry_metadata(const struct entry *entry, size_t target)
 {
     const struct original *original = &entry->original;
-    const struct share_header *header = entry->file ? &entry->file->header : &original->header;
     struct metadata ret = {original->status, original->xattrs, entry->copy->settings->owned};
-    const struct timespec version = {header->mtime_ns / SECOND - (header->mtime_ns % SECOND < 0),
-                                     (header->mtime_ns % SECOND + SECOND) % SECOND};
 
     if (entry->copy->targets[target].share == TARGET_WHOLE || !S_ISREG(ret.status.st_mode))
         return ret;
-    refine(&ret.status.st_mtim, &version);
     if (entry->seen && entry->seen[target].error == 0)
         refine(&ret.status.st_mtim, &entry->seen[target].mtime);
     return ret;

@@ -429,6 +429,9 @@ void share_set_status(struct share_set *set, struct stat *ret)
     uint64_t size = usable ? set->version.header.layout.source_size : 0;
     ret->st_size = (off_t)size;
     ret->st_blocks = size > 0 ? (blkcnt_t)guess_blocks(set, size) : 0;
+    /* As the source had it, whatever the stores' storage makes of times. */
+    if (usable)
+        header_mtime(&set->version.header, &ret->st_mtim);
 }
 
 unsigned share_set_would_need(const struct share_set *set)

@@ -40,16 +40,25 @@ static void test_always_the_same(void **state)
         assert_ptr_equal(zeros(), first);
 }
 
+/* Without AddressSanitizer, whose notes on what is read take memory of their own, an eighth of it.
+ */
+__attribute__((no_sanitize("address"))) static size_t sum_of(const uint8_t *bytes)
+{
+    size_t sum = 0;
+
+    for (size_t i = 0; i < ZEROS_SIZE; i += 512)
+        sum += bytes[i];
+    return sum;
+}
+
 /* To read all of them takes next to no memory. */
 static void test_little_memory(void **state)
 {
     const uint8_t *bytes = zeros();
-    size_t before = memory_taken(), sum = 0;
+    size_t before = memory_taken();
 
     assert_non_null(bytes);
-    for (size_t i = 0; i < ZEROS_SIZE; i += 512)
-        sum += bytes[i];
-    assert_int_equal(sum, 0);
+    assert_int_equal(sum_of(bytes), 0);
     assert_true(memory_taken() < before + ((size_t)ZEROS_SIZE >> 13));
 }
 
