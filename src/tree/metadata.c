@@ -112,10 +112,15 @@ static int look_at_status(struct object *object)
     return fstat(object->fd, &object->status) < 0 ? -errno : 0;
 }
 
-static int look_at_xattrs(struct object *object)
+static int look_again(struct object *object, bool at_xattrs)
 {
-    xattrs_clear(&object->xattrs);
-    return xattrs_read_path(object->path, NULL, &object->xattrs);
+    if (at_xattrs) {
+        xattrs_clear(&object->xattrs);
+        int r = xattrs_read_path(object->path, NULL, &object->xattrs);
+        if (r < 0)
+            return r;
+    }
+    return look_at_status(object);
 }
 
 /* Returns true if it is a lack, and not only natural, that an object has another owner. */
@@ -124,8 +129,8 @@ static bool owner_counts(const struct metadata *metadata)
     return metadata->owned || geteuid() == 0;
 }
 
-/* A new owner takes some attributes away, and bits of the mode. */
-static int give_owner(struct object *object, const struct metadata *metadata)
+/* Returns 1 if something was given, which may have taken attributes away, and bits of the mode. */
+static int give_owner(const struct object *object, const struct metadata *metadata)
 {
     const struct stat *wanted = &metadata->status;
     uid_t user = geteuid() == 0 ? wanted->st_uid : (uid_t)-1;
@@ -134,12 +139,11 @@ static int give_owner(struct object *object, const struct metadata *metadata)
         return 0;
     if (fchownat(object->fd, "", user, wanted->st_gid, AT_EMPTY_PATH) < 0)
         return owner_counts(metadata) || !is_refusal(-errno) ? -errno : 0;
-    int r = look_at_status(object);
-    return r < 0 || metadata->xattrs.size == 0 ? r : look_at_xattrs(object);
+    return 1;
 }
 
-/* An access control list has its say in the mode. */
-static int give_xattrs(struct object *object, const struct metadata *metadata)
+/* An access control list has its say in the mode. Returns 1 if something was given. */
+static int give_xattrs(const struct object *object, const struct metadata *metadata)
 {
     /* Who is not root may write attributes only where he may write. */
     bool closed = !S_ISLNK(object->status.st_mode) && !(object->status.st_mode & S_IWUSR);
@@ -148,11 +152,21 @@ static int give_xattrs(struct object *object, const struct metadata *metadata)
         return 0;
     if (closed && geteuid() != 0 && chmod(object->path, 0700) < 0)
         return -errno;
-    int error = xattrs_write_path(object->path, &object->xattrs, &metadata->xattrs);
-    int r = error < 0 ? look_at_xattrs(object) : 0;
+    int r = xattrs_write_path(object->path, &object->xattrs, &metadata->xattrs);
+    return r < 0 ? r : 1;
+}
+
+/* A look that fails is an error and no refusal: what is there then is not known. */
+static int give_owner_and_xattrs(struct object *object, const struct metadata *metadata,
+                                 struct metadata_lack *lack)
+{
+    int r = note(lack, METADATA_OWNER, give_owner(object, metadata));
+    if (r > 0)
+        r = look_again(object, metadata->xattrs.size > 0);
     if (r == 0)
-        r = look_at_status(object);
-    return r < 0 ? r : error;
+        r = note(lack, METADATA_ATTRIBUTES, give_xattrs(object, metadata));
+    bool refused = lack->parts & METADATA_ATTRIBUTES;
+    return r > 0 || (r == 0 && refused) ? look_again(object, refused) : r;
 }
 
 /* Without its access control list a mode may give more rights than with it. */
@@ -217,9 +231,7 @@ static int apply(struct object *object, const struct metadata *metadata, struct 
     const struct stat before = object->status;
     bool new_xattrs = !xattrs_are_equal(&object->xattrs, &metadata->xattrs);
 
-    int r = note(lack, METADATA_OWNER, give_owner(object, metadata));
-    if (r == 0)
-        r = note(lack, METADATA_ATTRIBUTES, give_xattrs(object, metadata));
+    int r = give_owner_and_xattrs(object, metadata, lack);
     if (r == 0)
         r = note(lack, METADATA_MODE, give_mode(object, allowed_mode(object, metadata, lack)));
     if (r == 0)
