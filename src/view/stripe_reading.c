@@ -238,7 +238,7 @@ static int give(struct attempt *attempt, size_t place, bool contradicted, bool a
         struct copy *copy = attempt->copies[i];
         bool unseen = !all_seen && attempt->gather.copies[i].block != BLOCK_BAD;
         bool good = attempt->gather.copies[i].block == BLOCK_GOOD;
-        if ((contradicted || unseen) && (!is_in_group(attempt, i, place) || copy->forged))
+        if ((contradicted || unseen) && !is_in_group(attempt, i, place))
             copy->trusted = false;
         copy->differs |= good && contradicted && !is_in_group(attempt, i, place);
     }
