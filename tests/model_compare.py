@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 
 import model_stores
 import mounts as mounts_module
-from model import Model
+from model import Model, is_same_time
 from model_shares import DIRECTORY, FILE, LINK
 
 SHOWN = 12
@@ -319,6 +319,8 @@ class Comparison:
             self.owed_status("repair", (status, lines, errors), 4)
         elif any(name.is_lost() for name in self.model.names()):
             self.owed_status("repair", (status, lines, errors), 2)
+        elif status not in (0, 1):
+            self.owed_status("repair", (status, lines, errors), 1)
         after = model_stores.inodes(self.place)
         changed = set()
         for store, tree in self.stores.items():
@@ -344,9 +346,12 @@ class Comparison:
         if old is not None and name.state_of(store) == "good":
             if not same:
                 self.tell("repair touched", path, f"store {store}: it was good")
+            self.check_given(store, path, name, new)
             return
         if not name.file:
-            if (new is None or new.what() != name.kind) and not (old and old.kind == DIRECTORY):
+            if new is not None and new.what() == name.kind:
+                self.check_given(store, path, name, new)
+            elif not (old and old.kind == DIRECTORY):
                 self.tell("repair left", path, f"store {store}: {old and old.kind}")
             return
         self.check_written(store, path, name, old, new, same)
@@ -359,6 +364,7 @@ class Comparison:
         right = new.kind == FILE and new.data == name.file.share(self.model.voting[store])
         if right and (may or may is None):
             self.counts["mended"] += 1
+            self.check_given(store, path, name, new)
         elif same and may is None:
             self.counts["misplaced left"] += 1
         elif same and may:
@@ -368,6 +374,21 @@ class Comparison:
             self.tell("repair OVERWROTE", path, f"store {store}: {name.state_of(store)}")
         elif not same:
             self.tell("repair WROTE WRONG", path, f"store {store}")
+
+    def check_given(self, store, path, name, new):
+        """The metadata of what is there after repair."""
+        modes, owners = name.metadata()
+        times = name.times() | ({name.file.version.mtime} if name.file else set())
+        if new.kind != LINK and new.mode not in modes:
+            self.tell("repair mode", path, f"store {store}: {new.mode:o}, owed {[oct(m) for m in modes]}")
+        if new.owner not in owners:
+            self.tell("repair owner", path, f"store {store}: {new.owner}, owed {owners}")
+        if not any(is_same_time(new.mtime, time) for time in times):
+            self.tell("repair time", path, f"store {store}: {new.mtime}, owed {times}")
+        right, found = name.attributes(), dict(new.xattrs)
+        for one in right.keys() | found.keys():
+            if found.get(one) not in right.get(one, {None}):
+                self.tell("repair attribute", path, f"store {store}: {one}: {found.get(one)}, owed {right.get(one)}")
 
     def check_no_worse(self, found, changed):
         after = Model(found, self.tree.format, self.tree.required)

@@ -401,6 +401,14 @@ SEVERAL = {nothing: 15, single: 50, few: 5, camps: 9, no_headers: 6, kinds: 4, s
 LEFTOVER_NAMES = (".movie.Ab12xY", ".DS_Store", ".zfec-fs-new-1", ".rsync-partial/a", "System Volume Information/x")
 
 
+def trade(tree, rng):
+    """Two names of a store stand for each other's files."""
+    files = [path for path, entry in tree.items() if entry.kind == FILE]
+    if files:
+        one, other = rng.choice(files), rng.choice(files)
+        tree[one], tree[other] = tree[other], tree[one]
+
+
 # Trees
 
 
@@ -478,6 +486,16 @@ class Tree:
             tree = self.stores[name]
             for path in [path for path in tree if path == folder or path.startswith(folder + "/")]:
                 del tree[path]
+
+        if rng.random() < 0.1:  # one with another store's share
+            one, other = rng.choice(names), rng.choice(names)
+            self.stores[one] = dict(self.stores[other])
+        if rng.random() < 0.1:  # two that have changed places
+            one, other = rng.choice(names), rng.choice(names)
+            self.stores[one], self.stores[other] = self.stores[other], self.stores[one]
+        for tree in self.stores.values():
+            if rng.random() < 0.1:
+                trade(tree, rng)
 
     def _add(self, name, tree):
         self.stores[name] = tree

@@ -216,6 +216,14 @@ def test_page_has_the_fields_of_json(binary, shown, tmp_path):
     assert seen["file"] == of_file - {"error", "lack"}
 
 
+def test_page_has_the_fields_of_what_check_writes(shown):
+    text = sections(shown["zfec-fs.1"])["JSON"].partition("check and repair")[2]
+    written = (DOCS.parent / "src" / "cli" / "findings_json.c").read_text(encoding="utf-8")
+    fields = set(re.findall(r'json_object_set_new\(\w+, "(\w+)"', written))
+    assert {"problems", "would_need"} < fields
+    assert [field for field in fields if field not in text] == []
+
+
 # The formats
 
 

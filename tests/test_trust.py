@@ -170,15 +170,24 @@ def test_with_empty_stores_alone_all_is_lost(make):
     stores.repair(status=LOST)
 
 
-@pytest.mark.parametrize("empty", [0, 2])
-def test_fewer_stores_than_k_are_lost_in_one_line(make, mounts, empty):
+BESIDE_ONE = {
+    "nothing": lambda folder: None,
+    "empty": lambda folder: [(folder / name).mkdir() for name in ("01", "02")],
+    "directories alone": lambda folder: (folder / "01" / "dir").mkdir(parents=True),
+    "the same once more": lambda folder: shutil.copytree(folder / "00", folder / "copy"),
+}
+
+
+@pytest.mark.parametrize("beside", BESIDE_ONE)
+def test_fewer_stores_than_k_are_lost_in_one_line(make, mounts, beside):
     stores = make(2, 1)
     stores.put()
     stores.files = {}
-    for number in range(empty):
-        (stores.folder / f"{number + 1:02x}").mkdir()
+    BESIDE_ONE[beside](stores.folder)
     said = trusting.run("check", stores.folder).demand(LOST, ["1 store found, 2 needed"])
-    assert empty or len(said.text.splitlines()) == 1, said.text
+    told = [line for line in said.text.splitlines() if "holds nothing" not in line]
+    assert len(told) == 1, said.text
+    assert ("count once" in said.text) == (beside == "the same once more")
     stores.decode(expected={}, status=LOST, says=["1 store found, 2 needed"])
     stores.repair(status=LOST, says=["1 store found, 2 needed"])
     view = stores.view(mounts)
@@ -281,6 +290,9 @@ def test_an_old_time_on_newer_content_is_told_and_kept(make, mounts, size):
     said = stores.check(status=DAMAGED, health={"a": ("degraded",)})
     (line,) = [line for line in said.lines if line["path"] == "a"]
     assert {problem["store"][-2:] for problem in line["problems"]} == set(other)
+    assert line.get("older_version_in", 0) == (5 if shown == newer else 0)
+    said = "an older version is in more stores (5) than the one shown (3)"
+    assert (said in view.log()) == (shown == newer)
     stores.repair(status=(DAMAGED, FAILED))
 
 
@@ -360,6 +372,9 @@ def test_a_classic_copy_under_a_wrong_index_does_not_count(make, mounts):
     stores = make(3, 4, "classic")
     data = stores.put(size=20_000)
     stores.change("00", lambda share: bytes([share[0], 1]) + share[2:])
+    said = stores.check(status=DAMAGED, health={"a": ("degraded",)})
+    problems = [problem for line in said.lines for problem in line.get("problems", ())]
+    assert [one["state"] for one in problems if one["state"] != "good"] == ["damaged"]
     stores.holds(mounts, {"a": data}, check=DAMAGED, writes=stores.shares(data, ["00"]))
     stores.intact()
 

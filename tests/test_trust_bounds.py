@@ -12,6 +12,7 @@ import signal
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -544,3 +545,31 @@ def test_a_mount_without_memory_says_so(make, mounts, wide_shares):
     assert found in (errno.EIO, errno.ENOMEM, data)
     assert found == data or any(name in view.log() for name in NO_MEMORY), view.log()
     assert eventually_all(view, {"a": data}), "what was short once is not lost for ever"
+
+
+# What takes long to find out
+
+
+def processor_s(process):
+    """What a process has computed, in seconds."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.parametrize("share_format", ["classic", "fec"])
+def test_what_contradicts_itself_is_searched_once_while_it_is_open(make, mounts, share_format):
+    """Noise in all of 24 stores has more sets of 12 than are tried; it is read in small pieces."""
+    stores = make(12, 24, share_format)
+    stores.put(size=stores.stripes(3))
+    for store in stores.names:
+        stores.scribble(store, 5000, 4000)
+    view = stores.view(mounts)
+    file = os.open(view / "a", os.O_RDONLY | os.O_DIRECT)
+    places = range(72 * 1024, 96 * 1024, 512)
+    before = processor_s(view.process)
+    assert trusting.read_at(file, places[0]) in (errno.EIO, errno.ETIMEDOUT)
+    once = processor_s(view.process)
+    assert {trusting.read_at(file, at) for at in places} <= {errno.EIO, errno.ETIMEDOUT}
+    again = processor_s(view.process) - once
+    os.close(file)
+    assert again < max(once - before, 0.5), f"{once - before} s once, {again} s for the others"

@@ -43,9 +43,9 @@ def set_acl(path):
         pytest.skip(f"no access control lists here: {done.stderr}")
 
 
-def make_device(path):
+def make_device(path, kind=stat.S_IFCHR):
     try:
-        os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 5))
+        os.mknod(path, kind | 0o666, os.makedev(1, 5))
     except OSError as error:
         pytest.skip(f"cannot make a device: {error}")
 
@@ -91,6 +91,10 @@ def plant_device(stores, path):
     make_device(path)
 
 
+def plant_block_device(stores, path):
+    make_device(path, stat.S_IFBLK)
+
+
 def plant_fifo(stores, path):
     os.mkfifo(path)
 
@@ -119,7 +123,7 @@ PLANTED = [
     plant_file, plant_share, plant_setuid, plant_fifo, plant_socket, plant_symlink,
     plant_directory, plant_directory_with_a_file, plant_text,
 ]  # fmt: skip
-PLANTED_BY_ROOT = [plant_device, plant_capability, plant_trusted, plant_acl]
+PLANTED_BY_ROOT = [plant_device, plant_block_device, plant_capability, plant_trusted, plant_acl]
 planted = pytest.mark.parametrize(
     "plant",
     [*PLANTED, *(pytest.param(plant, marks=as_root) for plant in PLANTED_BY_ROOT)],

@@ -33,10 +33,14 @@ int source_of_stores(const struct arguments *arguments, struct source **ret)
     return r;
 }
 
-static int refuse_too_few(size_t found, unsigned needed)
+static int refuse_too_few(const struct quorum *quorum, size_t found, unsigned needed)
 {
+    const char *why = found == 0                   ? "; are they mounted?"
+                      : found < quorum->with_files ? "; those with the same share count once"
+                                                   : "";
+
     log_error("%zu store%s found, %u needed: nothing can be restored%s", found,
-              found == 1 ? "" : "s", needed, found == 0 ? "; are they mounted?" : "");
+              found == 1 ? "" : "s", needed, why);
     return -ENODATA;
 }
 
@@ -44,7 +48,7 @@ static int refuse_too_few(size_t found, unsigned needed)
 static int judge(const struct arguments *arguments, const struct store_list *list)
 {
     const struct quorum *quorum = &list->quorum;
-    size_t found = quorum->with_names;
+    size_t found = quorum_found(quorum);
 
     if (list->count == 0) {
         log_error("%s: no stores in it: are they mounted?", arguments->source);
@@ -56,7 +60,7 @@ static int judge(const struct arguments *arguments, const struct store_list *lis
         return -EIO;
     }
     if (found == 0)
-        return refuse_too_few(0, quorum->given ? quorum->required : 1);
+        return refuse_too_few(quorum, 0, quorum->given ? quorum->required : 1);
     if (quorum->required == 0) {
         log_error("the stores do not say how many shares are needed: %zu of %zu that have files "
                   "have intact headers; give --required (is --format right?)",
@@ -64,7 +68,7 @@ static int judge(const struct arguments *arguments, const struct store_list *lis
         return -EIO;
     }
     if (found < quorum->required)
-        return refuse_too_few(found, quorum->required);
+        return refuse_too_few(quorum, found, quorum->required);
     return 0;
 }
 

@@ -78,6 +78,11 @@ int quorum_voter(const struct quorum *quorum, const struct store_voice *voice, s
     return voice->share;
 }
 
+size_t quorum_found(const struct quorum *quorum)
+{
+    return quorum->votes + (quorum->no_files ? 0 : quorum->with_files - quorum->with_vote);
+}
+
 unsigned quorum_need(const struct quorum *quorum, unsigned k)
 {
     return quorum->required > k ? quorum->required : k;

@@ -64,5 +64,8 @@ void quorum_settle(const struct store_voice voices[], size_t count, unsigned giv
  */
 int quorum_voter(const struct quorum *quorum, const struct store_voice *voice, size_t place);
 
+/* Stores that may say something of files: one for each vote, and those with files but no vote. */
+size_t quorum_found(const struct quorum *quorum);
+
 /* Different shares that a version needs which says K itself. */
 unsigned quorum_need(const struct quorum *quorum, unsigned k);

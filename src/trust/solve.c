@@ -189,7 +189,9 @@ static int search(struct solving *solving, uint8_t *data)
 
     for (size_t i = 0; i < k; i++)
         chosen[i] = i;
-    for (unsigned tries = 0; tries < TRIES_MAX && clock_now() < end; tries++) {
+    for (unsigned tries = 0; tries < TRIES_MAX; tries++) {
+        if (clock_now() >= end)
+            return -ETIMEDOUT;
         int r = try(solving, chosen, data);
         if (r < 0 || solving->left == 0)
             return r;

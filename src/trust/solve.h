@@ -19,7 +19,8 @@
  * content, which were too few then, could be enough now. Sets WRONG for the blocks that differ from
  * the result, and *RET_SPARE to how many right values could be missing at the worst of the bytes
  * where some are wrong, or INT_MAX where none are. -EBADMSG where some byte has no solution, or
- * none that is found within a second; -ENODATA for fewer than k different shares; -ENOMEM.
+ * none that is found by so many tries; -ETIMEDOUT after a second; -ENODATA for fewer than k
+ * different shares; -ENOMEM.
  */
 int solve_stripe(const struct share_layout *layout, uint64_t stripe, const uint8_t indices[],
                  const uint8_t *const blocks[], size_t count, unsigned withdrawn, uint8_t *data,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What each store has of one name: whether it is what it should be, and how many more stores may be
- * lost before the name is.
+ * lost before the name is. Check and repair go by the functions that reading asks as well (rule 9
+ * of docs/design.md).
  */
 #pragma once
 

@@ -2,7 +2,7 @@
 /*
  * Contents of files that are open, and of some that were. Who opens a file whose shares are what
  * they were, by their inodes and times, goes on with what was learned of them, as if it had stayed
- * open: so all that is read of it is of one content (history.h), and pages that the kernel has of
+ * open: so all that is read of it is of one content (rule 5), and pages that the kernel has of
  * it may be kept. No file or store is held open for that, and memory is bounded.
  */
 #pragma once

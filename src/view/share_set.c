@@ -2,6 +2,7 @@
 #include "view/share_set.h"
 
 #include "base/log.h"
+#include "base/shortage.h"
 #include "base/zeros.h"
 #include "share/block.h"
 #include "trust/name.h"
@@ -585,11 +586,18 @@ static bool is_final(const struct share_set *set)
     return final;
 }
 
+static const char *why_not(int error)
+{
+    if (error == -ETIMEDOUT)
+        return "the shares contradict each other, and to find out which are right takes too long";
+    return error == -EBADMSG ? "conflict: the shares contradict each other" : "too few good blocks";
+}
+
 int share_set_end_reading(struct share_set *set, const struct stripe_reading *reading, int r)
 {
     const struct share_layout *layout = &reading->version->layout;
 
-    if (r == 0 || r == -ENOMEM)
+    if (r == 0 || is_shortage(r))
         return r;
     pthread_mutex_lock(&set->lock);
     bool is_news = set->lost.count == 0;
@@ -597,13 +605,14 @@ int share_set_end_reading(struct share_set *set, const struct stripe_reading *re
     if (is_final(set))
         damage_add(&set->dead, reading->stripe);
     pthread_mutex_unlock(&set->lock);
+    int error = r == -ETIMEDOUT ? r : -EIO;
     if (!is_news)
-        return -EIO;
+        return error;
     uint64_t start = reading->stripe * layout_full_stripe_size(layout);
     log_error("%s: bytes %llu to %llu cannot be restored: %s", set->path, (unsigned long long)start,
               (unsigned long long)(start + layout_stripe_size(layout, reading->stripe) - 1),
-              r == -EBADMSG ? "conflict: the shares contradict each other" : "too few good blocks");
-    return -EIO;
+              why_not(r));
+    return error;
 }
 
 static bool is_dead(struct share_set *set, uint64_t stripe)

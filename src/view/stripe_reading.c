@@ -166,7 +166,9 @@ static int search(const struct attempt *attempt, const size_t places[], size_t c
 
     for (size_t i = 0; i < k; i++)
         chosen[i] = i;
-    for (unsigned tries = 0; tries < TRIES_MAX && clock_now() < end; tries++) {
+    for (unsigned tries = 0; tries < TRIES_MAX; tries++) {
+        if (clock_now() >= end)
+            return -ETIMEDOUT;
         for (size_t i = 0; i < k; i++)
             some[i] = places[chosen[i]];
         int r = attempt_decode(attempt, some);

@@ -32,8 +32,9 @@ struct stripe_reading {
 
 /*
  * Reads block after block until k of them give the stripe. Returns 0; -ENODATA where there are too
- * few good blocks; -EBADMSG where they contradict each other and nothing settles it; -EAGAIN where
- * more copies are to be had before that is tried; -ENOMEM.
+ * few good blocks; -EBADMSG where they contradict each other and nothing settles it; -ETIMEDOUT
+ * where to find that out takes too long; -EAGAIN where more copies are to be had before that is
+ * tried; or another shortage.
  */
 int stripe_reading_run(struct stripe_reading *reading);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "view/sweep.h"
 
+#include "base/shortage.h"
 #include "view/examiner.h"
 
 #include <pthread.h>
@@ -49,7 +50,7 @@ static void note(struct sweeping *sweeping, uint64_t stripe, int r, int spare)
     struct sweep *result = sweeping->result;
 
     pthread_mutex_lock(&sweeping->lock);
-    if (r == -ENOMEM)
+    if (is_shortage(r) || r == -ETIMEDOUT)
         sweeping->error = r;
     else if (r < 0)
         damage_add(&result->lost, stripe);

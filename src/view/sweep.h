@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* All stripes of one file's shares, several at a time: what is lost, and what may still be. */
+/*
+ * All stripes of one file's shares, several at a time: what is lost, and what may still be. No
+ * further than the longest copy reaches (rule 8 of docs/design.md): all behind it is lost.
+ */
 #pragma once
 
 #include "base/pool.h"

@@ -419,6 +419,31 @@ static void test_copies_that_were_withdrawn_count_as_contradictions(void **state
     clear(&scene);
 }
 
+/* 200 blocks of noise have more sets of 100 than can be tried. */
+static void test_what_takes_too_long_is_no_contradiction(void **state)
+{
+    enum { K = 100, COUNT = 200 };
+    struct share_layout layout;
+    uint8_t indices[COUNT], *blocks[COUNT];
+    bool wrong[COUNT];
+    int spare;
+
+    assert_int_equal(layout_new(SHARE_FEC, K, COUNT, BLOCK_SIZE_DEFAULT, 1 << 30, &layout), 0);
+    size_t size = layout_block_size(&layout, 0);
+    uint8_t *data = exact_bytes(K * size);
+    for (unsigned i = 0; i < COUNT; i++) {
+        indices[i] = (uint8_t)i;
+        blocks[i] = exact_bytes(size);
+        random_fill(blocks[i], size);
+    }
+    assert_int_equal(solve_stripe(&layout, 0, indices, (const uint8_t *const *)blocks, COUNT, 0,
+                                  data, wrong, &spare),
+                     -ETIMEDOUT);
+    for (unsigned i = 0; i < COUNT; i++)
+        free(blocks[i]);
+    free(data);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -434,6 +459,7 @@ int main(void)
         cmocka_unit_test(test_combinations),
         cmocka_unit_test(test_random_combinations_reach_all),
         cmocka_unit_test(test_copies_that_were_withdrawn_count_as_contradictions),
+        cmocka_unit_test(test_what_takes_too_long_is_no_contradiction),
     };
 
     return cmocka_run_group_tests(tests, support_set_up, NULL);
