@@ -22,15 +22,26 @@ def pytest_report_header():
     ]
 
 
+def pytest_collection_modifyitems(items):
+    """The tests of a file run in one process, as they share fixtures; where it says SPREAD, in any."""
+    for item in items:
+        spread = getattr(item.module, "SPREAD", False)
+        item.add_marker(pytest.mark.xdist_group(item.nodeid if spread else item.path.name))
+
+
+def random_of(node):
+    """Random numbers that depend on the seed and the name alone; not on its group of tests."""
+    return random.Random(f"{SEED} {node.nodeid.partition('@')[0]}")
+
+
 @pytest.fixture
 def rng(request):
-    """Random numbers that depend on the seed and the test alone, not on which tests ran before."""
-    return random.Random(f"{SEED} {request.node.nodeid}")
+    return random_of(request.node)
 
 
 @pytest.fixture(scope="module")
 def module_rng(request):
-    return random.Random(f"{SEED} {request.node.nodeid}")
+    return random_of(request.node)
 
 
 @pytest.fixture(scope="session")
@@ -72,7 +83,8 @@ def mounts(binary, tmp_path):
 
 @pytest.fixture(scope="module")
 def module_mounts(binary, tmp_path_factory):
-    made = mounts_module.Mounts(tmp_path_factory.mktemp("mounts"))
+    limit_s = 6 * mounts_module.LIFE_LIMIT_S
+    made = mounts_module.Mounts(tmp_path_factory.mktemp("mounts"), limit_s)
     yield made
     made.end_all()
 

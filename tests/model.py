@@ -480,7 +480,7 @@ class File:
         order = tuple(range(self.version.stripes()) if order is None else order)
         if order not in self._orders:
             found = self._read(order) if self.checked else self._read_plain()
-            self._orders[order] = [found[number] for number in sorted(order)]
+            self._orders[order] = [found[number] for number in sorted(found)]
         return self._orders[order]
 
     def is_beyond_all(self):

@@ -16,6 +16,8 @@ import time
 from collections import namedtuple
 from pathlib import Path
 
+import pytest
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 BINARY = Path(os.environ.get("ZFEC_FS", REPOSITORY / "build" / "zfec-fs")).absolute()
 IS_SANITIZED = BINARY.exists() and b"__asan_init" in BINARY.read_bytes()
@@ -25,6 +27,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 _MNT_FORCE = 1
 _MNT_DETACH = 2
 # A server that hangs is killed after this time: its readers then get an error, and the test fails.
+# What several tests share may live longer.
 LIFE_LIMIT_S = int(os.environ.get("ZFEC_FS_TEST_LIMIT", "300"))
 SANITIZER = re.compile(r"runtime error:|(ERROR|WARNING|SUMMARY): \w*Sanitizer|LeakSanitizer")
 
@@ -97,6 +100,11 @@ def _process_handle(pid):
         os.close(handle)
 
 
+unsanitized = pytest.mark.skipif(
+    IS_SANITIZED, reason="a sanitizer needs more memory, or time, than there is"
+)
+
+
 def is_sanitized(process):
     """A sanitizer keeps freed memory, and looks for leaks in all threads before it lets them end."""
     return "libasan" in Path(f"/proc/{process.pid}/maps").read_text(errors="replace")
@@ -137,13 +145,13 @@ def wait_for_mount_table(condition, pid=None, limit_s=START_LIMIT_S):
 class Mount:
     """A view mounted by a zfec-fs in the foreground, and what its log may say."""
 
-    def __init__(self, process, path, log_path):
+    def __init__(self, process, path, log_path, life_limit_s):
         self.process = process
         self.path = path
         self._log_path = log_path
         self._expected = []
         self._ended = False
-        self._watchdog = threading.Timer(LIFE_LIMIT_S, self._break)
+        self._watchdog = threading.Timer(life_limit_s, self._break)
         self._watchdog.daemon = True
         self._watchdog.start()
 
@@ -237,9 +245,10 @@ def option_list(options):
 class Mounts:
     """Makes the mounts of one test, each on a folder of its own, and ends them, last first."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, life_limit_s=None):
         self._folder = Path(folder)
         self._mounts = []
+        self._life_limit_s = life_limit_s
 
     def start(self, *arguments, at=None, before=(), **how):
         """Runs `zfec-fs -f ARGUMENTS... MOUNTPOINT` and returns the Mount once it is ready."""
@@ -252,7 +261,7 @@ class Mounts:
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **how
             )
-        mount = Mount(process, path, log_path)
+        mount = Mount(process, path, log_path, self._life_limit_s or LIFE_LIMIT_S)
         self._mounts.append(mount)
         mount.wait_until_ready()
         return mount

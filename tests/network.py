@@ -18,7 +18,7 @@ from relay import Relay
 
 PROGRAMS = ("ip", "unshare", "nsenter", "sshd", "ssh", "ssh-keygen", "sshfs", "rsync", "rclone")
 SWITCH_ADDRESS = "10.99.0.1"
-LIMIT_S = 120
+LIMIT_S = 300
 
 # A host sees the system's files, the test's folder ($1) and its disk ($2), and no other mount: one that
 # is in a second namespace does not end where it is unmounted. In a user namespace, a folder comes only

@@ -187,7 +187,10 @@ def make_source(folder, required, rng):
 
 
 def make_random_source(folder, required, rng):
-    """Up to some 25 names of any kind, anywhere."""
+    """Up to some 25 names of any kind, anywhere, and three files that have not one mode.
+
+    Stores that show one for everything have no say in modes where others do.
+    """
     folder.mkdir()
     places, files = [folder], []
     for number in range(rng.randint(1, 25)):
@@ -208,6 +211,8 @@ def make_random_source(folder, required, rng):
     for path in sorted(folder.rglob("*")):
         if not path.is_dir() or path.is_symlink():
             give_metadata(path, rng)
+    for mode in (0o600, 0o640, 0o755):
+        trees.write_file(folder / f"mode-{mode:o}", b"").chmod(mode)
     for path in directories_of(folder):
         give_metadata(path, rng)
 

@@ -12,6 +12,7 @@ import pytest
 
 import mounts as mounts_module
 
+SPREAD = True
 CASES = int(os.environ.get("ZFEC_FS_TEST_CASES", "4000")) // 40
 CASES_OF_A_TREE = 40
 PROGRAM = mounts_module.BINARY.parent / "tests" / "unit" / "match-excludes"

@@ -21,6 +21,7 @@ import mounts as mounts_module
 import oracle
 import trees
 
+SPREAD = True
 REQUIRED = 3
 BLOCK_SIZE = 4096
 STRIPE = REQUIRED * BLOCK_SIZE
@@ -451,6 +452,7 @@ def quick_path():
         yield Path(folder)
 
 
+@mounts_module.unsanitized
 @pytest.mark.parametrize("all_have", [False, True], ids=["in one store", "in all"])
 def test_many_entries(mounts, quick_path, all_have):
     """A folder is far too large: it is listed, but for what one store alone has; and others go on."""
@@ -503,6 +505,7 @@ def remove_deep(top, name):
     os.close(here)
 
 
+@mounts_module.unsanitized
 def test_deep_folders(mounts, stores):
     """2,000 levels and more, until the path is longer than PATH_MAX."""
     depth, name = 2100, "d"

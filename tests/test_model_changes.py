@@ -24,6 +24,7 @@ from conftest import SEED
 from model import Model
 from model_shares import DIRECTORY, FILE, Entry
 
+SPREAD = True
 CASES = int(os.environ.get("ZFEC_FS_TEST_CASES", "3000"))
 BLOCK_SIZE = 4096
 TIME = 1400000000123456789

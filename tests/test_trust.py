@@ -17,6 +17,7 @@ import trusting
 from commands import DAMAGED, FAILED, LOST, OK
 from trusting import BLOCK_SIZE, CONFLICT, DIRECTORY, GONE, MTIME_NS, NEWER, OLDER, Link, Stores
 
+SPREAD = True
 TIMES = pytest.mark.parametrize(
     "mtime_ns", [OLDER, MTIME_NS, NEWER], ids=["older", "same", "newer"]
 )

@@ -463,12 +463,7 @@ def put_wide(stores, wide_shares):
     return data
 
 
-unsanitized = pytest.mark.skipif(
-    mounts_module.IS_SANITIZED, reason="a sanitizer needs more than there is"
-)
-
-
-@unsanitized
+@mounts_module.unsanitized
 @pytest.mark.parametrize("limit", [8, 16, 32, 48, 64, 96, 128, 192])
 def test_too_little_memory_is_no_verdict(make, wide_shares, limit):
     stores = make(WIDE, WIDE + 1)
@@ -531,7 +526,7 @@ def eventually_all(view, contents, limit_s=30):
 
 
 @trusting.as_root
-@unsanitized
+@mounts_module.unsanitized
 def test_a_mount_without_memory_says_so(make, mounts, wide_shares):
     """When there is no more than what there was before."""
     stores = make(WIDE, WIDE + 1)

@@ -7,6 +7,7 @@ import pytest
 
 import mounts as mounts_module
 
+SPREAD = True
 FOLDER = mounts_module.BINARY.parent / "tests" / "unit"
 LIMIT_S = 300
 
