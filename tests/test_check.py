@@ -1268,3 +1268,40 @@ def test_a_store_that_never_answers(stores, failing):
     result = run_beside(store, stores.folder)
     assert "stores/c" in result.errors + json.dumps(result.json), "it is named"
     assert result.status in (OK, DAMAGED)
+
+
+# What a user may not look at
+
+
+@needs_root
+def test_what_not_all_could_say_is_no_verdict(user, rng):
+    """Three of four stores cannot be looked at there: that one has it does not make it foreign."""
+    stores = Stores(user.folder / "stores", rng)
+    for name in ("closed/file", "other"):
+        stores.put(name, 5000)
+    user.own(stores.folder)
+    for store in "abc":
+        stores.path(store, "closed").chmod(0)
+    how = {"before": user.WORDS, "binary": user.binary, "cwd": "/"}
+    result = commands.run("check", stores.folder, status=FAILED, noisy=True, **how)
+    assert "closed/file: cannot be checked" in result.errors
+    assert "foreign" not in {line.get("health") for line in result.json}
+    assert result.json[-1]["sentence"].startswith("Every file that could be checked survives")
+
+
+@needs_root
+@pytest.mark.parametrize("closed", [("a", "b"), ("a",)])
+def test_repair_replaces_nothing_that_it_cannot_read(user, rng, closed):
+    """The shares of a newer version, whose size and time can be seen, are left as they are."""
+    stores = Stores(user.folder / "stores", rng)
+    stores.put(size=5000)
+    stores.put("other", 5000)
+    stores.put(size=7000, mtime_ns=trees.MTIME_NS + 10**9, at={"a": 0, "b": 1})
+    user.own(stores.folder)
+    newer = {store: stores.path(store).read_bytes() for store in "ab"}
+    for store in closed:
+        stores.path(store).chmod(0)
+    how = {"before": user.WORDS, "binary": user.binary, "cwd": "/"}
+    result = commands.run("repair", stores.folder, status=FAILED, noisy=True, **how)
+    assert "Permission denied" in result.errors
+    assert {store: stores.path(store).read_bytes() for store in "ab"} == newer

@@ -518,3 +518,18 @@ def test_a_second_directory_for_a_share_is_no_second_say(make, mounts):
         (stores.folder / f"{name}-again").symlink_to(name)
     stores.holds(mounts, {"a": data})
     assert stores.may_lose() == 1
+
+
+def test_decode_deletes_nothing_that_some_store_has(make):
+    """What is not confirmed may be the last copy; what no store has goes."""
+    stores = make(3, ["00", "01", "02", "03", "04"])
+    data, kept = stores.put("a"), stores.put("b")
+    place = stores.folder.parent / "decoded"
+    trusting.run("decode", stores.folder, place).demand(OK)
+    for store in ("00", "01", "02", "03"):
+        stores.path(store, "a").unlink()
+    (place / "gone").write_bytes(b"no store has it")
+    said = trusting.run("decode", "--delete", stores.folder, place)
+    said.demand(DAMAGED, ["only 04 has it"])
+    assert {name: (place / name).read_bytes() for name in ("a", "b")} == {"a": data, "b": kept}
+    assert not (place / "gone").exists()

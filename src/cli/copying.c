@@ -122,9 +122,30 @@ static void tell(void *context, const struct copy_event *event)
                     event->target ? " in " : "", event->target ? event->target->name : "");
 }
 
+void copying_keep(struct copying *copying, const char *path)
+{
+    pthread_mutex_lock(&copying->lock);
+    copying->keeps_all |= names_add(&copying->unconfirmed, path) < 0;
+    pthread_mutex_unlock(&copying->lock);
+}
+
+/* It may be the last copy of what is in some store. */
+static bool keeps(void *context, const char *path)
+{
+    struct copying *copying = context;
+
+    pthread_mutex_lock(&copying->lock);
+    bool kept = copying->keeps_all;
+    for (size_t i = 0; !kept && i < copying->unconfirmed.count; i++)
+        kept = strcmp(names_get(&copying->unconfirmed, i), path) == 0;
+    pthread_mutex_unlock(&copying->lock);
+    return kept;
+}
+
 int copying_begin(struct copying *copying, const struct work *work)
 {
     *copying = (struct copying){.work = work};
+    pthread_mutex_init(&copying->lock, NULL);
     copying->settings = (struct copy_settings){
         .jobs = work->jobs,
         .look_closer = work->checksum,
@@ -134,6 +155,7 @@ int copying_begin(struct copying *copying, const struct work *work)
         .salvage = work->salvage,
         .context = copying,
         .report = tell,
+        .keeps = keeps,
     };
     return meter_start(&copying->meter, work->name);
 }
@@ -157,13 +179,16 @@ static int refuse_input(const struct work *work, const char *path, const char *p
     return 0;
 }
 
-/* Refuses a PLACE that another target has: each would remove or replace what the other writes. */
+/* Refuses a PLACE that another target has, or lies in: one would remove what the other writes. */
 static int refuse_twice(const struct copying *copying, const char *path, const char *place)
 {
     for (size_t i = 0; i < copying->count; i++) {
-        if (strcmp(copying->places[i], place) == 0) {
-            log_error("%s: is the place of share %02x, too; give each share its own", path,
-                      (uint8_t)copying->targets[i].share);
+        const char *other = copying->places[i];
+        bool same = strcmp(other, place) == 0;
+        if (same || destination_lies_in(place, other) || destination_lies_in(other, place)) {
+            log_error("%s: %s the place of share %02x%s; give each share its own", path,
+                      same ? "is" : "lies in or around", (uint8_t)copying->targets[i].share,
+                      same ? ", too" : "");
             return -EINVAL;
         }
     }
@@ -173,10 +198,12 @@ static int refuse_twice(const struct copying *copying, const char *path, const c
 static int check_place(const struct copying *copying, const char *path, const char *place,
                        int share, const struct names *inputs)
 {
-    int r = refuse_twice(copying, path, place);
+    int r = 0;
 
     for (size_t i = 0; r == 0 && i < inputs->count; i++)
         r = refuse_input(copying->work, path, place, share, names_get(inputs, i));
+    if (r == 0)
+        r = refuse_twice(copying, path, place);
     return r < 0 ? r : destination_check(path, copying->work->dry_run);
 }
 
@@ -250,6 +277,8 @@ void copying_end(struct copying *copying)
     if (!copying->begun)
         remove_made(&copying->made);
     names_clear(&copying->made);
+    names_clear(&copying->unconfirmed);
+    pthread_mutex_destroy(&copying->lock);
 }
 
 int copying_finish(struct copying *copying, int result)

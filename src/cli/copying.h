@@ -7,6 +7,8 @@
 #include "cli/work.h"
 #include "tool/copy.h"
 
+#include <pthread.h>
+
 struct copying {
     const struct work *work;
     struct meter meter;
@@ -19,8 +21,11 @@ struct copying {
     struct names made; /* directories that did not exist before */
     bool begun;        /* something may have been written to them */
     atomic_ullong counts[COPY_KINDS];
-    atomic_ullong hidden; /* names that too few stores have */
-    bool counting;        /* all is gone through for the progress first: nothing is told yet */
+    atomic_ullong hidden;     /* names that too few stores have */
+    pthread_mutex_t lock;     /* of: */
+    struct names unconfirmed; /* these names, which --delete leaves where they are */
+    bool keeps_all;           /* there was no memory for them */
+    bool counting;            /* all is gone through for the progress first: nothing is told yet */
 };
 
 /* To be called before any thread is started. Returns 0 or a negative errno, which was logged. */
@@ -33,6 +38,9 @@ int copying_begin(struct copying *copying, const struct work *work);
  * sense.
  */
 int copying_add(struct copying *copying, const char *path, int share, const struct names *inputs);
+
+/* Keeps PATH from being removed. Any thread may call it. */
+void copying_keep(struct copying *copying, const char *path);
 
 /* Makes the directory PATH, unless it exists, or the run is dry. Returns 0, or as above. */
 int copying_make_directory(struct copying *copying, const char *path);

@@ -71,8 +71,10 @@ static void tell_hidden(void *context, const char *path, enum hidden why, const 
 
     if (copying->counting)
         return;
-    if (why == HIDDEN_FOREIGN)
+    if (why == HIDDEN_FOREIGN) {
         atomic_fetch_add(&copying->hidden, 1);
+        copying_keep(copying, path);
+    }
     log_warning("%s is not restored: %s%s", path, text,
                 why == HIDDEN_FOREIGN ? "; --unconfirmed takes it" : " (left over by a tool)");
 }

@@ -185,7 +185,8 @@ char *findings_sentence(const struct findings *findings)
     for (size_t i = 0; i <= SPARES; i++)
         names += findings->spares[i];
     if (names == 0)
-        r = asprintf(&text, "There are no files.");
+        r = asprintf(&text, "%s",
+                     findings->failed > 0 ? "No file could be checked." : "There are no files.");
     else if (least < 0)
         r = asprintf(&text, "%s of %s files %s lost%s.", show_count(findings->spares[0]).text,
                      show_count(names).text, findings->spares[0] == 1 ? "is" : "are", seen);
@@ -193,7 +194,8 @@ char *findings_sentence(const struct findings *findings)
         r = asprintf(&text, "%s of %s files would be lost with any further store%s.",
                      show_count(findings->spares[1]).text, show_count(names).text, seen);
     else
-        r = asprintf(&text, "Every file survives the loss of any %d further store%s%s.", least,
+        r = asprintf(&text, "Every file%s survives the loss of any %d further store%s%s.",
+                     findings->failed > 0 ? " that could be checked" : "", least,
                      least == 1 ? "" : "s", seen);
     return r < 0 ? NULL : text;
 }

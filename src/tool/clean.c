@@ -55,8 +55,10 @@ void clean_directory(const struct copy *copy, const struct target *target, const
         bool leftover = temporary_is_name(name);
         if (has_name(names, name) || !(leftover || copy->settings->remove))
             continue;
-        int removed = copy->settings->dry_run ? 0 : remove_all(directory, name);
         cleanup_free char *whole = visit_join(path, name);
+        if (whole && copy->settings->keeps && copy->settings->keeps(copy->settings->context, whole))
+            continue;
+        int removed = copy->settings->dry_run ? 0 : remove_all(directory, name);
         if (removed < 0 || !leftover)
             copy_tell(copy, removed < 0 ? COPY_FAILED : COPY_REMOVED, whole ? whole : name, target,
                       removed);

@@ -44,6 +44,8 @@ struct copy_settings {
     /* Any thread may call these, and at once. */
     void *context;
     void (*report)(void *context, const struct copy_event *event);
+    /* Returns true if PATH is not to be removed, though the source shows no such name; or NULL. */
+    bool (*keeps)(void *context, const char *path);
 
     /*
      * What each target needs; NULL: what target_compare says. DIRECTORIES has a descriptor for

@@ -79,7 +79,7 @@ static bool is_to_be_replaced(const struct copy_report *report)
 {
     if (report->state == COPY_GOOD || find_reason_to_keep(report))
         return false;
-    return report->state != COPY_UNREADABLE || report->error == -EACCES;
+    return report->state != COPY_UNREADABLE || (report->error == -EACCES && report->as_shown);
 }
 
 /* Lists the copies of all stores, and which of them repair is to replace. */

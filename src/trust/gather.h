@@ -35,8 +35,8 @@ struct gather {
 
 /*
  * Marks as asked, and lists in PLACES (room for NEEDED), the copies to read now, all at once: as
- * many as are still missing, by all that is known. Returns how many; 0 where the blocks at hand are
- * enough, or no more can come of those that are not asked already.
+ * many as are still missing, by all that is known. Returns how many; 0 where the good blocks and
+ * those already asked for may be enough, or no useful copy is left to ask.
  */
 size_t gather_next(struct gather *gather, size_t places[]);
 
@@ -61,14 +61,13 @@ bool gather_is_contradicted(const struct gather *gather);
 
 /*
  * Chooses the stripe: sets *RET_PLACE to a block of the largest group that counts. -ENODATA where
- * it has fewer shares than are needed; -EBADMSG where another one has as many, or not fewer of the
- * copies that are trusted and of the version: it might be of another content than what the open
- * file has given or will give.
+ * it has fewer shares than are needed; -EBADMSG where another one has as many, or its trusted
+ * copies of the version have no fewer different shares: it might be of another content than what
+ * the open file has given or will give.
  */
 int gather_choose(const struct gather *gather, size_t *ret_place);
 
-/* Returns true if it may change the choice to know which of the copies without a header are bound.
- */
+/* Returns true if binding copies without a header may change the choice. */
 bool gather_has_unbound(const struct gather *gather);
 
 /*

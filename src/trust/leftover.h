@@ -13,11 +13,12 @@
 /* Returns true if NAME, one part of a path, is a usual leftover's. */
 bool leftover_is_name(const char *name);
 
-/* Returns true if the last part of PATH is, or a directory on the way holds leftovers. */
+/* Returns true if the last part of PATH is a leftover's name, or an earlier one is a leftover
+ * directory's. */
 bool leftover_is_path(const char *path);
 
-/* Returns true if a directory of this NAME holds leftovers: unlike others, votes alone do not show
- * it. */
+/* Returns true if NAME is a leftover directory's. Such a directory is shown only if a file in it is
+ * complete. */
 bool leftover_is_directory(const char *name);
 
 /* Returns true if no directory of this NAME is a store. */

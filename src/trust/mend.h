@@ -7,8 +7,8 @@
 #include "trust/quorum.h"
 
 /*
- * How many stores may be lost, whichever, so that NEEDED different shares are left where AT[i]
- * stores have share i; below 0 where these are too few now.
+ * Returns how many stores may be lost, whichever they are, with NEEDED different shares left. AT[i]
+ * stores have share i. Negative: too few are there now.
  */
 int mend_spare(const unsigned at[256], unsigned needed);
 
@@ -20,8 +20,8 @@ struct mend_copy {
 };
 
 /*
- * Clears REPLACE where to replace a copy, after those before it, would lower the number of stores
- * that may be lost. A share that is needed where it is stays, though it is in the wrong store.
+ * Goes through the copies in order. Clears REPLACE if replacing the copy would lower the number of
+ * stores that may be lost. So a share that is needed where it is stays, even in the wrong store.
  */
 void mend_keep_needed(struct mend_copy copies[], size_t count, unsigned needed);
 

@@ -83,9 +83,9 @@ size_t quorum_found(const struct quorum *quorum)
     return quorum->votes + (quorum->no_files ? 0 : quorum->with_files - quorum->with_vote);
 }
 
-unsigned quorum_need(const struct quorum *quorum, unsigned k)
+unsigned quorum_need(const struct quorum *quorum, unsigned own)
 {
-    return quorum->required > k ? quorum->required : k;
+    return quorum->required > own ? quorum->required : own;
 }
 
 static bool is_same_owner(const struct one_mode *one, const struct stat *status)

@@ -16,7 +16,8 @@ enum {
     VOTER_NAMELESS = 256,
 };
 
-/* The mode and owner of the first thing that a store was looked at, and whether others differ. */
+/* The mode and owner of the first object sampled in a store, and whether any other object differs.
+ */
 struct one_mode {
     bool any, differ;
     mode_t mode; /* rights and special bits */
@@ -55,7 +56,7 @@ struct quorum {
 
 /*
  * Settles K from what COUNT stores showed. GIVEN: the user's required=; 0: not given. K is the k
- * that most different shares say, the larger of two with as many.
+ * with most votes; at a tie, the larger.
  */
 void quorum_settle(const struct store_voice voices[], size_t count, unsigned given,
                    struct quorum *ret);
@@ -67,5 +68,6 @@ int quorum_voter(const struct quorum *quorum, const struct store_voice *voice, s
 /* Stores that may say something of files: one for each vote, and those with files but no vote. */
 size_t quorum_found(const struct quorum *quorum);
 
-/* Different shares that a version needs which says K itself. */
-unsigned quorum_need(const struct quorum *quorum, unsigned k);
+/* Returns how many different shares a version needs whose headers say OWN: that or K, the larger.
+ */
+unsigned quorum_need(const struct quorum *quorum, unsigned own);

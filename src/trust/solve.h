@@ -16,11 +16,11 @@
  * Solves stripe number STRIPE from COUNT (k or more) blocks of the shares INDICES, one of which may
  * be there several times, to DATA, which has room for k*u bytes. WITHDRAWN further copies were
  * there when the file was opened, and count as if they contradicted: else copies of another
- * content, which were too few then, could be enough now. Sets WRONG for the blocks that differ from
- * the result, and *RET_SPARE to how many right values could be missing at the worst of the bytes
- * where some are wrong, or INT_MAX where none are. -EBADMSG where some byte has no solution, or
- * none that is found by so many tries; -ETIMEDOUT after a second; -ENODATA for fewer than k
- * different shares; -ENOMEM.
+ * content, which were too few then, could be enough now. Sets WRONG for each block that differs
+ * from the result. Sets *RET_SPARE to how many more right values each byte could lose and stay
+ * solvable. Only bytes with wrong values count; INT_MAX if there are none. -EBADMSG where some byte
+ * has no solution, or none that is found by so many tries; -ETIMEDOUT after a second; -ENODATA for
+ * fewer than k different shares; -ENOMEM.
  */
 int solve_stripe(const struct share_layout *layout, uint64_t stripe, const uint8_t indices[],
                  const uint8_t *const blocks[], size_t count, unsigned withdrawn, uint8_t *data,

@@ -37,8 +37,8 @@ struct version {
 /* Returns true if two headers name the same version. */
 bool version_is_same(const struct share_header *a, const struct share_header *b);
 
-/* Returns true if a copy, of another time or not, is as long as the version and cut in the same
- * way. */
+/* Returns true if two headers agree in format, k, block size, source size and total; their times
+ * may differ. */
 bool version_is_like(const struct share_header *a, const struct share_header *b);
 
 /*

@@ -48,7 +48,8 @@ int attempt_peek(struct attempt *attempt, size_t place, bool *ret);
  */
 int attempt_decode(const struct attempt *attempt, const size_t places[]);
 
-/* Sets *RET to whether the good block at PLACE is what the stripe that was decoded makes it. */
+/* Sets *RET to true if the good block at PLACE equals the one that the decoded stripe encodes to.
+ */
 int attempt_compare(const struct attempt *attempt, size_t place, bool *ret);
 
 #define cleanup_attempt CLEANUP(attempt_clear)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which version copies are of whose header does not say it, by the digests of their blocks (rules 4
- * and 5 of docs/design.md). Part of stripe_reading.c; it reads all blocks of up to 4096 stripes.
+ * Finds out by block digests which copies belong to a version although their headers do not say so
+ * (rules 4 and 5 of docs/design.md). It reads all blocks of up to 4096 stripes.
  */
 #pragma once
 
@@ -9,7 +9,7 @@
 
 /*
  * Sets BOUND for each copy without a header whose blocks agree with the version's members, never
- * contradict them, and do not go with another version at hand. Once for a file. Returns 0 or
+ * contradict them, and do not match another version at hand as well. Once for a file. Returns 0 or
  * -ENOMEM.
  */
 int binding_run(const struct stripe_reading *reading);
@@ -20,5 +20,6 @@ int binding_run(const struct stripe_reading *reading);
  */
 int binding_completes(const struct stripe_reading *reading);
 
-/* The same, to the end: returns how many shares the version has so, or -ENOMEM. */
+/* As binding_completes, but looks at all stripes: returns how many shares the version has then, or
+ * -ENOMEM. */
 int binding_count(const struct stripe_reading *reading);

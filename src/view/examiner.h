@@ -13,7 +13,7 @@ int examiner_new(struct share_set *set, bool apart, struct examiner **ret);
 void examiner_free(struct examiner *examiner);
 
 /*
- * Reads all blocks of a stripe, and compares them with what the stripe makes them; what is bad is
+ * Reads all blocks of a stripe, and compares them with those that it encodes to; what is bad is
  * noted as the copies' damage. *RET_SPARE is how many more stores may be lost before the stripe is
  * (spare.h). Returns 0, or the error of share_set_read_stripe where the stripe cannot be restored.
  * Examiners of one set may run at once.

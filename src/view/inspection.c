@@ -307,6 +307,19 @@ static void note_missing_shares(struct inspection *inspection, const struct shar
     inspection->needed = version ? version->needed : inspection->survey.ruling.needed;
 }
 
+/* A copy that cannot be opened may be any other version, unless its size and time say that not. */
+static void compare_unopened(struct inspection *inspection)
+{
+    uint64_t size = layout_share_size(&inspection->version.layout);
+
+    for (size_t i = 0; i < inspection->count; i++) {
+        struct copy_report *report = &inspection->copies[i];
+        const struct stat *status = &inspection->survey.ballots[i].status;
+        report->as_shown = report->state == COPY_UNREADABLE && (uint64_t)status->st_size == size &&
+                           times_agree(&status->st_mtim, &inspection->status.st_mtim);
+    }
+}
+
 static int inspect_shares(const struct inspecting *inspecting)
 {
     struct inspection *inspection = inspecting->inspection;
@@ -338,6 +351,8 @@ static int inspect_shares(const struct inspecting *inspecting)
         if (report)
             judge_copy(inspecting, copies, &copies->items[i], report);
     }
+    if (share_set_header(set))
+        compare_unopened(inspection);
     inspection->shares = steal_pointer(set);
     return r;
 }

@@ -28,6 +28,7 @@ struct copy_report {
     int index;           /* of the share; -1: not known, or it is none */
     bool other_metadata; /* mode, owner, time or attributes are not those of most */
     bool bad_header, bad_size;
+    bool as_shown;        /* of an unreadable one: its size and time are those of what is shown */
     bool other_content;   /* of the same version */
     bool intact;          /* a share with nothing wrong in itself, of whatever version */
     struct damage damage; /* stripes whose blocks are bad */
@@ -54,7 +55,7 @@ struct inspection {
     struct damage lost;          /* stripes of a file that cannot be restored */
     int spare;                   /* stores that may be lost; below 0: it is lost now */
     bool conflict;               /* between kinds, versions, or contents of a stripe */
-    bool hidden, leftover;       /* it is not shown; since it is a leftover */
+    bool hidden, leftover;       /* not shown; not shown because it is a leftover */
     unsigned found, needed;      /* different shares of a lost file without a usable version */
     unsigned would_need;         /* the required= with which a lost file is there; 0: none */
     char *conflict_text;         /* which versions of a file are in conflict; else NULL */
@@ -64,9 +65,10 @@ struct inspection {
 };
 
 /*
- * Looks at PATH in all stores, and judges it by the rules that readers go by. EXPECTED gives the
- * share that a store holds, -1 where that is not known; NULL: nothing is known. Returns 0; -ENOENT;
- * -ENOMEM; -ECANCELED; or where no store could say, one's error. Clear RET in any case.
+ * Looks at PATH in all stores, and judges it by the rules that readers go by. EXPECTED returns the
+ * share that a store should hold, or -1; it may be NULL. Returns 0; -ENOENT; -ECANCELED; a
+ * shortage; a store's error where none could answer; or -ETIMEDOUT where a store that did not
+ * answer may have what is missing. Clear RET in any case.
  */
 int inspection_make(struct stores *stores, const struct share_terms *terms, const char *path,
                     const struct sweep_depth *depth,

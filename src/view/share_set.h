@@ -26,22 +26,23 @@ int share_set_new(const struct inquiry *looks, const struct share_terms *terms, 
  */
 void share_set_keep_looks(struct share_set *set, struct inquiry *looks);
 
-/* Whether it is of all that is to be had, and could give all that it was asked for until now. */
+/* Returns true if no store is pending, no stripe was lost, and no given stripe was contradicted. */
 bool share_set_is_whole(struct share_set *set);
 
-/* Whether, besides, nothing was bad that was read for that. */
+/* Returns true if the set is whole, and no copy was found damaged, failing, forged or changed. */
 bool share_set_is_sound(struct share_set *set);
 
 /* The bytes of memory that it takes, more or less. */
 size_t share_set_size(const struct share_set *set);
 
-/* Says in the log what was found bad. */
+/* Frees the set, and says in the log what was found bad. */
 void share_set_free(struct share_set *set);
 
 /* What the headers of the version that is shown say, its index aside; NULL where none is usable. */
 const struct share_header *share_set_header(const struct share_set *set);
 
-/* The same, or the best of the versions that are not usable; NULL where no copy has a header. */
+/* Returns the version that is shown, else the best of those that are not usable; NULL where no copy
+ * has a header. */
 const struct version *share_set_version(const struct share_set *set);
 
 /* Returns true if two versions have equal claims. */
@@ -75,27 +76,27 @@ void share_set_status(struct share_set *set, struct stat *ret);
 int share_set_check(const struct share_set *set);
 
 /*
- * Stripe t < T to DATA, which has room for k*u bytes; in checked format only what its digest
- * stands for, in the others only what no further share contradicts. -EIO where the version's
- * shares do not give it (the log says why), or -ENOMEM. Any thread may call it.
+ * Restores stripe t < T into DATA, which has room for k*u bytes. In the checked format the result
+ * matches its digest; in the others it is the one solution by rule 6. Returns 0; -EIO (the log says
+ * why); -ETIMEDOUT; or a shortage. Any thread may call it.
  */
 int share_set_read_stripe(struct share_set *set, uint64_t stripe, uint8_t *data);
 
 /*
- * How many stripes of the version any copy has a byte of: a header may tell of a size that no file
- * has, and what is sized by it would not end.
+ * Returns how many stripes the longest copy reaches. Bound loops and buffers by this: a header may
+ * claim a size that no file has.
  */
 uint64_t share_set_present(const struct share_set *set);
 
-/* Whether a copy is in a store that is not local. */
+/* Returns true if a copy is in a store that is not local. */
 bool share_set_is_distant(const struct share_set *set);
 
 /* The copies, for whoever wants to know what each is worth. */
 struct copies *share_set_copies(struct share_set *set);
 
 /*
- * For readers of single stripes of their own: what such a reading starts with, and what its result
- * R comes to, after a word in the log, for the caller of share_set_read_stripe.
+ * share_set_begin_reading prepares RET for reading STRIPE into DATA. share_set_end_reading logs a
+ * failure R of that reading, and returns the error that share_set_read_stripe would.
  */
 struct stripe_reading;
 void share_set_begin_reading(struct share_set *set, uint64_t stripe, uint8_t *data,

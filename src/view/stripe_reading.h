@@ -38,6 +38,9 @@ struct stripe_reading {
  */
 int stripe_reading_run(struct stripe_reading *reading);
 
-/* The same with an attempt that is the caller's, who looks at the blocks afterwards. */
+/*
+ * As stripe_reading_run, on an attempt that the caller starts and clears, so that it can examine
+ * the blocks. Returns -ENODATA even where more copies are to be had.
+ */
 struct attempt;
 int stripe_reading_try(struct attempt *attempt);

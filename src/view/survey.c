@@ -240,7 +240,7 @@ int survey_make_by(struct stores *stores, const struct share_terms *terms, const
     bool settled = survey.ruling.verdict == NAME_SETTLED || survey.ruling.verdict == NAME_LOST;
     if (survey.ruling.verdict == NAME_ABSENT)
         return r;
-    if (survey.ruling.verdict == NAME_FOREIGN && !terms->unconfirmed && !terms->everything) {
+    if (survey.ruling.verdict == NAME_FOREIGN && !terms->unconfirmed) {
         r = refuse_unsaid(&survey, path, r);
         if (r < 0)
             return r;

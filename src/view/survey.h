@@ -8,22 +8,23 @@
 
 struct survey {
     struct inquiry inquiry; /* of looks (look.h) */
-    struct ballot
-        *ballots; /* one for each store; those of other kinds than the winner's are cast off */
+    /* One for each store. CAST is cleared for kinds that do not count, where one does. */
+    struct ballot *ballots;
     struct name_ruling ruling;
     struct stat status; /* by the voice of most of those that are of its kind */
 };
 
 /*
  * Asks all stores for PATH, and waits for ENOUGH of them, as inquiry_make. Returns 0 where a store
- * has it, whatever the ruling; -ENOENT where none has, or, where a store could not say, its error,
- * also where too few have it for what is to be shown;
- * -ENOMEM, or another shortage of our own. What the others say is logged where it differs.
+ * has it, whatever the ruling. Returns -ENOENT where none has, or too few have it to be shown; but
+ * the error of a store that failed to answer, where it might change that. Or returns a shortage.
+ * Differences between stores are logged.
  */
 int survey_make(struct stores *stores, const struct share_terms *terms, const char *path,
                 const struct inquiry_enough *enough, struct survey *ret);
 
-/* The same with a question of another KIND, whose struct begins with a struct look; of ARGUMENT. */
+/* As survey_make, with a question of another KIND about ARGUMENT; its struct begins with a struct
+ * look. */
 int survey_make_by(struct stores *stores, const struct share_terms *terms, const char *path,
                    const char *argument, const struct question_kind *kind,
                    const struct inquiry_enough *enough, struct survey *ret);

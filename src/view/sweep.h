@@ -25,7 +25,8 @@ struct sweep {
 };
 
 /*
- * Reads all blocks of a file that has some, notes what is bad as the damage of SET's copies, and
- * adds the rest to what RESULT says already. Returns 0; -ENOMEM; -ECANCELED.
+ * Reads the blocks of all stripes, or of a random part of them as DEPTH says. The file must not be
+ * empty. Records bad blocks as damage of SET's copies, and adds the rest to RESULT. Returns 0,
+ * -ECANCELED, -ETIMEDOUT or a shortage.
  */
 int sweep_run(struct share_set *set, const struct sweep_depth *depth, struct sweep *result);

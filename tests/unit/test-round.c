@@ -111,13 +111,14 @@ static void test_what_is_no_store(void **state)
     assert_ptr_equal(store, stores[0]);
 }
 
-/* It lives as long as someone holds it. */
+/* It lives as long as someone holds it. What threads of earlier tests still free is little. */
 static void test_holding(void **state)
 {
+    enum { ROUNDS = 1000, OTHERS = 8192 };
     struct store *store;
     size_t before = 0;
 
-    for (unsigned round = 0; round < 100; round++) {
+    for (unsigned round = 0; round < ROUNDS; round++) {
         assert_int_equal(store_new(folder, &store), 0);
         assert_ptr_equal(store_hold(store), store);
         store_release(store);
@@ -125,7 +126,7 @@ static void test_holding(void **state)
         store_release(store);
         before = round <= 20 ? bytes_in_use() : before;
     }
-    assert_true(bytes_in_use() <= before);
+    assert_true(bytes_in_use() <= before + OTHERS);
 }
 
 static void test_empty_round(void **state)
