@@ -113,7 +113,8 @@ class Model:
         self.likely = tuple(dict.fromkeys(self.voting.values())) if self.with_files else ()
         self.K = self._find_k()
         self.unknown = self.K is None  # `required=` must be given
-        self.too_few = not self.unknown and len({*self.voting.values(), *self.lending}) < self.K
+        found = {(share, self.samples[name].k) for name, share in self.voting.items()}
+        self.too_few = not self.unknown and len(found) + len(self.lending) < self.K
         self.paths = sorted({path for store in stores.values() for path in store})
         self._names = {}
 

@@ -48,7 +48,7 @@ static int refuse_too_few(const struct quorum *quorum, size_t found, unsigned ne
 static int judge(const struct arguments *arguments, const struct store_list *list)
 {
     const struct quorum *quorum = &list->quorum;
-    size_t found = quorum_found(quorum);
+    size_t found = quorum->found;
 
     if (list->count == 0) {
         log_error("%s: no stores in it: are they mounted?", arguments->source);

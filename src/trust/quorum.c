@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 #include "trust/quorum.h"
 
+/* Returns true if no store before this one says the same share and k. */
+static bool is_first(const struct store_voice voices[], size_t place)
+{
+    for (size_t i = 0; i < place; i++) {
+        if (voices[i].share == voices[place].share && voices[i].required == voices[place].required)
+            return false;
+    }
+    return true;
+}
+
 /* How many different shares say each k. */
 static void count_shares(const struct store_voice voices[], size_t count, unsigned shares[256])
 {
-    for (size_t i = 0; i < count; i++) {
-        bool counted = voices[i].share < 0;
-        for (size_t j = 0; j < i && !counted; j++)
-            counted =
-                voices[j].share == voices[i].share && voices[j].required == voices[i].required;
-        shares[voices[i].required] += !counted;
-    }
+    for (size_t i = 0; i < count; i++)
+        shares[voices[i].required] += voices[i].share >= 0 && is_first(voices, i);
 }
 
 static unsigned count_votes(const struct store_voice voices[], size_t count)
@@ -49,11 +54,13 @@ void quorum_settle(const struct store_voice voices[], size_t count, unsigned giv
     unsigned shares[256] = {0}, most = 0, commonest = 0;
 
     for (size_t i = 0; i < count; i++) {
+        quorum.found += voices[i].share < 0 ? voices[i].has_files : is_first(voices, i);
         quorum.with_names += voices[i].has_names;
         quorum.with_files += voices[i].has_files;
         quorum.with_vote += voices[i].share >= 0;
     }
     quorum.no_files = quorum.with_files == 0;
+    quorum.found = quorum.no_files ? quorum.with_names : quorum.found;
     quorum.votes = quorum.no_files ? (unsigned)quorum.with_names : count_votes(voices, count);
     count_shares(voices, count, shares);
     for (unsigned k = 1; k < 256; k++) {
@@ -76,11 +83,6 @@ int quorum_voter(const struct quorum *quorum, const struct store_voice *voice, s
     if (quorum->no_files)
         return voice->has_names ? VOTER_NAMELESS + (int)place : NO_VOTE;
     return voice->share;
-}
-
-size_t quorum_found(const struct quorum *quorum)
-{
-    return quorum->votes + (quorum->no_files ? 0 : quorum->with_files - quorum->with_vote);
 }
 
 unsigned quorum_need(const struct quorum *quorum, unsigned own)

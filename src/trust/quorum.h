@@ -48,6 +48,7 @@ struct quorum {
     bool given;         /* by the user */
     bool no_files;      /* no store has a regular file: each that has names is a vote of its own */
     unsigned votes;     /* different shares that are here */
+    size_t found;       /* stores that may restore something; the same share and k count once */
     size_t with_names;  /* stores that hold anything */
     size_t with_files;  /* and files */
     size_t with_vote;   /* and intact headers */
@@ -64,9 +65,6 @@ void quorum_settle(const struct store_voice voices[], size_t count, unsigned giv
 /* The vote of store number PLACE: below 0 where it has none, else equal for one and the same vote.
  */
 int quorum_voter(const struct quorum *quorum, const struct store_voice *voice, size_t place);
-
-/* Stores that may say something of files: one for each vote, and those with files but no vote. */
-size_t quorum_found(const struct quorum *quorum);
 
 /* Returns how many different shares a version needs whose headers say OWN: that or K, the larger.
  */

@@ -138,7 +138,7 @@ static void test_stores_without_files_change_nothing(void **state)
     assert_int_equal(quorum.required, 1);
     assert_int_equal(quorum.with_names, 3);
     assert_int_equal(quorum.with_files, 1);
-    assert_int_equal(quorum_found(&quorum), 1);
+    assert_int_equal(quorum.found, 1);
     assert_int_equal(quorum_voter(&quorum, &voices[2], 2), NO_VOTE);
 }
 
