@@ -179,20 +179,30 @@ static void log_others(const struct survey *survey, const char *path)
     }
 }
 
+/* Returns true if store number PLACE may have a vote for the name that was not counted. */
+static bool is_unsaid(const struct survey *survey, size_t place)
+{
+    int r = inquiry_result(&survey->inquiry, place);
+    struct store_voice voice;
+
+    return r < 0 ? r != -ENOENT && r != -ENOTDIR
+                 : !store_voice(survey->inquiry.list->stores[place], &voice);
+}
+
 /*
- * Too few stores have the name, and ERROR kept one from saying whether it has it: where that may
- * make it one that is shown, no one knows yet, and that is the error. Else 0.
+ * Too few stores have the name, and ERROR kept one from saying whether it has it, or which share it
+ * holds is not known yet (0): where that may make it one that is shown, that is the error. Else 0.
  */
 static int refuse_unsaid(const struct survey *survey, const char *path, int error)
 {
     size_t unsaid = 0;
 
-    for (size_t i = 0; i < survey->inquiry.list->count; i++) {
-        int r = inquiry_result(&survey->inquiry, i);
-        unsaid += r < 0 && r != -ENOENT && r != -ENOTDIR;
-    }
+    for (size_t i = 0; i < survey->inquiry.list->count; i++)
+        unsaid += is_unsaid(survey, i);
     if (unsaid == 0 || survey->ruling.votes + unsaid < survey->ruling.needed)
         return 0;
+    if (error == 0)
+        error = -ETIMEDOUT;
     cleanup_free char *text = survey_describe(survey);
     log_once("%s: %s, and not all could say: %s", path, text ? text : "foreign",
              strerrordesc_np(-error));
