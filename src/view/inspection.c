@@ -337,6 +337,8 @@ static int inspect_shares(const struct inspecting *inspecting)
     share_set_status(set, &inspection->status);
     if (share_set_version(set))
         inspection->version = share_set_version(set)->header;
+    if (share_set_header(set))
+        compare_unopened(inspection);
     inspection->conflict = share_set_is_conflict(set);
     if (inspection->conflict)
         inspection->conflict_text = share_set_describe_conflict(set);
@@ -351,8 +353,6 @@ static int inspect_shares(const struct inspecting *inspecting)
         if (report)
             judge_copy(inspecting, copies, &copies->items[i], report);
     }
-    if (share_set_header(set))
-        compare_unopened(inspection);
     inspection->shares = steal_pointer(set);
     return r;
 }
