@@ -18,14 +18,14 @@ enum {
 };
 
 /*
- * A want of descriptors is ours, and says nothing of the file: the log names it, and the reader
- * gets an error of reading.
+ * A want of descriptors or memory says nothing of the file: the log names it. That of descriptors
+ * is ours, not the reader's, who gets an error of reading.
  */
 static void reply_error(fuse_req_t request, int error)
 {
     bool ours = error == -EMFILE || error == -ENFILE;
 
-    if (ours)
+    if (ours || error == -ENOMEM)
         log_once("a request failed: %s (%s)", strerrordesc_np(-error), strerrorname_np(-error));
     fuse_reply_err(request, ours ? EIO : -error);
 }
