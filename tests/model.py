@@ -234,7 +234,7 @@ class Name(Entries):
     def _show(self, kind):
         self.kind = kind
         if kind == PLAIN:
-            self.file = File(self.model, self.copies)
+            self.file = File(self.model, self.copies, self.entries)
             return self.file.state
         return "shown"
 
@@ -242,7 +242,7 @@ class Name(Entries):
         if len(winners) != 1:
             return "leftover"
         (kind,) = winners
-        if kind == PLAIN and not File(self.model, self.copies).is_complete:
+        if kind == PLAIN and not File(self.model, self.copies, self.entries).is_complete:
             return "leftover"
         if kind[0] == DIRECTORY and len(self.votes()[kind]) < self.model.K:
             return "leftover"
@@ -253,7 +253,7 @@ class Name(Entries):
     def _holds_complete(self):
         """Whether a file directly in this directory is complete."""
         inside = (Entries(self.model, path) for path in self.model.paths if os.path.dirname(path) == self.path)
-        return any(one.winners() == [PLAIN] and File(self.model, one.copies).is_complete for one in inside)
+        return any(one.winners() == [PLAIN] and File(self.model, one.copies, one.entries).is_complete for one in inside)
 
     # Metadata
 
@@ -349,8 +349,8 @@ class Name(Entries):
 class File:
     """Rules 4 to 6: a regular file, its version and its stripes."""
 
-    def __init__(self, model, copies):
-        self.model, self.all = model, copies
+    def __init__(self, model, copies, entries):
+        self.model, self.all, self.entries = model, copies, entries
         self.checked = model.format == "checked"
         if not self.checked:  # rule 6: a copy of another share does not count
             copies = {s: c for s, c in copies.items() if c.header and c.header.index == model.voting.get(s)}
@@ -367,7 +367,15 @@ class File:
         self._groups, self._orders, self._given = {}, {}, {}
 
     def need(self, version):
-        return max(version.k, self.model.K)
+        need = max(version.k, self.model.K)
+        return need + (need == version.k and self._may_be_mixed(version))
+
+    def _may_be_mixed(self, version):
+        """Rule 6: any k shares agree, so those of different times need one more."""
+        if self.checked or version.k == 1 or not version.size:
+            return False
+        times = {self.entries[store].mtime for store in self.versions[version]}
+        return not all(is_same_time(one, other) for one in times for other in times)
 
     # Rule 4: the version
 

@@ -433,6 +433,56 @@ def test_a_copy_that_is_there_twice_has_one_say(make, mounts, share_format):
     stores.holds(mounts, {"a": GONE}, decode=LOST, check=LOST)
 
 
+# Shares of a format without checks whose times differ, in a file of the same size
+
+
+@UNCHECKED
+def test_just_enough_shares_of_two_times_are_an_error(make, mounts, share_format):
+    """An edit has reached 00 and 01 only: what the three give together is neither of both."""
+    stores = make(3, 3, share_format, total=5)
+    stores.put(size=20_000, mtime_ns=OLDER)
+    stores.put(size=20_000, stores=["00", "01"])
+    stores.holds(mounts, {"a": GONE}, decode=LOST, check=LOST, says=["different times"],
+                 log=["a: 3 shares of different times found, 4 needed.*unconfirmed"])  # fmt: skip
+    new = stores.base / "new"
+    stores.repair("--add", f"04={new}", status=LOST)
+    assert sorted(os.listdir(new)) == ["other-1", "other-2"]
+
+
+@UNCHECKED
+def test_one_more_share_of_another_time_has_to_agree(make, mounts, share_format):
+    stores = make(2, 3, share_format)
+    data = stores.put(size=20_000)
+    stores.put(size=20_000, stores=["02"], mtime_ns=OLDER)
+    stores.holds(mounts, {"a": GONE}, decode=LOST, check=LOST)
+    stores.put(data=data, stores=["02"], mtime_ns=OLDER)
+    stores.holds(mounts, {"a": data}, check=DAMAGED, writes=["02/a"])
+
+
+@UNCHECKED
+def test_shares_of_storage_without_times_are_to_be_had_unconfirmed(make, mounts, share_format):
+    """One more than k agree with each other, whatever their times; of just k, the user says it."""
+    stores = make(2, 3, share_format)
+    data = stores.put(size=20_000)
+    for store, mtime_ns in zip(stores.names, (OLDER, MTIME_NS, NEWER)):
+        os.utime(stores.path(store), ns=(mtime_ns, mtime_ns))
+    stores.show(mounts, {"a": data})
+    shutil.rmtree(stores.folder / "02")
+    stores.decode(expected={"a": GONE}, status=LOST, says=["unconfirmed"])
+    stores.decode("--unconfirmed", expected={"a": data})
+    stores.show(mounts, {"a": data}, unconfirmed=True)
+
+
+@UNCHECKED
+def test_times_are_compared_as_coarsely_as_storage_keeps_them(make, mounts, share_format):
+    stores = make(2, 2, share_format)
+    data = stores.put(size=20_000)
+    coarse = MTIME_NS // 10**9 * 10**9
+    os.utime(stores.path("01"), ns=(coarse, coarse))
+    stores.show(mounts, {"a": data})
+    stores.decode(expected={"a": data})
+
+
 # What is needed, where that is not the same for all
 
 

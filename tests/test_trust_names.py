@@ -365,6 +365,16 @@ def test_stores_that_show_one_mode_for_everything_do_not_say_it(make, mounts):
     assert_mode(stores, mounts, "secret", 0o600, "02", "03", "04")
 
 
+def test_a_share_is_counted_by_the_store_of_it_that_keeps_modes(make, mounts):
+    """00 shows one mode for everything; 00-too, which has the same share, has a say, and 01 has."""
+    stores = make(2, ["00", "00-too", "01"])
+    for store in stores.names:
+        stores.path(store, "other-1").chmod(0o755 if store == "01" else 0o666)
+        stores.path(store, "other-2").chmod(0o666 if store == "00" else 0o600)
+    view = stores.view(mounts)
+    assert (mode_of(view / "other-1"), mode_of(view / "other-2")) == ("0o644", "0o600")
+
+
 def test_of_two_modes_with_as_many_stores_only_what_both_allow_is_given(make, mounts):
     stores = make(2, 4)
     for store in stores.names:

@@ -134,8 +134,9 @@ static void print_health(FILE *text, const struct inspection *inspection)
         if (inspection->would_need > 0)
             fprintf(text, ": --required=%u would take it", inspection->would_need);
         else if (inspection->found > 0)
-            fprintf(text, ": %u share%s, %u needed", inspection->found,
-                    inspection->found == 1 ? "" : "s", inspection->needed);
+            fprintf(text, ": %u share%s%s, %u needed", inspection->found,
+                    inspection->found == 1 ? "" : "s",
+                    inspection->times_differ ? " of different times" : "", inspection->needed);
         break;
     default:
         fprintf(text, "can lose %d more store%s", spare, spare == 1 ? "" : "s");

@@ -304,18 +304,9 @@ static bool counts_for_mode(const struct ballot *ballot, bool keepers)
     return ballot->cast && (!keepers || !ballot->one_mode_only);
 }
 
-/* Different votes that count for the mode and owner of WANTED. */
-static unsigned count_mode(const struct ballot ballots[], size_t count, const struct ballot *wanted,
-                           bool keepers)
+static bool same_kept_attributes(const struct ballot *a, const struct ballot *b)
 {
-    unsigned votes = 0;
-
-    for (size_t i = 0; i < count; i++) {
-        if (counts_for_mode(&ballots[i], keepers) && ballots[i].voter >= 0 &&
-            ballot_same_attributes(&ballots[i], wanted))
-            votes += !is_counted(ballots, i, wanted, ballot_same_attributes);
-    }
-    return votes;
+    return !a->one_mode_only && ballot_same_attributes(a, b);
 }
 
 /* The mode and owner that most say. */
@@ -334,7 +325,9 @@ static void count_modes(const struct ballot ballots[], size_t count, struct mode
         if (!counts_for_mode(&ballots[i], vote.keepers) ||
             (vote.winner && ballot_same_attributes(&ballots[i], vote.winner)))
             continue;
-        unsigned votes = count_mode(ballots, count, &ballots[i], vote.keepers);
+        unsigned votes =
+            count_votes_like(ballots, count, &ballots[i],
+                             vote.keepers ? same_kept_attributes : ballot_same_attributes);
         if (!vote.winner || votes > vote.votes) {
             vote.winner = &ballots[i];
             vote.second = vote.votes;

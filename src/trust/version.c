@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "trust/version.h"
 
+#include "base/times.h"
+
 #include <errno.h>
 
 bool version_is_like(const struct share_header *a, const struct share_header *b)
@@ -20,10 +22,42 @@ static bool is_of(const struct copy_facts *copy, const struct share_header *vers
     return copy->has_header && !copy->misplaced && version_is_same(&copy->header, version);
 }
 
-static struct version count_version(const struct quorum *quorum, const struct copy_facts copies[],
-                                    size_t count, const struct share_header *header)
+/* Returns true if copies of a version in a format without checks may be of different contents. */
+static bool times_differ(const struct copy_facts copies[], size_t count,
+                         const struct share_header *version)
 {
-    struct version version = {.header = *header};
+    const struct timespec *finest = NULL;
+    bool differ = false;
+
+    if (version->layout.format == SHARE_CHECKED || version->layout.required == 1 ||
+        version->layout.source_size == 0)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        const struct timespec *time = &copies[i].time;
+        if (is_of(&copies[i], version) &&
+            (!finest || times_granularity(time) < times_granularity(finest)))
+            finest = time;
+    }
+    for (size_t i = 0; i < count; i++)
+        differ |= is_of(&copies[i], version) && !times_agree(&copies[i].time, finest);
+    return differ;
+}
+
+/* Any k shares agree: of different times, one more has to (rule 6). */
+static unsigned count_needed(const struct quorum *quorum, const struct version *version)
+{
+    unsigned k = version->header.layout.required, needed = quorum_need(quorum, k);
+
+    return needed == k && version->times_differ ? k + 1 : needed;
+}
+
+struct version version_count(const struct quorum *quorum, const struct copy_facts copies[],
+                             size_t count, const struct share_header *header)
+{
+    struct version version = {
+        .header = *header,
+        .times_differ = times_differ(copies, count, header),
+    };
     enum { HAVE = 1, WHOLE = 2 };
     uint8_t seen[256] = {0};
 
@@ -38,7 +72,7 @@ static struct version count_version(const struct quorum *quorum, const struct co
         version.whole += !(seen[own->index] & WHOLE);
         seen[own->index] |= WHOLE;
     }
-    version.needed = quorum_need(quorum, header->layout.required);
+    version.needed = count_needed(quorum, &version);
     version.complete = quorum->required > 0 && version.whole >= version.needed;
     return version;
 }
@@ -96,7 +130,7 @@ static unsigned rank_of(const struct quorum *quorum, const struct copy_facts cop
         if (i == place || !copies[i].has_header || copies[i].misplaced || is_repeated(copies, i) ||
             version_is_same(&copies[i].header, &version->header))
             continue;
-        const struct version other = count_version(quorum, copies, count, &copies[i].header);
+        const struct version other = version_count(quorum, copies, count, &copies[i].header);
         int order = compare(&other, version);
         rank += order > 0 || (order == 0 && i < place);
         if (!other.complete)
@@ -115,7 +149,7 @@ int version_choose(const struct quorum *quorum, const struct copy_facts copies[]
     for (size_t i = 0; i < count; i++) {
         if (!copies[i].has_header || copies[i].misplaced || is_repeated(copies, i))
             continue;
-        struct version version = count_version(quorum, copies, count, &copies[i].header);
+        struct version version = version_count(quorum, copies, count, &copies[i].header);
         if (rank_of(quorum, copies, count, i, &version) != rank)
             continue;
         version.possible =
@@ -150,9 +184,10 @@ unsigned version_would_need(const struct quorum *quorum, const struct copy_facts
     for (size_t i = 0; i < count; i++) {
         if (!copies[i].has_header || copies[i].misplaced)
             continue;
-        const struct version version = count_version(quorum, copies, count, &copies[i].header);
+        const struct version version = version_count(quorum, copies, count, &copies[i].header);
         unsigned k = version.header.layout.required;
-        if (!version.complete && version.whole >= k && version.whole > most) {
+        if (!version.complete && version.whole >= k + version.times_differ &&
+            version.whole > most) {
             most = version.whole;
             would = k;
         }
@@ -165,7 +200,7 @@ static bool is_without_rival(const struct quorum *quorum, const struct copy_fact
                              size_t count, size_t pending, const struct version *best)
 {
     for (size_t i = 0; i < count; i++) {
-        const struct version other = count_version(quorum, copies, count, &copies[i].header);
+        const struct version other = version_count(quorum, copies, count, &copies[i].header);
         if (!version_is_same(&other.header, &best->header) && other.whole + pending >= other.needed)
             return false;
     }

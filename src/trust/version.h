@@ -13,7 +13,8 @@ struct copy_facts {
     bool has_header; /* an intact one; otherwise HEADER means nothing */
     bool misplaced;  /* without checks: its index is not that of most of its store's headers */
     struct share_header header;
-    uint64_t size; /* bytes of the copy */
+    uint64_t size;        /* bytes of the copy */
+    struct timespec time; /* of the copy; 0 where times are not to be compared */
 };
 
 enum copy_role {
@@ -28,6 +29,7 @@ struct version {
     unsigned members;           /* different indices among the members, of whatever length */
     unsigned whole;             /* different indices among the members of full length */
     unsigned needed;            /* different shares */
+    bool times_differ;          /* without checks: its copies have different times (rule 6) */
     bool complete;              /* it has these, of full length */
     bool possible;              /* copies of other times, or without a header, might complete it */
     bool tied;                  /* another of this time is complete, with as many shares */
@@ -40,6 +42,10 @@ bool version_is_same(const struct share_header *a, const struct share_header *b)
 /* Returns true if two headers agree in format, k, block size, source size and total; their times
  * may differ. */
 bool version_is_like(const struct share_header *a, const struct share_header *b);
+
+/* What the copies have of the version that HEADER names; its ranks among others are not set. */
+struct version version_count(const struct quorum *quorum, const struct copy_facts copies[],
+                             size_t count, const struct share_header *header);
 
 /*
  * The version number RANK, in the order in which they are tried: those that are complete, the

@@ -82,6 +82,8 @@ void copy_facts_read(const struct share_terms *terms, const struct look *look, i
                      struct copy_facts *ret)
 {
     *ret = (struct copy_facts){.size = (uint64_t)look->object.status.st_size};
+    if (!terms->unconfirmed)
+        ret->time = look->object.status.st_mtim;
     ret->has_header =
         header_read(terms->format, look->header, look->header_size, ret->size, &ret->header) == 0;
     ret->misplaced = ret->has_header && terms->format != SHARE_CHECKED && voter >= 0 &&
@@ -188,6 +190,15 @@ int copies_add_late(struct copies *copies, struct inquiry *looks, const struct s
     for (size_t i = before; i < copies->count; i++)
         copies->items[i].slow = true;
     return is_shortage(r) ? r : 0;
+}
+
+struct copy_facts *copies_facts(const struct copies *copies)
+{
+    struct copy_facts *facts = calloc(copies->count + 1, sizeof *facts);
+
+    for (size_t i = 0; facts && i < copies->count; i++)
+        facts[i] = copies->items[i].facts;
+    return facts;
 }
 
 void copies_free(struct copies *copies)

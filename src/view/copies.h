@@ -53,6 +53,9 @@ void copy_facts_read(const struct share_terms *terms, const struct look *look, i
 int copies_new(const struct inquiry *looks, const struct share_terms *terms, const char *path,
                struct copies **ret);
 
+/* What is known of each copy, in their order; the caller frees it. NULL without memory. */
+struct copy_facts *copies_facts(const struct copies *copies);
+
 void copies_free(struct copies *copies);
 
 /* Closes the files, and releases the stores. Nothing can be read until there are others. */

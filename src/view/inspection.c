@@ -122,23 +122,6 @@ static bool has_intact_blocks(const struct copy *copy)
     return intact;
 }
 
-/* Different shares of full length that copies have of a version. */
-static unsigned count_whole(const struct copies *copies, const struct share_header *version)
-{
-    bool seen[256] = {false};
-    unsigned shares = 0;
-
-    for (size_t i = 0; i < copies->count; i++) {
-        const struct copy_facts *facts = &copies->items[i].facts;
-        if (!facts->has_header || facts->misplaced || !version_is_same(&facts->header, version) ||
-            facts->size != layout_share_size(&facts->header.layout) || seen[facts->header.index])
-            continue;
-        seen[facts->header.index] = true;
-        shares++;
-    }
-    return shares;
-}
-
 /*
  * Returns true if a share of another version has as good a claim as the one that is shown: it is
  * not to be replaced (rule 7 of docs/design.md). To read all of it is left to the caller.
@@ -148,14 +131,16 @@ static bool has_claim(const struct inspection *inspection, const struct copies *
 {
     const struct share_header *header = &copy->facts.header, *shown = &inspection->version;
     const struct quorum *quorum = &list_of(inspection)->quorum;
-    unsigned whole = count_whole(copies, header);
+    cleanup_free struct copy_facts *facts = copies_facts(copies);
 
+    if (!facts)
+        return true;
+    const struct version own = version_count(quorum, facts, copies->count, header);
     if (copy->facts.size != layout_share_size(&header->layout))
         return false;
     if (shown->layout.format == SHARE_CHECKED && header->mtime_ns >= shown->mtime_ns)
         return true;
-    return whole >= quorum_need(quorum, header->layout.required) &&
-           whole >= count_whole(copies, shown);
+    return own.complete && own.whole >= version_count(quorum, facts, copies->count, shown).whole;
 }
 
 static void judge_stale(const struct inspecting *inspecting, const struct copies *copies,
@@ -304,6 +289,7 @@ static void note_missing_shares(struct inspection *inspection, const struct shar
 
     inspection->would_need = share_set_would_need(set);
     inspection->found = version ? version->whole : 0;
+    inspection->times_differ = version && version->times_differ;
     inspection->needed = version ? version->needed : inspection->survey.ruling.needed;
 }
 

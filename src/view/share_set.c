@@ -65,15 +65,6 @@ static void log_stale(const struct share_set *set)
                  set->version.rival, set->version.whole);
 }
 
-static struct copy_facts *list_facts(const struct share_set *set)
-{
-    struct copy_facts *facts = calloc(set->copies->count + 1, sizeof *facts);
-
-    for (size_t i = 0; facts && i < set->copies->count; i++)
-        facts[i] = set->copies->items[i].facts;
-    return facts;
-}
-
 static void set_roles(const struct share_set *set, size_t first)
 {
     for (size_t i = first; i < set->copies->count; i++) {
@@ -138,7 +129,7 @@ static int compare_rivals(struct share_set *set, const struct copy_facts facts[]
 /* Takes the version that comes RANK usable versions behind the best one. */
 static int choose(struct share_set *set, unsigned rank)
 {
-    cleanup_free struct copy_facts *facts = list_facts(set);
+    cleanup_free struct copy_facts *facts = copies_facts(set->copies);
     struct version first;
     int r;
 
@@ -215,7 +206,7 @@ static int add_late(struct share_set *set)
 
     set->partial = false;
     int r = copies_add_late(set->copies, &set->late, &set->terms, set->path);
-    facts = r == 0 ? list_facts(set) : NULL;
+    facts = r == 0 ? copies_facts(set->copies) : NULL;
     if (r < 0 || !facts)
         return r < 0 ? r : -ENOMEM;
     bool same = version_choose(&set->quorum, facts, set->copies->count, 0, &version) == 0 &&
@@ -437,7 +428,7 @@ void share_set_status(struct share_set *set, struct stat *ret)
 
 unsigned share_set_would_need(const struct share_set *set)
 {
-    cleanup_free struct copy_facts *facts = list_facts(set);
+    cleanup_free struct copy_facts *facts = copies_facts(set->copies);
 
     return facts ? version_would_need(&set->quorum, facts, set->copies->count) : 0;
 }
@@ -503,6 +494,10 @@ static void log_incomplete(const struct share_set *set)
     if (would > 0)
         log_error("%s: fewer stores than %u have the version; required=%u takes it", set->path,
                   set->quorum.required, would);
+    else if (version->times_differ)
+        log_error("%s: %u shares of different times found, %u needed to see whether they belong "
+                  "together; unconfirmed takes them as they are",
+                  set->path, version->whole, version->needed);
     else
         log_error("%s: %u different shares of the newest version found in %zu copies, %u needed",
                   set->path, version->whole, set->copies->count, version->needed);
