@@ -8,6 +8,7 @@ import shutil
 import stat
 import subprocess
 import tempfile
+import time
 from collections import defaultdict, namedtuple
 from pathlib import Path
 
@@ -123,8 +124,12 @@ def take_trace(path):
 
 
 def worker_of(process):
-    """The process that does the work of the one that was started."""
-    (worker,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    """The process that does the work of the one that was started, once it is there."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    end = time.monotonic() + LIMIT_S
+    while not children.read_text() and time.monotonic() < end:
+        time.sleep(0.01)
+    (worker,) = children.read_text().split()
     return int(worker)
 
 

@@ -6,6 +6,7 @@ import random
 import secrets
 import signal
 import tempfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,16 @@ def pytest_collection_modifyitems(items):
 def random_of(node):
     """Random numbers that depend on the seed and the name alone; not on its group of tests."""
     return random.Random(f"{SEED} {node.nodeid.partition('@')[0]}")
+
+
+@pytest.fixture(autouse=True)
+def leaks(request, monkeypatch):
+    """Looking for leaks takes a command as long as all that it does under AddressSanitizer: one test
+    in four does, and those of files that say EVERY_LEAK.
+    """
+    name = request.node.nodeid.partition("@")[0]
+    if zlib.crc32(name.encode()) % 4 and not getattr(request.module, "EVERY_LEAK", False):
+        monkeypatch.setenv("ASAN_OPTIONS", "detect_leaks=0:" + os.environ.get("ASAN_OPTIONS", ""))
 
 
 @pytest.fixture

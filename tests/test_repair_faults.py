@@ -47,8 +47,9 @@ LOOKS = (
     "openat openat2 open pread64 read fstat newfstatat statx listxattr llistxattr flistxattr getxattr "
     "lgetxattr fgetxattr getdents64 readlinkat readlink flock fcntl lseek mmap clone3 getrandom write"
 ).split()
-# How often threads call these depends on how they meet: a trial may not come to its call.
-BY_CHANCE = "futex mmap munmap mprotect madvise brk sched_yield rt_sigtimedwait".split()
+# How often threads call these depends on how they meet: a trial may not come to its call. A thread
+# is only started (clone3) where none of those that have helped before is idle.
+BY_CHANCE = "futex mmap munmap mprotect madvise brk sched_yield rt_sigtimedwait clone3".split()
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EACCES)
 # These give metadata. Where they are not permitted, what was made has its name without.
 METADATA = (

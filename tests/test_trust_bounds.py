@@ -368,6 +368,7 @@ def test_a_command_ends_when_it_is_told_to(make, words, promise):
     promise(stores)
     out = [stores.base / "out"] if words[0] == "decode" else []
     process = commands.start(*words, stores.folder, *out)
+    commands.worker_of(process)
     time.sleep(0.5)
     process.send_signal(signal.SIGTERM)
     start = time.monotonic()

@@ -7,7 +7,7 @@ import pytest
 
 import mounts as mounts_module
 
-SPREAD = True
+SPREAD = EVERY_LEAK = True
 FOLDER = mounts_module.BINARY.parent / "tests" / "unit"
 LIMIT_S = 300
 
