@@ -32,6 +32,7 @@ struct copy {
     bool changed; /* the file is no more what it was when it was opened */
     bool failing; /* its store failed, other than by a bad block */
     bool slow;    /* its store takes much longer than others */
+    size_t side;  /* of the conflict in content_trust, as gather_side; 0: none */
     struct damage damage;
 };
 

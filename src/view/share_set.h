@@ -45,11 +45,12 @@ const struct share_header *share_set_header(const struct share_set *set);
  * has a header. */
 const struct version *share_set_version(const struct share_set *set);
 
-/* Returns true if two versions have equal claims. */
-bool share_set_is_conflict(const struct share_set *set);
+/* Returns true if two versions have equal claims, or two contents of a stripe that was read. */
+bool share_set_is_conflict(struct share_set *set);
 
-/* Says which versions, and in which stores; the caller frees it. NULL without memory. */
-char *share_set_describe_conflict(const struct share_set *set);
+/* Says between what the conflict is, and which stores have it; the caller frees it. NULL without
+ * memory. */
+char *share_set_describe_conflict(struct share_set *set);
 
 /* The required= that would show the file; 0: that is not what is missing. */
 unsigned share_set_would_need(const struct share_set *set);
@@ -73,7 +74,7 @@ void share_set_forget_trust(struct share_set *set);
 void share_set_status(struct share_set *set, struct stat *ret);
 
 /* Returns 0 where a version is usable; otherwise says why not in the log, and -EIO. */
-int share_set_check(const struct share_set *set);
+int share_set_check(struct share_set *set);
 
 /*
  * Restores stripe t < T into DATA, which has room for k*u bytes. In the checked format the result

@@ -136,8 +136,6 @@ char *survey_describe(const struct survey *survey)
 
     if (!text)
         return NULL;
-    if (survey->ruling.verdict == NAME_CONFLICT)
-        fputs("conflict: ", text);
     if (survey->ruling.verdict == NAME_FOREIGN)
         print_few(text, survey);
     else
