@@ -100,14 +100,14 @@ static int judge_metadata(const struct inspecting *inspecting)
  * Returns true if all blocks of a copy in the checked format are intact, or may be, for all that
  * can be read now; others cannot tell.
  */
-static bool has_intact_blocks(const struct copy *copy)
+static bool has_intact_blocks(const struct copy *copy, const atomic_bool *stop)
 {
     const struct share_header *header = &copy->facts.header;
     const struct share_layout *layout = &header->layout;
     uint64_t stripes = layout->format == SHARE_CHECKED ? layout_stripes(layout) : 0;
     bool intact = true;
 
-    for (uint64_t i = 0; i < stripes && intact; i++) {
+    for (uint64_t i = 0; i < stripes && intact && !atomic_load(stop); i++) {
         cleanup_round struct round *round = NULL;
         cleanup_buffer struct buffer block = NO_BUFFER;
         struct block_read read;
@@ -164,7 +164,8 @@ static void judge_stale(const struct inspecting *inspecting, const struct copies
 {
     report->state = COPY_STALE;
     report->intact = inspecting->depth->part >= 1 &&
-                     has_claim(inspecting->inspection, copies, copy) && has_intact_blocks(copy);
+                     has_claim(inspecting->inspection, copies, copy) &&
+                     has_intact_blocks(copy, inspecting->depth->stop);
 }
 
 /* What came of one copy of a share. */

@@ -595,6 +595,7 @@ void share_set_begin_reading(struct share_set *set, uint64_t stripe, uint8_t *da
         .copies = set->copies,
         .lock = &set->lock,
         .trust = &set->trust,
+        .stop = set->terms.stop,
         .data = data,
     };
 }

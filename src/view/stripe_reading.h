@@ -25,11 +25,12 @@ struct stripe_reading {
     struct copies *copies;
     pthread_mutex_t *lock; /* of what reading teaches about the copies, and of: */
     struct content_trust *trust;
-    bool partial;  /* stores may still bring more copies: nothing is to be settled without them */
-    bool whole;    /* all blocks are read, whether they are needed or not */
-    bool apart;    /* what other stripes were given does not matter */
-    bool trial;    /* of a version that may not be the one: bad blocks are neither noted nor told */
-    uint8_t *data; /* room for k*u bytes; the stripe, where the result is 0 */
+    bool partial; /* stores may still bring more copies: nothing is to be settled without them */
+    bool whole;   /* all blocks are read, whether they are needed or not */
+    bool apart;   /* what other stripes were given does not matter */
+    bool trial;   /* of a version that may not be the one: bad blocks are neither noted nor told */
+    const atomic_bool *stop; /* as in share_terms */
+    uint8_t *data;           /* room for k*u bytes; the stripe, where the result is 0 */
 };
 
 /*
