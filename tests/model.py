@@ -312,6 +312,10 @@ class Name(Entries):
     def is_lost(self):
         return self.state in ("lost", "conflict") or (self.file is not None and self.is_listed() and None in self.file.stripes())
 
+    def is_conflict(self):
+        """Whether two sides have equal claims: kinds, versions, or contents of a stripe."""
+        return self.state == "conflict" or (self.state == "shown" and self.file is not None and self.file.has_rivals())
+
     def is_wrong(self):
         """Whether something is to be told of it."""
         if self.state in ("hidden", "leftover"):
@@ -449,6 +453,17 @@ class File:
                     agreement[other].add(block[1] in digests)
         others = [found for v, found in agreement.items() if v != version]
         return agreement[version] == {True} and all(False in found for found in others)
+
+    def has_rivals(self):
+        """Whether two contents of a stripe have what they need, and equally many shares."""
+        if self.state != "shown" or not self.checked:
+            return False
+        numbers = range(min(self.version.stripes(), self.longest // self.version.block + 1))
+        for groups in map(self.groups, numbers):
+            tied, top = most({digest: {block[0] for block in group.values()} for digest, group in groups.items()})
+            if len(tied) > 1 and top >= self.need(self.version):
+                return True
+        return False
 
     def groups(self, number):
         """digest -> {store: (index, digest, payload)}, of the groups that are anchored."""

@@ -271,6 +271,11 @@ class Comparison:
         if (line["health"] in ("lost", "conflict")) != lost:
             self.tell("check health", path, f"{line['health']}, owed {'lost' if lost else 'not lost'}")
             return
+        if (line["health"] == "conflict") != name.is_conflict():
+            owed = "a conflict" if name.is_conflict() else "no conflict"
+            self.tell("check conflict", path, f"{line['health']}, owed {owed}")
+        if (line["health"] == "conflict") != ("conflict" in line):
+            self.tell("check sides", path, f"{line['health']}, sides: {line.get('conflict')}")
         if lost:
             return
         if line["may_lose"] > name.may_lose():

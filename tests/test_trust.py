@@ -357,6 +357,86 @@ def test_two_contents_are_never_mixed_in_an_open_file(make, mounts, same_start):
     stores.repair(status=LOST)
 
 
+def sides_of(stores, name="a"):
+    """The sides of a conflict, as check's JSON names them; the other things that say it say the same."""
+    said = stores.check(status=LOST)
+    (line,) = [line for line in said.lines if line["path"] == name]
+    assert line["health"] == "conflict" and line["may_lose"] == -1
+    sides = line["conflict"]
+    stores.check(status=LOST, says=[f"^{name}: LOST: conflict: {re.escape(sides)}(;|$)"])
+    return sides
+
+
+def health_of(mounts, stores, name="a"):
+    view = stores.view(mounts)
+    health = os.getxattr(view / name, "user.zfec-fs.health").decode()
+    view.unmount()
+    return health
+
+
+def test_two_contents_in_as_many_stores_are_a_conflict(make, mounts):
+    stores = make(2, 4)
+    for side in (["00", "02"], ["01", "03"]):
+        stores.put(stores=side, size=stores.stripes(3))
+    sides = "contents of stripe 0: one in 00 02, another in 01 03"
+    says = [f"a: .*conflict: {sides}"]
+    stores.holds(mounts, {"a": CONFLICT}, decode=LOST, check=LOST, says=says, log=says)
+    assert sides_of(stores) == sides
+    assert health_of(mounts, stores) == f"good=4 stores=4 may_lose=-1 conflict={sides}\n"
+
+
+def test_each_of_three_contents_is_named(make, mounts):
+    """What has fewer shares than these is no side; a second store with a share is on the first's."""
+    stores = make(2, ["00", "01", "01-too", "02", "03", "04", "05", "06"])
+    for side in (["00", "01", "01-too"], ["02", "03"], ["04", "05"], ["06"]):
+        stores.put(stores=side, size=3000)
+    sides = "contents of stripe 0: one in 00 01 01-too, another in 02 03, another in 04 05"
+    stores.settle()
+    stores.decode(expected={"a": CONFLICT}, status=LOST, says=[f"a: .*conflict: {sides}"])
+    assert sides_of(stores) == sides
+    assert health_of(mounts, stores).endswith(f" may_lose=-1 conflict={sides}\n")
+
+
+def test_contents_that_differ_late_are_a_conflict_there(make, mounts):
+    """The first stripe in conflict is told, though another one is lost before it is read."""
+    stores = make(2, 4)
+    data = stores.put(size=stores.stripes(40))
+    other = data[: stores.stripes(20)] + stores.rng.randbytes(stores.stripes(20))
+    stores.put(data=other, stores=["02", "03"])
+    for store in ("00", "01", "02"):
+        stores.spoil(store, 3)
+    stores.settle()
+    sides = "contents of stripe 20: one in 00 01, another in 02 03"
+    assert sides_of(stores) == sides
+    stores.check(status=LOST, says=[f"conflict: {sides}; lost: stripes 3, 20-39 of 40"])
+    says = [f"^zfec-fs: a: .*too few good blocks.*(\n.*)*^zfec-fs: a: .*conflict: {sides}"]
+    out = stores.base / "out"
+    trusting.run("decode", "--salvage", stores.folder, out).demand(LOST, says)
+    assert (out / "a.partial").read_bytes()[: stores.stripes(3)] == data[: stores.stripes(3)]
+    stores.repair(status=LOST)
+
+
+def test_two_versions_in_conflict_are_named_in_the_same_words(make, mounts):
+    stores = make(2, 4)
+    stores.put(stores=["00", "01"], size=3000)
+    stores.put(stores=["02", "03"], size=4000)
+    stores.settle()
+    sides = "versions of one time: 3000 bytes (k = 2) in 00 01, 4000 bytes (k = 2) in 02 03"
+    assert sides_of(stores) == sides
+    stores.decode(expected={"a": CONFLICT}, status=LOST, says=[f"a: conflict: {re.escape(sides)}"])
+    assert health_of(mounts, stores) == f"good=2 stores=4 may_lose=-1 conflict={sides}\n"
+
+
+def test_contents_without_the_shares_they_need_are_no_conflict(make):
+    """Of three shares: there are two of each content."""
+    stores = make(3, 4)
+    for side in (["00", "01"], ["02", "03"]):
+        stores.put(stores=side, size=3000)
+    stores.settle()
+    said = stores.check(status=LOST, health={"a": ("lost",)}, unsaid=["conflict:"])
+    assert not [line for line in said.lines if "conflict" in line]
+
+
 def test_of_two_contents_the_one_in_more_stores_is_the_file(make, mounts):
     """Which of them is right is not known: repair leaves the others as they are."""
     stores = make(2, 20)

@@ -6,9 +6,11 @@
 
 /*
  * Returns true if ERROR (negative errno) is a want of this process or machine (descriptors, memory,
- * threads), which says nothing of what was asked for (rule 8 of docs/design.md).
+ * threads), or -ECANCELED because the run is to stop. Neither says anything of what was asked for
+ * (rule 8 of docs/design.md).
  */
 static inline bool is_shortage(int error)
 {
-    return error == -EMFILE || error == -ENFILE || error == -ENOMEM || error == -EAGAIN;
+    return error == -EMFILE || error == -ENFILE || error == -ENOMEM || error == -EAGAIN ||
+           error == -ECANCELED;
 }

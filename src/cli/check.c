@@ -78,8 +78,8 @@ enum exit_status check_command(struct work *work)
         return EXIT_STATUS_USAGE;
     if (report_open(work->report, &report) < 0 || meter_start(&meter, "check") < 0)
         return status;
-    int r =
-        source_of_stores_now(&work->arguments, (struct share_terms){.everything = true}, &source);
+    const struct share_terms terms = {.everything = true, .stop = &meter.progress.stop};
+    int r = source_of_stores_now(&work->arguments, terms, &source);
     if (r == 0)
         source_tell_empty(source);
     else

@@ -88,7 +88,8 @@ enum exit_status decode_command(struct work *work)
         return EXIT_STATUS_USAGE;
     if (copying_begin(&copying, work) < 0)
         return EXIT_STATUS_FAILED;
-    const struct share_terms terms = {.hidden = tell_hidden, .context = &copying};
+    const struct share_terms terms = {
+        .hidden = tell_hidden, .context = &copying, .stop = &copying.meter.progress.stop};
     enum exit_status status = EXIT_STATUS_FAILED;
     int r = source_of_stores_now(&work->arguments, terms, &source);
     if (r == 0)

@@ -70,6 +70,8 @@ void findings_tell_json(const char *path, const struct inspection *inspection)
     if (S_ISREG(inspection->status.st_mode) && inspection->version.layout.required > 0)
         json_object_set_new(object, "size",
                             json_integer((json_int_t)inspection->version.layout.source_size));
+    if (inspection->conflict_text)
+        output_json_path(object, "conflict", inspection->conflict_text);
     if (inspection->would_need > 0)
         json_object_set_new(object, "would_need", json_integer(inspection->would_need));
     if (inspection->rival > 0)

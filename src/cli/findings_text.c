@@ -88,7 +88,9 @@ void findings_print_copy(FILE *text, const struct copy_report *report)
 
 bool findings_has_lost(const struct inspection *inspection)
 {
-    return inspection->spare < 0 && !inspection->conflict && inspection->lost.count > 0;
+    bool all = inspection->conflict && !inspection->settled; /* that needs no list */
+
+    return inspection->spare < 0 && !all && inspection->lost.count > 0;
 }
 
 void findings_print_lost(FILE *text, const struct inspection *inspection)
@@ -113,7 +115,7 @@ const char *findings_hint(const struct inspection *inspection)
 /* What a name is worth, in a few words. */
 static void print_health(FILE *text, const struct inspection *inspection)
 {
-    cleanup_free char *sides = survey_describe(&inspection->survey);
+    cleanup_free char *sides = inspection->hidden ? survey_describe(&inspection->survey) : NULL;
     int spare = inspection->spare;
 
     switch (inspection_health(inspection)) {
@@ -124,10 +126,8 @@ static void print_health(FILE *text, const struct inspection *inspection)
         fputs("left over by a tool, not counted", text);
         break;
     case HEALTH_CONFLICT:
-        fprintf(text, "LOST: %s",
-                inspection->conflict_text ? inspection->conflict_text
-                : sides                   ? sides
-                                          : "conflict");
+        fprintf(text, "LOST: conflict: %s",
+                inspection->conflict_text ? inspection->conflict_text : "");
         break;
     case HEALTH_LOST:
         fputs("LOST", text);
@@ -151,7 +151,7 @@ static void print_name(FILE *text, const struct findings *findings, const char *
     fprintf(text, "%s: ", *path ? path : ".");
     print_health(text, inspection);
     if (findings_has_lost(inspection)) {
-        fputs(", ", text);
+        fputs(inspection->conflict ? "; lost: " : ", ", text);
         findings_print_lost(text, inspection);
     }
     for (size_t i = 0; i < inspection->count; i++) {

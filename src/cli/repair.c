@@ -168,10 +168,10 @@ enum exit_status repair_command(struct work *work)
         return EXIT_STATUS_USAGE;
     if (copying_begin(&copying, work) < 0)
         return status;
+    const struct share_terms terms = {.everything = true, .stop = &copying.meter.progress.stop};
     int r = add_places(&copying, work);
     if (r == 0)
-        r = source_of_stores_now(&work->arguments, (struct share_terms){.everything = true},
-                                 &source);
+        r = source_of_stores_now(&work->arguments, terms, &source);
     if (r == -ENODATA)
         status = EXIT_STATUS_LOST;
     if (r == 0 && (r = roster_make(source, work->jobs, &copying.meter.progress, &roster)) < 0 &&

@@ -75,6 +75,8 @@ static void report_failure(const struct copy *copy, const struct copy_event *eve
 void copy_tell(const struct copy *copy, enum copy_kind kind, const char *path,
                const struct target *target, int error)
 {
+    if (error == -ECANCELED) /* the run is to stop, which is no failure of this name */
+        return;
     /* What could not be read for want of something of ours is not lost. */
     if (kind == COPY_LOST && (is_shortage(error) || error == -ETIMEDOUT))
         kind = COPY_FAILED;

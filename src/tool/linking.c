@@ -136,7 +136,7 @@ static void link_in_targets(struct pair *pair)
         int r = link_in_target(pair, i);
         if (r > 0)
             *need = NEED_NOTHING;
-        else if (r < 0 && r != -ECANCELED)
+        else if (r < 0)
             copy_tell(copy, COPY_FAILED, pair->further.original.path, &copy->targets[i], r);
     }
 }

@@ -45,8 +45,7 @@ static void give_up(const struct entry *entry, size_t target, const char *tempor
 
     if (temporary)
         unlinkat(entry->directories[target], temporary, 0);
-    if (error != -ECANCELED)
-        copy_tell(copy, COPY_FAILED, entry->original.path, &copy->targets[target], error);
+    copy_tell(copy, COPY_FAILED, entry->original.path, &copy->targets[target], error);
 }
 
 /* Symlinks, and what is neither file nor directory. */

@@ -59,7 +59,7 @@ static void look_closer_or_tell(struct entry *entry)
 {
     int r = look_closer(entry);
 
-    if (r < 0 && r != -ECANCELED && !(r == -ENOENT && entry->copy->visit.source->live))
+    if (r < 0 && !(r == -ENOENT && entry->copy->visit.source->live))
         copy_tell(entry->copy, COPY_LOST, entry->original.path, NULL, r);
 }
 

@@ -197,11 +197,29 @@ int gather_choose(const struct gather *gather, size_t *ret_place)
     compare_groups(gather, &standing);
     if (standing.first.shares.count < gather->needed)
         return -ENODATA;
-    if (standing.second == standing.first.shares.count ||
-        standing.others_trusted >= standing.first.trusted.count)
+    if (standing.second == standing.first.shares.count)
+        return -ENOTUNIQ;
+    if (standing.others_trusted >= standing.first.trusted.count)
         return -EBADMSG;
     *ret_place = standing.place;
     return 0;
+}
+
+size_t gather_side(const struct gather *gather, size_t place)
+{
+    struct standing standing;
+    struct group group;
+    size_t first = 0;
+
+    if (gather->copies[place].block != BLOCK_GOOD)
+        return 0;
+    compare_groups(gather, &standing);
+    collect(gather, gather->copies[place].digest, &group);
+    if (!group.counts || group.shares.count < standing.first.shares.count)
+        return 0;
+    while (!is_in(&gather->copies[first], gather->copies[place].digest))
+        first++;
+    return first + 1;
 }
 
 bool gather_has_unbound(const struct gather *gather)

@@ -60,12 +60,18 @@ bool gather_waits(const struct gather *gather);
 bool gather_is_contradicted(const struct gather *gather);
 
 /*
- * Chooses the stripe: sets *RET_PLACE to a block of the largest group that counts. -ENODATA where
- * it has fewer shares than are needed; -EBADMSG where another one has as many, or its trusted
- * copies of the version have no fewer different shares: it might be of another content than what
- * the open file has given or will give.
+ * Chooses the stripe: sets *RET_PLACE to a block of the largest group that counts. Returns -ENODATA
+ * if it has fewer shares than are needed; -ENOTUNIQ if another group has as many, which is a
+ * conflict; -EBADMSG if the trusted copies of another group have no fewer different shares: the
+ * largest might be of another content than what the open file has given or will give.
  */
 int gather_choose(const struct gather *gather, size_t *ret_place);
+
+/*
+ * Returns which side of a conflict the copy at PLACE is on: a number that copies with the same
+ * digest share, or 0 if its block is in none of the largest groups that count.
+ */
+size_t gather_side(const struct gather *gather, size_t place);
 
 /* Returns true if binding copies without a header may change the choice. */
 bool gather_has_unbound(const struct gather *gather);

@@ -65,7 +65,7 @@ unsigned count_votes_like(const struct ballot ballots[], size_t count, const str
  * stores that keep them; with as many votes for two modes, only what both permit. Special bits need
  * K votes for them and the owner. Time: that of most, as exact as any of these has it. All else is
  * from the first that has the time and the links of most, and of these from one that is not slow,
- * if there is one: inode numbers should not change with who answers in time.
+ * if there is one: inode numbers should not change with which stores answer in time.
  */
 void vote_status(const struct quorum *quorum, const struct ballot ballots[], size_t count,
                  struct stat *ret);

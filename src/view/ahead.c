@@ -79,7 +79,7 @@ static void *run_errand(void *opaque)
 {
     struct errand *errand = opaque;
 
-    /* An error is no one's: who needs the stripe has it made again, and hears of it. */
+    /* Errors are ignored: the read that needs the stripe makes it again, and reports them. */
     stripe_cache_read(errand->ahead->cache, errand->stripe, 0, 0, NULL);
     end_errand(errand);
     return NULL;
@@ -101,7 +101,7 @@ static void start(struct ahead *ahead, uint64_t stripe)
     free(errand);
 }
 
-/* Widens the window for who reads on where he was, and closes it for who jumps. */
+/* Widens the window for a reader who reads on from the last place, and closes it after a jump. */
 static void follow(struct ahead *ahead, uint64_t first, uint64_t last)
 {
     if (first > ahead->next + DISORDER || first + 1 + DISORDER < ahead->next) {
@@ -126,7 +126,7 @@ void ahead_note(struct ahead *ahead, uint64_t first, uint64_t last)
         end = first + 1 + ahead->most;
     if (end > ahead->stripes)
         end = ahead->stripes;
-    /* The first one is made by the one who asks for it. */
+    /* The reader that asks for the first one makes it. */
     if (ahead->begun < first + 1)
         ahead->begun = first + 1;
     while (ahead->begun < end && ahead->running < ahead->most)

@@ -168,9 +168,9 @@ static void note_bad(struct attempt *attempt, size_t place, int error)
 }
 
 /*
- * Whose share an intact block is; -1 where it is no one's. Where the header is lost it follows from
- * the block: most likely it is the same as in other blocks of the copy, but for one in a wrong
- * place.
+ * Returns the index of the share that an intact block belongs to; -1 if it belongs to none. If the
+ * header is lost, the index follows from the block: most likely it is the same as in other blocks
+ * of the copy, except for a block in a wrong place.
  */
 static int find_index(const struct stripe_reading *reading, const struct copy *copy, int likely,
                       const uint8_t *block)

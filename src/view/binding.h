@@ -10,16 +10,16 @@
 /*
  * Sets BOUND for each copy without a header whose blocks agree with the version's members, never
  * contradict them, and do not match another version at hand as well. Once for a file. Returns 0 or
- * -ENOMEM.
+ * a shortage.
  */
 int binding_run(const struct stripe_reading *reading);
 
 /*
  * Finds out which copies share a digest with a member of the version, until these and the members
- * have the shares that it needs. Returns 1 where they have, 0 where they have not, or -ENOMEM.
+ * have the shares that it needs. Returns 1 where they have, 0 where they have not, or a shortage.
  */
 int binding_completes(const struct stripe_reading *reading);
 
 /* As binding_completes, but looks at all stripes: returns how many shares the version has then, or
- * -ENOMEM. */
+ * a shortage. */
 int binding_count(const struct stripe_reading *reading);

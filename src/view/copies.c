@@ -119,7 +119,7 @@ static int add(struct copies *copies, const struct share_terms *terms, const str
     return 0;
 }
 
-/* What a look at a store came to, for one who wants the file there. */
+/* Returns what a look at a store came to, if the file there is wanted. */
 static int result_of(const struct inquiry *looks, size_t store)
 {
     int r = inquiry_result(looks, store);

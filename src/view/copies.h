@@ -32,6 +32,7 @@ struct copy {
     bool changed; /* the file is no more what it was when it was opened */
     bool failing; /* its store failed, other than by a bad block */
     bool slow;    /* its store takes much longer than others */
+    size_t side;  /* of the conflict in content_trust, as gather_side; 0: none */
     struct damage damage;
 };
 
@@ -45,9 +46,9 @@ void copy_facts_read(const struct share_terms *terms, const struct look *look, i
                      struct copy_facts *ret);
 
 /*
- * The files that LOOKS at PATH have opened, which it takes out of them. What is no regular file, or
- * could not be opened, is left out; a store's error is logged. Where nothing is left: the last such
- * error, or -ENOENT; for a shortage of our own: that. Roles are not set yet. There is room for
+ * Takes the files that LOOKS at PATH have opened. What is no regular file, or could not be opened,
+ * is left out; a store's error is logged. If nothing is left, returns the last such error, or
+ * -ENOENT; a shortage of our own is returned as it is. Roles are not set yet. There is room for
  * those that are pending.
  */
 int copies_new(const struct inquiry *looks, const struct share_terms *terms, const char *path,

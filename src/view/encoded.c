@@ -70,7 +70,7 @@ static int stat_root(const struct encoded_view *encoded, struct stat *ret)
     int r = encoded->source->operations->stat(encoded->source, "", ret, &header, NULL, NULL);
     if (r < 0)
         return r;
-    if (encoded->source->is_private) /* who cannot get to the source must not get in here */
+    if (encoded->source->is_private) /* users who cannot get to the source must not get in */
         status_close(ret);
     ret->st_nlink = 2 + encoded->shares;
     ret->st_ino = status_inode(ret->st_dev, ret->st_ino, 256);
@@ -150,7 +150,7 @@ static int encoded_list(struct view *view, const char *path, struct names *names
 }
 
 /*
- * The root's attributes are the source's list of who may enter, if it has one: the root's mode is
+ * The root's attributes are the source's access control list, if it has one: the root's mode is
  * the source's, too.
  */
 static const char access_list[] = "system.posix_acl_access";

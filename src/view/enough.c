@@ -40,7 +40,7 @@ static int collect(const struct inquiry *looks, const struct share_terms *terms,
     return 0;
 }
 
-/* Where stores have directories from different times, the newest at hand is as good as any. */
+/* If stores have directories from different times, the newest at hand is as good as any. */
 static bool is_status_settled(const struct heard *heard, mode_t mode, size_t pending)
 {
     return mode_is_settled(heard->quorum, heard->ballots, heard->count, pending) &&

@@ -13,7 +13,7 @@ struct enough {
 
 /*
  * For the CONTEXT of inquiry_enough, a struct enough. Looks at a name: more than half of all agree
- * on what it is, and of a file the version is settled. Where none has it, fewer than K are missing.
+ * on what it is, and of a file the version is settled. If none has it, fewer than K are missing.
  */
 bool enough_looks(const struct inquiry *looks, const void *context);
 

@@ -6,6 +6,7 @@
 #include "share/block.h"
 #include "trust/leftover.h"
 #include "view/attributes.h"
+#include "view/examiner.h"
 #include "view/look.h"
 #include "view/spare.h"
 #include "view/store_names.h"
@@ -99,14 +100,14 @@ static int judge_metadata(const struct inspecting *inspecting)
  * Returns true if all blocks of a copy in the checked format are intact, or may be, for all that
  * can be read now; others cannot tell.
  */
-static bool has_intact_blocks(const struct copy *copy)
+static bool has_intact_blocks(const struct copy *copy, const atomic_bool *stop)
 {
     const struct share_header *header = &copy->facts.header;
     const struct share_layout *layout = &header->layout;
     uint64_t stripes = layout->format == SHARE_CHECKED ? layout_stripes(layout) : 0;
     bool intact = true;
 
-    for (uint64_t i = 0; i < stripes && intact; i++) {
+    for (uint64_t i = 0; i < stripes && intact && !atomic_load(stop); i++) {
         cleanup_round struct round *round = NULL;
         cleanup_buffer struct buffer block = NO_BUFFER;
         struct block_read read;
@@ -148,7 +149,8 @@ static void judge_stale(const struct inspecting *inspecting, const struct copies
 {
     report->state = COPY_STALE;
     report->intact = inspecting->depth->part >= 1 &&
-                     has_claim(inspecting->inspection, copies, copy) && has_intact_blocks(copy);
+                     has_claim(inspecting->inspection, copies, copy) &&
+                     has_intact_blocks(copy, inspecting->depth->stop);
 }
 
 /* What came of one copy of a share. */
@@ -256,6 +258,23 @@ static int sweep(const struct inspecting *inspecting, struct share_set *set)
     return r;
 }
 
+/* Judges the first stripe. */
+static int glance(struct inspection *inspection, struct share_set *set)
+{
+    cleanup_examiner struct examiner *examiner = NULL;
+    int spare = -1;
+
+    int r = examiner_new(set, true, &examiner);
+    if (r == 0)
+        r = examiner_run(examiner, 0, &spare);
+    if (is_shortage(r) || r == -ETIMEDOUT)
+        return r;
+    if (r < 0)
+        damage_add(&inspection->lost, 0);
+    limit_spare(inspection, spare);
+    return 0;
+}
+
 /* Copies that could not be opened are unreadable; what the others are, is found out. */
 static void judge_unopened(struct inspection *inspection)
 {
@@ -279,7 +298,11 @@ static int inspect_version(const struct inspecting *inspecting, struct share_set
     count_by_headers(inspection, share_set_copies(set), version->needed,
                      inspecting->depth->part >= 1 && has_blocks);
     inspection->rival = version->rival > version->whole ? version->rival : 0;
-    return inspecting->depth->part > 0 && has_blocks ? sweep(inspecting, set) : 0;
+    if (!has_blocks)
+        return 0;
+    if (inspecting->depth->part > 0)
+        return sweep(inspecting, set);
+    return inspecting->depth->glance ? glance(inspection, set) : 0;
 }
 
 /* Says how many shares are too few, and with which K they would do. */
@@ -325,15 +348,15 @@ static int inspect_shares(const struct inspecting *inspecting)
         inspection->version = share_set_version(set)->header;
     if (share_set_header(set))
         compare_unopened(inspection);
+    if (inspection->survey.ruling.verdict != NAME_LOST && share_set_check(set) == 0)
+        r = inspect_version(inspecting, set);
+    else
+        lose_all(inspection);
     inspection->conflict = share_set_is_conflict(set);
     if (inspection->conflict)
         inspection->conflict_text = share_set_describe_conflict(set);
     else if (!share_set_header(set) || inspection->survey.ruling.verdict == NAME_LOST)
         note_missing_shares(inspection, set);
-    if (inspection->survey.ruling.verdict != NAME_LOST && share_set_check(set) == 0)
-        r = inspect_version(inspecting, set);
-    else
-        lose_all(inspection);
     for (size_t i = 0; r == 0 && i < copies->count; i++) {
         struct copy_report *report = report_on(inspection, copies->items[i].store);
         if (report)
@@ -349,6 +372,8 @@ static void count_wholes(struct inspection *inspection)
     const struct name_ruling *ruling = &inspection->survey.ruling;
 
     inspection->conflict = ruling->verdict == NAME_CONFLICT;
+    if (inspection->conflict)
+        inspection->conflict_text = survey_describe(&inspection->survey);
     inspection->spare = ruling->verdict == NAME_SETTLED ? count_by_votes(inspection) : -1;
 }
 
@@ -386,8 +411,7 @@ static int judge_hidden(const struct inspecting *inspecting)
 /* A store that does not answer in time may have what is missed: nothing is lost for certain. */
 static int find_timeout(const struct inspection *inspection)
 {
-    for (size_t i = 0; i < inspection->count && inspection->spare < 0 && !inspection->conflict;
-         i++) {
+    for (size_t i = 0; i < inspection->count && inspection->spare < 0; i++) {
         if (inspection->copies[i].error == -ETIMEDOUT)
             return -ETIMEDOUT;
     }

@@ -41,7 +41,7 @@ enum name_health {
     HEALTH_FOREIGN,  /* too few stores have it */
     HEALTH_LEFTOVER, /* the same, and it is no loss */
     HEALTH_LOST,
-    HEALTH_CONFLICT, /* two things have equal claims to the name */
+    HEALTH_CONFLICT, /* two things have equal claims to the name, or two contents to a stripe */
 };
 
 struct inspection {
@@ -59,7 +59,7 @@ struct inspection {
     unsigned found, needed;      /* different shares of a lost file without a usable version */
     bool times_differ;           /* these have, in a format without checks */
     unsigned would_need;         /* the required= with which a lost file is there; 0: none */
-    char *conflict_text;         /* which versions of a file are in conflict; else NULL */
+    char *conflict_text;         /* between what, and which stores have it; NULL: no conflict */
     unsigned rival;              /* shares of another complete version, if in more stores; else 0 */
     uint64_t bytes;              /* of blocks that were read */
     struct share_set *shares;    /* of a file, with all that was learned of them; else NULL */

@@ -174,8 +174,8 @@ static void shrink(struct known *known)
         clear_place(known, &known->places[known->hand++ % PLACES]);
 }
 
-/* The last one who used it has gone. To close files may take long: only who opens it again waits.
- */
+/* Called when the last user has gone. Closing files may take long: only a reader who opens the
+ * content again waits for that. */
 static void put_away(struct known *known, struct known_content *content)
 {
     copies_close_files(share_set_copies(content->shares));

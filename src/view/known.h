@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Contents of files that are open, and of some that were. Who opens a file whose shares are what
- * they were, by their inodes and times, goes on with what was learned of them, as if it had stayed
- * open: so all that is read of it is of one content (rule 5), and pages that the kernel has of
- * it may be kept. No file or store is held open for that, and memory is bounded.
+ * Contents of files that are open, and of some that were. Reopening a file whose shares have not
+ * changed, by their inodes and times, reuses what was learned about it, as if it had stayed open.
+ * So all that is read of it is of one content (rule 5), and pages that the kernel has of it may be
+ * kept. No file or store is held open for that, and memory is bounded.
  */
 #pragma once
 
@@ -30,8 +30,8 @@ void known_free(struct known *known);
 
 /*
  * The content of SHARES, which were found at PATH just now: one that is known, or a new one. It
- * takes them over. Where it cannot be told when they change, what is open is gone on with, and
- * nothing that was. NULL without memory.
+ * takes them over. If changes of the shares cannot be noticed, only a content that is open is used
+ * again. NULL without memory.
  */
 struct known_content *known_open(struct known *known, const char *path, struct share_set *shares);
 

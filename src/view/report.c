@@ -69,17 +69,21 @@ int report_health(struct stores *stores, const struct share_terms *terms, const 
                   char **ret)
 {
     static atomic_bool never;
-    const struct sweep_depth headers = {.part = 0, .stop = &never};
+    const struct sweep_depth depth = {.glance = true, .stop = &never};
+    cleanup_free char *conflict = NULL;
     cleanup_inspection struct inspection inspection = NO_INSPECTION;
     size_t good = 0;
 
-    int r = inspection_make(stores, terms, path, &headers, NULL, NULL, &inspection);
+    int r = inspection_make(stores, terms, path, &depth, NULL, NULL, &inspection);
     if (r < 0)
         return r;
     for (size_t i = 0; i < inspection.count; i++)
         good += inspection.copies[i].state == COPY_GOOD;
-    return asprintf(ret, "good=%zu stores=%zu may_lose=%d\n", good, inspection.count,
-                    count_spare(&inspection, good)) < 0
+    if (inspection.conflict)
+        conflict = log_escape(inspection.conflict_text ? inspection.conflict_text : "");
+    return asprintf(ret, "good=%zu stores=%zu may_lose=%d%s%s\n", good, inspection.count,
+                    count_spare(&inspection, good), inspection.conflict ? " conflict=" : "",
+                    conflict ? conflict : "") < 0
                ? -ENOMEM
                : 0;
 }

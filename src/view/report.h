@@ -16,9 +16,10 @@
 int report_stores(struct stores *stores, char **ret);
 
 /*
- * A line about what PATH leads to, by its headers, for which all stores are waited for: good= (how
- * many stores have a good copy), stores= (how many there are) and may_lose= (how many more may be
- * lost; -1 where it is lost already). The caller frees it.
+ * A line about what PATH leads to, by its headers and first stripe, for which all stores are waited
+ * for: good= (how many stores have a good copy), stores= (how many there are), may_lose= (how many
+ * more may be lost; -1 where it is lost already) and in a conflict conflict= (its sides, to the end
+ * of the line, escaped). The caller frees it.
  */
 int report_health(struct stores *stores, const struct share_terms *terms, const char *path,
                   char **ret);

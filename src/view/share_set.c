@@ -40,6 +40,7 @@ struct share_set {
     pthread_mutex_t lock;      /* of what reading teaches about the copies, and of: */
     struct content_trust trust;
     bool partial;       /* there are such looks */
+    bool told_conflict; /* between contents, in the log */
     struct damage lost; /* stripes that could not be restored */
     struct damage dead; /* those of them that stay so, whatever is tried again */
 };
@@ -328,9 +329,12 @@ const struct version *share_set_version(const struct share_set *set)
     return set->verdict == VERDICT_NONE ? NULL : &set->version;
 }
 
-bool share_set_is_conflict(const struct share_set *set)
+bool share_set_is_conflict(struct share_set *set)
 {
-    return set->verdict == VERDICT_CONFLICT;
+    pthread_mutex_lock(&set->lock);
+    bool conflict = set->verdict == VERDICT_CONFLICT || set->trust.conflict;
+    pthread_mutex_unlock(&set->lock);
+    return conflict;
 }
 
 bool share_set_is_complete(const struct share_set *set)
@@ -433,48 +437,67 @@ unsigned share_set_would_need(const struct share_set *set)
     return facts ? version_would_need(&set->quorum, facts, set->copies->count) : 0;
 }
 
-/* Returns true if an earlier copy is of the same version as number PLACE. */
-static bool is_repeated(const struct share_set *set, size_t place)
+/* Returns true if the copy is on a side of the conflict. With the lock held. */
+static bool has_side(const struct share_set *set, const struct copy *copy)
 {
+    if (set->verdict != VERDICT_CONFLICT)
+        return copy->side > 0;
+    return copy->facts.has_header && copy->facts.header.mtime_ns == set->version.header.mtime_ns;
+}
+
+/* Returns true if A is on the side that B is on. */
+static bool same_side(const struct share_set *set, const struct copy *a, const struct copy *b)
+{
+    return has_side(set, a) &&
+           (set->verdict == VERDICT_CONFLICT ? version_is_same(&a->facts.header, &b->facts.header)
+                                             : a->side == b->side);
+}
+
+/* Prints "100 bytes (k = 2) in a b", or of contents "one in a b", of the side of copy PLACE;
+ * nothing if an earlier copy is on that side. */
+static void print_side(FILE *text, const struct share_set *set, size_t place, bool first)
+{
+    const struct copy *items = set->copies->items;
+    const struct share_layout *layout = &items[place].facts.header.layout;
+
     for (size_t i = 0; i < place; i++) {
-        if (set->copies->items[i].facts.has_header &&
-            version_is_same(&set->copies->items[i].facts.header,
-                            &set->copies->items[place].facts.header))
-            return true;
+        if (same_side(set, &items[i], &items[place]))
+            return;
     }
-    return false;
-}
-
-/* "10 bytes in 00 01" */
-static void print_version(FILE *text, const struct share_set *set,
-                          const struct share_header *header)
-{
-    fprintf(text, "%llu bytes (k = %u) in", (unsigned long long)header->layout.source_size,
-            header->layout.required);
-    for (size_t i = 0; i < set->copies->count; i++) {
-        const struct copy *copy = &set->copies->items[i];
-        if (copy->facts.has_header && version_is_same(&copy->facts.header, header))
-            fprintf(text, " %s", store_short_name(copy->store));
+    fputs(first ? "" : ", ", text);
+    if (set->verdict == VERDICT_CONFLICT)
+        fprintf(text, "%llu bytes (k = %u) in", (unsigned long long)layout->source_size,
+                layout->required);
+    else
+        fputs(first ? "one in" : "another in", text);
+    for (size_t i = place; i < set->copies->count; i++) {
+        if (same_side(set, &items[i], &items[place]))
+            fprintf(text, " %s", store_short_name(items[i].store));
     }
 }
 
-char *share_set_describe_conflict(const struct share_set *set)
+char *share_set_describe_conflict(struct share_set *set)
 {
-    const char *between = "conflict: versions of one time: ";
+    bool first = true;
     char *line = NULL;
     size_t size;
     FILE *text = open_memstream(&line, &size);
 
-    for (size_t i = 0; text && i < set->copies->count; i++) {
-        const struct copy_facts *facts = &set->copies->items[i].facts;
-        if (!facts->has_header || facts->header.mtime_ns != set->version.header.mtime_ns ||
-            is_repeated(set, i))
+    if (!text)
+        return NULL;
+    pthread_mutex_lock(&set->lock);
+    if (set->verdict == VERDICT_CONFLICT)
+        fputs("versions of one time: ", text);
+    else
+        fprintf(text, "contents of stripe %llu: ", (unsigned long long)set->trust.conflict_stripe);
+    for (size_t i = 0; i < set->copies->count; i++) {
+        if (!has_side(set, &set->copies->items[i]))
             continue;
-        fputs(between, text);
-        print_version(text, set, &facts->header);
-        between = ", ";
+        print_side(text, set, i, first);
+        first = false;
     }
-    if (text && fclose(text) == 0)
+    pthread_mutex_unlock(&set->lock);
+    if (fclose(text) == 0)
         return line;
     free(line);
     return NULL;
@@ -503,7 +526,7 @@ static void log_incomplete(const struct share_set *set)
                   set->path, version->whole, set->copies->count, version->needed);
 }
 
-int share_set_check(const struct share_set *set)
+int share_set_check(struct share_set *set)
 {
     cleanup_free char *conflict = NULL;
 
@@ -513,7 +536,7 @@ int share_set_check(const struct share_set *set)
         return 0;
     case VERDICT_CONFLICT:
         conflict = share_set_describe_conflict(set);
-        log_error("%s: %s", set->path, conflict ? conflict : "conflict");
+        log_error("%s: conflict: %s", set->path, conflict ? conflict : "two versions");
         return -EIO;
     case VERDICT_INCOMPLETE:
         log_incomplete(set);
@@ -567,6 +590,7 @@ void share_set_begin_reading(struct share_set *set, uint64_t stripe, uint8_t *da
         .copies = set->copies,
         .lock = &set->lock,
         .trust = &set->trust,
+        .stop = set->terms.stop,
         .data = data,
     };
 }
@@ -585,29 +609,40 @@ static const char *why_not(int error)
 {
     if (error == -ETIMEDOUT)
         return "the shares contradict each other, and to find out which are right takes too long";
-    return error == -EBADMSG ? "conflict: the shares contradict each other" : "too few good blocks";
+    return error == -EBADMSG ? "the shares contradict each other" : "too few good blocks";
+}
+
+/* Says that a stripe is lost, and why. */
+static void log_lost(struct share_set *set, const struct stripe_reading *reading, int error)
+{
+    const struct share_layout *layout = &reading->version->layout;
+    uint64_t start = reading->stripe * layout_full_stripe_size(layout);
+    bool conflict = error == -ENOTUNIQ;
+    cleanup_free char *sides = conflict ? share_set_describe_conflict(set) : NULL;
+
+    log_error("%s: bytes %llu to %llu cannot be restored: %s%s", set->path,
+              (unsigned long long)start,
+              (unsigned long long)(start + layout_stripe_size(layout, reading->stripe) - 1),
+              conflict ? "conflict: " : "",
+              sides      ? sides
+              : conflict ? "two contents"
+                         : why_not(error));
 }
 
 int share_set_end_reading(struct share_set *set, const struct stripe_reading *reading, int r)
 {
-    const struct share_layout *layout = &reading->version->layout;
-
     if (r == 0 || is_shortage(r))
         return r;
     pthread_mutex_lock(&set->lock);
-    bool is_news = set->lost.count == 0;
+    bool is_news = set->lost.count == 0 || (r == -ENOTUNIQ && !set->told_conflict);
+    set->told_conflict |= r == -ENOTUNIQ;
     damage_add(&set->lost, reading->stripe);
     if (is_final(set))
         damage_add(&set->dead, reading->stripe);
     pthread_mutex_unlock(&set->lock);
-    int error = r == -ETIMEDOUT ? r : -EIO;
-    if (!is_news)
-        return error;
-    uint64_t start = reading->stripe * layout_full_stripe_size(layout);
-    log_error("%s: bytes %llu to %llu cannot be restored: %s", set->path, (unsigned long long)start,
-              (unsigned long long)(start + layout_stripe_size(layout, reading->stripe) - 1),
-              why_not(r));
-    return error;
+    if (is_news)
+        log_lost(set, reading, r);
+    return r == -ETIMEDOUT ? r : -EIO;
 }
 
 static bool is_dead(struct share_set *set, uint64_t stripe)

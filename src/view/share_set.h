@@ -13,16 +13,16 @@
 struct share_set;
 
 /*
- * The shares that LOOKS at PATH have found, whose files it takes out of them. Where none has a
- * regular file there that can be opened: the last store's error, or -ENOENT. Not every file needs
+ * Makes a set of the shares that LOOKS at PATH have found, and takes their files. If none is a
+ * regular file that can be opened, returns the last store's error, or -ENOENT. Not every file needs
  * to be a share. RANK: so many of the best versions are left out.
  */
 int share_set_new(const struct inquiry *looks, const struct share_terms *terms, const char *path,
                   unsigned rank, struct share_set **ret);
 
 /*
- * Where stores are pending in LOOKS, which the set was made of: takes them over, so that what these
- * stores answer later helps where the others are not enough.
+ * Takes over the stores that are pending in LOOKS, which the set was made of, if there are any.
+ * What they answer later helps if the others are not enough.
  */
 void share_set_keep_looks(struct share_set *set, struct inquiry *looks);
 
@@ -45,11 +45,12 @@ const struct share_header *share_set_header(const struct share_set *set);
  * has a header. */
 const struct version *share_set_version(const struct share_set *set);
 
-/* Returns true if two versions have equal claims. */
-bool share_set_is_conflict(const struct share_set *set);
+/* Returns true if two versions have equal claims, or two contents of a stripe that was read. */
+bool share_set_is_conflict(struct share_set *set);
 
-/* Says which versions, and in which stores; the caller frees it. NULL without memory. */
-char *share_set_describe_conflict(const struct share_set *set);
+/* Says between what the conflict is, and which stores have it; the caller frees it. NULL without
+ * memory. */
+char *share_set_describe_conflict(struct share_set *set);
 
 /* The required= that would show the file; 0: that is not what is missing. */
 unsigned share_set_would_need(const struct share_set *set);
@@ -67,13 +68,13 @@ void share_set_forget_trust(struct share_set *set);
 
 /*
  * The status of the file: of one of the version's shares, with mode and owner as most of them have
- * them, and the version's size; its blocks by a guess at how much of it is zeros. Where there is no
+ * them, and the version's size; its blocks by a guess at how much of it is zeros. If there is no
  * version: that of any copy, and no size.
  */
 void share_set_status(struct share_set *set, struct stat *ret);
 
 /* Returns 0 where a version is usable; otherwise says why not in the log, and -EIO. */
-int share_set_check(const struct share_set *set);
+int share_set_check(struct share_set *set);
 
 /*
  * Restores stripe t < T into DATA, which has room for k*u bytes. In the checked format the result
@@ -105,8 +106,8 @@ int share_set_end_reading(struct share_set *set, const struct stripe_reading *re
 
 /*
  * Returns true if all members, so many as are needed or more, have the digest of zeros for stripe
- * t < T: then it is nothing but zeros. Where a store that is not local would have to be asked:
- * false.
+ * t < T: then it is nothing but zeros. Returns false if a store that is not local would have to be
+ * asked.
  */
 bool share_set_is_hole(struct share_set *set, uint64_t stripe);
 

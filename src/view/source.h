@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where a view takes its files from: a tree of directories, and files that come in stripes. Behind
- * it are a source tree (tree_source.h) or stores of shares (store_source.h).
+ * The interface by which a view gets its files: a tree of directories, and files that come in
+ * stripes. A source tree (tree_source.h) or stores of shares (store_source.h) are behind it.
  *
  * Paths, errors and threads as in view.h.
  */

@@ -64,7 +64,7 @@ static int refuse_conflict(const char *path, const struct survey *found)
 {
     cleanup_free char *text = survey_describe(found);
 
-    log_error("%s: %s", path, text ? text : "conflict");
+    log_error("%s: conflict: %s", path, text ? text : "two kinds");
     return -EIO;
 }
 
@@ -164,8 +164,8 @@ static void strip_rights(const struct survey *found, struct share_set *shares, s
 }
 
 /*
- * The status of a file, by its shares at PATH. Where they cannot be read it is shown all the same,
- * as an empty file: what is lost should be seen.
+ * The status of a file, by its shares at PATH. If they cannot be read it is shown all the same, as
+ * an empty file: what is lost should be seen.
  */
 static int stat_file(struct store_source *source, const char *path, const struct survey *found,
                      struct stat *status, struct share_header *header,
@@ -344,8 +344,7 @@ static int store_source_statfs(struct source *opaque, struct statvfs *ret)
     return store_space(source->stores, atomic_load(&source->required), ret);
 }
 
-/* Looks at PATH for one who wants the file there: as survey, but for files it takes no more calls.
- */
+/* Looks at PATH to open the file there: as survey, but for files it takes no more calls. */
 static int look_for_file(struct store_source *source, const char *path, unsigned rank,
                          struct survey *ret)
 {

@@ -21,7 +21,7 @@ struct entry {
     struct buffer buffer;
     uint64_t stripe;
     uint64_t used;  /* the cache's clock when it was last asked for */
-    unsigned users; /* its maker and those who copy from it */
+    unsigned users; /* its maker and the threads that copy from it */
     bool copied;    /* someone has copied from it; otherwise someone is still to come */
     enum { EMPTY, MAKING, READY } state;
 };
@@ -41,7 +41,7 @@ struct stripe_cache {
 
 /*
  * A circle in which a hand goes round: caches that were read since it came by last are passed over.
- * The lock may be taken by one who has a cache's, so that who has it must not wait for those.
+ * A thread may take this lock while it holds a cache's; so its holder must not wait for a cache's.
  */
 static struct {
     pthread_mutex_t lock;

@@ -285,6 +285,22 @@ static int read_and_look(struct attempt *attempt, bool *ret_seen)
     return r;
 }
 
+/* Notes which copies are on which side, for the first stripe that is in conflict. */
+static void note_conflict(const struct attempt *attempt)
+{
+    struct content_trust *trust = attempt->reading->trust;
+    uint64_t stripe = attempt->reading->stripe;
+
+    pthread_mutex_lock(attempt->reading->lock);
+    if (!trust->conflict || stripe < trust->conflict_stripe) {
+        trust->conflict = true;
+        trust->conflict_stripe = stripe;
+        for (size_t i = 0; i < attempt->gather.count; i++)
+            attempt->copies[i]->side = gather_side(&attempt->gather, i);
+    }
+    pthread_mutex_unlock(attempt->reading->lock);
+}
+
 static int restore_checked(struct attempt *attempt, size_t places[])
 {
     const struct gather *gather = &attempt->gather;
@@ -299,6 +315,8 @@ static int restore_checked(struct attempt *attempt, size_t places[])
     r = gather_has_unbound(gather) ? bind_more(attempt) : 0;
     if (r == 0)
         r = gather_choose(gather, &place);
+    if (r == -ENOTUNIQ)
+        note_conflict(attempt);
     if (r == 0)
         r = decode_group(attempt, place, places);
     return r < 0 ? r : give(attempt, place, gather_is_contradicted(gather), seen);

@@ -13,6 +13,8 @@
 struct content_trust {
     bool contested; /* it gave a stripe that intact blocks contradicted */
     bool bound;     /* copies without a header were held against all versions */
+    bool conflict;  /* a stripe has two contents with equal claims; the first such one: */
+    uint64_t conflict_stripe;
 };
 
 struct stripe_reading {
@@ -23,18 +25,20 @@ struct stripe_reading {
     struct copies *copies;
     pthread_mutex_t *lock; /* of what reading teaches about the copies, and of: */
     struct content_trust *trust;
-    bool partial;  /* stores may still bring more copies: nothing is to be settled without them */
-    bool whole;    /* all blocks are read, whether they are needed or not */
-    bool apart;    /* what other stripes were given does not matter */
-    bool trial;    /* of a version that may not be the one: bad blocks are neither noted nor told */
-    uint8_t *data; /* room for k*u bytes; the stripe, where the result is 0 */
+    bool partial; /* stores may still bring more copies: nothing is to be settled without them */
+    bool whole;   /* all blocks are read, whether they are needed or not */
+    bool apart;   /* what other stripes were given does not matter */
+    bool trial;   /* of a version that may not be the one: bad blocks are neither noted nor told */
+    const atomic_bool *stop; /* as in share_terms */
+    uint8_t *data;           /* room for k*u bytes; the stripe, where the result is 0 */
 };
 
 /*
  * Reads block after block until k of them give the stripe. Returns 0; -ENODATA where there are too
- * few good blocks; -EBADMSG where they contradict each other and nothing settles it; -ETIMEDOUT
- * where to find that out takes too long; -EAGAIN where more copies are to be had before that is
- * tried; or another shortage.
+ * few good blocks; -ENOTUNIQ where two contents are in conflict, whose sides the copies have then;
+ * -EBADMSG where blocks contradict each other otherwise and nothing settles it; -ETIMEDOUT where to
+ * find that out takes too long; -EAGAIN where more copies are to be had before that is tried; or
+ * another shortage.
  */
 int stripe_reading_run(struct stripe_reading *reading);
 

@@ -136,8 +136,6 @@ char *survey_describe(const struct survey *survey)
 
     if (!text)
         return NULL;
-    if (survey->ruling.verdict == NAME_CONFLICT)
-        fputs("conflict: ", text);
     if (survey->ruling.verdict == NAME_FOREIGN)
         print_few(text, survey);
     else
@@ -166,7 +164,7 @@ static void drop_others(struct survey *survey, const char *path)
         survey->ballots[i].cast &= ballot_same_kind(&survey->ballots[i], winner);
 }
 
-/* Says who has another mode or owner, among those that are left. */
+/* Says which of the stores that are left have another mode or owner. */
 static void log_others(const struct survey *survey, const char *path)
 {
     const struct store_list *list = survey->inquiry.list;

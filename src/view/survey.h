@@ -38,7 +38,8 @@ int refuse_unknown(const struct store_list *list);
  */
 const char *survey_target(const struct survey *survey);
 
-/* Says which stores have what, of a conflict or a foreign name; the caller frees it. */
+/* Says which stores have what, of a conflict or a foreign name; the caller frees it. NULL without
+ * memory. */
 char *survey_describe(const struct survey *survey);
 
 /* The vote, and all else that is known, of what store number PLACE answered. */

@@ -115,8 +115,8 @@ static void lose_end(struct sweeping *sweeping)
 }
 
 /*
- * Where blocks contradict each other, one stripe bears on the next: they are gone through in order,
- * as a reader does.
+ * Goes through the stripes in order, as a reader does: if blocks contradict each other, one stripe
+ * bears on the next.
  */
 static int sweep_in_order(const struct sweeping *before, const struct sweep *start)
 {
@@ -130,7 +130,7 @@ static int sweep_in_order(const struct sweeping *before, const struct sweep *sta
     pthread_mutex_init(&sweeping.lock, NULL);
     run_part(&sweeping, 0);
     pthread_mutex_destroy(&sweeping.lock);
-    share_set_forget_trust(sweeping.set); /* who reads next starts anew, and comes to the same */
+    share_set_forget_trust(sweeping.set); /* the next reader starts anew, and comes to the same */
     if (sweeping.error == 0)
         lose_end(&sweeping);
     return sweeping.error;

@@ -16,6 +16,7 @@ struct sweep_depth {
     uint64_t seed;           /* of the choice among them */
     const atomic_bool *stop; /* ends it early, with -ECANCELED */
     struct pool *pool;       /* whose idle threads help; NULL: none */
+    bool glance;             /* with headers alone: the first stripe as well */
 };
 
 struct sweep {

@@ -4,6 +4,7 @@
 
 #include "share/layout.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 /* Why a name that a store has is not shown. */
@@ -20,4 +21,5 @@ struct share_terms {
     /* Told of each name that is not shown; NULL: the log says it. TEXT says which store has it. */
     void (*hidden)(void *context, const char *path, enum hidden why, const char *text);
     void *context;
+    const atomic_bool *stop; /* ends what takes long early, with -ECANCELED; NULL: nothing does */
 };

@@ -332,7 +332,7 @@ int tree_source_new(const char *path, const struct encoding *encoding,
     cleanup_names struct names names = NO_NAMES;
 
     int r = tree_open(path, &tree);
-    if (r == 0) /* who may not read it should hear so at once */
+    if (r == 0) /* a user who may not read it should hear so at once */
         r = tree_list(tree, "", &names);
     bool private = false;
     if (r == 0)

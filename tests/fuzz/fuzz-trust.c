@@ -399,8 +399,9 @@ static void check_choice(const struct scene *scene)
     int r = gather_choose(&scene->gather, &place);
     if (most < scene->gather.needed)
         CHECK(r == -ENODATA);
-    else if (most == second ||
-             group_of(scene, largest).trusted <= trusted_elsewhere(scene, largest))
+    else if (most == second)
+        CHECK(r == -ENOTUNIQ);
+    else if (group_of(scene, largest).trusted <= trusted_elsewhere(scene, largest))
         CHECK(r == -EBADMSG);
     else
         CHECK(r == 0 && is_alike(scene, place, largest));

@@ -239,6 +239,13 @@ static void test_too_few_are_no_stripe(void **state)
     assert_chosen(&stores, -ENODATA);
 }
 
+static void assert_sides(struct stores *stores, const size_t sides[], size_t count)
+{
+    read_rest(stores);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(gather_side(&stores->gather, i), sides[i]);
+}
+
 static void test_the_larger_group_is_the_stripe(void **state)
 {
     struct stores stores;
@@ -248,7 +255,7 @@ static void test_the_larger_group_is_the_stripe(void **state)
     assert_chosen(&stores, HONEST);
     assert_true(gather_is_contradicted(&stores.gather));
     add(&stores, 4, STALE); /* share 4 in both, which makes three each */
-    assert_chosen(&stores, -EBADMSG);
+    assert_chosen(&stores, -ENOTUNIQ);
 }
 
 static void test_equal_groups_are_a_conflict(void **state)
@@ -257,7 +264,11 @@ static void test_equal_groups_are_a_conflict(void **state)
 
     init(&stores, 2);
     add_all(&stores, "shsh");
-    assert_chosen(&stores, -EBADMSG);
+    assert_chosen(&stores, -ENOTUNIQ);
+    assert_sides(&stores, (const size_t[]){1, 2, 1, 2}, 4);
+    add(&stores, 4, FORGED);
+    assert_sides(&stores, (const size_t[]){1, 2, 1, 2, 0}, 5);
+    gather_bad(&stores.gather, 4);
     add(&stores, 0, HONEST);
     assert_chosen(&stores, HONEST);
     init(&stores, 3);
