@@ -315,5 +315,35 @@ def test_a_directory_that_k_stores_lack_is_removed_with_what_is_in_it(whole):
     for name in ("old/a", "old/b"):
         whole.put(name, stores=["00"])
     whole.settle()
-    whole.repair("--delete", status=DAMAGED, removes=["00/old", "00/old/a", "00/old/b"])
+    removed = ["old", "old/a", "old/b"]
+    whole.repair("--delete", status=DAMAGED, removes=[f"00/{name}" for name in removed],
+                 says=[rf"^{name}: removed in .*/00$" for name in removed])  # fmt: skip
     whole.intact()
+
+
+def test_what_k_stores_have_in_the_way_is_not_removed(make):
+    """Most have a file; K have a directory there, and all of a file in it."""
+    stores = make(3, 7)
+    stores.put(stores=stores.names[3:])
+    stores.put("a/inner", stores=stores.names[:3])
+    stores.settle()
+    stores.repair("--delete", status=FAILED, says=["a/inner is not removed: enough stores have it"])
+
+
+def test_beside_an_empty_store_nothing_in_the_way_is_removed(whole):
+    shutil.rmtree(whole.folder / "04")
+    (whole.folder / "04").mkdir()
+    whole.path("00", "dir/file-0").unlink()
+    trees.write_file(whole.path("00", "dir/file-0") / "inner", b"of somebody")
+    refuse(whole, FAILED, ["dir/file-0/inner is not removed: a store is empty"])
+
+
+def test_a_conflict_is_lost_beside_what_is_removed(whole):
+    """Status 2, however many names are removed."""
+    whole.put("one", stores=["00"])
+    for store in ("00", "01"):
+        whole.symlink(store, "both", "one")
+    for store in ("02", "03"):
+        whole.symlink(store, "both", "two")
+    whole.settle()
+    whole.repair("--delete", status=LOST, removes=["00/one"])

@@ -120,6 +120,9 @@ static void tell(void *context, const struct copy_event *event)
         output_text(COLOUR_NONE, "%s: would be %s%s%s", event->path,
                     event->kind == COPY_TOUCHED ? "given its metadata" : actions[event->kind],
                     event->target ? " in " : "", event->target ? event->target->name : "");
+    else if (event->kind == COPY_REMOVED && copying->work->command == COMMAND_REPAIR)
+        /* What was in the way of another name is in no line of what was found. */
+        output_text(COLOUR_NONE, "%s: removed in %s", event->path, event->target->name);
 }
 
 void copying_keep(struct copying *copying, const char *path)

@@ -87,11 +87,11 @@ static void tell_empty(const struct roster *roster)
 }
 
 static enum exit_status status_of(const struct copying *copying, const struct findings *findings,
-                                  unsigned refused, int result)
+                                  unsigned lost, unsigned refused, int result)
 {
     unsigned long long done = 0;
 
-    if (findings->lost > copying->counts[COPY_REMOVED] || copying->counts[COPY_LOST] > 0)
+    if (lost > 0 || copying->counts[COPY_LOST] > 0)
         return EXIT_STATUS_LOST;
     if (refused > 0)
         return EXIT_STATUS_FAILED;
@@ -141,9 +141,10 @@ static enum exit_status run(struct copying *copying, struct source *source,
 {
     CLEANUP(findings_end) struct findings findings;
     const struct work *work = copying->work;
-    atomic_uint refused = refuse_removal(work, roster);
+    atomic_uint refused = refuse_removal(work, roster), lost = 0;
     const struct repair_settings settings = {
         .refused = &refused,
+        .lost = &lost,
         .check = {.context = &findings, .report = findings_report, .failed = findings_failed},
         .copy = copying->settings,
     };
@@ -152,7 +153,8 @@ static enum exit_status run(struct copying *copying, struct source *source,
         return EXIT_STATUS_FAILED;
     int r = repair_run(source, roster, &settings, &copying->meter.progress);
     r = copying_finish(copying, r);
-    enum exit_status status = status_of(copying, &findings, atomic_load(&refused), r);
+    enum exit_status status =
+        status_of(copying, &findings, atomic_load(&lost), atomic_load(&refused), r);
     copying_summarize(copying, status);
     return status;
 }

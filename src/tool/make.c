@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tool/make.h"
 
+#include "tool/clean.h"
 #include "tool/content.h"
 
 #include <stdio.h>
@@ -225,6 +226,16 @@ static void make_file(struct entry *entry)
         make_partial(entry);
 }
 
+void make_in_dry_run(const struct entry *entry, size_t target)
+{
+    const struct copy *copy = entry->copy;
+    const char *path = entry->original.path;
+    int directory = entry->directories[target];
+
+    int r = directory < 0 ? 0 : clean_way(copy, &copy->targets[target], directory, path);
+    copy_tell(copy, r < 0 ? COPY_FAILED : COPY_MADE, path, &copy->targets[target], r);
+}
+
 void make_content(struct entry *entry)
 {
     struct copy *copy = entry->copy;
@@ -235,7 +246,7 @@ void make_content(struct entry *entry)
             if (entry->needs[i] != NEED_CONTENT)
                 continue;
             if (copy->settings->dry_run)
-                copy_tell(copy, COPY_MADE, entry->original.path, &copy->targets[i], 0);
+                make_in_dry_run(entry, i);
             else
                 make_special(entry, i);
         }
