@@ -976,6 +976,19 @@ def test_stores_that_are_not_there(tmp_path, stores):
         assert result.json == [] and "nowhere: No such file or directory" in result.errors
 
 
+def test_a_store_that_leads_nowhere(stores):
+    """It is named, as one that could not be looked at."""
+    place = stores.folder / "c"
+    place.rename(stores.folder.parent / "away")
+    place.symlink_to("not-mounted")
+    result = commands.run("check", stores.folder, status=DAMAGED, noisy=True)
+    assert re.search(r"stores/c is left out: No such file.*mounted", result.errors)
+    assert len(result.summary["stores"]) == 3
+    place.unlink()
+    place.symlink_to("../away")
+    check(stores, status=OK)
+
+
 def test_no_stores_are_no_success(tmp_path):
     """A disk that is not mounted leaves an empty directory; that is not to be called well."""
     (tmp_path / "stores").mkdir()

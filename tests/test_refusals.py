@@ -15,6 +15,7 @@ from commands import FAILED, LOST, USAGE, run
 
 K, N = 2, 3
 ENCODE = ["-k", str(K), "-n", str(N)]
+EACH = [f"--store=stores/{name}" for name in commands.all_shares(N)]
 needs_root = faithful.needs_root
 
 
@@ -28,6 +29,13 @@ def world(tmp_path, rng, monkeypatch):
     (folder / "dangling").symlink_to("gone")
     (folder / "behind").symlink_to("source")
     (folder / "empty").mkdir()
+    (folder / "all").mkdir()
+    repairing.copy_tree(folder / "stores", folder / "all")
+    (folder / "elsewhere").mkdir()
+    (folder / "all" / "too").symlink_to("../elsewhere")
+    (folder / "twice").mkdir()
+    for number, place in enumerate(["00", "01", "02", "00/dir"]):
+        (folder / "twice" / f"{number}").symlink_to(f"../stores/{place}")
     monkeypatch.chdir(folder)
     return folder
 
@@ -64,6 +72,22 @@ SEEN = [
     (FAILED, ["repair", "--add", "03=new", "--add", "04=file", "stores"], "Not a directory"),
     (FAILED, ["repair", "--add", "03=new", "--add", "04=dangling", "stores"], "a dangling symlink"),
     (FAILED, ["repair", "--dry-run", "--add", "03=new", "stores"], "create it for a dry run"),
+    (USAGE, ["repair", "--add", "03=new", "--add", "04=./new/", "stores"], "the place of share 03"),
+    (USAGE, ["repair", "--add", "03=new", "--add", "04=new/in", "stores"], "lies in or around"),
+    (USAGE, ["repair", "--add", "03=new/in", "--add", "04=new", "stores"], "lies in or around"),
+    (USAGE, ["repair", "--add", "03=stores/00/new", "stores"], "lies in the store"),
+    (USAGE, ["repair", "--add", "03=new", "--add", "04=stores/00/dir", "stores"], "lies in the store"),
+    (USAGE, ["repair", "--dry-run", "--add", "03=stores/00/dir", "stores"], "lies in the store"),
+    (USAGE, ["repair", "--add", "03=elsewhere/new", "all"], "lies in the store"),
+    (USAGE, ["repair", "--add", "03=stores", "stores"], "the stores lie in it"),
+    (USAGE, ["repair", "--add", "03=stores/../stores/", "stores"], "the stores lie in it"),
+    (USAGE, ["repair", "--add", "03=.", "--delete", "stores"], "the stores lie in it"),
+    (USAGE, ["repair", "--add", "03=.", "all"], "lie"),
+    (USAGE, ["repair", "--add", "03=stores", *EACH], "lies in it"),
+    (USAGE, ["repair", "--store", "stores/00/dir", "stores"], "lies in another one"),
+    (USAGE, ["check", "--store", "stores", "stores"], "lies in another one"),
+    (USAGE, ["check", "twice"], "lies in another one"),
+    (USAGE, ["decode", "--store", "stores/00/dir", "stores", "new"], "lies in another one"),
 ]
 
 # What shows later: directories that were made are removed again.
@@ -76,7 +100,6 @@ FOUND = [
     (LOST, ["repair", "--add", "03=new", "empty"], "0 stores found"),
     (FAILED, ["repair", "--add", "03=new", "--store", "missing", "stores"], "missing"),
     (USAGE, ["repair", "--add", "03=new", "--add", "04=stores/00", "stores"], "holds share 00"),
-    (USAGE, ["repair", "--add", "03=new", "--add", "04=./new/", "stores"], "04=./new/"),
 ]  # fmt: skip
 
 

@@ -285,6 +285,12 @@ def test_beside_a_store_that_cannot_be_looked_at_nothing_is_removed(whole):
     refuse(whole, FAILED, ["one", "05"])
 
 
+def test_beside_a_store_that_leads_nowhere_nothing_is_removed(whole):
+    whole.put("one", stores=["00"])
+    (whole.folder / "05").symlink_to("not-mounted")
+    refuse(whole, FAILED, ["one", "05"])
+
+
 def test_what_lies_in_a_mountpoint_does_not_say_what_is_to_be_removed(whole):
     """A share that went beneath it once: that store lacks nearly all that K others have."""
     whole.put("one", stores=["00"])

@@ -26,19 +26,39 @@ static int check_words(struct work *work)
     return work->arguments.source ? 0 : -ENOMEM;
 }
 
-/* Makes new stores, once each can be one: they are stores like the others. */
-static int add_places(struct copying *copying, struct work *work)
+/* The folder of the stores is no place for a new one, also if there are none in it. */
+static int refuse_folder(const struct work *work, const char *path)
 {
-    int r = 0;
+    const char *folder = work->arguments.source;
+    cleanup_free char *place = NULL, *real = folder ? realpath(folder, NULL) : NULL;
 
-    for (size_t i = 0; r == 0 && i < work->place_count; i++)
-        r = destination_check(work->places[i].path, work->dry_run);
+    int r = destination_resolve(path, &place);
+    if (r < 0)
+        return log_errno(r, "%s: cannot be written to", path);
+    if (!real || !destination_lies_in(real, place))
+        return 0;
+    log_error("%s: the stores lie in it, in %s; choose another place", path, folder);
+    return -EINVAL;
+}
+
+/* Makes new stores, once each can be one: they are stores like the others. */
+static int add_places(struct copying *copying, struct work *work, struct source *source)
+{
+    struct stores *stores = store_source_stores(source);
+    cleanup_names struct names inputs = NO_NAMES, places = NO_NAMES;
+
+    int r = stores_real_paths(stores, &inputs);
     for (size_t i = 0; r == 0 && i < work->place_count; i++) {
-        r = copying_make_directory(copying, work->places[i].path);
+        const struct place_for_share *place = &work->places[i];
+        r = refuse_folder(work, place->path);
         if (r == 0)
-            r = names_add(&work->arguments.stores, work->places[i].path);
+            r = copying_add(copying, place->path, place->index, &inputs);
+        if (r == 0)
+            r = names_add(&places, place->path);
     }
-    return r;
+    for (size_t i = 0; r == 0 && i < places.count; i++)
+        r = copying_make_directory(copying, names_get(&places, i));
+    return r < 0 || places.count == 0 ? r : stores_add(stores, &places);
 }
 
 /* Of a remote store nothing but its name tells where it is, without asking it. */
@@ -170,10 +190,11 @@ enum exit_status repair_command(struct work *work)
         return EXIT_STATUS_USAGE;
     if (copying_begin(&copying, work) < 0)
         return status;
-    int r = add_places(&copying, work);
+    int r = source_find_stores(&work->arguments, (struct share_terms){.everything = true}, &source);
     if (r == 0)
-        r = source_of_stores_now(&work->arguments, (struct share_terms){.everything = true},
-                                 &source);
+        r = add_places(&copying, work, source);
+    if (r == 0)
+        r = source_hear_stores(&work->arguments, source);
     if (r == -ENODATA)
         status = EXIT_STATUS_LOST;
     if (r == 0 && (r = roster_make(source, work->jobs, &copying.meter.progress, &roster)) < 0 &&
