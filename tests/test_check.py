@@ -1061,13 +1061,24 @@ def test_sums_and_sentences(stores):
         "  01  b: 6 good, 1 missing, 1 of another version",
         "  02  c: 7 good, 1 of another version",
         "  03  d: 8 good, 1 with other metadata",
-        "1 of 6 files would be lost with any further store.",
+        "1 of 5 files would be lost with any further store.",
     ]
     _, summary = check(stores, status=DAMAGED)
     assert [summary[name] for name in ("files", "others", "bytes")] == [5, 3, 2 * 5000 + 2 * SIZE]
     assert [summary[name] for name in ("intact", "degraded", "lost")] == [4, 4, 0]
     assert summary["sentence"] == lines[-1]
     assert summary["command"] == "check" and summary["may_lose"] == 0
+
+
+def test_the_sentence_tells_files_from_other_names(stores):
+    """A symlink is no file."""
+    stores.put()
+    for store in "ab":
+        (stores.folder / store / "link").symlink_to("file")
+    for store in "cd":
+        (stores.folder / store / "link").symlink_to("other-1")
+    _, summary = check(stores, status=LOST)
+    assert summary["sentence"] == "1 of 1 other names is lost."
 
 
 def test_verbose_names_what_is_intact(stores):

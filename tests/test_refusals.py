@@ -15,6 +15,7 @@ from commands import FAILED, LOST, USAGE, run
 
 K, N = 2, 3
 ENCODE = ["-k", str(K), "-n", str(N)]
+PLAIN = [*ENCODE, "--format", "classic"]
 EACH = [f"--store=stores/{name}" for name in commands.all_shares(N)]
 needs_root = faithful.needs_root
 
@@ -29,6 +30,9 @@ def world(tmp_path, rng, monkeypatch):
     (folder / "dangling").symlink_to("gone")
     (folder / "behind").symlink_to("source")
     (folder / "empty").mkdir()
+    run("encode", *PLAIN, folder / "source", folder / "plain")
+    (folder / "swapped").mkdir()
+    (folder / "swapped" / "00").symlink_to("../stores/01")
     (folder / "all").mkdir()
     repairing.copy_tree(folder / "stores", folder / "all")
     (folder / "elsewhere").mkdir()
@@ -55,6 +59,12 @@ SEEN = [
     (USAGE, ["encode", *ENCODE, "source", "--to", "00=new/in/it", "--to", "01=new"], "lies in or around"),
     (USAGE, ["encode", *ENCODE, "source", "new", "--to", "01=new/00/x"], "lies in or around"),
     (USAGE, ["encode", *ENCODE, "-x", "source", "source/out"], "lies in the source"),
+    (USAGE, ["encode", "-k2", "-n6", "source", "--to", "05=stores/00"], "holds share 00 already"),
+    (USAGE, ["encode", *ENCODE, "source", "--to", "00=new", "--to", "01=stores/00"], "holds share 00"),
+    (USAGE, ["encode", *ENCODE, "--dry-run", "source", "--to", "01=stores/00"], "holds share 00"),
+    (USAGE, ["encode", *PLAIN, "source", "--to", "01=stores/00"], "holds share 00"),
+    (USAGE, ["encode", *PLAIN, "source", "--to", "01=plain/00"], "holds share 00"),
+    (USAGE, ["encode", *ENCODE, "source", "swapped"], "holds share 01"),
     (FAILED, ["encode", *ENCODE, "source", "--to", "02=file", "new"], "Not a directory"),
     (FAILED, ["encode", *ENCODE, "source", "--to", "02=file/new", "new"], "Not a directory"),
     (FAILED, ["encode", *ENCODE, "source", "--to", "02=dangling", "new"], "a dangling symlink"),

@@ -24,11 +24,13 @@ static int check(struct work *work)
 }
 
 /* Directories where nothing is mounted look like stores of an empty tree. */
-static int check_removal(const struct work *work, struct source *source)
+static int check_removal(struct copying *copying, const struct work *work, struct source *source)
 {
     cleanup_names struct names names = NO_NAMES;
 
+    copying->counting = true; /* what is hidden is told when it would be restored */
     int r = work->remove ? source->operations->list(source, "", &names) : 0;
+    copying->counting = false;
     if (r < 0)
         return log_errno(r, "the stores");
     if (work->remove && names.count == 0) {
@@ -52,7 +54,7 @@ static int add_target(struct copying *copying, const struct work *work, struct s
 {
     cleanup_names struct names inputs = NO_NAMES;
 
-    int r = check_removal(work, source);
+    int r = check_removal(copying, work, source);
     if (r == 0)
         r = list_inputs(work, source, &inputs);
     return r < 0 ? r
