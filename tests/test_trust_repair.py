@@ -82,6 +82,27 @@ def test_a_complete_older_version_in_as_many_stores_stays(make, mounts):
     stores.holds(mounts, {"a": data}, check=DAMAGED)
 
 
+@pytest.mark.parametrize("newer", [2, 3])
+def test_no_run_takes_from_an_older_version_what_protects_it(make, newer):
+    """What is made for the newest one must not have the next run replace the other."""
+    stores = make(2, 3 + newer + 2)
+    older, shown = stores.names[:3], stores.names[3 : 3 + newer]
+    stores.put(stores=older, mtime_ns=OLDER)
+    data = stores.put(stores=shown)
+    stores.settle()
+    before = [trusting.fingerprint(stores.path(store)) for store in older]
+    for run in range(3):
+        said = trusting.run("repair", stores.folder).demand(DAMAGED)
+        after = [trusting.fingerprint(stores.path(store)) for store in older]
+        assert after == before, f"run {run}: {said.text}"
+    made = [store for store in stores.names if store not in older and stores.path(store).exists()]
+    assert len(made) == 3, said.text
+    for store in made:
+        assert stores.path(store).read_bytes() == stores.share(data, store)
+    assert "is not made: an older version, which is in as many stores" in said.text
+    stores.decode(expected={"a": data}, status=OK)
+
+
 def test_one_in_fewer_stores_is_replaced(make, mounts):
     stores = make(2, 5)
     stores.put(stores=["00", "01"], mtime_ns=OLDER)

@@ -7,6 +7,7 @@
 #include "trust/mend.h"
 #include "view/store_source.h"
 
+#include <limits.h>
 #include <string.h>
 
 struct repair {
@@ -100,6 +101,44 @@ static struct mend_copy *list_copies(const struct repair *repair,
     return copies;
 }
 
+/* The fewest shares of an older version that repair is to keep; UINT_MAX: there is none. */
+static unsigned find_least_claim(const struct inspection *inspection)
+{
+    unsigned least = UINT_MAX;
+
+    for (size_t i = 0; i < inspection->count; i++) {
+        unsigned claim = inspection->copies[i].claim;
+        if (claim > 0 && claim < least)
+            least = claim;
+    }
+    return least;
+}
+
+/*
+ * Keeps what is shown from getting into more stores than an older version that is kept for being in
+ * as many: the next run would replace that.
+ */
+static void keep_claims(const struct inspection *inspection, struct mend_copy copies[])
+{
+    unsigned least = find_least_claim(inspection), whole = inspection->whole;
+    bool has[256] = {false};
+
+    for (size_t i = 0; i < inspection->count; i++) {
+        const struct copy_report *report = &inspection->copies[i];
+        bool member = report->state != COPY_STALE || report->other_content;
+        if (member && report->index >= 0 && !report->bad_header && !report->bad_size)
+            has[report->index] = true;
+    }
+    for (size_t i = 0; i < inspection->count; i++) {
+        struct mend_copy *copy = &copies[i];
+        if (!copy->replace || has[copy->target])
+            continue;
+        copy->replace = whole < least;
+        has[copy->target] = copy->replace;
+        whole += copy->replace;
+    }
+}
+
 /* The same, of those only that it may replace, whether stale copies count for the file or not. */
 static struct mend_copy *plan(const struct repair *repair, const struct inspection *inspection)
 {
@@ -112,6 +151,8 @@ static struct mend_copy *plan(const struct repair *repair, const struct inspecti
             copies[i].has = counted_share(inspection, i, copies[i].target, with_stale);
         mend_keep_needed(copies, inspection->count, needed);
     }
+    if (copies)
+        keep_claims(inspection, copies);
     return copies;
 }
 
@@ -127,9 +168,12 @@ static enum need mend_one(const struct repair *repair, const struct inspection *
     if (report->state == COPY_GOOD)
         return report->other_metadata ? NEED_METADATA : NEED_NOTHING;
     if (!reason && is_to_be_replaced(report))
-        reason = "the only copy of this share";
+        reason = report->index >= 0 && report->index != repair->targets[target].share
+                     ? "the only copy of this share"
+                     : "an older version, which is in as many stores, would be in fewer";
     if (reason && !again)
-        log_error("%s in %s is kept: %s", inspection->path, name_of(repair, target), reason);
+        log_error("%s in %s is %s: %s", inspection->path, name_of(repair, target),
+                  report->state == COPY_ABSENT ? "not made" : "kept", reason);
     return NEED_REFUSED;
 }
 
