@@ -606,7 +606,7 @@ class File:
         """Whether repair writes over a store's copy. None: only if no number falls by it."""
         copy, version = self.all.get(store), self.version
         if copy is None:
-            return True
+            return None if self.keeps_older() else True
         state = self.state_of(store)
         if state == "good":
             return False
@@ -616,10 +616,19 @@ class File:
                 return False
             if own == version and self._has_other_digests(copy):
                 return None if self._has_wrong_block(copy) else False
-            others = len(self.full_shares(own)) if own in self.versions else 0
-            if own != version and others >= self.need(own) and others >= len(self.full_shares(version)):
+            if own != version and self._has_claim(own):
                 return False
-        return None if self._holds_another_share(store, copy) else True
+        return None if self._holds_another_share(store, copy) or self.keeps_older() else True
+
+    def _has_claim(self, version):
+        """Whether another version is complete in as many stores as what is shown."""
+        others = len(self.full_shares(version)) if version in self.versions else 0
+        return others >= self.need(version) and others >= len(self.full_shares(self.version))
+
+    def keeps_older(self):
+        """Whether repair keeps one: then what it makes of what is shown must not outnumber that."""
+        others = [copy for copy in self.all.values() if copy.is_intact() and copy.header.version != self.version]
+        return any(self._has_claim(copy.header.version) for copy in others)
 
     def _holds_another_share(self, store, copy):
         """Whether it may be the only copy of that one."""

@@ -364,10 +364,11 @@ class Comparison:
         self.check_written(store, path, name, old, new, same)
 
     def check_written(self, store, path, name, old, new, same):
-        if new is None:
-            self.tell("repair left", path, f"store {store}: nothing there")
-            return
         may = name.file.may_replace(store)
+        if new is None:
+            if may is not None:
+                self.tell("repair left", path, f"store {store}: nothing there")
+            return
         right = new.kind == FILE and new.data == name.file.share(self.model.voting[store])
         if right and (may or may is None):
             self.counts["mended"] += 1

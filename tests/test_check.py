@@ -976,6 +976,19 @@ def test_stores_that_are_not_there(tmp_path, stores):
         assert result.json == [] and "nowhere: No such file or directory" in result.errors
 
 
+def test_a_store_that_leads_nowhere(stores):
+    """It is named, as one that could not be looked at."""
+    place = stores.folder / "c"
+    place.rename(stores.folder.parent / "away")
+    place.symlink_to("not-mounted")
+    result = commands.run("check", stores.folder, status=DAMAGED, noisy=True)
+    assert re.search(r"stores/c is left out: No such file.*mounted", result.errors)
+    assert len(result.summary["stores"]) == 3
+    place.unlink()
+    place.symlink_to("../away")
+    check(stores, status=OK)
+
+
 def test_no_stores_are_no_success(tmp_path):
     """A disk that is not mounted leaves an empty directory; that is not to be called well."""
     (tmp_path / "stores").mkdir()
@@ -1048,13 +1061,24 @@ def test_sums_and_sentences(stores):
         "  01  b: 6 good, 1 missing, 1 of another version",
         "  02  c: 7 good, 1 of another version",
         "  03  d: 8 good, 1 with other metadata",
-        "1 of 6 files would be lost with any further store.",
+        "1 of 5 files would be lost with any further store.",
     ]
     _, summary = check(stores, status=DAMAGED)
     assert [summary[name] for name in ("files", "others", "bytes")] == [5, 3, 2 * 5000 + 2 * SIZE]
     assert [summary[name] for name in ("intact", "degraded", "lost")] == [4, 4, 0]
     assert summary["sentence"] == lines[-1]
     assert summary["command"] == "check" and summary["may_lose"] == 0
+
+
+def test_the_sentence_tells_files_from_other_names(stores):
+    """A symlink is no file."""
+    stores.put()
+    for store in "ab":
+        (stores.folder / store / "link").symlink_to("file")
+    for store in "cd":
+        (stores.folder / store / "link").symlink_to("other-1")
+    _, summary = check(stores, status=LOST)
+    assert summary["sentence"] == "1 of 1 other names is lost."
 
 
 def test_verbose_names_what_is_intact(stores):

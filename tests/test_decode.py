@@ -205,7 +205,10 @@ def test_removal(source, stores, out):
     encode_again(source, stores)
     assert run("decode", stores, out).summary["removed"] == 0
     assert (out / "file-0").exists() and (out / "dir" / "inner" / "file").exists()
-    assert run("decode", "--delete", stores, out).summary["removed"] == 2
+    gone = {"file-0", *(f"dir{path}" for path in commands.describe(out / "dir")[0])}
+    done = run("decode", "--delete", stores, out)
+    assert done.summary["removed"] == len(gone)
+    assert set(done.actions()) == {("removed", path) for path in gone}
     compare_trees(source, out)
 
 
@@ -380,6 +383,66 @@ def test_salvage(tmp_path, lossy):
     trees.assert_same(partial.read_bytes(), bytes(expected), "lost.partial")
     assert partial.stat().st_mode & 0o7777 == 0o640
     assert partial.stat().st_mtime_ns == trees.MTIME_NS
+
+
+def read_files(folder):
+    return {name: (folder / name).read_bytes() for name in os.listdir(folder)}
+
+
+def test_salvage_beside_a_file_of_that_name(tmp_path, rng, lossy):
+    """Neither a file of the tree nor one that is there is overwritten, nor overwrites."""
+    contents, stores, _ = lossy
+    other = rng.randbytes(777)
+    trees.write_file(tmp_path / "source" / "dir" / "lost.partial", other)
+    run("encode", *ENCODE, "--block-size", "4K", tmp_path / "source", tmp_path / "again")
+    for share in commands.all_shares(N):
+        (tmp_path / "again" / share / "dir" / "lost.partial").rename(
+            stores / share / "dir" / "lost.partial"
+        )
+    out = tmp_path / "out"
+    trees.write_file(out / "dir" / "lost.partial.2", b"of somebody")
+    done = run("decode", "--salvage", stores, out, status=LOST)
+    assert ("partial", "dir/lost.partial.3") in done.actions()
+    found = read_files(out / "dir")
+    assert found.keys() == {"fine", "lost.partial", "lost.partial.2", "lost.partial.3"}
+    trees.assert_same(found["lost.partial"], other, "lost.partial")
+    assert found["lost.partial.2"] == b"of somebody"
+    assert len(found["lost.partial.3"]) == len(contents["dir/lost"])
+
+
+def test_salvage_of_less_keeps_what_was_salvaged(tmp_path, lossy):
+    """An earlier run may have found more."""
+    _, stores, gone = lossy
+    out = tmp_path / "out"
+    run("decode", "--salvage", stores, out, status=LOST)
+    before = (out / "dir" / "lost.partial").read_bytes()
+    for share in commands.all_shares(N)[: N - K + 1]:
+        damage(stores / share / "dir" / "lost", next(i for i in range(11) if i not in gone))
+    done = run("decode", "--salvage", stores, out, status=LOST)
+    assert ("partial", "dir/lost.partial.2") in done.actions()
+    trees.assert_same((out / "dir" / "lost.partial").read_bytes(), before, "lost.partial")
+    assert (out / "dir" / "lost.partial.2").read_bytes() != before
+
+
+def test_salvage_with_no_room_for_the_name(tmp_path, rng):
+    """It is told; what else there is, is restored."""
+    long_name = "n" * 250
+    for name in (long_name, "fine"):
+        trees.write_file(tmp_path / "source" / name, rng.randbytes(5 * STRIPE))
+    run("encode", *ENCODE, "--block-size", "4K", tmp_path / "source", tmp_path / "stores")
+    for share in commands.all_shares(N)[: N - K + 1]:
+        damage(tmp_path / "stores" / share / long_name, 2)
+    done = run("decode", "--salvage", tmp_path / "stores", tmp_path / "out", status=LOST)
+    assert ("failed", long_name) in done.actions() and "too long" in done.errors
+    assert os.listdir(tmp_path / "out") == ["fine"]
+
+
+@pytest.mark.parametrize("words", [[], ["--delete"], ["--delete", "--dry-run"]], ids=" ".join)
+def test_what_is_not_restored_is_told_once(stores, out, words):
+    shutil.copy(stores / "00" / "file-0", stores / "00" / "one")
+    done = run("decode", *words, stores, out, status=DAMAGED)
+    (line,) = [line for line in done.errors.splitlines() if "is not restored" in line]
+    assert "one is not restored" in line
 
 
 @pytest.fixture

@@ -449,9 +449,10 @@ def test_removal(mounts, source, encoded):
     assert done["removed"] == 0
     kept = commands.snapshot(encoded / "00")
     assert set(kept) == set(before)
+    gone = {"file-0", *(f"dir{path}" for path in commands.describe(encoded / "00" / "dir")[0])}
     done = run("encode", *ENCODE, "--delete", source, encoded)
-    assert done.summary["removed"] == 2 * N
-    assert set(done.actions()) == {("removed", "file-0"), ("removed", "dir")}
+    assert done.summary["removed"] == len(gone) * N
+    assert set(done.actions()) == {("removed", path) for path in gone}
     check_shares(mounts, source, encoded)
 
 
@@ -480,8 +481,13 @@ def test_other_kinds(mounts, source, encoded, delete):
     (source / "link").mkdir()
     trees.write_file(source / "link" / "inside", b"inside")
     words = ["--delete"] if delete else []
+    dry = run("encode", *ENCODE, *words, "--dry-run", source, encoded,
+              status=0 if delete else FAILED)  # fmt: skip
     done = run("encode", *ENCODE, *words, source, encoded, status=0 if delete else FAILED)
     if delete:
+        for told in (dry, done):
+            removed = {path for action, path in told.actions() if action == "removed"}
+            assert {"dir/inner/file"} <= removed <= {f"dir/inner{path}" for path in before[0]}
         check_shares(mounts, source, encoded)
         return
     assert all("dir/inner" in line for line in done.errors.splitlines())

@@ -15,6 +15,8 @@ from commands import FAILED, LOST, USAGE, run
 
 K, N = 2, 3
 ENCODE = ["-k", str(K), "-n", str(N)]
+PLAIN = [*ENCODE, "--format", "classic"]
+EACH = [f"--store=stores/{name}" for name in commands.all_shares(N)]
 needs_root = faithful.needs_root
 
 
@@ -28,6 +30,16 @@ def world(tmp_path, rng, monkeypatch):
     (folder / "dangling").symlink_to("gone")
     (folder / "behind").symlink_to("source")
     (folder / "empty").mkdir()
+    run("encode", *PLAIN, folder / "source", folder / "plain")
+    (folder / "swapped").mkdir()
+    (folder / "swapped" / "00").symlink_to("../stores/01")
+    (folder / "all").mkdir()
+    repairing.copy_tree(folder / "stores", folder / "all")
+    (folder / "elsewhere").mkdir()
+    (folder / "all" / "too").symlink_to("../elsewhere")
+    (folder / "twice").mkdir()
+    for number, place in enumerate(["00", "01", "02", "00/dir"]):
+        (folder / "twice" / f"{number}").symlink_to(f"../stores/{place}")
     monkeypatch.chdir(folder)
     return folder
 
@@ -47,6 +59,12 @@ SEEN = [
     (USAGE, ["encode", *ENCODE, "source", "--to", "00=new/in/it", "--to", "01=new"], "lies in or around"),
     (USAGE, ["encode", *ENCODE, "source", "new", "--to", "01=new/00/x"], "lies in or around"),
     (USAGE, ["encode", *ENCODE, "-x", "source", "source/out"], "lies in the source"),
+    (USAGE, ["encode", "-k2", "-n6", "source", "--to", "05=stores/00"], "holds share 00 already"),
+    (USAGE, ["encode", *ENCODE, "source", "--to", "00=new", "--to", "01=stores/00"], "holds share 00"),
+    (USAGE, ["encode", *ENCODE, "--dry-run", "source", "--to", "01=stores/00"], "holds share 00"),
+    (USAGE, ["encode", *PLAIN, "source", "--to", "01=stores/00"], "holds share 00"),
+    (USAGE, ["encode", *PLAIN, "source", "--to", "01=plain/00"], "holds share 00"),
+    (USAGE, ["encode", *ENCODE, "source", "swapped"], "holds share 01"),
     (FAILED, ["encode", *ENCODE, "source", "--to", "02=file", "new"], "Not a directory"),
     (FAILED, ["encode", *ENCODE, "source", "--to", "02=file/new", "new"], "Not a directory"),
     (FAILED, ["encode", *ENCODE, "source", "--to", "02=dangling", "new"], "a dangling symlink"),
@@ -64,6 +82,22 @@ SEEN = [
     (FAILED, ["repair", "--add", "03=new", "--add", "04=file", "stores"], "Not a directory"),
     (FAILED, ["repair", "--add", "03=new", "--add", "04=dangling", "stores"], "a dangling symlink"),
     (FAILED, ["repair", "--dry-run", "--add", "03=new", "stores"], "create it for a dry run"),
+    (USAGE, ["repair", "--add", "03=new", "--add", "04=./new/", "stores"], "the place of share 03"),
+    (USAGE, ["repair", "--add", "03=new", "--add", "04=new/in", "stores"], "lies in or around"),
+    (USAGE, ["repair", "--add", "03=new/in", "--add", "04=new", "stores"], "lies in or around"),
+    (USAGE, ["repair", "--add", "03=stores/00/new", "stores"], "lies in the store"),
+    (USAGE, ["repair", "--add", "03=new", "--add", "04=stores/00/dir", "stores"], "lies in the store"),
+    (USAGE, ["repair", "--dry-run", "--add", "03=stores/00/dir", "stores"], "lies in the store"),
+    (USAGE, ["repair", "--add", "03=elsewhere/new", "all"], "lies in the store"),
+    (USAGE, ["repair", "--add", "03=stores", "stores"], "the stores lie in it"),
+    (USAGE, ["repair", "--add", "03=stores/../stores/", "stores"], "the stores lie in it"),
+    (USAGE, ["repair", "--add", "03=.", "--delete", "stores"], "the stores lie in it"),
+    (USAGE, ["repair", "--add", "03=.", "all"], "lie"),
+    (USAGE, ["repair", "--add", "03=stores", *EACH], "lies in it"),
+    (USAGE, ["repair", "--store", "stores/00/dir", "stores"], "lies in another one"),
+    (USAGE, ["check", "--store", "stores", "stores"], "lies in another one"),
+    (USAGE, ["check", "twice"], "lies in another one"),
+    (USAGE, ["decode", "--store", "stores/00/dir", "stores", "new"], "lies in another one"),
 ]
 
 # What shows later: directories that were made are removed again.
@@ -76,7 +110,6 @@ FOUND = [
     (LOST, ["repair", "--add", "03=new", "empty"], "0 stores found"),
     (FAILED, ["repair", "--add", "03=new", "--store", "missing", "stores"], "missing"),
     (USAGE, ["repair", "--add", "03=new", "--add", "04=stores/00", "stores"], "holds share 00"),
-    (USAGE, ["repair", "--add", "03=new", "--add", "04=./new/", "stores"], "04=./new/"),
 ]  # fmt: skip
 
 

@@ -619,6 +619,34 @@ def test_directory_with_files_in_place_of_a_file(shares, stores, directory_for_f
     assert_mended(shares, stores, "--delete")
 
 
+def test_each_thing_in_the_way_is_told(shares, stores, directory_for_file):
+    """A dry run says the same as the run: without --delete all stays, and with it what goes."""
+    (directory_for_file / "link").symlink_to("nowhere")
+    before = trees.snapshot(stores)
+    result = repair(shares, stores, "--dry-run", status=4)
+    assert "wide in" in result.stderr and "not empty" in result.stderr.lower()
+    assert "wide: would be" not in result.stdout
+    inside = ["wide/inner", "wide/inner/file", "wide/link"]
+    result = repair(shares, stores, "--dry-run", "--delete", status=1)
+    assert trees.snapshot(stores) == before
+    told = re.findall(r"^(.*): would be removed in .*/03$", result.stdout, re.M)
+    assert sorted(told) == inside
+    assert re.search(rf"; would be: 1 made, \d given metadata, {len(inside)} removed", result.stdout)
+    result = assert_mended(shares, stores, "--delete")
+    assert sorted(re.findall(r"^(.*): removed in .*/03$", result.stdout, re.M)) == inside
+
+
+def test_a_symlink_in_place_of_a_directory_with_files(shares, stores):
+    """Whatever is to take the place of a directory."""
+    place = stores / "03" / "link"
+    place.unlink()
+    trees.write_file(place / "file", b"of somebody")
+    repair(shares, stores, status=4)
+    assert (place / "file").read_bytes() == b"of somebody"
+    result = assert_mended(shares, stores, "--delete")
+    assert re.search(r"^link/file: removed in .*/03$", result.stdout, re.M)
+
+
 # More stores
 
 

@@ -82,6 +82,27 @@ def test_a_complete_older_version_in_as_many_stores_stays(make, mounts):
     stores.holds(mounts, {"a": data}, check=DAMAGED)
 
 
+@pytest.mark.parametrize("newer", [2, 3])
+def test_no_run_takes_from_an_older_version_what_protects_it(make, newer):
+    """What is made for the newest one must not have the next run replace the other."""
+    stores = make(2, 3 + newer + 2)
+    older, shown = stores.names[:3], stores.names[3 : 3 + newer]
+    stores.put(stores=older, mtime_ns=OLDER)
+    data = stores.put(stores=shown)
+    stores.settle()
+    before = [trusting.fingerprint(stores.path(store)) for store in older]
+    for run in range(3):
+        said = trusting.run("repair", stores.folder).demand(DAMAGED)
+        after = [trusting.fingerprint(stores.path(store)) for store in older]
+        assert after == before, f"run {run}: {said.text}"
+    made = [store for store in stores.names if store not in older and stores.path(store).exists()]
+    assert len(made) == 3, said.text
+    for store in made:
+        assert stores.path(store).read_bytes() == stores.share(data, store)
+    assert "is not made: an older version, which is in as many stores" in said.text
+    stores.decode(expected={"a": data}, status=OK)
+
+
 def test_one_in_fewer_stores_is_replaced(make, mounts):
     stores = make(2, 5)
     stores.put(stores=["00", "01"], mtime_ns=OLDER)
@@ -285,6 +306,12 @@ def test_beside_a_store_that_cannot_be_looked_at_nothing_is_removed(whole):
     refuse(whole, FAILED, ["one", "05"])
 
 
+def test_beside_a_store_that_leads_nowhere_nothing_is_removed(whole):
+    whole.put("one", stores=["00"])
+    (whole.folder / "05").symlink_to("not-mounted")
+    refuse(whole, FAILED, ["one", "05"])
+
+
 def test_what_lies_in_a_mountpoint_does_not_say_what_is_to_be_removed(whole):
     """A share that went beneath it once: that store lacks nearly all that K others have."""
     whole.put("one", stores=["00"])
@@ -315,5 +342,35 @@ def test_a_directory_that_k_stores_lack_is_removed_with_what_is_in_it(whole):
     for name in ("old/a", "old/b"):
         whole.put(name, stores=["00"])
     whole.settle()
-    whole.repair("--delete", status=DAMAGED, removes=["00/old", "00/old/a", "00/old/b"])
+    removed = ["old", "old/a", "old/b"]
+    whole.repair("--delete", status=DAMAGED, removes=[f"00/{name}" for name in removed],
+                 says=[rf"^{name}: removed in .*/00$" for name in removed])  # fmt: skip
     whole.intact()
+
+
+def test_what_k_stores_have_in_the_way_is_not_removed(make):
+    """Most have a file; K have a directory there, and all of a file in it."""
+    stores = make(3, 7)
+    stores.put(stores=stores.names[3:])
+    stores.put("a/inner", stores=stores.names[:3])
+    stores.settle()
+    stores.repair("--delete", status=FAILED, says=["a/inner is not removed: enough stores have it"])
+
+
+def test_beside_an_empty_store_nothing_in_the_way_is_removed(whole):
+    shutil.rmtree(whole.folder / "04")
+    (whole.folder / "04").mkdir()
+    whole.path("00", "dir/file-0").unlink()
+    trees.write_file(whole.path("00", "dir/file-0") / "inner", b"of somebody")
+    refuse(whole, FAILED, ["dir/file-0/inner is not removed: a store is empty"])
+
+
+def test_a_conflict_is_lost_beside_what_is_removed(whole):
+    """Status 2, however many names are removed."""
+    whole.put("one", stores=["00"])
+    for store in ("00", "01"):
+        whole.symlink(store, "both", "one")
+    for store in ("02", "03"):
+        whole.symlink(store, "both", "two")
+    whole.settle()
+    whole.repair("--delete", status=LOST, removes=["00/one"])

@@ -120,6 +120,9 @@ static void tell(void *context, const struct copy_event *event)
         output_text(COLOUR_NONE, "%s: would be %s%s%s", event->path,
                     event->kind == COPY_TOUCHED ? "given its metadata" : actions[event->kind],
                     event->target ? " in " : "", event->target ? event->target->name : "");
+    else if (event->kind == COPY_REMOVED && copying->work->command == COMMAND_REPAIR)
+        /* What was in the way of another name is in no line of what was found. */
+        output_text(COLOUR_NONE, "%s: removed in %s", event->path, event->target->name);
 }
 
 void copying_keep(struct copying *copying, const char *path)
@@ -160,6 +163,22 @@ int copying_begin(struct copying *copying, const struct work *work)
     return meter_start(&copying->meter, work->name);
 }
 
+/* Refuses a new store at PLACE that lies in another one, INPUT, or around it. */
+static int refuse_nested(const char *path, const char *place, const char *input)
+{
+    bool same = strcmp(place, input) == 0;
+
+    if (!same && destination_lies_in(place, input)) {
+        log_error("%s: lies in the store %s; choose another place", path, input);
+        return -EINVAL;
+    }
+    if (!same && destination_lies_in(input, place)) {
+        log_error("%s: the store %s lies in it; choose another place", path, input);
+        return -EINVAL;
+    }
+    return 0;
+}
+
 /*
  * Refuses a PLACE around INPUT where files that are not in the source are removed, and one in a
  * store for whole files, which would take the places of shares.
@@ -167,6 +186,8 @@ int copying_begin(struct copying *copying, const struct work *work)
 static int refuse_input(const struct work *work, const char *path, const char *place, int share,
                         const char *input)
 {
+    if (work->command == COMMAND_REPAIR)
+        return refuse_nested(path, place, input);
     if (work->remove && destination_lies_in(input, place)) {
         log_error("%s: --delete would remove %s, which lies in it; choose another place", path,
                   input);

@@ -24,11 +24,13 @@ static int check(struct work *work)
 }
 
 /* Directories where nothing is mounted look like stores of an empty tree. */
-static int check_removal(const struct work *work, struct source *source)
+static int check_removal(struct copying *copying, const struct work *work, struct source *source)
 {
     cleanup_names struct names names = NO_NAMES;
 
+    copying->counting = true; /* what is hidden is told when it would be restored */
     int r = work->remove ? source->operations->list(source, "", &names) : 0;
+    copying->counting = false;
     if (r < 0)
         return log_errno(r, "the stores");
     if (work->remove && names.count == 0) {
@@ -41,23 +43,18 @@ static int check_removal(const struct work *work, struct source *source)
 /* The stores, and the folder that they lie in, which would be one with a new directory in it. */
 static int list_inputs(const struct work *work, struct source *source, struct names *inputs)
 {
-    cleanup_store_list struct store_list *list = NULL;
     const char *folder = work->arguments.source;
     cleanup_free char *real = folder ? realpath(folder, NULL) : NULL;
 
-    int r = stores_now(store_source_stores(source), &list);
-    if (r == 0 && real)
-        r = names_add(inputs, real);
-    for (size_t i = 0; r == 0 && i < list->count; i++)
-        r = names_add(inputs, store_real_path(list->stores[i]));
-    return r;
+    int r = real ? names_add(inputs, real) : 0;
+    return r < 0 ? r : stores_real_paths(store_source_stores(source), inputs);
 }
 
 static int add_target(struct copying *copying, const struct work *work, struct source *source)
 {
     cleanup_names struct names inputs = NO_NAMES;
 
-    int r = check_removal(work, source);
+    int r = check_removal(copying, work, source);
     if (r == 0)
         r = list_inputs(work, source, &inputs);
     return r < 0 ? r

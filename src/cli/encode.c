@@ -5,6 +5,7 @@
 #include "cli/copying.h"
 #include "cli/destination.h"
 #include "cli/sources.h"
+#include "tree/voice.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -93,6 +94,41 @@ static int check_outside(const struct work *work, const char *from, const char *
     return -EINVAL;
 }
 
+static void ignore_answer(void *context)
+{
+    (void)context;
+}
+
+/* The share that most files at PATH are of, in that format; NO_VOTE: there is none, or no PATH. */
+static int share_at(const char *path, enum share_format format)
+{
+    static const struct voice_watch watch = {ignore_answer, NULL};
+    struct store_voice voice = {.share = NO_VOTE};
+    struct store *store;
+
+    if (store_new(path, &store) < 0)
+        return NO_VOTE; /* it is new, or to open it will fail and say why */
+    if (voice_take(store, format, &watch, &voice) < 0)
+        voice.share = NO_VOTE;
+    store_release(store);
+    return voice.share;
+}
+
+/* A store does not become another share's unasked: what it held would be lost, file by file. */
+static int check_share(const struct copying *copying, size_t target, unsigned index)
+{
+    const char *path = copying->names[target], *place = copying->places[target];
+    int share = share_at(place, SHARE_CHECKED);
+
+    if (share == NO_VOTE && copying->work->arguments.encoding.format != SHARE_CHECKED)
+        share = share_at(place, copying->work->arguments.encoding.format);
+    if (share == NO_VOTE || share == (int)index)
+        return 0;
+    log_error("%s: holds share %02x already; give share %02x another place, or empty this one",
+              path, (uint8_t)share, (uint8_t)index);
+    return -EINVAL;
+}
+
 static int add_target(struct copying *copying, const char *from, const char *path, unsigned index)
 {
     cleanup_names struct names inputs = NO_NAMES;
@@ -100,7 +136,9 @@ static int add_target(struct copying *copying, const char *from, const char *pat
     int r = names_add(&inputs, from);
     if (r == 0)
         r = copying_add(copying, path, (int)index, &inputs);
-    return r < 0 ? r : check_outside(copying->work, from, path);
+    if (r == 0)
+        r = check_outside(copying->work, from, path);
+    return r < 0 ? r : check_share(copying, copying->count - 1, index);
 }
 
 /* Adds each share's target; nothing is made yet. */

@@ -122,6 +122,7 @@ static void count(struct findings *findings, const struct inspection *inspection
     findings->degraded += health == HEALTH_DEGRADED;
     if (!S_ISDIR(inspection->status.st_mode) || lost)
         findings->spares[lost ? 0 : spare + 1]++;
+    findings->file_spares[lost ? 0 : spare + 1] += is_file;
     count_copies(findings, inspection);
 }
 
@@ -172,27 +173,52 @@ int findings_least_spare(const struct findings *findings)
     return spare;
 }
 
+static uint64_t sum(const uint64_t spares[SPARES + 1])
+{
+    uint64_t all = 0;
+
+    for (size_t i = 0; i <= SPARES; i++)
+        all += spares[i];
+    return all;
+}
+
+/* How many can lose so many stores, as in "1 of 3 files and 1 of 2 other names". */
+static char *describe_share(const struct findings *findings, size_t place)
+{
+    uint64_t files = findings->file_spares[place], others = findings->spares[place] - files;
+    uint64_t all_files = sum(findings->file_spares), all = sum(findings->spares);
+    cleanup_free char *of_files = NULL, *of_others = NULL;
+    char *text = NULL;
+
+    if (asprintf(&of_files, "%s of %s files", show_count(files).text, show_count(all_files).text) <
+            0 ||
+        asprintf(&of_others, "%s of %s other names", show_count(others).text,
+                 show_count(all - all_files).text) < 0 ||
+        asprintf(&text, "%s%s%s", files > 0 ? of_files : "", files > 0 && others > 0 ? " and " : "",
+                 others > 0 ? of_others : "") < 0)
+        return NULL;
+    return text;
+}
+
 char *findings_sentence(const struct findings *findings)
 {
-    uint64_t names = 0;
     int least = findings_least_spare(findings);
     const char *seen = findings->work->sample == 0  ? ", by headers alone"
                        : findings->work->sample < 1 ? ", as far as was looked"
                                                     : "";
+    cleanup_free char *part = NULL;
     char *text = NULL;
     int r;
 
-    for (size_t i = 0; i <= SPARES; i++)
-        names += findings->spares[i];
-    if (names == 0)
+    if (least <= 0 && !(part = describe_share(findings, least < 0 ? 0 : 1)))
+        return NULL;
+    if (sum(findings->spares) == 0)
         r = asprintf(&text, "%s",
                      findings->failed > 0 ? "No file could be checked." : "There are no files.");
     else if (least < 0)
-        r = asprintf(&text, "%s of %s files %s lost%s.", show_count(findings->spares[0]).text,
-                     show_count(names).text, findings->spares[0] == 1 ? "is" : "are", seen);
+        r = asprintf(&text, "%s %s lost%s.", part, findings->spares[0] == 1 ? "is" : "are", seen);
     else if (least == 0)
-        r = asprintf(&text, "%s of %s files would be lost with any further store%s.",
-                     show_count(findings->spares[1]).text, show_count(names).text, seen);
+        r = asprintf(&text, "%s would be lost with any further store%s.", part, seen);
     else
         r = asprintf(&text, "Every file%s survives the loss of any %d further store%s%s.",
                      findings->failed > 0 ? " that could be checked" : "", least,

@@ -30,8 +30,9 @@ struct findings {
     uint64_t foreign, leftovers;     /* names that are not believed; the latter are no loss */
     uint64_t conflicts;              /* among the lost */
     uint64_t failed;                 /* that could not be looked at */
-    uint64_t spares[SPARES + 1]; /* files and symlinks by how many stores they can lose; 0: lost */
-    struct worst worst;          /* where a report is wanted */
+    /* Names but directories by how many stores they can lose (at 0: lost), and files among them. */
+    uint64_t spares[SPARES + 1], file_spares[SPARES + 1];
+    struct worst worst; /* where a report is wanted */
 };
 
 int findings_begin(struct findings *findings, const struct work *work, const struct roster *roster);

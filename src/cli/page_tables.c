@@ -51,7 +51,7 @@ void page_files_print(FILE *out, const struct findings *findings)
         all += findings->spares[i];
     if (all == 0)
         return;
-    fputs("<section>\n<h2>Files, by how many more stores they can lose</h2>\n"
+    fputs("<section>\n<h2>Files and other names, by how many more stores they can lose</h2>\n"
           "<div class=\"bar strip\" aria-hidden=\"true\">",
           out);
     for (size_t i = 0; i <= SPARES; i++) {

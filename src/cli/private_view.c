@@ -182,7 +182,7 @@ static int serve(struct set *set, const struct private_view *paths)
 static void remove_folder(const struct private_view *view)
 {
     rmdir(view->mount); /* not what is in it, where it is still mounted */
-    remove_all(AT_FDCWD, view->folder);
+    remove_silently(AT_FDCWD, view->folder);
 }
 
 _Noreturn static void run_server(struct set *set, const struct private_view *view, pid_t run)

@@ -26,19 +26,39 @@ static int check_words(struct work *work)
     return work->arguments.source ? 0 : -ENOMEM;
 }
 
-/* Makes new stores, once each can be one: they are stores like the others. */
-static int add_places(struct copying *copying, struct work *work)
+/* The folder of the stores is no place for a new one, also if there are none in it. */
+static int refuse_folder(const struct work *work, const char *path)
 {
-    int r = 0;
+    const char *folder = work->arguments.source;
+    cleanup_free char *place = NULL, *real = folder ? realpath(folder, NULL) : NULL;
 
-    for (size_t i = 0; r == 0 && i < work->place_count; i++)
-        r = destination_check(work->places[i].path, work->dry_run);
+    int r = destination_resolve(path, &place);
+    if (r < 0)
+        return log_errno(r, "%s: cannot be written to", path);
+    if (!real || !destination_lies_in(real, place))
+        return 0;
+    log_error("%s: the stores lie in it, in %s; choose another place", path, folder);
+    return -EINVAL;
+}
+
+/* Makes new stores, once each can be one: they are stores like the others. */
+static int add_places(struct copying *copying, struct work *work, struct source *source)
+{
+    struct stores *stores = store_source_stores(source);
+    cleanup_names struct names inputs = NO_NAMES, places = NO_NAMES;
+
+    int r = stores_real_paths(stores, &inputs);
     for (size_t i = 0; r == 0 && i < work->place_count; i++) {
-        r = copying_make_directory(copying, work->places[i].path);
+        const struct place_for_share *place = &work->places[i];
+        r = refuse_folder(work, place->path);
         if (r == 0)
-            r = names_add(&work->arguments.stores, work->places[i].path);
+            r = copying_add(copying, place->path, place->index, &inputs);
+        if (r == 0)
+            r = names_add(&places, place->path);
     }
-    return r;
+    for (size_t i = 0; r == 0 && i < places.count; i++)
+        r = copying_make_directory(copying, names_get(&places, i));
+    return r < 0 || places.count == 0 ? r : stores_add(stores, &places);
 }
 
 /* Of a remote store nothing but its name tells where it is, without asking it. */
@@ -87,11 +107,11 @@ static void tell_empty(const struct roster *roster)
 }
 
 static enum exit_status status_of(const struct copying *copying, const struct findings *findings,
-                                  unsigned refused, int result)
+                                  unsigned lost, unsigned refused, int result)
 {
     unsigned long long done = 0;
 
-    if (findings->lost > copying->counts[COPY_REMOVED] || copying->counts[COPY_LOST] > 0)
+    if (lost > 0 || copying->counts[COPY_LOST] > 0)
         return EXIT_STATUS_LOST;
     if (refused > 0)
         return EXIT_STATUS_FAILED;
@@ -141,9 +161,10 @@ static enum exit_status run(struct copying *copying, struct source *source,
 {
     CLEANUP(findings_end) struct findings findings;
     const struct work *work = copying->work;
-    atomic_uint refused = refuse_removal(work, roster);
+    atomic_uint refused = refuse_removal(work, roster), lost = 0;
     const struct repair_settings settings = {
         .refused = &refused,
+        .lost = &lost,
         .check = {.context = &findings, .report = findings_report, .failed = findings_failed},
         .copy = copying->settings,
     };
@@ -152,7 +173,8 @@ static enum exit_status run(struct copying *copying, struct source *source,
         return EXIT_STATUS_FAILED;
     int r = repair_run(source, roster, &settings, &copying->meter.progress);
     r = copying_finish(copying, r);
-    enum exit_status status = status_of(copying, &findings, atomic_load(&refused), r);
+    enum exit_status status =
+        status_of(copying, &findings, atomic_load(&lost), atomic_load(&refused), r);
     copying_summarize(copying, status);
     return status;
 }
@@ -169,9 +191,11 @@ enum exit_status repair_command(struct work *work)
     if (copying_begin(&copying, work) < 0)
         return status;
     const struct share_terms terms = {.everything = true, .stop = &copying.meter.progress.stop};
-    int r = add_places(&copying, work);
+    int r = source_find_stores(&work->arguments, terms, &source);
     if (r == 0)
-        r = source_of_stores_now(&work->arguments, terms, &source);
+        r = add_places(&copying, work, source);
+    if (r == 0)
+        r = source_hear_stores(&work->arguments, source);
     if (r == -ENODATA)
         status = EXIT_STATUS_LOST;
     if (r == 0 && (r = roster_make(source, work->jobs, &copying.meter.progress, &roster)) < 0 &&

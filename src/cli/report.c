@@ -112,7 +112,7 @@ static int write_file(const struct report *report, const char *page, size_t size
     if (r == 0)
         r = check_name(report); /* once more: hours may have passed */
     if (r == 0)
-        return temporary_rename(report->directory, temporary, report->name, false);
+        return temporary_rename(report->directory, temporary, report->name);
     unlinkat(report->directory, temporary, 0);
     return r;
 }

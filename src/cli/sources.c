@@ -2,6 +2,7 @@
 #include "cli/sources.h"
 
 #include "base/log.h"
+#include "cli/destination.h"
 
 #include <string.h>
 
@@ -72,20 +73,51 @@ static int judge(const struct arguments *arguments, const struct store_list *lis
     return 0;
 }
 
+/* What is written to the outer one of two such stores would be taken for the inner one's. */
+static int refuse_nested(struct source *source)
+{
+    cleanup_names struct names paths = NO_NAMES;
+
+    int r = stores_real_paths(store_source_stores(source), &paths);
+    for (size_t i = 0; r == 0 && i < paths.count; i++) {
+        for (size_t j = 0; r == 0 && j < paths.count; j++) {
+            const char *inner = names_get(&paths, i), *outer = names_get(&paths, j);
+            if (i == j || strcmp(inner, outer) == 0 || !destination_lies_in(inner, outer))
+                continue;
+            log_error("store %s lies in another one, %s; give each store its own place", inner,
+                      outer);
+            r = -EINVAL;
+        }
+    }
+    return r;
+}
+
+int source_find_stores(const struct arguments *arguments, struct share_terms terms,
+                       struct source **ret)
+{
+    terms.patient = true;
+    return open_stores(arguments, terms, ret);
+}
+
+int source_hear_stores(const struct arguments *arguments, struct source *source)
+{
+    cleanup_store_list struct store_list *list = NULL;
+
+    int r = refuse_nested(source);
+    if (r < 0)
+        return r;
+    r = stores_now(store_source_stores(source), &list);
+    return r < 0 ? log_errno(r, "the stores") : judge(arguments, list);
+}
+
 int source_of_stores_now(const struct arguments *arguments, struct share_terms terms,
                          struct source **ret)
 {
     cleanup_source struct source *source = NULL;
-    cleanup_store_list struct store_list *list = NULL;
 
-    terms.patient = true;
-    int r = open_stores(arguments, terms, &source);
-    if (r < 0)
-        return r;
-    r = stores_now(store_source_stores(source), &list);
-    if (r < 0)
-        return log_errno(r, "the stores");
-    r = judge(arguments, list);
+    int r = source_find_stores(arguments, terms, &source);
+    if (r == 0)
+        r = source_hear_stores(arguments, source);
     if (r == 0)
         *ret = steal_pointer(source);
     return r;
@@ -110,7 +142,9 @@ void tell_empty_store(const struct store *store)
 
 enum exit_status status_of_stores(int error)
 {
-    return error == -ENODATA ? EXIT_STATUS_LOST : EXIT_STATUS_FAILED;
+    return error == -ENODATA  ? EXIT_STATUS_LOST
+           : error == -EINVAL ? EXIT_STATUS_USAGE
+                              : EXIT_STATUS_FAILED;
 }
 
 int source_of_tree(struct arguments *arguments, struct source **ret)

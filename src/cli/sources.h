@@ -15,10 +15,16 @@ int source_of_stores(const struct arguments *arguments, struct source **ret);
 /*
  * The same for commands, which cannot wait for stores to come. TERMS: how names that are not
  * believed are dealt with; format and the like are set here. -ENOENT where there are no stores now;
- * -ENODATA where too few of them hold anything; -EIO where K is not known.
+ * -EINVAL where one lies in another; -ENODATA where too few of them hold anything; -EIO where K is
+ * not known.
  */
 int source_of_stores_now(const struct arguments *arguments, struct share_terms terms,
                          struct source **ret);
+
+/* The two parts of that: the stores are found, and heard. More may be added in between. */
+int source_find_stores(const struct arguments *arguments, struct share_terms terms,
+                       struct source **ret);
+int source_hear_stores(const struct arguments *arguments, struct source *source);
 
 /* Says which stores hold nothing; they look like disks that are not mounted. */
 void source_tell_empty(struct source *source);

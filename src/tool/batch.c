@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -11,7 +12,7 @@ enum {
 };
 
 struct batch {
-    bool remove;
+    batch_clear *clear;
     batch_done *done;
     void *context;
     pthread_mutex_t lock;
@@ -20,14 +21,13 @@ struct batch {
     uint64_t size;
 };
 
-int batch_new(bool remove, batch_done *done, void *context, struct batch **ret)
+int batch_new(batch_clear *clear, batch_done *done, void *context, struct batch **ret)
 {
     struct batch *batch = calloc(1, sizeof *batch);
 
     if (!batch)
         return -ENOMEM;
-    *batch =
-        (struct batch){.remove = remove, .done = done, .context = context, .end = &batch->first};
+    *batch = (struct batch){.clear = clear, .done = done, .context = context, .end = &batch->first};
     pthread_mutex_init(&batch->lock, NULL);
     *ret = batch;
     return 0;
@@ -109,21 +109,32 @@ static int open_directory_of(const struct pending *pending, struct opened *opene
     return tree_open_directory(pending->target->tree, path, &opened->fd);
 }
 
+static int rename_to(int directory, const struct pending *pending, const char *name)
+{
+    return renameat(directory, pending->temporary, directory, name) < 0 ? -errno : 0;
+}
+
 /* Gives one its name, unless there is an ERROR already; what gets none is removed. */
-static int give_name(int directory, const struct pending *pending, bool remove, int error)
+static int give_name(const struct batch *batch, int directory, const struct pending *pending,
+                     int error)
 {
     const char *name = pending->path + pending->name_start;
 
     if (error == 0 && pending->careful && !seen_is_there(directory, name, &pending->seen))
         error = -EBUSY;
-    if (error == 0)
-        return temporary_rename(directory, pending->temporary, name, remove);
-    unlinkat(directory, pending->temporary, 0);
+    if (error == 0 && (error = rename_to(directory, pending, name)) == -EISDIR) {
+        error = batch->clear(batch->context, pending->target, directory, pending->path);
+        if (error == 0)
+            error = rename_to(directory, pending, name);
+    }
+    if (error < 0)
+        unlinkat(directory, pending->temporary, 0);
     return error;
 }
 
 /* Gives all of one target their names, after an ERROR none. */
-static void name_all(struct pending *first, const struct target *target, bool remove, int error)
+static void name_all(const struct batch *batch, struct pending *first, const struct target *target,
+                     int error)
 {
     struct opened opened = {.fd = -1};
 
@@ -134,7 +145,7 @@ static void name_all(struct pending *first, const struct target *target, bool re
         if (pending->error < 0) /* once more: otherwise the temporary name stays */
             pending->error = open_directory_of(pending, &opened);
         if (pending->error == 0)
-            pending->error = give_name(opened.fd, pending, remove, error);
+            pending->error = give_name(batch, opened.fd, pending, error);
     }
     cleanup_close_fd(&opened.fd);
 }
@@ -154,8 +165,7 @@ void batch_commit(struct batch *batch)
     for (struct pending *pending = first; pending; pending = pending->next) {
         const struct target *target = pending->target;
         if (is_first_of_target(first, pending))
-            name_all(first, target, batch->remove,
-                     target->device && syncfs(target->root) < 0 ? -errno : 0);
+            name_all(batch, first, target, target->device && syncfs(target->root) < 0 ? -errno : 0);
     }
     while (first) {
         struct pending *next = first->next;

@@ -26,8 +26,15 @@ struct pending {
 /* DONE is called for each that was given to the batch, and frees nothing. */
 typedef void batch_done(void *context, const struct pending *pending);
 
-/* REMOVE: a directory gives way with all that is in it. */
-int batch_new(bool remove, batch_done *done, void *context, struct batch **ret);
+/*
+ * Removes the directory in DIRECTORY that has PATH's last name, with what may go for it. Returns 0,
+ * or why it stays.
+ */
+typedef int batch_clear(void *context, const struct target *target, int directory,
+                        const char *path);
+
+/* CLEAR is called for a directory where something else is to be. */
+int batch_new(batch_clear *clear, batch_done *done, void *context, struct batch **ret);
 
 /*
  * What is called TEMPORARY in the directory of PATH is to get PATH's name; it has SIZE bytes. Where

@@ -4,6 +4,14 @@
 
 #include "tool/entry.h"
 
+/*
+ * Removes the directory PATH, which is in DIRECTORY, where something else is to be; all that is in
+ * it only if that is wanted, and nothing of it is kept. A dry run tells what would go. Returns 0,
+ * also where nothing is in the way, or why the directory stays.
+ */
+int clean_way(const struct copy *copy, const struct target *target, int directory,
+              const char *path);
+
 /* The name itself, where that is what the target needs. */
 void clean_unwanted(const struct entry *entry);
 

@@ -108,6 +108,11 @@ static void end_all(struct copy *copy)
     settle(copy);
 }
 
+static int clear_way(void *context, const struct target *target, int directory, const char *path)
+{
+    return clean_way(context, target, directory, path);
+}
+
 /* Something got its name, or not. */
 static void note_named(void *context, const struct pending *pending)
 {
@@ -192,7 +197,7 @@ static int run(struct copy *copy)
     cleanup_batch struct batch *batch = NULL;
     cleanup_links struct links *links = NULL;
 
-    int r = batch_new(copy->settings->remove, note_named, copy, &batch);
+    int r = batch_new(clear_way, note_named, copy, &batch);
     if (r == 0)
         r = links_new(&links);
     if (r < 0)

@@ -98,13 +98,6 @@ void copy_tell_lack(const struct copy *copy, const char *path, const struct targ
         report_failure(copy, &event);
 }
 
-static const char *last_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash ? slash + 1 : *path ? path : ".";
-}
-
 void entry_clear(struct entry *entry)
 {
     if (entry->file)
@@ -120,7 +113,7 @@ int entry_look(struct entry *entry)
     struct source *source = entry->copy->visit.source;
     struct original *original = &entry->original;
 
-    original->name = last_name(original->path);
+    original->name = visit_last_name(original->path);
     int r = source->operations->stat(source, original->path, &original->status, &original->header,
                                      &entry->file, &entry->inodes);
     for (size_t i = 0; r == 0 && i < entry->inodes.count; i++) {
@@ -299,7 +292,7 @@ int entry_begin(struct copy *copy, const char *path, struct entry *ret)
 {
     *ret = (struct entry){.copy = copy};
     ret->original.path = path;
-    ret->original.name = last_name(path);
+    ret->original.name = visit_last_name(path);
     ret->directories = open_parents(copy, path);
     ret->needs = calloc(copy->count, sizeof *ret->needs);
     return ret->directories && ret->needs ? 0 : -ENOMEM;

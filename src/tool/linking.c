@@ -2,6 +2,7 @@
 #include "tool/linking.h"
 
 #include "tool/clean.h"
+#include "tool/make.h"
 #include "tool/same.h"
 #include "tool/update.h"
 #include "trust/name.h"
@@ -83,7 +84,7 @@ static int link_now(const struct pair *pair, size_t target)
     int directory = further->directories[target];
 
     if (copy->settings->dry_run) {
-        copy_tell(copy, COPY_MADE, further->original.path, &copy->targets[target], 0);
+        make_in_dry_run(further, target);
         return 0;
     }
     temporary_name(temporary);

@@ -1,9 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #include "tool/make.h"
 
+#include "tool/clean.h"
 #include "tool/content.h"
 
+#include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum {
+    PARTIAL_MAX = 100, /* names that are tried for what can be read of a file */
+};
 
 /* A file is written out at once where that is not done for its target as a whole. */
 static int apply_to_file(const struct entry *entry, size_t target, int fd,
@@ -190,16 +199,52 @@ static int make_older(struct entry *entry)
     return r;
 }
 
-/* What can be read of it, as NAME.partial. */
+/*
+ * Returns true if PATH is no name of the source, nor there in a target that it is to be made in: an
+ * earlier run may have read more of the file.
+ */
+static bool is_free(const struct entry *entry, const char *path)
+{
+    struct source *source = entry->copy->visit.source;
+    const char *name = visit_last_name(path);
+    struct share_header header;
+    struct stat status;
+
+    bool is_free = source->operations->stat(source, path, &status, &header, NULL, NULL) == -ENOENT;
+    for (size_t i = 0; is_free && i < entry->copy->count; i++)
+        is_free = entry->needs[i] != NEED_CONTENT ||
+                  (fstatat(entry->directories[i], name, &status, AT_SYMLINK_NOFOLLOW) < 0 &&
+                   errno == ENOENT);
+    return is_free;
+}
+
+/* The first of NAME.partial, NAME.partial.2, ... that is free; the caller frees it. */
+static int find_partial(const struct entry *entry, char **ret)
+{
+    for (unsigned number = 1; number <= PARTIAL_MAX; number++) {
+        cleanup_free char *path = NULL;
+        int r = number == 1 ? asprintf(&path, "%s.partial", entry->original.path)
+                            : asprintf(&path, "%s.partial.%u", entry->original.path, number);
+        if (r < 0)
+            return -ENOMEM;
+        if (strlen(visit_last_name(path)) > NAME_MAX)
+            return -ENAMETOOLONG;
+        if (is_free(entry, path)) {
+            *ret = steal_pointer(path);
+            return 0;
+        }
+    }
+    return -EEXIST;
+}
+
+/* What can be read of it, beside its name. */
 static int make_partial(struct entry *entry)
 {
     cleanup_free char *path = NULL;
 
-    if (!entry->file)
-        return -EIO;
-    if (asprintf(&path, "%s.partial", entry->original.path) < 0)
-        return -ENOMEM;
-    int r = make_files(entry, entry->file, true, path);
+    int r = find_partial(entry, &path);
+    if (r == 0)
+        r = make_files(entry, entry->file, true, path);
     if (r >= 0)
         copy_tell(entry->copy, COPY_PARTIAL, path, NULL, 0);
     return r;
@@ -220,8 +265,21 @@ static void make_file(struct entry *entry)
     if (copy->settings->older && make_older(entry) == 0)
         return;
     copy_tell(copy, COPY_LOST, path, NULL, r);
-    if (copy->settings->salvage)
-        make_partial(entry);
+    if (!copy->settings->salvage || !entry->file)
+        return;
+    r = make_partial(entry);
+    if (r < 0 && r != -ECANCELED)
+        copy_tell(copy, COPY_FAILED, path, NULL, r);
+}
+
+void make_in_dry_run(const struct entry *entry, size_t target)
+{
+    const struct copy *copy = entry->copy;
+    const char *path = entry->original.path;
+    int directory = entry->directories[target];
+
+    int r = directory < 0 ? 0 : clean_way(copy, &copy->targets[target], directory, path);
+    copy_tell(copy, r < 0 ? COPY_FAILED : COPY_MADE, path, &copy->targets[target], r);
 }
 
 void make_content(struct entry *entry)
@@ -234,7 +292,7 @@ void make_content(struct entry *entry)
             if (entry->needs[i] != NEED_CONTENT)
                 continue;
             if (copy->settings->dry_run)
-                copy_tell(copy, COPY_MADE, entry->original.path, &copy->targets[i], 0);
+                make_in_dry_run(entry, i);
             else
                 make_special(entry, i);
         }

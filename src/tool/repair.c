@@ -2,10 +2,12 @@
 #include "tool/repair.h"
 
 #include "base/log.h"
+#include "tool/visit.h"
 #include "tree/temporary.h"
 #include "trust/mend.h"
 #include "view/store_source.h"
 
+#include <limits.h>
 #include <string.h>
 
 struct repair {
@@ -99,6 +101,44 @@ static struct mend_copy *list_copies(const struct repair *repair,
     return copies;
 }
 
+/* The fewest shares of an older version that repair is to keep; UINT_MAX: there is none. */
+static unsigned find_least_claim(const struct inspection *inspection)
+{
+    unsigned least = UINT_MAX;
+
+    for (size_t i = 0; i < inspection->count; i++) {
+        unsigned claim = inspection->copies[i].claim;
+        if (claim > 0 && claim < least)
+            least = claim;
+    }
+    return least;
+}
+
+/*
+ * Keeps what is shown from getting into more stores than an older version that is kept for being in
+ * as many: the next run would replace that.
+ */
+static void keep_claims(const struct inspection *inspection, struct mend_copy copies[])
+{
+    unsigned least = find_least_claim(inspection), whole = inspection->whole;
+    bool has[256] = {false};
+
+    for (size_t i = 0; i < inspection->count; i++) {
+        const struct copy_report *report = &inspection->copies[i];
+        bool member = report->state != COPY_STALE || report->other_content;
+        if (member && report->index >= 0 && !report->bad_header && !report->bad_size)
+            has[report->index] = true;
+    }
+    for (size_t i = 0; i < inspection->count; i++) {
+        struct mend_copy *copy = &copies[i];
+        if (!copy->replace || has[copy->target])
+            continue;
+        copy->replace = whole < least;
+        has[copy->target] = copy->replace;
+        whole += copy->replace;
+    }
+}
+
 /* The same, of those only that it may replace, whether stale copies count for the file or not. */
 static struct mend_copy *plan(const struct repair *repair, const struct inspection *inspection)
 {
@@ -111,6 +151,8 @@ static struct mend_copy *plan(const struct repair *repair, const struct inspecti
             copies[i].has = counted_share(inspection, i, copies[i].target, with_stale);
         mend_keep_needed(copies, inspection->count, needed);
     }
+    if (copies)
+        keep_claims(inspection, copies);
     return copies;
 }
 
@@ -126,9 +168,12 @@ static enum need mend_one(const struct repair *repair, const struct inspection *
     if (report->state == COPY_GOOD)
         return report->other_metadata ? NEED_METADATA : NEED_NOTHING;
     if (!reason && is_to_be_replaced(report))
-        reason = "the only copy of this share";
+        reason = report->index >= 0 && report->index != repair->targets[target].share
+                     ? "the only copy of this share"
+                     : "an older version, which is in as many stores, would be in fewer";
     if (reason && !again)
-        log_error("%s in %s is kept: %s", inspection->path, name_of(repair, target), reason);
+        log_error("%s in %s is %s: %s", inspection->path, name_of(repair, target),
+                  report->state == COPY_ABSENT ? "not made" : "kept", reason);
     return NEED_REFUSED;
 }
 
@@ -158,6 +203,12 @@ static struct removal count_removal(const struct repair *repair,
     return removal;
 }
 
+static void tell_not_removed(const struct repair *repair, const char *path, const char *reason)
+{
+    log_error("%s is not removed: %s", path, reason);
+    atomic_fetch_add(repair->settings->refused, 1);
+}
+
 /* Returns true if a name that too few stores have may go; says why where it may not. */
 static bool may_be_removed(const struct repair *repair, const struct inspection *inspection,
                            const char *path, bool again)
@@ -168,21 +219,42 @@ static bool may_be_removed(const struct repair *repair, const struct inspection 
         removal.having >= repair->roster->quorum.required)
         return false;
     const char *reason = mend_refuses_removal(&repair->roster->quorum, &removal);
-    if (!reason)
+    if (reason && !again)
+        tell_not_removed(repair, path, reason);
+    return !reason;
+}
+
+/*
+ * Returns true if PATH is to stay where it is in the way: in a directory of some store where most
+ * have a file, or new since its directory was listed. The rule is that of all other names.
+ */
+static bool keeps(void *opaque, const char *path)
+{
+    const struct repair *repair = opaque;
+    const struct sweep_depth depth = {0, 0, &repair->progress->stop, NULL};
+    cleanup_inspection struct inspection inspection = NO_INSPECTION;
+
+    int r = inspection_make(store_source_stores(repair->source), store_source_terms(repair->source),
+                            path, &depth, roster_share, repair->roster, &inspection);
+    if (r == -ENOENT || (r == 0 && inspection.leftover))
+        return false;
+    if (r < 0) {
+        tell_not_removed(repair, path, strerrordesc_np(-r));
         return true;
-    if (!again) {
-        log_error("%s is not removed: %s", path, reason);
-        atomic_fetch_add(repair->settings->refused, 1);
     }
-    return false;
+    const struct removal removal = count_removal(repair, &inspection);
+    const char *reason = inspection.conflict
+                             ? "the stores do not agree on what it is"
+                             : mend_refuses_removal(&repair->roster->quorum, &removal);
+    if (reason)
+        tell_not_removed(repair, path, reason);
+    return reason;
 }
 
 /* Returns true if a name is what an interrupted run of ours left: it goes, and nothing says so. */
 static bool is_our_leftover(const struct inspection *inspection, const char *path)
 {
-    const char *slash = strrchr(path, '/');
-
-    return inspection->leftover && temporary_is_name(slash ? slash + 1 : path);
+    return inspection->leftover && temporary_is_name(visit_last_name(path));
 }
 
 /* What has to be done about a name that can be restored, in each target that can be reached. */
@@ -210,7 +282,10 @@ static void choose_needs(const struct repair *repair, const struct inspection *i
     bool restorable = health == HEALTH_INTACT || health == HEALTH_DEGRADED;
     bool removed = is_our_leftover(inspection, path) ||
                    (!restorable && may_be_removed(repair, inspection, path, again));
+    bool lost = !restorable && !inspection->hidden && !removed;
 
+    if (lost && !again)
+        atomic_fetch_add(repair->settings->lost, 1);
     if (restorable && !removed) {
         choose_mending(repair, inspection, directories, again, needs);
         return;
@@ -310,6 +385,7 @@ int repair_run(struct source *source, const struct roster *roster,
     copy.context = &repair;
     copy.report = tell;
     copy.choose = choose;
+    copy.keeps = keeps;
     copy.reread = true;
     copy.owned = true;
     return copy_run(source, targets, repair.count, &copy, progress);

@@ -142,3 +142,10 @@ char *visit_join(const char *directory, const char *name)
 
     return asprintf(&path, "%s%s%s", directory, *directory ? "/" : "", name) < 0 ? NULL : path;
 }
+
+const char *visit_last_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : *path ? path : ".";
+}

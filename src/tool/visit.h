@@ -40,3 +40,6 @@ void visit_into(struct visit *visit, const char *path);
 
 /* DIRECTORY/NAME, or NAME in the root; the caller frees it. NULL without memory. */
 char *visit_join(const char *directory, const char *name);
+
+/* The last name of PATH; that of the top is a dot. */
+const char *visit_last_name(const char *path);

@@ -5,6 +5,7 @@
 #include "base/names.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -26,12 +27,14 @@ static int list(int fd, struct names *names)
     return r < 0 ? r : -errno;
 }
 
-/* Opens the subdirectory NAME, also where its owner had closed it to himself. */
-static int open_directory(int parent, const char *name)
+/* Opens the subdirectory NAME; to remove from it, also where its owner had closed it to himself. */
+static int open_directory(int parent, const char *name, bool dry_run)
 {
     enum { FLAGS = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC };
     int fd = openat(parent, name, FLAGS);
 
+    if (dry_run)
+        return fd < 0 ? -errno : fd;
     if (fd < 0 && errno == EACCES && fchmodat(parent, name, 0700, AT_SYMLINK_NOFOLLOW) == 0)
         fd = openat(parent, name, FLAGS);
     else if (fd >= 0 && geteuid() != 0)
@@ -39,28 +42,70 @@ static int open_directory(int parent, const char *name)
     return fd < 0 ? -errno : fd;
 }
 
-static int remove_contents(int parent, const char *name)
+int remove_contents(int directory, const char *name, const char *path,
+                    const struct removal_terms *terms)
 {
     cleanup_names struct names names = NO_NAMES;
-    cleanup_fd int fd = open_directory(parent, name);
+    cleanup_fd int fd = open_directory(directory, name, terms->dry_run);
 
     if (fd < 0)
         return fd;
     int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     int r = copy < 0 ? -errno : list(copy, &names);
-    for (size_t i = 0; r == 0 && i < names.count; i++)
-        r = remove_all(fd, names_get(&names, i));
+    names_sort_unique(&names);
+    for (size_t i = 0; r == 0 && i < names.count; i++) {
+        cleanup_free char *inner = NULL;
+        if (asprintf(&inner, "%s/%s", path, names_get(&names, i)) < 0)
+            return -ENOMEM;
+        r = remove_all(fd, names_get(&names, i), inner, terms);
+    }
     return r;
 }
 
-int remove_all(int directory, const char *name)
+/* Removes what is no directory. -EISDIR where it is one, or may be. */
+static int remove_name(int directory, const char *name, bool dry_run)
 {
-    if (unlinkat(directory, name, 0) == 0 || errno == ENOENT)
-        return 0;
-    if (errno != EISDIR && errno != EPERM) /* Linux says the former, others may the latter */
+    struct stat status;
+
+    if (!dry_run && unlinkat(directory, name, 0) < 0)
+        return errno == EPERM ? -EISDIR : -errno; /* Linux says EISDIR, others may say EPERM */
+    if (dry_run && fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
         return -errno;
-    int r = remove_contents(directory, name);
-    if (r == 0 && unlinkat(directory, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+    return dry_run && S_ISDIR(status.st_mode) ? -EISDIR : 0;
+}
+
+static int remove_directory(int directory, const char *name, const char *path,
+                            const struct removal_terms *terms)
+{
+    int r = remove_contents(directory, name, path, terms);
+
+    if (r == -EACCES && terms->dry_run)
+        return 0; /* it would be opened to its owner */
+    if (r == 0 && !terms->dry_run && unlinkat(directory, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
         r = -errno;
     return r == -ENOTDIR ? -EPERM : r;
+}
+
+int remove_all(int directory, const char *name, const char *path, const struct removal_terms *terms)
+{
+    int r = remove_name(directory, name, terms->dry_run);
+
+    if (r == -EISDIR)
+        r = remove_directory(directory, name, path, terms);
+    if (r == 0)
+        terms->removed(terms->context, path);
+    return r == -ENOENT ? 0 : r;
+}
+
+static void tell_nobody(void *context, const char *path)
+{
+    (void)context;
+    (void)path;
+}
+
+int remove_silently(int directory, const char *name)
+{
+    const struct removal_terms terms = {.removed = tell_nobody};
+
+    return remove_all(directory, name, name, &terms);
 }

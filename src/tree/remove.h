@@ -1,8 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include <stdbool.h>
+
+/* How to remove. */
+struct removal_terms {
+    bool dry_run; /* remove nothing, and call REMOVED for what would be */
+    /* Called for each name that was removed, what is in a directory before the directory. */
+    void (*removed)(void *context, const char *path);
+    void *context;
+};
+
 /*
  * Removes what has the name NAME in DIRECTORY, a directory with all that is in it; no symlink is
- * followed. Returns 0, also where nothing has that name, or a negative errno.
+ * followed. PATH is what it is called. Returns 0, also where nothing has that name, or a negative
+ * errno.
  */
-int remove_all(int directory, const char *name);
+int remove_all(int directory, const char *name, const char *path,
+               const struct removal_terms *terms);
+
+/* Removes all that is in the directory NAME, and leaves it; -ENOTDIR where it is none. */
+int remove_contents(int directory, const char *name, const char *path,
+                    const struct removal_terms *terms);
+
+/* Removes all of it and tells nobody. */
+int remove_silently(int directory, const char *name);

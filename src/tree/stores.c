@@ -108,9 +108,10 @@ static int complain(const struct site *site, bool named)
     if (named && site->result != -ETIMEDOUT)
         return log_errno(site->result, "store=%s", site->path);
     if (site->result != -ENOTDIR)
-        log_error("store %s is left out%s: %s", site->path,
+        log_error("store %s is left out%s: %s%s", site->path,
                   site->result == -ETIMEDOUT ? " until it answers" : "",
-                  strerrordesc_np(-site->result));
+                  strerrordesc_np(-site->result),
+                  site->result == -ENOENT ? "; is what it leads to mounted?" : "");
     return 0;
 }
 
@@ -147,7 +148,7 @@ static int add_answers(struct store_list *list, const struct store_list *old, st
         else if (site->result == -ETIMEDOUT && site->known)
             list->stores[list->count++] = store_hold(site->known);
         else {
-            list->left_out += site->result != -ENOTDIR && site->result != -ENOENT;
+            list->left_out += site->result != -ENOTDIR;
             if (!old && r == 0)
                 r = complain(site, i >= found);
         }
@@ -223,9 +224,9 @@ static int make_absolute(const char *path, char **ret)
     return asprintf(ret, "%s%s%.*s", here, between, (int)length, path) < 0 ? -ENOMEM : 0;
 }
 
-static int note_places(struct stores *stores, const char *directory, const struct names *others)
+static int note_others(struct stores *stores, const struct names *others)
 {
-    int r = directory ? make_absolute(directory, &stores->directory) : 0;
+    int r = 0;
 
     for (size_t i = 0; r == 0 && i < others->count; i++) {
         cleanup_free char *path = NULL;
@@ -248,8 +249,10 @@ int stores_open(const char *directory, const struct names *others, const struct 
     int r = sites_new(&stores->sites);
     if (r == 0)
         r = census_new(terms, &stores->census);
+    if (r == 0 && directory)
+        r = make_absolute(directory, &stores->directory);
     if (r == 0)
-        r = note_places(stores, directory, others);
+        r = note_others(stores, others);
     if (r == 0)
         r = look(stores, NULL, &stores->list);
     if (r < 0)
@@ -321,6 +324,26 @@ static void renew(struct stores *stores)
     pthread_mutex_unlock(&stores->lock);
     if (list)
         store_list_free(list);
+}
+
+int stores_add(struct stores *stores, const struct names *paths)
+{
+    int r = note_others(stores, paths);
+
+    if (r == 0)
+        renew(stores);
+    return r;
+}
+
+int stores_real_paths(struct stores *stores, struct names *paths)
+{
+    int r = 0;
+
+    pthread_mutex_lock(&stores->lock);
+    for (size_t i = 0; r == 0 && i < stores->list->count; i++)
+        r = names_add(paths, store_real_path(stores->list->stores[i]));
+    pthread_mutex_unlock(&stores->lock);
+    return r;
 }
 
 /* Hears the stores of LIST, a copy, and keeps what does not change. */

@@ -45,6 +45,12 @@ int stores_open(const char *directory, const struct names *others, const struct 
 
 void stores_close(struct stores *stores);
 
+/* Looks for stores at PATHS as well. To be called before anything is asked of the stores. */
+int stores_add(struct stores *stores, const struct names *paths);
+
+/* Adds the absolute paths, without symlinks, of the stores that are there. Asks none of them. */
+int stores_real_paths(struct stores *stores, struct names *paths);
+
 /*
  * The stores that are there now: what is below DIRECTORY, and where the paths of OTHERS lead, is
  * looked at again when that was done more than a second ago. To be released by the caller. The

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tree/temporary.h"
 
-#include "tree/remove.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -66,22 +64,10 @@ int temporary_file(int directory, char ret_name[TEMPORARY_NAME_SIZE], int *ret_f
     return 0;
 }
 
-static int make_way(int directory, const char *name, bool remove)
-{
-    if (remove)
-        return remove_all(directory, name);
-    return unlinkat(directory, name, AT_REMOVEDIR) < 0 ? -errno : 0;
-}
-
-int temporary_rename(int directory, const char *temporary, const char *name, bool remove)
+int temporary_rename(int directory, const char *temporary, const char *name)
 {
     int r = renameat(directory, temporary, directory, name) < 0 ? -errno : 0;
 
-    if (r == -EISDIR) {
-        r = make_way(directory, name, remove);
-        if (r == 0 && renameat(directory, temporary, directory, name) < 0)
-            r = -errno;
-    }
     if (r < 0)
         unlinkat(directory, temporary, 0);
     return r;

@@ -24,8 +24,7 @@ bool temporary_is_name(const char *name);
 int temporary_file(int directory, char ret_name[TEMPORARY_NAME_SIZE], int *ret_fd);
 
 /*
- * Gives what has the name TEMPORARY in DIRECTORY its real name, in place of what has that now; of a
- * directory only if it is empty, unless REMOVE says that all in it may go. What cannot be renamed
- * is removed.
+ * Gives what has the name TEMPORARY in DIRECTORY its real name, in place of what has that now,
+ * unless that is a directory. What cannot be renamed is removed.
  */
-int temporary_rename(int directory, const char *temporary, const char *name, bool remove);
+int temporary_rename(int directory, const char *temporary, const char *name);

@@ -126,9 +126,10 @@ static bool has_intact_blocks(const struct copy *copy, const atomic_bool *stop)
 /*
  * Returns true if a share of another version has as good a claim as the one that is shown: it is
  * not to be replaced (rule 7 of docs/design.md). To read all of it is left to the caller.
+ * *RET_SHARES is set where the claim is that it is complete in as many stores.
  */
 static bool has_claim(const struct inspection *inspection, const struct copies *copies,
-                      const struct copy *copy)
+                      const struct copy *copy, unsigned *ret_shares)
 {
     const struct share_header *header = &copy->facts.header, *shown = &inspection->version;
     const struct quorum *quorum = &list_of(inspection)->quorum;
@@ -141,16 +142,22 @@ static bool has_claim(const struct inspection *inspection, const struct copies *
         return false;
     if (shown->layout.format == SHARE_CHECKED && header->mtime_ns >= shown->mtime_ns)
         return true;
-    return own.complete && own.whole >= version_count(quorum, facts, copies->count, shown).whole;
+    if (!own.complete || own.whole < version_count(quorum, facts, copies->count, shown).whole)
+        return false;
+    *ret_shares = own.whole;
+    return true;
 }
 
 static void judge_stale(const struct inspecting *inspecting, const struct copies *copies,
                         const struct copy *copy, struct copy_report *report)
 {
+    unsigned shares = 0;
+
     report->state = COPY_STALE;
     report->intact = inspecting->depth->part >= 1 &&
-                     has_claim(inspecting->inspection, copies, copy) &&
+                     has_claim(inspecting->inspection, copies, copy, &shares) &&
                      has_intact_blocks(copy, inspecting->depth->stop);
+    report->claim = report->intact ? shares : 0;
 }
 
 /* What came of one copy of a share. */
@@ -295,6 +302,7 @@ static int inspect_version(const struct inspecting *inspecting, struct share_set
     const struct version *version = share_set_version(set);
 
     inspection->settled = true;
+    inspection->whole = version->whole;
     count_by_headers(inspection, share_set_copies(set), version->needed,
                      inspecting->depth->part >= 1 && has_blocks);
     inspection->rival = version->rival > version->whole ? version->rival : 0;

@@ -28,9 +28,11 @@ struct copy_report {
     int index;           /* of the share; -1: not known, or it is none */
     bool other_metadata; /* mode, owner, time or attributes are not those of most */
     bool bad_header, bad_size;
-    bool as_shown;        /* of an unreadable one: its size and time are those of what is shown */
-    bool other_content;   /* of the same version */
-    bool intact;          /* a share with nothing wrong in itself, of whatever version */
+    bool as_shown;      /* of an unreadable one: its size and time are those of what is shown */
+    bool other_content; /* of the same version */
+    bool intact;        /* a share with nothing wrong in itself, of whatever version */
+    unsigned claim;     /* shares of its complete version, which is in no fewer stores than what is
+                           shown; 0: it has no claim for that */
     struct damage damage; /* stripes whose blocks are bad */
 };
 
@@ -60,6 +62,7 @@ struct inspection {
     bool times_differ;           /* these have, in a format without checks */
     unsigned would_need;         /* the required= with which a lost file is there; 0: none */
     char *conflict_text;         /* between what, and which stores have it; NULL: no conflict */
+    unsigned whole;              /* different shares of full length of what is shown */
     unsigned rival;              /* shares of another complete version, if in more stores; else 0 */
     uint64_t bytes;              /* of blocks that were read */
     struct share_set *shares;    /* of a file, with all that was learned of them; else NULL */
