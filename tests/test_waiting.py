@@ -8,10 +8,12 @@ import shutil
 import signal
 import subprocess
 import threading
+import time
 
 import pytest
 
 import commands
+import mounts
 import repairing
 import test_encode
 import test_lifecycle as lifecycle
@@ -147,6 +149,27 @@ def test_a_run_that_was_killed(tmp_path, rng, command):
         assert done.status in (OK, DAMAGED), done.errors
         assert "nothing was done" not in done.errors
         assert commands.leftovers(made) == []
+
+
+def test_a_run_that_was_killed_while_its_worker_syncs(tmp_path, source):
+    """The worker is held before its first syncfs: its lock outlives the command for that long."""
+    if not shutil.which("strace"):
+        pytest.skip("strace is missing")
+    log, words = tmp_path / "trace", [*ENCODE, source, tmp_path / "stores"]
+    held_us = 4_000_000
+    strace = ["strace", "-f", "-o", log, "-e", "trace=syncfs"]
+    strace += ["-e", f"inject=syncfs:delay_enter={held_us}:when=1"]
+    with subprocess.Popen([*strace, mounts.BINARY, *words], stderr=subprocess.DEVNULL) as tracer:
+        deadline = time.monotonic() + commands.LIMIT_S
+        while not log.exists() or "syncfs(" not in log.read_text():
+            assert tracer.poll() is None and time.monotonic() < deadline
+            time.sleep(0.01)
+        command = commands.worker_of(tracer)
+        os.kill(command, signal.SIGKILL)
+        again = start_waiting(words)
+    done = commands.finish(again)
+    assert done.status == OK and done.errors == ""
+    assert commands.leftovers(tmp_path / "stores") == []
 
 
 # What a run changes before it is refused
