@@ -324,8 +324,10 @@ class Name(Entries):
         return self.state != "shown" or self.has_other_metadata() or any(self.state_of(s) != "good" for s in stores)
 
     def has_other_metadata(self):
-        """Whether not all stores that hold it show it alike."""
+        """Whether not all stores that hold it show it alike, or as it is shown."""
         shown = [self.entries[store] for store in self.holders()]
+        if any(entry.mode not in self.metadata()[0] for entry in shown):
+            return True
         times = {entry.mtime for entry in shown}
         return len({(e.mode, e.owner, e.xattrs) for e in shown}) > 1 or not all(
             is_same_time(one, other) for one in times for other in times
