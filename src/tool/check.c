@@ -16,8 +16,12 @@ static void check_name(struct check *check, const char *path)
 {
     struct source *source = check->visit.source;
     const struct check_settings *settings = check->settings;
-    const struct sweep_depth depth = {settings->part, settings->seed, &check->visit.progress->stop,
-                                      check->visit.pool};
+    const struct sweep_depth depth = {
+        .part = settings->part,
+        .seed = settings->seed,
+        .stop = &check->visit.progress->stop,
+        .pool = check->visit.pool,
+    };
     cleanup_inspection struct inspection inspection = NO_INSPECTION;
 
     progress_begin(check->visit.progress, path);

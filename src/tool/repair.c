@@ -231,7 +231,7 @@ static bool may_be_removed(const struct repair *repair, const struct inspection 
 static bool keeps(void *opaque, const char *path)
 {
     const struct repair *repair = opaque;
-    const struct sweep_depth depth = {0, 0, &repair->progress->stop, NULL};
+    const struct sweep_depth depth = {.stop = &repair->progress->stop};
     cleanup_inspection struct inspection inspection = NO_INSPECTION;
 
     int r = inspection_make(store_source_stores(repair->source), store_source_terms(repair->source),
@@ -317,7 +317,7 @@ static void choose(void *opaque, const struct original *original, const int dire
 {
     const struct repair *repair = opaque;
     const struct check_settings *check = &repair->settings->check;
-    const struct sweep_depth depth = {1, 0, &repair->progress->stop, pool};
+    const struct sweep_depth depth = {.part = 1, .stop = &repair->progress->stop, .pool = pool};
     cleanup_inspection struct inspection inspection = NO_INSPECTION;
 
     int r = inspection_make(store_source_stores(repair->source), store_source_terms(repair->source),
