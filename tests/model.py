@@ -16,7 +16,7 @@ from collections import Counter, defaultdict, deque
 
 from model_shares import DIRECTORY, FILE, LINK, Entry, copy_of, decode, differences, make_piece, make_share, parse, solve
 
-SAMPLE_HEADERS, SAMPLE_NAMES, SAMPLE_AT_ONCE, SAMPLE_STRIPES = 64, 4096, 16, 4096
+SAMPLE_HEADERS, SAMPLE_NAMES, SAMPLE_STRIPES = 64, 4096, 4096
 PLAIN = Entry().what()
 TRANSFERS = (".rsync-partial", ".~tmp~", "System Volume Information")
 LEFTOVER = re.compile(
@@ -74,17 +74,16 @@ class Sample:
         return {(entry.mode, entry.owner)} == shown
 
     def _look(self):
-        """Some directories at a time: first for what is in them, then at the files."""
+        """A directory at a time: first for what is in it, then at the files."""
         below, queue, looked = defaultdict(list), [""], 0
         for path in sorted(self.store, key=os.fsencode):
             if path and not is_leftover(path):
                 below[os.path.dirname(path)].append(path)
         while queue and looked < SAMPLE_NAMES:
-            inside = [path for directory in queue[:SAMPLE_AT_ONCE] for path in below[directory]]
-            entries = {path: self.store[path] for path in inside[: SAMPLE_NAMES - looked]}
+            inside = below[queue.pop(0)][: SAMPLE_NAMES - looked]
+            entries = {path: self.store[path] for path in inside}
             directories = [path for path, entry in entries.items() if entry.kind == DIRECTORY]
             self.directories |= {(entries[path].mode, entries[path].owner) for path in directories}
-            queue[:SAMPLE_AT_ONCE] = []
             queue += directories
             looked += len(entries)
             for entry in entries.values():

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/shortage.h"
+#include "base/team.h"
 #include "base/thread.h"
 #include "tree/voice.h"
 
@@ -186,7 +187,25 @@ static bool is_due(const struct census *census, const struct store *store, struc
     return true;
 }
 
-static int hear(struct census *census, struct store *store)
+/* Stores that are sampled by who asks, and who helps. */
+struct local_samples {
+    struct census *census;
+    struct store **stores;
+    size_t count;
+    atomic_size_t next; /* that no thread has taken yet */
+};
+
+static void sample_next(void *opaque)
+{
+    struct local_samples *samples = opaque;
+    size_t place;
+
+    while ((place = atomic_fetch_add(&samples->next, 1)) < samples->count)
+        sample(samples->census, samples->stores[place]);
+}
+
+/* Has STORE sampled if that is due: by a thread of its own, or with the local ones. */
+static int hear(struct census *census, struct store *store, struct local_samples *local)
 {
     pthread_mutex_lock(&census->lock);
     struct heard *heard = entry_of(census, store_name(store));
@@ -194,12 +213,25 @@ static int hear(struct census *census, struct store *store)
     pthread_mutex_unlock(&census->lock);
     if (!heard)
         return -ENOMEM;
-    if (!due)
-        return 0;
-    if (store_is_remote(store) && start_sample(census, store) == 0)
-        return 0;
-    sample(census, store);
+    if (due && !(store_is_remote(store) && start_sample(census, store) == 0))
+        local->stores[local->count++] = store;
     return 0;
+}
+
+/* Several local stores are sampled at once: each may be a disk of its own. */
+static int hear_all(struct census *census, const struct store_list *list)
+{
+    cleanup_free struct store **stores = calloc(list->count + 1, sizeof(struct store *));
+    struct local_samples local = {.census = census, .stores = stores};
+    size_t processors = thread_processors();
+    int r = 0;
+
+    if (!stores)
+        return -ENOMEM;
+    for (size_t i = 0; r == 0 && i < list->count; i++)
+        r = hear(census, list->stores[i], &local);
+    team_run(local.count < processors ? local.count : processors, sample_next, &local);
+    return r;
 }
 
 /*
@@ -380,10 +412,8 @@ static int settle(struct census *census, struct store_list *list)
 
 int census_take(struct census *census, struct store_list *list)
 {
-    int r = 0;
+    int r = hear_all(census, list);
 
-    for (size_t i = 0; r == 0 && i < list->count; i++)
-        r = hear(census, list->stores[i]);
     if (r < 0)
         return r;
     wait_for_voices(census, list);

@@ -390,6 +390,11 @@ static int open_to_list(const struct tree *tree, const char *path, int *ret_fd)
     enum { FLAGS = O_RDONLY | O_DIRECTORY | O_CLOEXEC };
     cleanup_place struct place place = NO_PLACE;
 
+    int fd = walk_open(tree->root, *path ? path : ".", O_DIRECTORY);
+    if (fd >= 0) {
+        *ret_fd = fd;
+        return 0;
+    }
     int r = walk_beneath(tree->root, path, tree->reach, &place);
     if (r < 0 || place.closed)
         return r;

@@ -251,8 +251,10 @@ static int look_on(struct sampling *sampling)
     if (sampling->next_file < sampling->files.count)
         return ask_next(sampling, &header, &sampling->files, &sampling->next_file,
                         wanted < AT_ONCE ? wanted : AT_ONCE);
+    /* What is at hand need not be listed before it is known to be needed. */
     if (sampling->next < sampling->directories.count && sampling->names < NAMES_MAX)
-        return ask_next(sampling, &list, &sampling->directories, &sampling->next, AT_ONCE);
+        return ask_next(sampling, &list, &sampling->directories, &sampling->next,
+                        store_is_remote(sampling->store) ? AT_ONCE : 1);
     return 1;
 }
 
@@ -262,8 +264,10 @@ int voice_take(struct store *store, enum share_format format, const struct voice
     CLEANUP(forget) struct sampling sampling = {.store = store, .format = format, .watch = watch};
     int r = names_add(&sampling.directories, "");
 
+    tree_busy_begin();
     while (r == 0 && sampling.headers < HEADERS_MAX && !is_settled(&sampling))
         r = look_on(&sampling);
+    tree_busy_end();
     if (r < 0)
         return r;
     settle(&sampling);

@@ -102,7 +102,7 @@ static int add(struct copies *copies, const struct share_terms *terms, const str
     store_voice(store, &voice);
     *copy = (struct copy){
         .status = answer->object.status,
-        .voter = store_list_voter(looks->list, place),
+        .voter = quorum_voter(&looks->list->quorum, &voice, place),
         .one_mode_only = store_voice_keeps_no_modes(&voice, &answer->object.status),
         .role = COPY_USELESS,
         .index = -1,

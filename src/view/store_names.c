@@ -99,6 +99,7 @@ struct naming {
     const struct share_terms *terms;
     const char *path;
     unsigned required; /* K */
+    bool leftover;     /* the directory, or one that it is in */
 };
 
 static void tell_hidden(const struct naming *naming, const char *path, const struct survey *survey,
@@ -141,7 +142,7 @@ static bool is_clear(const struct naming *naming, const char *name, const struct
 
     return naming->terms->everything ||
            (plain && taken->votes >= naming->required && naming->required > 0 &&
-            !leftover_is_name(name) && !leftover_is_path(naming->path));
+            !leftover_is_name(name) && !naming->leftover);
 }
 
 /* Adds each of the names that are shown to NAMES, once and sorted. */
@@ -188,7 +189,8 @@ int store_names(struct stores *stores, const struct share_terms *terms, const ch
     int r = inquiry_make(stores, path, NULL, &list_kind, enough, &inquiry);
     if (r < 0)
         return r;
-    const struct naming naming = {stores, terms, path, inquiry.list->quorum.required};
+    const struct naming naming = {stores, terms, path, inquiry.list->quorum.required,
+                                  leftover_is_path(path)};
     if (naming.required == 0)
         return refuse_unknown(inquiry.list);
     cleanup_free struct column *columns = calloc(inquiry.list->count + 1, sizeof *columns);

@@ -16,9 +16,9 @@ struct ballot survey_ballot(const struct inquiry *looks, const struct share_term
     const struct look *look = look_answer(looks, place);
     struct store_voice voice;
     struct copy_facts facts;
-    int voter = store_list_voter(looks->list, place);
 
     store_voice(looks->list->stores[place], &voice);
+    int voter = quorum_voter(&looks->list->quorum, &voice, place);
     copy_facts_read(terms, look, voter, &facts);
     return (struct ballot){
         .cast = true,
