@@ -103,7 +103,7 @@ static bool has_intact_blocks(const struct copy *copy)
 {
     const struct share_header *header = &copy->facts.header;
     const struct share_layout *layout = &header->layout;
-    uint64_t stripes = layout->format == SHARE_CHECKED ? layout_stripes(layout) : 0;
+    uint64_t stripes = formats[layout->format]->has_checks ? layout_stripes(layout) : 0;
     bool intact = true;
 
     for (uint64_t i = 0; i < stripes && intact; i++) {
@@ -138,7 +138,7 @@ static bool has_claim(const struct inspection *inspection, const struct copies *
     const struct version own = version_count(quorum, facts, copies->count, header);
     if (copy->facts.size != layout_share_size(&header->layout))
         return false;
-    if (shown->layout.format == SHARE_CHECKED && header->mtime_ns >= shown->mtime_ns)
+    if (formats[shown->layout.format]->has_checks && header->mtime_ns >= shown->mtime_ns)
         return true;
     return own.complete && own.whole >= version_count(quorum, facts, copies->count, shown).whole;
 }
