@@ -48,7 +48,7 @@ const char *names_get(const struct names *names, size_t i)
     return names->bytes + names->items[i].start;
 }
 
-static int compare(const void *left, const void *right, void *opaque)
+static int compare_listed(const void *left, const void *right, void *opaque)
 {
     const struct listed *first = left, *second = right;
     const char *bytes = opaque;
@@ -63,7 +63,7 @@ void names_sort_unique(struct names *names)
 
     if (names->count == 0)
         return;
-    qsort_r(names->items, names->count, sizeof *names->items, compare, names->bytes);
+    qsort_r(names->items, names->count, sizeof *names->items, compare_listed, names->bytes);
     for (size_t i = 1; i < names->count; i++) {
         if (strcmp(names_get(names, i), names_get(names, kept)) != 0)
             names->items[++kept] = names->items[i];

@@ -49,7 +49,7 @@ static bool is_kept(const char *name)
     return begins_with(name, "user.") || geteuid() == 0;
 }
 
-static ssize_t ask(const char *path, const char *name, char *bytes, size_t room)
+static ssize_t get_or_list(const char *path, const char *name, char *bytes, size_t room)
 {
     ssize_t size = name ? getxattr(path, name, bytes, room) : listxattr(path, bytes, room);
 
@@ -69,7 +69,7 @@ static int read_bytes(const char *path, const char *name, char **ret, size_t *re
         cleanup_free char *bytes = malloc(room + 1);
         if (!bytes)
             return -ENOMEM;
-        ssize_t size = ask(path, name, bytes, room);
+        ssize_t size = get_or_list(path, name, bytes, room);
         if (size > (ssize_t)room)
             return -EIO;
         if (size >= 0) {
@@ -79,7 +79,7 @@ static int read_bytes(const char *path, const char *name, char **ret, size_t *re
             return 0;
         }
         if (size == -ERANGE)
-            size = ask(path, name, NULL, 0);
+            size = get_or_list(path, name, NULL, 0);
         if (size < 0)
             return (int)size;
         room = size > 0 ? (size_t)size : 1; /* 0 would ask for the size once more */
