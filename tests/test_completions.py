@@ -292,6 +292,13 @@ def test_formats(shell, here, command):
     assert names_in(shell.complete(f"{command} --format ", here)) == FORMATS
 
 
+def test_formats_are_all_that_there_are():
+    """They are in the completions' own words, and in one table of the program."""
+    words = [mounts_module.BINARY, "info", "--format=none", "share"]
+    told = subprocess.run(words, check=False, capture_output=True, text=True).stderr
+    assert set(re.findall(r"\w+", told.partition(": give ")[2])) - {"or"} == FORMATS
+
+
 @pytest.mark.parametrize("command, option", [
     ("encode", "--exclude-from"), ("check", "--log-file"), ("repair", "--log-file"),
     ("check", "--report"),

@@ -2,6 +2,7 @@
 #include "base/io.h"
 
 #include <errno.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 int io_read(int fd, uint64_t offset, uint8_t *data, size_t size, size_t *ret)
@@ -20,4 +21,14 @@ int io_read(int fd, uint64_t offset, uint8_t *data, size_t size, size_t *ret)
     }
     *ret = done;
     return 0;
+}
+
+void descriptors_allow_all(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
 }

@@ -55,45 +55,38 @@ void log_limit(enum log_level level)
     settings.limit = level;
 }
 
-/* Forms that are longer than they need be, surrogates, and what is behind U+10FFFF. */
-static bool is_no_character(const unsigned char *byte)
-{
-    return (byte[0] == 0xe0 && byte[1] < 0xa0) || (byte[0] == 0xed && byte[1] >= 0xa0) ||
-           (byte[0] == 0xf0 && byte[1] < 0x90) || (byte[0] == 0xf4 && byte[1] >= 0x90);
-}
-
 /*
- * How many bytes at TEXT are one character that may be shown: 0 where they are no UTF-8 or a
- * control character, also one of those behind ASCII.
+ * How many bytes at TEXT are one character that may be shown: 0 where they are no UTF-8, a longer
+ * form of it than need be, or a control character, also one of those behind ASCII.
  */
 static size_t shown_length(const char *text)
 {
+    static const uint32_t least[] = {0, 0x20, 0xa0, 0x800, 0x10000}; /* of so many bytes */
     const unsigned char *byte = (const unsigned char *)text;
     size_t length = byte[0] < 0x80   ? 1
-                    : byte[0] < 0xc2 ? 0
+                    : byte[0] < 0xc0 ? 0
                     : byte[0] < 0xe0 ? 2
                     : byte[0] < 0xf0 ? 3
-                                     : 4;
+                    : byte[0] < 0xf8 ? 4
+                                     : 0;
+    uint32_t character = length > 1 ? byte[0] & (0x7fU >> length) : byte[0];
 
-    if (byte[0] < 0x20 || byte[0] == 0x7f || byte[0] > 0xf4)
-        return 0;
-    if ((byte[0] == 0xc2 && byte[1] < 0xa0) || is_no_character(byte))
-        return 0;
     for (size_t i = 1; i < length; i++) {
         if ((byte[i] & 0xc0) != 0x80)
             return 0;
+        character = character << 6 | (byte[i] & 0x3f);
     }
-    return length;
+    bool shown = character >= least[length] && character != 0x7f && character <= 0x10ffff &&
+                 (character < 0xd800 || character > 0xdfff);
+    return shown ? length : 0;
 }
 
 /* Copies TEXT to LINE (SIZE bytes), what is not to be shown as \xNN; returns the length. */
 static size_t escape(const char *text, char *line, size_t size)
 {
-    static const char digits[] = "0123456789abcdef";
     size_t length = 0;
 
     for (; *text && length + 4 < size - 1; text++) {
-        unsigned char byte = (unsigned char)*text;
         size_t shown = shown_length(text);
         if (shown > 0) {
             memcpy(line + length, text, shown);
@@ -101,10 +94,7 @@ static size_t escape(const char *text, char *line, size_t size)
             text += shown - 1;
             continue;
         }
-        line[length++] = '\\';
-        line[length++] = 'x';
-        line[length++] = digits[byte >> 4];
-        line[length++] = digits[byte & 15];
+        length += (size_t)sprintf(line + length, "\\x%02x", (unsigned char)*text);
     }
     line[length] = '\0';
     return length;

@@ -48,7 +48,7 @@ const char *names_get(const struct names *names, size_t i)
     return names->bytes + names->items[i].start;
 }
 
-static int compare(const void *left, const void *right, void *opaque)
+static int compare_listed(const void *left, const void *right, void *opaque)
 {
     const struct listed *first = left, *second = right;
     const char *bytes = opaque;
@@ -57,19 +57,13 @@ static int compare(const void *left, const void *right, void *opaque)
     return order ? order : (first->start > second->start) - (first->start < second->start);
 }
 
-void names_sort(struct names *names)
-{
-    if (names->count > 0)
-        qsort_r(names->items, names->count, sizeof *names->items, compare, names->bytes);
-}
-
 void names_sort_unique(struct names *names)
 {
     size_t kept = 0;
 
     if (names->count == 0)
         return;
-    names_sort(names);
+    qsort_r(names->items, names->count, sizeof *names->items, compare_listed, names->bytes);
     for (size_t i = 1; i < names->count; i++) {
         if (strcmp(names_get(names, i), names_get(names, kept)) != 0)
             names->items[++kept] = names->items[i];

@@ -34,8 +34,7 @@ int names_add_known(struct names *names, const char *name, const struct listed *
 /* Name number I < count; valid until a name is added. */
 const char *names_get(const struct names *names, size_t i);
 
-/* Sorts by byte values, equal names as they were added; the latter keeps the first of each. */
-void names_sort(struct names *names);
+/* Sorts by byte values, and keeps of equal names the one that was added first. */
 void names_sort_unique(struct names *names);
 
 void names_clear(struct names *names);

@@ -2,6 +2,7 @@
 #include "base/number.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,13 +22,9 @@ int number_read(const char *text, unsigned long least, unsigned long most, unsig
 
 int number_read_share(const char *text, unsigned *ret, const char **end)
 {
-    static const char digits[] = "0123456789abcdef";
-    const char *high = *text ? strchr(digits, text[0]) : NULL;
-    const char *low = high && text[1] ? strchr(digits, text[1]) : NULL;
-
-    if (!low)
+    if (strspn(text, "0123456789abcdef") < 2)
         return -EINVAL;
-    *ret = (unsigned)((high - digits) * 16 + (low - digits));
+    sscanf(text, "%2x", ret);
     *end = text + 2;
     return 0;
 }

@@ -33,12 +33,7 @@ bool times_agree(const struct timespec *a, const struct timespec *b)
     uint64_t coarser = ours > theirs ? ours : theirs;
     struct timespec left = round_down(a, coarser), right = round_down(b, coarser);
 
-    return times_equal(&left, &right);
-}
-
-bool times_equal(const struct timespec *a, const struct timespec *b)
-{
-    return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+    return times_compare(&left, &right) == 0;
 }
 
 int times_compare(const struct timespec *a, const struct timespec *b)

@@ -21,8 +21,5 @@ uint64_t times_granularity(const struct timespec *time);
  */
 bool times_agree(const struct timespec *a, const struct timespec *b);
 
-/* Returns true if both times are the same to the nanosecond. */
-bool times_equal(const struct timespec *a, const struct timespec *b);
-
 /* Returns a number below, at or above 0 where A is before, at or after B. */
 int times_compare(const struct timespec *a, const struct timespec *b);

@@ -49,14 +49,19 @@ static bool is_kept(const char *name)
     return begins_with(name, "user.") || geteuid() == 0;
 }
 
-static ssize_t ask(const char *path, const char *name, char *bytes, size_t room)
+static ssize_t get_or_list(const char *path, const char *name, char *bytes, size_t room)
 {
     ssize_t size = name ? getxattr(path, name, bytes, room) : listxattr(path, bytes, room);
 
     return size < 0 ? -errno : size;
 }
 
-int xattrs_read_bytes(const char *path, const char *name, char **ret, size_t *ret_size)
+/*
+ * Reads the value of NAME, or (NULL) all names with a NUL behind each, to bytes that the caller
+ * frees. One NUL more comes behind them, which is not counted. As getxattr(2) and listxattr(2):
+ * -ENODATA, -ENOTSUP, ...
+ */
+static int read_bytes(const char *path, const char *name, char **ret, size_t *ret_size)
 {
     size_t room = ROOM_AT_FIRST;
 
@@ -64,7 +69,7 @@ int xattrs_read_bytes(const char *path, const char *name, char **ret, size_t *re
         cleanup_free char *bytes = malloc(room + 1);
         if (!bytes)
             return -ENOMEM;
-        ssize_t size = ask(path, name, bytes, room);
+        ssize_t size = get_or_list(path, name, bytes, room);
         if (size > (ssize_t)room)
             return -EIO;
         if (size >= 0) {
@@ -74,7 +79,7 @@ int xattrs_read_bytes(const char *path, const char *name, char **ret, size_t *re
             return 0;
         }
         if (size == -ERANGE)
-            size = ask(path, name, NULL, 0);
+            size = get_or_list(path, name, NULL, 0);
         if (size < 0)
             return (int)size;
         room = size > 0 ? (size_t)size : 1; /* 0 would ask for the size once more */
@@ -99,34 +104,16 @@ int xattrs_add(struct xattrs *xattrs, const char *name, const char *value, size_
     return 0;
 }
 
-static int read_values(const char *path, const struct names *names, struct xattrs *xattrs)
-{
-    for (size_t i = 0; i < names->count; i++) {
-        cleanup_free char *value = NULL;
-        size_t size = 0;
-        int r = xattrs_read_bytes(path, names_get(names, i), &value, &size);
-        if (r == -ENODATA) /* it is gone meanwhile */
-            continue;
-        if (r == 0)
-            r = xattrs_add(xattrs, names_get(names, i), value, size);
-        if (r < 0)
-            return r;
-    }
-    return 0;
-}
-
+/* Adds the value of NAME, where it is there. */
 static int read_one(const char *path, const char *name, struct xattrs *ret)
 {
     cleanup_free char *value = NULL;
     size_t size = 0;
 
-    if (!is_kept(name))
+    int r = read_bytes(path, name, &value, &size);
+    if (r == -ENODATA)
         return 0;
-    int r = xattrs_read_bytes(path, name, &value, &size);
-    if (r == 0)
-        return xattrs_add(ret, name, value, size);
-    ret->impossible = r == -ENOTSUP && listxattr(path, NULL, 0) < 0 && errno == ENOTSUP;
-    return r == -ENODATA || r == -ENOTSUP ? 0 : r;
+    return r < 0 ? r : xattrs_add(ret, name, value, size);
 }
 
 static int read_all(const char *path, struct xattrs *ret)
@@ -135,7 +122,7 @@ static int read_all(const char *path, struct xattrs *ret)
     cleanup_free char *list = NULL;
     size_t size = 0;
 
-    int r = xattrs_read_bytes(path, NULL, &list, &size);
+    int r = read_bytes(path, NULL, &list, &size);
     ret->impossible = r == -ENOTSUP;
     if (r < 0)
         return r == -ENOTSUP ? 0 : r;
@@ -145,13 +132,19 @@ static int read_all(const char *path, struct xattrs *ret)
             r = names_add(&names, name);
     }
     names_sort_unique(&names);
-    return r < 0 ? r : read_values(path, &names, ret);
+    for (size_t i = 0; r == 0 && i < names.count; i++)
+        r = read_one(path, names_get(&names, i), ret);
+    return r;
 }
 
 int xattrs_read_path(const char *path, const char *name, struct xattrs *ret)
 {
     *ret = NO_XATTRS;
-    return name ? read_one(path, name, ret) : read_all(path, ret);
+    if (!name)
+        return read_all(path, ret);
+    int r = is_kept(name) ? read_one(path, name, ret) : 0;
+    ret->impossible = r == -ENOTSUP && listxattr(path, NULL, 0) < 0 && errno == ENOTSUP;
+    return r == -ENOTSUP ? 0 : r;
 }
 
 int xattrs_read_open(int fd, const char *name, struct xattrs *ret)
@@ -163,19 +156,6 @@ int xattrs_read_open(int fd, const char *name, struct xattrs *ret)
         return 0;
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     return xattrs_read_path(path, name, ret);
-}
-
-int xattrs_copy(const struct xattrs *xattrs, struct xattrs *ret)
-{
-    *ret = NO_XATTRS;
-    if (xattrs->size == 0)
-        return 0;
-    ret->bytes = malloc(xattrs->size);
-    if (!ret->bytes)
-        return -ENOMEM;
-    memcpy(ret->bytes, xattrs->bytes, xattrs->size);
-    ret->size = xattrs->size;
-    return 0;
 }
 
 bool xattrs_are_equal(const struct xattrs *a, const struct xattrs *b)

@@ -27,12 +27,6 @@ struct xattr {
 #define NO_XATTRS ((struct xattrs){0})
 
 /*
- * The value of NAME, or (NULL) all names with a NUL behind each, to bytes that the caller frees;
- * one NUL more comes behind them. As getxattr(2) and listxattr(2): -ENODATA, -ENOTSUP, ...
- */
-int xattrs_read_bytes(const char *path, const char *name, char **ret, size_t *ret_size);
-
-/*
  * Those of what PATH leads to; a link of /proc/self/fd leads to a symlink itself. Where there are
  * none, or can be none: 0 and none. NAME: only this one; NULL: all. Clear RET in any case.
  */
@@ -40,9 +34,6 @@ int xattrs_read_path(const char *path, const char *name, struct xattrs *ret);
 
 /* The same for what FD is open for; most files have none, and that is quick to see so. */
 int xattrs_read_open(int fd, const char *name, struct xattrs *ret);
-
-/* Returns 0 or -ENOMEM. Clear RET in any case. */
-int xattrs_copy(const struct xattrs *xattrs, struct xattrs *ret);
 
 /* Goes to the next one; AT is the bytes at first. False behind the last. */
 bool xattrs_next(const struct xattrs *xattrs, const char **at, struct xattr *ret);

@@ -51,8 +51,8 @@ static void tell_json(const struct speed_settings *settings, enum speed_kind kin
     output_json("speed",
                 json_pack("{s:s, s:i, s:i, s:s, s:I, s:i, s:f}", "what", kinds[kind].name,
                           "required", layout->required, "count", (int)settings->count, "format",
-                          share_format_name(layout->format), "piece_size", (json_int_t)size,
-                          "threads", (int)settings->threads, "bytes_per_second", rate));
+                          formats[layout->format]->name, "piece_size", (json_int_t)size, "threads",
+                          (int)settings->threads, "bytes_per_second", rate));
 }
 
 static int measure(struct speed_settings *settings, unsigned threads, struct rates *rates)
@@ -73,8 +73,8 @@ static void tell_text(const struct speed_settings *settings, unsigned jobs, cons
                       const struct rates *all)
 {
     output_text(COLOUR_NONE, "%u of %u shares, %s format, blocks of %u bytes; bytes of source:",
-                settings->layout.required, settings->count,
-                share_format_name(settings->layout.format), settings->layout.block_size);
+                settings->layout.required, settings->count, formats[settings->layout.format]->name,
+                settings->layout.block_size);
     output_text(COLOUR_NONE, "%-26s %14s %10u threads", "", "one thread", jobs);
     for (unsigned kind = 0; kind < SPEED_KINDS; kind++) {
         if (is_there(settings, kind))

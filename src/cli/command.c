@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/command.h"
 
-#include "base/descriptors.h"
+#include "base/io.h"
 #include "base/log.h"
 #include "cli/arguments.h"
 #include "cli/background.h"

@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "cli/output.h"
 #include "share/block.h"
-#include "share/header.h"
+#include "share/format.h"
 #include "view/damage.h"
 
 #include <fcntl.h>
@@ -67,7 +67,7 @@ static int look_at(const struct work *work, struct looked *looked)
     if (r < 0)
         return r;
     looked->size_wrong = share_size != layout_share_size(&looked->header.layout);
-    return encoding->format == SHARE_CHECKED ? look_at_blocks(fd, looked) : 0;
+    return formats[encoding->format]->has_checks ? look_at_blocks(fd, looked) : 0;
 }
 
 static bool is_intact(const struct looked *looked)
@@ -82,7 +82,7 @@ static void show_mtime(const struct share_header *header, char text[64])
     struct tm parts;
 
     text[0] = '\0';
-    if (header->layout.format != SHARE_CHECKED)
+    if (!formats[header->layout.format]->has_checks)
         return;
     if (rest < 0) {
         rest += 1000000000;
@@ -110,15 +110,15 @@ static void tell_text(const struct looked *looked)
 {
     const struct share_header *header = &looked->header;
     const struct share_layout *layout = &header->layout;
-    bool checked = layout->format == SHARE_CHECKED;
+    bool checked = formats[layout->format]->has_checks;
     char time[64], blocks[64] = "";
 
     show_mtime(header, time);
-    if (layout->format != SHARE_CLASSIC)
+    if (!formats[layout->format]->is_interleaved)
         snprintf(blocks, sizeof blocks, ", blocks of %u bytes", layout->block_size);
     output_text(is_intact(looked) ? COLOUR_NONE : COLOUR_BAD,
                 "%s: share %02x, %u are enough; %s format%s; of a file of %llu bytes%s%s; %s",
-                looked->path, header->index, layout->required, share_format_name(layout->format),
+                looked->path, header->index, layout->required, formats[layout->format]->name,
                 blocks, (unsigned long long)layout->source_size, *time ? ", changed " : "", time,
                 looked->damage.count > 0 ? "DAMAGED"
                 : looked->size_wrong     ? "WRONG SIZE"
@@ -139,16 +139,16 @@ static void tell_json(const struct looked *looked)
     json_t *damaged = json_array();
     json_t *object = json_pack(
         "{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:b, s:b}", "kind", "share", "format",
-        share_format_name(layout->format), "required", layout->required, "block_size",
+        formats[layout->format]->name, "required", layout->required, "block_size",
         (json_int_t)layout->block_size, "size", (json_int_t)looked->status.st_size, "right_size",
         (json_int_t)layout_share_size(layout), "source_size", (json_int_t)layout->source_size,
-        "checked", layout->format == SHARE_CHECKED, "intact", is_intact(looked));
+        "checked", formats[layout->format]->has_checks, "intact", is_intact(looked));
 
     output_json_path(object, "path", looked->path);
     json_object_set_new(object, "share", json_sprintf("%02x", header->index));
-    if (layout->format == SHARE_CHECKED)
+    if (formats[layout->format]->has_checks)
         json_object_set_new(object, "source_mtime_ns", json_integer(header->mtime_ns));
-    if (layout->format == SHARE_FEC)
+    if (formats[layout->format]->has_total)
         json_object_set_new(object, "total", json_integer(header->total));
     for (size_t i = 0; i < looked->damage.count; i++)
         json_array_append_new(damaged,

@@ -58,7 +58,7 @@ static int take_block_size(struct arguments *arguments, const char *value)
 static int take_format(struct arguments *arguments, const char *value)
 {
     if (share_format_from_name(value, &arguments->encoding.format) < 0) {
-        log_error("format=%s: give checked, classic or fec", value);
+        log_error("format=%s: give " FORMAT_NAMES, value);
         return -EINVAL;
     }
     return 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "mount/listing.h"
 
-#include "base/team.h"
+#include "base/pool.h"
 #include "base/thread.h"
 #include "mount/lookup.h"
 #include "tree/tree.h"
@@ -168,7 +168,7 @@ int listing_fill(fuse_req_t request, const struct listing *listing, char *data, 
     look_ups.entries = entries;
     leave_out(&look_ups);
     count_wanted(&look_ups);
-    team_run(threads_for(&look_ups), look_up_next, &look_ups);
+    team_run(NULL, threads_for(&look_ups), look_up_next, &look_ups);
     for (size_t i = 0; i < look_ups.count; i++)
         filled +=
             add(request, listing, listing->offset + i, &entries[i], data + filled, size - filled);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "mount/mount.h"
 
-#include "base/descriptors.h"
+#include "base/io.h"
 #include "base/log.h"
 #include "mount/operations.h"
 #include "mount/readahead.h"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The header of the checked format; its blocks are in share/block.c. */
-#include "share/formats.h"
+/* The checked format; its blocks are in share/block.c. */
+#include "share/format.h"
 
 #include "base/bytes.h"
-#include "share/hash.h"
+#include "share/block.h"
 
 #include <errno.h>
 #include <string.h>
@@ -20,16 +20,22 @@ enum {
     AT_MTIME = 24,
     AT_ZERO = 32,
     AT_HASH = 48,
+    SIZE = 64,
 };
 
 static const uint8_t magic[8] = {0x00, 'Z', 'F', 'E', 'C', 'F', 'S', '1'};
 static const uint8_t zero[AT_HASH - AT_ZERO];
 
-void checked_header_write(const struct share_header *header, uint8_t *ret)
+static size_t checked_header_size(unsigned required, unsigned total)
+{
+    return SIZE;
+}
+
+static void checked_write(const struct share_header *header, uint8_t *ret)
 {
     const struct share_layout *layout = &header->layout;
 
-    memset(ret, 0, CHECKED_HEADER_SIZE);
+    memset(ret, 0, SIZE);
     memcpy(ret + AT_MAGIC, magic, sizeof magic);
     ret[AT_REQUIRED] = layout->required;
     ret[AT_INDEX] = header->index;
@@ -39,11 +45,12 @@ void checked_header_write(const struct share_header *header, uint8_t *ret)
     hash(ret, AT_HASH, 0, ret + AT_HASH);
 }
 
-int checked_header_read(const uint8_t *data, size_t size, struct share_header *ret)
+static int checked_read(const uint8_t *data, size_t size, uint64_t share_size,
+                        struct share_header *ret)
 {
     uint8_t expected[HASH_SIZE];
 
-    if (size < CHECKED_HEADER_SIZE || memcmp(data + AT_MAGIC, magic, sizeof magic) != 0)
+    if (size < SIZE || memcmp(data + AT_MAGIC, magic, sizeof magic) != 0)
         return -EBADMSG;
     hash(data, AT_HASH, 0, expected);
     if (memcmp(data + AT_HASH, expected, HASH_SIZE) != 0)
@@ -60,7 +67,7 @@ int checked_header_read(const uint8_t *data, size_t size, struct share_header *r
         .layout = {.format = SHARE_CHECKED,
                    .required = data[AT_REQUIRED],
                    .block_size = UINT32_C(1) << block_bits,
-                   .header_size = CHECKED_HEADER_SIZE + (uint64_t)load_le32(data + AT_EXTENSIONS),
+                   .header_size = SIZE + (uint64_t)load_le32(data + AT_EXTENSIONS),
                    .source_size = source_size},
         .index = data[AT_INDEX],
         .mtime_ns = (int64_t)load_le64(data + AT_MTIME),
@@ -70,3 +77,11 @@ int checked_header_read(const uint8_t *data, size_t size, struct share_header *r
     *ret = header;
     return 0;
 }
+
+const struct format format_checked = {
+    .name = "checked",
+    .has_checks = true,
+    .header_size = checked_header_size,
+    .write = checked_write,
+    .read = checked_read,
+};

@@ -132,7 +132,7 @@ static int take_shares(struct reading *reading, const struct key *key, const cha
 static int take_format(struct reading *reading, const struct key *key, const char *value)
 {
     if (share_format_from_name(value, &reading->set->encoding.format) < 0)
-        return REFUSE("format = %s: write checked, classic or fec", value);
+        return REFUSE("format = %s: write " FORMAT_NAMES, value);
     return 0;
 }
 

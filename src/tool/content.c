@@ -3,7 +3,7 @@
 
 #include "base/buffer.h"
 #include "base/bytes.h"
-#include "share/hash.h"
+#include "share/block.h"
 
 #include <fcntl.h>
 #include <string.h>

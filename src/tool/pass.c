@@ -3,7 +3,7 @@
 
 #include "base/buffer.h"
 #include "base/zeros.h"
-#include "stripe/encode.h"
+#include "share/stripe.h"
 
 #include <string.h>
 

@@ -59,7 +59,7 @@ static int counted_share(const struct inspection *inspection, size_t place, int 
                          bool with_stale)
 {
     const struct copy_report *report = &inspection->copies[place];
-    bool checked = inspection->version.layout.format == SHARE_CHECKED;
+    bool checked = formats[inspection->version.layout.format]->has_checks;
     bool counts = report->state == COPY_GOOD || report->state == COPY_MISPLACED ||
                   report->state == COPY_DAMAGED || (report->state == COPY_STALE && with_stale);
 

@@ -2,10 +2,9 @@
 #include "tool/speed.h"
 
 #include "base/buffer.h"
-#include "code/interpolation.h"
 #include "share/block.h"
-#include "stripe/decode.h"
-#include "stripe/encode.h"
+#include "share/interpolation.h"
+#include "share/stripe.h"
 
 #include <pthread.h>
 #include <time.h>
@@ -121,7 +120,8 @@ static int run_decode(const struct bench *bench)
     const struct share_layout *layout = &bench->settings->layout;
     unsigned first = bench->settings->count - layout->required;
 
-    for (unsigned i = first; layout->format == SHARE_CHECKED && i < bench->settings->count; i++) {
+    for (unsigned i = first; formats[layout->format]->has_checks && i < bench->settings->count;
+         i++) {
         if (!block_is_intact(bench->blocks[i], layout_payload_size(layout, 0), 0, (uint8_t)i))
             return -EBADMSG;
     }

@@ -2,7 +2,7 @@
 /* How fast this machine's code and hash are, in memory alone: no files, no mount. */
 #pragma once
 
-#include "share/layout.h"
+#include "share/format.h"
 
 enum speed_kind {
     SPEED_CODE,   /* the arithmetic alone: all shares that are no pieces, in the cache */

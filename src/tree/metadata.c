@@ -195,7 +195,7 @@ static int give_time(const struct object *object, const struct timespec *wanted)
     const struct timespec times[] = {object->status.st_atim, *wanted};
     const struct timespec *there = &object->status.st_mtim;
 
-    if (object->is_open ? times_equal(there, wanted) : times_agree(there, wanted))
+    if (object->is_open ? times_compare(there, wanted) == 0 : times_agree(there, wanted))
         return 0;
     int r =
         object->is_open ? futimens(object->fd, times) : utimensat(AT_FDCWD, object->path, times, 0);
@@ -221,7 +221,7 @@ static void note_unkept(const struct object *object, const struct metadata *meta
 static bool is_same(const struct stat *a, const struct stat *b)
 {
     return a->st_mode == b->st_mode && a->st_uid == b->st_uid && a->st_gid == b->st_gid &&
-           times_equal(&a->st_mtim, &b->st_mtim);
+           times_compare(&a->st_mtim, &b->st_mtim) == 0;
 }
 
 /* Later steps undo what earlier ones do to bits of the mode, and to times. */

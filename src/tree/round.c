@@ -2,7 +2,7 @@
 #include "tree/round.h"
 
 #include "base/clock.h"
-#include "base/team.h"
+#include "base/pool.h"
 #include "base/thread.h"
 #include "tree/store.h"
 
@@ -161,7 +161,7 @@ static bool run_local(struct round *round)
 
     if (!tasks.next)
         return false;
-    team_run(team_for(&tasks), run_local_tasks, &tasks);
+    team_run(NULL, team_for(&tasks), run_local_tasks, &tasks);
     return true;
 }
 

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "base/names.h"
-#include "share/layout.h"
+#include "share/format.h"
 #include "tree/store.h"
 #include "trust/quorum.h"
 

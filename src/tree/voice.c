@@ -3,7 +3,7 @@
 
 #include "base/io.h"
 #include "base/shortage.h"
-#include "share/header.h"
+#include "share/format.h"
 #include "trust/leftover.h"
 
 #include <stdio.h>

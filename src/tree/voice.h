@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "share/layout.h"
+#include "share/format.h"
 #include "tree/store.h"
 #include "trust/quorum.h"
 

@@ -10,7 +10,7 @@
  */
 #pragma once
 
-#include "share/hash.h"
+#include "share/block.h"
 #include "trust/version.h"
 
 enum {

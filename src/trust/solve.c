@@ -3,8 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "stripe/decode.h"
-#include "stripe/encode.h"
+#include "share/stripe.h"
 
 #include <limits.h>
 #include <string.h>

@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "share/layout.h"
+#include "share/format.h"
 
 #include <stdbool.h>
 

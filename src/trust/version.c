@@ -29,7 +29,7 @@ static bool times_differ(const struct copy_facts copies[], size_t count,
     const struct timespec *finest = NULL;
     bool differ = false;
 
-    if (version->layout.format == SHARE_CHECKED || version->layout.required == 1 ||
+    if (formats[version->layout.format]->has_checks || version->layout.required == 1 ||
         version->layout.source_size == 0)
         return false;
     for (size_t i = 0; i < count; i++) {
@@ -84,7 +84,7 @@ static unsigned count_possible(const struct copy_facts copies[], size_t count,
     bool seen[256] = {false};
     unsigned shares = 0;
 
-    if (version->layout.format != SHARE_CHECKED)
+    if (!formats[version->layout.format]->has_checks)
         return 0;
     for (size_t i = 0; i < count; i++) {
         const struct share_header *header = &copies[i].header;
@@ -165,7 +165,7 @@ enum copy_role version_role(const struct copy_facts *copy, const struct share_he
 {
     const struct share_layout *wanted = &version->layout, *layout = &copy->header.layout;
 
-    if (wanted->format != SHARE_CHECKED)
+    if (!formats[wanted->format]->has_checks)
         return is_of(copy, version) ? COPY_MEMBER : COPY_USELESS;
     if (!copy->has_header)
         return COPY_NAMELESS;
@@ -218,6 +218,6 @@ bool version_is_settled(const struct quorum *quorum, const struct copy_facts cop
             return false;
     }
     return version_choose(quorum, copies, count, 0, &best) == 0 && best.complete &&
-           best.header.layout.format == SHARE_CHECKED &&
+           formats[best.header.layout.format]->has_checks &&
            is_without_rival(quorum, copies, count, pending, &best);
 }

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "share/header.h"
+#include "share/format.h"
 #include "trust/quorum.h"
 
 /* What is known of one copy of a share before any of its blocks is read. */

@@ -4,8 +4,7 @@
 #include "base/log.h"
 #include "base/shortage.h"
 #include "share/block.h"
-#include "stripe/decode.h"
-#include "stripe/encode.h"
+#include "share/stripe.h"
 #include "tree/pace.h"
 
 #include <limits.h>
@@ -177,7 +176,7 @@ static int find_index(const struct stripe_reading *reading, const struct copy *c
 {
     size_t u = layout_payload_size(&reading->version->layout, reading->stripe);
 
-    if (reading->version->layout.format != SHARE_CHECKED)
+    if (!formats[reading->version->layout.format]->has_checks)
         return copy->facts.header.index;
     if (likely >= 0 && block_is_intact(block, u, reading->stripe, (uint8_t)likely))
         return likely;
@@ -192,7 +191,7 @@ static void note_read(struct attempt *attempt, size_t place)
 {
     static const uint8_t no_digest[HASH_SIZE];
     const struct stripe_reading *reading = attempt->reading;
-    bool checked = reading->version->layout.format == SHARE_CHECKED;
+    bool checked = formats[reading->version->layout.format]->has_checks;
     struct copy *copy = attempt->copies[place];
     struct buffer *block = &attempt->blocks[place];
 

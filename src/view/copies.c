@@ -86,7 +86,7 @@ void copy_facts_read(const struct share_terms *terms, const struct look *look, i
         ret->time = look->object.status.st_mtim;
     ret->has_header =
         header_read(terms->format, look->header, look->header_size, ret->size, &ret->header) == 0;
-    ret->misplaced = ret->has_header && terms->format != SHARE_CHECKED && voter >= 0 &&
+    ret->misplaced = ret->has_header && !formats[terms->format]->has_checks && voter >= 0 &&
                      voter != ret->header.index;
 }
 

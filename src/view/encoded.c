@@ -3,7 +3,7 @@
 
 #include "base/buffer.h"
 #include "base/log.h"
-#include "stripe/encode.h"
+#include "share/stripe.h"
 #include "view/ahead.h"
 #include "view/status.h"
 #include "view/stripe_cache.h"
@@ -255,7 +255,7 @@ static int prepare(unsigned index, struct encoded_file *file)
     file->layout = header_plain_layout(&header);
     header.layout = file->layout;
     header.index = wanted;
-    if (header.layout.format == SHARE_FEC && index >= header.total) {
+    if (formats[header.layout.format]->has_total && index >= header.total) {
         log_error("share %02x: its files were encoded as %u shares; there is no such share", index,
                   header.total);
         return -EIO;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "view/examiner.h"
 
-#include "stripe/encode.h"
+#include "share/stripe.h"
 #include "view/attempt.h"
 #include "view/spare.h"
 #include "view/stripe_reading.h"
@@ -120,7 +120,7 @@ static int compare_all(struct examiner *examiner, const struct attempt *attempt)
 {
     const struct stripe_reading *reading = attempt->reading;
     size_t size = layout_block_size(&reading->version->layout, reading->stripe);
-    bool checked = reading->version->layout.format == SHARE_CHECKED;
+    bool checked = formats[reading->version->layout.format]->has_checks;
     uint8_t *blocks[256];
 
     int r = prepare_encoder(examiner, attempt);

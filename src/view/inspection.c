@@ -104,7 +104,7 @@ static bool has_intact_blocks(const struct copy *copy, const atomic_bool *stop)
 {
     const struct share_header *header = &copy->facts.header;
     const struct share_layout *layout = &header->layout;
-    uint64_t stripes = layout->format == SHARE_CHECKED ? layout_stripes(layout) : 0;
+    uint64_t stripes = formats[layout->format]->has_checks ? layout_stripes(layout) : 0;
     bool intact = true;
 
     for (uint64_t i = 0; i < stripes && intact && !atomic_load(stop); i++) {
@@ -140,7 +140,7 @@ static bool has_claim(const struct inspection *inspection, const struct copies *
     const struct version own = version_count(quorum, facts, copies->count, header);
     if (copy->facts.size != layout_share_size(&header->layout))
         return false;
-    if (shown->layout.format == SHARE_CHECKED && header->mtime_ns >= shown->mtime_ns)
+    if (formats[shown->layout.format]->has_checks && header->mtime_ns >= shown->mtime_ns)
         return true;
     if (!own.complete || own.whole < version_count(quorum, facts, copies->count, shown).whole)
         return false;

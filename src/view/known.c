@@ -2,7 +2,7 @@
 #include "view/known.h"
 
 #include "base/bytes.h"
-#include "share/hash.h"
+#include "share/block.h"
 #include "view/status.h"
 
 #include <pthread.h>

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "share/header.h"
+#include "share/format.h"
 #include "view/inquiry.h"
 
 struct look {

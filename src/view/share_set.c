@@ -356,7 +356,7 @@ static bool has_digest_of_zeros(const struct share_set *set, const struct copy *
     if (!data || copy_read_now(copy, offset, sizeof digest, digest) < 0)
         return false;
     if (!*made)
-        stripe_digest(data, layout_stripe_size(layout, stripe), stripe, zero_digest);
+        hash(data, layout_stripe_size(layout, stripe), stripe, zero_digest);
     *made = true;
     return memcmp(digest, zero_digest, HASH_SIZE) == 0;
 }
@@ -367,7 +367,7 @@ bool share_set_is_hole(struct share_set *set, uint64_t stripe)
     bool seen[256] = {false}, made = false;
     unsigned shares = 0;
 
-    if (set->version.header.layout.format != SHARE_CHECKED || share_set_is_contested(set))
+    if (!formats[set->version.header.layout.format]->has_checks || share_set_is_contested(set))
         return false;
     for (size_t i = 0; i < set->copies->count; i++) {
         const struct copy *copy = &set->copies->items[i];

@@ -9,7 +9,7 @@
 
 #include "base/names.h"
 #include "base/xattrs.h"
-#include "share/header.h"
+#include "share/format.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>

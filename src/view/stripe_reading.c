@@ -328,7 +328,7 @@ int stripe_reading_try(struct attempt *attempt)
 
     if (!places)
         return -ENOMEM;
-    return attempt->reading->version->layout.format == SHARE_CHECKED
+    return formats[attempt->reading->version->layout.format]->has_checks
                ? restore_checked(attempt, places)
                : restore_unchecked(attempt, places);
 }

@@ -2,7 +2,7 @@
 /* How stores are asked, and what is done with names that too few of them have. */
 #pragma once
 
-#include "share/layout.h"
+#include "share/format.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>

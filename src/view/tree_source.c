@@ -74,9 +74,9 @@ static int header_of(const struct tree_source *source, const struct stat *status
                        (uint64_t)status->st_size, &header.layout);
     if (r < 0)
         return r;
-    if (encoding->format == SHARE_FEC)
+    if (formats[encoding->format]->has_total)
         header.total = (uint16_t)encoding->shares;
-    if (encoding->format == SHARE_CHECKED)
+    if (formats[encoding->format]->has_checks)
         header.mtime_ns = header_time(&status->st_mtim);
     *ret = header;
     return 0;

@@ -38,7 +38,7 @@ static void check_sealed(uint8_t *block, size_t u, uint64_t stripe, uint8_t inde
         CHECK(!block_is_intact(block, u, stripe, index));
         block[place % size] ^= change;
     }
-    stripe_digest(block + HASH_SIZE, u, stripe, block);
+    hash(block + HASH_SIZE, u, stripe, block);
     block_seal(block, u, stripe, index);
     CHECK(block_is_intact(block, u, stripe, index));
 }

@@ -9,7 +9,7 @@
 #include "fuzz.h"
 
 #include "share/block.h"
-#include "share/header.h"
+#include "share/format.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -35,7 +35,7 @@ static void check_ranges(const struct share_header *header, enum share_format fo
     CHECK((block_size & (block_size - 1)) == 0);
     CHECK(layout->source_size <= INT64_MAX);
     CHECK(layout_share_size(layout) <= INT64_MAX);
-    CHECK(layout->header_size >= header_size(format, layout->required, header->total));
+    CHECK(layout->header_size >= formats[format]->header_size(layout->required, header->total));
     CHECK(format == SHARE_CHECKED || layout->header_size <= 4);
     CHECK(layout->header_size <= CHECKED_SIZE + (uint64_t)UINT32_MAX);
     if (format == SHARE_FEC)
@@ -124,7 +124,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_layout(&header.layout);
         CHECK(format == SHARE_CHECKED || layout_share_size(&header.layout) == share_size);
         CHECK(format != SHARE_CLASSIC || header.layout.required == first[0]);
-        if (header.layout.header_size == header_size(format, header.layout.required, header.total))
+        if (header.layout.header_size ==
+            formats[format]->header_size(header.layout.required, header.total))
             check_round_trip(&header, first);
     }
     free(first);

@@ -81,12 +81,12 @@ static struct ballot take_ballot(const struct scene *scene, size_t place, uint8_
 
 static void take_copies(struct scene *scene, struct input *input)
 {
-    static const enum share_format formats[] = {SHARE_CHECKED, SHARE_CLASSIC, SHARE_FEC,
+    static const enum share_format choices[] = {SHARE_CHECKED, SHARE_CLASSIC, SHARE_FEC,
                                                 SHARE_CHECKED};
     uint8_t how = take_byte(input);
 
     scene->quorum.required = how & 7;
-    scene->format = formats[how >> 3 & 3];
+    scene->format = choices[how >> 3 & 3];
     scene->contested = how & 32;
     while (input->left > 0 && scene->count < COPIES_MAX) {
         uint8_t bytes[4] = {take_byte(input), take_byte(input), take_byte(input), take_byte(input)};

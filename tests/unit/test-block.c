@@ -19,7 +19,7 @@ static uint8_t *random_block(size_t payload_size, uint64_t stripe, uint8_t index
 {
     uint8_t *block = exact_bytes(BLOCK_OVERHEAD + payload_size);
 
-    random_fill(block, BLOCK_DIGEST_SIZE + payload_size);
+    random_fill(block, HASH_SIZE + payload_size);
     block_seal(block, payload_size, stripe, index);
     return block;
 }
@@ -29,8 +29,8 @@ static void test_example(void **state)
     static const char source[] = "0123456789";
     uint8_t block[sizeof example];
 
-    stripe_digest((const uint8_t *)source, 10, 0, block);
-    memcpy(block + BLOCK_DIGEST_SIZE, example + BLOCK_DIGEST_SIZE, 4);
+    hash((const uint8_t *)source, 10, 0, block);
+    memcpy(block + HASH_SIZE, example + HASH_SIZE, 4);
     block_seal(block, 4, 0, 4);
     assert_memory_equal(block, example, sizeof example);
     assert_true(block_is_intact(example, 4, 0, 4));
@@ -105,13 +105,13 @@ static void test_digest(void **state)
 {
     uint8_t bytes[12] = "0123456789", one[HASH_SIZE], other[HASH_SIZE];
 
-    stripe_digest(bytes, 10, 0, one);
-    stripe_digest(bytes, 12, 0, other);
+    hash(bytes, 10, 0, one);
+    hash(bytes, 12, 0, other);
     assert_memory_not_equal(one, other, HASH_SIZE);
-    stripe_digest(bytes, 10, 1, other);
+    hash(bytes, 10, 1, other);
     assert_memory_not_equal(one, other, HASH_SIZE);
     bytes[10] = 1;
-    stripe_digest(bytes, 10, 0, other);
+    hash(bytes, 10, 0, other);
     assert_memory_equal(one, other, HASH_SIZE);
 }
 

@@ -2,8 +2,8 @@
 #include "support.h"
 
 #include "base/bytes.h"
-#include "share/hash.h"
-#include "share/header.h"
+#include "share/block.h"
+#include "share/format.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -372,7 +372,7 @@ static void assert_fec(unsigned total, unsigned required, unsigned pad, unsigned
     struct fec expected = fec_header(total, required, pad, index);
     uint8_t written[HEADER_SIZE_MAX];
 
-    assert_int_equal(header_size(SHARE_FEC, required, total), expected.size);
+    assert_int_equal(formats[SHARE_FEC]->header_size(required, total), expected.size);
     assert_int_equal(layout_new(SHARE_FEC, required, total, 0, size, &header.layout), 0);
     assert_int_equal(layout_share_size(&header.layout), expected.size + payload);
     header_write(&header, written);

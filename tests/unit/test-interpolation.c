@@ -5,7 +5,7 @@
  */
 #include "support.h"
 
-#include "code/interpolation.h"
+#include "share/interpolation.h"
 
 #include <stdlib.h>
 #include <string.h>

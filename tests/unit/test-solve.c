@@ -2,8 +2,7 @@
 /* Rule 6 of docs/design.md, against a slow reference that tries every set of k at every byte. */
 #include "support.h"
 
-#include "stripe/decode.h"
-#include "stripe/encode.h"
+#include "share/stripe.h"
 #include "trust/solve.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "support.h"
 
-#include "base/team.h"
+#include "base/pool.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -31,7 +31,7 @@ static void check_team(size_t size)
     struct parts *parts = calloc(1, sizeof *parts);
 
     assert_non_null(parts);
-    team_run(size, do_parts, parts);
+    team_run(NULL, size, do_parts, parts);
     for (unsigned i = 0; i < PARTS; i++)
         assert_int_equal(parts->done[i], 1);
     assert_true(parts->bodies >= 1 && parts->bodies <= (size < 1 ? 1 : size));
@@ -62,7 +62,7 @@ static void test_helpers_come(void **state)
 
     for (size_t i = 0; i < COUNT_OF(sizes); i++) {
         pthread_barrier_init(&barrier, NULL, sizes[i]);
-        team_run(sizes[i], meet, &barrier);
+        team_run(NULL, sizes[i], meet, &barrier);
         pthread_barrier_destroy(&barrier);
     }
 }
@@ -92,7 +92,7 @@ static void test_helpers_are_waited_for(void **state)
 {
     struct waiting waiting = {.caller = pthread_self()};
 
-    team_run(2, take_long, &waiting);
+    team_run(NULL, 2, take_long, &waiting);
     assert_int_equal(waiting.begun, 1);
     assert_int_equal(waiting.returned, 1);
 }
@@ -122,7 +122,7 @@ static void nest(void *context)
 
 static void test_teams_in_teams(void **state)
 {
-    team_run(4, nest, NULL);
+    team_run(NULL, 4, nest, NULL);
 }
 
 int main(void)

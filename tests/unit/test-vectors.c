@@ -4,9 +4,8 @@
 
 #include "base/cleanup.h"
 #include "share/block.h"
-#include "share/header.h"
-#include "stripe/decode.h"
-#include "stripe/encode.h"
+#include "share/format.h"
+#include "share/stripe.h"
 
 #include <jansson.h>
 #include <nettle/sha2.h>

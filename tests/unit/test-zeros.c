@@ -2,7 +2,7 @@
 #include "support.h"
 
 #include "base/zeros.h"
-#include "share/layout.h"
+#include "share/format.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -66,7 +66,7 @@ static void test_as_many_as_the_largest_stripe(void **state)
 {
     struct share_layout layout;
 
-    for (enum share_format format = SHARE_CHECKED; format <= SHARE_FEC; format++) {
+    for (enum share_format format = SHARE_CHECKED; format < SHARE_FORMATS; format++) {
         assert_int_equal(layout_new(format, 255, 256, BLOCK_SIZE_MAX, INT64_MAX / 512, &layout), 0);
         assert_true(layout_full_stripe_size(&layout) <= ZEROS_SIZE);
         assert_true(format != SHARE_CHECKED || layout_full_stripe_size(&layout) == ZEROS_SIZE);

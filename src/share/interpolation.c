@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "code/interpolation.h"
+#include "share/interpolation.h"
 
 #include <isa-l/erasure_code.h>
 #include <pthread.h>
@@ -26,23 +26,12 @@ static void fill_points(void)
         points[i] = gf_mul(points[i - 1], 2);
 }
 
-static bool has_twins(unsigned required, const uint8_t known[])
-{
-    bool seen[CODE_SHARES_MAX] = {false};
-
-    for (unsigned s = 0; s < required; s++) {
-        if (seen[known[s]])
-            return true;
-        seen[known[s]] = true;
-    }
-    return false;
-}
-
 /*
  * The part of the Lagrange coefficients that is the same for every wanted share:
- * weights[s] = product over q != s of (x_s - x_q).
+ * weights[s] = product over q != s of (x_s - x_q). Returns false if one is 0: a share is known
+ * twice.
  */
-static void fill_weights(unsigned required, const uint8_t known[], uint8_t weights[])
+static bool fill_weights(unsigned required, const uint8_t known[], uint8_t weights[])
 {
     for (unsigned s = 0; s < required; s++) {
         weights[s] = 1;
@@ -50,7 +39,10 @@ static void fill_weights(unsigned required, const uint8_t known[], uint8_t weigh
             if (q != s)
                 weights[s] = gf_mul(weights[s], points[known[s]] ^ points[known[q]]);
         }
+        if (weights[s] == 0)
+            return false;
     }
+    return true;
 }
 
 /* row[s] = product over q != s of (x_i - x_q) / (x_s - x_q), for the wanted share i. */
@@ -77,8 +69,9 @@ int interpolation_new(unsigned required, const uint8_t known[], unsigned count,
     uint8_t weights[CODE_REQUIRED_MAX];
     uint8_t rows[CODE_SHARES_MAX * CODE_REQUIRED_MAX];
 
+    pthread_once(&points_filled, fill_points);
     if (required < 1 || required > CODE_REQUIRED_MAX || count < 1 || count > CODE_SHARES_MAX ||
-        has_twins(required, known))
+        !fill_weights(required, known, weights))
         return -EINVAL;
 
     size_t size = (size_t)required * count * TABLE_SIZE;
@@ -88,8 +81,6 @@ int interpolation_new(unsigned required, const uint8_t known[], unsigned count,
     interpolation->required = (int)required;
     interpolation->count = (int)count;
 
-    pthread_once(&points_filled, fill_points);
-    fill_weights(required, known, weights);
     for (unsigned w = 0; w < count; w++)
         fill_row(required, known, weights, wanted[w], rows + (size_t)w * required);
     /* All rows in one call: how far apart their tables lie is ISA-L's to say. */

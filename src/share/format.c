@@ -1,32 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-#include "share/layout.h"
+#include "share/format.h"
 
 #include "base/number.h"
 #include "share/block.h"
-#include "share/header.h"
 
 #include <errno.h>
 #include <string.h>
 
-enum {
-    FEC_BLOCK_SIZE = 4096,
+const struct format *const formats[] = {
+    [SHARE_CHECKED] = &format_checked,
+    [SHARE_CLASSIC] = &format_classic,
+    [SHARE_FEC] = &format_fec,
 };
-
-static const char *const names[] = {
-    [SHARE_CHECKED] = "checked",
-    [SHARE_CLASSIC] = "classic",
-    [SHARE_FEC] = "fec",
-};
-
-const char *share_format_name(enum share_format format)
-{
-    return names[format];
-}
 
 int share_format_from_name(const char *name, enum share_format *ret)
 {
-    for (enum share_format format = SHARE_CHECKED; format <= SHARE_FEC; format++) {
-        if (strcmp(name, names[format]) == 0) {
+    for (enum share_format format = 0; format < SHARE_FORMATS; format++) {
+        if (strcmp(name, formats[format]->name) == 0) {
             *ret = format;
             return 0;
         }
@@ -58,10 +48,8 @@ int layout_new(enum share_format format, unsigned required, unsigned total, uint
     struct share_layout layout = {
         .format = format,
         .required = (uint8_t)required,
-        .block_size = format == SHARE_CHECKED ? block_size
-                      : format == SHARE_FEC   ? FEC_BLOCK_SIZE
-                                              : BLOCK_SIZE_DEFAULT,
-        .header_size = header_size(format, required, total),
+        .block_size = formats[format]->block_size ? formats[format]->block_size : block_size,
+        .header_size = formats[format]->header_size(required, total),
         .source_size = source_size,
     };
 
@@ -78,7 +66,7 @@ size_t layout_full_stripe_size(const struct share_layout *layout)
 
 static size_t overhead(const struct share_layout *layout)
 {
-    return layout->format == SHARE_CHECKED ? BLOCK_OVERHEAD : 0;
+    return formats[layout->format]->has_checks ? BLOCK_OVERHEAD : 0;
 }
 
 size_t layout_full_block_size(const struct share_layout *layout)
@@ -126,4 +114,59 @@ uint64_t layout_share_size(const struct share_layout *layout)
     if (stripes == 0)
         return layout->header_size;
     return layout_block_offset(layout, stripes - 1) + layout_block_size(layout, stripes - 1);
+}
+
+struct share_layout header_plain_layout(const struct share_header *header)
+{
+    struct share_layout layout = header->layout;
+
+    layout.header_size = formats[layout.format]->header_size(layout.required, header->total);
+    return layout;
+}
+
+void header_write(const struct share_header *header, uint8_t ret[HEADER_SIZE_MAX])
+{
+    formats[header->layout.format]->write(header, ret);
+}
+
+int header_read(enum share_format format, const uint8_t *data, size_t size, uint64_t share_size,
+                struct share_header *ret)
+{
+    return formats[format]->read(data, size, share_size, ret);
+}
+
+int header_from_share_size(enum share_format format, unsigned required, unsigned total,
+                           unsigned index, unsigned filling, uint64_t share_size,
+                           struct share_header *ret)
+{
+    struct share_header header = {.index = (uint8_t)index, .total = (uint16_t)total};
+    uint64_t head = formats[format]->header_size(required, total), source_size;
+
+    if (share_size < head ||
+        __builtin_mul_overflow(share_size - head, (uint64_t)required, &source_size) ||
+        source_size < filling ||
+        layout_new(format, required, total, 0, source_size - filling, &header.layout) < 0)
+        return -EBADMSG;
+    *ret = header;
+    return 0;
+}
+
+int64_t header_time(const struct timespec *time)
+{
+    __extension__ __int128 nanoseconds = (__int128)time->tv_sec * 1000000000 + time->tv_nsec;
+
+    if (nanoseconds < INT64_MIN)
+        return INT64_MIN;
+    return nanoseconds > INT64_MAX ? INT64_MAX : (int64_t)nanoseconds;
+}
+
+bool header_mtime(const struct share_header *header, struct timespec *ret)
+{
+    int64_t time = header->mtime_ns, second = 1000000000;
+
+    if (!formats[header->layout.format]->has_checks || time == INT64_MIN || time == INT64_MAX)
+        return false;
+    *ret =
+        (struct timespec){time / second - (time % second < 0), (time % second + second) % second};
+    return true;
 }

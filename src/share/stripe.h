@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* From a stripe of the source to the blocks of its shares, and back from those of any k of them. */
+#pragma once
+
+#include "base/cleanup.h"
+#include "share/format.h"
+
+/* Makes the blocks of some shares of one file. Read-only once made: any thread may use it. */
+struct encoder;
+
+/* LAYOUT is copied. COUNT (1..256) shares, of INDICES. Returns 0 or -ENOMEM. */
+int encoder_new(const struct share_layout *layout, unsigned count, const uint8_t indices[],
+                struct encoder **ret);
+
+void encoder_free(struct encoder *encoder);
+
+/*
+ * Stripe number STRIPE is at DATA, which has room for k*u bytes: what is behind the stripe's own
+ * bytes is overwritten with the zeros that fill it up. BLOCKS[s], room for layout_block_size bytes,
+ * becomes the block of share INDICES[s]. Returns 0 or -ENOMEM.
+ */
+int encoder_run(const struct encoder *encoder, uint64_t stripe, uint8_t *data,
+                uint8_t *const blocks[]);
+
+/* The same for a stripe of zeros. */
+int encoder_run_zeros(const struct encoder *encoder, uint64_t stripe, uint8_t *const blocks[]);
+
+/*
+ * Stripe number STRIPE from the blocks (intact, of one version) of the k different shares of
+ * INDICES, to DATA, which has room for k*u bytes. Returns 0, -ENOMEM, -EINVAL (an index twice),
+ * or, in checked format, -EBADMSG where the blocks' digests or the result's are not all the same.
+ */
+int stripe_decode(const struct share_layout *layout, uint64_t stripe, const uint8_t indices[],
+                  const uint8_t *const blocks[], uint8_t *data);
+
+DEFINE_CLEANUP(struct encoder *, encoder_free)
+#define cleanup_encoder CLEANUP(cleanup_by_encoder_free)
