@@ -3,8 +3,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/pool.h"
 #include "base/shortage.h"
-#include "base/team.h"
 #include "base/thread.h"
 #include "tree/voice.h"
 
@@ -230,7 +230,7 @@ static int hear_all(struct census *census, const struct store_list *list)
         return -ENOMEM;
     for (size_t i = 0; r == 0 && i < list->count; i++)
         r = hear(census, list->stores[i], &local);
-    team_run(local.count < processors ? local.count : processors, sample_next, &local);
+    team_run(NULL, local.count < processors ? local.count : processors, sample_next, &local);
     return r;
 }
 
