@@ -126,7 +126,7 @@ WRONG = [
     ("base/log.c", '#include "cli/options.h"'),
     ("cli/options.c", '#include "main.c"'),
     ("tool/copy.c", "#include <jansson.h>"),
-    ("cli/sync.c", "#include <ini.h>"),
+    ("cli/cmd_sync.c", "#include <ini.h>"),
     ("sync/run.c", '#include "mount/mount.h"'),
 ]
 
