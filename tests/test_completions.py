@@ -20,6 +20,8 @@ FOLDER = mounts_module.REPOSITORY / "completions"
 COMMANDS = ["encode", "decode", "check", "repair", "info", "sync", "bench"]
 FORMATS = {"checked", "classic", "fec"}
 LIMIT_S = 60
+# The scripts ask the program what there is.
+PATH = f"{mounts_module.BINARY.parent}:{os.environ['PATH']}"
 
 # In both, ^X* puts all matches on the line; the command then says which words it was given.
 BASH = """
@@ -52,7 +54,7 @@ class OnTerminal:
         (folder / "script").write_text(script, encoding="utf-8")
         self._terminal, theirs = pty.openpty()
         environment = {
-            "PATH": os.environ["PATH"], "HOME": str(folder), "TERM": "dumb", "LC_ALL": "C.UTF-8",
+            "PATH": PATH, "HOME": str(folder), "TERM": "dumb", "LC_ALL": "C.UTF-8",
             "INPUTRC": "/dev/null", "COMPLETIONS": str(FOLDER), "ANSWERS": str(self._answers),
         }  # fmt: skip
         self._process = subprocess.Popen(
@@ -112,7 +114,7 @@ class Fish:
         self._home = folder
 
     def complete(self, line, folder=None):
-        environment = {"PATH": os.environ["PATH"], "HOME": str(self._home), "LC_ALL": "C.UTF-8"}
+        environment = {"PATH": PATH, "HOME": str(self._home), "LC_ALL": "C.UTF-8"}
         result = subprocess.run(
             ["fish", "--no-config", "-c", 'source $argv[1]; complete -C "zfec-fs $argv[2]"',
              FOLDER / "zfec-fs.fish", line],

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cli/works.h"
+#include "cli/commands.h"
 
 #include "base/array.h"
 #include "base/log.h"
@@ -22,9 +22,9 @@ struct rates {
     double of[SPEED_KINDS];
 };
 
-static int settings_of(const struct work *work, struct speed_settings *ret)
+static int settings_of(const struct options *options, struct speed_settings *ret)
 {
-    const struct encoding *encoding = &work->arguments.encoding;
+    const struct encoding *encoding = &options->encoding;
 
     if (encoding->shares < encoding->required) {
         log_error("bench: %u shares of which %u are enough: give -n at least as much as -k",
@@ -88,22 +88,22 @@ static void tell_text(const struct speed_settings *settings, unsigned jobs, cons
                 all->of[SPEED_ENCODE] / LINK, all->of[SPEED_DECODE] / LINK);
 }
 
-enum exit_status bench_command(struct work *work)
+enum exit_status bench_command(struct options *options)
 {
     struct speed_settings settings;
     struct rates one = {0}, all;
 
-    if (work->word_count > 0) {
+    if (options->word_count > 0) {
         log_error("bench: takes no arguments but options; see zfec-fs bench --help");
         return EXIT_STATUS_USAGE;
     }
-    if (settings_of(work, &settings) < 0)
+    if (settings_of(options, &settings) < 0)
         return EXIT_STATUS_USAGE;
     if (measure(&settings, 1, &one) < 0)
         return EXIT_STATUS_FAILED;
     all = one;
-    if (work->jobs > 1 && measure(&settings, work->jobs, &all) < 0)
+    if (options->jobs > 1 && measure(&settings, options->jobs, &all) < 0)
         return EXIT_STATUS_FAILED;
-    tell_text(&settings, work->jobs, &one, &all);
+    tell_text(&settings, options->jobs, &one, &all);
     return EXIT_STATUS_OK;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cli/works.h"
+#include "cli/commands.h"
 
 #include "base/buffer.h"
 #include "base/io.h"
@@ -48,9 +48,9 @@ static int look_at_blocks(int fd, struct looked *looked)
     return r;
 }
 
-static int look_at(const struct work *work, struct looked *looked)
+static int look_at(const struct options *options, struct looked *looked)
 {
-    const struct encoding *encoding = &work->arguments.encoding;
+    const struct encoding *encoding = &options->encoding;
     uint8_t header[HEADER_SIZE_MAX];
     cleanup_fd int fd = open(looked->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 
@@ -158,12 +158,12 @@ static void tell_json(const struct looked *looked)
     output_json("info", object);
 }
 
-static enum exit_status run_one(const struct work *work, const char *path)
+static enum exit_status run_one(const struct options *options, const char *path)
 {
     struct looked looked = {.path = path};
     enum exit_status status = EXIT_STATUS_OK;
 
-    int r = look_at(work, &looked);
+    int r = look_at(options, &looked);
     if (r == -EBADMSG) {
         log_error("%s: has no intact header of a share (is --format right?)", path);
         status = EXIT_STATUS_DAMAGED;
@@ -181,16 +181,16 @@ static enum exit_status run_one(const struct work *work, const char *path)
     return status;
 }
 
-enum exit_status info_command(struct work *work)
+enum exit_status info_command(struct options *options)
 {
     enum exit_status worst = EXIT_STATUS_OK;
 
-    if (work->word_count == 0) {
+    if (options->word_count == 0) {
         log_error("info: give share files; see zfec-fs info --help");
         return EXIT_STATUS_USAGE;
     }
-    for (size_t i = 0; i < work->word_count; i++) {
-        enum exit_status status = run_one(work, work->words[i]);
+    for (size_t i = 0; i < options->word_count; i++) {
+        enum exit_status status = run_one(options, options->words[i]);
         if (status > worst)
             worst = status;
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cli/works.h"
+#include "cli/commands.h"
 
 #include "base/log.h"
 #include "cli/copying.h"
@@ -12,31 +12,17 @@
 #include <limits.h>
 #include <string.h>
 
-static int check_words(struct work *work)
-{
-    size_t least = work->arguments.stores.count > 0 ? 0 : 1;
-
-    if (work->word_count < least || work->word_count > 1) {
-        log_error("repair: give STORES, the directory of the stores; see zfec-fs repair --help");
-        return -EINVAL;
-    }
-    if (work->word_count == 0)
-        return 0;
-    work->arguments.source = strdup(work->words[0]);
-    return work->arguments.source ? 0 : -ENOMEM;
-}
-
 /* Makes new stores, once each can be one: they are stores like the others. */
-static int add_places(struct copying *copying, struct work *work)
+static int add_places(struct copying *copying, struct options *options)
 {
     int r = 0;
 
-    for (size_t i = 0; r == 0 && i < work->place_count; i++)
-        r = destination_check(work->places[i].path, work->dry_run);
-    for (size_t i = 0; r == 0 && i < work->place_count; i++) {
-        r = copying_make_directory(copying, work->places[i].path);
+    for (size_t i = 0; r == 0 && i < options->place_count; i++)
+        r = destination_check(options->places[i].path, options->dry_run);
+    for (size_t i = 0; r == 0 && i < options->place_count; i++) {
+        r = copying_make_directory(copying, options->places[i].path);
         if (r == 0)
-            r = names_add(&work->arguments.stores, work->places[i].path);
+            r = names_add(&options->stores, options->places[i].path);
     }
     return r;
 }
@@ -58,10 +44,10 @@ static struct roster_entry *entry_at(struct roster *roster, const char *path)
 }
 
 /* What --add says counts; but a share that is there already does not become another one. */
-static int give_shares(const struct work *work, struct roster *roster)
+static int give_shares(const struct options *options, struct roster *roster)
 {
-    for (size_t i = 0; i < work->place_count; i++) {
-        const struct place_for_share *place = &work->places[i];
+    for (size_t i = 0; i < options->place_count; i++) {
+        const struct place_for_share *place = &options->places[i];
         struct roster_entry *entry = entry_at(roster, place->path);
         if (!entry) {
             log_error("--add %02x=%s: cannot be opened", place->index, place->path);
@@ -107,7 +93,7 @@ static enum exit_status status_of(const struct copying *copying, const struct fi
 }
 
 /* Returns 0 where it is safe to write; else says why it is not. */
-static int check_votes(const struct work *work, const struct roster *roster)
+static int check_votes(const struct options *options, const struct roster *roster)
 {
     const struct quorum *quorum = &roster->quorum;
 
@@ -122,11 +108,11 @@ static int check_votes(const struct work *work, const struct roster *roster)
 }
 
 /* Says why nothing is removed, where a store is empty: it looks like one that is not mounted. */
-static unsigned refuse_removal(const struct work *work, const struct roster *roster)
+static unsigned refuse_removal(const struct options *options, const struct roster *roster)
 {
     unsigned refused = 0;
 
-    for (size_t i = 0; work->remove && i < roster->count; i++) {
+    for (size_t i = 0; options->remove && i < roster->count; i++) {
         if (!roster->entries[i].empty || roster->entries[i].added)
             continue;
         log_error("--delete: store %s holds nothing, nothing is removed: is it mounted?",
@@ -140,15 +126,15 @@ static enum exit_status run(struct copying *copying, struct source *source,
                             const struct roster *roster)
 {
     CLEANUP(findings_end) struct findings findings;
-    const struct work *work = copying->work;
-    atomic_uint refused = refuse_removal(work, roster);
+    const struct options *options = copying->options;
+    atomic_uint refused = refuse_removal(options, roster);
     const struct repair_settings settings = {
         .refused = &refused,
         .check = {.context = &findings, .report = findings_report, .failed = findings_failed},
         .copy = copying->settings,
     };
 
-    if (findings_begin(&findings, work, roster) < 0)
+    if (findings_begin(&findings, options, roster) < 0)
         return EXIT_STATUS_FAILED;
     int r = repair_run(source, roster, &settings, &copying->meter.progress);
     r = copying_finish(copying, r);
@@ -157,32 +143,31 @@ static enum exit_status run(struct copying *copying, struct source *source,
     return status;
 }
 
-enum exit_status repair_command(struct work *work)
+enum exit_status repair_command(struct options *options)
 {
     cleanup_source struct source *source = NULL;
     cleanup_roster struct roster roster = {0};
     enum exit_status status = EXIT_STATUS_FAILED;
     struct copying copying;
 
-    if (check_words(work) < 0)
+    if (take_stores(options, 0) < 0)
         return EXIT_STATUS_USAGE;
-    if (copying_begin(&copying, work) < 0)
+    if (copying_begin(&copying, options) < 0)
         return status;
-    int r = add_places(&copying, work);
+    int r = add_places(&copying, options);
     if (r == 0)
-        r = source_of_stores_now(&work->arguments, (struct share_terms){.everything = true},
-                                 &source);
+        r = source_of_stores_now(options, (struct share_terms){.everything = true}, &source);
     if (r == -ENODATA)
         status = EXIT_STATUS_LOST;
-    if (r == 0 && (r = roster_make(source, work->jobs, &copying.meter.progress, &roster)) < 0 &&
+    if (r == 0 && (r = roster_make(source, options->jobs, &copying.meter.progress, &roster)) < 0 &&
         r != -ECANCELED)
         log_errno(r, "the stores");
     if (r == 0)
-        r = give_shares(work, &roster);
+        r = give_shares(options, &roster);
     if (r == 0)
         tell_empty(&roster);
     if (r == 0)
-        r = check_votes(work, &roster);
+        r = check_votes(options, &roster);
     if (r == 0)
         status = run(&copying, source, &roster);
     else if (r == -EINVAL)

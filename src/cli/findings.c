@@ -28,9 +28,10 @@ static const char *short_name(const struct roster *roster, size_t place)
     return part;
 }
 
-int findings_begin(struct findings *findings, const struct work *work, const struct roster *roster)
+int findings_begin(struct findings *findings, const struct options *options,
+                   const struct roster *roster)
 {
-    *findings = (struct findings){.work = work, .roster = roster};
+    *findings = (struct findings){.options = options, .roster = roster};
     pthread_mutex_init(&findings->lock, NULL);
     findings->stores = calloc(roster->count + 1, sizeof *findings->stores);
     if (!findings->stores)
@@ -133,10 +134,10 @@ void findings_report(void *opaque, const char *path, const struct inspection *in
 
     pthread_mutex_lock(&findings->lock);
     count(findings, inspection);
-    if (!intact && health != HEALTH_LEFTOVER && findings->work->report)
+    if (!intact && health != HEALTH_LEFTOVER && findings->options->report)
         worst_consider(&findings->worst, findings, path, inspection);
     pthread_mutex_unlock(&findings->lock);
-    if (intact && !findings->work->verbose)
+    if (intact && !findings->options->verbose)
         return;
     if (output_is_json())
         findings_tell_json(path, inspection);
@@ -176,9 +177,9 @@ char *findings_sentence(const struct findings *findings)
 {
     uint64_t names = 0;
     int least = findings_least_spare(findings);
-    const char *seen = findings->work->sample == 0  ? ", by headers alone"
-                       : findings->work->sample < 1 ? ", as far as was looked"
-                                                    : "";
+    const char *seen = findings->options->sample == 0  ? ", by headers alone"
+                       : findings->options->sample < 1 ? ", as far as was looked"
+                                                       : "";
     char *text = NULL;
     int r;
 

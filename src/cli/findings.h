@@ -4,7 +4,7 @@
 #pragma once
 
 #include "cli/exit_status.h"
-#include "cli/work.h"
+#include "cli/options.h"
 #include "cli/worst.h"
 #include "tool/check.h"
 
@@ -20,7 +20,7 @@ struct store_findings {
 };
 
 struct findings {
-    const struct work *work;
+    const struct options *options;
     const struct roster *roster;
     pthread_mutex_t lock;            /* of all that follows */
     struct store_findings *stores;   /* one for each of the roster */
@@ -34,7 +34,8 @@ struct findings {
     struct worst worst;          /* where a report is wanted */
 };
 
-int findings_begin(struct findings *findings, const struct work *work, const struct roster *roster);
+int findings_begin(struct findings *findings, const struct options *options,
+                   const struct roster *roster);
 void findings_end(struct findings *findings);
 
 /* As struct check_settings has them; the context is the findings. */

@@ -32,21 +32,21 @@ static void before_log(void)
     pthread_mutex_unlock(&output.lock);
 }
 
-int output_begin(const struct work *work)
+int output_begin(const struct options *options)
 {
     const char *no_colour = getenv("NO_COLOR"), *terminal = getenv("TERM");
     bool capable = !terminal || strcmp(terminal, "dumb") != 0;
 
-    output.quiet = work->quiet;
-    output.json = work->json;
-    output.progress = !work->quiet && isatty(STDERR_FILENO) && capable;
+    output.quiet = options->quiet;
+    output.json = options->json;
+    output.progress = !options->quiet && isatty(STDERR_FILENO) && capable;
     output.colours = !(no_colour && *no_colour) && isatty(STDOUT_FILENO) && capable;
-    if (work->verbose)
+    if (options->verbose)
         log_limit(LOG_LEVEL_INFO);
-    else if (work->quiet || work->command & (COMMAND_CHECK | COMMAND_REPAIR))
+    else if (options->quiet || options->command & (COMMAND_CHECK | COMMAND_REPAIR))
         log_limit(LOG_LEVEL_ERROR); /* what is wrong with stores is their result */
     log_before(before_log);
-    return work->log_file ? log_to_file(work->log_file) : 0;
+    return options->log_file ? log_to_file(options->log_file) : 0;
 }
 
 int output_end(void)

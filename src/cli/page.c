@@ -84,14 +84,14 @@ static void print_verdict(FILE *out, const struct findings *findings, const char
 
 /* What was looked at, when, and how. */
 
-static void print_places(FILE *out, const struct work *work)
+static void print_places(FILE *out, const struct options *options)
 {
-    if (work->arguments.source)
-        html_name(out, work->arguments.source);
-    for (size_t i = 0; i < work->arguments.stores.count; i++) {
-        if (i > 0 || work->arguments.source)
+    if (options->source)
+        html_name(out, options->source);
+    for (size_t i = 0; i < options->stores.count; i++) {
+        if (i > 0 || options->source)
             fputs(", ", out);
-        html_name(out, names_get(&work->arguments.stores, i));
+        html_name(out, names_get(&options->stores, i));
     }
 }
 
@@ -128,13 +128,13 @@ static void print_facts(FILE *out, const struct findings *findings, const struct
     size_t stores = findings->roster->count;
 
     fprintf(out, "<dl>\n<div><dt>%zu store%s in</dt><dd>", stores, plural(stores));
-    print_places(out, findings->work);
+    print_places(out, findings->options);
     fputs("</dd></div>\n<div><dt>Checked</dt><dd>", out);
     print_time(out, facts->time);
     fputs("</dd><dd>", out);
     print_duration(out, facts->seconds);
     fputs("</dd></div>\n<div><dt>Looked at</dt><dd>", out);
-    print_depth(out, findings->work->sample);
+    print_depth(out, findings->options->sample);
     fprintf(out,
             "</dd></div>\n<div><dt>Names</dt><dd>%s file%s (%s), %s other name%s</dd>"
             "<dd>%s intact, %s degraded, %s lost</dd></div>\n</dl>\n",
