@@ -30,7 +30,6 @@ FLOORS = {
 THIRD_PARTIES = {
     re.compile(r"(.*/)?fuse[^/]*\.h"): {"mount"},
     re.compile(r"(.*/)?(xxhash|xxh_\w+|xxh3)\.h"): {"share"},
-    re.compile(r"nettle/.*"): {"cli"},
     re.compile(r"jansson.*\.h"): {"cli", "sync"},
     re.compile(r"ini\.h"): {"sync"},
     re.compile(r"isa-l([/_].*)?\.h|isa-l/.*|(erasure_code|gf_vect_mul|raid|crc)\.h"): {"code"},

@@ -5,7 +5,6 @@
 #include "base/log.h"
 
 #include <fcntl.h>
-#include <nettle/base64.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -118,19 +117,37 @@ static json_t *replaced(const char *path)
     return text ? json_string(text) : NULL;
 }
 
+/* Returns PATH in base64, or NULL without memory; the caller frees it. */
+static char *base64(const char *path)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const uint8_t *bytes = (const uint8_t *)path;
+    size_t length = strlen(path);
+    char *ret = calloc(1, (length + 2) / 3 * 4 + 1), *end = ret;
+
+    for (size_t i = 0; ret && i < length; i += 3) {
+        size_t left = length - i;
+        unsigned three = (unsigned)bytes[i] << 16;
+        three |= left > 1 ? (unsigned)bytes[i + 1] << 8 : 0;
+        three |= left > 2 ? bytes[i + 2] : 0;
+        *end++ = digits[three >> 18];
+        *end++ = digits[three >> 12 & 63];
+        *end++ = left > 1 ? digits[three >> 6 & 63] : '=';
+        *end++ = left > 2 ? digits[three & 63] : '=';
+    }
+    return ret;
+}
+
 void output_json_path(json_t *object, const char *key, const char *path)
 {
     json_t *value = json_string(path); /* NULL where it is not UTF-8 */
     cleanup_free char *base64_key = NULL, *encoded = NULL;
 
     if (!value) {
-        size_t length = strlen(path);
         value = replaced(path);
-        encoded = calloc(1, BASE64_ENCODE_RAW_LENGTH(length) + 1);
-        if (encoded && asprintf(&base64_key, "%s_base64", key) >= 0) {
-            base64_encode_raw(encoded, length, (const uint8_t *)path);
+        encoded = base64(path);
+        if (encoded && asprintf(&base64_key, "%s_base64", key) >= 0)
             json_object_set_new(object, base64_key, json_string(encoded));
-        }
     }
     json_object_set_new(object, key, value);
 }
