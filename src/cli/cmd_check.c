@@ -5,7 +5,7 @@
 #include "cli/findings_json.h"
 #include "cli/findings_text.h"
 #include "cli/output.h"
-#include "cli/report.h"
+#include "cli/page.h"
 #include "cli/sources.h"
 
 #include <string.h>
@@ -22,21 +22,34 @@ static void summarize(const struct findings *findings, const struct meter *meter
     output_json("summary", summary);
 }
 
+static void report(void *opaque, const char *path, const struct inspection *inspection)
+{
+    struct findings *findings = opaque;
+
+    findings_report(findings, path, inspection);
+    if (findings->worst) {
+        pthread_mutex_lock(&findings->lock);
+        worst_consider(findings->worst, findings, path, inspection);
+        pthread_mutex_unlock(&findings->lock);
+    }
+}
+
 static enum exit_status run(const struct options *options, struct source *source,
-                            struct meter *meter, const struct roster *roster,
-                            const struct report *report)
+                            struct meter *meter, const struct roster *roster, struct page *page)
 {
     CLEANUP(findings_end) struct findings findings;
     struct check_settings settings = {
         .jobs = options->jobs,
         .part = options->sample,
         .context = &findings,
-        .report = findings_report,
+        .report = report,
         .failed = findings_failed,
     };
 
     if (findings_begin(&findings, options, roster) < 0)
         return EXIT_STATUS_FAILED;
+    if (options->report)
+        findings.worst = &page->worst;
     if (options->sample < 1 && getrandom(&settings.seed, sizeof settings.seed, 0) < 0)
         settings.seed = (uint64_t)meter->started;
     int r = check_run(source, roster, &settings, &meter->progress);
@@ -45,9 +58,8 @@ static enum exit_status run(const struct options *options, struct source *source
             log_errno(r, "check");
         return EXIT_STATUS_FAILED;
     }
-    const struct page_facts facts = {time(NULL), meter_seconds(meter)};
     enum exit_status status = findings_status(&findings);
-    if (report_write(report, &findings, &facts) < 0 && status != EXIT_STATUS_LOST)
+    if (page_write(page, &findings, meter_seconds(meter)) < 0 && status != EXIT_STATUS_LOST)
         status = EXIT_STATUS_FAILED;
     summarize(&findings, meter, status);
     return status;
@@ -57,13 +69,13 @@ enum exit_status check_command(struct options *options)
 {
     cleanup_source struct source *source = NULL;
     cleanup_roster struct roster roster = {0};
-    cleanup_report struct report report = NO_REPORT;
+    cleanup_page struct page page = NO_PAGE;
     enum exit_status status = EXIT_STATUS_FAILED;
     struct meter meter;
 
     if (take_stores(options, 0) < 0)
         return EXIT_STATUS_USAGE;
-    if (report_open(options->report, &report) < 0 || meter_start(&meter, "check") < 0)
+    if (page_open(options->report, &page) < 0 || meter_start(&meter, "check") < 0)
         return status;
     int r = source_of_stores_now(options, (struct share_terms){.everything = true}, &source);
     if (r == 0)
@@ -74,7 +86,7 @@ enum exit_status check_command(struct options *options)
         r != -ECANCELED)
         log_errno(r, "the stores");
     if (r == 0)
-        status = run(options, source, &meter, &roster, &report);
+        status = run(options, source, &meter, &roster, &page);
     meter_stop(&meter);
     return status;
 }

@@ -2,8 +2,6 @@
 #include "cli/findings.h"
 
 #include "base/log.h"
-#include "cli/findings_json.h"
-#include "cli/findings_text.h"
 #include "cli/output.h"
 
 #include <stdio.h>
@@ -51,7 +49,6 @@ int findings_begin(struct findings *findings, const struct options *options,
 
 void findings_end(struct findings *findings)
 {
-    worst_clear(&findings->worst);
     free(findings->stores);
     pthread_mutex_destroy(&findings->lock);
 }
@@ -103,7 +100,7 @@ static void count_hidden(struct findings *findings, const struct inspection *ins
     }
 }
 
-static void count(struct findings *findings, const struct inspection *inspection)
+static void count_locked(struct findings *findings, const struct inspection *inspection)
 {
     enum name_health health = inspection_health(inspection);
     bool is_file = S_ISREG(inspection->status.st_mode);
@@ -126,23 +123,11 @@ static void count(struct findings *findings, const struct inspection *inspection
     count_copies(findings, inspection);
 }
 
-void findings_report(void *opaque, const char *path, const struct inspection *inspection)
+void findings_count(struct findings *findings, const struct inspection *inspection)
 {
-    struct findings *findings = opaque;
-    enum name_health health = inspection_health(inspection);
-    bool intact = health == HEALTH_INTACT;
-
     pthread_mutex_lock(&findings->lock);
-    count(findings, inspection);
-    if (!intact && health != HEALTH_LEFTOVER && findings->options->report)
-        worst_consider(&findings->worst, findings, path, inspection);
+    count_locked(findings, inspection);
     pthread_mutex_unlock(&findings->lock);
-    if (intact && !findings->options->verbose)
-        return;
-    if (output_is_json())
-        findings_tell_json(path, inspection);
-    else
-        findings_tell_text(findings, path, inspection);
 }
 
 void findings_failed(void *opaque, const char *path, int error)

@@ -5,7 +5,6 @@
 
 #include "cli/exit_status.h"
 #include "cli/options.h"
-#include "cli/worst.h"
 #include "tool/check.h"
 
 enum { SPARES = 256 };
@@ -19,6 +18,8 @@ struct store_findings {
     uint64_t other_metadata, damaged_blocks;
 };
 
+struct worst;
+
 struct findings {
     const struct options *options;
     const struct roster *roster;
@@ -31,15 +32,17 @@ struct findings {
     uint64_t conflicts;              /* among the lost */
     uint64_t failed;                 /* that could not be looked at */
     uint64_t spares[SPARES + 1]; /* files and symlinks by how many stores they can lose; 0: lost */
-    struct worst worst;          /* where a report is wanted */
+    struct worst *worst;         /* the names that are worst off; NULL: not wanted */
 };
 
 int findings_begin(struct findings *findings, const struct options *options,
                    const struct roster *roster);
 void findings_end(struct findings *findings);
 
-/* As struct check_settings has them; the context is the findings. */
-void findings_report(void *findings, const char *path, const struct inspection *inspection);
+/* Counts a name. */
+void findings_count(struct findings *findings, const struct inspection *inspection);
+
+/* Counts and logs one that could not be looked at, as struct check_settings has it. */
 void findings_failed(void *findings, const char *path, int error);
 
 /* As it is shown, the store of an inspection's copy number PLACE. */

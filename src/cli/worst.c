@@ -95,6 +95,9 @@ static int describe(const struct findings *findings, const char *path,
 void worst_consider(struct worst *worst, const struct findings *findings, const char *path,
                     const struct inspection *inspection)
 {
+    enum name_health health = inspection_health(inspection);
+    if (health == HEALTH_INTACT || health == HEALTH_LEFTOVER)
+        return;
     int rank = rank_of(inspection->hidden, inspection->spare, findings_hint(inspection));
     size_t place = place_of(worst, rank, *path ? path : ".");
     struct worst_name name;
