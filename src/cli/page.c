@@ -40,53 +40,24 @@ static const char *plural(uint64_t count)
     return count == 1 ? "" : "s";
 }
 
-static void print_head(FILE *out, const char *sentence)
-{
-    fputs("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-          "<meta http-equiv=\"Content-Security-Policy\" "
-          "content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
-          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>",
-          out);
-    print_text(out, sentence);
-    fputs("</title>\n<style>\n", out);
-    page_style_print(out);
-    fputs("</style>\n</head>\n<body>\n<main>\n", out);
-}
-
 /* The sentence, and what to do. */
-
-static const char *health_class(const struct findings *findings)
+static void print_verdict(FILE *out, const struct findings *findings, const char *sentence)
 {
-    static const char *const classes[] = {
-        [EXIT_STATUS_OK] = "good",
-        [EXIT_STATUS_DAMAGED] = "warning",
-        [EXIT_STATUS_LOST] = "bad",
-        [EXIT_STATUS_FAILED] = "warning",
+    static const struct {
+        const char *class, *words;
+    } states[] = {
+        [EXIT_STATUS_OK] = {"good", "Intact"},
+        [EXIT_STATUS_DAMAGED] = {"warning", "Damaged, and all can be restored"},
+        [EXIT_STATUS_LOST] = {"bad", "Lost"},
+        [EXIT_STATUS_FAILED] = {"warning", "Not all could be checked"},
     };
     enum exit_status status = findings_status(findings);
-    int least = findings_least_spare(findings);
+    bool scarce = status == EXIT_STATUS_OK && findings_least_spare(findings) == 0;
 
-    return status == EXIT_STATUS_OK && least == 0 ? "warning" : classes[status];
-}
-
-static const char *health_word(const struct findings *findings)
-{
-    switch (findings_status(findings)) {
-    case EXIT_STATUS_LOST:
-        return "Lost";
-    case EXIT_STATUS_FAILED:
-        return "Not all could be checked";
-    case EXIT_STATUS_DAMAGED:
-        return "Damaged, and all can be restored";
-    default:
-        return "Intact";
-    }
-}
-
-static void print_advice(FILE *out, const struct findings *findings)
-{
-    const char *other = findings->lost > 0 ? "other " : "";
-
+    fprintf(out, "<header class=\"verdict %s\">\n<p class=\"state\">%s</p>\n<h1>",
+            scarce ? "warning" : states[status].class, states[status].words);
+    print_text(out, sentence);
+    fputs("</h1>\n", out);
     if (findings->lost > 0)
         fputs("<p>What is lost cannot be restored from these stores. If there are others, bring "
               "them back.</p>\n",
@@ -98,23 +69,21 @@ static void print_advice(FILE *out, const struct findings *findings)
         fprintf(out,
                 "<p>Something is wrong with %s %sname%s in some store; all of that can be "
                 "restored, and <code>zfec-fs repair</code> mends it.</p>\n",
-                show_count(findings->degraded).text, other, plural(findings->degraded));
-}
-
-static void print_verdict(FILE *out, const struct findings *findings, const char *sentence)
-{
-    fprintf(out, "<header class=\"verdict %s\">\n<p class=\"state\">%s</p>\n<h1>",
-            health_class(findings), health_word(findings));
-    print_text(out, sentence);
-    fputs("</h1>\n", out);
-    print_advice(out, findings);
+                show_count(findings->degraded).text, findings->lost > 0 ? "other " : "",
+                plural(findings->degraded));
     fputs("</header>\n", out);
 }
 
 /* What was looked at, when, and how. */
-
-static void print_places(FILE *out, const struct options *options)
+static void print_facts(FILE *out, const struct findings *findings, double seconds)
 {
+    const struct options *options = findings->options;
+    size_t stores = findings->roster->count;
+    time_t now = time(NULL);
+    char when[64] = "";
+    struct tm parts;
+
+    fprintf(out, "<dl>\n<div><dt>%zu store%s in</dt><dd>", stores, plural(stores));
     if (options->source)
         print_name(out, options->source);
     for (size_t i = 0; i < options->stores.count; i++) {
@@ -122,48 +91,21 @@ static void print_places(FILE *out, const struct options *options)
             fputs(", ", out);
         print_name(out, names_get(&options->stores, i));
     }
-}
-
-static void print_depth(FILE *out, double part)
-{
-    if (part >= 1)
+    if (localtime_r(&now, &parts))
+        strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S %Z", &parts);
+    fputs("</dd></div>\n<div><dt>Checked</dt><dd>", out);
+    print_text(out, when);
+    if (seconds < 60)
+        fprintf(out, "</dd><dd>in %.1f s", seconds);
+    else
+        fprintf(out, "</dd><dd>in %s", show_time(seconds).text);
+    fputs("</dd></div>\n<div><dt>Looked at</dt><dd>", out);
+    if (options->sample >= 1)
         fputs("every block of every share", out);
-    else if (part > 0)
-        fprintf(out, "a random %g %% of the blocks", 100 * part);
+    else if (options->sample > 0)
+        fprintf(out, "a random %g %% of the blocks", 100 * options->sample);
     else
         fputs("presence, sizes and headers only", out);
-}
-
-static void print_time(FILE *out, time_t time)
-{
-    char text[64] = "";
-    struct tm parts;
-
-    if (localtime_r(&time, &parts))
-        strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S %Z", &parts);
-    print_text(out, text);
-}
-
-static void print_duration(FILE *out, double seconds)
-{
-    if (seconds < 60)
-        fprintf(out, "in %.1f s", seconds);
-    else
-        fprintf(out, "in %s", show_time(seconds).text);
-}
-
-static void print_facts(FILE *out, const struct findings *findings, double seconds)
-{
-    size_t stores = findings->roster->count;
-
-    fprintf(out, "<dl>\n<div><dt>%zu store%s in</dt><dd>", stores, plural(stores));
-    print_places(out, findings->options);
-    fputs("</dd></div>\n<div><dt>Checked</dt><dd>", out);
-    print_time(out, time(NULL));
-    fputs("</dd><dd>", out);
-    print_duration(out, seconds);
-    fputs("</dd></div>\n<div><dt>Looked at</dt><dd>", out);
-    print_depth(out, findings->options->sample);
     fprintf(out,
             "</dd></div>\n<div><dt>Names</dt><dd>%s file%s (%s), %s other name%s</dd>"
             "<dd>%s intact, %s degraded, %s lost</dd></div>\n</dl>\n",
@@ -182,30 +124,23 @@ static size_t level_of(size_t place)
     return place < LEVEL_MAX ? place : LEVEL_MAX;
 }
 
-/* Never all but for what is all, and never none but for none. */
-static void print_part(FILE *out, uint64_t count, uint64_t all)
+static void print_key(FILE *out, size_t place, uint64_t count, uint64_t all)
 {
     double percent = 100 * (double)count / (double)all;
 
-    if (count == 0)
-        return;
-    if (percent < 0.1)
-        fputs("&lt; 0.1 %", out);
-    else if (count < all && percent > 99.9)
-        fputs("&gt; 99.9 %", out);
-    else
-        fprintf(out, "%.1f %%", percent);
-}
-
-static void print_key(FILE *out, size_t place, uint64_t count, uint64_t all)
-{
     fprintf(out, "<li><i class=\"l%zu\"></i>", level_of(place));
     if (place == 0)
         fputs("lost", out);
     else
-        fprintf(out, "%zu more store%s", place - 1, place == 2 ? "" : "s");
+        fprintf(out, "%zu more store%s", place - 1, plural(place - 1));
     fprintf(out, ": <b>%s</b> <span class=\"soft\">", show_count(count).text);
-    print_part(out, count, all);
+    /* 0 % and 100 % are shown only where they are exact. */
+    if (count > 0 && percent < 0.1)
+        fputs("&lt; 0.1 %", out);
+    else if (count < all && percent > 99.9)
+        fputs("&gt; 99.9 %", out);
+    else if (count > 0)
+        fprintf(out, "%.1f %%", percent);
     fputs("</span></li>\n", out);
 }
 
@@ -248,18 +183,9 @@ static const char *const state_classes[COPY_STATES] = {
     [COPY_MISPLACED] = "c-misplaced",
     [COPY_OTHER_KIND] = "c-kind",
     [COPY_UNREADABLE] = "c-unreadable",
+    [COPY_FOREIGN] = "c-foreign",
+    [COPY_LEFTOVER] = "c-leftover",
 };
-
-static void print_store_bar(FILE *out, const struct store_findings *store)
-{
-    fputs("<div class=\"bar\" aria-hidden=\"true\">", out);
-    for (enum copy_state state = 0; state < COPY_STATES; state++) {
-        if (store->copies[state] > 0)
-            fprintf(out, "<span class=\"%s\" style=\"flex-grow:%llu\"></span>",
-                    state_classes[state], (unsigned long long)store->copies[state]);
-    }
-    fputs("</div>", out);
-}
 
 static void print_mark(FILE *out, const char *class, uint64_t count, const char *words)
 {
@@ -267,36 +193,33 @@ static void print_mark(FILE *out, const char *class, uint64_t count, const char 
         fprintf(out, "<li><i class=\"%s\"></i>%s %s</li>", class, show_count(count).text, words);
 }
 
-static void print_marks(FILE *out, const struct store_findings *store)
+static void print_store(FILE *out, const struct store_findings *store)
 {
     char words[64];
 
-    if (!store_findings_are_bad(store)) {
-        fputs("<span class=\"soft\">nothing</span>", out);
-        return;
+    fprintf(out, "<tr><td class=\"share\">%s</td><td class=\"store\">", store->digits);
+    print_name(out, store->name);
+    fputs("</td><td class=\"parts\"><div class=\"bar\" aria-hidden=\"true\">", out);
+    for (enum copy_state state = 0; state < COPY_STATES; state++) {
+        if (store->copies[state] > 0)
+            fprintf(out, "<span class=\"%s\" style=\"flex-grow:%llu\"></span>",
+                    state_classes[state], (unsigned long long)store->copies[state]);
     }
-    fputs("<ul class=\"marks\">", out);
-    for (enum copy_state state = COPY_GOOD + 1; state < COPY_STATES; state++) {
+    fprintf(out, "</div></td><td class=\"number\">%s</td><td class=\"marked\">",
+            show_count(store->copies[COPY_GOOD]).text);
+    fputs(store_findings_are_bad(store) ? "<ul class=\"marks\">"
+                                        : "<span class=\"soft\">nothing</span>",
+          out);
+    for (enum copy_state state = COPY_GOOD + 1;
+         state < COPY_STATES && store_findings_are_bad(store); state++) {
         bool blocks = state == COPY_DAMAGED && store->damaged_blocks > 0;
         snprintf(words, sizeof words, blocks ? "%s (%s bad block%s)" : "%s",
                  findings_state_words(state), show_count(store->damaged_blocks).text,
-                 store->damaged_blocks == 1 ? "" : "s");
+                 plural(store->damaged_blocks));
         print_mark(out, state_classes[state], store->copies[state], words);
     }
     print_mark(out, "c-metadata", store->other_metadata, "with other metadata");
-    fputs("</ul>", out);
-}
-
-static void print_store(FILE *out, const struct store_findings *store)
-{
-    fprintf(out, "<tr><td class=\"share\">%s</td><td class=\"store\">", store->digits);
-    print_name(out, store->name);
-    fputs("</td><td class=\"parts\">", out);
-    print_store_bar(out, store);
-    fprintf(out, "</td><td class=\"number\">%s</td><td class=\"marked\">",
-            show_count(store->copies[COPY_GOOD]).text);
-    print_marks(out, store);
-    fputs("</td></tr>\n", out);
+    fputs(store_findings_are_bad(store) ? "</ul></td></tr>\n" : "</td></tr>\n", out);
 }
 
 static void print_stores(FILE *out, const struct findings *findings)
@@ -380,10 +303,19 @@ static void print_worst(FILE *out, const struct worst *worst)
 static void print_page(FILE *out, const struct page *page, const struct findings *findings,
                        double seconds)
 {
-    cleanup_free char *sentence = findings_sentence(findings);
+    cleanup_free char *text = findings_sentence(findings);
+    const char *sentence = text ? text : "";
 
-    print_head(out, sentence ? sentence : "");
-    print_verdict(out, findings, sentence ? sentence : "");
+    fputs("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+          "<meta http-equiv=\"Content-Security-Policy\" "
+          "content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
+          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>",
+          out);
+    print_text(out, sentence);
+    fputs("</title>\n<style>\n", out);
+    page_style_print(out);
+    fputs("</style>\n</head>\n<body>\n<main>\n", out);
+    print_verdict(out, findings, sentence);
     print_facts(out, findings, seconds);
     print_files(out, findings);
     print_stores(out, findings);
