@@ -42,7 +42,7 @@ static bool is_there(const struct speed_settings *settings, enum speed_kind kind
     return kind != SPEED_CODE || settings->count > settings->layout.required;
 }
 
-static void tell_json(const struct speed_settings *settings, enum speed_kind kind, double rate)
+static void tell_speed(const struct speed_settings *settings, enum speed_kind kind, double rate)
 {
     const struct share_layout *layout = &settings->layout;
     size_t size =
@@ -64,13 +64,13 @@ static int measure(struct speed_settings *settings, unsigned threads, struct rat
         int r = speed_measure(kind, settings, &rates->of[kind]);
         if (r < 0)
             return log_errno(r, "bench: %s", kinds[kind].name);
-        tell_json(settings, kind, rates->of[kind]);
+        tell_speed(settings, kind, rates->of[kind]);
     }
     return 0;
 }
 
-static void tell_text(const struct speed_settings *settings, unsigned jobs, const struct rates *one,
-                      const struct rates *all)
+static void tell_rates(const struct speed_settings *settings, unsigned jobs,
+                       const struct rates *one, const struct rates *all)
 {
     output_text(COLOUR_NONE, "%u of %u shares, %s format, blocks of %u bytes; bytes of source:",
                 settings->layout.required, settings->count,
@@ -104,6 +104,6 @@ enum exit_status bench_command(struct options *options)
     all = one;
     if (options->jobs > 1 && measure(&settings, options->jobs, &all) < 0)
         return EXIT_STATUS_FAILED;
-    tell_text(&settings, options->jobs, &one, &all);
+    tell_rates(&settings, options->jobs, &one, &all);
     return EXIT_STATUS_OK;
 }

@@ -22,7 +22,7 @@ static void summarize(const struct findings *findings, const struct meter *meter
     output_json("summary", summary);
 }
 
-static void report(void *opaque, const char *path, const struct inspection *inspection)
+static void report_name(void *opaque, const char *path, const struct inspection *inspection)
 {
     struct findings *findings = opaque;
 
@@ -34,15 +34,16 @@ static void report(void *opaque, const char *path, const struct inspection *insp
     }
 }
 
-static enum exit_status run(const struct options *options, struct source *source,
-                            struct meter *meter, const struct roster *roster, struct page *page)
+static enum exit_status check_names(const struct options *options, struct source *source,
+                                    struct meter *meter, const struct roster *roster,
+                                    struct page *page)
 {
     CLEANUP(findings_end) struct findings findings;
     struct check_settings settings = {
         .jobs = options->jobs,
         .part = options->sample,
         .context = &findings,
-        .report = report,
+        .report = report_name,
         .failed = findings_failed,
     };
 
@@ -86,7 +87,7 @@ enum exit_status check_command(struct options *options)
         r != -ECANCELED)
         log_errno(r, "the stores");
     if (r == 0)
-        status = run(options, source, &meter, &roster, &page);
+        status = check_names(options, source, &meter, &roster, &page);
     meter_stop(&meter);
     return status;
 }

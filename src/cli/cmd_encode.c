@@ -56,7 +56,7 @@ static const char *other_place(const struct options *options, unsigned index)
 }
 
 /* Whether share INDEX is to be made in DEST. */
-static bool is_wanted(const struct options *options, unsigned index)
+static bool goes_to_dest(const struct options *options, unsigned index)
 {
     return options->word_count == 2 && (!options->some_shares || options->shares[index]);
 }
@@ -112,7 +112,7 @@ static int add_targets(struct copying *copying, const struct options *options)
     for (unsigned index = 0; from && r == 0 && index < options->encoding.shares; index++) {
         const char *place = other_place(options, index);
         cleanup_free char *path = NULL;
-        if (!place && is_wanted(options, index)) {
+        if (!place && goes_to_dest(options, index)) {
             if (asprintf(&path, "%s/%02x", options->words[1], (uint8_t)index) < 0)
                 return -ENOMEM;
             place = path;

@@ -48,7 +48,7 @@ static int look_at_blocks(int fd, struct looked *looked)
     return r;
 }
 
-static int look_at(const struct options *options, struct looked *looked)
+static int inspect_file(const struct options *options, struct looked *looked)
 {
     const struct encoding *encoding = &options->encoding;
     uint8_t header[HEADER_SIZE_MAX];
@@ -106,7 +106,7 @@ static void tell_range(const struct damage_range *range, uint64_t blocks)
                     (unsigned long long)blocks);
 }
 
-static void tell_text(const struct looked *looked)
+static void tell_share(const struct looked *looked)
 {
     const struct share_header *header = &looked->header;
     const struct share_layout *layout = &header->layout;
@@ -132,7 +132,7 @@ static void tell_text(const struct looked *looked)
                     (unsigned long long)layout_share_size(layout));
 }
 
-static void tell_json(const struct looked *looked)
+static void tell_share_json(const struct looked *looked)
 {
     const struct share_header *header = &looked->header;
     const struct share_layout *layout = &header->layout;
@@ -163,7 +163,7 @@ static enum exit_status run_one(const struct options *options, const char *path)
     struct looked looked = {.path = path};
     enum exit_status status = EXIT_STATUS_OK;
 
-    int r = look_at(options, &looked);
+    int r = inspect_file(options, &looked);
     if (r == -EBADMSG) {
         log_error("%s: has no intact header of a share (is --format right?)", path);
         status = EXIT_STATUS_DAMAGED;
@@ -172,9 +172,9 @@ static enum exit_status run_one(const struct options *options, const char *path)
         status = EXIT_STATUS_FAILED;
     } else {
         if (output_is_json())
-            tell_json(&looked);
+            tell_share_json(&looked);
         else
-            tell_text(&looked);
+            tell_share(&looked);
         status = is_intact(&looked) ? EXIT_STATUS_OK : EXIT_STATUS_DAMAGED;
     }
     damage_clear(&looked.damage);

@@ -72,8 +72,8 @@ static void tell_empty(const struct roster *roster)
     }
 }
 
-static enum exit_status status_of(const struct copying *copying, const struct findings *findings,
-                                  unsigned refused, int result)
+static enum exit_status repair_status(const struct copying *copying,
+                                      const struct findings *findings, unsigned refused, int result)
 {
     unsigned long long done = 0;
 
@@ -122,8 +122,8 @@ static unsigned refuse_removal(const struct options *options, const struct roste
     return refused;
 }
 
-static enum exit_status run(struct copying *copying, struct source *source,
-                            const struct roster *roster)
+static enum exit_status repair_names(struct copying *copying, struct source *source,
+                                     const struct roster *roster)
 {
     CLEANUP(findings_end) struct findings findings;
     const struct options *options = copying->options;
@@ -138,7 +138,7 @@ static enum exit_status run(struct copying *copying, struct source *source,
         return EXIT_STATUS_FAILED;
     int r = repair_run(source, roster, &settings, &copying->meter.progress);
     r = copying_finish(copying, r);
-    enum exit_status status = status_of(copying, &findings, atomic_load(&refused), r);
+    enum exit_status status = repair_status(copying, &findings, atomic_load(&refused), r);
     copying_summarize(copying, status);
     return status;
 }
@@ -169,7 +169,7 @@ enum exit_status repair_command(struct options *options)
     if (r == 0)
         r = check_votes(options, &roster);
     if (r == 0)
-        status = run(&copying, source, &roster);
+        status = repair_names(&copying, source, &roster);
     else if (r == -EINVAL)
         status = EXIT_STATUS_USAGE;
     copying_end(&copying);
