@@ -26,7 +26,7 @@ int main(int count, char *words[])
 {
     const struct command_row *command = command_find(count > 1 ? words[1] : NULL);
     int skipped = command->command == COMMAND_MOUNT ? 0 : 1;
-    cleanup_options struct options options;
+    cleanup_options struct options options = {0};
 
     if (count == 2 && strcmp(words[1], "--completion") == 0)
         return help_print_tables() < 0 ? EXIT_STATUS_FAILED : EXIT_STATUS_OK;

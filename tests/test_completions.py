@@ -200,6 +200,15 @@ def test_they_are_where_the_shells_look(binary):
     }
 
 
+def test_the_program_lists_what_there_is(binary):
+    result = mounts_module.run("--completion")
+    assert (result.returncode, result.stderr) == (0, "")
+    rows = [line.split("\t") for line in result.stdout.splitlines()]
+    assert [row for row in rows if len(row) != 4 or "" in row] == []
+    assert [name for place, name, _, _ in rows if place == "commands"] == COMMANDS
+    assert {place for place, _, _, _ in rows} == {"commands", "mount", "-o", *COMMANDS}
+
+
 # Options
 
 
