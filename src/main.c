@@ -1,7 +1,42 @@
 /* SPDX-License-Identifier: MIT */
-#include "cli/command.h"
+/* The program, from its command line to its exit status. */
+#include "base/io.h"
+#include "cli/background.h"
+#include "cli/help.h"
+#include "cli/output.h"
+#include "mount/mount.h"
 
-int main(int count, char *arguments[])
+#include <string.h>
+
+/* A command, in a process of its own: see background.h. */
+static int run_command(const struct command_row *command, struct options *options)
 {
-    return command_run(count, arguments);
+    if (background_work() < 0)
+        return EXIT_STATUS_FAILED;
+    descriptors_allow_all();
+    if (output_begin(options) < 0)
+        return background_end(EXIT_STATUS_FAILED);
+    int status = (int)command->run(options);
+    if (output_end() < 0 && status != EXIT_STATUS_LOST)
+        status = EXIT_STATUS_FAILED;
+    return background_end(status);
+}
+
+int main(int count, char *words[])
+{
+    const struct command_row *command = command_find(count > 1 ? words[1] : NULL);
+    int skipped = command->command == COMMAND_MOUNT ? 0 : 1;
+    cleanup_options struct options options = {0};
+
+    if (count == 2 && strcmp(words[1], "--completion") == 0)
+        return help_print_tables() < 0 ? EXIT_STATUS_FAILED : EXIT_STATUS_OK;
+    int r =
+        options_parse(command->command, command->name, count - skipped, words + skipped, &options);
+    if (r < 0)
+        return r == -ENOMEM ? EXIT_STATUS_FAILED : EXIT_STATUS_USAGE;
+    if (options.help)
+        return help_print(command) < 0 ? EXIT_STATUS_FAILED : EXIT_STATUS_OK;
+    if (options.version)
+        return version_print(mount_library_version()) < 0 ? EXIT_STATUS_FAILED : EXIT_STATUS_OK;
+    return skipped ? run_command(command, &options) : background_end((int)command->run(&options));
 }

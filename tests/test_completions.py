@@ -20,6 +20,8 @@ FOLDER = mounts_module.REPOSITORY / "completions"
 COMMANDS = ["encode", "decode", "check", "repair", "info", "sync", "bench"]
 FORMATS = {"checked", "classic", "fec"}
 LIMIT_S = 60
+# The scripts ask the program what there is.
+PATH = f"{mounts_module.BINARY.parent}:{os.environ['PATH']}"
 
 # In both, ^X* puts all matches on the line; the command then says which words it was given.
 BASH = """
@@ -52,7 +54,7 @@ class OnTerminal:
         (folder / "script").write_text(script, encoding="utf-8")
         self._terminal, theirs = pty.openpty()
         environment = {
-            "PATH": os.environ["PATH"], "HOME": str(folder), "TERM": "dumb", "LC_ALL": "C.UTF-8",
+            "PATH": PATH, "HOME": str(folder), "TERM": "dumb", "LC_ALL": "C.UTF-8",
             "INPUTRC": "/dev/null", "COMPLETIONS": str(FOLDER), "ANSWERS": str(self._answers),
         }  # fmt: skip
         self._process = subprocess.Popen(
@@ -112,7 +114,7 @@ class Fish:
         self._home = folder
 
     def complete(self, line, folder=None):
-        environment = {"PATH": os.environ["PATH"], "HOME": str(self._home), "LC_ALL": "C.UTF-8"}
+        environment = {"PATH": PATH, "HOME": str(self._home), "LC_ALL": "C.UTF-8"}
         result = subprocess.run(
             ["fish", "--no-config", "-c", 'source $argv[1]; complete -C "zfec-fs $argv[2]"',
              FOLDER / "zfec-fs.fish", line],
@@ -196,6 +198,15 @@ def test_they_are_where_the_shells_look(binary):
         "zsh/site-functions/_zfec-fs",
         "fish/vendor_completions.d/zfec-fs.fish",
     }
+
+
+def test_the_program_lists_what_there_is(binary):
+    result = mounts_module.run("--completion")
+    assert (result.returncode, result.stderr) == (0, "")
+    rows = [line.split("\t") for line in result.stdout.splitlines()]
+    assert [row for row in rows if len(row) != 4 or "" in row] == []
+    assert [name for place, name, _, _ in rows if place == "commands"] == COMMANDS
+    assert {place for place, _, _, _ in rows} == {"commands", "mount", "-o", *COMMANDS}
 
 
 # Options

@@ -233,6 +233,20 @@ def test_when_and_where(stores, report):
     assert re.fullmatch(r"in \d+\.\d s", facts[4])
 
 
+def test_every_state_has_its_colour(stores, report):
+    stores.put()
+    trouble(stores)
+    for name in ("removed", ".~tmp~"):
+        (stores.folder / "d" / name).write_bytes(stores.path("d", "fine").read_bytes())
+    _, root = run(stores, report, status=LOST)
+    style = root.one("style").text
+    used = {name for mark in root.one("table", "stores").all("i")
+            for name in mark.attributes["class"].split()}  # fmt: skip
+    used |= {span.attributes["class"] for bar in root.all("div", "bar") for span in bar.all("span")}
+    assert "c-foreign" in used
+    assert [name for name in used if f".{name} {{ background: " not in style] == []
+
+
 # The worst names
 
 

@@ -112,15 +112,16 @@ static void tell(void *context, const struct copy_event *event)
     bool routine = event->kind == COPY_MADE || event->kind == COPY_TOUCHED;
 
     atomic_fetch_add(&copying->counts[event->kind], 1);
-    if (!copying->work->json || event->kind == COPY_FAILED || event->kind == COPY_LOST)
+    if (!copying->options->json || event->kind == COPY_FAILED || event->kind == COPY_LOST)
         tell_text(event);
-    if (copying->work->json && (!routine || copying->work->verbose || copying->work->dry_run))
+    if (copying->options->json &&
+        (!routine || copying->options->verbose || copying->options->dry_run))
         tell_json(event);
-    else if (copying->work->dry_run && event->kind < COPY_OLDER)
+    else if (copying->options->dry_run && event->kind < COPY_OLDER)
         output_text(COLOUR_NONE, "%s: would be %s%s%s", event->path,
                     event->kind == COPY_TOUCHED ? "given its metadata" : actions[event->kind],
                     event->target ? " in " : "", event->target ? event->target->name : "");
-    else if (event->kind == COPY_REMOVED && copying->work->command == COMMAND_REPAIR)
+    else if (event->kind == COPY_REMOVED && copying->options->command == COMMAND_REPAIR)
         /* What was in the way of another name is in no line of what was found. */
         output_text(COLOUR_NONE, "%s: removed in %s", event->path, event->target->name);
 }
@@ -145,22 +146,22 @@ static bool keeps(void *context, const char *path)
     return kept;
 }
 
-int copying_begin(struct copying *copying, const struct work *work)
+int copying_begin(struct copying *copying, const struct options *options)
 {
-    *copying = (struct copying){.work = work};
+    *copying = (struct copying){.options = options};
     pthread_mutex_init(&copying->lock, NULL);
     copying->settings = (struct copy_settings){
-        .jobs = work->jobs,
-        .look_closer = work->checksum,
-        .remove = work->remove,
-        .dry_run = work->dry_run,
-        .older = work->older,
-        .salvage = work->salvage,
+        .jobs = options->jobs,
+        .look_closer = options->checksum,
+        .remove = options->remove,
+        .dry_run = options->dry_run,
+        .older = options->older,
+        .salvage = options->salvage,
         .context = copying,
         .report = tell,
         .keeps = keeps,
     };
-    return meter_start(&copying->meter, work->name);
+    return meter_start(&copying->meter, options->name);
 }
 
 /* Refuses a new store at PLACE that lies in another one, INPUT, or around it. */
@@ -183,12 +184,12 @@ static int refuse_nested(const char *path, const char *place, const char *input)
  * Refuses a PLACE around INPUT where files that are not in the source are removed, and one in a
  * store for whole files, which would take the places of shares.
  */
-static int refuse_input(const struct work *work, const char *path, const char *place, int share,
-                        const char *input)
+static int refuse_input(const struct options *options, const char *path, const char *place,
+                        int share, const char *input)
 {
-    if (work->command == COMMAND_REPAIR)
+    if (options->command == COMMAND_REPAIR)
         return refuse_nested(path, place, input);
-    if (work->remove && destination_lies_in(input, place)) {
+    if (options->remove && destination_lies_in(input, place)) {
         log_error("%s: --delete would remove %s, which lies in it; choose another place", path,
                   input);
         return -EINVAL;
@@ -222,10 +223,10 @@ static int check_place(const struct copying *copying, const char *path, const ch
     int r = 0;
 
     for (size_t i = 0; r == 0 && i < inputs->count; i++)
-        r = refuse_input(copying->work, path, place, share, names_get(inputs, i));
+        r = refuse_input(copying->options, path, place, share, names_get(inputs, i));
     if (r == 0)
         r = refuse_twice(copying, path, place);
-    return r < 0 ? r : destination_check(path, copying->work->dry_run);
+    return r < 0 ? r : destination_check(path, copying->options->dry_run);
 }
 
 int copying_add(struct copying *copying, const char *path, int share, const struct names *inputs)
@@ -247,7 +248,7 @@ int copying_add(struct copying *copying, const char *path, int share, const stru
 
 int copying_make_directory(struct copying *copying, const char *path)
 {
-    if (copying->work->dry_run)
+    if (copying->options->dry_run)
         return 0;
     if (mkdir(path, 0777) == 0)
         return names_add(&copying->made, path);
@@ -305,7 +306,7 @@ void copying_end(struct copying *copying)
 int copying_finish(struct copying *copying, int result)
 {
     if (result == -ENOMEM)
-        log_errno(result, "%s", copying->work->name);
+        log_errno(result, "%s", copying->options->name);
     copying->begun = result == 0 || result == -ENOMEM || result == -ECANCELED;
     for (size_t i = 0; copying->begun && i < copying->made.count; i++) {
         const char *path = names_get(&copying->made, i);
@@ -323,7 +324,7 @@ static unsigned long long count_of(struct copying *copying, enum copy_kind kind)
 
 static enum exit_status status_of(struct copying *copying, int result)
 {
-    if (copying->work->command != COMMAND_ENCODE && count_of(copying, COPY_LOST) > 0)
+    if (copying->options->command != COMMAND_ENCODE && count_of(copying, COPY_LOST) > 0)
         return EXIT_STATUS_LOST;
     if (result < 0 || count_of(copying, COPY_FAILED) > 0 || count_of(copying, COPY_LOST) > 0)
         return EXIT_STATUS_FAILED;
@@ -334,7 +335,7 @@ static enum exit_status status_of(struct copying *copying, int result)
 
 void copying_summarize(struct copying *copying, enum exit_status status)
 {
-    const struct work *work = copying->work;
+    const struct options *options = copying->options;
     uint64_t files = atomic_load(&copying->meter.progress.files);
     uint64_t bytes = atomic_load(&copying->meter.progress.bytes);
     unsigned long long bad = count_of(copying, COPY_LOST) + count_of(copying, COPY_FAILED);
@@ -342,13 +343,13 @@ void copying_summarize(struct copying *copying, enum exit_status status)
 
     output_text(bad > 0 ? COLOUR_BAD : COLOUR_NONE,
                 "%s: %s file%s, %s in %.1f s; %s%s made, %s given metadata, %s removed, %s failed",
-                work->name, show_count(files).text, files == 1 ? "" : "s", show_bytes(bytes).text,
-                seconds, work->dry_run ? "would be: " : "",
+                options->name, show_count(files).text, files == 1 ? "" : "s",
+                show_bytes(bytes).text, seconds, options->dry_run ? "would be: " : "",
                 show_count(count_of(copying, COPY_MADE)).text,
                 show_count(count_of(copying, COPY_TOUCHED)).text,
                 show_count(count_of(copying, COPY_REMOVED)).text, show_count(bad).text);
-    json_t *object = json_pack("{s:s, s:b, s:I, s:I, s:f, s:i}", "command", work->name, "dry_run",
-                               work->dry_run, "files", (json_int_t)files, "bytes",
+    json_t *object = json_pack("{s:s, s:b, s:I, s:I, s:f, s:i}", "command", options->name,
+                               "dry_run", options->dry_run, "files", (json_int_t)files, "bytes",
                                (json_int_t)bytes, "seconds", seconds, "exit_status", status);
     for (size_t i = 0; i < COPY_KINDS; i++)
         json_object_set_new(object, actions[i],
@@ -362,7 +363,7 @@ enum exit_status copying_run(struct copying *copying, struct source *source)
 
     copying->counting = output_has_progress();
     if (copying->counting)
-        count_run(source, copying->work->jobs, progress);
+        count_run(source, copying->options->jobs, progress);
     copying->counting = false;
     int r = copy_run(source, copying->targets, copying->count, &copying->settings, progress);
     r = copying_finish(copying, r);

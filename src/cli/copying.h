@@ -4,13 +4,13 @@
 
 #include "cli/exit_status.h"
 #include "cli/meter.h"
-#include "cli/work.h"
+#include "cli/options.h"
 #include "tool/copy.h"
 
 #include <pthread.h>
 
 struct copying {
-    const struct work *work;
+    const struct options *options;
     struct meter meter;
     struct copy_settings settings;
     struct target targets[256];
@@ -29,7 +29,7 @@ struct copying {
 };
 
 /* To be called before any thread is started. Returns 0 or a negative errno, which was logged. */
-int copying_begin(struct copying *copying, const struct work *work);
+int copying_begin(struct copying *copying, const struct options *options);
 
 /*
  * Adds a target at PATH, a directory, or (not in a dry run) a place where one can be made. SHARE as

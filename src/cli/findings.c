@@ -2,8 +2,6 @@
 #include "cli/findings.h"
 
 #include "base/log.h"
-#include "cli/findings_json.h"
-#include "cli/findings_text.h"
 #include "cli/output.h"
 
 #include <stdio.h>
@@ -28,9 +26,10 @@ static const char *short_name(const struct roster *roster, size_t place)
     return part;
 }
 
-int findings_begin(struct findings *findings, const struct work *work, const struct roster *roster)
+int findings_begin(struct findings *findings, const struct options *options,
+                   const struct roster *roster)
 {
-    *findings = (struct findings){.work = work, .roster = roster};
+    *findings = (struct findings){.options = options, .roster = roster};
     pthread_mutex_init(&findings->lock, NULL);
     findings->stores = calloc(roster->count + 1, sizeof *findings->stores);
     if (!findings->stores)
@@ -50,7 +49,6 @@ int findings_begin(struct findings *findings, const struct work *work, const str
 
 void findings_end(struct findings *findings)
 {
-    worst_clear(&findings->worst);
     free(findings->stores);
     pthread_mutex_destroy(&findings->lock);
 }
@@ -102,7 +100,7 @@ static void count_hidden(struct findings *findings, const struct inspection *ins
     }
 }
 
-static void count(struct findings *findings, const struct inspection *inspection)
+static void count_locked(struct findings *findings, const struct inspection *inspection)
 {
     enum name_health health = inspection_health(inspection);
     bool is_file = S_ISREG(inspection->status.st_mode);
@@ -126,23 +124,11 @@ static void count(struct findings *findings, const struct inspection *inspection
     count_copies(findings, inspection);
 }
 
-void findings_report(void *opaque, const char *path, const struct inspection *inspection)
+void findings_count(struct findings *findings, const struct inspection *inspection)
 {
-    struct findings *findings = opaque;
-    enum name_health health = inspection_health(inspection);
-    bool intact = health == HEALTH_INTACT;
-
     pthread_mutex_lock(&findings->lock);
-    count(findings, inspection);
-    if (!intact && health != HEALTH_LEFTOVER && findings->work->report)
-        worst_consider(&findings->worst, findings, path, inspection);
+    count_locked(findings, inspection);
     pthread_mutex_unlock(&findings->lock);
-    if (intact && !findings->work->verbose)
-        return;
-    if (output_is_json())
-        findings_tell_json(path, inspection);
-    else
-        findings_tell_text(findings, path, inspection);
 }
 
 void findings_failed(void *opaque, const char *path, int error)
@@ -203,9 +189,9 @@ static char *describe_share(const struct findings *findings, size_t place)
 char *findings_sentence(const struct findings *findings)
 {
     int least = findings_least_spare(findings);
-    const char *seen = findings->work->sample == 0  ? ", by headers alone"
-                       : findings->work->sample < 1 ? ", as far as was looked"
-                                                    : "";
+    const char *seen = findings->options->sample == 0  ? ", by headers alone"
+                       : findings->options->sample < 1 ? ", as far as was looked"
+                                                       : "";
     cleanup_free char *part = NULL;
     char *text = NULL;
     int r;

@@ -4,8 +4,7 @@
 #pragma once
 
 #include "cli/exit_status.h"
-#include "cli/work.h"
-#include "cli/worst.h"
+#include "cli/options.h"
 #include "tool/check.h"
 
 enum { SPARES = 256 };
@@ -19,8 +18,10 @@ struct store_findings {
     uint64_t other_metadata, damaged_blocks;
 };
 
+struct worst;
+
 struct findings {
-    const struct work *work;
+    const struct options *options;
     const struct roster *roster;
     pthread_mutex_t lock;            /* of all that follows */
     struct store_findings *stores;   /* one for each of the roster */
@@ -32,14 +33,17 @@ struct findings {
     uint64_t failed;                 /* that could not be looked at */
     /* Names but directories by how many stores they can lose (at 0: lost), and files among them. */
     uint64_t spares[SPARES + 1], file_spares[SPARES + 1];
-    struct worst worst; /* where a report is wanted */
+    struct worst *worst; /* the names that are worst off; NULL: not wanted */
 };
 
-int findings_begin(struct findings *findings, const struct work *work, const struct roster *roster);
+int findings_begin(struct findings *findings, const struct options *options,
+                   const struct roster *roster);
 void findings_end(struct findings *findings);
 
-/* As struct check_settings has them; the context is the findings. */
-void findings_report(void *findings, const char *path, const struct inspection *inspection);
+/* Counts a name. */
+void findings_count(struct findings *findings, const struct inspection *inspection);
+
+/* Counts and logs one that could not be looked at, as struct check_settings has it. */
 void findings_failed(void *findings, const char *path, int error);
 
 /* As it is shown, the store of an inspection's copy number PLACE. */

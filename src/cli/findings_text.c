@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/findings_text.h"
 
+#include "cli/findings_json.h"
 #include "cli/output.h"
 
 const char *findings_state_words(enum copy_state state)
@@ -167,11 +168,19 @@ static void print_name(FILE *text, const struct findings *findings, const char *
         fprintf(text, "; %s", hint);
 }
 
-void findings_tell_text(const struct findings *findings, const char *path,
-                        const struct inspection *inspection)
+void findings_report(void *opaque, const char *path, const struct inspection *inspection)
 {
+    struct findings *findings = opaque;
     char *line = NULL;
     size_t size;
+
+    findings_count(findings, inspection);
+    if (inspection_health(inspection) == HEALTH_INTACT && !findings->options->verbose)
+        return;
+    if (output_is_json()) {
+        findings_tell_json(path, inspection);
+        return;
+    }
     FILE *text = open_memstream(&line, &size);
 
     if (!text)

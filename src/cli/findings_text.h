@@ -20,9 +20,11 @@ void findings_print_lost(FILE *text, const struct inspection *inspection);
 /* What may be behind the loss of a name; NULL: who knows. */
 const char *findings_hint(const struct inspection *inspection);
 
-/* A line about one name. */
-void findings_tell_text(const struct findings *findings, const char *path,
-                        const struct inspection *inspection);
+/*
+ * Counts a name, as struct check_settings has it, and tells of it as text or JSON, where something
+ * is wrong with it or all are wanted.
+ */
+void findings_report(void *findings, const char *path, const struct inspection *inspection);
 
 /* Stores, totals and the sentence. */
 void findings_summarize(const struct findings *findings, const struct meter *meter);

@@ -21,7 +21,7 @@ double meter_seconds(const struct meter *meter)
 }
 
 /* "encode: 12,345 of 50,000 files, 1.2 of 4.5 GB, 27 %, 180 MB/s, 0:12 left, some/path" */
-static void show(struct meter *meter, bool always)
+static void show_progress(struct meter *meter, bool always)
 {
     struct progress *progress = &meter->progress;
     uint64_t files = atomic_load(&progress->files);
@@ -62,12 +62,12 @@ static void *watch(void *opaque)
         if (atomic_load(&meter->ended))
             break;
         if (number == background_signal(SIGUSR1)) {
-            show(meter, !output_has_progress());
+            show_progress(meter, !output_has_progress());
         } else if (number > 0) {
             atomic_store(&meter->progress.stop, true);
             log_error("%s: stopping; what is done stays done", meter->name);
         } else if (meter_seconds(meter) > SHOWN_AFTER_S && output_has_progress()) {
-            show(meter, false);
+            show_progress(meter, false);
         }
     }
     return NULL;

@@ -4,244 +4,337 @@
 #include "base/array.h"
 #include "base/log.h"
 #include "base/number.h"
+#include "base/thread.h"
 
+#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
-static int set_text(char **field, const char *value)
-{
-    char *copy = strdup(value);
+enum { JOBS_MAX = 256, LONGEST_S = 24 * 60 * 60 };
 
-    if (!copy)
-        return -ENOMEM;
-    free(*field);
-    *field = copy;
+/* One option of the command line. */
+struct given_option {
+    const struct option_row *row;
+    const char *text;  /* all of it, for messages: "shares=3", "--count 3" */
+    const char *value; /* NULL: none */
+};
+
+static int refuse(const struct given_option *given)
+{
+    log_error("%s: give %s", given->text, given->row->wants);
+    return -EINVAL;
+}
+
+static void *field_of(struct options *options, const struct given_option *given)
+{
+    return (char *)options + given->row->field;
+}
+
+/* What rows take. The field is a bool: */
+
+static int take_flag(struct options *options, const struct given_option *given)
+{
+    *(bool *)field_of(options, given) = true;
     return 0;
 }
 
-static int take_count(unsigned *field, const char *name, const char *value, unsigned most)
+/* True for the first of two choices. */
+static int take_either(struct options *options, const struct given_option *given)
+{
+    const char *choices = given->row->choices, *value = given->value;
+    size_t length = strcspn(choices, " ");
+    bool first = strlen(value) == length && strncmp(value, choices, length) == 0;
+
+    if (!first && strcmp(value, choices + length + 1) != 0)
+        return refuse(given);
+    *(bool *)field_of(options, given) = first;
+    return 0;
+}
+
+/* What goes on to libfuse; the field, if there is one, tells that it was given. */
+static int take_passed_on(struct options *options, const struct given_option *given)
+{
+    if (given->value && !given->row->value)
+        return refuse(given);
+    if (given->row->field)
+        take_flag(options, given);
+    return options_pass_on(options, given->text);
+}
+
+/* The field is a text, a number, seconds or a part: */
+
+static int take_text(struct options *options, const struct given_option *given)
+{
+    char **field = field_of(options, given);
+
+    free(*field);
+    *field = strdup(given->value);
+    return *field ? 0 : -ENOMEM;
+}
+
+static int take_number(struct options *options, const struct given_option *given)
 {
     unsigned long number;
     const char *end;
 
-    if (number_read(value, 1, most, &number, &end) < 0 || *end) {
-        log_error("%s=%s: give a whole number from 1 to %u", name, value, most);
-        return -EINVAL;
-    }
-    *field = (unsigned)number;
+    if (number_read(given->value, 1, given->row->number, &number, &end) < 0 || *end)
+        return refuse(given);
+    *(unsigned *)field_of(options, given) = (unsigned)number;
     return 0;
 }
 
-static int take_required(struct arguments *arguments, const char *value)
+/* Plain digits, perhaps with a fraction. */
+static int take_seconds(struct options *options, const struct given_option *given)
 {
-    int r = take_count(&arguments->required, "required", value, 255);
-
-    if (r == 0)
-        arguments->encoding.required = arguments->required;
-    return r;
-}
-
-static int take_shares(struct arguments *arguments, const char *value)
-{
-    return take_count(&arguments->encoding.shares, "shares", value, 256);
-}
-
-static int take_block_size(struct arguments *arguments, const char *value)
-{
-    if (block_size_from_text(value, &arguments->encoding.block_size) < 0) {
-        log_error("block_size=%s: give a power of two from 4K to 1M", value);
-        return -EINVAL;
-    }
-    return 0;
-}
-
-static int take_format(struct arguments *arguments, const char *value)
-{
-    if (share_format_from_name(value, &arguments->encoding.format) < 0) {
-        log_error("format=%s: give " FORMAT_NAMES, value);
-        return -EINVAL;
-    }
-    return 0;
-}
-
-static int take_source(struct arguments *arguments, const char *value)
-{
-    return set_text(&arguments->source, value);
-}
-
-static int take_store(struct arguments *arguments, const char *value)
-{
-    return names_add(&arguments->stores, value);
-}
-
-static int take_exclude(struct arguments *arguments, const char *value)
-{
-    arguments->of_source = "exclude";
-    return excludes_add(arguments->rules.excludes, value);
-}
-
-static int take_exclude_from(struct arguments *arguments, const char *value)
-{
-    arguments->of_source = "exclude_from";
-    int r = excludes_add_file(arguments->rules.excludes, value);
-    if (r == -EINVAL) {
-        log_error("exclude_from=%s: this is no text file", value);
-        return r;
-    }
-    return r < 0 ? log_errno(r, "exclude_from=%s", value) : 0;
-}
-
-static int take_one_file_system(struct arguments *arguments, const char *value)
-{
-    arguments->of_source = "xdev";
-    arguments->rules.one_file_system = true;
-    return 0;
-}
-
-static int take_unconfirmed(struct arguments *arguments, const char *value)
-{
-    arguments->unconfirmed = true;
-    return 0;
-}
-
-static int take_io_uring(struct arguments *arguments, const char *value)
-{
-    arguments->io_uring = true;
-    return 0;
-}
-
-static int take_torn(struct arguments *arguments, const char *value)
-{
-    arguments->of_source = "torn";
-    if (strcmp(value, "allow") != 0 && strcmp(value, "error") != 0) {
-        log_error("torn=%s: give allow or error", value);
-        return -EINVAL;
-    }
-    arguments->rules.torn_allowed = strcmp(value, "allow") == 0;
-    return 0;
-}
-
-static int take_cache(struct arguments *arguments, const char *value)
-{
-    if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0) {
-        log_error("cache=%s: give yes or no", value);
-        return -EINVAL;
-    }
-    arguments->pages_avoided = strcmp(value, "no") == 0;
-    return 0;
-}
-
-enum { LONGEST_S = 24 * 60 * 60 };
-
-/* Seconds in plain digits, perhaps with a fraction. */
-static int take_seconds(double *field, const char *name, const char *value, double least)
-{
+    const char *value = given->value;
     char *end;
     double seconds = strtod(value, &end);
 
-    if (*value < '0' || *value > '9' || *end || !(seconds >= least && seconds <= LONGEST_S)) {
-        log_error("%s=%s: give seconds, %g to %d", name, value, least, LONGEST_S);
-        return -EINVAL;
-    }
-    *field = seconds;
+    if (*value < '0' || *value > '9' || *end ||
+        !(seconds >= given->row->least && seconds <= LONGEST_S))
+        return refuse(given);
+    *(double *)field_of(options, given) = seconds;
     return 0;
 }
 
-static int take_attribute_timeout(struct arguments *arguments, const char *value)
+static int take_part(struct options *options, const struct given_option *given)
 {
-    return take_seconds(&arguments->attribute_timeout, "attr_timeout", value, 0);
+    return number_read_part(given->value, field_of(options, given)) < 0 ? refuse(given) : 0;
 }
 
-static int take_store_timeout(struct arguments *arguments, const char *value)
+/* What is one of its kind. */
+
+static int take_quick(struct options *options, const struct given_option *given)
 {
-    return take_seconds(&arguments->store_timeout, "store_timeout", value, 0.1);
+    options->sample = 0;
+    return 0;
 }
 
-/* A view's own name, alone or with =1 or =0. */
-static int take_view(struct arguments *arguments, const char *name, const char *value,
-                     enum view_kind view)
+static int take_format(struct options *options, const struct given_option *given)
 {
-    if (value && strcmp(value, "0") != 0 && strcmp(value, "1") != 0) {
-        log_error("%s=%s: give %s alone, or %s=1", name, value, name, name);
+    return share_format_from_name(given->value, &options->encoding.format) < 0 ? refuse(given) : 0;
+}
+
+static int take_block_size(struct options *options, const struct given_option *given)
+{
+    return block_size_from_text(given->value, &options->encoding.block_size) < 0 ? refuse(given)
+                                                                                 : 0;
+}
+
+static int take_store(struct options *options, const struct given_option *given)
+{
+    return names_add(&options->stores, given->value);
+}
+
+static int take_exclude(struct options *options, const struct given_option *given)
+{
+    return excludes_add(options->rules.excludes, given->value);
+}
+
+static int take_exclude_from(struct options *options, const struct given_option *given)
+{
+    int r = excludes_add_file(options->rules.excludes, given->value);
+
+    if (r == -EINVAL)
+        log_error("%s: this is no text file", given->text);
+    return r < 0 && r != -EINVAL ? log_errno(r, "%s", given->text) : r;
+}
+
+/* Alone, or with =1 or =0. */
+static int take_view(struct options *options, const struct given_option *given)
+{
+    if (given->value && strcmp(given->value, "0") != 0 && strcmp(given->value, "1") != 0) {
+        log_error("%s: give %s alone, or %s=1", given->text, given->row->name, given->row->name);
         return -EINVAL;
     }
-    if (value && *value == '0')
+    if (given->value && *given->value == '0')
         return 0;
-    if (arguments->view != VIEW_ENCODED && arguments->view != view) {
-        log_error("%s: restore and rebuild are two views; give one of them", name);
+    if (options->view != VIEW_ENCODED && options->view != given->row->number) {
+        log_error("%s: restore and rebuild are two views; give one of them", given->text);
         return -EINVAL;
     }
-    arguments->view = view;
+    options->view = given->row->number;
     return 0;
 }
 
-static int take_restore(struct arguments *arguments, const char *value)
+/* 00,03-05 */
+static int take_share_list(struct options *options, const struct given_option *given)
 {
-    return take_view(arguments, "restore", value, VIEW_RESTORED);
-}
+    const char *at = given->value;
+    unsigned first, last;
 
-static int take_rebuild(struct arguments *arguments, const char *value)
-{
-    return take_view(arguments, "rebuild", value, VIEW_REBUILT);
-}
-
-/* Passes an option on as it is; a comma in its value needs its backslash again. */
-static int pass_on(struct arguments *arguments, const char *text)
-{
-    const char *so_far = arguments->mount_options ? arguments->mount_options : "";
-    char *longer = malloc(strlen(so_far) + 1 + 2 * strlen(text) + 1);
-
-    if (!longer)
-        return -ENOMEM;
-    char *end = stpcpy(longer, so_far);
-    if (*so_far)
-        *end++ = ',';
-    for (; *text; text++) {
-        if (*text == ',' || *text == '\\')
-            *end++ = '\\';
-        *end++ = *text;
+    options->some_shares = true;
+    for (;; at++) {
+        int r = number_read_share(at, &first, &at);
+        last = first;
+        if (r == 0 && *at == '-')
+            r = number_read_share(at + 1, &last, &at);
+        if (r < 0 || first > last || (*at && *at != ','))
+            return refuse(given);
+        for (unsigned i = first; i <= last; i++)
+            options->shares[i] = true;
+        if (!*at)
+            return 0;
     }
-    *end = '\0';
-    free(arguments->mount_options);
-    arguments->mount_options = longer;
+}
+
+/* NN=DIR */
+static int take_place(struct options *options, const struct given_option *given)
+{
+    const char *end;
+    unsigned index;
+
+    if (number_read_share(given->value, &index, &end) < 0 || *end != '=' || !end[1])
+        return refuse(given);
+    for (size_t i = 0; i < options->place_count; i++) {
+        if (options->places[i].index == index) {
+            log_error("%s: share %02x is given twice", given->text, index);
+            return -EINVAL;
+        }
+    }
+    options->places[options->place_count++] = (struct place_for_share){(uint8_t)index, end + 1};
     return 0;
 }
 
-/* Our own options. */
-static const struct {
-    const char *name;
-    int (*take)(struct arguments *arguments, const char *value);
-    bool bare; /* may stand without a value */
-} own[] = {
-    {"required", take_required, false},
-    {"shares", take_shares, false},
-    {"source", take_source, false},
-    {"store", take_store, false},
-    {"restore", take_restore, true},
-    {"rebuild", take_rebuild, true},
-    {"format", take_format, false},
-    {"block_size", take_block_size, false},
-    {"exclude", take_exclude, false},
-    {"exclude_from", take_exclude_from, false},
-    {"xdev", take_one_file_system, true},
-    {"one_file_system", take_one_file_system, true},
-    {"torn", take_torn, false},
-    {"attr_timeout", take_attribute_timeout, false},
-    {"store_timeout", take_store_timeout, false},
-    {"cache", take_cache, false},
-    {"unconfirmed", take_unconfirmed, true},
-    {"io_uring", take_io_uring, true},
+static int take_list(struct options *options, const struct given_option *given);
+
+#define AT(member)     .field = offsetof(struct options, member)
+#define FLAG(member)   .take = take_flag, AT(member)
+#define TEXT(member)   .take = take_text, AT(member)
+#define PASSED(member) .take = take_passed_on, AT(member), .wants = "it no value"
+#define NUMBER(member, most)                                                                       \
+    .take = take_number, AT(member), .number = most, .wants = "a whole number from 1 to " #most
+#define PLACE                                                                                      \
+    .take = take_place, .wants = "a share in two hex digits and a directory, like 03=/mnt/usb"
+
+enum {
+    OF_STORES = COMMAND_DECODE | COMMAND_CHECK | COMMAND_REPAIR,
+    OF_ENCODING = COMMAND_ENCODE | COMMAND_BENCH,
+    OF_SHARES = OF_STORES | OF_ENCODING,
+    WRITERS = COMMAND_ENCODE | COMMAND_DECODE | COMMAND_REPAIR,
+    COMMANDS = OF_SHARES | COMMAND_INFO | COMMAND_SYNC,
 };
 
-/* What goes on to libfuse and the kernel. */
+/*
+ * In the order of help, which wraps the text. zfec-fs(1) says more of each; the tests compare the
+ * two. To add an option, add its row, use its field, and write it there.
+ */
+const struct option_row option_rows[] = {
+    {"required", 'k', BEHIND_O | OF_SHARES, "K", NUMBER(required, 255),
+     .help = "shares that are enough to restore, 1..255 (default 3; of stores: what most of them "
+             "say)"},
+    {"required", 'k', COMMAND_INFO, "K", NUMBER(required, 255),
+     .help = "no effect here: each share file says it itself"},
+    {"shares", 0, BEHIND_O, "N", NUMBER(encoding.shares, 256),
+     .help = "shares to show, K..256 (default 20)"},
+    {"count", 'n', OF_ENCODING, "N", NUMBER(encoding.shares, 256),
+     .help = "shares that there are, K..256 (default 20)"},
+    {"shares", 0, COMMAND_ENCODE, "LIST", .take = take_share_list,
+     .wants = "shares in two hex digits, like 00,03-05",
+     .help = "make only these of DEST, like 00,03-05"},
+    {"to", 0, COMMAND_ENCODE, "NN=DIR", PLACE, .help = "make share NN in DIR; may be repeated"},
+    {"add", 0, COMMAND_REPAIR, "NN=DIR", PLACE,
+     .help = "make share NN in DIR, a new store; may be repeated"},
+    {"source", 0, BEHIND_O, "DIR", TEXT(source),
+     .help = "the same as the argument SOURCE or STORES"},
+    {"restore", 0, BEHIND_O, .take = take_view, .number = VIEW_RESTORED,
+     .help = "show the files of the shares in STORES"},
+    {"rebuild", 0, BEHIND_O, .take = take_view, .number = VIEW_REBUILT,
+     .help = "show shares, made from those in STORES"},
+    {"store", 0, MOUNT_OF_STORES | OF_STORES, "DIR", .take = take_store,
+     .help = "one more store, from anywhere; may be repeated"},
+    {"store-timeout", 0, MOUNT_OF_STORES | OF_STORES, "S", .take = take_seconds, AT(store_timeout),
+     .least = 0.1, .wants = "seconds, 0.1 to 86400",
+     .help = "seconds until a store that does not answer is set aside, and the others are used "
+             "(default 5)"},
+    {"unconfirmed", 0, MOUNT_OF_STORES | COMMAND_DECODE, FLAG(unconfirmed),
+     .help = "take also names that too few stores have"},
+    {"older", 0, COMMAND_DECODE, FLAG(older),
+     .help = "of damaged files, take the newest whole version"},
+    {"salvage", 0, COMMAND_DECODE, FLAG(salvage),
+     .help = "of lost files, write what can be read to NAME.partial"},
+    {"format", 0, BEHIND_O | OF_SHARES | COMMAND_INFO, "F", "checked classic fec",
+     .take = take_format, .wants = "checked, classic or fec",
+     .help = "checked (default), classic (zfec_fs) or fec (zfec)"},
+    {"block-size", 0, BEHIND_O | OF_ENCODING, "SIZE", "4K 8K 16K 32K 64K 128K 256K 512K 1M",
+     .take = take_block_size, .wants = "a power of two from 4K to 1M",
+     .help = "of checked format, a power of two, 4K..1M (64K)"},
+    {"exclude", 0, MOUNT_OF_SOURCE | COMMAND_ENCODE, "PATTERN", .take = take_exclude,
+     .help = "leave out what matches, as a .gitignore does"},
+    {"exclude-from", 0, MOUNT_OF_SOURCE | COMMAND_ENCODE, "FILE", .take = take_exclude_from,
+     .help = "the same, with a pattern on each line of FILE"},
+    {"xdev", 0, MOUNT_OF_SOURCE, FLAG(rules.one_file_system),
+     .help = "other file systems in SOURCE are empty directories"},
+    {"one-file-system", 0, MOUNT_OF_SOURCE | UNLISTED, FLAG(rules.one_file_system),
+     .help = "the same as xdev"},
+    {"one-file-system", 'x', COMMAND_ENCODE, FLAG(rules.one_file_system),
+     .help = "other file systems in SOURCE are empty directories"},
+    {"torn", 0, MOUNT_OF_SOURCE | COMMAND_ENCODE, "allow", "allow error", .take = take_either,
+     AT(rules.torn_allowed), .wants = "allow or error",
+     .help = "read files that change meanwhile as they are (default: error)"},
+    {"attr-timeout", 0, BEHIND_O, "S", .take = take_seconds, AT(attribute_timeout),
+     .wants = "seconds, 0 to 86400", .help = "seconds that the kernel may keep attributes: faster"},
+    {"cache", 0, BEHIND_O, "no", "no yes", .take = take_either, AT(pages_avoided),
+     .wants = "yes or no", .help = "read past the kernel's cache of pages"},
+    {"io-uring", 0, BEHIND_O, FLAG(io_uring),
+     .help = "take the kernel's requests by io_uring, if it can"},
+
+    {"quick", 0, COMMAND_CHECK, .take = take_quick,
+     .help = "look at presence, sizes and headers only"},
+    {"sample", 0, COMMAND_CHECK, "P", .take = take_part, AT(sample),
+     .wants = "a part of the blocks, like 5%",
+     .help = "read only a random part of the blocks, like 5%"},
+    {"report", 0, COMMAND_CHECK, "FILE", TEXT(report),
+     .help = "write what was found as a web page as well"},
+    {"config", 'c', COMMAND_SYNC, "FILE", TEXT(config),
+     .help = "the file of sets (~/.config/zfec-fs/sets.ini; of root /etc/zfec-fs/sets.ini)"},
+    {"checksum", 'c', COMMAND_ENCODE | COMMAND_DECODE, FLAG(checksum),
+     .help = "compare contents where size and time are the same"},
+    {"checksum", 0, COMMAND_SYNC, FLAG(checksum), .help = "compare contents, not sizes and times"},
+    {"verify", 0, COMMAND_SYNC, "P", .take = take_part, AT(verify),
+     .wants = "a part of the files, like 5%",
+     .help = "then compare a random part of the files, like 5%"},
+    {"delete", 0, COMMAND_ENCODE, FLAG(remove), .help = "remove what is not in SOURCE"},
+    {"delete", 0, COMMAND_DECODE, FLAG(remove), .help = "remove what is not in the stores"},
+    {"delete", 0, COMMAND_REPAIR, FLAG(remove),
+     .help = "remove what fewer stores have than are enough"},
+    {"dry-run", 0, WRITERS | COMMAND_SYNC, FLAG(dry_run),
+     .help = "say what would be done, and do nothing"},
+    {"jobs", 'j', OF_SHARES | COMMAND_INFO, "N", NUMBER(jobs, 256),
+     .help = "threads (default: one per processor; far stores: 16)"},
+    {"jobs", 'j', COMMAND_SYNC, "N", NUMBER(jobs, 256),
+     .help = "so many nodes at once (default: all)"},
+    {"quiet", 'q', COMMANDS, FLAG(quiet), .help = "only errors: no results, no progress"},
+    {"verbose", 'v', COMMANDS, FLAG(verbose), .help = "each file"},
+    {"json", 0, COMMANDS, FLAG(json), .help = "results as JSON, one object a line"},
+    {"log-file", 0, COMMANDS, "FILE", TEXT(log_file), .help = "write messages to FILE as well"},
+
+    {NULL, 'o', COMMAND_MOUNT, "OPT[,OPT...]", .take = take_list,
+     .help = "options for the mount: allow_other, fsname=NAME, ..."},
+    {"allow-other", 0, BEHIND_O | UNLISTED, PASSED(others_allowed), .help = "other users may look"},
+    {"allow-root", 0, BEHIND_O | UNLISTED, PASSED(command), .help = "root may look"},
+    {"auto-unmount", 0, BEHIND_O | UNLISTED, PASSED(command),
+     .help = "unmount when the process ends"},
+    {"default-permissions", 0, BEHIND_O | UNLISTED, PASSED(permissions_checked),
+     .help = "the kernel checks modes"},
+    {"fsname", 0, BEHIND_O | UNLISTED, "NAME", .take = take_passed_on,
+     .help = "name in the table of mounts"},
+    {NULL, 'f', COMMAND_MOUNT, FLAG(foreground),
+     .help = "stay in the foreground, log to standard error"},
+    {NULL, 'd', COMMAND_MOUNT, FLAG(debug),
+     .help = "show every request (and stay in the foreground)"},
+    {NULL, 's', COMMAND_MOUNT, FLAG(single), .help = "serve one request at a time"},
+    {"help", 'h', COMMANDS | COMMAND_MOUNT, FLAG(help), .help = "this help"},
+    {"version", 'V', COMMAND_MOUNT, FLAG(version), .help = "the version"},
+    {0},
+};
+
+/* What else goes on to libfuse and the kernel. */
 static const char *const passed_on[] = {
-    "allow_other", "allow_root",    "auto_unmount", "default_permissions",
-    "dev",         "nodev",         "suid",         "nosuid",
-    "exec",        "noexec",        "atime",        "noatime",
-    "diratime",    "nodiratime",    "relatime",     "norelatime",
-    "strictatime", "nostrictatime", "async",        "sync",
-    "dirsync",     "fsname=",       "subtype=",     "context=",
-    "fscontext=",  "defcontext=",   "rootcontext=",
+    "dev",         "nodev",         "suid",        "nosuid",       "exec",     "noexec",
+    "atime",       "noatime",       "diratime",    "nodiratime",   "relatime", "norelatime",
+    "strictatime", "nostrictatime", "async",       "sync",         "dirsync",  "subtype=",
+    "context=",    "fscontext=",    "defcontext=", "rootcontext=",
 };
 
 /* What fstab and mount(8) say to others, or what always holds here. */
@@ -263,24 +356,183 @@ static bool is_listed(const char *text, const char *const list[], size_t count)
     return false;
 }
 
-int option_take(struct arguments *arguments, const char *text)
+int options_pass_on(struct options *options, const char *text)
+{
+    const char *so_far = options->mount_options ? options->mount_options : "";
+    char *longer = malloc(strlen(so_far) + 1 + 2 * strlen(text) + 1);
+
+    if (!longer)
+        return -ENOMEM;
+    char *end = stpcpy(longer, so_far);
+    if (*so_far)
+        *end++ = ',';
+    for (; *text; text++) {
+        if (*text == ',' || *text == '\\') /* needs its backslash again */
+            *end++ = '\\';
+        *end++ = *text;
+    }
+    *end = '\0';
+    free(options->mount_options);
+    options->mount_options = longer;
+    return 0;
+}
+
+struct option_spelling option_spell(const struct option_row *row)
+{
+    struct option_spelling ret = {""};
+
+    for (size_t i = 0; row->name[i]; i++)
+        ret.text[i] = row->name[i] == '-' ? '_' : row->name[i];
+    return ret;
+}
+
+/* Takes one option of a mount, "name" or "name=value". */
+static int take_one(struct options *options, const char *text)
 {
     size_t length = strcspn(text, "=");
     const char *value = text[length] ? text + length + 1 : NULL;
 
-    for (size_t i = 0; i < COUNT_OF(own); i++) {
-        if (strlen(own[i].name) != length || strncmp(own[i].name, text, length) != 0)
+    for (const struct option_row *row = option_rows; row->help; row++) {
+        const struct given_option given = {row, text, value};
+        if (!(row->commands & BEHIND_O) || strlen(row->name) != length ||
+            strncmp(option_spell(row).text, text, length) != 0)
             continue;
-        if (!value && !own[i].bare) {
+        if (row->value && !value) {
             log_error("%s: give it a value: %s=...", text, text);
             return -EINVAL;
         }
-        return own[i].take(arguments, value);
+        if (!(row->commands & MOUNT_OF_STORES))
+            options->of_source = row;
+        if (!(row->commands & MOUNT_OF_SOURCE))
+            options->of_stores = row;
+        return row->take(options, &given);
     }
     if (is_listed(text, ignored, COUNT_OF(ignored)))
         return 0;
     if (is_listed(text, passed_on, COUNT_OF(passed_on)))
-        return pass_on(arguments, text);
+        return options_pass_on(options, text);
     log_error("%s: unknown option; see zfec-fs --help", text);
     return -EINVAL;
+}
+
+/* Takes the options of one -o; a backslash takes the next character as it is. */
+static int take_list(struct options *options, const struct given_option *given)
+{
+    cleanup_free char *text = malloc(strlen(given->value) + 1);
+    int r = text ? 0 : -ENOMEM;
+
+    for (const char *from = given->value; r == 0 && *from; from += *from == ',') {
+        char *end = text;
+        for (; *from && *from != ','; from++) {
+            if (*from == '\\' && from[1])
+                from++;
+            *end++ = *from;
+        }
+        *end = '\0';
+        r = *text ? take_one(options, text) : 0;
+    }
+    return r;
+}
+
+/* For getopt_long(3), row number I is I + FIRST_LONG, and its letter if it has one. */
+enum { FIRST_LONG = 256 };
+
+static const struct option_row *find_row(int found, enum command command)
+{
+    if (found >= FIRST_LONG)
+        return &option_rows[found - FIRST_LONG];
+    for (const struct option_row *row = option_rows; row->help; row++) {
+        if (row->letter == found && row->commands & command)
+            return row;
+    }
+    return NULL;
+}
+
+static int take_found(struct options *options, int found, const char *value)
+{
+    const struct option_row *row = find_row(found, options->command);
+    cleanup_free char *text = NULL;
+    int length = row->name
+                     ? asprintf(&text, "--%s%s%s", row->name, value ? " " : "", value ? value : "")
+                     : asprintf(&text, "-%c", row->letter);
+
+    return length < 0 ? -ENOMEM : row->take(options, &(struct given_option){row, text, value});
+}
+
+/* Says what getopt_long(3) does not like; WORD is the last that it looked at. */
+static int refuse_word(const struct options *options, int found, const char *word)
+{
+    const struct option_row *row = optopt ? find_row(optopt, options->command) : NULL;
+    char letter[] = {'-', (char)optopt, '\0'};
+    const char *name = options->name, *space = *name ? " " : "";
+
+    if (found == ':')
+        log_error("%s: give it a value; see zfec-fs%s%s --help", word, space, name);
+    else if (row)
+        log_error("--%s: it takes no value; see zfec-fs%s%s --help", row->name, space, name);
+    else
+        log_error("%s: not an option of %s; see zfec-fs%s%s --help", optopt ? letter : word,
+                  *name ? name : "mounts", space, name);
+    return -EINVAL;
+}
+
+static int parse_words(int count, char *words[], struct options *ret)
+{
+    struct option names[COUNT_OF(option_rows)] = {0}, *next = names;
+    char letters[2 * COUNT_OF(option_rows) + 2] = ":", *letter = letters + 1;
+    int found, r = excludes_new(&ret->rules.excludes);
+
+    for (size_t i = 0; option_rows[i].help; i++) {
+        const struct option_row *row = &option_rows[i];
+        if (!(row->commands & ret->command))
+            continue;
+        if (row->name)
+            *next++ = (struct option){row->name, row->value != NULL, NULL, FIRST_LONG + (int)i};
+        if (row->letter)
+            *letter++ = row->letter;
+        if (row->letter && row->value)
+            *letter++ = ':';
+    }
+    optind = 1;
+    while (r == 0 && (found = getopt_long(count, words, letters, names, NULL)) >= 0)
+        r = found == '?' || found == ':' ? refuse_word(ret, found, words[optind - 1])
+                                         : take_found(ret, found, optarg);
+    ret->words = words + optind;
+    ret->word_count = (size_t)(count - optind);
+    return r;
+}
+
+int options_parse(enum command command, const char *name, int count, char *words[],
+                  struct options *ret)
+{
+    *ret = (struct options){
+        .command = command,
+        .name = name,
+        .encoding = {.format = SHARE_CHECKED,
+                     .required = 3,
+                     .shares = 20,
+                     .block_size = BLOCK_SIZE_DEFAULT},
+        .attribute_timeout = -1,
+        .store_timeout = -1,
+        .sample = 1,
+        /* 0: as many as fit what is worked on */
+        .jobs = command == COMMAND_SYNC    ? JOBS_MAX
+                : command == COMMAND_BENCH ? thread_processors()
+                                           : 0,
+    };
+    int r = parse_words(count, words, ret);
+    if (ret->required > 0)
+        ret->encoding.required = ret->required;
+    return r == -ENOMEM ? log_errno(r, "the command line") : r;
+}
+
+void options_clear(struct options *options)
+{
+    excludes_free(options->rules.excludes);
+    names_clear(&options->stores);
+    free(options->source);
+    free(options->mount_options);
+    free(options->report);
+    free(options->config);
+    free(options->log_file);
 }

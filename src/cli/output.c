@@ -5,7 +5,6 @@
 #include "base/log.h"
 
 #include <fcntl.h>
-#include <nettle/base64.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -32,21 +31,21 @@ static void before_log(void)
     pthread_mutex_unlock(&output.lock);
 }
 
-int output_begin(const struct work *work)
+int output_begin(const struct options *options)
 {
     const char *no_colour = getenv("NO_COLOR"), *terminal = getenv("TERM");
     bool capable = !terminal || strcmp(terminal, "dumb") != 0;
 
-    output.quiet = work->quiet;
-    output.json = work->json;
-    output.progress = !work->quiet && isatty(STDERR_FILENO) && capable;
+    output.quiet = options->quiet;
+    output.json = options->json;
+    output.progress = !options->quiet && isatty(STDERR_FILENO) && capable;
     output.colours = !(no_colour && *no_colour) && isatty(STDOUT_FILENO) && capable;
-    if (work->verbose)
+    if (options->verbose)
         log_limit(LOG_LEVEL_INFO);
-    else if (work->quiet || work->command & (COMMAND_CHECK | COMMAND_REPAIR))
+    else if (options->quiet || options->command & (COMMAND_CHECK | COMMAND_REPAIR))
         log_limit(LOG_LEVEL_ERROR); /* what is wrong with stores is their result */
     log_before(before_log);
-    return work->log_file ? log_to_file(work->log_file) : 0;
+    return options->log_file ? log_to_file(options->log_file) : 0;
 }
 
 int output_end(void)
@@ -118,19 +117,37 @@ static json_t *replaced(const char *path)
     return text ? json_string(text) : NULL;
 }
 
+/* Returns PATH in base64, or NULL without memory; the caller frees it. */
+static char *base64(const char *path)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const uint8_t *bytes = (const uint8_t *)path;
+    size_t length = strlen(path);
+    char *ret = calloc(1, (length + 2) / 3 * 4 + 1), *end = ret;
+
+    for (size_t i = 0; ret && i < length; i += 3) {
+        size_t left = length - i;
+        unsigned three = (unsigned)bytes[i] << 16;
+        three |= left > 1 ? (unsigned)bytes[i + 1] << 8 : 0;
+        three |= left > 2 ? bytes[i + 2] : 0;
+        *end++ = digits[three >> 18];
+        *end++ = digits[three >> 12 & 63];
+        *end++ = left > 1 ? digits[three >> 6 & 63] : '=';
+        *end++ = left > 2 ? digits[three & 63] : '=';
+    }
+    return ret;
+}
+
 void output_json_path(json_t *object, const char *key, const char *path)
 {
     json_t *value = json_string(path); /* NULL where it is not UTF-8 */
     cleanup_free char *base64_key = NULL, *encoded = NULL;
 
     if (!value) {
-        size_t length = strlen(path);
         value = replaced(path);
-        encoded = calloc(1, BASE64_ENCODE_RAW_LENGTH(length) + 1);
-        if (encoded && asprintf(&base64_key, "%s_base64", key) >= 0) {
-            base64_encode_raw(encoded, length, (const uint8_t *)path);
+        encoded = base64(path);
+        if (encoded && asprintf(&base64_key, "%s_base64", key) >= 0)
             json_object_set_new(object, base64_key, json_string(encoded));
-        }
     }
     json_object_set_new(object, key, value);
 }

@@ -5,12 +5,12 @@
  */
 #pragma once
 
-#include "cli/work.h"
+#include "cli/options.h"
 
 #include <jansson.h>
 
 /* How loud, in which form, and whether in colours. Returns 0 or a negative errno (the log file). */
-int output_begin(const struct work *work);
+int output_begin(const struct options *options);
 
 /* Ends the line about progress. Returns 0, or a negative errno where something was not written. */
 int output_end(void);

@@ -1,18 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What check found as one page of HTML that needs nothing else: no script, no image, no network.
- * All that a person wants to know stands in words and numbers; colours only repeat it.
+ * All that a person wants to know stands in words and numbers; colours only repeat it. Its file is
+ * there as it was before, or whole.
  */
 #pragma once
 
 #include "cli/findings.h"
+#include "cli/worst.h"
 
-#include <stdio.h>
-#include <time.h>
-
-struct page_facts {
-    time_t time;    /* when check ended */
-    double seconds; /* how long it took */
+struct page {
+    const char *path;
+    const char *name;   /* its last part */
+    int directory;      /* in which that is; below 0: no page is wanted */
+    struct worst worst; /* the names that it shows; for worst_consider() */
 };
 
-void page_print(FILE *out, const struct findings *findings, const struct page_facts *facts);
+/*
+ * Finds out whether a page can be written at PATH, which lives as long as the page; NULL: none is
+ * wanted. Returns 0, or a negative errno, which has been logged. Close RET in any case.
+ */
+int page_open(const char *path, struct page *ret);
+
+/* Writes the page, if one is wanted, of a check that took so long. Returns as above. */
+int page_write(const struct page *page, const struct findings *findings, double seconds);
+
+void page_close(struct page *page);
+
+#define cleanup_page CLEANUP(page_close)
+#define NO_PAGE      ((struct page){.directory = -1})

@@ -14,7 +14,7 @@ static struct {
     struct stores *stores;
 } watched = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-static void report(void)
+static void log_stores(void)
 {
     cleanup_free char *text = NULL;
     char *rest = NULL;
@@ -34,7 +34,7 @@ static void *wait_for_signals(void *opaque)
     sigaddset(&asked, SIGUSR1);
     while (sigwait(&asked, &number) == 0) {
         pthread_mutex_lock(&watched.lock);
-        report();
+        log_stores();
         pthread_mutex_unlock(&watched.lock);
     }
     return NULL;

@@ -6,31 +6,45 @@
 
 #include <string.h>
 
-static int open_stores(const struct arguments *arguments, struct share_terms terms,
-                       struct source **ret)
+int take_stores(struct options *options, size_t others)
+{
+    size_t least = others + (options->stores.count > 0 ? 0 : 1);
+
+    if (options->word_count < least || options->word_count > others + 1) {
+        log_error("%s: give STORES, the directory of the stores%s; see zfec-fs %s --help",
+                  options->name, others > 0 ? ", and DEST" : "", options->name);
+        return -EINVAL;
+    }
+    if (options->word_count == others)
+        return 0;
+    options->source = strdup(options->words[0]);
+    return options->source ? 0 : -ENOMEM;
+}
+
+static int open_stores(const struct options *options, struct share_terms terms, struct source **ret)
 {
     const struct stores_terms what = {
-        .format = arguments->encoding.format,
-        .required = arguments->required,
+        .format = options->encoding.format,
+        .required = options->required,
         .settled = terms.patient,
     };
     struct stores *stores;
 
     terms.format = what.format;
-    terms.unconfirmed = arguments->unconfirmed;
-    if (arguments->store_timeout >= 0)
-        round_set_limit((uint64_t)(arguments->store_timeout * 1e6));
-    int r = stores_open(arguments->source, &arguments->stores, &what, &stores);
+    terms.unconfirmed = options->unconfirmed;
+    if (options->store_timeout >= 0)
+        round_set_limit((uint64_t)(options->store_timeout * 1e6));
+    int r = stores_open(options->source, &options->stores, &what, &stores);
     return r < 0 ? r : store_source_new(stores, &terms, ret);
 }
 
-int source_of_stores(const struct arguments *arguments, struct source **ret)
+int source_of_stores(const struct options *options, struct source **ret)
 {
-    int r = open_stores(arguments, (struct share_terms){.patient = false}, ret);
+    int r = open_stores(options, (struct share_terms){.patient = false}, ret);
 
     if (r == 0 && stores_count(store_source_stores(*ret)) == 0)
         log_warning("%s: no stores in it: it should have a directory for each share",
-                    arguments->source);
+                    options->source);
     return r;
 }
 
@@ -46,13 +60,13 @@ static int refuse_too_few(const struct quorum *quorum, size_t found, unsigned ne
 }
 
 /* Returns 0 where the stores hold enough for anything to be restored. */
-static int judge(const struct arguments *arguments, const struct store_list *list)
+static int judge(const struct options *options, const struct store_list *list)
 {
     const struct quorum *quorum = &list->quorum;
     size_t found = quorum->found;
 
     if (list->count == 0) {
-        log_error("%s: no stores in it: are they mounted?", arguments->source);
+        log_error("%s: no stores in it: are they mounted?", options->source);
         return -ENOENT;
     }
     if (list->unheard > 0 && (quorum->required == 0 || found < quorum->required)) {
@@ -92,14 +106,13 @@ static int refuse_nested(struct source *source)
     return r;
 }
 
-int source_find_stores(const struct arguments *arguments, struct share_terms terms,
-                       struct source **ret)
+int source_find_stores(const struct options *options, struct share_terms terms, struct source **ret)
 {
     terms.patient = true;
-    return open_stores(arguments, terms, ret);
+    return open_stores(options, terms, ret);
 }
 
-int source_hear_stores(const struct arguments *arguments, struct source *source)
+int source_hear_stores(const struct options *options, struct source *source)
 {
     cleanup_store_list struct store_list *list = NULL;
 
@@ -107,17 +120,17 @@ int source_hear_stores(const struct arguments *arguments, struct source *source)
     if (r < 0)
         return r;
     r = stores_now(store_source_stores(source), &list);
-    return r < 0 ? log_errno(r, "the stores") : judge(arguments, list);
+    return r < 0 ? log_errno(r, "the stores") : judge(options, list);
 }
 
-int source_of_stores_now(const struct arguments *arguments, struct share_terms terms,
+int source_of_stores_now(const struct options *options, struct share_terms terms,
                          struct source **ret)
 {
     cleanup_source struct source *source = NULL;
 
-    int r = source_find_stores(arguments, terms, &source);
+    int r = source_find_stores(options, terms, &source);
     if (r == 0)
-        r = source_hear_stores(arguments, source);
+        r = source_hear_stores(options, source);
     if (r == 0)
         *ret = steal_pointer(source);
     return r;
@@ -147,10 +160,10 @@ enum exit_status status_of_stores(int error)
                               : EXIT_STATUS_FAILED;
 }
 
-int source_of_tree(struct arguments *arguments, struct source **ret)
+int source_of_tree(struct options *options, struct source **ret)
 {
-    int r = tree_source_new(arguments->source, &arguments->encoding, &arguments->rules, ret);
+    int r = tree_source_new(options->source, &options->encoding, &options->rules, ret);
 
-    arguments->rules.excludes = NULL; /* they are the source's */
-    return r < 0 ? log_errno(r, "%s: cannot be the source", arguments->source) : 0;
+    options->rules.excludes = NULL; /* they are the source's */
+    return r < 0 ? log_errno(r, "%s: cannot be the source", options->source) : 0;
 }

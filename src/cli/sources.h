@@ -2,15 +2,21 @@
 /* The sources that a command line names. What fails has been logged. */
 #pragma once
 
-#include "cli/arguments.h"
 #include "cli/exit_status.h"
+#include "cli/options.h"
 #include "view/store_source.h"
 
+/*
+ * Takes STORES from the words of a command, which may lack where --store names all; OTHERS more
+ * stand behind it. Returns 0, or -EINVAL after one line in the log, or -ENOMEM.
+ */
+int take_stores(struct options *options, size_t others);
+
 /* The tree at the argument SOURCE. */
-int source_of_tree(struct arguments *arguments, struct source **ret);
+int source_of_tree(struct options *options, struct source **ret);
 
 /* What is in STORES and in all that store= names. */
-int source_of_stores(const struct arguments *arguments, struct source **ret);
+int source_of_stores(const struct options *options, struct source **ret);
 
 /*
  * The same for commands, which cannot wait for stores to come. TERMS: how names that are not
@@ -18,13 +24,13 @@ int source_of_stores(const struct arguments *arguments, struct source **ret);
  * -EINVAL where one lies in another; -ENODATA where too few of them hold anything; -EIO where K is
  * not known.
  */
-int source_of_stores_now(const struct arguments *arguments, struct share_terms terms,
+int source_of_stores_now(const struct options *options, struct share_terms terms,
                          struct source **ret);
 
 /* The two parts of that: the stores are found, and heard. More may be added in between. */
-int source_find_stores(const struct arguments *arguments, struct share_terms terms,
+int source_find_stores(const struct options *options, struct share_terms terms,
                        struct source **ret);
-int source_hear_stores(const struct arguments *arguments, struct source *source);
+int source_hear_stores(const struct options *options, struct source *source);
 
 /* Says which stores hold nothing; they look like disks that are not mounted. */
 void source_tell_empty(struct source *source);

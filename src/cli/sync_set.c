@@ -55,8 +55,8 @@ static int order_again(struct syncing *syncing, const struct state *state,
                 .task = TASK_RESEND,
                 .share = names_get(&syncing->shares, i),
                 .list = names_get(lists, i),
-                .dry_run = syncing->work->dry_run,
-                .each_file = syncing->work->verbose,
+                .dry_run = syncing->options->dry_run,
+                .each_file = syncing->options->verbose,
             };
     }
     *ret_count = count;
@@ -98,12 +98,12 @@ static int begin_all(const struct syncing *syncing, struct state *state)
             syncing->outcomes[i].since = syncing->began;
         state_begin(state, node, syncing->began);
     }
-    return syncing->work->dry_run ? 0 : state_write(state);
+    return syncing->options->dry_run ? 0 : state_write(state);
 }
 
 static int update_all(struct syncing *syncing, const struct state *state, struct node_run *nodes)
 {
-    const struct work *work = syncing->work;
+    const struct options *options = syncing->options;
     cleanup_free char *few = NULL;
 
     int r = list_few(syncing, &few);
@@ -115,11 +115,11 @@ static int update_all(struct syncing *syncing, const struct state *state, struct
             .node = node,
             .task = TASK_UPDATE,
             .share = names_get(&syncing->shares, i),
-            .dry_run = work->dry_run,
+            .dry_run = options->dry_run,
             .known = state_as_of(state, node) > 0,
-            .checksum = work->checksum || state_differs_since(state, node) > 0,
+            .checksum = options->checksum || state_differs_since(state, node) > 0,
             .everything = syncing->outcomes[i].is_unknown,
-            .each_file = work->verbose,
+            .each_file = options->verbose,
             .few = few,
         };
         syncing->outcomes[i].run = &nodes[i];
@@ -147,7 +147,7 @@ static int order_comparing(struct syncing *syncing, const struct names *lists,
         const char *share = names_get(&syncing->shares, i), *list = names_get(lists, i);
         if (outcome->error)
             continue;
-        int r = sample_write(share, syncing->work->verify, syncing->began, list,
+        int r = sample_write(share, syncing->options->verify, syncing->began, list,
                              mover_operations(node->mover)->list_end, &outcome->verified);
         if (r < 0)
             return r;
@@ -225,7 +225,7 @@ static void note_outcome(const struct syncing *syncing, const struct node *node,
     };
     time_t differed = state_differs_since(state, node);
 
-    if (!syncing->work->dry_run)
+    if (!syncing->options->dry_run)
         state_note(state, node, &note);
     outcome->as_of = state_as_of(state, node);
     outcome->differs_since = state_differs_since(state, node);
@@ -270,17 +270,17 @@ static enum exit_status run_nodes_of_set(struct syncing *syncing, struct state *
         r = send_again(syncing, state, nodes);
     if (r == 0)
         r = update_all(syncing, state, nodes);
-    if (r == 0 && !syncing->work->dry_run && !syncing->run.stop)
+    if (r == 0 && !syncing->options->dry_run && !syncing->run.stop)
         r = sync_clean(syncing, nodes);
-    if (r == 0 && syncing->work->verify > 0 && !syncing->run.stop)
+    if (r == 0 && syncing->options->verify > 0 && !syncing->run.stop)
         r = verify_all(syncing);
     if (r < 0)
         return EXIT_STATUS_FAILED;
     size_t current = conclude(syncing, state);
     enum exit_status status = status_of(syncing, current);
-    if (!syncing->work->dry_run && state_write(state) < 0)
+    if (!syncing->options->dry_run && state_write(state) < 0)
         status = EXIT_STATUS_FAILED;
-    show_set(syncing->set, current, syncing->work->dry_run, status);
+    show_set(syncing->set, current, syncing->options->dry_run, status);
     return status;
 }
 
@@ -297,14 +297,15 @@ static enum exit_status run_set(struct syncing *syncing, struct state *state)
     return status;
 }
 
-enum exit_status sync_set(const struct work *work, struct set *set, int signals, bool *stopped)
+enum exit_status sync_set(const struct options *options, struct set *set, int signals,
+                          bool *stopped)
 {
     struct syncing syncing;
     cleanup_free char *folder = NULL;
     cleanup_fd int lock = -1;
     cleanup_state struct state *state = NULL;
 
-    syncing_init(work, set, signals, &syncing);
+    syncing_init(options, set, signals, &syncing);
     if (state_folder(&folder) < 0 || lock_take(folder, set->name, &lock) < 0 ||
         state_read(folder, set, &state) < 0 || private_view_open(set, lock, &syncing.view) < 0)
         return EXIT_STATUS_FAILED;

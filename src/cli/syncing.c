@@ -58,7 +58,7 @@ struct telling {
 static void told(void *context, enum move move, const char *path)
 {
     const struct telling *telling = context;
-    const struct work *work = telling->syncing->work;
+    const struct options *options = telling->syncing->options;
     struct outcome *outcome = syncing_outcome(telling->syncing, telling->node);
 
     if (move == MOVE_LEFT) {
@@ -67,15 +67,15 @@ static void told(void *context, enum move move, const char *path)
     }
     if (move == MOVE_DIFFERENT && outcome->paths.count < KEPT_MAX)
         names_add(&outcome->paths, path); /* where that fails, it counts as one not kept */
-    if (move == MOVE_DIFFERENT || work->dry_run || work->verbose)
+    if (move == MOVE_DIFFERENT || options->dry_run || options->verbose)
         show_move(telling->syncing->set, telling->node, move, path);
 }
 
-void syncing_init(const struct work *work, struct set *set, int signals, struct syncing *ret)
+void syncing_init(const struct options *options, struct set *set, int signals, struct syncing *ret)
 {
-    *ret = (struct syncing){.work = work, .set = set, .began = time(NULL)};
+    *ret = (struct syncing){.options = options, .set = set, .began = time(NULL)};
     ret->run = (struct run){
-        .jobs = work->jobs,
+        .jobs = options->jobs,
         .wake = signals,
         .pace = PACE_S,
         .context = ret,

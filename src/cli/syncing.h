@@ -2,12 +2,12 @@
 /* One run of one set, in several steps: each has some of the nodes do one task. */
 #pragma once
 
+#include "cli/options.h"
 #include "cli/private_view.h"
 #include "cli/sync_show.h"
-#include "cli/work.h"
 
 struct syncing {
-    const struct work *work;
+    const struct options *options;
     struct set *set;
     struct private_view view;
     struct run run;
@@ -17,7 +17,7 @@ struct syncing {
 };
 
 /* SIGNALS is a descriptor from which the user's signals are read. */
-void syncing_init(const struct work *work, struct set *set, int signals, struct syncing *ret);
+void syncing_init(const struct options *options, struct set *set, int signals, struct syncing *ret);
 
 /* Runs what the orders of NODES say. Returns 0 or -ENOMEM. */
 int syncing_run(struct syncing *syncing, struct node_run *nodes, size_t count);

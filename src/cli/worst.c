@@ -31,7 +31,7 @@ static int rank_of(bool foreign, int spare, const char *hint)
     return spare >= 0 ? spare : hint ? -1 : -2;
 }
 
-static size_t place_of(const struct worst *worst, int rank, const char *path)
+static size_t place_by_rank(const struct worst *worst, int rank, const char *path)
 {
     size_t place = worst->count;
 
@@ -70,8 +70,8 @@ static int describe_copy(const struct copy_report *report, const char *store,
     return names_add(&name->wrongs, wrong);
 }
 
-static int describe(const struct findings *findings, const char *path,
-                    const struct inspection *inspection, struct worst_name *ret)
+static int describe_name(const struct findings *findings, const char *path,
+                         const struct inspection *inspection, struct worst_name *ret)
 {
     *ret = (struct worst_name){
         .path = strdup(*path ? path : "."),
@@ -95,14 +95,17 @@ static int describe(const struct findings *findings, const char *path,
 void worst_consider(struct worst *worst, const struct findings *findings, const char *path,
                     const struct inspection *inspection)
 {
+    enum name_health health = inspection_health(inspection);
+    if (health == HEALTH_INTACT || health == HEALTH_LEFTOVER)
+        return;
     int rank = rank_of(inspection->hidden, inspection->spare, findings_hint(inspection));
-    size_t place = place_of(worst, rank, *path ? path : ".");
+    size_t place = place_by_rank(worst, rank, *path ? path : ".");
     struct worst_name name;
 
     worst->all++;
     if (place == WORST_MAX)
         return;
-    int r = describe(findings, path, inspection, &name);
+    int r = describe_name(findings, path, inspection, &name);
     if (r < 0) {
         worst->error = r;
         return;

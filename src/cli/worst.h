@@ -2,13 +2,7 @@
 /* The names that are worst off: no more of them than a person reads, however many there are. */
 #pragma once
 
-#include "base/names.h"
-
-#include <stdbool.h>
-#include <stdint.h>
-
-struct findings;
-struct inspection;
+#include "cli/findings.h"
 
 enum { WORST_MAX = 100 };
 
@@ -29,7 +23,7 @@ struct worst {
     int error;    /* -ENOMEM: one that belongs here is not here; or 0 */
 };
 
-/* Something is wrong with PATH: it is kept if it is one of the worst so far. */
+/* Keeps PATH if something is wrong with it, and it is one of the worst so far. */
 void worst_consider(struct worst *worst, const struct findings *findings, const char *path,
                     const struct inspection *inspection);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cli/works.h"
+#include "cli/commands.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -13,13 +13,13 @@
 #include <string.h>
 #include <sys/signalfd.h>
 
-static int choose_config(const struct work *work, char **ret)
+static int choose_config(const struct options *options, char **ret)
 {
     const char *folder = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
     int length;
 
-    if (work->config)
-        length = asprintf(ret, "%s", work->config);
+    if (options->config)
+        length = asprintf(ret, "%s", options->config);
     else if (geteuid() == 0)
         length = asprintf(ret, "/etc/zfec-fs/sets.ini");
     else if (folder && *folder == '/')
@@ -29,29 +29,29 @@ static int choose_config(const struct work *work, char **ret)
     return length < 0 ? -ENOMEM : 0;
 }
 
-static int read_sets(const struct work *work, struct sets *ret)
+static int read_sets(const struct options *options, struct sets *ret)
 {
     cleanup_free char *path = NULL;
 
-    int r = choose_config(work, &path);
+    int r = choose_config(options, &path);
     if (r == 0)
         r = config_read(path, ret);
-    for (size_t i = 0; r == 0 && i < work->word_count; i++) {
-        if (!sets_find(ret, work->words[i])) {
-            log_error("%s: there is no such set in %s", work->words[i], path);
+    for (size_t i = 0; r == 0 && i < options->word_count; i++) {
+        if (!sets_find(ret, options->words[i])) {
+            log_error("%s: there is no such set in %s", options->words[i], path);
             r = -EINVAL;
         }
     }
     return r;
 }
 
-static bool is_wanted(const struct work *work, const struct set *set)
+static bool is_wanted(const struct options *options, const struct set *set)
 {
-    for (size_t i = 0; i < work->word_count; i++) {
-        if (strcmp(work->words[i], set->name) == 0)
+    for (size_t i = 0; i < options->word_count; i++) {
+        if (strcmp(options->words[i], set->name) == 0)
             return true;
     }
-    return work->word_count == 0;
+    return options->word_count == 0;
 }
 
 /* Lost comes before failed, and failed before damaged. */
@@ -62,7 +62,7 @@ static enum exit_status worse(enum exit_status one, enum exit_status other)
     return one > other ? one : other;
 }
 
-static enum exit_status sync_all(const struct work *work, struct sets *sets, int signals)
+static enum exit_status sync_all(const struct options *options, struct sets *sets, int signals)
 {
     enum exit_status status = EXIT_STATUS_OK;
     double began = clock_seconds();
@@ -70,23 +70,23 @@ static enum exit_status sync_all(const struct work *work, struct sets *sets, int
     int count = 0;
 
     for (size_t i = 0; i < sets->count && !stopped; i++) {
-        if (!is_wanted(work, &sets->sets[i]))
+        if (!is_wanted(options, &sets->sets[i]))
             continue;
-        status = worse(status, sync_set(work, &sets->sets[i], signals, &stopped));
+        status = worse(status, sync_set(options, &sets->sets[i], signals, &stopped));
         count++;
     }
     output_json("summary", json_pack("{s:s, s:b, s:i, s:f, s:i}", "command", "sync", "dry_run",
-                                     work->dry_run, "sets", count, "seconds",
+                                     options->dry_run, "sets", count, "seconds",
                                      clock_seconds() - began, "exit_status", status));
     return status;
 }
 
-enum exit_status sync_command(struct work *work)
+enum exit_status sync_command(struct options *options)
 {
     cleanup_sets struct sets sets = {0};
     sigset_t passed;
 
-    int r = read_sets(work, &sets);
+    int r = read_sets(options, &sets);
     if (r < 0)
         return r == -EINVAL ? EXIT_STATUS_USAGE : EXIT_STATUS_FAILED;
     background_signals(&passed);
@@ -96,5 +96,5 @@ enum exit_status sync_command(struct work *work)
         log_errno(-errno, "sync");
         return EXIT_STATUS_FAILED;
     }
-    return sync_all(work, &sets, signals);
+    return sync_all(options, &sets, signals);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cli/works.h"
+#include "cli/commands.h"
 
 #include "base/buffer.h"
 #include "base/io.h"
@@ -48,9 +48,9 @@ static int look_at_blocks(int fd, struct looked *looked)
     return r;
 }
 
-static int look_at(const struct work *work, struct looked *looked)
+static int inspect_file(const struct options *options, struct looked *looked)
 {
-    const struct encoding *encoding = &work->arguments.encoding;
+    const struct encoding *encoding = &options->encoding;
     uint8_t header[HEADER_SIZE_MAX];
     cleanup_fd int fd = open(looked->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 
@@ -106,7 +106,7 @@ static void tell_range(const struct damage_range *range, uint64_t blocks)
                     (unsigned long long)blocks);
 }
 
-static void tell_text(const struct looked *looked)
+static void tell_share(const struct looked *looked)
 {
     const struct share_header *header = &looked->header;
     const struct share_layout *layout = &header->layout;
@@ -132,7 +132,7 @@ static void tell_text(const struct looked *looked)
                     (unsigned long long)layout_share_size(layout));
 }
 
-static void tell_json(const struct looked *looked)
+static void tell_share_json(const struct looked *looked)
 {
     const struct share_header *header = &looked->header;
     const struct share_layout *layout = &header->layout;
@@ -158,12 +158,12 @@ static void tell_json(const struct looked *looked)
     output_json("info", object);
 }
 
-static enum exit_status run_one(const struct work *work, const char *path)
+static enum exit_status run_one(const struct options *options, const char *path)
 {
     struct looked looked = {.path = path};
     enum exit_status status = EXIT_STATUS_OK;
 
-    int r = look_at(work, &looked);
+    int r = inspect_file(options, &looked);
     if (r == -EBADMSG) {
         log_error("%s: has no intact header of a share (is --format right?)", path);
         status = EXIT_STATUS_DAMAGED;
@@ -172,25 +172,25 @@ static enum exit_status run_one(const struct work *work, const char *path)
         status = EXIT_STATUS_FAILED;
     } else {
         if (output_is_json())
-            tell_json(&looked);
+            tell_share_json(&looked);
         else
-            tell_text(&looked);
+            tell_share(&looked);
         status = is_intact(&looked) ? EXIT_STATUS_OK : EXIT_STATUS_DAMAGED;
     }
     damage_clear(&looked.damage);
     return status;
 }
 
-enum exit_status info_command(struct work *work)
+enum exit_status info_command(struct options *options)
 {
     enum exit_status worst = EXIT_STATUS_OK;
 
-    if (work->word_count == 0) {
+    if (options->word_count == 0) {
         log_error("info: give share files; see zfec-fs info --help");
         return EXIT_STATUS_USAGE;
     }
-    for (size_t i = 0; i < work->word_count; i++) {
-        enum exit_status status = run_one(work, work->words[i]);
+    for (size_t i = 0; i < options->word_count; i++) {
+        enum exit_status status = run_one(options, options->words[i]);
         if (status > worst)
             worst = status;
     }

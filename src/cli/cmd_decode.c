@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cli/works.h"
+#include "cli/commands.h"
 
 #include "base/log.h"
 #include "cli/copying.h"
@@ -8,32 +8,18 @@
 
 #include <string.h>
 
-/* STORES may be left out where --store names all. */
-static int check(struct work *work)
-{
-    size_t least = work->arguments.stores.count > 0 ? 1 : 2;
-
-    if (work->word_count < least || work->word_count > 2) {
-        log_error("decode: give STORES and DEST; see zfec-fs decode --help");
-        return -EINVAL;
-    }
-    if (work->word_count == 1)
-        return 0;
-    work->arguments.source = strdup(work->words[0]);
-    return work->arguments.source ? 0 : -ENOMEM;
-}
-
 /* Directories where nothing is mounted look like stores of an empty tree. */
-static int check_removal(struct copying *copying, const struct work *work, struct source *source)
+static int check_removal(struct copying *copying, const struct options *options,
+                         struct source *source)
 {
     cleanup_names struct names names = NO_NAMES;
 
     copying->counting = true; /* what is hidden is told when it would be restored */
-    int r = work->remove ? source->operations->list(source, "", &names) : 0;
+    int r = options->remove ? source->operations->list(source, "", &names) : 0;
     copying->counting = false;
     if (r < 0)
         return log_errno(r, "the stores");
-    if (work->remove && names.count == 0) {
+    if (options->remove && names.count == 0) {
         log_error("--delete: the stores are empty, nothing is removed: are they mounted?");
         return -ENOENT;
     }
@@ -41,24 +27,25 @@ static int check_removal(struct copying *copying, const struct work *work, struc
 }
 
 /* The stores, and the folder that they lie in, which would be one with a new directory in it. */
-static int list_inputs(const struct work *work, struct source *source, struct names *inputs)
+static int list_inputs(const struct options *options, struct source *source, struct names *inputs)
 {
-    const char *folder = work->arguments.source;
+    const char *folder = options->source;
     cleanup_free char *real = folder ? realpath(folder, NULL) : NULL;
 
     int r = real ? names_add(inputs, real) : 0;
     return r < 0 ? r : stores_real_paths(store_source_stores(source), inputs);
 }
 
-static int add_target(struct copying *copying, const struct work *work, struct source *source)
+static int add_target(struct copying *copying, const struct options *options, struct source *source)
 {
     cleanup_names struct names inputs = NO_NAMES;
 
-    int r = check_removal(copying, work, source);
+    int r = check_removal(copying, options, source);
     if (r == 0)
-        r = list_inputs(work, source, &inputs);
+        r = list_inputs(options, source, &inputs);
     return r < 0 ? r
-                 : copying_add(copying, work->words[work->word_count - 1], TARGET_WHOLE, &inputs);
+                 : copying_add(copying, options->words[options->word_count - 1], TARGET_WHOLE,
+                               &inputs);
 }
 
 /* Says what is not restored since too few stores have it. */
@@ -76,24 +63,24 @@ static void tell_hidden(void *context, const char *path, enum hidden why, const 
                 why == HIDDEN_FOREIGN ? "; --unconfirmed takes it" : " (left over by a tool)");
 }
 
-enum exit_status decode_command(struct work *work)
+enum exit_status decode_command(struct options *options)
 {
     cleanup_source struct source *source = NULL;
     struct copying copying;
 
-    if (check(work) < 0)
+    if (take_stores(options, 1) < 0)
         return EXIT_STATUS_USAGE;
-    if (copying_begin(&copying, work) < 0)
+    if (copying_begin(&copying, options) < 0)
         return EXIT_STATUS_FAILED;
     const struct share_terms terms = {
         .hidden = tell_hidden, .context = &copying, .stop = &copying.meter.progress.stop};
     enum exit_status status = EXIT_STATUS_FAILED;
-    int r = source_of_stores_now(&work->arguments, terms, &source);
+    int r = source_of_stores_now(options, terms, &source);
     if (r == 0)
         source_tell_empty(source);
     else
         status = status_of_stores(r);
-    if (r == 0 && (r = add_target(&copying, work, source)) == -EINVAL)
+    if (r == 0 && (r = add_target(&copying, options, source)) == -EINVAL)
         status = EXIT_STATUS_USAGE;
     if (r == 0)
         r = copying_open(&copying);

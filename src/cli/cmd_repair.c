@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "cli/works.h"
+#include "cli/commands.h"
 
 #include "base/log.h"
 #include "cli/copying.h"
 #include "cli/destination.h"
-#include "cli/findings.h"
+#include "cli/findings_text.h"
 #include "cli/output.h"
 #include "cli/sources.h"
 #include "tool/repair.h"
@@ -12,24 +12,10 @@
 #include <limits.h>
 #include <string.h>
 
-static int check_words(struct work *work)
-{
-    size_t least = work->arguments.stores.count > 0 ? 0 : 1;
-
-    if (work->word_count < least || work->word_count > 1) {
-        log_error("repair: give STORES, the directory of the stores; see zfec-fs repair --help");
-        return -EINVAL;
-    }
-    if (work->word_count == 0)
-        return 0;
-    work->arguments.source = strdup(work->words[0]);
-    return work->arguments.source ? 0 : -ENOMEM;
-}
-
 /* The folder of the stores is no place for a new one, also if there are none in it. */
-static int refuse_folder(const struct work *work, const char *path)
+static int refuse_folder(const struct options *options, const char *path)
 {
-    const char *folder = work->arguments.source;
+    const char *folder = options->source;
     cleanup_free char *place = NULL, *real = folder ? realpath(folder, NULL) : NULL;
 
     int r = destination_resolve(path, &place);
@@ -42,15 +28,15 @@ static int refuse_folder(const struct work *work, const char *path)
 }
 
 /* Makes new stores, once each can be one: they are stores like the others. */
-static int add_places(struct copying *copying, struct work *work, struct source *source)
+static int add_places(struct copying *copying, struct options *options, struct source *source)
 {
     struct stores *stores = store_source_stores(source);
     cleanup_names struct names inputs = NO_NAMES, places = NO_NAMES;
 
     int r = stores_real_paths(stores, &inputs);
-    for (size_t i = 0; r == 0 && i < work->place_count; i++) {
-        const struct place_for_share *place = &work->places[i];
-        r = refuse_folder(work, place->path);
+    for (size_t i = 0; r == 0 && i < options->place_count; i++) {
+        const struct place_for_share *place = &options->places[i];
+        r = refuse_folder(options, place->path);
         if (r == 0)
             r = copying_add(copying, place->path, place->index, &inputs);
         if (r == 0)
@@ -78,10 +64,10 @@ static struct roster_entry *entry_at(struct roster *roster, const char *path)
 }
 
 /* What --add says counts; but a share that is there already does not become another one. */
-static int give_shares(const struct work *work, struct roster *roster)
+static int give_shares(const struct options *options, struct roster *roster)
 {
-    for (size_t i = 0; i < work->place_count; i++) {
-        const struct place_for_share *place = &work->places[i];
+    for (size_t i = 0; i < options->place_count; i++) {
+        const struct place_for_share *place = &options->places[i];
         struct roster_entry *entry = entry_at(roster, place->path);
         if (!entry) {
             log_error("--add %02x=%s: cannot be opened", place->index, place->path);
@@ -106,8 +92,9 @@ static void tell_empty(const struct roster *roster)
     }
 }
 
-static enum exit_status status_of(const struct copying *copying, const struct findings *findings,
-                                  unsigned lost, unsigned refused, int result)
+static enum exit_status repair_status(const struct copying *copying,
+                                      const struct findings *findings, unsigned lost,
+                                      unsigned refused, int result)
 {
     unsigned long long done = 0;
 
@@ -127,7 +114,7 @@ static enum exit_status status_of(const struct copying *copying, const struct fi
 }
 
 /* Returns 0 where it is safe to write; else says why it is not. */
-static int check_votes(const struct work *work, const struct roster *roster)
+static int check_votes(const struct options *options, const struct roster *roster)
 {
     const struct quorum *quorum = &roster->quorum;
 
@@ -142,11 +129,11 @@ static int check_votes(const struct work *work, const struct roster *roster)
 }
 
 /* Says why nothing is removed, where a store is empty: it looks like one that is not mounted. */
-static unsigned refuse_removal(const struct work *work, const struct roster *roster)
+static unsigned refuse_removal(const struct options *options, const struct roster *roster)
 {
     unsigned refused = 0;
 
-    for (size_t i = 0; work->remove && i < roster->count; i++) {
+    for (size_t i = 0; options->remove && i < roster->count; i++) {
         if (!roster->entries[i].empty || roster->entries[i].added)
             continue;
         log_error("--delete: store %s holds nothing, nothing is removed: is it mounted?",
@@ -156,12 +143,12 @@ static unsigned refuse_removal(const struct work *work, const struct roster *ros
     return refused;
 }
 
-static enum exit_status run(struct copying *copying, struct source *source,
-                            const struct roster *roster)
+static enum exit_status repair_names(struct copying *copying, struct source *source,
+                                     const struct roster *roster)
 {
     CLEANUP(findings_end) struct findings findings;
-    const struct work *work = copying->work;
-    atomic_uint refused = refuse_removal(work, roster), lost = 0;
+    const struct options *options = copying->options;
+    atomic_uint refused = refuse_removal(options, roster), lost = 0;
     const struct repair_settings settings = {
         .refused = &refused,
         .lost = &lost,
@@ -169,46 +156,46 @@ static enum exit_status run(struct copying *copying, struct source *source,
         .copy = copying->settings,
     };
 
-    if (findings_begin(&findings, work, roster) < 0)
+    if (findings_begin(&findings, options, roster) < 0)
         return EXIT_STATUS_FAILED;
     int r = repair_run(source, roster, &settings, &copying->meter.progress);
     r = copying_finish(copying, r);
     enum exit_status status =
-        status_of(copying, &findings, atomic_load(&lost), atomic_load(&refused), r);
+        repair_status(copying, &findings, atomic_load(&lost), atomic_load(&refused), r);
     copying_summarize(copying, status);
     return status;
 }
 
-enum exit_status repair_command(struct work *work)
+enum exit_status repair_command(struct options *options)
 {
     cleanup_source struct source *source = NULL;
     cleanup_roster struct roster roster = {0};
     enum exit_status status = EXIT_STATUS_FAILED;
     struct copying copying;
 
-    if (check_words(work) < 0)
+    if (take_stores(options, 0) < 0)
         return EXIT_STATUS_USAGE;
-    if (copying_begin(&copying, work) < 0)
+    if (copying_begin(&copying, options) < 0)
         return status;
     const struct share_terms terms = {.everything = true, .stop = &copying.meter.progress.stop};
-    int r = source_find_stores(&work->arguments, terms, &source);
+    int r = source_find_stores(options, terms, &source);
     if (r == 0)
-        r = add_places(&copying, work, source);
+        r = add_places(&copying, options, source);
     if (r == 0)
-        r = source_hear_stores(&work->arguments, source);
+        r = source_hear_stores(options, source);
     if (r == -ENODATA)
         status = EXIT_STATUS_LOST;
-    if (r == 0 && (r = roster_make(source, work->jobs, &copying.meter.progress, &roster)) < 0 &&
+    if (r == 0 && (r = roster_make(source, options->jobs, &copying.meter.progress, &roster)) < 0 &&
         r != -ECANCELED)
         log_errno(r, "the stores");
     if (r == 0)
-        r = give_shares(work, &roster);
+        r = give_shares(options, &roster);
     if (r == 0)
         tell_empty(&roster);
     if (r == 0)
-        r = check_votes(work, &roster);
+        r = check_votes(options, &roster);
     if (r == 0)
-        status = run(&copying, source, &roster);
+        status = repair_names(&copying, source, &roster);
     else if (r == -EINVAL)
         status = EXIT_STATUS_USAGE;
     copying_end(&copying);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cli/works.h"
+#include "cli/commands.h"
 
 #include "base/log.h"
 #include "cli/copying.h"
@@ -10,17 +10,17 @@
 #include <stdio.h>
 #include <string.h>
 
-static int check(struct work *work)
+static int check(struct options *options)
 {
-    const struct encoding *encoding = &work->arguments.encoding;
-    size_t wanted = work->place_count > 0 ? 1 : 2;
+    const struct encoding *encoding = &options->encoding;
+    size_t wanted = options->place_count > 0 ? 1 : 2;
 
-    if (work->word_count != wanted && !(work->place_count > 0 && work->word_count == 2)) {
+    if (options->word_count != wanted && !(options->place_count > 0 && options->word_count == 2)) {
         log_error("encode: give SOURCE and DEST, or SOURCE and --to NN=DIR; "
                   "see zfec-fs encode --help");
         return -EINVAL;
     }
-    if (work->some_shares && work->word_count == 1) {
+    if (options->some_shares && options->word_count == 1) {
         log_error("--shares: chooses among those in DEST; give DEST, or leave it out");
         return -EINVAL;
     }
@@ -30,46 +30,46 @@ static int check(struct work *work)
         return -EINVAL;
     }
     for (unsigned i = encoding->shares; i < 256; i++) {
-        if (work->shares[i]) {
+        if (options->shares[i]) {
             log_error("--shares: there is no share %02x of %u; give a larger -n", i,
                       encoding->shares);
             return -EINVAL;
         }
     }
-    for (size_t i = 0; i < work->place_count; i++) {
-        if (work->places[i].index >= encoding->shares) {
+    for (size_t i = 0; i < options->place_count; i++) {
+        if (options->places[i].index >= encoding->shares) {
             log_error("--to %02x=%s: there is no such share of %u; give a larger -n",
-                      work->places[i].index, work->places[i].path, encoding->shares);
+                      options->places[i].index, options->places[i].path, encoding->shares);
             return -EINVAL;
         }
     }
-    work->arguments.source = strdup(work->words[0]);
-    return work->arguments.source ? 0 : -ENOMEM;
+    options->source = strdup(options->words[0]);
+    return options->source ? 0 : -ENOMEM;
 }
 
-static const char *other_place(const struct work *work, unsigned index)
+static const char *other_place(const struct options *options, unsigned index)
 {
-    for (size_t i = 0; i < work->place_count; i++) {
-        if (work->places[i].index == index)
-            return work->places[i].path;
+    for (size_t i = 0; i < options->place_count; i++) {
+        if (options->places[i].index == index)
+            return options->places[i].path;
     }
     return NULL;
 }
 
 /* Whether share INDEX is to be made in DEST. */
-static bool is_wanted(const struct work *work, unsigned index)
+static bool goes_to_dest(const struct options *options, unsigned index)
 {
-    return work->word_count == 2 && (!work->some_shares || work->shares[index]);
+    return options->word_count == 2 && (!options->some_shares || options->shares[index]);
 }
 
 /*
  * Returns true if the source does not show PLACE, which is WITHIN it: for a rule, or because it is
  * on a file system of its own.
  */
-static bool is_left_out(const struct work *work, const char *from, const char *place,
+static bool is_left_out(const struct options *options, const char *from, const char *place,
                         const char *within)
 {
-    const struct tree_rules *rules = &work->arguments.rules;
+    const struct tree_rules *rules = &options->rules;
     dev_t source, own;
 
     if (excludes_match(rules->excludes, within, true))
@@ -79,7 +79,7 @@ static bool is_left_out(const struct work *work, const char *from, const char *p
 }
 
 /* A target in the source, unless it is left out, would be encoded as well, without end. */
-static int check_outside(const struct work *work, const char *from, const char *path)
+static int check_outside(const struct options *options, const char *from, const char *path)
 {
     cleanup_free char *place = NULL;
     size_t length = strcmp(from, "/") == 0 ? 0 : strlen(from);
@@ -88,7 +88,7 @@ static int check_outside(const struct work *work, const char *from, const char *
     if (r < 0)
         return log_errno(r, "%s: cannot be written to", path);
     if (!destination_lies_in(place, from) ||
-        (place[length] && is_left_out(work, from, place, place + length + 1)))
+        (place[length] && is_left_out(options, from, place, place + length + 1)))
         return 0;
     log_error("%s: lies in the source; choose another place, or exclude it", path);
     return -EINVAL;
@@ -120,8 +120,8 @@ static int check_share(const struct copying *copying, size_t target, unsigned in
     const char *path = copying->names[target], *place = copying->places[target];
     int share = share_at(place, SHARE_CHECKED);
 
-    if (share == NO_VOTE && copying->work->arguments.encoding.format != SHARE_CHECKED)
-        share = share_at(place, copying->work->arguments.encoding.format);
+    if (share == NO_VOTE && copying->options->encoding.format != SHARE_CHECKED)
+        share = share_at(place, copying->options->encoding.format);
     if (share == NO_VOTE || share == (int)index)
         return 0;
     log_error("%s: holds share %02x already; give share %02x another place, or empty this one",
@@ -137,21 +137,21 @@ static int add_target(struct copying *copying, const char *from, const char *pat
     if (r == 0)
         r = copying_add(copying, path, (int)index, &inputs);
     if (r == 0)
-        r = check_outside(copying->work, from, path);
+        r = check_outside(copying->options, from, path);
     return r < 0 ? r : check_share(copying, copying->count - 1, index);
 }
 
 /* Adds each share's target; nothing is made yet. */
-static int add_targets(struct copying *copying, const struct work *work)
+static int add_targets(struct copying *copying, const struct options *options)
 {
-    cleanup_free char *from = realpath(work->arguments.source, NULL);
-    int r = from ? 0 : log_errno(-errno, "%s: cannot be the source", work->arguments.source);
+    cleanup_free char *from = realpath(options->source, NULL);
+    int r = from ? 0 : log_errno(-errno, "%s: cannot be the source", options->source);
 
-    for (unsigned index = 0; from && r == 0 && index < work->arguments.encoding.shares; index++) {
-        const char *place = other_place(work, index);
+    for (unsigned index = 0; from && r == 0 && index < options->encoding.shares; index++) {
+        const char *place = other_place(options, index);
         cleanup_free char *path = NULL;
-        if (!place && is_wanted(work, index)) {
-            if (asprintf(&path, "%s/%02x", work->words[1], (uint8_t)index) < 0)
+        if (!place && goes_to_dest(options, index)) {
+            if (asprintf(&path, "%s/%02x", options->words[1], (uint8_t)index) < 0)
                 return -ENOMEM;
             place = path;
         }
@@ -160,30 +160,30 @@ static int add_targets(struct copying *copying, const struct work *work)
     return r;
 }
 
-static int open_all(struct copying *copying, struct work *work, struct source **ret)
+static int open_all(struct copying *copying, struct options *options, struct source **ret)
 {
-    int r = source_of_tree(&work->arguments, ret);
+    int r = source_of_tree(options, ret);
 
-    if (r == 0 && work->word_count == 2)
-        r = copying_make_directory(copying, work->words[1]);
+    if (r == 0 && options->word_count == 2)
+        r = copying_make_directory(copying, options->words[1]);
     return r < 0 ? r : copying_open(copying);
 }
 
-enum exit_status encode_command(struct work *work)
+enum exit_status encode_command(struct options *options)
 {
     cleanup_source struct source *source = NULL;
     struct copying copying;
 
-    if (check(work) < 0)
+    if (check(options) < 0)
         return EXIT_STATUS_USAGE;
-    if (copying_begin(&copying, work) < 0)
+    if (copying_begin(&copying, options) < 0)
         return EXIT_STATUS_FAILED;
     enum exit_status status = EXIT_STATUS_FAILED;
-    int r = add_targets(&copying, work);
+    int r = add_targets(&copying, options);
     if (r == -EINVAL)
         status = EXIT_STATUS_USAGE;
     if (r == 0)
-        r = open_all(&copying, work, &source);
+        r = open_all(&copying, options, &source);
     if (r == 0)
         status = copying_run(&copying, source);
     copying_end(&copying);

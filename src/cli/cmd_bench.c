@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cli/works.h"
+#include "cli/commands.h"
 
 #include "base/array.h"
 #include "base/log.h"
@@ -22,9 +22,9 @@ struct rates {
     double of[SPEED_KINDS];
 };
 
-static int settings_of(const struct work *work, struct speed_settings *ret)
+static int settings_of(const struct options *options, struct speed_settings *ret)
 {
-    const struct encoding *encoding = &work->arguments.encoding;
+    const struct encoding *encoding = &options->encoding;
 
     if (encoding->shares < encoding->required) {
         log_error("bench: %u shares of which %u are enough: give -n at least as much as -k",
@@ -42,7 +42,7 @@ static bool is_there(const struct speed_settings *settings, enum speed_kind kind
     return kind != SPEED_CODE || settings->count > settings->layout.required;
 }
 
-static void tell_json(const struct speed_settings *settings, enum speed_kind kind, double rate)
+static void tell_speed(const struct speed_settings *settings, enum speed_kind kind, double rate)
 {
     const struct share_layout *layout = &settings->layout;
     size_t size =
@@ -64,13 +64,13 @@ static int measure(struct speed_settings *settings, unsigned threads, struct rat
         int r = speed_measure(kind, settings, &rates->of[kind]);
         if (r < 0)
             return log_errno(r, "bench: %s", kinds[kind].name);
-        tell_json(settings, kind, rates->of[kind]);
+        tell_speed(settings, kind, rates->of[kind]);
     }
     return 0;
 }
 
-static void tell_text(const struct speed_settings *settings, unsigned jobs, const struct rates *one,
-                      const struct rates *all)
+static void tell_rates(const struct speed_settings *settings, unsigned jobs,
+                       const struct rates *one, const struct rates *all)
 {
     output_text(COLOUR_NONE, "%u of %u shares, %s format, blocks of %u bytes; bytes of source:",
                 settings->layout.required, settings->count, formats[settings->layout.format]->name,
@@ -88,22 +88,22 @@ static void tell_text(const struct speed_settings *settings, unsigned jobs, cons
                 all->of[SPEED_ENCODE] / LINK, all->of[SPEED_DECODE] / LINK);
 }
 
-enum exit_status bench_command(struct work *work)
+enum exit_status bench_command(struct options *options)
 {
     struct speed_settings settings;
     struct rates one = {0}, all;
 
-    if (work->word_count > 0) {
+    if (options->word_count > 0) {
         log_error("bench: takes no arguments but options; see zfec-fs bench --help");
         return EXIT_STATUS_USAGE;
     }
-    if (settings_of(work, &settings) < 0)
+    if (settings_of(options, &settings) < 0)
         return EXIT_STATUS_USAGE;
     if (measure(&settings, 1, &one) < 0)
         return EXIT_STATUS_FAILED;
     all = one;
-    if (work->jobs > 1 && measure(&settings, work->jobs, &all) < 0)
+    if (options->jobs > 1 && measure(&settings, options->jobs, &all) < 0)
         return EXIT_STATUS_FAILED;
-    tell_text(&settings, work->jobs, &one, &all);
+    tell_rates(&settings, options->jobs, &one, &all);
     return EXIT_STATUS_OK;
 }

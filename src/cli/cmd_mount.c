@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/commands.h"
+
+#include "base/log.h"
+#include "cli/background.h"
+#include "cli/reporter.h"
+#include "cli/sources.h"
+#include "mount/mount.h"
+#include "view/encoded.h"
+#include "view/restored.h"
+
+#include <string.h>
+
+/* What stands for itself: MOUNTPOINT, or SOURCE MOUNTPOINT. */
+static int check_words(struct options *options)
+{
+    char **words = options->words;
+
+    if (options->word_count > 2) {
+        log_error("%s: too many arguments; give [SOURCE] MOUNTPOINT", words[2]);
+        return -EINVAL;
+    }
+    if (options->word_count == 2 && options->source) {
+        log_error("%s: the source is given twice, by source=%s too; leave one out", words[0],
+                  options->source);
+        return -EINVAL;
+    }
+    if (options->word_count == 2 && !(options->source = strdup(words[0])))
+        return -ENOMEM;
+    return 0;
+}
+
+static int check_mountpoint(const struct options *options)
+{
+    struct stat status;
+
+    if (options->word_count == 0) {
+        log_error("MOUNTPOINT: missing; see zfec-fs --help");
+        return -EINVAL;
+    }
+    const char *mountpoint = options->words[options->word_count - 1];
+    if (stat(mountpoint, &status) < 0)
+        return log_errno(-errno, "%s: cannot be the mountpoint, create an empty directory there",
+                         mountpoint);
+    if (!S_ISDIR(status.st_mode)) {
+        log_error("%s: cannot be the mountpoint, it is no directory", mountpoint);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+/* Checks that the options make sense together, and sets what follows from the others. */
+static int check(struct options *options)
+{
+    const struct encoding *encoding = &options->encoding;
+    bool from_stores = options->view != VIEW_ENCODED;
+
+    int r = check_words(options);
+    if (r < 0)
+        return r;
+    if (from_stores && !options->source && options->stores.count == 0) {
+        log_error("%s: no stores given; name their directory, STORES, or use store=DIR",
+                  options->view == VIEW_RESTORED ? "restore" : "rebuild");
+        return -EINVAL;
+    }
+    if (!from_stores && options->of_stores) {
+        log_error("%s: there are no stores here; leave it out, or give restore or rebuild",
+                  option_spell(options->of_stores).text);
+        return -EINVAL;
+    }
+    if (from_stores && options->of_source) {
+        log_error("%s: that is for making shares of a source; leave it out",
+                  option_spell(options->of_source).text);
+        return -EINVAL;
+    }
+    if (!from_stores && encoding->required > encoding->shares) {
+        log_error("required=%u: more than shares=%u; give at least as many shares",
+                  encoding->required, encoding->shares);
+        return -EINVAL;
+    }
+    if (!from_stores && !options->source && !(options->source = strdup("/")))
+        return -ENOMEM;
+    /* The kernel has to check who may read what: the daemon, which may be root's, reads for all. */
+    if (options->others_allowed && !options->permissions_checked) {
+        options->permissions_checked = true;
+        r = options_pass_on(options, "default_permissions");
+    }
+    return r < 0 ? r : check_mountpoint(options);
+}
+
+static int open_view(struct options *options, struct view **ret)
+{
+    bool from_stores = options->view != VIEW_ENCODED;
+    struct source *source;
+
+    int r = from_stores ? source_of_stores(options, &source) : source_of_tree(options, &source);
+    if (r < 0)
+        return r;
+    if (from_stores)
+        reporter_watch(store_source_stores(source));
+    return options->view == VIEW_RESTORED
+               ? restored_view_new(source, options->permissions_checked, ret)
+               : encoded_view_new(source, options->encoding.shares, ret);
+}
+
+/* Stores are opened in the process that stays: threads may be on their way to those that hang. */
+enum exit_status mount_command(struct options *options)
+{
+    cleanup_view struct view *view = NULL;
+
+    if (check(options) < 0)
+        return EXIT_STATUS_USAGE;
+    if (!options->foreground && !options->debug && background_enter() < 0)
+        return EXIT_STATUS_FAILED;
+    reporter_start();
+    if (open_view(options, &view) < 0)
+        return EXIT_STATUS_FAILED;
+    const struct mount_settings settings = {
+        .mountpoint = options->words[options->word_count - 1],
+        .source = options->source ? options->source : "zfec-fs",
+        .options = options->mount_options,
+        .permissions_checked = options->permissions_checked,
+        .pages_avoided = options->pages_avoided,
+        .io_uring = options->io_uring,
+        .attribute_timeout = options->attribute_timeout,
+        .debug = options->debug,
+        .single = options->single,
+        .ready = background_leave_user,
+    };
+    int r = mount_serve(view, &settings);
+    reporter_watch(NULL);
+    return r < 0 ? EXIT_STATUS_FAILED : EXIT_STATUS_OK;
+}
