@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "cli/background.h"
 #include "cli/output.h"
-#include "cli/sync_set.h"
+#include "cli/syncing.h"
 #include "sync/config.h"
 
 #include <signal.h>
@@ -27,22 +27,6 @@ static int choose_config(const struct work *work, char **ret)
     else
         length = asprintf(ret, "%s/.config/zfec-fs/sets.ini", home ? home : "");
     return length < 0 ? -ENOMEM : 0;
-}
-
-static int read_sets(const struct work *work, struct sets *ret)
-{
-    cleanup_free char *path = NULL;
-
-    int r = choose_config(work, &path);
-    if (r == 0)
-        r = config_read(path, ret);
-    for (size_t i = 0; r == 0 && i < work->word_count; i++) {
-        if (!sets_find(ret, work->words[i])) {
-            log_error("%s: there is no such set in %s", work->words[i], path);
-            r = -EINVAL;
-        }
-    }
-    return r;
 }
 
 static bool is_wanted(const struct work *work, const struct set *set)
@@ -84,9 +68,18 @@ static enum exit_status sync_all(const struct work *work, struct sets *sets, int
 enum exit_status sync_command(struct work *work)
 {
     cleanup_sets struct sets sets = {0};
+    cleanup_free char *path = NULL;
     sigset_t passed;
 
-    int r = read_sets(work, &sets);
+    int r = choose_config(work, &path);
+    if (r == 0)
+        r = config_read(path, &sets);
+    for (size_t i = 0; r == 0 && i < work->word_count; i++) {
+        if (!sets_find(&sets, work->words[i])) {
+            log_error("%s: there is no such set in %s", work->words[i], path);
+            r = -EINVAL;
+        }
+    }
     if (r < 0)
         return r == -EINVAL ? EXIT_STATUS_USAGE : EXIT_STATUS_FAILED;
     background_signals(&passed);

@@ -10,6 +10,11 @@ enum {
     RETRIES = 2,
 };
 
+struct text {
+    struct text *next;
+    char bytes[];
+};
+
 struct set *sets_find(const struct sets *sets, const char *name)
 {
     for (size_t i = 0; i < sets->count; i++) {
@@ -19,16 +24,28 @@ struct set *sets_find(const struct sets *sets, const char *name)
     return NULL;
 }
 
-int sets_add(struct sets *sets, const char *name, struct set **ret)
+int sets_keep(struct sets *sets, const char *text, const char **ret)
+{
+    struct text *kept = malloc(sizeof *kept + strlen(text) + 1);
+
+    if (!kept)
+        return -ENOMEM;
+    kept->next = sets->texts;
+    sets->texts = kept;
+    *ret = strcpy(kept->bytes, text);
+    return 0;
+}
+
+int sets_add(struct sets *sets, const char *name, unsigned line, struct set **ret)
 {
     struct set *more = reallocarray(sets->sets, sets->count + 1, sizeof *more);
 
     if (!more)
         return -ENOMEM;
     sets->sets = more;
-    struct set *set = &more[sets->count];
+    struct set *set = *ret = &more[sets->count];
     *set = (struct set){
-        .name = strdup(name),
+        .line = line,
         .encoding = {.format = SHARE_CHECKED, .block_size = BLOCK_SIZE_DEFAULT},
         .terms = {.attributes = true,
                   .symlinks = true,
@@ -37,74 +54,40 @@ int sets_add(struct sets *sets, const char *name, struct set **ret)
                   .timeout = TIMEOUT_S,
                   .retries = RETRIES},
     };
-    sets->count++;
-    *ret = set;
-    return set->name ? excludes_new(&set->rules.excludes) : -ENOMEM;
-}
-
-static int copy_text(char **text)
-{
-    if (*text && !(*text = strdup(*text)))
-        return -ENOMEM;
-    return 0;
-}
-
-/* Makes texts that are another's its own. */
-static int own_texts(struct terms *terms)
-{
-    char **texts[] = {&terms->rate, &terms->ssh_key, &terms->ssh_config, &terms->password_file,
-                      &terms->rclone_config};
-    int r = 0;
-
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        if (r == 0)
-            r = copy_text(texts[i]);
-        else
-            *texts[i] = NULL;
-    }
+    int r = sets_keep(sets, name, &set->name);
+    if (r == 0)
+        r = excludes_new(&set->rules.excludes);
+    sets->count += r == 0;
     return r;
 }
 
-int set_add_node(struct set *set, const char *name, struct node **ret)
+int sets_add_node(struct sets *sets, struct set *set, const char *name, unsigned line,
+                  struct node **ret)
 {
     struct node *more = reallocarray(set->nodes, set->count + 1, sizeof *more);
 
     if (!more)
         return -ENOMEM;
     set->nodes = more;
-    struct node *node = &more[set->count++];
-    *node = (struct node){.name = strdup(name), .share = -1, .terms = set->terms};
-    *ret = node;
-    int r = own_texts(&node->terms);
-    return node->name ? r : -ENOMEM;
-}
-
-static void clear_terms(struct terms *terms)
-{
-    free(terms->rate);
-    free(terms->ssh_key);
-    free(terms->ssh_config);
-    free(terms->password_file);
-    free(terms->rclone_config);
-}
-
-static void clear_set(struct set *set)
-{
-    for (size_t i = 0; i < set->count; i++) {
-        free(set->nodes[i].name);
-        free(set->nodes[i].target);
-        clear_terms(&set->nodes[i].terms);
-    }
-    clear_terms(&set->terms);
-    excludes_free(set->rules.excludes);
-    free(set->nodes);
-    free(set->source);
-    free(set->name);
+    struct node *node = *ret = &more[set->count];
+    *node = (struct node){.line = line, .share = -1, .terms = set->terms};
+    int r = sets_keep(sets, name, &node->name);
+    set->count += r == 0;
+    return r;
 }
 
 void sets_clear(struct sets *sets)
 {
-    for (size_t i = 0; i < sets->count; i++)
-        clear_set(&sets->sets[i]);
+    for (size_t i = 0; i < sets->count; i++) {
+        struct set *set = &sets->sets[i];
+        for (size_t at = 0; at < set->count; at++)
+            names_clear(&set->nodes[at].memory.different);
+        excludes_free(set->rules.excludes);
+        free(set->nodes);
+    }
     free(sets->sets);
+    for (struct text *text = sets->texts, *next; text; text = next) {
+        next = text->next;
+        free(text);
+    }
 }
