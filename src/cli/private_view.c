@@ -105,27 +105,22 @@ static int check_place(const struct set *set, const struct node *node, const cha
     return 0;
 }
 
-/* Looks where PATH really is, symlinks followed, also where it is not there yet; NULL: unknown. */
-static char *resolve(const char *path)
-{
-    struct words words = {.names = NO_NAMES};
-    char *ret;
-
-    WORDS_ADD(&words, "realpath", "--canonicalize-missing", "--", path);
-    child_run(&words, RESOLVE_LIMIT_S, &ret);
-    return ret;
-}
-
-/* By all of their names: REAL is the source's, or NULL. */
+/*
+ * By all of their names: REAL is the source's, or NULL. A node's is where it really is, symlinks
+ * followed, also where it is not there yet.
+ */
 static int check_nodes(const struct set *set, const char *real)
 {
     int r = 0;
 
     for (size_t i = 0; r == 0 && i < set->count; i++) {
         const struct node *node = &set->nodes[i];
+        cleanup_free char *place = NULL;
+        struct words words = {.names = NO_NAMES};
         if (node->mover != &rsync_mover || address_kind(node->target) != ADDRESS_LOCAL)
             continue;
-        cleanup_free char *place = resolve(node->target);
+        WORDS_ADD(&words, "realpath", "--canonicalize-missing", "--", node->target);
+        child_run(&words, RESOLVE_LIMIT_S, &place);
         const char *const sources[] = {set->source, real}, *places[] = {node->target, place};
         for (int at = 0; r == 0 && at < 4; at++) {
             if (sources[at % 2] && places[at / 2])
@@ -135,20 +130,11 @@ static int check_nodes(const struct set *set, const char *real)
     return r;
 }
 
-/* Where the folder lies in the source, no share has it. */
-static int exclude_folder(struct set *set, const char *source, const char *folder)
-{
-    cleanup_free char *real = realpath(folder, NULL), *rule = NULL;
-    const char *path = real && source ? within(source, real) : NULL;
-
-    if (!path)
-        return real ? 0 : -errno;
-    return asprintf(&rule, "/%s/", path) < 0 ? -ENOMEM : excludes_add(set->rules.excludes, rule);
-}
-
 static int serve(struct set *set, const struct private_view *paths)
 {
-    cleanup_free char *real = realpath(set->source, NULL);
+    cleanup_free char *real = realpath(set->source, NULL), *folder = realpath(paths->folder, NULL);
+    const char *path = real && folder ? within(real, folder) : NULL;
+    cleanup_free char *rule = NULL;
     cleanup_source struct source *source = NULL;
     cleanup_view struct view *view = NULL;
     const struct mount_settings settings = {
@@ -161,7 +147,12 @@ static int serve(struct set *set, const struct private_view *paths)
     int r = check_nodes(set, real);
     if (r < 0)
         return r;
-    r = exclude_folder(set, real, paths->folder);
+    if (!folder)
+        r = -ENOENT;
+    else if (path && asprintf(&rule, "/%s/", path) < 0)
+        r = -ENOMEM;
+    else if (path) /* the run is in no share */
+        r = excludes_add(set->rules.excludes, rule);
     if (r == 0)
         r = tree_source_new(set->source, &set->encoding, &set->rules, &source);
     if (r < 0)

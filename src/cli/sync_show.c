@@ -157,12 +157,6 @@ static void print_outcome(FILE *text, const struct set *set, const struct outcom
     print_time(text, "; mended, it differed since ", outcome->mended_since);
 }
 
-/* Returns NULL where there is no time. */
-static json_t *time_json(time_t time)
-{
-    return time > 0 ? json_string(time_text(time).text) : NULL;
-}
-
 void show_outcome(const struct set *set, const struct outcome *outcome)
 {
     const struct memory *memory = &outcome->update.node->memory;

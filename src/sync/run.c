@@ -12,6 +12,7 @@
 enum {
     GRACE_S = 5,      /* from SIGTERM to SIGKILL */
     PAUSE_MAX_S = 60, /* between two tries */
+    PACE_MS = 200,    /* between two looks */
     FDS_OF_CHILD = CHILD_STREAMS + 1,
 };
 
@@ -219,7 +220,7 @@ void run_transfers(struct run *run)
                 fds[at++] = (struct pollfd){.fd = child->streams[stream].fd, .events = POLLIN};
             fds[at++] = (struct pollfd){.fd = child->handle, .events = POLLIN};
         }
-        if (poll(fds, at, (int)(run->pace * 1000)) > 0 && fds[0].revents)
+        if (poll(fds, at, PACE_MS) > 0 && fds[0].revents)
             run->woken(run->context);
         for (size_t i = 0; i < run->count; i++) {
             if (run->transfers[i].step >= TRANSFER_RUNNING)
@@ -227,7 +228,7 @@ void run_transfers(struct run *run)
         }
         if (clock_seconds() >= next) {
             run->look(run->context);
-            next = clock_seconds() + run->pace;
+            next = clock_seconds() + PACE_MS / 1000.0;
         }
     }
 }

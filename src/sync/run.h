@@ -21,10 +21,9 @@ struct run {
     unsigned jobs; /* so many at once */
     bool stop;     /* end all that is under way, and begin nothing */
     int wake;      /* a descriptor: woken is called when it is readable */
-    double pace;   /* seconds between two calls of look */
     void *context; /* of: */
     void (*woken)(void *context);
-    void (*look)(void *context);
+    void (*look)(void *context); /* every now and then: to show how far all are */
     void (*happened)(void *context, const struct transfer *transfer, enum transfer_event event);
 };
 

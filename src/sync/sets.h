@@ -65,19 +65,15 @@ struct sets {
     struct text *texts; /* all that is pointed to from here */
 };
 
+/*
+ * Reads the file of sets at PATH; zfec-fs-sets(5) says what may stand in it. Returns 0 where all of
+ * it makes sense; otherwise a negative errno after one line in the log that says where it does not,
+ * and what to write instead. Clear RET in any case.
+ */
+int sets_read(const char *path, struct sets *ret);
+
 /* Returns the set of this name, or NULL. */
 struct set *sets_find(const struct sets *sets, const char *name);
-
-/*
- * Adds an empty set or node of LINE of the file at the end; pointers to others end. Return 0 or
- * -ENOMEM.
- */
-int sets_add(struct sets *sets, const char *name, unsigned line, struct set **ret);
-int sets_add_node(struct sets *sets, struct set *set, const char *name, unsigned line,
-                  struct node **ret);
-
-/* Stores a copy of TEXT, which lives as long as SETS, in *RET. Returns 0 or -ENOMEM. */
-int sets_keep(struct sets *sets, const char *text, const char **ret);
 
 void sets_clear(struct sets *sets);
 

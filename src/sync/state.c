@@ -4,7 +4,6 @@
 #include "base/log.h"
 
 #include <fcntl.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -121,14 +120,15 @@ static int read_node(const json_t *entry, struct node *node)
 int state_read(const char *folder, struct set *set)
 {
     cleanup_free char *path = NULL;
-    json_error_t error = {.text = "it has no nodes"};
+    json_error_t error;
 
     if (asprintf(&path, "%s/%s.json", folder, set->name) < 0)
         return -ENOMEM;
     json_t *whole = json_load_file(path, 0, &error);
     const json_t *nodes = json_object_get(whole, "nodes");
     if (!json_is_object(nodes) && access(path, F_OK) == 0)
-        log_warning("%s: corrupt; what it remembered is ignored: %s", path, error.text);
+        log_warning("%s: corrupt; what it remembered is ignored: %s", path,
+                    whole ? "it has no nodes" : error.text);
     int r = 0;
     for (size_t i = 0; r == 0 && i < set->count; i++)
         r = read_node(json_object_get(nodes, set->nodes[i].name), &set->nodes[i]);
@@ -136,8 +136,7 @@ int state_read(const char *folder, struct set *set)
     return r;
 }
 
-/* Returns NULL where there is no time. */
-static json_t *time_json(time_t time)
+json_t *time_json(time_t time)
 {
     return time > 0 ? json_string(time_text(time).text) : NULL;
 }

@@ -8,6 +8,8 @@
 
 #include "sync/sets.h"
 
+#include <jansson.h>
+
 /*
  * Stores the directory in *RET, made where it is not there: $XDG_STATE_HOME/zfec-fs; without that
  * /var/lib/zfec-fs for root, ~/.local/state/zfec-fs for others. The caller frees it. Returns 0 or a
@@ -30,8 +32,9 @@ int state_read(const char *folder, struct set *set);
 /* Returns 0, or a negative errno after one line in the log. */
 int state_write(const char *folder, const struct set *set);
 
-/* A time as the file has it: 2026-01-31T23:59:59Z; "" for 0. */
+/* Returns a time as the file has it, 2026-01-31T23:59:59Z; "" or NULL for 0. */
 struct time_text {
     char text[32];
 };
 struct time_text time_text(time_t time);
+json_t *time_json(time_t time);
