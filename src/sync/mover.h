@@ -36,7 +36,7 @@ struct transfer {
     const char *share; /* the directory of the node's share in the view */
     const char *list;  /* a file of paths, each with list_end behind it; what prepare writes */
     const char *place; /* an empty directory for TASK_FIND, in which prepare makes others */
-    const char *few;   /* a list like that of a few small files to ask for; or NULL */
+    const char *few;   /* of TASK_UPDATE: a list like that, of a few small files to ask for */
     bool dry_run;
     bool known;      /* the share was there before: its directory is not to be made again */
     bool checksum;   /* compare contents, not sizes and times */
@@ -77,10 +77,10 @@ struct mover {
     int partial;      /* the status with which it has answered as well as with 0; 0: none */
 
     /*
-     * Adds words that ask what the node can keep, or whether what it holds is what it should be;
-     * the answer comes by take. Returns false where there is nothing to ask.
+     * Returns true if it is to be asked before an update what the node can keep, or whether what it
+     * holds is what it should be; the answer comes by take.
      */
-    bool (*ask)(const struct transfer *transfer, struct words *words);
+    bool (*asks)(const struct transfer *transfer);
 
     /* Writes what the call of TASK_REMOVE needs. Returns 0 or a negative errno. */
     int (*prepare)(const struct transfer *transfer, const struct names *paths);

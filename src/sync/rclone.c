@@ -58,10 +58,8 @@ static void add_updating(const struct transfer *transfer, struct words *words)
         words_add(words, "--dry-run");
 }
 
-static bool rclone_ask(const struct transfer *transfer, struct words *words)
+static bool rclone_asks(const struct transfer *transfer)
 {
-    add_common(transfer, "backend", words);
-    WORDS_ADD(words, "--", "features", transfer->node->target);
     return true;
 }
 
@@ -74,6 +72,11 @@ static void rclone_call(const struct transfer *transfer, struct words *words)
 {
     bool removes = transfer->node->terms.remove;
 
+    if (transfer->is_asking) {
+        add_common(transfer, "backend", words);
+        WORDS_ADD(words, "--", "features", transfer->node->target);
+        return;
+    }
     switch (transfer->task) {
     case TASK_FIND:
         add_common(transfer, "lsf", words);
@@ -165,7 +168,7 @@ static const struct ending endings[] = {
 const struct mover rclone_mover = {
     .list_end = '\n',
     .idle_in = 16, /* Go's runtime wakes its threads by pipes; 1 to 5 were seen */
-    .ask = rclone_ask,
+    .asks = rclone_asks,
     .prepare = rclone_prepare,
     .call = rclone_call,
     .take = rclone_take,

@@ -92,29 +92,13 @@ static void add_updating(const struct transfer *transfer, struct words *words)
         WORDS_ADD(words, "--out-format=%i %n");
 }
 
-static void add_comparing(const char *list, struct words *words)
-{
-    WORDS_ADD(words, "--dry-run", "--checksum", "--out-format=%i %n", "--from0");
-    words_add(words, "--files-from=%s", list);
-}
-
 /*
  * Shares of one tree differ in neither size nor time, by which rsync tells files apart. What lies
  * at a node that was never brought up to date may be another share.
  */
-static bool rsync_ask(const struct transfer *transfer, struct words *words)
+static bool rsync_asks(const struct transfer *transfer)
 {
-    const struct node *node = transfer->node;
-
-    if (!transfer->few || transfer->known || transfer->checksum || node->terms.look_at_checksums)
-        return false;
-    add_common(transfer, words);
-    add_comparing(transfer->few, words);
-    add_window(&node->terms, words);
-    WORDS_ADD(words, "--times", "--ignore-missing-args" /* what the source has no more */, "--");
-    words_add(words, "%s/", transfer->share);
-    words_add(words, "%s/", node->target);
-    return true;
+    return !transfer->known && !transfer->checksum && !transfer->node->terms.look_at_checksums;
 }
 
 /* Where there is a wildcard in a rule, and only there, a backslash takes the next one as it is. */
@@ -152,7 +136,7 @@ static void rsync_call(const struct transfer *transfer, struct words *words)
     const char *target = transfer->node->target;
 
     add_common(transfer, words);
-    switch (transfer->task) {
+    switch (transfer->is_asking ? TASK_COMPARE : transfer->task) {
     case TASK_FIND: /* Nothing is fetched: it is only told what would be. */
         WORDS_ADD(words, "--dry-run", "--recursive", "--links", "--devices", "--specials",
                   "--out-format=%i %B %M %n", "--filter=+ */",
@@ -162,7 +146,12 @@ static void rsync_call(const struct transfer *transfer, struct words *words)
         words_add(words, "%s/", transfer->place);
         return;
     case TASK_COMPARE:
-        add_comparing(transfer->list, words);
+        WORDS_ADD(words, "--dry-run", "--checksum", "--out-format=%i %n", "--from0");
+        words_add(words, "--files-from=%s", transfer->is_asking ? transfer->few : transfer->list);
+        if (!transfer->is_asking)
+            break;
+        add_window(&transfer->node->terms, words);
+        WORDS_ADD(words, "--times", "--ignore-missing-args"); /* what the source has no more */
         break;
     case TASK_REMOVE:
         /* Only what the rules name is at risk; directories that are in the tree keep their times.
@@ -299,7 +288,7 @@ const struct mover rsync_mover = {
     .list_end = '\0',
     .late = 3, /* half of --timeout, twice, rounded up; see docs/design.md */
     .partial = PARTIAL,
-    .ask = rsync_ask,
+    .asks = rsync_asks,
     .prepare = rsync_prepare,
     .call = rsync_call,
     .take = rsync_take,

@@ -44,11 +44,10 @@ static void begin_program(struct run *run, struct transfer *transfer)
         transfer->began = clock_seconds();
     transfer->tries += !goes_on;
     transfer->is_asking =
-        !transfer->was_asked && transfer->task == TASK_UPDATE && mover->ask(transfer, &words);
+        !transfer->was_asked && transfer->task == TASK_UPDATE && mover->asks(transfer);
     if (transfer->is_asking)
         transfer->no_times = transfer->no_checksums = transfer->contradicts = false;
-    else
-        mover->call(transfer, &words);
+    mover->call(transfer, &words);
     transfer->before = transfer->done;
     transfer->errors = transfer->different = transfer->unread = 0;
     transfer->reason[0] = '\0';
