@@ -128,17 +128,6 @@ static int make_way(int folder, char *path, struct names *made)
     return r;
 }
 
-/* What is no directory of the tree any more gets no time of it. */
-static int copy_time(int share, int folder, const char *path)
-{
-    struct stat status;
-
-    if (fstatat(share, path, &status, AT_SYMLINK_NOFOLLOW) < 0)
-        return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
-    const struct timespec times[] = {status.st_mtim, status.st_mtim};
-    return utimensat(folder, path, times, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
-}
-
 int leftovers_make_folders(const char *share, const struct names *paths, const char *place)
 {
     cleanup_fd int from = open(share, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -150,7 +139,14 @@ int leftovers_make_folders(const char *share, const struct names *paths, const c
         cleanup_free char *path = strdup(names_get(paths, i));
         r = path ? make_way(to, path, &made) : -ENOMEM;
     }
-    for (size_t i = 0; r == 0 && i < made.count; i++)
-        r = copy_time(from, to, names_get(&made, i));
+    for (size_t i = 0; r == 0 && i < made.count; i++) {
+        const char *path = names_get(&made, i);
+        struct stat status;
+        if (fstatat(from, path, &status, AT_SYMLINK_NOFOLLOW) == 0) {
+            const struct timespec times[] = {status.st_mtim, status.st_mtim};
+            r = utimensat(to, path, times, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+        } else if (errno != ENOENT && errno != ENOTDIR) /* of a directory that is in the tree */
+            r = -errno;
+    }
     return r;
 }

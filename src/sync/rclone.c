@@ -80,7 +80,8 @@ static void rclone_call(const struct transfer *transfer, struct words *words)
     switch (transfer->task) {
     case TASK_FIND:
         add_common(transfer, "lsf", words);
-        WORDS_ADD(words, "--recursive", "--files-only", "--include=*" LEFT_SUFFIX, "--");
+        words_add(words, "--include=*" LEFT_SUFFIX);
+        WORDS_ADD(words, "--recursive", "--files-only", "--");
         break;
     case TASK_REMOVE:
         add_common(transfer, "delete", words);

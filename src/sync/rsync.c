@@ -139,9 +139,9 @@ static void rsync_call(const struct transfer *transfer, struct words *words)
     switch (transfer->is_asking ? TASK_COMPARE : transfer->task) {
     case TASK_FIND: /* Nothing is fetched: it is only told what would be. */
         WORDS_ADD(words, "--dry-run", "--recursive", "--links", "--devices", "--specials",
-                  "--out-format=%i %B %M %n", "--filter=+ */",
-                  "--filter=+ " LEFT_FOLDER "[0-9a-f][0-9a-f]/**", "--filter=+ .*.??????",
-                  "--filter=- *", "--");
+                  "--out-format=%i %B %M %n", "--filter=+ */");
+        words_add(words, "--filter=+ " LEFT_FOLDER "[0-9a-f][0-9a-f]/**");
+        WORDS_ADD(words, "--filter=+ .*.??????", "--filter=- *", "--");
         words_add(words, "%s/", target);
         words_add(words, "%s/", transfer->place);
         return;

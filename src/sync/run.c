@@ -210,7 +210,7 @@ void run_transfers(struct run *run)
             advance(run, &run->transfers[i], clock_seconds());
             is_over &= run->transfers[i].step <= TRANSFER_DONE;
         }
-        if (is_over)
+        if (is_over || !fds)
             return;
         fds[at++] = (struct pollfd){.fd = run->wake, .events = POLLIN};
         for (size_t i = 0; i < run->count; i++) { /* poll(2) passes over what is below 0 */
