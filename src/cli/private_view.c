@@ -87,7 +87,7 @@ static const char *within(const char *root, const char *path)
 }
 
 /* A node in the source would be encoded as well, without end; one around it would replace it. */
-static int check_place(const struct set *set, const struct node *node, const char *source,
+static int check_place(const struct sync_set *set, const struct sync_node *node, const char *source,
                        const char *place)
 {
     const char *path = within(source, place);
@@ -109,12 +109,12 @@ static int check_place(const struct set *set, const struct node *node, const cha
  * By all of their names: REAL is the source's, or NULL. A node's is where it really is, symlinks
  * followed, also where it is not there yet.
  */
-static int check_nodes(const struct set *set, const char *real)
+static int check_nodes(const struct sync_set *set, const char *real)
 {
     int r = 0;
 
     for (size_t i = 0; r == 0 && i < set->count; i++) {
-        const struct node *node = &set->nodes[i];
+        const struct sync_node *node = &set->nodes[i];
         cleanup_free char *place = NULL;
         struct words words = {.names = NO_NAMES};
         if (node->mover != &rsync_mover || address_kind(node->target) != ADDRESS_LOCAL)
@@ -130,7 +130,7 @@ static int check_nodes(const struct set *set, const char *real)
     return r;
 }
 
-static int serve(struct set *set, const struct private_view *paths)
+static int serve(struct sync_set *set, const struct private_view *paths)
 {
     cleanup_free char *real = realpath(set->source, NULL), *folder = realpath(paths->folder, NULL);
     const char *path = real && folder ? within(real, folder) : NULL;
@@ -167,7 +167,7 @@ static void remove_folder(const struct private_view *view)
     remove_all(AT_FDCWD, view->folder);
 }
 
-static int start_server(struct set *set, struct private_view *view)
+static int start_server(struct sync_set *set, struct private_view *view)
 {
     int ends[2];
     char byte;
@@ -252,7 +252,7 @@ static int clean_up(int lock)
     return 0;
 }
 
-int private_view_open(struct set *set, int lock, struct private_view *ret)
+int private_view_open(struct sync_set *set, int lock, struct private_view *ret)
 {
     *ret = (struct private_view){.lock = lock, .tie = -1};
     int r = clean_up(lock);

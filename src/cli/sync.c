@@ -23,7 +23,7 @@ enum { KEPT_MAX = 1000 };
 
 struct syncing {
     const struct work *work;
-    struct set *set;
+    struct sync_set *set;
     struct private_view view;
     struct run run;           /* a transfer and */
     struct outcome *outcomes; /* an outcome for each node */
@@ -136,7 +136,7 @@ static int run_step(struct syncing *syncing, enum task task, prepares *prepare, 
  * known. A cloud keeps checksums beside the bytes, and may give those of bytes that it has lost.
  * rsync computes them.
  */
-static bool needs_resending(const struct node *node)
+static bool needs_resending(const struct sync_node *node)
 {
     return node->mover == &rclone_mover && node->memory.differs_since > 0;
 }
@@ -355,7 +355,7 @@ static int run_steps(struct syncing *syncing, const char *folder)
 /* Shows and remembers what came of all nodes. */
 static enum exit_status conclude_set(struct syncing *syncing, const char *folder)
 {
-    const struct set *set = syncing->set;
+    const struct sync_set *set = syncing->set;
     bool dry_run = syncing->work->dry_run;
     size_t current = 0;
 
@@ -379,7 +379,7 @@ static enum exit_status conclude_set(struct syncing *syncing, const char *folder
 /* Does and concludes all steps. */
 static enum exit_status run_set(struct syncing *syncing, const char *folder)
 {
-    const struct set *set = syncing->set;
+    const struct sync_set *set = syncing->set;
     const struct private_view *view = &syncing->view;
     cleanup_free struct transfer *transfers = calloc(set->count, sizeof *transfers);
     cleanup_free struct outcome *outcomes = calloc(set->count, sizeof *outcomes);
@@ -414,7 +414,7 @@ static enum exit_status run_set(struct syncing *syncing, const char *folder)
  * Brings the nodes of SET up to date; SIGNALS is a descriptor from which the user's signals are
  * read. *STOPPED is set where one of them wanted the end. Called while there is but one thread.
  */
-static enum exit_status sync_set(const struct work *work, struct set *set, int signals,
+static enum exit_status sync_set(const struct work *work, struct sync_set *set, int signals,
                                  bool *stopped)
 {
     struct syncing syncing = {
@@ -458,7 +458,7 @@ static int choose_config(const struct work *work, char **ret)
     return length < 0 ? -ENOMEM : 0;
 }
 
-static bool is_wanted(const struct work *work, const struct set *set)
+static bool is_wanted(const struct work *work, const struct sync_set *set)
 {
     for (size_t i = 0; i < work->word_count; i++) {
         if (strcmp(work->words[i], set->name) == 0)

@@ -39,7 +39,7 @@ static void describe_transfer(const struct transfer *transfer, FILE *text)
 }
 
 /* Writes "SET/NODE SHARE ", as wide as the longest name wants it. */
-static void print_name(FILE *text, const struct set *set, const struct node *node)
+static void print_name(FILE *text, const struct sync_set *set, const struct sync_node *node)
 {
     size_t width = 0;
 
@@ -50,7 +50,7 @@ static void print_name(FILE *text, const struct set *set, const struct node *nod
     fprintf(text, "%s/%-*s %02x ", set->name, (int)width, node->name, (uint8_t)node->share);
 }
 
-void show_nodes(const struct set *set, const struct run *run, bool always)
+void show_nodes(const struct sync_set *set, const struct run *run, bool always)
 {
     cleanup_free char *lines = NULL;
     size_t size;
@@ -70,7 +70,8 @@ void show_nodes(const struct set *set, const struct run *run, bool always)
         output_progress_lines(lines, always);
 }
 
-static json_t *node_json(const struct set *set, const struct transfer *transfer, const char *event)
+static json_t *node_json(const struct sync_set *set, const struct transfer *transfer,
+                         const char *event)
 {
     const struct counts *done = &transfer->done;
     double end = transfer->step == TRANSFER_DONE ? transfer->ended : clock_seconds();
@@ -83,9 +84,10 @@ static json_t *node_json(const struct set *set, const struct transfer *transfer,
                      json_sprintf("%02x", (uint8_t)transfer->node->share));
 }
 
-void show_event(const struct set *set, const struct transfer *transfer, enum transfer_event event)
+void show_event(const struct sync_set *set, const struct transfer *transfer,
+                enum transfer_event event)
 {
-    const struct node *node = transfer->node;
+    const struct sync_node *node = transfer->node;
 
     if (event == TRANSFER_ENDS || transfer->task != TASK_UPDATE)
         return; /* its outcome is told later */
@@ -103,7 +105,7 @@ void show_event(const struct set *set, const struct transfer *transfer, enum tra
     output_json("node", object);
 }
 
-void show_move(const struct set *set, const struct transfer *transfer, enum move move,
+void show_move(const struct sync_set *set, const struct transfer *transfer, enum move move,
                const char *path)
 {
     static const char *const actions[] = {"sent", "deleted", "different", "left"};
@@ -124,7 +126,7 @@ static void print_time(FILE *text, const char *before, time_t time)
         fprintf(text, "%s%s", before, time_text(time).text);
 }
 
-static void print_outcome(FILE *text, const struct set *set, const struct outcome *outcome)
+static void print_outcome(FILE *text, const struct sync_set *set, const struct outcome *outcome)
 {
     const struct transfer *update = &outcome->update;
     const struct memory *memory = &update->node->memory;
@@ -157,7 +159,7 @@ static void print_outcome(FILE *text, const struct set *set, const struct outcom
     print_time(text, "; mended, it differed since ", outcome->mended_since);
 }
 
-void show_outcome(const struct set *set, const struct outcome *outcome)
+void show_outcome(const struct sync_set *set, const struct outcome *outcome)
 {
     const struct memory *memory = &outcome->update.node->memory;
     json_t *object = node_json(set, &outcome->update, "end");
@@ -185,7 +187,7 @@ void show_outcome(const struct set *set, const struct outcome *outcome)
     output_json("node", object);
 }
 
-void show_set(const struct set *set, size_t current, bool dry_run, enum exit_status status)
+void show_set(const struct sync_set *set, size_t current, bool dry_run, enum exit_status status)
 {
     output_text(status == EXIT_STATUS_OK ? COLOUR_GOOD : COLOUR_BAD,
                 "%s: %zu of %zu nodes %s, %u are enough", set->name, current, set->count,

@@ -23,14 +23,15 @@ struct outcome {
 };
 
 /* Shows one line each, on the terminal. */
-void show_nodes(const struct set *set, const struct run *run, bool always);
+void show_nodes(const struct sync_set *set, const struct run *run, bool always);
 
 /* Shows an event of struct run. */
-void show_event(const struct set *set, const struct transfer *transfer, enum transfer_event event);
+void show_event(const struct sync_set *set, const struct transfer *transfer,
+                enum transfer_event event);
 
 /* Shows what is, or would be, done with one file. */
-void show_move(const struct set *set, const struct transfer *transfer, enum move move,
+void show_move(const struct sync_set *set, const struct transfer *transfer, enum move move,
                const char *path);
 
-void show_outcome(const struct set *set, const struct outcome *outcome);
-void show_set(const struct set *set, size_t current, bool dry_run, enum exit_status status);
+void show_outcome(const struct sync_set *set, const struct outcome *outcome);
+void show_set(const struct sync_set *set, size_t current, bool dry_run, enum exit_status status);

@@ -31,7 +31,7 @@ enum transfer_step {
 /* What is done for one node, in as many tries as it takes. */
 struct transfer {
     /* What is asked for. */
-    const struct node *node;
+    const struct sync_node *node;
     enum task task;
     const char *share; /* the directory of the node's share in the view */
     const char *list;  /* a file of paths, each with list_end behind it; what prepare writes */
@@ -98,8 +98,6 @@ struct mover {
         bool is_final;       /* another try makes no sense */
     } * endings;
 };
-
-extern const struct mover rsync_mover, rclone_mover;
 
 /* TEXT is the reason, unless there is one. */
 static inline void transfer_reason(struct transfer *transfer, const char *text)

@@ -5,7 +5,6 @@
 #include "base/log.h"
 #include "base/number.h"
 #include "sync/address.h"
-#include "sync/mover.h"
 
 #include <fcntl.h>
 #include <stdarg.h>
@@ -33,7 +32,7 @@ struct text {
     char bytes[];
 };
 
-struct set *sets_find(const struct sets *sets, const char *name)
+struct sync_set *sets_find(const struct sets *sets, const char *name)
 {
     for (size_t i = 0; i < sets->count; i++) {
         if (strcmp(sets->sets[i].name, name) == 0)
@@ -60,8 +59,8 @@ struct reading {
     const char *path;
     unsigned line;
     struct sets *sets;
-    struct set *set;         /* NULL: there was no section yet */
-    struct node *node;       /* NULL: this is the section of a set */
+    struct sync_set *set;    /* NULL: there was no section yet */
+    struct sync_node *node;  /* NULL: this is the section of a set */
     uint32_t given;          /* a bit for each key that was in the section */
     const char *key, *value; /* of the line; VALUE is NULL where it is not what is looked at */
 };
@@ -92,7 +91,8 @@ struct key {
 
     /* Returns 0, or a negative errno after one line in the log. */
     int (*take)(struct reading *reading, const struct key *key, void *field);
-    size_t field; /* of struct set or struct node, or of struct terms where it may be in both */
+    size_t field; /* of struct sync_set or struct sync_node, or of struct terms where it may be in
+                     both */
     unsigned least, most;
     enum where { IN_SET = 1, IN_NODE = 2, IN_BOTH = 3 } where;
     bool many; /* may stand there more than once */
@@ -203,7 +203,7 @@ static int take_exclude_from(struct reading *reading, const struct key *key, voi
 
 static int take_share(struct reading *reading, const struct key *key, void *field)
 {
-    const struct set *set = reading->set;
+    const struct sync_set *set = reading->set;
     const char *end;
     unsigned index;
 
@@ -224,7 +224,7 @@ static int take_share(struct reading *reading, const struct key *key, void *fiel
 /* Two nodes at one place, or one within the other, would spoil each other. */
 static int take_target(struct reading *reading, const struct mover *mover)
 {
-    struct node *node = reading->node;
+    struct sync_node *node = reading->node;
     const char *wrong = address_mistake(reading->value, mover == &rsync_mover);
 
     if (node->mover)
@@ -232,9 +232,9 @@ static int take_target(struct reading *reading, const struct mover *mover)
     if (wrong)
         return refuse(reading, "%s", wrong);
     for (size_t i = 0; i < reading->sets->count; i++) {
-        const struct set *set = &reading->sets->sets[i];
+        const struct sync_set *set = &reading->sets->sets[i];
         for (size_t at = 0; at < set->count; at++) {
-            const struct node *other = &set->nodes[at];
+            const struct sync_node *other = &set->nodes[at];
             if (other->mover == mover && addresses_overlap(other->target, reading->value))
                 return refuse(reading, "[%s/%s] is there already; write another place", set->name,
                               other->name);
@@ -256,8 +256,8 @@ static int take_rclone(struct reading *reading, const struct key *key, void *fie
 
 /* zfec-fs-sets(5) has a list as well; the tests compare. */
 static const struct key keys[] = {
-#define SET(member)  offsetof(struct set, member)
-#define NODE(member) offsetof(struct node, member)
+#define SET(member)  offsetof(struct sync_set, member)
+#define NODE(member) offsetof(struct sync_node, member)
 #define TERM(member) offsetof(struct terms, member)
     {"source", take_path, SET(source), 0, 0, IN_SET, false},
     {"required", take_required, SET(encoding.required), 1, 255, IN_SET, false},
@@ -296,8 +296,8 @@ _Static_assert(COUNT_OF(keys) <= 32, "reading.given has a bit for each");
 static int take_key(struct reading *reading, const char *name, const char *value)
 {
     const struct key *key = keys;
-    struct set *set = reading->set;
-    struct node *node = reading->node;
+    struct sync_set *set = reading->set;
+    struct sync_node *node = reading->node;
 
     if (!set)
         return refuse(reading, "%s: write a [section] before it", name);
@@ -337,14 +337,14 @@ static bool is_name(const char *name, size_t length)
 static int add_set(struct reading *reading, const char *name)
 {
     struct sets *sets = reading->sets;
-    struct set *more = reallocarray(sets->sets, sets->count + 1, sizeof *more);
+    struct sync_set *more = reallocarray(sets->sets, sets->count + 1, sizeof *more);
 
     if (!more)
         return -ENOMEM;
     sets->sets = more;
     reading->node = NULL;
     reading->set = &more[sets->count];
-    *reading->set = (struct set){
+    *reading->set = (struct sync_set){
         .line = reading->line,
         .encoding = {.format = SHARE_CHECKED, .block_size = BLOCK_SIZE_DEFAULT},
         .terms = {.attributes = true,
@@ -362,16 +362,16 @@ static int add_set(struct reading *reading, const char *name)
 }
 
 /* Adds an empty node to SET, with the terms of that. */
-static int add_node(struct reading *reading, struct set *set, const char *name)
+static int add_node(struct reading *reading, struct sync_set *set, const char *name)
 {
-    struct node *more = reallocarray(set->nodes, set->count + 1, sizeof *more);
+    struct sync_node *more = reallocarray(set->nodes, set->count + 1, sizeof *more);
 
     if (!more)
         return -ENOMEM;
     set->nodes = more;
     reading->set = set;
     reading->node = &more[set->count++];
-    *reading->node = (struct node){.line = reading->line, .share = -1, .terms = set->terms};
+    *reading->node = (struct sync_node){.line = reading->line, .share = -1, .terms = set->terms};
     return keep_text(reading->sets, name, &reading->node->name);
 }
 
@@ -386,7 +386,7 @@ static int begin_section(struct reading *reading, char *name)
         return refuse(reading,
                       "[%s]: write [SET] or [SET/NODE], names of letters, digits, . _ and -", name);
     name[length] = '\0';
-    struct set *set = sets_find(reading->sets, name);
+    struct sync_set *set = sets_find(reading->sets, name);
     if (node_name && !set)
         return refuse(reading, "[%s/%s]: write the section [%s] before its nodes", name, node_name,
                       name);
@@ -432,7 +432,7 @@ static int take_line(struct reading *reading, char *line)
 }
 
 /* Whether a whole set makes sense. */
-static int check_set(struct reading *reading, struct set *set)
+static int check_set(struct reading *reading, struct sync_set *set)
 {
     struct encoding *encoding = &set->encoding;
     unsigned shares = encoding->required;
@@ -443,7 +443,7 @@ static int check_set(struct reading *reading, struct set *set)
     if (encoding->required == 0)
         return refuse(reading, "[%s]: write required = K, how many nodes are enough", set->name);
     for (size_t i = 0; i < set->count; i++) {
-        const struct node *node = &set->nodes[i];
+        const struct sync_node *node = &set->nodes[i];
         reading->line = node->line;
         if (node->share < 0)
             return refuse(reading, "[%s/%s]: write share = 00, or another one", set->name,
@@ -507,7 +507,7 @@ int sets_read(const char *path, struct sets *ret)
 void sets_clear(struct sets *sets)
 {
     for (size_t i = 0; i < sets->count; i++) {
-        struct set *set = &sets->sets[i];
+        struct sync_set *set = &sets->sets[i];
         for (size_t at = 0; at < set->count; at++)
             names_clear(&set->nodes[at].memory.different);
         excludes_free(set->rules.excludes);

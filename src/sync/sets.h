@@ -7,7 +7,9 @@
 
 #include <time.h>
 
-struct mover; /* rsync or rclone; see sync/mover.h */
+/* What brings nodes up to date; see sync/mover.h. */
+struct mover;
+extern const struct mover rsync_mover, rclone_mover;
 
 /* How a node is brought up to date. A set's terms are those of its nodes that say nothing else. */
 struct terms {
@@ -38,7 +40,7 @@ struct memory {
     struct names different;  /* the files that differ; none where they are not all known by name */
 };
 
-struct node {
+struct sync_node {
     const char *name;
     unsigned line;             /* where it begins in the file */
     int share;                 /* its index; -1: not given */
@@ -48,19 +50,19 @@ struct node {
     struct memory memory;
 };
 
-struct set {
+struct sync_set {
     const char *name;
     unsigned line, required_line; /* in the file */
     const char *source;
     struct encoding encoding; /* required is 0 where it was not given; shares as well */
     struct tree_rules rules;
     struct terms terms;
-    struct node *nodes;
+    struct sync_node *nodes;
     size_t count;
 };
 
 struct sets {
-    struct set *sets;
+    struct sync_set *sets;
     size_t count;
     struct text *texts; /* all that is pointed to from here */
 };
@@ -73,7 +75,7 @@ struct sets {
 int sets_read(const char *path, struct sets *ret);
 
 /* Returns the set of this name, or NULL. */
-struct set *sets_find(const struct sets *sets, const char *name);
+struct sync_set *sets_find(const struct sets *sets, const char *name);
 
 void sets_clear(struct sets *sets);
 

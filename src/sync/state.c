@@ -89,7 +89,7 @@ static time_t time_in(const json_t *entry, const char *key)
     return end && !*end ? timegm(&parts) : 0;
 }
 
-static int read_node(const json_t *entry, struct node *node)
+static int read_node(const json_t *entry, struct sync_node *node)
 {
     const json_t *paths = json_object_get(entry, "different");
     struct memory *memory = &node->memory;
@@ -117,7 +117,7 @@ static int read_node(const json_t *entry, struct node *node)
     return 0;
 }
 
-int state_read(const char *folder, struct set *set)
+int state_read(const char *folder, struct sync_set *set)
 {
     cleanup_free char *path = NULL;
     json_error_t error;
@@ -155,7 +155,7 @@ static json_t *paths_json(const struct names *paths)
     return array;
 }
 
-static json_t *node_json(const struct node *node)
+static json_t *node_json(const struct sync_node *node)
 {
     const struct memory *memory = &node->memory;
     json_t *error = *memory->error ? json_string(memory->error) : NULL;
@@ -171,7 +171,7 @@ static json_t *node_json(const struct node *node)
 }
 
 /* Nodes that are no more in the set are forgotten. */
-int state_write(const char *folder, const struct set *set)
+int state_write(const char *folder, const struct sync_set *set)
 {
     cleanup_free char *path = NULL, *fresh = NULL;
     json_t *nodes = json_object();

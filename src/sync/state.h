@@ -27,10 +27,10 @@ int state_lock(const char *folder, const char *set, int *ret_fd);
  * Fills the memory of SET's nodes. A file that is not there, or corrupt, is nothing remembered; so
  * is what was of another share or place. Returns 0 or -ENOMEM.
  */
-int state_read(const char *folder, struct set *set);
+int state_read(const char *folder, struct sync_set *set);
 
 /* Returns 0, or a negative errno after one line in the log. */
-int state_write(const char *folder, const struct set *set);
+int state_write(const char *folder, const struct sync_set *set);
 
 /* Returns a time as the file has it, 2026-01-31T23:59:59Z; "" or NULL for 0. */
 struct time_text {
