@@ -29,7 +29,6 @@ THIRD_PARTIES = {
     re.compile(r"(.*/)?fuse[^/]*\.h"): {"mount"},
     re.compile(r"(.*/)?(xxhash|xxh_\w+|xxh3)\.h"): {"share"},
     re.compile(r"jansson.*\.h"): {"cli", "sync"},
-    re.compile(r"ini\.h"): {"sync"},
     re.compile(r"isa-l([/_].*)?\.h|isa-l/.*|(erasure_code|gf_vect_mul|raid|crc)\.h"): {"share"},
 }
 
@@ -122,7 +121,6 @@ WRONG = [
     ("base/log.c", '#include "cli/options.h"'),
     ("cli/options.c", '#include "main.c"'),
     ("tool/copy.c", "#include <jansson.h>"),
-    ("cli/cmd_sync.c", "#include <ini.h>"),
     ("sync/run.c", '#include "mount/mount.h"'),
 ]
 

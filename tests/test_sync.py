@@ -447,7 +447,7 @@ def test_a_state_that_makes_no_sense_is_told_and_forgotten(sets, source, nodes):
     sets.run()
     (sets.state_folder / "home.json").write_text('{"nodes": [')
     result = sets.run(noisy=True)
-    assert "home.json: makes no sense" in result.errors
+    assert "home.json: corrupt" in result.errors
     assert sets.state()["nodes"]["anna"]["up_to_date"] is True
 
 
@@ -760,9 +760,9 @@ WRONG = {
     "no value": (with_line(4, "delete ="), 4, "delete: write a value behind the ="),
     "no section": ("source = /\n", 1, "source: write a [section] before it"),
     "section without end": (with_line(4, "[home"), 4, 'this section has no "]" at its end'),
-    "empty section": (GOOD + "[empty]\n", 10, "[empty] has no keys; write some, or leave it out"),
+    "empty section": (GOOD + "[empty]\n", 10, "[empty]: write source = DIR, what to keep in sync"),
     "empty section before another": (
-        with_line(4, "[home/c]"), 4, "[home/c] has no keys; write some, or leave it out"),
+        with_line(4, "[home/c]"), 4, "[home/c]: write share = 00, or another one"),
     "long section": (
         GOOD + f"[{'x' * 50}]\nsource = /\n", 10, "give a name of at most 49 bytes"),
     "name of a set": (
@@ -799,16 +799,16 @@ WRONG = {
         GOOD.replace("required = 1\n", ""), 1,
         "[home]: write required = K, how many nodes are enough"),
     "source missing": (
-        GOOD.replace("source = /\n", ""), 1, "[home]: of what? write source = DIR"),
+        GOOD.replace("source = /\n", ""), 1, "[home]: write source = DIR, what to keep in sync"),
     "share missing": (
         GOOD.replace("share = 01\n", ""), 7,
-        "[home/b]: which share? write share = 00, or another one"),
+        "[home/b]: write share = 00, or another one"),
     "target missing": (
         GOOD.replace("rclone = remote:path\n", ""), 7,
-        "[home/b]: where? write rsync = HOST:PATH or rclone = REMOTE:PATH"),
+        "[home/b]: write rsync = HOST:PATH or rclone = REMOTE:PATH"),
     "two targets": (
         GOOD + "rsync = host:other\n", 10,
-        "rsync: this node has a target already; write either rsync or rclone"),
+        "rsync = host:other: this node has a target already; write either rsync or rclone"),
     "one target twice": (
         GOOD.replace("rclone = remote:path", "rsync = host:path"), 9,
         "rsync = host:path: [home/a] is there already; write another place"),
@@ -1086,7 +1086,7 @@ def test_lines_of_fstab(installed):
 
 
 def test_the_manual_has_all_keys():
-    text = (mounts_module.REPOSITORY / "src" / "sync" / "keys.c").read_text()
+    text = (mounts_module.REPOSITORY / "src" / "sync" / "sets.c").read_text()
     known = set(re.findall(r'^    \{"(\w+)", take_', text, re.MULTILINE))
     page = (mounts_module.REPOSITORY / "docs" / "zfec-fs-sets.5.scd").read_text()
     keys = page.partition("# KEYS OF A SET")[2].partition("# WHAT IS SENT")[0]

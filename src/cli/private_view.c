@@ -5,14 +5,14 @@
 #include "base/thread.h"
 #include "cli/background.h"
 #include "mount/mount.h"
+#include "sync/address.h"
 #include "sync/child.h"
-#include "sync/lock.h"
-#include "sync/place.h"
-#include "sync/target.h"
+#include "sync/mover.h"
 #include "tree/remove.h"
 #include "view/encoded.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,10 +20,12 @@
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 enum {
     END_LIMIT_S = 20,
+    RESOLVE_LIMIT_S = 5,
     KILLED_S = 1, /* what does not end by SIGKILL in that time hangs in the kernel */
     /* For so long the kernel may keep attributes: what is edited during a run may be missed by it.
      */
@@ -84,80 +86,55 @@ static const char *within(const char *root, const char *path)
     return path + length + strspn(path + length, "/");
 }
 
-/* What PATH is in the source of SET, by either of its names; NULL where it is outside. */
-static const char *within_source(const struct set *set, const char *path)
+/* A node in the source would be encoded as well, without end; one around it would replace it. */
+static int check_place(const struct sync_set *set, const struct sync_node *node, const char *source,
+                       const char *place)
 {
-    cleanup_free char *real = realpath(set->source, NULL);
-    const char *ret = within(set->source, path);
+    const char *path = within(source, place);
 
-    return ret || !real ? ret : within(real, path);
+    if (path && !(*path && excludes_match(set->rules.excludes, path, true))) {
+        log_error("%s/%s: %s lies in the source; choose another place, or exclude it", set->name,
+                  node->name, node->target);
+        return -EINVAL;
+    }
+    if (within(place, source)) {
+        log_error("%s/%s: the source lies in %s; choose another place", set->name, node->name,
+                  node->target);
+        return -EINVAL;
+    }
+    return 0;
 }
 
-/* A node in the source would be encoded as well, without end. */
-static int refuse_within(const struct set *set, const struct node *node, const char *place)
-{
-    const char *path = within_source(set, place);
-
-    if (!path || (*path && excludes_match(set->rules.excludes, path, true)))
-        return 0;
-    log_error("%s/%s: %s lies in the source; choose another place, or exclude it", set->name,
-              node->name, node->target);
-    return -EINVAL;
-}
-
-/* A node around the source would replace it by its share, or delete it. */
-static int refuse_around(const struct set *set, const struct node *node, const char *place)
-{
-    cleanup_free char *real = realpath(set->source, NULL);
-
-    if (!within(place, set->source) && !(real && within(place, real)))
-        return 0;
-    log_error("%s/%s: the source lies in %s; choose another place", set->name, node->name,
-              node->target);
-    return -EINVAL;
-}
-
-static int check_place(const struct set *set, const struct node *node, const char *place)
-{
-    int r = refuse_within(set, node, place);
-
-    return r < 0 ? r : refuse_around(set, node, place);
-}
-
-static int check_node(const struct set *set, const struct node *node)
-{
-    cleanup_free char *real = NULL;
-
-    if (node->mover != MOVER_RSYNC || target_kind(node->target) != TARGET_LOCAL)
-        return 0;
-    int r = check_place(set, node, node->target);
-    if (r == 0)
-        r = place_resolve(node->target, &real);
-    return r < 0 ? r : check_place(set, node, real);
-}
-
-static int check_nodes(const struct set *set)
+/*
+ * By all of their names: REAL is the source's, or NULL. A node's is where it really is, symlinks
+ * followed, also where it is not there yet.
+ */
+static int check_nodes(const struct sync_set *set, const char *real)
 {
     int r = 0;
 
-    for (size_t i = 0; r == 0 && i < set->count; i++)
-        r = check_node(set, &set->nodes[i]);
+    for (size_t i = 0; r == 0 && i < set->count; i++) {
+        const struct sync_node *node = &set->nodes[i];
+        cleanup_free char *place = NULL;
+        struct words words = {.names = NO_NAMES};
+        if (node->mover != &rsync_mover || address_kind(node->target) != ADDRESS_LOCAL)
+            continue;
+        WORDS_ADD(&words, "realpath", "--canonicalize-missing", "--", node->target);
+        child_run(&words, RESOLVE_LIMIT_S, &place);
+        const char *const sources[] = {set->source, real}, *places[] = {node->target, place};
+        for (int at = 0; r == 0 && at < 4; at++) {
+            if (sources[at % 2] && places[at / 2])
+                r = check_place(set, node, sources[at % 2], places[at / 2]);
+        }
+    }
     return r;
 }
 
-/* Where the folder lies in the source, no share has it. */
-static int exclude_folder(struct set *set, const char *folder)
+static int serve(struct sync_set *set, const struct private_view *paths)
 {
-    cleanup_free char *real = realpath(folder, NULL), *rule = NULL;
-    const char *path = real ? within_source(set, real) : NULL;
-
-    if (!path)
-        return real ? 0 : -errno;
-    return asprintf(&rule, "/%s/", path) < 0 ? -ENOMEM : excludes_add(set->rules.excludes, rule);
-}
-
-static int serve(struct set *set, const struct private_view *paths)
-{
+    cleanup_free char *real = realpath(set->source, NULL), *folder = realpath(paths->folder, NULL);
+    const char *path = real && folder ? within(real, folder) : NULL;
+    cleanup_free char *rule = NULL;
     cleanup_source struct source *source = NULL;
     cleanup_view struct view *view = NULL;
     const struct mount_settings settings = {
@@ -167,10 +144,15 @@ static int serve(struct set *set, const struct private_view *paths)
         .ready = tell_ready,
     };
 
-    int r = check_nodes(set);
+    int r = check_nodes(set, real);
     if (r < 0)
         return r;
-    r = exclude_folder(set, paths->folder);
+    if (!folder)
+        r = -ENOENT;
+    else if (path && asprintf(&rule, "/%s/", path) < 0)
+        r = -ENOMEM;
+    else if (path) /* the run is in no share */
+        r = excludes_add(set->rules.excludes, rule);
     if (r == 0)
         r = tree_source_new(set->source, &set->encoding, &set->rules, &source);
     if (r < 0)
@@ -185,16 +167,7 @@ static void remove_folder(const struct private_view *view)
     remove_silently(AT_FDCWD, view->folder);
 }
 
-_Noreturn static void run_server(struct set *set, const struct private_view *view, pid_t run)
-{
-    become_server(run);
-    close(view->lock);
-    int r = serve(set, view);
-    remove_folder(view);
-    _exit(r < 0 ? 1 : 0);
-}
-
-static int start_server(struct set *set, struct private_view *view)
+static int start_server(struct sync_set *set, struct private_view *view)
 {
     int ends[2];
     char byte;
@@ -206,15 +179,31 @@ static int start_server(struct set *set, struct private_view *view)
     view->server = fork();
     if (view->server == 0) {
         close(ends[0]);
+        close(view->lock);
         report = ends[1];
-        run_server(set, view, run);
+        become_server(run);
+        int r = serve(set, view);
+        remove_folder(view);
+        _exit(r < 0 ? 1 : 0);
     }
     close(ends[1]);
-    int r = view->server < 0 ? log_errno(-errno, "cannot start another process") : 0;
-    ssize_t got = 0;
-    while (r == 0 && (got = read(ends[0], &byte, 1)) < 0 && errno == EINTR) {
+    if (view->server < 0)
+        return log_errno(-errno, "cannot start another process");
+    ssize_t got;
+    while ((got = read(ends[0], &byte, 1)) < 0 && errno == EINTR) {
     }
-    return r < 0 ? r : got == 1 ? 0 : -EIO; /* the server has said why */
+    return got == 1 ? 0 : -EIO; /* the server has said why */
+}
+
+/* Stores in the lock's file where the next run has to clean up; "": nowhere. */
+static int write_note(int lock, const char *note)
+{
+    size_t length = strlen(note);
+
+    if (ftruncate(lock, 0) < 0)
+        return -errno;
+    ssize_t written = pwrite(lock, note, length, 0);
+    return written < 0 ? -errno : (size_t)written < length ? -ENOSPC : 0;
 }
 
 static int make_folder(struct private_view *view)
@@ -227,7 +216,7 @@ static int make_folder(struct private_view *view)
         return -ENOMEM;
     if (!mkdtemp(view->folder))
         return log_errno(-errno, "%s: cannot be made", view->folder);
-    int r = lock_write_note(view->lock, view->folder);
+    int r = write_note(view->lock, view->folder);
     if (r < 0)
         return log_errno(r, "the file of the lock");
     if (asprintf(&view->mount, "%s/view", view->folder) < 0)
@@ -239,28 +228,21 @@ static int make_folder(struct private_view *view)
 static void unmount(const char *path)
 {
     struct words words = {.names = NO_NAMES};
-    struct child child;
 
-    words_add(&words, "fusermount3");
-    words_add(&words, "-uqz");
-    words_add(&words, "--");
-    words_add(&words, "%s", path);
-    if (child_start(&words, &child) == 0) {
-        poll(&(struct pollfd){.fd = child.handle, .events = POLLIN}, 1, END_LIMIT_S * 1000);
-        child_clear(&child);
-    }
-    names_clear(&words.names);
+    WORDS_ADD(&words, "fusermount3", "-uqz", "--", path);
+    child_run(&words, END_LIMIT_S, NULL);
 }
 
-/* What a run has left that was killed. */
+/* Removes what a run has left that was killed. */
 static int clean_up(int lock)
 {
-    cleanup_free char *folder = NULL;
+    char folder[PATH_MAX];
     cleanup_free char *mount = NULL;
+    ssize_t size = pread(lock, folder, sizeof folder - 1, 0);
 
-    int r = lock_read_note(lock, &folder);
-    if (r < 0)
-        return log_errno(r, "the file of the lock");
+    if (size < 0)
+        return log_errno(-errno, "the file of the lock");
+    folder[size] = '\0';
     if (!strstr(folder, "/" PREFIX))
         return 0;
     if (asprintf(&mount, "%s/view", folder) < 0)
@@ -270,7 +252,7 @@ static int clean_up(int lock)
     return 0;
 }
 
-int private_view_open(struct set *set, int lock, struct private_view *ret)
+int private_view_open(struct sync_set *set, int lock, struct private_view *ret)
 {
     *ret = (struct private_view){.lock = lock, .tie = -1};
     int r = clean_up(lock);
@@ -283,13 +265,6 @@ int private_view_open(struct set *set, int lock, struct private_view *ret)
     return r;
 }
 
-static void close_tie(struct private_view *view)
-{
-    if (view->tie >= 0)
-        close(view->tie);
-    view->tie = -1;
-}
-
 static void end_server(struct private_view *view)
 {
     cleanup_fd int handle = pidfd_open(view->server, 0);
@@ -298,7 +273,7 @@ static void end_server(struct private_view *view)
     kill(view->server, SIGTERM);
     if (handle >= 0 && poll(&ended, 1, END_LIMIT_S * 1000) == 0) {
         log_error("the source hangs: what reads it is left to itself, and ends when it answers");
-        close_tie(view);
+        close(steal_fd(&view->tie));
         unmount(view->mount);
         kill(view->server, SIGKILL);
         poll(&ended, 1, KILLED_S * 1000);
@@ -310,10 +285,10 @@ void private_view_close(struct private_view *view)
 {
     if (view->server > 0)
         end_server(view);
-    close_tie(view);
+    cleanup_close_fd(&view->tie);
     if (view->mount)
         remove_folder(view);
-    lock_write_note(view->lock, "");
+    write_note(view->lock, "");
     free(view->folder);
     free(view->mount);
     *view = (struct private_view){0};

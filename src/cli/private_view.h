@@ -20,6 +20,6 @@ struct private_view {
  * LOCK is the set's. Takes SET->rules.excludes over. To be called while there is but one thread.
  * Returns 0 or a negative errno after one line in the log.
  */
-int private_view_open(struct set *set, int lock, struct private_view *ret);
+int private_view_open(struct sync_set *set, int lock, struct private_view *ret);
 
 void private_view_close(struct private_view *view);

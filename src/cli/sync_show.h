@@ -4,38 +4,34 @@
 
 #include "cli/exit_status.h"
 #include "sync/run.h"
-#include "sync/state.h"
 
 /* What came of a node in the whole run of its set. */
 struct outcome {
-    const struct node_run *run;
-    const char *error; /* NULL: it is up to date */
-    char *kept_error;  /* what that may point to */
-    uint64_t verified; /* files that were compared in the end, */
+    struct transfer update;  /* as it ended */
+    char error[REASON_SIZE]; /* "": it is up to date */
+    char *share;             /* its directory in the view */
+    char *list, *place;      /* for its transfers: see there */
+    uint64_t verified;       /* files that were compared in the end, */
     uint64_t different;
-    struct names paths; /* of these, as many as are kept */
-    struct names left;  /* what may be left of stopped runs, as it was found */
-    time_t since;       /* when the first of these began; 0: nothing is left */
-    uint64_t cleaned;   /* how much of that was removed */
-    bool clean_failed;  /* some of it may still be there */
-    bool looked;        /* they could be compared */
-    bool is_unknown;    /* which files differ, that much is known: some do */
-    time_t as_of;
-    time_t differs_since; /* when that was found; 0: nothing is known to differ */
-    time_t mended_since;  /* the same, where this run has mended it */
+    struct names paths;  /* of these, as many as are kept */
+    bool looked;         /* they could be compared */
+    bool unfinished;     /* something may be left of stopped runs */
+    bool clean_failed;   /* some of it may still be there */
+    struct names left;   /* what was found of that */
+    uint64_t cleaned;    /* how much of it was removed */
+    time_t mended_since; /* when the difference was found that this run has mended; 0: none */
 };
 
-void outcome_clear(struct outcome *outcome);
+/* Shows one line each, on the terminal. */
+void show_nodes(const struct sync_set *set, const struct run *run, bool always);
 
-/* One line each, on the terminal. */
-void show_nodes(const struct set *set, const struct run *run, bool always);
+/* Shows an event of struct run. */
+void show_event(const struct sync_set *set, const struct transfer *transfer,
+                enum transfer_event event);
 
-/* An event of struct run. */
-void show_event(const struct set *set, const struct node_run *node, enum node_event event);
-
-/* What is, or would be, done with one file. */
-void show_move(const struct set *set, const struct node_run *node, enum move move,
+/* Shows what is, or would be, done with one file. */
+void show_move(const struct sync_set *set, const struct transfer *transfer, enum move move,
                const char *path);
 
-void show_outcome(const struct set *set, const struct outcome *outcome);
-void show_set(const struct set *set, size_t current, bool dry_run, enum exit_status status);
+void show_outcome(const struct sync_set *set, const struct outcome *outcome);
+void show_set(const struct sync_set *set, size_t current, bool dry_run, enum exit_status status);

@@ -31,125 +31,10 @@ void words_add(struct words *words, const char *format, ...)
         words->failed = true;
 }
 
-/* Pointers as execvp(3) wants them, into WORDS. */
-static char **pointers_to(const struct names *words)
+void words_add_all(struct words *words, const char *const list[])
 {
-    char **pointers = calloc(words->count + 1, sizeof *pointers);
-
-    for (size_t i = 0; pointers && i < words->count; i++)
-        pointers[i] = words->bytes + words->items[i].start;
-    return pointers;
-}
-
-static void reset_signals(void)
-{
-    sigset_t none;
-
-    for (int number = 1; number < _NSIG; number++)
-        signal(number, SIG_DFL); /* refused of SIGKILL and the like */
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
-/* After fork(2). posix_spawn(3) has no way to ask for the signal at the parent's end. */
-_Noreturn static void become(char *words[], const int ends[CHILD_STREAMS], pid_t parent)
-{
-    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-
-    setsid();
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
-    reset_signals();
-    if (getppid() == parent && null >= 0 && dup2(null, STDIN_FILENO) >= 0 &&
-        dup2(ends[0], STDOUT_FILENO) >= 0 && dup2(ends[1], STDERR_FILENO) >= 0 &&
-        setenv("LC_ALL", "C", 1) == 0 && setenv("RCLONE_PARTIAL_SUFFIX", LEFT_SUFFIX, 1) == 0)
-        execvp(words[0], words);
-    _exit(CHILD_NOT_FOUND);
-}
-
-static int start(char *words[], const int ends[CHILD_STREAMS], struct child *child)
-{
-    pid_t parent = getpid(), pid = fork();
-
-    if (pid < 0)
-        return -errno;
-    if (pid == 0)
-        become(words, ends, parent);
-    child->pid = pid;
-    child->handle = pidfd_open(pid, 0);
-    return child->handle < 0 ? -errno : 0;
-}
-
-/* The reading ends go to the child's streams, the others are returned. */
-static int open_streams(struct child *child, int ret_ends[CHILD_STREAMS])
-{
-    for (int i = 0; i < CHILD_STREAMS; i++) {
-        int ends[2];
-        if (pipe2(ends, O_CLOEXEC) < 0)
-            return -errno;
-        child->streams[i].fd = ends[0];
-        ret_ends[i] = ends[1];
-        if (fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0)
-            return -errno;
-    }
-    return 0;
-}
-
-int child_start(const struct words *words, struct child *ret)
-{
-    bool whole = !words->failed && words->names.count > 0;
-    cleanup_free char **pointers = whole ? pointers_to(&words->names) : NULL;
-    int ends[CHILD_STREAMS] = {-1, -1};
-
-    *ret = NO_CHILD;
-    int r = pointers ? open_streams(ret, ends) : -ENOMEM;
-    if (r == 0)
-        r = start(pointers, ends, ret);
-    for (int i = 0; i < CHILD_STREAMS; i++) {
-        if (ends[i] >= 0)
-            close(ends[i]);
-    }
-    if (r < 0)
-        child_clear(ret);
-    return r;
-}
-
-static void take_bytes(struct child_stream *stream, const char *bytes, size_t size,
-                       void (*take)(void *context, char *line), void *context)
-{
-    for (size_t i = 0; i < size; i++) {
-        if (bytes[i] != '\n' && bytes[i] != '\r') {
-            if (stream->length + 1 < sizeof stream->line)
-                stream->line[stream->length++] = bytes[i];
-            continue;
-        }
-        stream->line[stream->length] = '\0';
-        if (stream->length > 0)
-            take(context, stream->line);
-        stream->length = 0;
-    }
-}
-
-void child_read(struct child *child, int number, void (*take)(void *context, char *line),
-                void *context)
-{
-    struct child_stream *stream = &child->streams[number];
-    char bytes[16384];
-
-    while (stream->fd >= 0) {
-        ssize_t got = read(stream->fd, bytes, sizeof bytes);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0 && errno == EAGAIN)
-            return;
-        if (got > 0) {
-            child->said += (uint64_t)got;
-            take_bytes(stream, bytes, (size_t)got, take, context);
-            continue;
-        }
-        take_bytes(stream, "\n", 1, take, context);
-        close(stream->fd);
-        stream->fd = -1;
-    }
+    for (; *list; list++)
+        words_add(words, "%s", *list);
 }
 
 void child_signal(const struct child *child, int number)
@@ -158,28 +43,126 @@ void child_signal(const struct child *child, int number)
         kill(child->pid, number); /* it has no group yet */
 }
 
-/* Its process is not taken away yet: it keeps the number of the group from being another's. */
-static bool has_exited(struct child *child)
+void child_leave(struct child *child)
 {
-    siginfo_t info = {0};
+    if (child->pid > 0)
+        waitpid(child->pid, NULL, child->handle >= 0 ? WNOHANG : 0);
+    cleanup_close_fd(&child->handle);
+    for (int i = 0; i < CHILD_STREAMS; i++)
+        cleanup_close_fd(&child->streams[i].fd);
+    *child = NO_CHILD;
+}
 
-    if (child->handle < 0)
-        return child->pid > 0;
-    if (waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || !info.si_pid)
-        return false;
-    close(child->handle);
-    child->handle = -1;
-    child->ended = clock_seconds();
-    child_signal(child, SIGTERM);
-    return true;
+/* Waits a second at most. */
+static void kill_and_leave(struct child *child)
+{
+    child_signal(child, SIGKILL);
+    if (child->handle >= 0)
+        poll(&(struct pollfd){.fd = child->handle, .events = POLLIN}, 1, KILLED_S * 1000);
+    child_leave(child);
+}
+
+/* After fork(2). posix_spawn(3) has no way to ask for the signal at the parent's end. */
+_Noreturn static void become(char *words[], int output, int errors, pid_t parent)
+{
+    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    sigset_t none;
+
+    setsid();
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    for (int number = 1; number < _NSIG; number++)
+        signal(number, SIG_DFL); /* refused of SIGKILL and the like */
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    if (getppid() == parent && null >= 0 && dup2(null, STDIN_FILENO) >= 0 &&
+        dup2(output, STDOUT_FILENO) >= 0 && dup2(errors, STDERR_FILENO) >= 0 &&
+        setenv("LC_ALL", "C", 1) == 0 && setenv("RCLONE_PARTIAL_SUFFIX", LEFT_SUFFIX, 1) == 0)
+        execvp(words[0], words);
+    _exit(CHILD_NOT_FOUND);
+}
+
+int child_start(const struct words *words, struct child *ret)
+{
+    const struct names *names = &words->names;
+    cleanup_free char **pointers = calloc(names->count + 1, sizeof *pointers);
+    int ends[CHILD_STREAMS][2] = {{-1, -1}, {-1, -1}};
+    pid_t parent = getpid();
+    int r = words->failed || !pointers || names->count == 0 ? -ENOMEM : 0;
+
+    *ret = NO_CHILD;
+    for (size_t i = 0; r == 0 && i < names->count; i++)
+        pointers[i] = names->bytes + names->items[i].start;
+    for (int i = 0; r == 0 && i < CHILD_STREAMS; i++) {
+        if (pipe2(ends[i], O_CLOEXEC) < 0 || fcntl(ends[i][0], F_SETFL, O_NONBLOCK) < 0)
+            r = -errno;
+        ret->streams[i].fd = ends[i][0];
+    }
+    pid_t pid = r == 0 ? fork() : 0;
+    if (r == 0 && pid == 0)
+        become(pointers, ends[0][1], ends[1][1], parent);
+    if (pid < 0)
+        r = -errno;
+    ret->pid = pid > 0 ? pid : 0;
+    if (r == 0 && (ret->handle = pidfd_open(pid, 0)) < 0)
+        r = -errno;
+    for (int i = 0; i < CHILD_STREAMS; i++)
+        cleanup_close_fd(&ends[i][1]);
+    if (r < 0)
+        kill_and_leave(ret);
+    return r;
+}
+
+/* Returns true if there may be more by now. */
+static bool take_bytes(struct child *child, int number, child_take *take, void *context)
+{
+    struct child_stream *stream = &child->streams[number];
+    char bytes[16384] = "\n"; /* also the end is one of a line */
+    ssize_t got = read(stream->fd, bytes, sizeof bytes);
+
+    if (got < 0 && (errno == EINTR || errno == EAGAIN))
+        return errno == EINTR;
+    child->said += got > 0 ? (uint64_t)got : 0;
+    for (ssize_t i = 0; i < got || i == 0; i++) {
+        if (bytes[i] != '\n' && bytes[i] != '\r') {
+            if (stream->length + 1 < sizeof stream->line)
+                stream->line[stream->length++] = bytes[i];
+            continue;
+        }
+        stream->line[stream->length] = '\0';
+        if (stream->length > 0)
+            take(context, number, stream->line);
+        stream->length = 0;
+    }
+    if (got <= 0) {
+        close(stream->fd);
+        stream->fd = -1;
+    }
+    return got > 0;
+}
+
+void child_read(struct child *child, child_take *take, void *context)
+{
+    for (int i = 0; i < CHILD_STREAMS; i++) {
+        while (child->streams[i].fd >= 0 && take_bytes(child, i, take, context)) {
+        }
+    }
 }
 
 bool child_has_ended(struct child *child, int *ret)
 {
+    siginfo_t info = {0};
     bool silent = true;
 
-    if (!has_exited(child))
+    if (child->pid <= 0)
         return false;
+    /* Its process is not taken away yet: it keeps the number of the group from being another's. */
+    if (child->handle >= 0) {
+        if (waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || !info.si_pid)
+            return false;
+        close(steal_fd(&child->handle));
+        child->ended = clock_seconds();
+        child_signal(child, SIGTERM);
+    }
     for (int i = 0; i < CHILD_STREAMS; i++)
         silent &= child->streams[i].fd < 0;
     double waited = clock_seconds() - child->ended;
@@ -194,24 +177,29 @@ bool child_has_ended(struct child *child, int *ret)
     return true;
 }
 
-void child_leave(struct child *child)
+static void keep_first(void *context, int stream, char *line)
 {
-    if (child->pid > 0)
-        waitpid(child->pid, NULL, child->handle >= 0 ? WNOHANG : 0);
-    if (child->handle >= 0)
-        close(child->handle);
-    for (int i = 0; i < CHILD_STREAMS; i++) {
-        if (child->streams[i].fd >= 0)
-            close(child->streams[i].fd);
-    }
-    *child = NO_CHILD;
+    char **ret = context;
+
+    if (stream == 0 && !*ret)
+        *ret = strdup(line);
 }
 
-void child_clear(struct child *child)
+void child_run(struct words *words, int seconds, char **ret)
 {
-    if (child->pid > 0)
-        child_signal(child, SIGKILL);
-    if (child->handle >= 0)
-        poll(&(struct pollfd){.fd = child->handle, .events = POLLIN}, 1, KILLED_S * 1000);
-    child_leave(child);
+    double now, until = clock_seconds() + seconds;
+    cleanup_free char *unused = NULL;
+    struct child child;
+
+    ret = ret ? ret : &unused;
+    *ret = NULL;
+    if (child_start(words, &child) == 0) {
+        while (child.streams[0].fd >= 0 && (now = clock_seconds()) < until) {
+            struct pollfd fd = {.fd = child.streams[0].fd, .events = POLLIN};
+            poll(&fd, 1, (int)((until - now) * 1000) + 1);
+            child_read(&child, keep_first, ret);
+        }
+        kill_and_leave(&child);
+    }
+    names_clear(&words->names);
 }

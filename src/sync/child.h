@@ -40,6 +40,10 @@ struct words {
 
 void words_add(struct words *words, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Adds words as they are. */
+#define WORDS_ADD(words, ...) words_add_all(words, (const char *const[]){__VA_ARGS__, NULL})
+void words_add_all(struct words *words, const char *const list[]);
+
 /*
  * Starts WORDS. Returns 0 or a negative errno; a program that is not there ends with
  * CHILD_NOT_FOUND.
@@ -47,22 +51,28 @@ void words_add(struct words *words, const char *format, ...) __attribute__((form
 enum { CHILD_NOT_FOUND = 127 };
 int child_start(const struct words *words, struct child *ret);
 
-/* Calls TAKE for the lines that are there now, which it may change; they may also end in a carriage
- * return. */
-void child_read(struct child *child, int stream, void (*take)(void *context, char *line),
-                void *context);
+/*
+ * Calls TAKE for the lines of all streams that are there now, which it may change; they may also
+ * end in a carriage return.
+ */
+typedef void child_take(void *context, int stream, char *line);
+void child_read(struct child *child, child_take *take, void *context);
 
 /* To all of its group. */
 void child_signal(const struct child *child, int number);
 
 /*
- * Whether it has ended, and all that it had started as well: these get SIGTERM, and seconds to tidy
- * up. Then *RET is its status as waitpid(2) has it. To be called after its lines were read.
+ * Returns true if it has ended, and all that it had started as well: these get SIGTERM, and seconds
+ * to tidy up. Then *RET is its status as waitpid(2) has it. To be called after its lines were read.
  */
 bool child_has_ended(struct child *child, int *ret);
 
-/* Kills it, if it still runs, and waits a second at most. */
-void child_clear(struct child *child);
-
 /* Waits for nothing: what hangs in the kernel, though it was killed, ends when it wakes. */
 void child_leave(struct child *child);
+
+/*
+ * Runs WORDS, which are cleared, for SECONDS at most: it may be about a file system that hangs.
+ * Stores its first line of output in *RET, NULL where there was none; the caller frees it. RET may
+ * be NULL.
+ */
+void child_run(struct words *words, int seconds, char **ret);

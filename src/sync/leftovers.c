@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "sync/leftovers.h"
 
-#include "tree/temporary.h"
-
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,47 +10,20 @@
 #define UPPER  "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define DIGITS "0123456789"
 
-enum { RANDOM_LENGTH = 6, FOLDER_LENGTH = TEMPORARY_NAME_SIZE - 1 };
-
-static bool is_folder_name(const char *name, size_t length)
-{
-    char copy[TEMPORARY_NAME_SIZE];
-
-    if (length != FOLDER_LENGTH || strncmp(name, LEFT_FOLDER, strlen(LEFT_FOLDER)) != 0)
-        return false;
-    memcpy(copy, name, length);
-    copy[length] = '\0';
-    return temporary_is_name(copy);
-}
+enum { RANDOM_LENGTH = 6 };
 
 bool leftovers_folder(const char *path, size_t *ret_length)
 {
-    for (const char *name = path;;) {
-        size_t length = strcspn(name, "/");
-        if (is_folder_name(name, length)) {
-            *ret_length = (size_t)(name - path) + length;
+    for (const char *at = path; (at = strstr(at, LEFT_FOLDER)); at++) {
+        const char *end = at + strlen(LEFT_FOLDER);
+        end += strspn(end, DIGITS "abcdef");
+        if ((at == path || at[-1] == '/') && end - at == strlen(LEFT_FOLDER "00") &&
+            (!*end || *end == '/')) {
+            *ret_length = (size_t)(end - path);
             return true;
         }
-        if (!name[length])
-            return false;
-        name += length + 1;
     }
-}
-
-/* Returns true for letters with digits behind them: "backup", "Backup", "BACKUP", "old123". */
-static bool is_word(const char *text)
-{
-    const char *rest = text + strspn(text, UPPER);
-
-    if (rest <= text + 1)
-        rest += strspn(rest, LOWER);
-    return !rest[strspn(rest, DIGITS)];
-}
-
-static bool is_random(const char *text)
-{
-    return strlen(text) == RANDOM_LENGTH && strspn(text, LOWER UPPER DIGITS) == RANDOM_LENGTH &&
-           !is_word(text);
+    return false;
 }
 
 static const char *last_name(const char *path)
@@ -66,41 +37,38 @@ bool leftovers_is_temporary(const char *path)
 {
     const char *name = last_name(path), *dot = strrchr(name, '.');
 
-    return *name == '.' && dot > name + 1 && is_random(dot + 1);
+    if (*name != '.' || dot == name || strlen(dot + 1) != RANDOM_LENGTH ||
+        strspn(dot + 1, LOWER UPPER DIGITS) != RANDOM_LENGTH)
+        return false;
+    /* Letters with digits behind them: "backup", "Backup", "BACKUP", "old123". */
+    const char *rest = dot + 1 + strspn(dot + 1, UPPER);
+    if (rest <= dot + 2)
+        rest += strspn(rest, LOWER);
+    return rest[strspn(rest, DIGITS)];
 }
 
-/* No link is followed. Returns as lstat(2) does, or a negative errno. */
-static int look_at(const char *share, const char *path, size_t length, struct stat *ret)
-{
-    cleanup_free char *whole = NULL;
-
-    if (asprintf(&whole, "%s/%.*s", share, (int)length, path) < 0)
-        return -ENOMEM;
-    return lstat(whole, ret) < 0 ? -errno : 0;
-}
-
-/* Whatever cannot be looked at may be there. */
-static bool is_missing(const char *share, const char *path, size_t length)
+/* No link is followed. Whatever cannot be looked at may be there. */
+static bool is_missing(int share, const char *path)
 {
     struct stat status;
 
-    int r = look_at(share, path, length, &status);
-    return r == -ENOENT || r == -ENOTDIR;
+    return fstatat(share, path, &status, AT_SYMLINK_NOFOLLOW) < 0 &&
+           (errno == ENOENT || errno == ENOTDIR);
 }
 
 /* Returns true if the tree has the file of which PATH may be a part, or no such directory. */
-static bool may_be_of_a_file(const char *share, const char *path)
+static bool may_be_of_a_file(int share, const char *path)
 {
     const char *name = last_name(path);
-    size_t length = strlen(name) - strlen(".") - strlen(".XXXXXX");
-    cleanup_free char *whole = NULL;
+    int before = (int)(name - path), length = (int)strlen(name) - RANDOM_LENGTH - 2;
+    cleanup_free char *folder = NULL, *whole = NULL;
     struct stat status;
 
-    if (is_missing(share, path, (size_t)(name - path)))
-        return true;
-    if (asprintf(&whole, "%.*s%.*s", (int)(name - path), path, (int)length, name + 1) < 0)
+    if (asprintf(&folder, "./%.*s", before, path) < 0 ||
+        asprintf(&whole, "%s%.*s", folder, length, name + 1) < 0)
         return false;
-    return look_at(share, whole, strlen(whole), &status) == 0 && !S_ISDIR(status.st_mode);
+    return is_missing(share, folder) ||
+           (fstatat(share, whole, &status, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(status.st_mode));
 }
 
 /* A node may name anything. */
@@ -123,42 +91,35 @@ static bool has_suffix(const char *path)
            strcmp(path + length - strlen(LEFT_SUFFIX), LEFT_SUFFIX) == 0;
 }
 
-/* Returns how much of PATH is to be removed; 0: nothing. */
-static size_t length_to_remove(const char *share, const char *path)
-{
-    size_t length = strlen(path);
-    bool is_left = leftovers_folder(path, &length) || has_suffix(path) ||
-                   (leftovers_is_temporary(path) && may_be_of_a_file(share, path));
-
-    return is_left && is_within(path) && is_missing(share, path, length) ? length : 0;
-}
-
 int leftovers_choose(const char *share, const struct names *found, struct names *chosen)
 {
-    int r = 0;
+    cleanup_fd int folder = open(share, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int r = folder < 0 ? -errno : 0;
 
     for (size_t i = 0; r == 0 && i < found->count; i++) {
-        const char *path = names_get(found, i);
-        size_t length = length_to_remove(share, path);
-        cleanup_free char *start = length > 0 ? strndup(path, length) : NULL;
-        if (length > 0)
-            r = start ? names_add(chosen, start) : -ENOMEM;
+        cleanup_free char *path = strdup(names_get(found, i));
+        if (!path)
+            return -ENOMEM;
+        size_t length = strlen(path);
+        if (!is_within(path) || !(leftovers_folder(path, &length) || has_suffix(path) ||
+                                  (leftovers_is_temporary(path) && may_be_of_a_file(folder, path))))
+            continue;
+        path[length] = '\0';
+        if (is_missing(folder, path))
+            r = names_add(chosen, path);
     }
     names_sort_unique(chosen);
     return r;
 }
 
 /* Makes the directories on the way to what PATH names, which is changed and put back. */
-static int make_way(const char *folder, char *path, struct names *made)
+static int make_way(int folder, char *path, struct names *made)
 {
     int r = 0;
 
     for (char *slash = path; r == 0 && (slash = strchr(slash, '/')); slash++) {
-        cleanup_free char *whole = NULL;
         *slash = '\0';
-        if (asprintf(&whole, "%s/%s", folder, path) < 0)
-            r = -ENOMEM;
-        else if (mkdir(whole, 0700) == 0)
+        if (mkdirat(folder, path, 0700) == 0)
             r = names_add(made, path);
         else
             r = errno == EEXIST ? 0 : -errno;
@@ -167,33 +128,25 @@ static int make_way(const char *folder, char *path, struct names *made)
     return r;
 }
 
-/* What is no directory of the tree any more gets no time of it. */
-static int copy_time(const char *share, const char *folder, const char *path)
+int leftovers_make_folders(const char *share, const struct names *paths, const char *place)
 {
-    cleanup_free char *whole = NULL;
-    struct stat status;
-
-    int r = look_at(share, path, strlen(path), &status);
-    if (r == -ENOENT || r == -ENOTDIR)
-        return 0;
-    if (r < 0)
-        return r;
-    if (asprintf(&whole, "%s/%s", folder, path) < 0)
-        return -ENOMEM;
-    const struct timespec times[] = {status.st_mtim, status.st_mtim};
-    return utimensat(AT_FDCWD, whole, times, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
-}
-
-int leftovers_make_folders(const char *share, const struct names *paths, const char *folder)
-{
+    cleanup_fd int from = open(share, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    cleanup_fd int to = from < 0 ? -1 : open(place, O_PATH | O_DIRECTORY | O_CLOEXEC);
     cleanup_names struct names made = NO_NAMES;
 
-    int r = mkdir(folder, 0700) < 0 ? -errno : names_add(&made, "");
+    int r = to < 0 ? -errno : names_add(&made, ".");
     for (size_t i = 0; r == 0 && i < paths->count; i++) {
         cleanup_free char *path = strdup(names_get(paths, i));
-        r = path ? make_way(folder, path, &made) : -ENOMEM;
+        r = path ? make_way(to, path, &made) : -ENOMEM;
     }
-    for (size_t i = 0; r == 0 && i < made.count; i++)
-        r = copy_time(share, folder, names_get(&made, i));
+    for (size_t i = 0; r == 0 && i < made.count; i++) {
+        const char *path = names_get(&made, i);
+        struct stat status;
+        if (fstatat(from, path, &status, AT_SYMLINK_NOFOLLOW) == 0) {
+            const struct timespec times[] = {status.st_mtim, status.st_mtim};
+            r = utimensat(to, path, times, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+        } else if (errno != ENOENT && errno != ENOTDIR) /* of a directory that is in the tree */
+            r = -errno;
+    }
     return r;
 }

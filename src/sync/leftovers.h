@@ -35,7 +35,7 @@ bool leftovers_is_temporary(const char *path);
 int leftovers_choose(const char *share, const struct names *found, struct names *chosen);
 
 /*
- * Makes FOLDER with the directories that PATHS are in, with the times that these have in SHARE, and
- * nothing else. Returns 0 or a negative errno.
+ * Makes the directories that PATHS are in beneath PLACE, which is empty, with the times that these
+ * have in SHARE, and nothing else. Returns 0 or a negative errno.
  */
-int leftovers_make_folders(const char *share, const struct names *paths, const char *folder);
+int leftovers_make_folders(const char *share, const struct names *paths, const char *place);

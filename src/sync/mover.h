@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* rsync and rclone: how they are called, and what they say meanwhile. */
+/* rsync and rclone: what they are to do for a node, how they are called, what they say meanwhile.
+ */
 #pragma once
 
 #include "sync/child.h"
+#include "sync/pulse.h"
 #include "sync/sets.h"
 
-#include <stdint.h>
-#include <time.h>
+#include <stdio.h>
 
 enum task {
     TASK_UPDATE,  /* bring a node up to date */
@@ -16,73 +17,91 @@ enum task {
     TASK_REMOVE,  /* remove what was prepared of that */
 };
 
-/* What one call is to do. */
-struct order {
-    const struct node *node;
+enum move { MOVE_SENT, MOVE_REMOVED, MOVE_DIFFERENT, MOVE_LEFT };
+
+enum transfer_step {
+    TRANSFER_NONE, /* nothing is to be done for this node */
+    TRANSFER_DONE,
+    TRANSFER_WAITING,
+    TRANSFER_RUNNING,
+    TRANSFER_ENDING,
+    TRANSFER_KILLED,
+};
+
+/* What is done for one node, in as many tries as it takes. */
+struct transfer {
+    /* What is asked for. */
+    const struct sync_node *node;
     enum task task;
     const char *share; /* the directory of the node's share in the view */
     const char *list;  /* a file of paths, each with list_end behind it; what prepare writes */
-    const char *place; /* where TASK_FIND finds an empty directory, and prepare makes one */
-    time_t since;      /* of TASK_FIND: when what was left began to be written */
+    const char *place; /* an empty directory for TASK_FIND, in which prepare makes others */
+    const char *few;   /* of TASK_UPDATE: a list like that, of a few small files to ask for */
     bool dry_run;
     bool known;      /* the share was there before: its directory is not to be made again */
     bool checksum;   /* compare contents, not sizes and times */
     bool everything; /* send all, whatever the node has; of rclone, whose checksums may be wrong */
     bool each_file;  /* tell of each */
-    const char *few; /* a list like that of a few small files to ask for; or NULL */
-    bool no_times, no_checksums; /* the node keeps none: see ask */
-};
+    void *context;   /* of: */
+    void (*moved)(const struct transfer *transfer, enum move move, const char *path);
 
-enum move { MOVE_SENT, MOVE_REMOVED, MOVE_DIFFERENT, MOVE_LEFT };
+    /* What was learnt by asking. */
+    bool is_asking, was_asked;
+    bool no_times, no_checksums; /* the node keeps none */
+    bool contradicts;            /* a file of one size and time has other bytes */
 
-/* What is known of one call. */
-struct report {
-    uint64_t files, bytes;    /* sent, until now */
-    uint64_t removed, errors; /* files */
+    /* What came of it. */
+    struct counts {
+        uint64_t files, bytes; /* sent */
+        uint64_t removed;
+    } done, before;           /* until now; before the program that runs began */
+    uint64_t errors;          /* of this try */
     uint64_t different;       /* of those that were compared */
     uint64_t unread;          /* of these: they could not be read at the node */
-    char reason[512];         /* the first error, in the program's own words */
-    enum task task;
-    time_t since;                /* of its order */
-    bool asks;                   /* it asks, see there */
-    bool no_times, no_checksums; /* what the answer was */
-    bool contradicts;            /* the same: a file of one size and time has other bytes */
-    void *context;               /* of: */
-    void (*told)(void *context, enum move move, const char *path);
+    char reason[REASON_SIZE]; /* the first error of this try, in the program's own words */
+    int result;               /* in the end: 0, -EIO, -ETIMEDOUT (the deadline), -ECANCELED */
+    unsigned tries;
+    double began, ended; /* the first try, the last: seconds of clock_seconds() */
+
+    /* How it is run. */
+    enum transfer_step step;
+    double due; /* when it is to be started, or killed, or left to itself */
+    struct child child;
+    struct pulse pulse;
 };
 
-struct mover_operations {
+struct mover {
     char list_end;    /* what stands behind each path of a list */
     unsigned idle_in; /* bytes a second: what it reads while it only waits */
     unsigned late;    /* seconds behind the timeout in which a sign of life may still come */
+    int partial;      /* the status with which it has answered as well as with 0; 0: none */
+
     /*
-     * Adds words that ask what the node can keep, or whether what it holds is what it should be;
-     * the answer comes by take. Returns whether there is something to ask.
+     * Returns true if it is to be asked before an update what the node can keep, or whether what it
+     * holds is what it should be; the answer comes by take.
      */
-    bool (*ask)(const struct order *order, struct words *words);
+    bool (*asks)(const struct transfer *transfer);
 
     /* Writes what the call of TASK_REMOVE needs. Returns 0 or a negative errno. */
-    int (*prepare)(const struct order *order, const struct names *paths);
+    int (*prepare)(const struct transfer *transfer, const struct names *paths);
 
     /* Adds the words that call it. */
-    void (*call)(const struct order *order, struct words *words);
+    void (*call)(const struct transfer *transfer, struct words *words);
 
-    /* A line of standard output (STREAM 0) or standard error (1). */
-    void (*take)(struct report *report, int stream, char *line);
+    /* Takes a line of standard output (STREAM 0) or standard error (1). */
+    void (*take)(struct transfer *transfer, int stream, char *line);
 
-    /* Whether all is known that it was asked, where it ended with STATUS. */
-    bool (*has_answered)(int status);
-
-    /* Why it ended with STATUS (not 0), where the report has no reason; NULL: unknown. */
-    const char *(*meaning)(int status);
-
-    /* Whether it makes sense to try again after STATUS. */
-    bool (*may_retry)(int status);
+    /* What it may end with; the last has status 0. */
+    const struct ending {
+        int status;
+        const char *meaning; /* where it has said nothing; NULL: unknown */
+        bool is_final;       /* another try makes no sense */
+    } * endings;
 };
 
-const struct mover_operations *mover_operations(enum mover mover);
-
-extern const struct mover_operations rsync_operations, rclone_operations;
-
 /* TEXT is the reason, unless there is one. */
-void report_reason(struct report *report, const char *text);
+static inline void transfer_reason(struct transfer *transfer, const char *text)
+{
+    if (!*transfer->reason)
+        snprintf(transfer->reason, sizeof transfer->reason, "%s", text);
+}

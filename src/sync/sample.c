@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "sync/sample.h"
 
-#include "base/cleanup.h"
 #include "base/log.h"
 
 #include <fts.h>
@@ -17,125 +16,74 @@ enum {
     SMALL = 1 << 16,
 };
 
-struct sampling {
-    FILE *list;
-    char end;
-    double part;
-    time_t before;
+static void write_path(FILE *list, const char *path, char end)
+{
+    fputs(path, list);
+    fputc(end, list);
+}
+
+/* Writes what was chosen while WALK goes beneath a folder whose name has SKIPPED bytes. */
+static int choose_files(FTS *walk, size_t skipped, double part, time_t before, FILE *list, char end,
+                        uint64_t *ret_count)
+{
+    cleanup_free char *spare = NULL; /* one of all that were seen: taken where no other is */
+    off_t spare_size = 0;
+    uint64_t seen = 0, taken = 0;
     unsigned short dice[3];
-    int (*consider)(struct sampling *sampling, const char *path, const struct stat *status);
-    uint64_t seen, taken;
-    char *spare; /* one of all that were seen: taken where no other is */
-    off_t size;  /* of that */
-};
+    FTSENT *entry;
 
-static void take(struct sampling *sampling, const char *path)
-{
-    fputs(path, sampling->list);
-    fputc(sampling->end, sampling->list);
-    sampling->taken++;
-}
-
-static int keep_spare(struct sampling *sampling, const char *path)
-{
-    free(sampling->spare);
-    sampling->spare = strdup(path);
-    return sampling->spare ? 0 : -ENOMEM;
-}
-
-static int consider_part(struct sampling *sampling, const char *path, const struct stat *status)
-{
-    if (status->st_mtime >= sampling->before || status->st_ctime >= sampling->before)
-        return 0;
-    sampling->seen++;
-    if (erand48(sampling->dice) < sampling->part)
-        take(sampling, path);
-    else if (sampling->taken == 0 && erand48(sampling->dice) * (double)sampling->seen < 1)
-        return keep_spare(sampling, path);
-    return 0;
-}
-
-static int consider_few(struct sampling *sampling, const char *path, const struct stat *status)
-{
-    sampling->seen++;
-    if (status->st_size <= SMALL) {
-        take(sampling, path);
-    } else if (!sampling->spare || status->st_size < sampling->size) {
-        sampling->size = status->st_size;
-        return keep_spare(sampling, path);
-    }
-    return 0;
-}
-
-static bool is_enough(const struct sampling *sampling)
-{
-    return sampling->consider == consider_few &&
-           (sampling->taken == FEW || sampling->seen == FEW_AMONG);
-}
-
-static int visit(struct sampling *sampling, const char *folder)
-{
-    char *roots[] = {(char *)folder, NULL};
-    FTS *walk = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
-    size_t skipped = strlen(folder) + 1;
-    int r = walk ? 0 : -errno;
-
-    for (FTSENT *entry; r == 0 && !is_enough(sampling) && (entry = fts_read(walk));) {
+    if (getrandom(dice, sizeof dice, 0) < 0)
+        return -errno;
+    while ((part > 0 || (taken < FEW && seen < FEW_AMONG)) && (entry = fts_read(walk))) {
         const char *path = entry->fts_path + skipped;
-        bool usable = entry->fts_info == FTS_F && S_ISREG(entry->fts_statp->st_mode) &&
-                      !(sampling->end && strchr(path, sampling->end));
-        if (usable)
-            r = sampling->consider(sampling, path, entry->fts_statp);
+        const struct stat *status = entry->fts_statp;
+        if (entry->fts_info != FTS_F || !S_ISREG(status->st_mode) || (end && strchr(path, end)))
+            continue;
+        if (part > 0 && (status->st_mtime >= before || status->st_ctime >= before))
+            continue;
+        seen++;
+        if (part > 0 ? erand48(dice) < part : status->st_size <= SMALL) {
+            write_path(list, path, end);
+            taken++;
+        } else if (taken == 0 && (part > 0 ? erand48(dice) * (double)seen < 1
+                                           : !spare || status->st_size < spare_size)) {
+            free(spare);
+            spare = strdup(path);
+            spare_size = status->st_size;
+            if (!spare)
+                return -ENOMEM;
+        }
     }
-    if (walk)
-        fts_close(walk);
-    if (r == 0 && sampling->taken == 0 && sampling->spare)
-        take(sampling, sampling->spare);
-    return r;
-}
-
-static int write_list(struct sampling *sampling, const char *folder, const char *list,
-                      uint64_t *ret_count)
-{
-    sampling->list = fopen(list, "we");
-    if (!sampling->list)
-        return log_errno(-errno, "%s", list);
-    int r = visit(sampling, folder);
-    if (fclose(sampling->list) != 0 && r == 0)
-        r = -errno;
-    free(sampling->spare);
-    if (r < 0)
-        return log_errno(r, "%s: cannot be looked through", folder);
-    *ret_count = sampling->taken;
+    if (taken == 0 && spare)
+        write_path(list, spare, end);
+    *ret_count = taken == 0 && spare ? 1 : taken;
     return 0;
 }
 
 int sample_write(const char *folder, double part, time_t before, const char *list, char end,
                  uint64_t *ret_count)
 {
-    struct sampling sampling = {
-        .end = end, .part = part, .before = before, .consider = consider_part};
+    char *roots[] = {(char *)folder, NULL};
+    FILE *file = fopen(list, "we");
 
-    if (getrandom(sampling.dice, sizeof sampling.dice, 0) < 0)
-        return log_errno(-errno, "random numbers");
-    return write_list(&sampling, folder, list, ret_count);
-}
-
-int sample_few(const char *folder, const char *list, char end, uint64_t *ret_count)
-{
-    struct sampling sampling = {.end = end, .consider = consider_few};
-
-    return write_list(&sampling, folder, list, ret_count);
+    if (!file)
+        return log_errno(-errno, "%s", list);
+    FTS *walk = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+    int r =
+        walk ? choose_files(walk, strlen(folder) + 1, part, before, file, end, ret_count) : -errno;
+    if (walk)
+        fts_close(walk);
+    if (fclose(file) != 0 && r == 0)
+        r = -errno;
+    return r < 0 ? log_errno(r, "%s: cannot be looked through", folder) : 0;
 }
 
 int sample_write_paths(const struct names *paths, const char *list, char end)
 {
     FILE *file = fopen(list, "we");
 
-    for (size_t i = 0; file && i < paths->count; i++) {
-        fputs(names_get(paths, i), file);
-        fputc(end, file);
-    }
+    for (size_t i = 0; file && i < paths->count; i++)
+        write_path(file, names_get(paths, i), end);
     int r = !file || ferror(file) ? -EIO : 0;
     if (file && fclose(file) != 0)
         r = -errno;

@@ -4,22 +4,17 @@
 
 #include "base/names.h"
 
-#include <stdint.h>
 #include <time.h>
 
 /*
  * Writes a random PART (0..1) of the files beneath FOLDER that have not changed since BEFORE to the
  * file LIST: their paths, relative to FOLDER, each with END behind it; at least one where there is
- * any. Returns 0, with how many they are, or a negative errno after one line in the log.
+ * any. A PART of 0 is a few files, whenever they changed, that come first and are small, or else
+ * the smallest of the first: to learn whether a share is what it should be, one is enough. Returns
+ * 0, with how many they are, or a negative errno after one line in the log.
  */
 int sample_write(const char *folder, double part, time_t before, const char *list, char end,
                  uint64_t *ret_count);
-
-/*
- * The same with a few files that come first and are small, or else the smallest of the first. To
- * learn whether a share is what it should be, one of its files is enough.
- */
-int sample_few(const char *folder, const char *list, char end, uint64_t *ret_count);
 
 /* Writes PATHS as such a list. Returns 0 or a negative errno after one line in the log. */
 int sample_write_paths(const struct names *paths, const char *list, char end);

@@ -1,16 +1,38 @@
 /* SPDX-License-Identifier: MIT */
 #include "sync/sets.h"
 
+#include "base/array.h"
+#include "base/log.h"
+#include "base/number.h"
+#include "sync/address.h"
+
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum {
-    REMOVALS = 1000,
-    DEADLINE_S = 24 * 60 * 60,
-    TIMEOUT_S = 5 * 60,
-    RETRIES = 2,
+    LINE_SIZE = 8192,
+    SECTION_MAX = 49, /* bytes of a name: so are files of the state called */
+    DAY_S = 24 * 60 * 60,
+
+    DEFAULT_REMOVALS = 1000,
+    DEFAULT_DEADLINE_S = DAY_S,
+    DEFAULT_TIMEOUT_S = 5 * 60,
+    DEFAULT_RETRIES = 2,
 };
 
-struct set *sets_find(const struct sets *sets, const char *name)
+#define SPACES    " \t\r\n\v\f"
+#define BYTE_MARK "\xef\xbb\xbf"
+
+/* A text that sets point to. */
+struct text {
+    struct text *next;
+    char bytes[];
+};
+
+struct sync_set *sets_find(const struct sets *sets, const char *name)
 {
     for (size_t i = 0; i < sets->count; i++) {
         if (strcmp(sets->sets[i].name, name) == 0)
@@ -19,92 +41,481 @@ struct set *sets_find(const struct sets *sets, const char *name)
     return NULL;
 }
 
-int sets_add(struct sets *sets, const char *name, struct set **ret)
+/* Stores a copy of TEXT, which lives as long as SETS, in *RET. Returns 0 or -ENOMEM. */
+static int keep_text(struct sets *sets, const char *text, const char **ret)
 {
-    struct set *more = reallocarray(sets->sets, sets->count + 1, sizeof *more);
+    struct text *kept = malloc(sizeof *kept + strlen(text) + 1);
+
+    if (!kept)
+        return -ENOMEM;
+    kept->next = sets->texts;
+    sets->texts = kept;
+    *ret = strcpy(kept->bytes, text);
+    return 0;
+}
+
+/* What is being read. */
+struct reading {
+    const char *path;
+    unsigned line;
+    struct sets *sets;
+    struct sync_set *set;    /* NULL: there was no section yet */
+    struct sync_node *node;  /* NULL: this is the section of a set */
+    uint32_t given;          /* a bit for each key that was in the section */
+    const char *key, *value; /* of the line; VALUE is NULL where it is not what is looked at */
+};
+
+/* Logs "FILE:LINE: KEY = VALUE: ..." and returns -EINVAL. */
+static int __attribute__((format(printf, 2, 3)))
+refuse(const struct reading *reading, const char *format, ...)
+{
+    cleanup_free char *text = NULL;
+    va_list arguments;
+
+    va_start(arguments, format);
+    if (vasprintf(&text, format, arguments) < 0)
+        text = NULL;
+    va_end(arguments);
+    if (reading->value)
+        log_error("%s:%u: %s = %s: %s", reading->path, reading->line, reading->key, reading->value,
+                  text ? text : format);
+    else
+        log_error("%s:%u: %s", reading->path, reading->line, text ? text : format);
+    return -EINVAL;
+}
+
+/* The keys: where each may stand, and what its value means. */
+
+struct key {
+    const char *name;
+
+    /* Returns 0, or a negative errno after one line in the log. */
+    int (*take)(struct reading *reading, const struct key *key, void *field);
+    size_t field; /* of struct sync_set or struct sync_node, or of struct terms where it may be in
+                     both */
+    unsigned least, most;
+    enum where { IN_SET = 1, IN_NODE = 2, IN_BOTH = 3 } where;
+    bool many; /* may stand there more than once */
+};
+
+static int take_choice(struct reading *reading, const char *yes, const char *no, bool *ret)
+{
+    *ret = strcmp(reading->value, yes) == 0;
+    return *ret || strcmp(reading->value, no) == 0 ? 0 : refuse(reading, "write %s or %s", yes, no);
+}
+
+static int take_truth(struct reading *reading, const struct key *key, void *field)
+{
+    return take_choice(reading, "yes", "no", field);
+}
+
+static int take_torn(struct reading *reading, const struct key *key, void *field)
+{
+    return take_choice(reading, "allow", "error", field);
+}
+
+static int take_number(struct reading *reading, const struct key *key, void *field)
+{
+    unsigned long number;
+    const char *end;
+
+    if (number_read(reading->value, key->least, key->most, &number, &end) < 0 || *end)
+        return refuse(reading, "write a whole number from %u to %u", key->least, key->most);
+    *(unsigned *)field = (unsigned)number;
+    return 0;
+}
+
+static int take_required(struct reading *reading, const struct key *key, void *field)
+{
+    reading->set->required_line = reading->line;
+    return take_number(reading, key, field);
+}
+
+/* 90, 90s, 15m, 6h, 2d */
+static int take_time(struct reading *reading, const struct key *key, void *field)
+{
+    static const char units[] = "smhd";
+    static const unsigned seconds[] = {1, 60, 60 * 60, DAY_S};
+    unsigned long number;
+    const char *end, *unit = units;
+
+    int r = number_read(reading->value, 1, key->most, &number, &end);
+    if (r == 0 && *end) {
+        unit = strchr(units, *end);
+        r = unit && !end[1] ? 0 : -EINVAL;
+    }
+    if (r < 0 || number > key->most / seconds[unit - units])
+        return refuse(reading, "write a time like 90s, 15m, 6h or 2d, at most %u days",
+                      key->most / DAY_S);
+    *(unsigned *)field = (unsigned)number * seconds[unit - units];
+    return 0;
+}
+
+/* As rsync and rclone both understand it. */
+static int take_rate(struct reading *reading, const struct key *key, void *field)
+{
+    unsigned long number;
+    const char *end;
+
+    if (number_read(reading->value, 1, 1000000000, &number, &end) < 0 || !*end ||
+        !strchr("KMG", *end) || end[1])
+        return refuse(reading, "write bytes a second like 500K or 2M");
+    return keep_text(reading->sets, reading->value, field);
+}
+
+static int take_path(struct reading *reading, const struct key *key, void *field)
+{
+    if (*reading->value != '/')
+        return refuse(reading, "write an absolute path");
+    return keep_text(reading->sets, reading->value, field);
+}
+
+static int take_format(struct reading *reading, const struct key *key, void *field)
+{
+    int r = share_format_from_name(reading->value, field);
+
+    return r < 0 ? refuse(reading, "write " FORMAT_NAMES) : 0;
+}
+
+static int take_block_size(struct reading *reading, const struct key *key, void *field)
+{
+    int r = block_size_from_text(reading->value, field);
+
+    return r < 0 ? refuse(reading, "write a power of two from 4K to 1M") : 0;
+}
+
+static int take_exclude(struct reading *reading, const struct key *key, void *field)
+{
+    return excludes_add(reading->set->rules.excludes, reading->value);
+}
+
+static int take_exclude_from(struct reading *reading, const struct key *key, void *field)
+{
+    if (*reading->value != '/')
+        return refuse(reading, "write an absolute path");
+    int r = excludes_add_file(reading->set->rules.excludes, reading->value);
+    if (r == -EINVAL)
+        return refuse(reading, "this is no text file; write the path of one");
+    return r < 0 ? refuse(reading, "%s; write the path of a file with a pattern a line",
+                          strerrordesc_np(-r))
+                 : 0;
+}
+
+static int take_share(struct reading *reading, const struct key *key, void *field)
+{
+    const struct sync_set *set = reading->set;
+    const char *end;
+    unsigned index;
+
+    if (number_read_share(reading->value, &index, &end) < 0 || *end)
+        return refuse(reading, "write two hex digits, 00 to ff");
+    if (set->encoding.shares > 0 && index >= set->encoding.shares)
+        return refuse(reading, "[%s] has shares = %u; write 00 to %02x", set->name,
+                      set->encoding.shares, set->encoding.shares - 1);
+    for (size_t i = 0; i < set->count; i++) {
+        if (set->nodes[i].share == (int)index)
+            return refuse(reading, "[%s/%s] has it already; write another one", set->name,
+                          set->nodes[i].name);
+    }
+    *(int *)field = (int)index;
+    return 0;
+}
+
+/* Two nodes at one place, or one within the other, would spoil each other. */
+static int take_target(struct reading *reading, const struct mover *mover)
+{
+    struct sync_node *node = reading->node;
+    const char *wrong = address_mistake(reading->value, mover == &rsync_mover);
+
+    if (node->mover)
+        return refuse(reading, "this node has a target already; write either rsync or rclone");
+    if (wrong)
+        return refuse(reading, "%s", wrong);
+    for (size_t i = 0; i < reading->sets->count; i++) {
+        const struct sync_set *set = &reading->sets->sets[i];
+        for (size_t at = 0; at < set->count; at++) {
+            const struct sync_node *other = &set->nodes[at];
+            if (other->mover == mover && addresses_overlap(other->target, reading->value))
+                return refuse(reading, "[%s/%s] is there already; write another place", set->name,
+                              other->name);
+        }
+    }
+    node->mover = mover;
+    return keep_text(reading->sets, reading->value, &node->target);
+}
+
+static int take_rsync(struct reading *reading, const struct key *key, void *field)
+{
+    return take_target(reading, &rsync_mover);
+}
+
+static int take_rclone(struct reading *reading, const struct key *key, void *field)
+{
+    return take_target(reading, &rclone_mover);
+}
+
+/* zfec-fs-sets(5) has a list as well; the tests compare. */
+static const struct key keys[] = {
+#define SET(member)  offsetof(struct sync_set, member)
+#define NODE(member) offsetof(struct sync_node, member)
+#define TERM(member) offsetof(struct terms, member)
+    {"source", take_path, SET(source), 0, 0, IN_SET, false},
+    {"required", take_required, SET(encoding.required), 1, 255, IN_SET, false},
+    {"shares", take_number, SET(encoding.shares), 1, 256, IN_SET, false},
+    {"format", take_format, SET(encoding.format), 0, 0, IN_SET, false},
+    {"block_size", take_block_size, SET(encoding.block_size), 0, 0, IN_SET, false},
+    {"exclude", take_exclude, 0, 0, 0, IN_SET, true},
+    {"exclude_from", take_exclude_from, 0, 0, 0, IN_SET, true},
+    {"xdev", take_truth, SET(rules.one_file_system), 0, 0, IN_SET, false},
+    {"torn", take_torn, SET(rules.torn_allowed), 0, 0, IN_SET, false},
+    {"share", take_share, NODE(share), 0, 0, IN_NODE, false},
+    {"rsync", take_rsync, 0, 0, 0, IN_NODE, false},
+    {"rclone", take_rclone, 0, 0, 0, IN_NODE, false},
+    {"delete", take_truth, TERM(remove), 0, 0, IN_BOTH, false},
+    {"max_delete", take_number, TERM(removals), 1, 1000000000, IN_BOTH, false},
+    {"attributes", take_truth, TERM(attributes), 0, 0, IN_BOTH, false},
+    {"symlinks", take_truth, TERM(symlinks), 0, 0, IN_BOTH, false},
+    {"metadata", take_truth, TERM(metadata), 0, 0, IN_BOTH, false},
+    {"checksum", take_truth, TERM(look_at_checksums), 0, 0, IN_BOTH, false},
+    {"modify_window", take_number, TERM(time_window), 0, 3600, IN_BOTH, false},
+    {"deadline", take_time, TERM(deadline), 0, 30 * DAY_S, IN_BOTH, false},
+    {"timeout", take_time, TERM(timeout), 0, DAY_S, IN_BOTH, false},
+    {"retries", take_number, TERM(retries), 0, 100, IN_BOTH, false},
+    {"bwlimit", take_rate, TERM(rate), 0, 0, IN_BOTH, false},
+    {"ssh_key", take_path, TERM(ssh_key), 0, 0, IN_BOTH, false},
+    {"ssh_config", take_path, TERM(ssh_config), 0, 0, IN_BOTH, false},
+    {"password_file", take_path, TERM(password_file), 0, 0, IN_BOTH, false},
+    {"rclone_config", take_path, TERM(rclone_config), 0, 0, IN_BOTH, false},
+#undef TERM
+#undef NODE
+#undef SET
+};
+
+_Static_assert(COUNT_OF(keys) <= 32, "reading.given has a bit for each");
+
+static int take_key(struct reading *reading, const char *name, const char *value)
+{
+    const struct key *key = keys;
+    struct sync_set *set = reading->set;
+    struct sync_node *node = reading->node;
+
+    if (!set)
+        return refuse(reading, "%s: write a [section] before it", name);
+    while (key < keys + COUNT_OF(keys) && strcmp(key->name, name) != 0)
+        key++;
+    if (key == keys + COUNT_OF(keys))
+        return refuse(reading, "%s: unknown key; zfec-fs-sets(5) has them all", name);
+    if (!(key->where & (node ? IN_NODE : IN_SET)))
+        return refuse(reading, "%s: write it in the section of a %s", name, node ? "set" : "node");
+    uint32_t bit = UINT32_C(1) << (key - keys);
+    if (!key->many && (reading->given & bit))
+        return refuse(reading, "%s: it is there twice; leave one out", name);
+    if (!*value)
+        return refuse(reading, "%s: write a value behind the =", name);
+    reading->given |= bit;
+    reading->key = name;
+    reading->value = value;
+    void *whole = key->where == IN_SET    ? (void *)set
+                  : key->where == IN_NODE ? (void *)node
+                  : node                  ? &node->terms
+                                          : &set->terms;
+    int r = key->take(reading, key, (char *)whole + key->field);
+    reading->value = NULL;
+    return r;
+}
+
+/* The lines. */
+
+static bool is_name(const char *name, size_t length)
+{
+    return length > 0 && *name != '.' && *name != '-' &&
+           strspn(name, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                        "._-") >= length;
+}
+
+/* Adds an empty set at the end. */
+static int add_set(struct reading *reading, const char *name)
+{
+    struct sets *sets = reading->sets;
+    struct sync_set *more = reallocarray(sets->sets, sets->count + 1, sizeof *more);
 
     if (!more)
         return -ENOMEM;
     sets->sets = more;
-    struct set *set = &more[sets->count];
-    *set = (struct set){
-        .name = strdup(name),
+    reading->node = NULL;
+    reading->set = &more[sets->count];
+    *reading->set = (struct sync_set){
+        .line = reading->line,
         .encoding = {.format = SHARE_CHECKED, .block_size = BLOCK_SIZE_DEFAULT},
         .terms = {.attributes = true,
                   .symlinks = true,
-                  .removals = REMOVALS,
-                  .deadline = DEADLINE_S,
-                  .timeout = TIMEOUT_S,
-                  .retries = RETRIES},
+                  .removals = DEFAULT_REMOVALS,
+                  .deadline = DEFAULT_DEADLINE_S,
+                  .timeout = DEFAULT_TIMEOUT_S,
+                  .retries = DEFAULT_RETRIES},
     };
-    sets->count++;
-    *ret = set;
-    return set->name ? excludes_new(&set->rules.excludes) : -ENOMEM;
-}
-
-static int copy_text(char **text)
-{
-    if (*text && !(*text = strdup(*text)))
-        return -ENOMEM;
-    return 0;
-}
-
-/* Makes texts that are another's its own. */
-static int own_texts(struct terms *terms)
-{
-    char **texts[] = {&terms->rate, &terms->ssh_key, &terms->ssh_config, &terms->password_file,
-                      &terms->rclone_config};
-    int r = 0;
-
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        if (r == 0)
-            r = copy_text(texts[i]);
-        else
-            *texts[i] = NULL;
-    }
+    int r = keep_text(sets, name, &reading->set->name);
+    if (r == 0)
+        r = excludes_new(&reading->set->rules.excludes);
+    sets->count += r == 0;
     return r;
 }
 
-int set_add_node(struct set *set, const char *name, struct node **ret)
+/* Adds an empty node to SET, with the terms of that. */
+static int add_node(struct reading *reading, struct sync_set *set, const char *name)
 {
-    struct node *more = reallocarray(set->nodes, set->count + 1, sizeof *more);
+    struct sync_node *more = reallocarray(set->nodes, set->count + 1, sizeof *more);
 
     if (!more)
         return -ENOMEM;
     set->nodes = more;
-    struct node *node = &more[set->count++];
-    *node = (struct node){.name = strdup(name), .share = -1, .terms = set->terms};
-    *ret = node;
-    int r = own_texts(&node->terms);
-    return node->name ? r : -ENOMEM;
+    reading->set = set;
+    reading->node = &more[set->count++];
+    *reading->node = (struct sync_node){.line = reading->line, .share = -1, .terms = set->terms};
+    return keep_text(reading->sets, name, &reading->node->name);
 }
 
-static void clear_terms(struct terms *terms)
+static int begin_section(struct reading *reading, char *name)
 {
-    free(terms->rate);
-    free(terms->ssh_key);
-    free(terms->ssh_config);
-    free(terms->password_file);
-    free(terms->rclone_config);
-}
+    size_t length = strcspn(name, "/");
+    char *node_name = name[length] ? name + length + 1 : NULL;
 
-static void clear_set(struct set *set)
-{
-    for (size_t i = 0; i < set->count; i++) {
-        free(set->nodes[i].name);
-        free(set->nodes[i].target);
-        clear_terms(&set->nodes[i].terms);
+    if (strlen(name) > SECTION_MAX)
+        return refuse(reading, "give a name of at most %d bytes", SECTION_MAX);
+    if (!is_name(name, length) || (node_name && !is_name(node_name, strlen(node_name))))
+        return refuse(reading,
+                      "[%s]: write [SET] or [SET/NODE], names of letters, digits, . _ and -", name);
+    name[length] = '\0';
+    struct sync_set *set = sets_find(reading->sets, name);
+    if (node_name && !set)
+        return refuse(reading, "[%s/%s]: write the section [%s] before its nodes", name, node_name,
+                      name);
+    if (!node_name && set)
+        return refuse(reading, "[%s] is there already; write another name", name);
+    for (size_t i = 0; set && i < set->count; i++) {
+        if (strcmp(set->nodes[i].name, node_name) == 0)
+            return refuse(reading, "[%s/%s] is there already; write another name", name, node_name);
     }
-    clear_terms(&set->terms);
-    excludes_free(set->rules.excludes);
-    free(set->nodes);
-    free(set->source);
-    free(set->name);
+    reading->given = 0;
+    return node_name ? add_node(reading, set, node_name) : add_set(reading, name);
+}
+
+/* Takes the spaces off both ends of TEXT. */
+static char *trim(char *text)
+{
+    text += strspn(text, SPACES);
+    for (char *end = text + strlen(text); end > text && strchr(SPACES, end[-1]);)
+        *--end = '\0';
+    return text;
+}
+
+/* A ; or a # in a path or a pattern is one: only at the beginning of a line it begins a comment. */
+static int take_line(struct reading *reading, char *line)
+{
+    bool has_mark = reading->line == 1 && strncmp(line, BYTE_MARK, strlen(BYTE_MARK)) == 0;
+    char *text = trim(has_mark ? line + strlen(BYTE_MARK) : line);
+
+    if (!*text || *text == ';' || *text == '#')
+        return 0;
+    if (*text == '[') {
+        char *end = strchr(text, ']');
+        if (!end)
+            return refuse(reading, "this section has no \"]\" at its end");
+        *end = '\0';
+        return begin_section(reading, text + 1);
+    }
+    char *value = strpbrk(text, "=:");
+    if (!value)
+        return refuse(reading, "write key = value, or [SET], or [SET/NODE]");
+    *value++ = '\0';
+    return take_key(reading, trim(text), trim(value));
+}
+
+/* Whether a whole set makes sense. */
+static int check_set(struct reading *reading, struct sync_set *set)
+{
+    struct encoding *encoding = &set->encoding;
+    unsigned shares = encoding->required;
+
+    reading->line = set->line;
+    if (!set->source)
+        return refuse(reading, "[%s]: write source = DIR, what to keep in sync", set->name);
+    if (encoding->required == 0)
+        return refuse(reading, "[%s]: write required = K, how many nodes are enough", set->name);
+    for (size_t i = 0; i < set->count; i++) {
+        const struct sync_node *node = &set->nodes[i];
+        reading->line = node->line;
+        if (node->share < 0)
+            return refuse(reading, "[%s/%s]: write share = 00, or another one", set->name,
+                          node->name);
+        if (!node->mover)
+            return refuse(reading, "[%s/%s]: write rsync = HOST:PATH or rclone = REMOTE:PATH",
+                          set->name, node->name);
+        if ((unsigned)node->share >= shares)
+            shares = (unsigned)node->share + 1;
+    }
+    reading->line = set->required_line;
+    if (encoding->required > set->count)
+        return refuse(reading, "required = %u: [%s] has %zu nodes; write more, or less",
+                      encoding->required, set->name, set->count);
+    if (encoding->shares == 0)
+        encoding->shares = shares;
+    if (encoding->required > encoding->shares)
+        return refuse(reading, "required = %u: more than shares = %u", encoding->required,
+                      encoding->shares);
+    return 0;
+}
+
+int sets_read(const char *path, struct sets *ret)
+{
+    struct reading reading = {.path = path, .sets = ret};
+    cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    struct stat status;
+    char line[LINE_SIZE];
+    int r = 0;
+
+    *ret = (struct sets){0};
+    if (fd < 0 || fstat(fd, &status) < 0)
+        return log_errno(-errno, "%s", path);
+    if (!S_ISREG(
+            status.st_mode)) { /* not what may have no end, or no beginning: a FIFO, a device */
+        log_error("%s: is not a file; give the path of one", path);
+        return -EINVAL;
+    }
+    FILE *file = fdopen(fd, "r");
+    if (!file)
+        return log_errno(-errno, "%s", path);
+    steal_fd(&fd);
+    while (r == 0 && fgets(line, sizeof line, file)) {
+        reading.line++;
+        r = strchr(line, '\n') || feof(file)
+                ? take_line(&reading, line)
+                : refuse(&reading, "give a line of less than %d bytes, without NUL", LINE_SIZE - 2);
+    }
+    if (r == 0 && ferror(file))
+        r = log_errno(-EIO, "%s", path);
+    fclose(file);
+    for (size_t i = 0; r == 0 && i < ret->count; i++)
+        r = check_set(&reading, &ret->sets[i]);
+    if (r == 0 && ret->count == 0) {
+        log_error("%s: has no sets; zfec-fs-sets(5) says how to write them", path);
+        r = -EINVAL;
+    }
+    return r;
 }
 
 void sets_clear(struct sets *sets)
 {
-    for (size_t i = 0; i < sets->count; i++)
-        clear_set(&sets->sets[i]);
+    for (size_t i = 0; i < sets->count; i++) {
+        struct sync_set *set = &sets->sets[i];
+        for (size_t at = 0; at < set->count; at++)
+            names_clear(&set->nodes[at].memory.different);
+        excludes_free(set->rules.excludes);
+        free(set->nodes);
+    }
     free(sets->sets);
+    for (struct text *text = sets->texts, *next; text; text = next) {
+        next = text->next;
+        free(text);
+    }
 }

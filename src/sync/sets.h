@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* What the file of sets says: trees, and the places that hold a share of each. */
+/* What the file of sets says: trees, and the nodes that hold a share of each. */
 #pragma once
 
+#include "base/names.h"
 #include "view/tree_source.h"
 
-#include <stddef.h>
+#include <time.h>
 
-enum mover { MOVER_NONE, MOVER_RSYNC, MOVER_RCLONE };
+/* What brings nodes up to date; see sync/mover.h. */
+struct mover;
+extern const struct mover rsync_mover, rclone_mover;
 
 /* How a node is brought up to date. A set's terms are those of its nodes that say nothing else. */
 struct terms {
@@ -15,46 +18,64 @@ struct terms {
     bool symlinks;          /* by rclone: as small files */
     bool metadata;          /* by rclone: mode, owner and attributes, too */
     bool look_at_checksums; /* not at sizes and times */
-    unsigned long removals; /* at most so many in a run */
-    unsigned long deadline; /* seconds, all attempts together */
-    unsigned long timeout;  /* seconds without an answer */
-    unsigned long retries;
-    unsigned long time_window; /* seconds by which times may differ; 0: not at all */
-    char *rate;                /* "500K" bytes a second; NULL: no limit */
-    char *ssh_key, *ssh_config, *password_file, *rclone_config; /* paths; NULL: none */
+    unsigned removals;      /* at most so many in a run */
+    unsigned deadline;      /* seconds, all attempts together */
+    unsigned timeout;       /* seconds without an answer */
+    unsigned retries;
+    unsigned time_window; /* seconds by which times may differ; 0: not at all */
+    const char *rate;     /* "500K" bytes a second; NULL: no limit */
+    const char *ssh_key, *ssh_config, *password_file, *rclone_config; /* paths; NULL: none */
 };
 
-struct node {
-    char *name;
-    unsigned line; /* where it begins in the file */
-    int share;     /* its index; -1: not given */
-    enum mover mover;
-    char *target;
+enum { REASON_SIZE = 512 };
+
+/* What is remembered of a node between runs; a time of 0: it never was. */
+struct memory {
+    time_t tried;            /* when the last run began; 0: nothing is remembered */
+    time_t as_of;            /* when the last run began that brought it up to date */
+    time_t differs_since;    /* when the run began that first found other bytes than were sent */
+    time_t unfinished_since; /* when the first run began whose leftovers may still be there */
+    bool up_to_date;
+    char error[REASON_SIZE]; /* why it is not */
+    struct names different;  /* the files that differ; none where they are not all known by name */
+};
+
+struct sync_node {
+    const char *name;
+    unsigned line;             /* where it begins in the file */
+    int share;                 /* its index; -1: not given */
+    const struct mover *mover; /* NULL: not given */
+    const char *target;
     struct terms terms;
+    struct memory memory;
 };
 
-struct set {
-    char *name;
+struct sync_set {
+    const char *name;
     unsigned line, required_line; /* in the file */
-    char *source;
+    const char *source;
     struct encoding encoding; /* required is 0 where it was not given; shares as well */
     struct tree_rules rules;
     struct terms terms;
-    struct node *nodes;
+    struct sync_node *nodes;
     size_t count;
 };
 
 struct sets {
-    struct set *sets;
+    struct sync_set *sets;
     size_t count;
+    struct text *texts; /* all that is pointed to from here */
 };
 
-/* NULL where there is none of this name. */
-struct set *sets_find(const struct sets *sets, const char *name);
+/*
+ * Reads the file of sets at PATH; zfec-fs-sets(5) says what may stand in it. Returns 0 where all of
+ * it makes sense; otherwise a negative errno after one line in the log that says where it does not,
+ * and what to write instead. Clear RET in any case.
+ */
+int sets_read(const char *path, struct sets *ret);
 
-/* An empty one at the end; pointers to others end. Return 0 or -ENOMEM. */
-int sets_add(struct sets *sets, const char *name, struct set **ret);
-int set_add_node(struct set *set, const char *name, struct node **ret);
+/* Returns the set of this name, or NULL. */
+struct sync_set *sets_find(const struct sets *sets, const char *name);
 
 void sets_clear(struct sets *sets);
 

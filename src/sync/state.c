@@ -4,146 +4,150 @@
 #include "base/log.h"
 
 #include <fcntl.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
-
-struct state {
-    char *path;
-    const struct set *set;
-    json_t *nodes; /* by their names */
-};
+#include <sys/file.h>
+#include <sys/stat.h>
 
 #define TIME_FORMAT "%Y-%m-%dT%H:%M:%SZ"
+
+/* Makes PATH and what is missing above it. */
+static int make_folders(char *path)
+{
+    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        int r = mkdir(path, 0755) < 0 && errno != EEXIST ? -errno : 0;
+        *slash = '/';
+        if (r < 0)
+            return r;
+    }
+    return mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+int state_folder(char **ret)
+{
+    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+    cleanup_free char *path = NULL;
+    int length;
+
+    if (state && *state == '/') {
+        length = asprintf(&path, "%s/zfec-fs", state);
+    } else if (geteuid() == 0) {
+        length = asprintf(&path, "/var/lib/zfec-fs");
+    } else if (home && *home == '/') {
+        length = asprintf(&path, "%s/.local/state/zfec-fs", home);
+    } else {
+        log_error("no place for what is remembered; set HOME or XDG_STATE_HOME");
+        return -ENOENT;
+    }
+    int r = length < 0 ? -ENOMEM : make_folders(path);
+    if (r < 0)
+        return log_errno(r, "%s: cannot be made", length < 0 ? "the folder of states" : path);
+    *ret = steal_pointer(path);
+    return 0;
+}
+
+int state_lock(const char *folder, const char *set, int *ret_fd)
+{
+    cleanup_free char *path = NULL;
+
+    if (asprintf(&path, "%s/%s.lock", folder, set) < 0)
+        return -ENOMEM;
+    cleanup_fd int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) {
+        *ret_fd = steal_fd(&fd);
+        return 0;
+    }
+    if (fd < 0 || errno != EWOULDBLOCK)
+        return log_errno(-errno, "%s", path);
+    log_error("%s: another run of this set is under way; wait for its end", set);
+    return -EBUSY;
+}
 
 struct time_text time_text(time_t time)
 {
     struct time_text ret = {""};
     struct tm parts;
 
-    if (gmtime_r(&time, &parts))
+    if (time != 0 && gmtime_r(&time, &parts))
         strftime(ret.text, sizeof ret.text, TIME_FORMAT, &parts);
     return ret;
 }
 
-static time_t time_in(const json_t *object, const char *key)
+static const char *text_in(const json_t *entry, const char *key)
 {
-    const char *text = json_string_value(json_object_get(object, key));
+    const char *text = json_string_value(json_object_get(entry, key));
+
+    return text ? text : "";
+}
+
+static time_t time_in(const json_t *entry, const char *key)
+{
     struct tm parts = {0};
-    const char *end = text ? strptime(text, TIME_FORMAT, &parts) : NULL;
+    const char *end = strptime(text_in(entry, key), TIME_FORMAT, &parts);
 
     return end && !*end ? timegm(&parts) : 0;
 }
 
-static json_t *read_nodes(const char *path)
+static int read_node(const json_t *entry, struct sync_node *node)
 {
-    json_error_t error;
-    json_t *whole = json_load_file(path, 0, &error);
-    json_t *nodes = json_incref(json_object_get(whole, "nodes"));
+    const json_t *paths = json_object_get(entry, "different");
+    struct memory *memory = &node->memory;
+    char share[3];
 
-    if (!json_is_object(nodes) && access(path, F_OK) == 0)
-        log_warning("%s: makes no sense, what it should tell is forgotten: %s", path, error.text);
-    if (!json_is_object(nodes)) {
-        json_decref(nodes);
-        nodes = json_object();
+    snprintf(share, sizeof share, "%02x", (uint8_t)node->share);
+    if (strcmp(text_in(entry, "target"), node->target) != 0 ||
+        strcmp(text_in(entry, "share"), share) != 0)
+        return 0;
+    memory->tried = time_in(entry, "tried");
+    memory->as_of = time_in(entry, "as_of");
+    memory->differs_since = time_in(entry, "differs_since");
+    memory->unfinished_since = time_in(entry, "unfinished_since");
+    memory->up_to_date = json_is_true(json_object_get(entry, "up_to_date"));
+    snprintf(memory->error, sizeof memory->error, "%s", text_in(entry, "error"));
+    for (size_t i = 0; i < json_array_size(paths); i++) {
+        const char *path = json_string_value(json_array_get(paths, i));
+        if (!path) {
+            names_clear(&memory->different);
+            break;
+        }
+        if (names_add(&memory->different, path) < 0)
+            return -ENOMEM;
     }
-    json_decref(whole);
-    return nodes;
-}
-
-int state_read(const char *folder, const struct set *set, struct state **ret)
-{
-    cleanup_state struct state *state = calloc(1, sizeof *state);
-
-    if (!state || asprintf(&state->path, "%s/%s.json", folder, set->name) < 0)
-        return -ENOMEM;
-    state->set = set;
-    state->nodes = read_nodes(state->path);
-    if (!state->nodes)
-        return -ENOMEM;
-    *ret = steal_pointer(state);
     return 0;
 }
 
-static bool is_same_place(const json_t *entry, const struct node *node)
+int state_read(const char *folder, struct sync_set *set)
 {
-    const char *target = json_string_value(json_object_get(entry, "target"));
-    const char *share = json_string_value(json_object_get(entry, "share"));
-    char wanted[3];
+    cleanup_free char *path = NULL;
+    json_error_t error;
 
-    snprintf(wanted, sizeof wanted, "%02x", (uint8_t)node->share);
-    return target && share && strcmp(target, node->target) == 0 && strcmp(share, wanted) == 0;
+    if (asprintf(&path, "%s/%s.json", folder, set->name) < 0)
+        return -ENOMEM;
+    json_t *whole = json_load_file(path, 0, &error);
+    const json_t *nodes = json_object_get(whole, "nodes");
+    if (!json_is_object(nodes) && access(path, F_OK) == 0)
+        log_warning("%s: corrupt; what it remembered is ignored: %s", path,
+                    whole ? "it has no nodes" : error.text);
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < set->count; i++)
+        r = read_node(json_object_get(nodes, set->nodes[i].name), &set->nodes[i]);
+    json_decref(whole);
+    return r;
 }
 
-/* Returns what is remembered of NODE; NULL where that was of another share or place. */
-static json_t *entry_of(const struct state *state, const struct node *node)
+json_t *time_json(time_t time)
 {
-    json_t *entry = json_object_get(state->nodes, node->name);
-
-    return is_same_place(entry, node) ? entry : NULL;
+    return time > 0 ? json_string(time_text(time).text) : NULL;
 }
 
-time_t state_as_of(const struct state *state, const struct node *node)
+/* Returns the paths; NULL where there are none, or one is no UTF-8. */
+static json_t *paths_json(const struct names *paths)
 {
-    return time_in(entry_of(state, node), "as_of");
-}
+    json_t *array = paths->count > 0 ? json_array() : NULL;
 
-time_t state_differs_since(const struct state *state, const struct node *node)
-{
-    return time_in(entry_of(state, node), "differs_since");
-}
-
-int state_different(const struct state *state, const struct node *node, struct names *names)
-{
-    const json_t *paths = json_object_get(entry_of(state, node), "different");
-    int count = (int)json_array_size(paths);
-
-    for (int i = 0; i < count; i++) {
-        const char *path = json_string_value(json_array_get(paths, (size_t)i));
-        if (!path)
-            return 0;
-        if (names_add(names, path) < 0)
-            return -ENOMEM;
-    }
-    return count;
-}
-
-time_t state_unfinished_since(const struct state *state, const struct node *node)
-{
-    return time_in(entry_of(state, node), "unfinished_since");
-}
-
-/* Returns a new entry; as_of may be 0. */
-static json_t *new_entry(const struct node *node, bool up_to_date, time_t tried, time_t as_of)
-{
-    json_t *entry = json_pack("{s:s, s:b, s:s}", "target", node->target, "up_to_date", up_to_date,
-                              "tried", time_text(tried).text);
-
-    json_object_set_new(entry, "share", json_sprintf("%02x", (uint8_t)node->share));
-    json_object_set_new(entry, "as_of",
-                        as_of > 0 ? json_string(time_text(as_of).text) : json_null());
-    return entry;
-}
-
-void state_begin(struct state *state, const struct node *node, time_t when)
-{
-    json_t *entry = entry_of(state, node);
-
-    if (!entry) {
-        entry = new_entry(node, false, when, 0);
-        json_object_set_new(state->nodes, node->name, entry);
-    }
-    if (state_unfinished_since(state, node) == 0)
-        json_object_set_new(entry, "unfinished_since", json_string(time_text(when).text));
-}
-
-/* Returns the paths; NULL where some were not kept, or are no UTF-8. */
-static json_t *array_of(const struct note *note)
-{
-    json_t *array = note->paths->count == note->different ? json_array() : NULL;
-
-    for (size_t i = 0; array && i < note->paths->count; i++) {
-        if (json_array_append_new(array, json_string(names_get(note->paths, i))) < 0) {
+    for (size_t i = 0; array && i < paths->count; i++) {
+        if (json_array_append_new(array, json_string(names_get(paths, i))) < 0) {
             json_decref(array);
             return NULL;
         }
@@ -151,79 +155,42 @@ static json_t *array_of(const struct note *note)
     return array;
 }
 
-/* What differs stays noted until all was compared, and sent where it differed. */
-static void note_difference(json_t *entry, const json_t *before, const struct note *note)
+static json_t *node_json(const struct sync_node *node)
 {
-    json_t *since = json_object_get(before, "differs_since");
-    json_t *paths =
-        note->different > 0 ? array_of(note) : json_incref(json_object_get(before, "different"));
+    const struct memory *memory = &node->memory;
+    json_t *error = *memory->error ? json_string(memory->error) : NULL;
 
-    if (note->error && note->different > 0 && !since)
-        json_object_set_new(entry, "differs_since", json_string(time_text(note->when).text));
-    else if (note->error && since)
-        json_object_set(entry, "differs_since", since);
-    if (paths && json_object_get(entry, "differs_since"))
-        json_object_set(entry, "different", paths);
-    json_decref(paths);
-}
-
-void state_note(struct state *state, const struct node *node, const struct note *note)
-{
-    time_t as_of = note->error ? state_as_of(state, node) : note->when;
-    json_t *before = entry_of(state, node);
-    json_t *entry = new_entry(node, !note->error, note->when, as_of);
-
-    if (note->error) {
-        json_t *text = json_string(note->error); /* NULL where it is not UTF-8 */
-        json_object_set_new(entry, "error", text ? text : json_string("it failed"));
-    }
-    note_difference(entry, before, note);
-    if (note->unfinished)
-        json_object_set(entry, "unfinished_since", json_object_get(before, "unfinished_since"));
-    json_object_set_new(state->nodes, node->name, entry);
+    if (*memory->error && !error) /* it is not UTF-8 */
+        error = json_string("it failed");
+    return json_pack("{s:s, s:o, s:b, s:o*, s:o?, s:o*, s:o*, s:o*, s:o*}", "target", node->target,
+                     "share", json_sprintf("%02x", (uint8_t)node->share), "up_to_date",
+                     memory->up_to_date, "tried", time_json(memory->tried), "as_of",
+                     time_json(memory->as_of), "error", error, "differs_since",
+                     time_json(memory->differs_since), "different", paths_json(&memory->different),
+                     "unfinished_since", time_json(memory->unfinished_since));
 }
 
 /* Nodes that are no more in the set are forgotten. */
-static json_t *whole_of(const struct state *state)
+int state_write(const char *folder, const struct sync_set *set)
 {
+    cleanup_free char *path = NULL, *fresh = NULL;
     json_t *nodes = json_object();
-
-    for (size_t i = 0; i < state->set->count; i++) {
-        const char *name = state->set->nodes[i].name;
-        json_object_set(nodes, name, json_object_get(state->nodes, name));
-    }
-    return json_pack("{s:i, s:s, s:i, s:o}", "version", 1, "set", state->set->name, "required",
-                     state->set->encoding.required, "nodes", nodes);
-}
-
-static int write_out(const json_t *whole, const char *path)
-{
-    cleanup_fd int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-
-    if (fd < 0)
-        return -errno;
-    if (json_dumpfd(whole, fd, JSON_INDENT(4)) < 0 || write(fd, "\n", 1) != 1)
-        return errno ? -errno : -EIO;
-    return fsync(fd) < 0 ? -errno : 0;
-}
-
-int state_write(const struct state *state)
-{
-    cleanup_free char *fresh = NULL;
-    json_t *whole = whole_of(state);
     int r = -ENOMEM;
 
-    if (whole && asprintf(&fresh, "%s.new", state->path) >= 0)
-        r = write_out(whole, fresh);
+    for (size_t i = 0; i < set->count; i++)
+        json_object_set_new(nodes, set->nodes[i].name, node_json(&set->nodes[i]));
+    json_t *whole = json_pack("{s:i, s:s, s:i, s:o}", "version", 1, "set", set->name, "required",
+                              set->encoding.required, "nodes", nodes);
+    if (whole && asprintf(&path, "%s/%s.json", folder, set->name) >= 0 &&
+        asprintf(&fresh, "%s.new", path) >= 0) {
+        cleanup_fd int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+        errno = fd < 0 ? errno : 0;
+        if (fd >= 0 && json_dumpfd(whole, fd, JSON_INDENT(4)) == 0 && write(fd, "\n", 1) == 1 &&
+            fsync(fd) == 0 && rename(fresh, path) == 0)
+            r = 0;
+        else
+            r = errno ? -errno : -EIO;
+    }
     json_decref(whole);
-    if (r == 0 && rename(fresh, state->path) < 0)
-        r = -errno;
-    return r < 0 ? log_errno(r, "%s: cannot be written", state->path) : 0;
-}
-
-void state_free(struct state *state)
-{
-    json_decref(state->nodes);
-    free(state->path);
-    free(state);
+    return r < 0 ? log_errno(r, "%s/%s.json: cannot be written", folder, set->name) : 0;
 }

@@ -1,69 +1,40 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is remembered of a set's nodes: a file SET.json, which is replaced as a whole. Its form is
- * in zfec-fs-sets(5).
+ * What is remembered of sets between runs, in a directory of this user: a file SET.json, which is
+ * replaced as a whole (its form is in zfec-fs-sets(5)), and a lock SET.lock, so that two runs of
+ * one set do not run at once.
  */
 #pragma once
 
 #include "sync/sets.h"
 
-#include <time.h>
-
-struct state;
+#include <jansson.h>
 
 /*
- * What FOLDER holds of SET; a file that is not there, or makes no sense, is nothing remembered.
- * Returns 0 or -ENOMEM.
+ * Stores the directory in *RET, made where it is not there: $XDG_STATE_HOME/zfec-fs; without that
+ * /var/lib/zfec-fs for root, ~/.local/state/zfec-fs for others. The caller frees it. Returns 0 or a
+ * negative errno after one line in the log.
  */
-int state_read(const char *folder, const struct set *set, struct state **ret);
+int state_folder(char **ret);
 
 /*
- * As of when NODE has all that the source had: the beginning of the last run that brought it up to
- * date. 0: it never was, or its share or its place is another one since.
+ * Takes the lock of SET, which is given back when the descriptor is closed. Returns 0 or a negative
+ * errno after one line in the log, -EBUSY where another run has it.
  */
-time_t state_as_of(const struct state *state, const struct node *node);
+int state_lock(const char *folder, const char *set, int *ret_fd);
 
 /*
- * Returns the beginning of the run in which verification first found that NODE holds other bytes
- * than were sent, where no run has mended that; 0: nothing is known to differ.
+ * Fills the memory of SET's nodes. A file that is not there, or corrupt, is nothing remembered; so
+ * is what was of another share or place. Returns 0 or -ENOMEM.
  */
-time_t state_differs_since(const struct state *state, const struct node *node);
-
-/*
- * Adds the paths of the files that differ to NAMES, where all of them are known by name. Returns
- * how many there are, 0 where they are not known, or -ENOMEM.
- */
-int state_different(const struct state *state, const struct node *node, struct names *names);
-
-/*
- * Returns the beginning of the first run since which no run has both brought NODE up to date and
- * removed what stopped runs have left there; 0: nothing is left.
- */
-time_t state_unfinished_since(const struct state *state, const struct node *node);
-
-/* Notes that a run of NODE begins, which may be stopped without a chance to note anything. */
-void state_begin(struct state *state, const struct node *node, time_t when);
-
-/* What is remembered of a node after a run. */
-struct note {
-    time_t when;        /* the run's beginning */
-    const char *error;  /* NULL: the node is up to date, and nothing differs any more */
-    uint64_t different; /* files that verification found; 0: it found none, or did not look */
-    const struct names *paths; /* of these, as many as were kept */
-    bool unfinished;           /* something may be left at the node */
-};
-void state_note(struct state *state, const struct node *node, const struct note *note);
+int state_read(const char *folder, struct sync_set *set);
 
 /* Returns 0, or a negative errno after one line in the log. */
-int state_write(const struct state *state);
+int state_write(const char *folder, const struct sync_set *set);
 
-void state_free(struct state *state);
-
-/* A time as the file has it: 2026-01-31T23:59:59Z. */
+/* Returns a time as the file has it, 2026-01-31T23:59:59Z; "" or NULL for 0. */
 struct time_text {
     char text[32];
 };
 struct time_text time_text(time_t time);
-
-DEFINE_CLEANUP(struct state *, state_free)
-#define cleanup_state CLEANUP(cleanup_by_state_free)
+json_t *time_json(time_t time);

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+#include "sync/address.h"
+
+#include <string.h>
+
+#define DAEMON "rsync://"
+
+enum address_kind address_kind(const char *target)
+{
+    if (*target == '/')
+        return ADDRESS_LOCAL;
+    if (strncmp(target, DAEMON, strlen(DAEMON)) == 0 || strstr(target, "::"))
+        return ADDRESS_DAEMON;
+    return ADDRESS_SSH;
+}
+
+/* USER@HOST:PATH. ssh would take a host that begins with a - for an option. */
+static const char *remote_mistake(const char *target)
+{
+    bool is_url = strncmp(target, DAEMON, strlen(DAEMON)) == 0;
+    const char *host = is_url ? target + strlen(DAEMON) : target;
+    const char *end = host + strcspn(host, is_url ? "/" : ":");
+    const char *at = memrchr(host, '@', (size_t)(end - host));
+
+    if (!end[0] || !end[1] || memchr(host, '/', (size_t)(end - host)))
+        return "write HOST:PATH, rsync://HOST/MODULE/PATH or an absolute path";
+    if (at)
+        host = at + 1;
+    return host == end || *host == '-' ? "write a host that does not begin with \"-\"" : NULL;
+}
+
+const char *address_mistake(const char *target, bool is_of_rsync)
+{
+    size_t length = strlen(target);
+
+    if (*target == '-')
+        return "write a target that does not begin with \"-\"";
+    for (const char *at = target; *at; at++) {
+        if ((unsigned char)*at < ' ' || *at == 0x7f)
+            return "write it without control characters";
+    }
+    if (is_of_rsync && *target != '/')
+        return remote_mistake(target);
+    if (is_of_rsync)
+        return strstr(target, "/../") || (length >= 3 && !strcmp(target + length - 3, "/.."))
+                   ? "write a path without .."
+                   : NULL;
+    return *target == '/' || !strchr(target, ':')
+               ? "write REMOTE:PATH; for a directory of this machine write rsync = instead"
+               : NULL;
+}
+
+static size_t length_of(const char *target)
+{
+    size_t length = strlen(target);
+
+    while (length > 1 && target[length - 1] == '/')
+        length--;
+    return length;
+}
+
+bool addresses_overlap(const char *one, const char *other)
+{
+    size_t length = length_of(one), other_length = length_of(other);
+    const char *longer = length < other_length ? other : one;
+    size_t shorter = length < other_length ? length : other_length;
+
+    return strncmp(one, other, shorter) == 0 &&
+           (longer[shorter] == '\0' || longer[shorter] == '/' || strchr(":/", longer[shorter - 1]));
+}
