@@ -291,7 +291,7 @@ class Name(Entries):
         same = [time for time in votes if is_same_time(time, newest)]
         finest = {time for time in same
                   if not any(is_same_time(time, other) and granularity(other) < granularity(time) for other in same)}  # fmt: skip
-        return finest | ({self.file.version.mtime} - {None} if self.file else set())
+        return finest | ({self.file.version.mtime} if self.file and self.file.checked else set())
 
     def attributes(self):
         """name -> the values that are right; None: it is absent."""
@@ -360,11 +360,12 @@ class File:
         if not self.checked:  # rule 6: a copy of another share does not count
             copies = {s: c for s, c in copies.items() if c.header and c.header.index == model.voting.get(s)}
         self.copies = copies
+        self.untimed = False
+        self.of = {s: copy.header.version for s, copy in copies.items() if copy.header}
         self.longest = max((len(copy.data) for copy in copies.values()), default=0)
-        self.versions = defaultdict(dict)
-        for store, copy in copies.items():
-            if copy.header:
-                self.versions[copy.header.version][store] = copy
+        self.versions = self._group()
+        if not self.checked:
+            self._tell_by_times()
         self.is_complete = self.in_conflict = False
         self.version = self._choose()
         self.members = self.versions.get(self.version, {})
@@ -376,11 +377,29 @@ class File:
         return need + (need == version.k and self._may_be_mixed(version))
 
     def _may_be_mixed(self, version):
-        """Rule 6: any k shares agree, so those of different times need one more."""
-        if self.checked or version.k == 1 or not version.size:
-            return False
-        times = {self.entries[store].mtime for store in self.versions[version]}
-        return not all(is_same_time(one, other) for one in times for other in times)
+        """Rule 6: any k shares agree, so one more is needed where times do not tell them apart."""
+        return self.untimed and version.k > 1 and version.size > 0
+
+    def _group(self):
+        versions = defaultdict(dict)
+        for store, version in self.of.items():
+            versions[version][store] = self.copies[store]
+        return versions
+
+    def _tell_by_times(self):
+        """Rule 6: a copy's time is its version's, unless no version of one time is complete."""
+        timed = {store: version._replace(mtime=self._time_of(store)) for store, version in self.of.items()}
+        untimed, self.of = self.of, timed
+        self.versions = self._group()
+        if not self._enough(self.full_shares) and len(set(timed.values())) > len(set(untimed.values())):
+            self.of, self.untimed = untimed, True
+            self.versions = self._group()
+
+    def _time_of(self, store):
+        """The finest of the times that agree with its own; of two as fine, the later one."""
+        like = (self.entries[s].mtime for s, version in self.of.items() if version == self.of[store])
+        same = [time for time in like if is_same_time(time, self.entries[store].mtime)]
+        return min(same, key=lambda time: (granularity(time), -time))
 
     # Rule 4: the version
 
@@ -538,7 +557,10 @@ class File:
         pairs = sorted({(c.header.index, c.data[c.header.start :]) for c in self.members.values()})
         for number in range(version.stripes()):
             place = slice(number * version.block, (number + 1) * version.block)
-            solved = solve(version.k, [(index, data[place]) for index, data in pairs])
+            there = [(index, data[place]) for index, data in pairs]
+            solved = solve(version.k, there)
+            if solved and self._may_be_mixed(version) and any(make_piece(tuple(solved), i) != data for i, data in there):
+                solved = None
             if solved and self.model.format == "classic":
                 solved = map(bytes, zip(*solved))
             blocks[number] = None if solved is None else self._cut(b"".join(solved), version.length(number))
@@ -563,7 +585,7 @@ class File:
         copy = self.all[store]
         if copy.header is None or store not in self.copies:
             return "damaged"
-        if not copy.is_of(self.version) or (copy.is_intact() and self._has_other_digests(copy)):
+        if self.of[store] != self.version or (copy.is_intact() and self._has_other_digests(copy)):
             return "stale"
         if copy.data != self.share(copy.header.index):
             return "damaged"
@@ -611,9 +633,9 @@ class File:
         state = self.state_of(store)
         if state == "good":
             return False
-        if copy.is_intact():
-            own = copy.header.version
-            if own != version and (own.mtime or 0) >= (version.mtime or 0) and self.checked:
+        if copy.is_intact() and store in self.of:
+            own = self.of[store]
+            if own != version and not self.untimed and own.mtime >= version.mtime:
                 return False
             if own == version and self._has_other_digests(copy):
                 return None if self._has_wrong_block(copy) else False
@@ -628,8 +650,8 @@ class File:
 
     def keeps_older(self):
         """Whether repair keeps one: then what it makes of what is shown must not outnumber that."""
-        others = [copy for copy in self.all.values() if copy.is_intact() and copy.header.version != self.version]
-        return any(self._has_claim(copy.header.version) for copy in others)
+        others = [self.of[store] for store, copy in self.all.items() if store in self.of and copy.is_intact()]
+        return any(self._has_claim(version) for version in others if version != self.version)
 
     def _holds_another_share(self, store, copy):
         """Whether it may be the only copy of that one."""

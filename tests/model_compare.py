@@ -312,7 +312,7 @@ class Comparison:
             if copy.header.index != self.model.voting.get(store):
                 return ("damaged", "stale")
             start = copy.header.start
-            only_header = copy.is_of(name.file.version) and copy.data[start:] == name.file.share(copy.header.index)[start:]
+            only_header = name.file.of[store] == name.file.version and copy.data[start:] == name.file.share(copy.header.index)[start:]
             return ("good", "damaged") if only_header else ()
         return () if copy.is_of(name.file.version) and name.file.state_of(store) in ("good", "misplaced") else ("damaged", "stale")
 

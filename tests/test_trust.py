@@ -530,13 +530,47 @@ def test_just_enough_shares_of_two_times_are_an_error(make, mounts, share_format
 
 
 @UNCHECKED
-def test_one_more_share_of_another_time_has_to_agree(make, mounts, share_format):
-    stores = make(2, 3, share_format)
+@pytest.mark.parametrize("new", [2, 3])
+def test_the_newest_shares_are_the_file_if_they_are_enough(make, mounts, share_format, new):
+    """Of five, with k = 2: the others are old, and give way where they are fewer."""
+    stores = make(2, 5, share_format)
+    stores.put(size=20_000, mtime_ns=OLDER)
+    data = stores.put(size=20_000, stores=stores.names[:new])
+    writes = stores.shares(data, stores.names[new:]) if new > 2 else ()
+    stores.holds(mounts, {"a": data}, check=DAMAGED, writes=writes,
+                 log=["a: store .*04 has another version .older."])  # fmt: skip
+
+
+@UNCHECKED
+def test_no_byte_is_of_another_time(make, mounts, share_format):
+    """A byte of the first piece and one of the last were edited: at each byte, only one share of the
+    old version differs from the new, or the other way round.
+    """
+    stores = make(3, 5, share_format)
+    old = stores.put(size=9000, mtime_ns=OLDER)
+    pieces = [0, 2] if share_format == "classic" else [0, 8999]
+    new = bytearray(old)
+    for at in pieces:
+        new[at] ^= 1
+    stores.put(data=bytes(new), stores=["00", "01", "03"])
+    writes = stores.shares(bytes(new), ["02", "04"])
+    stores.holds(mounts, {"a": bytes(new)}, check=DAMAGED, writes=writes)
+
+
+@UNCHECKED
+def test_where_no_time_has_enough_shares_all_have_to_agree(make, mounts, share_format):
+    """As from storage that does not keep times: five shares of five times, and then a bad byte."""
+    stores = make(3, 5, share_format)
     data = stores.put(size=20_000)
-    stores.put(size=20_000, stores=["02"], mtime_ns=OLDER)
-    stores.holds(mounts, {"a": GONE}, decode=LOST, check=LOST)
-    stores.put(data=data, stores=["02"], mtime_ns=OLDER)
-    stores.holds(mounts, {"a": data}, check=DAMAGED, writes=["02/a"])
+    for number, store in enumerate(stores.names):
+        time_ns = MTIME_NS + number * 10**9
+        os.utime(stores.path(store), ns=(time_ns, time_ns))
+    stores.show(mounts, {"a": data})
+    stores.flip("01", 5000)
+    stores.settle()
+    stores.show(mounts, {"a": GONE})
+    stores.decode(expected={"a": GONE}, status=LOST, says=["contradict"])
+    stores.decode("--unconfirmed", expected={"a": data}, status=(OK, DAMAGED))
 
 
 @UNCHECKED

@@ -27,6 +27,13 @@ static struct timespec round_down(const struct timespec *time, uint64_t granular
     return rounded;
 }
 
+struct timespec times_of_ns(int64_t nanoseconds)
+{
+    int64_t rest = nanoseconds % SECOND;
+
+    return (struct timespec){nanoseconds / SECOND - (rest < 0), rest < 0 ? rest + SECOND : rest};
+}
+
 bool times_agree(const struct timespec *a, const struct timespec *b)
 {
     uint64_t ours = times_granularity(a), theirs = times_granularity(b);

@@ -15,6 +15,9 @@
  */
 uint64_t times_granularity(const struct timespec *time);
 
+/* Returns the time that is so many nanoseconds after 1970. */
+struct timespec times_of_ns(int64_t nanoseconds);
+
 /*
  * Returns true if both times are equal once they are rounded down to the coarser of their
  * granularities. This is not transitive: a coarse time agrees with many that disagree.

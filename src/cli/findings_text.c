@@ -137,7 +137,7 @@ static void print_health(FILE *text, const struct inspection *inspection)
         else if (inspection->found > 0)
             fprintf(text, ": %u share%s%s, %u needed", inspection->found,
                     inspection->found == 1 ? "" : "s",
-                    inspection->times_differ ? " of different times" : "", inspection->needed);
+                    inspection->untimed ? " of different times" : "", inspection->needed);
         break;
     default:
         fprintf(text, "can lose %d more store%s", spare, spare == 1 ? "" : "s");

@@ -2,6 +2,7 @@
 #include "share/format.h"
 
 #include "base/number.h"
+#include "base/times.h"
 #include "share/block.h"
 
 #include <errno.h>
@@ -162,11 +163,10 @@ int64_t header_time(const struct timespec *time)
 
 bool header_mtime(const struct share_header *header, struct timespec *ret)
 {
-    int64_t time = header->mtime_ns, second = 1000000000;
+    int64_t time = header->mtime_ns;
 
     if (!formats[header->layout.format]->has_checks || time == INT64_MIN || time == INT64_MAX)
         return false;
-    *ret =
-        (struct timespec){time / second - (time % second < 0), (time % second + second) % second};
+    *ret = times_of_ns(time);
     return true;
 }

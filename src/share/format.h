@@ -48,7 +48,7 @@ struct share_header {
     struct share_layout layout;
     uint8_t index;
     uint16_t total;   /* m, the number of shares; 0 in formats without it */
-    int64_t mtime_ns; /* the source's, nanoseconds since 1970; 0 in formats without checks */
+    int64_t mtime_ns; /* the source's, nanoseconds since 1970; not in headers without checks */
 };
 
 struct format {

@@ -22,42 +22,71 @@ static bool is_of(const struct copy_facts *copy, const struct share_header *vers
     return copy->has_header && !copy->misplaced && version_is_same(&copy->header, version);
 }
 
-/* Returns true if copies of a version in a format without checks may be of different contents. */
-static bool times_differ(const struct copy_facts copies[], size_t count,
-                         const struct share_header *version)
+/* Returns true if the time in a copy's header is that of its file. */
+static bool has_file_time(const struct copy_facts *copy)
 {
-    const struct timespec *finest = NULL;
-    bool differ = false;
+    return copy->has_header && !copy->misplaced && !formats[copy->header.layout.format]->has_checks;
+}
 
-    if (formats[version->layout.format]->has_checks || version->layout.required == 1 ||
-        version->layout.source_size == 0)
-        return false;
+/* The finest of the times that agree with the copy's, and of two as fine the later one. */
+static int64_t finest_time(const struct copy_facts copies[], size_t count,
+                           const struct copy_facts *copy)
+{
+    const struct timespec own = times_of_ns(copy->header.mtime_ns);
+    struct timespec finest = own;
+
     for (size_t i = 0; i < count; i++) {
-        const struct timespec *time = &copies[i].time;
-        if (is_of(&copies[i], version) &&
-            (!finest || times_granularity(time) < times_granularity(finest)))
+        const struct timespec time = times_of_ns(copies[i].header.mtime_ns);
+        if (!has_file_time(&copies[i]) || !version_is_like(&copies[i].header, &copy->header) ||
+            !times_agree(&own, &time))
+            continue;
+        uint64_t unit = times_granularity(&time), least = times_granularity(&finest);
+        if (unit < least || (unit == least && times_compare(&time, &finest) > 0))
             finest = time;
     }
-    for (size_t i = 0; i < count; i++)
-        differ |= is_of(&copies[i], version) && !times_agree(&copies[i].time, finest);
+    return header_time(&finest);
+}
+
+void version_settle_times(struct copy_facts copies[], size_t count, size_t first)
+{
+    for (size_t i = first; i < count; i++) {
+        copies[i].untimed = first > 0 && copies[0].untimed;
+        if (copies[i].untimed)
+            copies[i].header.mtime_ns = 0;
+        else if (has_file_time(&copies[i]))
+            copies[i].header.mtime_ns = finest_time(copies, count, &copies[i]);
+    }
+}
+
+bool version_forget_times(struct copy_facts copies[], size_t count)
+{
+    bool differ = false;
+
+    for (size_t i = 0; i < count; i++) {
+        for (size_t j = 0; j < i && has_file_time(&copies[i]); j++)
+            differ |= has_file_time(&copies[j]) &&
+                      version_is_like(&copies[i].header, &copies[j].header) &&
+                      copies[i].header.mtime_ns != copies[j].header.mtime_ns;
+    }
+    for (size_t i = 0; differ && i < count; i++) {
+        copies[i].untimed = true;
+        copies[i].header.mtime_ns = 0;
+    }
     return differ;
 }
 
-/* Any k shares agree: of different times, one more has to (rule 6). */
+/* Any k shares agree: where times do not tell versions apart, one more has to (rule 6). */
 static unsigned count_needed(const struct quorum *quorum, const struct version *version)
 {
     unsigned k = version->header.layout.required, needed = quorum_need(quorum, k);
 
-    return needed == k && version->times_differ ? k + 1 : needed;
+    return needed == k && version->untimed ? k + 1 : needed;
 }
 
 struct version version_count(const struct quorum *quorum, const struct copy_facts copies[],
                              size_t count, const struct share_header *header)
 {
-    struct version version = {
-        .header = *header,
-        .times_differ = times_differ(copies, count, header),
-    };
+    struct version version = {.header = *header};
     enum { HAVE = 1, WHOLE = 2 };
     uint8_t seen[256] = {0};
 
@@ -65,6 +94,8 @@ struct version version_count(const struct quorum *quorum, const struct copy_fact
         const struct share_header *own = &copies[i].header;
         if (!is_of(&copies[i], header))
             continue;
+        version.untimed |=
+            copies[i].untimed && own->layout.required > 1 && own->layout.source_size > 0;
         version.members += !(seen[own->index] & HAVE);
         seen[own->index] |= HAVE;
         if (copies[i].size != layout_share_size(&own->layout))
@@ -186,8 +217,7 @@ unsigned version_would_need(const struct quorum *quorum, const struct copy_facts
             continue;
         const struct version version = version_count(quorum, copies, count, &copies[i].header);
         unsigned k = version.header.layout.required;
-        if (!version.complete && version.whole >= k + version.times_differ &&
-            version.whole > most) {
+        if (!version.complete && version.whole >= k + version.untimed && version.whole > most) {
             most = version.whole;
             would = k;
         }

@@ -13,8 +13,8 @@ struct copy_facts {
     bool has_header; /* an intact one; otherwise HEADER means nothing */
     bool misplaced;  /* without checks: its index is not that of most of its store's headers */
     struct share_header header;
-    uint64_t size;        /* bytes of the copy */
-    struct timespec time; /* of the copy; 0 where times are not to be compared */
+    uint64_t size; /* bytes of the copy */
+    bool untimed;  /* without checks: times do not tell versions apart here, though they differ */
 };
 
 enum copy_role {
@@ -29,7 +29,7 @@ struct version {
     unsigned members;           /* different indices among the members, of whatever length */
     unsigned whole;             /* different indices among the members of full length */
     unsigned needed;            /* different shares */
-    bool times_differ;          /* without checks: its copies have different times (rule 6) */
+    bool untimed;               /* its copies are: it takes that all of them agree (rule 6) */
     bool complete;              /* it has these, of full length */
     bool possible;              /* copies of other times, or without a header, might complete it */
     bool tied;                  /* another of this time is complete, with as many shares */
@@ -42,6 +42,19 @@ bool version_is_same(const struct share_header *a, const struct share_header *b)
 /* Returns true if two headers agree in format, k, block size, source size and total; their times
  * may differ. */
 bool version_is_like(const struct share_header *a, const struct share_header *b);
+
+/*
+ * Headers of formats without checks have no time: that of the copy's file stands in it. From number
+ * FIRST on, puts the finest of those that agree with it in its place, so that the same version has
+ * one time, however exactly each storage keeps it.
+ */
+void version_settle_times(struct copy_facts copies[], size_t count, size_t first);
+
+/*
+ * For where no version of one time is complete: storage may not have kept the times. Takes them
+ * away. Returns false, and changes nothing, where they do not differ.
+ */
+bool version_forget_times(struct copy_facts copies[], size_t count);
 
 /* What the copies have of the version that HEADER names; its ranks among others are not set. */
 struct version version_count(const struct quorum *quorum, const struct copy_facts copies[],

@@ -82,10 +82,10 @@ void copy_facts_read(const struct share_terms *terms, const struct look *look, i
                      struct copy_facts *ret)
 {
     *ret = (struct copy_facts){.size = (uint64_t)look->object.status.st_size};
-    if (!terms->unconfirmed)
-        ret->time = look->object.status.st_mtim;
     ret->has_header =
         header_read(terms->format, look->header, look->header_size, ret->size, &ret->header) == 0;
+    if (!formats[terms->format]->has_checks && !terms->unconfirmed)
+        ret->header.mtime_ns = header_time(&look->object.status.st_mtim);
     ret->misplaced = ret->has_header && !formats[terms->format]->has_checks && voter >= 0 &&
                      voter != ret->header.index;
 }
@@ -199,6 +199,12 @@ struct copy_facts *copies_facts(const struct copies *copies)
     for (size_t i = 0; facts && i < copies->count; i++)
         facts[i] = copies->items[i].facts;
     return facts;
+}
+
+void copies_take_facts(struct copies *copies, const struct copy_facts facts[])
+{
+    for (size_t i = 0; i < copies->count; i++)
+        copies->items[i].facts = facts[i];
 }
 
 void copies_free(struct copies *copies)

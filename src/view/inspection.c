@@ -140,7 +140,7 @@ static bool has_claim(const struct inspection *inspection, const struct copies *
     const struct version own = version_count(quorum, facts, copies->count, header);
     if (copy->facts.size != layout_share_size(&header->layout))
         return false;
-    if (formats[shown->layout.format]->has_checks && header->mtime_ns >= shown->mtime_ns)
+    if (!copy->facts.untimed && header->mtime_ns >= shown->mtime_ns)
         return true;
     if (!own.complete || own.whole < version_count(quorum, facts, copies->count, shown).whole)
         return false;
@@ -320,7 +320,7 @@ static void note_missing_shares(struct inspection *inspection, const struct shar
 
     inspection->would_need = share_set_would_need(set);
     inspection->found = version ? version->whole : 0;
-    inspection->times_differ = version && version->times_differ;
+    inspection->untimed = version && version->untimed;
     inspection->needed = version ? version->needed : inspection->survey.ruling.needed;
 }
 

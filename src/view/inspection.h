@@ -59,7 +59,7 @@ struct inspection {
     bool conflict;               /* between kinds, versions, or contents of a stripe */
     bool hidden, leftover;       /* not shown; not shown because it is a leftover */
     unsigned found, needed;      /* different shares of a lost file without a usable version */
-    bool times_differ;           /* these have, in a format without checks */
+    bool untimed;                /* these have different times, in a format without checks */
     unsigned would_need;         /* the required= with which a lost file is there; 0: none */
     char *conflict_text;         /* between what, and which stores have it; NULL: no conflict */
     unsigned whole;              /* different shares of full length of what is shown */

@@ -131,11 +131,16 @@ static int compare_rivals(struct share_set *set, const struct copy_facts facts[]
 static int choose(struct share_set *set, unsigned rank)
 {
     cleanup_free struct copy_facts *facts = copies_facts(set->copies);
+    size_t count = set->copies->count;
     struct version first;
     int r;
 
     if (!facts)
         return -ENOMEM;
+    version_settle_times(facts, count, 0);
+    if (version_choose(&set->quorum, facts, count, 0, &first) == 0 && !first.complete)
+        version_forget_times(facts, count);
+    copies_take_facts(set->copies, facts);
     set->verdict = VERDICT_NONE;
     for (unsigned i = 0;; i++) {
         struct version version;
@@ -210,6 +215,8 @@ static int add_late(struct share_set *set)
     facts = r == 0 ? copies_facts(set->copies) : NULL;
     if (r < 0 || !facts)
         return r < 0 ? r : -ENOMEM;
+    version_settle_times(facts, set->copies->count, before);
+    copies_take_facts(set->copies, facts);
     bool same = version_choose(&set->quorum, facts, set->copies->count, 0, &version) == 0 &&
                 version_is_same(&version.header, &set->version.header);
     if (same)
@@ -517,7 +524,7 @@ static void log_incomplete(const struct share_set *set)
     if (would > 0)
         log_error("%s: fewer stores than %u have the version; required=%u takes it", set->path,
                   set->quorum.required, would);
-    else if (version->times_differ)
+    else if (version->untimed)
         log_error("%s: %u shares of different times found, %u needed to see whether they belong "
                   "together; unconfirmed takes them as they are",
                   set->path, version->whole, version->needed);
@@ -586,6 +593,7 @@ void share_set_begin_reading(struct share_set *set, uint64_t stripe, uint8_t *da
         .path = set->path,
         .version = &set->version.header,
         .needed = set->version.needed,
+        .untimed = set->version.untimed,
         .stripe = stripe,
         .copies = set->copies,
         .lock = &set->lock,

@@ -56,7 +56,7 @@ static int read_enough(struct attempt *attempt)
     struct gather *gather = &attempt->gather;
     unsigned needed = gather->needed, k = attempt->reading->version->layout.required, withdrawn;
     size_t enough = solve_enough(k, count_members(attempt, true, &withdrawn));
-    if (attempt->reading->whole)
+    if (attempt->reading->whole || attempt->reading->untimed)
         return attempt_read_rest(attempt);
     gather->needed = enough > needed ? (unsigned)enough : needed;
     int r = attempt_read_wanted(attempt);
@@ -139,7 +139,11 @@ static int restore_unchecked(struct attempt *attempt, size_t places[])
     if (r < 0)
         return r;
     size_t members = count_members(attempt, false, &withdrawn);
-    list_good(attempt, places, &shares);
+    size_t good = list_good(attempt, places, &shares);
+    if (attempt->reading->untimed && shares >= attempt->gather.needed) {
+        r = agree(attempt, places, good);
+        return r < 0 ? r : r > 0 && withdrawn == 0 ? 0 : -EBADMSG;
+    }
     if (shares >= k && shares >= solve_enough(k, members)) {
         r = agree(attempt, places, shares);
         if (r != 0)

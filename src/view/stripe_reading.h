@@ -21,6 +21,7 @@ struct stripe_reading {
     const char *path;                   /* for messages */
     const struct share_header *version; /* its index means nothing */
     unsigned needed;                    /* different shares that make a stripe */
+    bool untimed;                       /* without checks: all copies have to agree */
     uint64_t stripe;
     struct copies *copies;
     pthread_mutex_t *lock; /* of what reading teaches about the copies, and of: */
