@@ -23,9 +23,15 @@ def pytest_report_header():
     ]
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "unsanitized: a sanitizer needs more memory, or time, than there is")
+
+
 def pytest_collection_modifyitems(items):
     """The tests of a file run in one process, as they share fixtures; where it says SPREAD, in any."""
     for item in items:
+        if mounts_module.IS_SANITIZED and item.get_closest_marker("unsanitized"):
+            item.add_marker(pytest.mark.skip(reason="not under a sanitizer"))
         spread = getattr(item.module, "SPREAD", False)
         item.add_marker(pytest.mark.xdist_group(item.nodeid if spread else item.path.name))
 

@@ -100,9 +100,7 @@ def _process_handle(pid):
         os.close(handle)
 
 
-unsanitized = pytest.mark.skipif(
-    IS_SANITIZED, reason="a sanitizer needs more memory, or time, than there is"
-)
+unsanitized = pytest.mark.unsanitized  # see conftest.py
 
 
 def is_sanitized(process):
