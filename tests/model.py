@@ -111,9 +111,10 @@ class Model:
         self.lending = [name for name in self.with_files if name not in self.voting]
         self.likely = tuple(dict.fromkeys(self.voting.values())) if self.with_files else ()
         self.K = self._find_k()
-        self.unknown = self.K is None  # `required=` must be given
+        self.is_empty = bool(self.with_files) and not self.voting  # rule 2: no header is intact
+        self.unknown = self.K is None and not self.is_empty  # `required=` must be given
         found = {(share, self.samples[name].k) for name, share in self.voting.items()}
-        self.too_few = not self.unknown and len(found) + len(self.lending) < self.K
+        self.too_few = self.is_empty or not self.unknown and len(found) + len(self.lending) < self.K
         self.paths = sorted({path for store in stores.values() for path in store})
         self._names = {}
 

@@ -724,3 +724,16 @@ def test_stores_that_come_are_counted(make, mounts):
     trusting.compare(view.path, stores.files)
     view.unmount()
     assert re.search(r"\b2\b", view.log()), view.log()
+
+
+@pytest.mark.parametrize("required", [None, 3])
+def test_where_no_header_is_intact_all_is_lost(make, required):
+    """Noise in place of all shares, or another format than was said: one line, and no file."""
+    stores = make(3, 5)
+    stores.files = {}
+    for store in stores.names:
+        for name in trusting.WITNESSES:
+            stores.change(store, lambda share: stores.rng.randbytes(len(share)), name)
+    stores.check(status=LOST, required=required, says=["is --format right"])
+    stores.decode(expected={}, status=LOST, required=required, says=["is --format right"])
+    stores.repair(status=LOST, required=required, says=["is --format right"])

@@ -76,6 +76,13 @@ static int judge(const struct options *options, const struct store_list *list)
     }
     if (found == 0)
         return refuse_too_few(quorum, 0, quorum->given ? quorum->required : 1);
+    if (list->unheard == 0 && !quorum->no_files && quorum->with_vote == 0 &&
+        !options->unconfirmed) {
+        log_error(
+            "no share with an intact header in any store: nothing can be restored (is --format "
+            "right?)");
+        return -ENODATA;
+    }
     if (quorum->required == 0) {
         log_error("the stores do not say how many shares are needed: %zu of %zu that have files "
                   "have intact headers; give --required (is --format right?)",
