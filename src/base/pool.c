@@ -160,6 +160,19 @@ void pool_free(struct pool *pool)
     free(pool);
 }
 
+static void call_helpers(struct pool *pool, struct team *team, size_t count)
+{
+    pthread_mutex_lock(&pool->lock);
+    team->wanted = count;
+    team->next = pool->teams;
+    pool->teams = team;
+    pool->wanted += count;
+    start_threads(pool, pool->wanted);
+    for (size_t i = 0; i < count; i++)
+        pthread_cond_signal(&pool->work);
+    pthread_mutex_unlock(&pool->lock);
+}
+
 void team_run(struct pool *pool, size_t size, void (*body)(void *context), void *context)
 {
     struct team team = {.body = body, .context = context, .left = PTHREAD_COND_INITIALIZER};
@@ -170,16 +183,7 @@ void team_run(struct pool *pool, size_t size, void (*body)(void *context), void 
         return;
     }
     pool = pool ? pool : &helpers;
-    pthread_mutex_lock(&pool->lock);
-    team.wanted = (size < most ? size : most) - 1;
-    team.next = pool->teams;
-    pool->teams = &team;
-    pool->wanted += team.wanted;
-    start_threads(pool, pool->wanted);
-    for (size_t i = 0; i < team.wanted; i++)
-        pthread_cond_signal(&pool->work);
-    pthread_mutex_unlock(&pool->lock);
-
+    call_helpers(pool, &team, (size < most ? size : most) - 1);
     body(context);
 
     /* A helper who comes later than this comes too late. */
