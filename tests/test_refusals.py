@@ -37,6 +37,7 @@ def world(tmp_path, rng, monkeypatch):
     repairing.copy_tree(folder / "stores", folder / "all")
     trees.write_file(folder / "own" / "00" / "notes", b"of the user's own")
     trees.write_file(folder / "own" / "pages" / "a.pdf", b"%PDF-1.7 and so on")
+    (folder / "folders" / "in" / "folders").mkdir(parents=True)
     (folder / "elsewhere").mkdir()
     (folder / "all" / "too").symlink_to("../elsewhere")
     (folder / "twice").mkdir()
@@ -76,6 +77,18 @@ SEEN = [
     (FAILED, ["encode", *ENCODE, "source", "--to", "02=file", "new"], "Not a directory"),
     (FAILED, ["encode", *ENCODE, "source", "--to", "02=file/new", "new"], "Not a directory"),
     (FAILED, ["encode", *ENCODE, "source", "--to", "02=dangling", "new"], "a dangling symlink"),
+    (USAGE, ["check", ""], "an argument is empty"),
+    (USAGE, ["decode", "stores", ""], "an argument is empty"),
+    (USAGE, ["encode", *ENCODE, "", "new"], "an argument is empty"),
+    (USAGE, ["info", ""], "an argument is empty"),
+    (USAGE, ["check", "--store", "", "stores"], "--store : it is empty"),
+    (USAGE, ["check", "--report", "", "stores"], "--report : it is empty"),
+    (USAGE, ["check", "--log-file", "", "stores"], "--log-file : it is empty"),
+    (USAGE, ["encode", *ENCODE, "source", "--to", "00="], "give a share in two hex digits"),
+    (FAILED, ["encode", *ENCODE, "--delete", "empty", "stores"], "empty: is it mounted?"),
+    (FAILED, ["encode", *ENCODE, "--delete", "folders", "stores"], "folders: is empty: is it"),
+    (FAILED, ["encode", *ENCODE, "--delete", "--exclude=*", "source", "stores"], "is it mounted?"),
+    (FAILED, ["encode", *ENCODE, "--delete", "--dry-run", "empty", "stores"], "is it mounted?"),
     (FAILED, ["encode", *ENCODE, "file", "new"], "cannot be the source"),
     (FAILED, ["encode", *ENCODE, "missing", "new"], "cannot be the source"),
     (FAILED, ["encode", *ENCODE, "--dry-run", "source", "new"], "create it for a dry run"),

@@ -122,10 +122,25 @@ static int add_targets(struct copying *copying, const struct options *options)
     return r;
 }
 
+/* A source that is not mounted looks like one from which all was deleted. */
+static int check_removal(const struct options *options, struct source *source)
+{
+    int r = options->remove ? source_has_files(source) : 1;
+
+    if (r < 0)
+        return log_errno(r, "%s: cannot be read", options->source);
+    if (r > 0)
+        return 0;
+    log_error("%s: is empty: is it mounted? with --delete all would be deleted", options->source);
+    return -ENOENT;
+}
+
 static int open_all(struct copying *copying, struct options *options, struct source **ret)
 {
     int r = source_of_tree(options, ret);
 
+    if (r == 0)
+        r = check_removal(options, *ret);
     if (r == 0 && options->word_count == 2)
         r = copying_make_directory(copying, options->words[1]);
     return r < 0 ? r : copying_open(copying);
