@@ -86,6 +86,8 @@ static int check_outside(const struct options *options, const char *from, const 
     int r = destination_resolve(path, &place);
     if (r < 0)
         return log_errno(r, "%s: cannot be written to", path);
+    if (options->remove && destination_lies_in(from, place))
+        return 0; /* copying_add refuses it, for a graver reason */
     if (!destination_lies_in(place, from) ||
         (place[length] && is_left_out(options, from, place, place + length + 1)))
         return 0;
