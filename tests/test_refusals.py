@@ -35,6 +35,9 @@ def world(tmp_path, rng, monkeypatch):
     (folder / "swapped" / "00").symlink_to("../stores/01")
     (folder / "all").mkdir()
     repairing.copy_tree(folder / "stores", folder / "all")
+    trees.write_file(folder / "own" / "00" / "notes", b"of the user's own")
+    trees.write_file(folder / "own" / "pages" / "a.pdf", b"%PDF-1.7 and so on")
+    (folder / "folders" / "in" / "folders").mkdir(parents=True)
     (folder / "elsewhere").mkdir()
     (folder / "all" / "too").symlink_to("../elsewhere")
     (folder / "twice").mkdir()
@@ -65,15 +68,35 @@ SEEN = [
     (USAGE, ["encode", *PLAIN, "source", "--to", "01=stores/00"], "holds share 00"),
     (USAGE, ["encode", *PLAIN, "source", "--to", "01=plain/00"], "holds share 00"),
     (USAGE, ["encode", *ENCODE, "source", "swapped"], "holds share 01"),
+    (USAGE, ["encode", *ENCODE, "source", "own"], "not of share 00"),
+    (USAGE, ["encode", *ENCODE, "--dry-run", "source", "own"], "not of share 00"),
+    (USAGE, ["encode", *PLAIN, "source", "--to", "01=own"], "holds"),
+    (USAGE, ["encode", "-k2", "-n9", "source", "--to", "08=own/pages"], "not of share 08"),
+    (USAGE, ["encode", *ENCODE, "source", "--to", "00=plain/01"], "not of share 00"),
+    (USAGE, ["encode", *ENCODE, "source", "--to", "00=new/lost+found"], "never taken for a store"),
     (FAILED, ["encode", *ENCODE, "source", "--to", "02=file", "new"], "Not a directory"),
     (FAILED, ["encode", *ENCODE, "source", "--to", "02=file/new", "new"], "Not a directory"),
     (FAILED, ["encode", *ENCODE, "source", "--to", "02=dangling", "new"], "a dangling symlink"),
+    (USAGE, ["check", ""], "an argument is empty"),
+    (USAGE, ["decode", "stores", ""], "an argument is empty"),
+    (USAGE, ["encode", *ENCODE, "", "new"], "an argument is empty"),
+    (USAGE, ["info", ""], "an argument is empty"),
+    (USAGE, ["check", "--store", "", "stores"], "--store : it is empty"),
+    (USAGE, ["check", "--report", "", "stores"], "--report : it is empty"),
+    (USAGE, ["check", "--log-file", "", "stores"], "--log-file : it is empty"),
+    (USAGE, ["encode", *ENCODE, "source", "--to", "00="], "give a share in two hex digits"),
+    (FAILED, ["encode", *ENCODE, "--delete", "empty", "stores"], "empty: is it mounted?"),
+    (FAILED, ["encode", *ENCODE, "--delete", "folders", "stores"], "folders: is empty: is it"),
+    (FAILED, ["encode", *ENCODE, "--delete", "--exclude=*", "source", "stores"], "is it mounted?"),
+    (FAILED, ["encode", *ENCODE, "--delete", "--dry-run", "empty", "stores"], "is it mounted?"),
     (FAILED, ["encode", *ENCODE, "file", "new"], "cannot be the source"),
     (FAILED, ["encode", *ENCODE, "missing", "new"], "cannot be the source"),
     (FAILED, ["encode", *ENCODE, "--dry-run", "source", "new"], "create it for a dry run"),
     (USAGE, ["decode", "stores", "stores/new"], "lies in the stores"),
     (USAGE, ["decode", "stores", "stores/01/new"], "lies in the stores"),
     (USAGE, ["decode", "--delete", "stores", "."], "would remove"),
+    (USAGE, ["decode", *EACH[:2], "stores/02"], "is a store, of share 02"),
+    (USAGE, ["decode", "--dry-run", *EACH[:2], "stores/02"], "is a store, of share 02"),
     (FAILED, ["decode", "--delete", "empty", "new"], "no stores"),
     (FAILED, ["decode", "missing", "new"], "missing"),
     (FAILED, ["decode", "stores", "file"], "Not a directory"),
@@ -94,6 +117,13 @@ SEEN = [
     (USAGE, ["repair", "--add", "03=.", "--delete", "stores"], "the stores lie in it"),
     (USAGE, ["repair", "--add", "03=.", "all"], "lie"),
     (USAGE, ["repair", "--add", "03=stores", *EACH], "lies in it"),
+    (USAGE, ["repair", "--add", "03=source", "stores"], "not of share 03"),
+    (USAGE, ["repair", "--dry-run", "--add", "03=source", "stores"], "not of share 03"),
+    (USAGE, ["repair", "--add", "04=new", "--add", "03=source/dir", "stores"], "not of share 03"),
+    (USAGE, ["repair", "--add", "00=plain/00", "stores"], "not of share 00"),
+    (USAGE, ["repair", "--add", "03=stores/lost+found", "stores"], "never taken for a store"),
+    (USAGE, ["repair", "--add", "03=stores/.DS_Store/", "stores"], "never taken for a store"),
+    (USAGE, ["repair", "--add", "03=stores/.zfec-fs-new-1", "stores"], "never taken for a store"),
     (USAGE, ["repair", "--store", "stores/00/dir", "stores"], "lies in another one"),
     (USAGE, ["check", "--store", "stores", "stores"], "lies in another one"),
     (USAGE, ["check", "twice"], "lies in another one"),
@@ -186,3 +216,33 @@ def test_a_place_on_another_file_system(world, place):
         run("encode", *ENCODE, "-x", "source", "--to", f"00={place}")
         assert (world / place / "file-0").exists()
         assert os.listdir(world / place / "other") == []
+
+
+# What does not count as the user's own files
+
+
+@pytest.mark.parametrize("words", [["--to", "00=place"], ["--format", "classic", "--to", "00=place"]])
+def test_a_place_with_leftovers_alone(world, words):
+    (world / "place" / "lost+found").mkdir(parents=True)
+    trees.write_file(world / "place" / ".DS_Store", b"of a Mac")
+    run("encode", *ENCODE, "source", *words)
+    assert (world / "place" / "file-0").exists()
+    run("encode", *ENCODE, "source", *words)
+
+
+@pytest.mark.parametrize("first", ["checked", "classic", "fec"])
+@pytest.mark.parametrize("second", ["checked", "classic", "fec"])
+def test_shares_of_another_format_give_way(world, first, second):
+    run("encode", *ENCODE, "--format", first, "source", "place")
+    run("encode", *ENCODE, "--format", second, "--checksum", "source", "place")
+    run("check", "--format", second, "place")
+
+
+def test_an_add_goes_on_that_was_interrupted(world):
+    """What is there are shares, and unfinished files."""
+    shutil.copytree(world / "stores" / "02", world / "half", symlinks=True,
+                    ignore=shutil.ignore_patterns("fifo", "dir", "file-1"))  # fmt: skip
+    trees.write_file(world / "half" / ".zfec-fs-new-0123456789abcdef", b"unfinished")
+    shutil.rmtree(world / "stores" / "02")
+    run("repair", "--add", "02=half", "stores", status=commands.DAMAGED)
+    assert (world / "half" / "dir" / "inner" / "file").exists()

@@ -12,14 +12,12 @@
 static int check_removal(struct copying *copying, const struct options *options,
                          struct source *source)
 {
-    cleanup_names struct names names = NO_NAMES;
-
     copying->counting = true; /* what is hidden is told when it would be restored */
-    int r = options->remove ? source->operations->list(source, "", &names) : 0;
+    int r = options->remove ? source_has_files(source) : 1;
     copying->counting = false;
     if (r < 0)
         return log_errno(r, "the stores");
-    if (options->remove && names.count == 0) {
+    if (r == 0) {
         log_error("--delete: the stores are empty, nothing is removed: are they mounted?");
         return -ENOENT;
     }

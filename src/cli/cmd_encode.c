@@ -5,7 +5,6 @@
 #include "cli/copying.h"
 #include "cli/destination.h"
 #include "cli/sources.h"
-#include "tree/voice.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -87,45 +86,12 @@ static int check_outside(const struct options *options, const char *from, const 
     int r = destination_resolve(path, &place);
     if (r < 0)
         return log_errno(r, "%s: cannot be written to", path);
+    if (options->remove && destination_lies_in(from, place))
+        return 0; /* copying_add refuses it, for a graver reason */
     if (!destination_lies_in(place, from) ||
         (place[length] && is_left_out(options, from, place, place + length + 1)))
         return 0;
     log_error("%s: lies in the source; choose another place, or exclude it", path);
-    return -EINVAL;
-}
-
-static void ignore_answer(void *context)
-{
-    (void)context;
-}
-
-/* The share that most files at PATH are of, in that format; NO_VOTE: there is none, or no PATH. */
-static int share_at(const char *path, enum share_format format)
-{
-    static const struct voice_watch watch = {ignore_answer, NULL};
-    struct store_voice voice = {.share = NO_VOTE};
-    struct store *store;
-
-    if (store_new(path, &store) < 0)
-        return NO_VOTE; /* it is new, or to open it will fail and say why */
-    if (voice_take(store, format, &watch, &voice) < 0)
-        voice.share = NO_VOTE;
-    store_release(store);
-    return voice.share;
-}
-
-/* A store does not become another share's unasked: what it held would be lost, file by file. */
-static int check_share(const struct copying *copying, size_t target, unsigned index)
-{
-    const char *path = copying->names[target], *place = copying->places[target];
-    int share = share_at(place, SHARE_CHECKED);
-
-    if (share == NO_VOTE && copying->options->encoding.format != SHARE_CHECKED)
-        share = share_at(place, copying->options->encoding.format);
-    if (share == NO_VOTE || share == (int)index)
-        return 0;
-    log_error("%s: holds share %02x already; give share %02x another place, or empty this one",
-              path, (uint8_t)share, (uint8_t)index);
     return -EINVAL;
 }
 
@@ -135,10 +101,8 @@ static int add_target(struct copying *copying, const char *from, const char *pat
 
     int r = names_add(&inputs, from);
     if (r == 0)
-        r = copying_add(copying, path, (int)index, &inputs);
-    if (r == 0)
         r = check_outside(copying->options, from, path);
-    return r < 0 ? r : check_share(copying, copying->count - 1, index);
+    return r < 0 ? r : copying_add(copying, path, (int)index, &inputs);
 }
 
 /* Adds each share's target; nothing is made yet. */
@@ -160,10 +124,25 @@ static int add_targets(struct copying *copying, const struct options *options)
     return r;
 }
 
+/* A source that is not mounted looks like one from which all was deleted. */
+static int check_removal(const struct options *options, struct source *source)
+{
+    int r = options->remove ? source_has_files(source) : 1;
+
+    if (r < 0)
+        return log_errno(r, "%s: cannot be read", options->source);
+    if (r > 0)
+        return 0;
+    log_error("%s: is empty: is it mounted? with --delete all would be deleted", options->source);
+    return -ENOENT;
+}
+
 static int open_all(struct copying *copying, struct options *options, struct source **ret)
 {
     int r = source_of_tree(options, ret);
 
+    if (r == 0)
+        r = check_removal(options, *ret);
     if (r == 0 && options->word_count == 2)
         r = copying_make_directory(copying, options->words[1]);
     return r < 0 ? r : copying_open(copying);

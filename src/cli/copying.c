@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "cli/destination.h"
+#include "cli/holding.h"
 #include "cli/output.h"
 #include "tool/count.h"
 
@@ -226,7 +227,13 @@ static int check_place(const struct copying *copying, const char *path, const ch
         r = refuse_input(copying->options, path, place, share, names_get(inputs, i));
     if (r == 0)
         r = refuse_twice(copying, path, place);
-    return r < 0 ? r : destination_check(path, copying->options->dry_run);
+    if (r == 0)
+        r = destination_check(path, copying->options->dry_run);
+    if (r < 0)
+        return r;
+    return share == TARGET_WHOLE
+               ? holding_check_whole(path, place)
+               : holding_check_share(copying->options, path, place, (uint8_t)share);
 }
 
 int copying_add(struct copying *copying, const char *path, int share, const struct names *inputs)

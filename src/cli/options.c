@@ -386,6 +386,30 @@ struct option_spelling option_spell(const struct option_row *row)
     return ret;
 }
 
+/* An empty path would be taken for the working directory. */
+static int take_value(struct options *options, const struct given_option *given)
+{
+    const char *value = given->row->value;
+    bool is_path = value && (strcmp(value, "DIR") == 0 || strcmp(value, "FILE") == 0);
+
+    if (is_path && given->value && !*given->value) {
+        log_error("%s: it is empty; give a path", given->text);
+        return -EINVAL;
+    }
+    return given->row->take(options, given);
+}
+
+static int refuse_empty_words(const struct options *options)
+{
+    for (size_t i = 0; i < options->word_count; i++) {
+        if (!*options->words[i]) {
+            log_error("an argument is empty; give a path");
+            return -EINVAL;
+        }
+    }
+    return 0;
+}
+
 /* Takes one option of a mount, "name" or "name=value". */
 static int take_one(struct options *options, const char *text)
 {
@@ -405,7 +429,7 @@ static int take_one(struct options *options, const char *text)
             options->of_source = row;
         if (!(row->commands & MOUNT_OF_SOURCE))
             options->of_stores = row;
-        return row->take(options, &given);
+        return take_value(options, &given);
     }
     if (is_listed(text, ignored, COUNT_OF(ignored)))
         return 0;
@@ -456,7 +480,7 @@ static int take_found(struct options *options, int found, const char *value)
                      ? asprintf(&text, "--%s%s%s", row->name, value ? " " : "", value ? value : "")
                      : asprintf(&text, "-%c", row->letter);
 
-    return length < 0 ? -ENOMEM : row->take(options, &(struct given_option){row, text, value});
+    return length < 0 ? -ENOMEM : take_value(options, &(struct given_option){row, text, value});
 }
 
 /* Says what getopt_long(3) does not like; WORD is the last that it looked at. */
@@ -499,7 +523,7 @@ static int parse_words(int count, char *words[], struct options *ret)
                                          : take_found(ret, found, optarg);
     ret->words = words + optind;
     ret->word_count = (size_t)(count - optind);
-    return r;
+    return r < 0 ? r : refuse_empty_words(ret);
 }
 
 int options_parse(enum command command, const char *name, int count, char *words[],

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "cli/destination.h"
 
+#include <stdio.h>
 #include <string.h>
 
 int take_stores(struct options *options, size_t others)
@@ -165,6 +166,45 @@ enum exit_status status_of_stores(int error)
     return error == -ENODATA  ? EXIT_STATUS_LOST
            : error == -EINVAL ? EXIT_STATUS_USAGE
                               : EXIT_STATUS_FAILED;
+}
+
+static bool is_directory(struct source *source, const char *path, mode_t kind)
+{
+    struct stat status;
+
+    /* A listing need not tell, and what cannot be looked at is left for the copying to tell. */
+    if (kind == 0 &&
+        source->operations->stat(source, path, &status, &(struct share_header){0}, NULL, NULL) == 0)
+        kind = status.st_mode;
+    return S_ISDIR(kind);
+}
+
+/* Adds the directories in DIRECTORY. Returns 1 where something else is there. */
+static int add_directories(struct source *source, const char *directory, struct names *directories)
+{
+    cleanup_names struct names names = NO_NAMES;
+
+    int r = source->operations->list(source, directory, &names);
+    for (size_t i = 0; r == 0 && i < names.count; i++) {
+        cleanup_free char *path = NULL;
+        if (asprintf(&path, "%s%s%s", directory, *directory ? "/" : "", names_get(&names, i)) < 0)
+            return -ENOMEM;
+        r = is_directory(source, path, names.items[i].kind & S_IFMT) ? names_add(directories, path)
+                                                                     : 1;
+    }
+    return r < 0 && r != -ENOMEM && *directory ? 0 : r;
+}
+
+int source_has_files(struct source *source)
+{
+    cleanup_names struct names directories = NO_NAMES;
+
+    int r = names_add(&directories, "");
+    for (size_t i = 0; r == 0 && i < directories.count; i++) {
+        cleanup_free char *path = strdup(names_get(&directories, i));
+        r = path ? add_directories(source, path, &directories) : -ENOMEM;
+    }
+    return r;
 }
 
 int source_of_tree(struct options *options, struct source **ret)

@@ -36,5 +36,11 @@ int source_hear_stores(const struct options *options, struct source *source);
 void source_tell_empty(struct source *source);
 void tell_empty_store(const struct store *store);
 
+/*
+ * Returns 1 if there is anything in SOURCE but directories, 0 if not: then it looks like a disk
+ * that is not mounted. Or a negative errno where it cannot be listed.
+ */
+int source_has_files(struct source *source);
+
 /* What a command ends with that could not open its stores. */
 enum exit_status status_of_stores(int error);

@@ -203,6 +203,8 @@ static int take_header(struct sampling *sampling, const struct step *step)
 {
     if (step->status.st_mode)
         one_mode_note(&sampling->voice.files, &step->status);
+    if (step->result == 0 || step->result == -EBADMSG)
+        sampling->voice.looked_at++;
     if (step->result == 0) {
         sampling->headers++;
         sampling->shares[step->header.index]++;
@@ -228,6 +230,7 @@ static void settle(struct sampling *sampling)
             voice->required = i;
         }
     }
+    voice->alike = most;
     sampling->agreeing = most < most_of_k ? most : most_of_k;
 }
 

@@ -27,11 +27,13 @@ struct one_mode {
 
 /* What a sample of one store shows. */
 struct store_voice {
-    int share;         /* the index that most of its intact headers say; NO_VOTE: it has none */
-    unsigned required; /* the k that most of them say */
-    bool uses[256];    /* each k that one of them says */
-    bool has_files;    /* regular files, leftovers aside */
-    bool has_names;    /* anything, leftovers aside */
+    int share;          /* the index that most of its intact headers say; NO_VOTE: it has none */
+    unsigned looked_at; /* files whose first bytes could be read */
+    unsigned alike;     /* of these, the ones with an intact header of that share */
+    unsigned required;  /* the k that most of them say */
+    bool uses[256];     /* each k that one of them says */
+    bool has_files;     /* regular files, leftovers aside */
+    bool has_names;     /* anything, leftovers aside */
     struct one_mode files, directories;
 };
 
