@@ -341,6 +341,10 @@ class Name(Entries):
             return "other_kind"
         return self.file.state_of(store) if self.file else "good"
 
+    def keeps_share(self, store):
+        """Rule 7: whether a store has an intact share where another kind is to be."""
+        return store in self.copies and self.kind != PLAIN and self.speaks(store)
+
     def may_lose(self):
         """No more than so many stores can go, whichever. Exact where all copies are good."""
         if self.is_lost() or self.state != "shown":

@@ -11,6 +11,7 @@ struct seen {
     ino_t number;
     off_t size;
     struct timespec mtime;
+    bool other_kind; /* the caller's: than what is to be there */
 };
 
 void seen_take(int directory, const char *name, struct seen *ret);
