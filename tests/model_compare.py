@@ -397,6 +397,8 @@ class Comparison:
     def check_given(self, store, path, name, new):
         """The metadata of what is there after repair."""
         modes, owners = name.metadata()
+        if name.keeps_mode(store):
+            modes, owners = {name.entries[store].mode}, {name.entries[store].owner}
         times = name.times()
         if new.kind != LINK and new.mode not in modes:
             self.tell("repair mode", path, f"store {store}: {new.mode:o}, owed {[oct(m) for m in modes]}")

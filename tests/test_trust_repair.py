@@ -502,3 +502,54 @@ def test_a_conflict_is_lost_beside_what_is_removed(whole):
         whole.symlink(store, "both", "two")
     whole.settle()
     whole.repair("--delete", status=LOST, removes=["00/one"])
+
+
+# Modes and owners that stores do not agree on
+
+
+@pytest.mark.parametrize("kind", ["file", "directory"])
+@pytest.mark.parametrize(
+    "modes, shown",
+    [
+        ((0o604, 0o604, 0o604, 0o640, 0o640, 0o640), 0o600),
+        ((0o1777, 0o1777, 0o1777, 0o777, 0o777, 0o777), 0o1777),
+        ((0o4755, 0o4755, 0o755), 0o755),
+    ],
+)
+def test_a_mode_that_is_not_settled_stays(make, kind, modes, shown):
+    stores = make(3, len(modes))
+    if kind == "file":
+        stores.put(size=3000)
+    for store, mode in zip(stores.names, modes):
+        if kind == "directory":
+            stores.path(store).mkdir()
+        stores.path(store).chmod(mode)
+    stores.settle()
+    stores.repair(status=DAMAGED)
+    stores.repair(status=DAMAGED)
+    out = stores.base / "out"
+    trusting.run("decode", stores.folder, out).demand(OK)
+    assert os.lstat(out / "a").st_mode & 0o7777 == shown
+
+
+@trusting.as_root
+def test_setuid_is_not_given_to_one_of_two_owners(make):
+    stores = make(3, 6)
+    stores.put(size=3000)
+    for number, store in enumerate(stores.names):
+        os.chown(stores.path(store), 5 if number < 3 else 7, 5)
+        stores.path(store).chmod(0o4755)
+    stores.settle()
+    stores.repair(status=DAMAGED)
+    out = stores.base / "out"
+    trusting.run("decode", stores.folder, out).demand(OK)
+    assert os.lstat(out / "a").st_mode & 0o7777 == 0o755
+
+
+def test_a_special_bit_that_k_stores_deny_goes(make):
+    stores = make(2, 4)
+    stores.put(size=3000)
+    stores.path("00").chmod(0o4644)
+    stores.settle()
+    stores.repair(status=DAMAGED, writes=["00/a"])
+    stores.intact()

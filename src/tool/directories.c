@@ -10,6 +10,7 @@ struct directory {
     bool as_it_was;         /* it was neither made nor opened by this run, in any target */
     struct stat status;
     struct xattrs xattrs;
+    struct seen *seen; /* in each target; or NULL */
     char path[];
 };
 
@@ -79,6 +80,8 @@ static int note_directory(struct copy *copy, struct entry *entry, bool as_it_was
     directory->status = original->status;
     directory->xattrs = original->xattrs;
     entry->original.xattrs = NO_XATTRS;
+    directory->seen = entry->seen;
+    entry->seen = NULL;
     strcpy(directory->path, original->path);
     pthread_mutex_lock(&copy->lock);
     directory->next = copy->directories;
@@ -151,6 +154,7 @@ static void end_directory(struct copy *copy, struct directory *directory)
     entry.original.status = directory->status;
     entry.original.xattrs = directory->xattrs;
     directory->xattrs = NO_XATTRS;
+    entry.seen = directory->seen;
     if (r < 0)
         atomic_store(&copy->result, r);
     for (size_t i = 0; r == 0 && i < copy->count; i++) {

@@ -231,6 +231,11 @@ struct metadata entry_metadata(const struct entry *entry, size_t target)
     const struct original *original = &entry->original;
     struct metadata ret = {original->status, original->xattrs, entry->copy->settings->owned};
 
+    if (entry->seen && entry->seen[target].keeps_mode) {
+        ret.status.st_mode = entry->seen[target].mode;
+        ret.status.st_uid = entry->seen[target].uid;
+        ret.status.st_gid = entry->seen[target].gid;
+    }
     if (entry->copy->targets[target].share == TARGET_WHOLE || !S_ISREG(ret.status.st_mode))
         return ret;
     if (entry->seen && entry->seen[target].error == 0)

@@ -341,6 +341,7 @@ static void choose_mending(struct repair *repair, const struct inspection *inspe
         bool reachable = directories[i] >= 0 || (repair->settings->copy.dry_run &&
                                                  !is_in_the_way(repair, inspection->path, i));
         needs[i] = NEED_REFUSED;
+        seen[i].keeps_mode = report && report->keeps_mode;
         seen[i].other_kind = report && report->state == COPY_OTHER_KIND;
         if (copies && report && reachable)
             needs[i] =

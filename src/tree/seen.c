@@ -13,7 +13,10 @@ void seen_take(int directory, const char *name, struct seen *ret)
                          .device = status.st_dev,
                          .number = status.st_ino,
                          .size = status.st_size,
-                         .mtime = status.st_mtim};
+                         .mtime = status.st_mtim,
+                         .mode = status.st_mode,
+                         .uid = status.st_uid,
+                         .gid = status.st_gid};
 }
 
 bool seen_is_there(int directory, const char *name, const struct seen *seen)

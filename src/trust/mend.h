@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "trust/quorum.h"
+#include "trust/name.h"
 
 /*
  * Returns how many stores may be lost, whichever they are, with NEEDED different shares left. AT[i]
@@ -24,6 +24,13 @@ struct mend_copy {
  * stores that may be lost. So a share that is needed where it is stays, even in the wrong store.
  */
 void mend_keep_needed(struct mend_copy copies[], size_t count, unsigned needed);
+
+/*
+ * Returns true if a copy with the mode and owner of OWN, one of COUNT ballots, keeps these where
+ * SHOWN are shown: most stores do not say others, or not K say that it has not its special bits.
+ */
+bool mend_keeps_mode(const struct quorum *quorum, const struct ballot ballots[], size_t count,
+                     const struct ballot *own, const struct stat *shown);
 
 /* What stores say of a name that few of them have, or of a file that is to give way. */
 struct removal {
