@@ -277,10 +277,25 @@ class Name(Entries):
         tied, _ = most(self._vote(telling, lambda e: (e.mode, e.owner)))
         mode = functools.reduce(int.__and__, (mode for mode, _ in tied))
         owners = {owner for _, owner in tied}
+        sticky = functools.reduce(int.__or__, (mode for mode, _ in tied)) & 0o1000 if len(tied) > 1 else 0
         special = self._vote(stores, lambda e: (e.mode & 0o7000, e.owner))
         if any(len(special[mode & 0o7000, owner]) >= self.model.K for owner in owners):
-            return {mode}, owners
-        return {mode & 0o777}, owners
+            return {(mode & 0o1777 if len(owners) > 1 else mode) | sticky}, owners
+        return {mode & 0o777 | sticky}, owners
+
+    def keeps_mode(self, store):
+        """Rule 7: whether repair leaves the mode and owner that a store's copy has."""
+        stores, entry = self.holders(), self.entries.get(store)
+        if store not in stores:
+            return False
+        telling = [s for s in stores if not self.model.samples[s].keeps_no_modes(self.entries[s])]
+        if len({self.model.voting[s] for s in telling}) < 2:
+            telling = stores
+        if len(most(self._vote(telling, lambda e: (e.mode, e.owner)))[0]) > 1:
+            return True
+        (mode,), (owner,) = self.metadata()
+        deny = {self.model.voting[s] for s in stores if (self.entries[s].mode ^ entry.mode) & 0o7000}
+        return not (mode ^ entry.mode) & 0o777 and entry.owner == owner and len(deny) < self.model.K
 
     def times(self):
         """The times that are right: the finest of those that are the same as the newest with most votes."""
@@ -341,6 +356,10 @@ class Name(Entries):
         if entry.what() != self.kind:
             return "other_kind"
         return self.file.state_of(store) if self.file else "good"
+
+    def keeps_share(self, store):
+        """Rule 7: whether a store has an intact share where another kind is to be."""
+        return store in self.copies and self.kind != PLAIN and self.speaks(store)
 
     def may_lose(self):
         """No more than so many stores can go, whichever. Exact where all copies are good."""

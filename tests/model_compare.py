@@ -326,6 +326,8 @@ class Comparison:
             self.owed_status("repair", (status, lines, errors), 4)
         elif any(name.is_lost() for name in self.model.names()):
             self.owed_status("repair", (status, lines, errors), 2)
+        elif self.keeps_shares():
+            self.owed_status("repair", (status, lines, errors), 4)
         elif status not in (0, 1):
             self.owed_status("repair", (status, lines, errors), 1)
         after = model_stores.inodes(self.place)
@@ -337,6 +339,11 @@ class Comparison:
                     changed.add(path)
                 self.check_mended(store, path, old, new, before.get((store, path)) == after.get((store, path)))
         self.check_no_worse(found, changed)
+
+    def keeps_shares(self):
+        """Whether an intact share is in the way of another kind."""
+        return any(name.state == "shown" and name.keeps_share(store)
+                   for name in self.model.names() for store in self.model.voting)  # fmt: skip
 
     def check_mended(self, store, path, old, new, same_inode):
         name = self.model.name(path)
@@ -354,6 +361,10 @@ class Comparison:
             if not same:
                 self.tell("repair touched", path, f"store {store}: it was good")
             self.check_given(store, path, name, new)
+            return
+        if name.keeps_share(store):
+            if not untouched:
+                self.tell("repair DESTROYED a share", path, f"store {store}")
             return
         if not name.file:
             if new is not None and new.what() == name.kind:
@@ -386,6 +397,8 @@ class Comparison:
     def check_given(self, store, path, name, new):
         """The metadata of what is there after repair."""
         modes, owners = name.metadata()
+        if name.keeps_mode(store):
+            modes, owners = {name.entries[store].mode}, {name.entries[store].owner}
         times = name.times()
         if new.kind != LINK and new.mode not in modes:
             self.tell("repair mode", path, f"store {store}: {new.mode:o}, owed {[oct(m) for m in modes]}")

@@ -239,6 +239,110 @@ def test_a_share_that_is_made_has_the_finest_time(make):
     stores.intact()
 
 
+# What gives way to another kind
+
+
+def replaced(stores, words=(), *, status, writes=(), says=(), kept=()):
+    """Repair, and before it a dry run, which tells the same. KEPT are as they were."""
+    stores.settle()
+    before = trusting.fingerprints(stores.folder)
+    dry = trusting.run("repair", "--json", "--dry-run", *words, stores.folder)
+    assert trusting.fingerprints(stores.folder) == before
+    plain = trusting.run("repair", "--dry-run", *words, stores.folder).demand(status, says)
+    said = trusting.run("repair", "--json", *words, "-v", stores.folder).demand(status, says)
+    assert dry.status == plain.status == status, dry.text
+    after = trusting.fingerprints(stores.folder)
+    touched = {path for path in {*before, *after} if before.get(path) != after.get(path)}
+    assert touched == set(writes), said.text
+    assert all(before[path] == after[path] for path in kept)
+
+    def told(run):
+        return {(line["action"], os.path.basename(line["target"]) + "/" + line["path"])
+                for line in run.json
+                if line["message_type"] == "file" and line["action"] != "metadata"}  # fmt: skip
+
+    assert told(dry) == told(said), f"{dry.text}\n{said.text}"
+    return told(said)
+
+
+def make_kind(stores, kind, store, name="a"):
+    path = stores.path(store, name)
+    if kind == "directory":
+        path.mkdir()
+    elif kind == "FIFO":
+        os.mkfifo(path)
+    else:
+        stores.symlink(store, name, "other-1")
+
+
+@pytest.mark.parametrize("share_format", oracle.FORMATS)
+@pytest.mark.parametrize("words", [[], ["--delete"]], ids=["plain", "delete"])
+@pytest.mark.parametrize("kind", ["directory", "symlink"])
+def test_an_intact_share_never_gives_way_to_another_kind(make, kind, words, share_format):
+    """The encode reached three stores of seven: the newest file is whole there."""
+    words = [*words] if share_format == "checked" else ["--format", share_format, *words]
+    stores = make(3, 7, share_format)
+    stores.put(stores=stores.names[:3])
+    for store in stores.names[3:]:
+        make_kind(stores, kind, store)
+    kept = [f"{store}/a" for store in stores.names[:3]]
+    assert not replaced(stores, words, status=FAILED, says=["a in .*/0[012] is kept"], kept=kept)
+
+
+@pytest.mark.parametrize("kind", ["directory", "symlink"])
+@pytest.mark.parametrize("words", [[], ["--delete"]], ids=["plain", "delete"])
+def test_shares_that_others_can_complete_stay(make, kind, words):
+    """The stores that are away have the file, too: of two kinds, only one has its votes here."""
+    stores = make(3, ["00", "01", "03", "04"], total=7)
+    stores.put(stores=["03", "04"])
+    for store in ("00", "01"):
+        make_kind(stores, kind, store)
+    replaced(stores, words, status=FAILED, says=["a in .*/03 is kept"], kept=["03/a", "04/a"])
+
+
+def test_nothing_is_said_to_be_made_beneath_a_share_that_stays(make):
+    stores = make(3, 7)
+    stores.put(stores=stores.names[:3])
+    stores.put("a/inner", stores=stores.names[3:])
+    assert not replaced(stores, status=FAILED, kept=[f"{store}/a" for store in stores.names[:3]])
+
+
+def test_a_single_share_gives_way_with_delete(whole):
+    whole.put(stores=["00"])
+    for store in whole.names[1:]:
+        whole.symlink(store, "a", "dir")
+    replaced(whole, status=FAILED, kept=["00/a"])
+    said = replaced(whole, ["--delete"], status=DAMAGED, writes=["00/a"])
+    assert said == {("removed", "00/a"), ("made", "00/a")}
+
+
+def test_a_share_does_not_give_way_beside_an_empty_store(whole):
+    whole.put(stores=["00"])
+    for store in whole.names[1:4]:
+        whole.symlink(store, "a", "dir")
+    shutil.rmtree(whole.folder / "04")
+    (whole.folder / "04").mkdir()
+    replaced(whole, ["--delete"], status=FAILED, says=["a in .*/00 is kept"], kept=["00/a"])
+
+
+@pytest.mark.parametrize("kind", ["directory", "symlink", "FIFO"])
+@pytest.mark.parametrize("old", ["file", "symlink", "FIFO", "directory"])
+def test_each_replacement_by_another_kind_is_told(make, kind, old):
+    stores = make(2, 5)
+    for store in stores.names[1:]:
+        make_kind(stores, kind, store)
+    if old == "file":
+        trees.write_file(stores.path("00"), b"no share")
+    elif old == "symlink":
+        stores.symlink("00", "a", "else")
+    else:
+        make_kind(stores, old, "00")
+    if old == kind and old != "symlink":
+        return
+    told = {("removed", "00/a"), ("made", "00/a")}
+    assert replaced(stores, status=DAMAGED, writes=["00/a"]) == told
+
+
 # What is removed
 
 
@@ -260,9 +364,9 @@ def refuse(stores, status, says=()):
 
 def test_what_k_stores_lack_is_removed(whole):
     whole.put("one", stores=["00"])
-    whole.put("two", stores=["00", "01"])
+    whole.symlink("01", "two", "one")
     whole.settle()
-    whole.repair("--delete", status=DAMAGED, removes=["00/one", "00/two", "01/two"])
+    whole.repair("--delete", status=DAMAGED, removes=["00/one", "01/two"])
     whole.intact()
 
 
@@ -338,6 +442,30 @@ def test_half_a_copy_of_a_store_does_not_either(whole):
     assert trusting.fingerprints(whole.folder / "00") == before, said.text
 
 
+@pytest.mark.parametrize("given", [None, 4])
+def test_shares_of_what_is_lost_are_not_removed(whole, given):
+    """Others, which are away, may have what is missing of it."""
+    whole.put("two", stores=["00", "01"], required=2)
+    whole.put("one", stores=["00"])
+    whole.settle()
+    whole.repair("--delete", status=LOST, required=given, removes=["00/one"],
+                 says=["two is not removed: .*intact shares"])  # fmt: skip
+
+
+def test_names_removed_from_half_of_the_stores_are_not_removed_from_the_others(make):
+    """What is lost by that says which stores are copied in part."""
+    stores = make(3, 5, total=6)
+    for name in ("a", "d/big", "d/c", "e"):
+        stores.put(name, stores=["03", "04"], size=3000)
+    stores.put("one", stores=["03"])
+    stores.settle()
+    before = trusting.fingerprints(stores.folder)
+    said = trusting.run("repair", "--delete", stores.folder)
+    after = trusting.fingerprints(stores.folder)
+    assert all(after.get(path) == before[path] for path in before), said.text
+    said.demand(LOST, ["a is not removed", "d/big is not removed", "one is not removed: .*in part"])
+
+
 def test_a_directory_that_k_stores_lack_is_removed_with_what_is_in_it(whole):
     for name in ("old/a", "old/b"):
         whole.put(name, stores=["00"])
@@ -374,3 +502,54 @@ def test_a_conflict_is_lost_beside_what_is_removed(whole):
         whole.symlink(store, "both", "two")
     whole.settle()
     whole.repair("--delete", status=LOST, removes=["00/one"])
+
+
+# Modes and owners that stores do not agree on
+
+
+@pytest.mark.parametrize("kind", ["file", "directory"])
+@pytest.mark.parametrize(
+    "modes, shown",
+    [
+        ((0o604, 0o604, 0o604, 0o640, 0o640, 0o640), 0o600),
+        ((0o1777, 0o1777, 0o1777, 0o777, 0o777, 0o777), 0o1777),
+        ((0o4755, 0o4755, 0o755), 0o755),
+    ],
+)
+def test_a_mode_that_is_not_settled_stays(make, kind, modes, shown):
+    stores = make(3, len(modes))
+    if kind == "file":
+        stores.put(size=3000)
+    for store, mode in zip(stores.names, modes):
+        if kind == "directory":
+            stores.path(store).mkdir()
+        stores.path(store).chmod(mode)
+    stores.settle()
+    stores.repair(status=DAMAGED)
+    stores.repair(status=DAMAGED)
+    out = stores.base / "out"
+    trusting.run("decode", stores.folder, out).demand(OK)
+    assert os.lstat(out / "a").st_mode & 0o7777 == shown
+
+
+@trusting.as_root
+def test_setuid_is_not_given_to_one_of_two_owners(make):
+    stores = make(3, 6)
+    stores.put(size=3000)
+    for number, store in enumerate(stores.names):
+        os.chown(stores.path(store), 5 if number < 3 else 7, 5)
+        stores.path(store).chmod(0o4755)
+    stores.settle()
+    stores.repair(status=DAMAGED)
+    out = stores.base / "out"
+    trusting.run("decode", stores.folder, out).demand(OK)
+    assert os.lstat(out / "a").st_mode & 0o7777 == 0o755
+
+
+def test_a_special_bit_that_k_stores_deny_goes(make):
+    stores = make(2, 4)
+    stores.put(size=3000)
+    stores.path("00").chmod(0o4644)
+    stores.settle()
+    stores.repair(status=DAMAGED, writes=["00/a"])
+    stores.intact()

@@ -203,7 +203,7 @@ static int take_list(struct options *options, const struct given_option *given);
 #define TEXT(member)   .take = take_text, AT(member)
 #define PASSED(member) .take = take_passed_on, AT(member), .wants = "it no value"
 #define NUMBER(member, most)                                                                       \
-    .take = take_number, AT(member), .number = most, .wants = "a whole number from 1 to " #most
+    .take = take_number, AT(member), .number = (most), .wants = "a whole number from 1 to " #most
 #define PLACE                                                                                      \
     .take = take_place, .wants = "a share in two hex digits and a directory, like 03=/mnt/usb"
 
@@ -348,9 +348,8 @@ static bool is_listed(const char *text, const char *const list[], size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         size_t length = strlen(list[i]);
-        char last = list[i][length - 1];
-        if (strncmp(text, list[i], length) == 0 &&
-            (text[length] == '\0' || last == '=' || last == '-'))
+        bool is_start = length > 0 && strchr("=-", list[i][length - 1]);
+        if (strncmp(text, list[i], length) == 0 && (text[length] == '\0' || is_start))
             return true;
     }
     return false;
@@ -382,7 +381,7 @@ struct option_spelling option_spell(const struct option_row *row)
     struct option_spelling ret = {""};
 
     for (size_t i = 0; row->name[i]; i++)
-        ret.text[i] = row->name[i] == '-' ? '_' : row->name[i];
+        ret.text[i] = (char)(row->name[i] == '-' ? '_' : row->name[i]);
     return ret;
 }
 

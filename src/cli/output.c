@@ -132,8 +132,8 @@ static char *base64(const char *path)
         three |= left > 2 ? bytes[i + 2] : 0;
         *end++ = digits[three >> 18];
         *end++ = digits[three >> 12 & 63];
-        *end++ = left > 1 ? digits[three >> 6 & 63] : '=';
-        *end++ = left > 2 ? digits[three & 63] : '=';
+        *end++ = (char)(left > 1 ? digits[three >> 6 & 63] : '=');
+        *end++ = (char)(left > 2 ? digits[three & 63] : '=');
     }
     return ret;
 }

@@ -146,7 +146,8 @@ int header_from_share_size(enum share_format format, unsigned required, unsigned
     if (share_size < head ||
         __builtin_mul_overflow(share_size - head, (uint64_t)required, &source_size) ||
         source_size < filling ||
-        layout_new(format, required, total, 0, source_size - filling, &header.layout) < 0)
+        layout_new(format, required, total, BLOCK_SIZE_DEFAULT, source_size - filling,
+                   &header.layout) < 0)
         return -EBADMSG;
     *ret = header;
     return 0;

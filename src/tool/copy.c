@@ -116,8 +116,10 @@ static int clear_way(void *context, const struct target *target, int directory, 
 /* Something got its name, or not. */
 static void note_named(void *context, const struct pending *pending)
 {
-    copy_tell(context, pending->error < 0 ? COPY_FAILED : COPY_MADE, pending->path, pending->target,
-              pending->error);
+    if (pending->error < 0)
+        copy_tell(context, COPY_FAILED, pending->path, pending->target, pending->error);
+    else
+        copy_tell_made(context, pending->path, pending->target, &pending->seen);
 }
 
 static const struct visit_operations operations = {

@@ -12,6 +12,7 @@
 #include "base/pool.h"
 #include "tool/progress.h"
 #include "tool/target.h"
+#include "tree/seen.h"
 
 struct copy_event {
     enum copy_kind {
@@ -49,12 +50,13 @@ struct copy_settings {
 
     /*
      * What each target needs; NULL: what target_compare says. DIRECTORIES has a descriptor for
-     * each, below 0 where the directory is not there. AGAIN: all that was needed for it has been
-     * done. Idle threads of POOL (NULL: none) help. *RET_FILE: the file that they need; NULL where
-     * it is the source's.
+     * each, below 0 where the directory is not there, and SEEN what is there, of which the caller's
+     * part is to be set. AGAIN: all that was needed for it has been done. Idle threads of POOL
+     * (NULL: none) help. *RET_FILE: the file that they need; NULL where it is the source's.
      */
     void (*choose)(void *context, const struct original *original, const int directories[],
-                   bool again, struct pool *pool, enum need needs[], struct source_file **ret_file);
+                   struct seen seen[], bool again, struct pool *pool, enum need needs[],
+                   struct source_file **ret_file);
 };
 
 /*

@@ -10,6 +10,7 @@ struct directory {
     bool as_it_was;         /* it was neither made nor opened by this run, in any target */
     struct stat status;
     struct xattrs xattrs;
+    struct seen *seen; /* in each target; or NULL */
     char path[];
 };
 
@@ -42,8 +43,11 @@ static int make_directory(const struct entry *entry, size_t target)
     int directory = entry->directories[target];
     const char *name = entry->original.name;
 
+    const struct seen *seen = entry_seen(entry, target);
+
     int r = mkdirat(directory, name, 0700) < 0 ? -errno : 0;
-    if (r == -EEXIST && unlinkat(directory, name, 0) == 0)
+    if (r == -EEXIST && (!seen || seen_is_there(directory, name, seen)) &&
+        unlinkat(directory, name, 0) == 0)
         r = mkdirat(directory, name, 0700) < 0 ? -errno : 0;
     if (r == 0)
         begin_metadata(entry, target);
@@ -76,6 +80,8 @@ static int note_directory(struct copy *copy, struct entry *entry, bool as_it_was
     directory->status = original->status;
     directory->xattrs = original->xattrs;
     entry->original.xattrs = NO_XATTRS;
+    directory->seen = entry->seen;
+    entry->seen = NULL;
     strcpy(directory->path, original->path);
     pthread_mutex_lock(&copy->lock);
     directory->next = copy->directories;
@@ -95,7 +101,10 @@ void directories_enter(struct entry *entry)
         if (entry->needs[i] == NEED_CONTENT) {
             as_it_was = false;
             int r = copy->settings->dry_run ? 0 : make_directory(entry, i);
-            copy_tell(copy, r < 0 ? COPY_FAILED : COPY_MADE, path, &copy->targets[i], r);
+            if (r < 0)
+                copy_tell(copy, COPY_FAILED, path, &copy->targets[i], r);
+            else
+                copy_tell_made(copy, path, &copy->targets[i], entry_seen(entry, i));
         } else if (entry->needs[i] == NEED_METADATA && !copy->settings->dry_run) {
             as_it_was &= !open_for_owner(entry, i);
         }
@@ -127,6 +136,16 @@ static void end_in_target(const struct entry *entry, size_t i, bool told)
         copy_tell(copy, COPY_FAILED, path, target, r);
 }
 
+/* What stayed where a directory was to be keeps its own metadata. */
+static bool has_something_else(const struct entry *entry, size_t target)
+{
+    struct stat status;
+
+    return fstatat(entry->directories[target], entry->original.name, &status,
+                   AT_SYMLINK_NOFOLLOW) == 0 &&
+           !S_ISDIR(status.st_mode);
+}
+
 static void end_directory(struct copy *copy, struct directory *directory)
 {
     cleanup_entry struct entry entry = {.copy = copy};
@@ -135,10 +154,11 @@ static void end_directory(struct copy *copy, struct directory *directory)
     entry.original.status = directory->status;
     entry.original.xattrs = directory->xattrs;
     directory->xattrs = NO_XATTRS;
+    entry.seen = directory->seen;
     if (r < 0)
         atomic_store(&copy->result, r);
     for (size_t i = 0; r == 0 && i < copy->count; i++) {
-        if (entry.directories[i] >= 0)
+        if (entry.directories[i] >= 0 && !has_something_else(&entry, i))
             end_in_target(&entry, i, directory->as_it_was);
     }
 }

@@ -88,6 +88,14 @@ void copy_tell(const struct copy *copy, enum copy_kind kind, const char *path,
         report(copy, &event);
 }
 
+void copy_tell_made(const struct copy *copy, const char *path, const struct target *target,
+                    const struct seen *seen)
+{
+    if (seen && seen->other_kind)
+        copy_tell(copy, COPY_REMOVED, path, target, 0);
+    copy_tell(copy, COPY_MADE, path, target, 0);
+}
+
 void copy_tell_lack(const struct copy *copy, const char *path, const struct target *target,
                     const struct metadata_lack *lack)
 {
@@ -166,7 +174,7 @@ static void choose_by_caller(struct entry *entry, bool again)
     const struct copy_settings *settings = entry->copy->settings;
     struct source_file *file = NULL;
 
-    settings->choose(settings->context, &entry->original, entry->directories, again,
+    settings->choose(settings->context, &entry->original, entry->directories, entry->seen, again,
                      entry->copy->visit.pool, entry->needs, &file);
     if (file && entry->file)
         source_close(entry->file);
@@ -223,6 +231,11 @@ struct metadata entry_metadata(const struct entry *entry, size_t target)
     const struct original *original = &entry->original;
     struct metadata ret = {original->status, original->xattrs, entry->copy->settings->owned};
 
+    if (entry->seen && entry->seen[target].keeps_mode) {
+        ret.status.st_mode = entry->seen[target].mode;
+        ret.status.st_uid = entry->seen[target].uid;
+        ret.status.st_gid = entry->seen[target].gid;
+    }
     if (entry->copy->targets[target].share == TARGET_WHOLE || !S_ISREG(ret.status.st_mode))
         return ret;
     if (entry->seen && entry->seen[target].error == 0)

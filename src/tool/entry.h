@@ -32,6 +32,10 @@ struct copy {
 void copy_tell(const struct copy *copy, enum copy_kind kind, const char *path,
                const struct target *target, int error);
 
+/* Tells that PATH was made, and before that of what was SEEN (or NULL) there if it gave way. */
+void copy_tell_made(const struct copy *copy, const char *path, const struct target *target,
+                    const struct seen *seen);
+
 /* Tells, once, that nothing can be written to TARGET; what fails in it is not told any more. */
 void copy_close_target(const struct copy *copy, const struct target *target, int error);
 

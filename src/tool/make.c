@@ -279,7 +279,10 @@ void make_in_dry_run(const struct entry *entry, size_t target)
     int directory = entry->directories[target];
 
     int r = directory < 0 ? 0 : clean_way(copy, &copy->targets[target], directory, path);
-    copy_tell(copy, r < 0 ? COPY_FAILED : COPY_MADE, path, &copy->targets[target], r);
+    if (r < 0)
+        copy_tell(copy, COPY_FAILED, path, &copy->targets[target], r);
+    else
+        copy_tell_made(copy, path, &copy->targets[target], entry_seen(entry, target));
 }
 
 void make_content(struct entry *entry)

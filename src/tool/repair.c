@@ -5,9 +5,12 @@
 #include "tool/visit.h"
 #include "tree/temporary.h"
 #include "trust/mend.h"
+#include "view/look.h"
 #include "view/store_source.h"
 
 #include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 struct repair {
@@ -18,6 +21,8 @@ struct repair {
     struct target *targets;
     const struct store **stores; /* that the targets are */
     size_t count;
+    pthread_mutex_t lock;
+    struct names kept; /* shares in the way of directories, beneath the names of their stores */
 };
 
 static void tell(void *opaque, const struct copy_event *event)
@@ -156,13 +161,111 @@ static struct mend_copy *plan(const struct repair *repair, const struct inspecti
     return copies;
 }
 
+/* Counts who has a name, or a FILE there, and who not, among the stores that take part. */
+static struct removal count_removal(const struct repair *repair,
+                                    const struct inspection *inspection, bool file)
+{
+    const struct roster *roster = repair->roster;
+    struct removal removal = {0};
+    bool has[256] = {false}, lacks[256] = {false}, intact[256] = {false};
+
+    for (size_t i = 0; i < roster->count; i++) {
+        const struct roster_entry *entry = &roster->entries[i];
+        const struct copy_report *report = report_of(inspection, entry->store);
+        const struct ballot *ballot =
+            report ? &inspection->survey.ballots[report - inspection->copies] : NULL;
+        bool lacking =
+            report && (file ? !S_ISREG(ballot->status.st_mode) : report->state == COPY_ABSENT);
+        removal.any_error |= !report || report->state == COPY_UNREADABLE || entry->error < 0;
+        removal.any_empty |= entry->empty && !entry->added;
+        removal.half_copied |= lacking && 2 * entry->missing > roster->believed;
+        if (entry->share < 0 || entry->added)
+            continue;
+        bool *seen = lacking ? lacks : has;
+        removal.lacking += lacking && !seen[entry->share];
+        removal.having += !lacking && !seen[entry->share];
+        seen[entry->share] = true;
+        removal.shares += report && ballot->has_header && !intact[entry->share];
+        intact[entry->share] |= report && ballot->has_header;
+    }
+    removal.any_error |= roster->left_out > 0;
+    return removal;
+}
+
+static void tell_not_removed(const struct repair *repair, const char *path, const char *reason)
+{
+    log_error("%s is not removed: %s", path, reason);
+    atomic_fetch_add(repair->settings->refused, 1);
+}
+
+/* PATH in a target, as in the list of those that are kept; the caller frees it. */
+static char *way_in(const struct repair *repair, const char *path, size_t target)
+{
+    char *way = NULL;
+
+    return asprintf(&way, "%s/%s/", name_of(repair, target), path) < 0 ? NULL : way;
+}
+
+/* Notes for a dry run that no directory would be made there. */
+static void keep_way(struct repair *repair, const char *path, size_t target)
+{
+    cleanup_free char *way = way_in(repair, path, target);
+
+    pthread_mutex_lock(&repair->lock);
+    if (way)
+        names_add(&repair->kept, way);
+    pthread_mutex_unlock(&repair->lock);
+}
+
+/* Returns true if something that is kept is where a directory of PATH would have to be. */
+static bool is_in_the_way(struct repair *repair, const char *path, size_t target)
+{
+    cleanup_free char *way = way_in(repair, path, target);
+    bool found = false;
+
+    pthread_mutex_lock(&repair->lock);
+    for (size_t i = 0; way && i < repair->kept.count && !found; i++) {
+        const char *kept = names_get(&repair->kept, i);
+        found = strncmp(way, kept, strlen(kept)) == 0;
+    }
+    pthread_mutex_unlock(&repair->lock);
+    return found;
+}
+
+/*
+ * Returns true if a file that is in the way of another kind is an intact share, or may be one, and
+ * is not to go; says why. It may go where its name could be removed.
+ */
+static bool share_stays(struct repair *repair, const struct inspection *inspection, size_t target,
+                        bool again)
+{
+    size_t place = (size_t)(report_of(inspection, repair->stores[target]) - inspection->copies);
+    const struct ballot *ballot = &inspection->survey.ballots[place];
+    const struct removal removal = count_removal(repair, inspection, true);
+    bool unread = look_answer(&inspection->survey.inquiry, place)->object.open_error < 0;
+
+    if (!S_ISREG(ballot->status.st_mode) || !(ballot->has_header || unread))
+        return false;
+    const char *reason = repair->settings->copy.remove
+                             ? mend_refuses_removal(&repair->roster->quorum, &removal)
+                             : "nothing but --delete removes an intact share";
+    if (reason && !again) {
+        log_error("%s in %s is kept: %s", inspection->path, name_of(repair, target), reason);
+        atomic_fetch_add(repair->settings->refused, 1);
+        keep_way(repair, inspection->path, target);
+    }
+    return reason;
+}
+
 /* What has to be done about one copy of something that can be restored; PLANNED: it is replaced. */
-static enum need mend_one(const struct repair *repair, const struct inspection *inspection,
-                          size_t target, bool planned, bool again)
+static enum need mend_one(struct repair *repair, const struct inspection *inspection, size_t target,
+                          bool planned, bool again)
 {
     const struct copy_report *report = report_of(inspection, repair->stores[target]);
     const char *reason = find_reason_to_keep(report);
 
+    if (report->state == COPY_OTHER_KIND && share_stays(repair, inspection, target, again))
+        return NEED_REFUSED;
     if (planned)
         return NEED_CONTENT;
     if (report->state == COPY_GOOD)
@@ -177,43 +280,11 @@ static enum need mend_one(const struct repair *repair, const struct inspection *
     return NEED_REFUSED;
 }
 
-/* Counts who has a name and who lacks it, among the stores that take part. */
-static struct removal count_removal(const struct repair *repair,
-                                    const struct inspection *inspection)
-{
-    const struct roster *roster = repair->roster;
-    struct removal removal = {0};
-    bool has[256] = {false}, lacks[256] = {false};
-
-    for (size_t i = 0; i < roster->count; i++) {
-        const struct roster_entry *entry = &roster->entries[i];
-        const struct copy_report *report = report_of(inspection, entry->store);
-        bool lacking = report && report->state == COPY_ABSENT;
-        removal.any_error |= !report || report->state == COPY_UNREADABLE || entry->error < 0;
-        removal.any_empty |= entry->empty && !entry->added;
-        removal.half_copied |= lacking && 2 * entry->missing > roster->believed;
-        if (entry->share < 0 || entry->added)
-            continue;
-        bool *seen = lacking ? lacks : has;
-        removal.lacking += lacking && !seen[entry->share];
-        removal.having += !lacking && !seen[entry->share];
-        seen[entry->share] = true;
-    }
-    removal.any_error |= roster->left_out > 0;
-    return removal;
-}
-
-static void tell_not_removed(const struct repair *repair, const char *path, const char *reason)
-{
-    log_error("%s is not removed: %s", path, reason);
-    atomic_fetch_add(repair->settings->refused, 1);
-}
-
 /* Returns true if a name that too few stores have may go; says why where it may not. */
 static bool may_be_removed(const struct repair *repair, const struct inspection *inspection,
                            const char *path, bool again)
 {
-    const struct removal removal = count_removal(repair, inspection);
+    const struct removal removal = count_removal(repair, inspection, false);
 
     if (!repair->settings->copy.remove || inspection->leftover || inspection->conflict ||
         removal.having >= repair->roster->quorum.required)
@@ -242,7 +313,7 @@ static bool keeps(void *opaque, const char *path)
         tell_not_removed(repair, path, strerrordesc_np(-r));
         return true;
     }
-    const struct removal removal = count_removal(repair, &inspection);
+    const struct removal removal = count_removal(repair, &inspection, false);
     const char *reason = inspection.conflict
                              ? "the stores do not agree on what it is"
                              : mend_refuses_removal(&repair->roster->quorum, &removal);
@@ -258,16 +329,20 @@ static bool is_our_leftover(const struct inspection *inspection, const char *pat
 }
 
 /* What has to be done about a name that can be restored, in each target that can be reached. */
-static void choose_mending(const struct repair *repair, const struct inspection *inspection,
-                           const int directories[], bool again, enum need needs[])
+static void choose_mending(struct repair *repair, const struct inspection *inspection,
+                           const int directories[], struct seen seen[], bool again,
+                           enum need needs[])
 {
     cleanup_free struct mend_copy *copies = plan(repair, inspection);
 
     for (size_t i = 0; i < repair->count; i++) {
         const struct copy_report *report = report_of(inspection, repair->stores[i]);
         /* A directory that could not be made has been told; a dry run makes none. */
-        bool reachable = directories[i] >= 0 || repair->settings->copy.dry_run;
+        bool reachable = directories[i] >= 0 || (repair->settings->copy.dry_run &&
+                                                 !is_in_the_way(repair, inspection->path, i));
         needs[i] = NEED_REFUSED;
+        seen[i].keeps_mode = report && report->keeps_mode;
+        seen[i].other_kind = report && report->state == COPY_OTHER_KIND;
         if (copies && report && reachable)
             needs[i] =
                 mend_one(repair, inspection, i, copies[report - inspection->copies].replace, again);
@@ -275,8 +350,9 @@ static void choose_mending(const struct repair *repair, const struct inspection 
 }
 
 /* What has to be done in each target about a name that was judged. */
-static void choose_needs(const struct repair *repair, const struct inspection *inspection,
-                         const char *path, const int directories[], bool again, enum need needs[])
+static void choose_needs(struct repair *repair, const struct inspection *inspection,
+                         const char *path, const int directories[], struct seen seen[], bool again,
+                         enum need needs[])
 {
     enum name_health health = inspection_health(inspection);
     bool restorable = health == HEALTH_INTACT || health == HEALTH_DEGRADED;
@@ -287,7 +363,7 @@ static void choose_needs(const struct repair *repair, const struct inspection *i
     if (lost && !again)
         atomic_fetch_add(repair->settings->lost, 1);
     if (restorable && !removed) {
-        choose_mending(repair, inspection, directories, again, needs);
+        choose_mending(repair, inspection, directories, seen, again, needs);
         return;
     }
     for (size_t i = 0; i < repair->count; i++) {
@@ -313,9 +389,10 @@ static int take_file(const struct repair *repair, struct inspection *inspection,
 }
 
 static void choose(void *opaque, const struct original *original, const int directories[],
-                   bool again, struct pool *pool, enum need needs[], struct source_file **ret_file)
+                   struct seen seen[], bool again, struct pool *pool, enum need needs[],
+                   struct source_file **ret_file)
 {
-    const struct repair *repair = opaque;
+    struct repair *repair = opaque;
     const struct check_settings *check = &repair->settings->check;
     const struct sweep_depth depth = {.part = 1, .stop = &repair->progress->stop, .pool = pool};
     cleanup_inspection struct inspection inspection = NO_INSPECTION;
@@ -329,7 +406,7 @@ static void choose(void *opaque, const struct original *original, const int dire
     if (r == 0 && !again)
         check->report(check->context, original->path, &inspection);
     if (r == 0)
-        choose_needs(repair, &inspection, original->path, directories, again, needs);
+        choose_needs(repair, &inspection, original->path, directories, seen, again, needs);
     for (size_t i = 0; i < repair->count; i++) {
         needs[i] = r < 0 ? NEED_REFUSED : needs[i];
         const struct copy_report *report = r < 0 ? NULL : report_of(&inspection, repair->stores[i]);
@@ -376,7 +453,9 @@ int repair_run(struct source *source, const struct roster *roster,
 {
     cleanup_free struct target *targets = calloc(roster->count + 1, sizeof *targets);
     cleanup_free const struct store **stores = calloc(roster->count + 1, sizeof(struct store *));
-    struct repair repair = {source, roster, settings, progress, targets, stores, 0};
+    struct repair repair = {source,  roster, settings, progress,
+                            targets, stores, 0,        PTHREAD_MUTEX_INITIALIZER,
+                            NO_NAMES};
     struct copy_settings copy = settings->copy;
 
     if (!targets || !stores)
@@ -388,5 +467,7 @@ int repair_run(struct source *source, const struct roster *roster,
     copy.keeps = keeps;
     copy.reread = true;
     copy.owned = true;
-    return copy_run(source, targets, repair.count, &copy, progress);
+    int r = copy_run(source, targets, repair.count, &copy, progress);
+    names_clear(&repair.kept);
+    return r;
 }

@@ -57,13 +57,11 @@ static void note_errors(struct rostering *rostering, const struct inquiry *looks
     }
 }
 
-/* Counts a name that K stores have, and who lacks it. */
+/* Counts a name that is shown, and who lacks it. */
 static void note_missing(struct rostering *rostering, const struct survey *survey)
 {
     const struct inquiry *looks = &survey->inquiry;
 
-    if (survey->ruling.votes < looks->list->quorum.required)
-        return;
     atomic_fetch_add(&rostering->believed, 1);
     for (size_t i = 0; i < looks->list->count && i < rostering->roster->count; i++) {
         int r = inquiry_result(looks, i);
@@ -89,9 +87,10 @@ static void look_at(struct rostering *rostering, const char *path)
         return;
     }
     note_errors(rostering, &survey.inquiry);
+    if (survey.ruling.verdict == NAME_SETTLED || survey.ruling.verdict == NAME_LOST)
+        note_missing(rostering, &survey);
     if (survey.ruling.verdict != NAME_SETTLED)
         return;
-    note_missing(rostering, &survey);
     if (S_ISDIR(survey.status.st_mode))
         visit_into(&rostering->visit, path);
     else if (S_ISREG(survey.status.st_mode))

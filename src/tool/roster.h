@@ -16,14 +16,14 @@ struct roster_entry {
     int share;           /* its index; ROSTER_UNKNOWN: it has none */
     bool empty;          /* it holds nothing: perhaps it is not mounted */
     bool added;          /* the user said which share it is to hold */
-    uint64_t missing;    /* of the names that K others have */
+    uint64_t missing;    /* of the names that are shown */
     int error;           /* why something in it could not be looked at; 0: all was */
 };
 
 struct roster {
     size_t left_out; /* stores that could not be opened */
     struct quorum quorum;
-    uint64_t believed; /* names that K stores have */
+    uint64_t believed; /* names that are shown, lost ones as well */
     size_t count;
     struct roster_entry *entries; /* in the order of the list of stores */
 };

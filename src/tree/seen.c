@@ -9,7 +9,14 @@ void seen_take(int directory, const char *name, struct seen *ret)
     struct stat status = {0};
     int error = fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
 
-    *ret = (struct seen){error, status.st_dev, status.st_ino, status.st_size, status.st_mtim};
+    *ret = (struct seen){.error = error,
+                         .device = status.st_dev,
+                         .number = status.st_ino,
+                         .size = status.st_size,
+                         .mtime = status.st_mtim,
+                         .mode = status.st_mode,
+                         .uid = status.st_uid,
+                         .gid = status.st_gid};
 }
 
 bool seen_is_there(int directory, const char *name, const struct seen *seen)

@@ -11,6 +11,11 @@ struct seen {
     ino_t number;
     off_t size;
     struct timespec mtime;
+    mode_t mode;
+    uid_t uid;
+    gid_t gid;
+    bool keeps_mode; /* the caller's: mode and owner are to stay as they are */
+    bool other_kind; /* the caller's: than what is to be there */
 };
 
 void seen_take(int directory, const char *name, struct seen *ret);

@@ -47,10 +47,27 @@ void mend_keep_needed(struct mend_copy copies[], size_t count, unsigned needed)
     }
 }
 
+static bool has_other_special_bits(const struct ballot *a, const struct ballot *b)
+{
+    return ((a->status.st_mode ^ b->status.st_mode) & 07000) != 0;
+}
+
+bool mend_keeps_mode(const struct quorum *quorum, const struct ballot ballots[], size_t count,
+                     const struct ballot *own, const struct stat *shown)
+{
+    const struct ballot most = {.status = *shown};
+
+    return mode_is_tied(ballots, count) ||
+           (ballot_same_owner(own, &most) && !((own->status.st_mode ^ shown->st_mode) & 0777) &&
+            count_votes_like(ballots, count, own, has_other_special_bits) < quorum->required);
+}
+
 const char *mend_refuses_removal(const struct quorum *quorum, const struct removal *removal)
 {
     if (removal->having >= quorum->required)
         return "enough stores have it";
+    if (removal->shares > 1)
+        return "there are different intact shares of it, which others could complete";
     if (removal->any_error)
         return "a store could not be looked at";
     if (removal->any_empty)

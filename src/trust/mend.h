@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "trust/quorum.h"
+#include "trust/name.h"
 
 /*
  * Returns how many stores may be lost, whichever they are, with NEEDED different shares left. AT[i]
@@ -25,13 +25,21 @@ struct mend_copy {
  */
 void mend_keep_needed(struct mend_copy copies[], size_t count, unsigned needed);
 
-/* What stores say of a name that few of them have. */
+/*
+ * Returns true if a copy with the mode and owner of OWN, one of COUNT ballots, keeps these where
+ * SHOWN are shown: most stores do not say others, or not K say that it has not its special bits.
+ */
+bool mend_keeps_mode(const struct quorum *quorum, const struct ballot ballots[], size_t count,
+                     const struct ballot *own, const struct stat *shown);
+
+/* What stores say of a name that few of them have, or of a file that is to give way. */
 struct removal {
     unsigned lacking; /* different votes of stores that take part and lack it */
     unsigned having;  /* that have it */
+    unsigned shares;  /* that have an intact share of it */
     bool any_error;   /* a store could not be looked at */
     bool any_empty;   /* a store holds nothing */
-    bool half_copied; /* one that lacks it lacks more than half of what K others have there */
+    bool half_copied; /* one that lacks it lacks more than half of the names that are shown */
 };
 
 /* Returns NULL where the name may be removed, or why it may not. */

@@ -18,10 +18,14 @@ bool ballot_same_kind(const struct ballot *a, const struct ballot *b)
     return (type != S_IFCHR && type != S_IFBLK) || a->status.st_rdev == b->status.st_rdev;
 }
 
+bool ballot_same_owner(const struct ballot *a, const struct ballot *b)
+{
+    return a->status.st_uid == b->status.st_uid && a->status.st_gid == b->status.st_gid;
+}
+
 bool ballot_same_attributes(const struct ballot *a, const struct ballot *b)
 {
-    return a->status.st_mode == b->status.st_mode && a->status.st_uid == b->status.st_uid &&
-           a->status.st_gid == b->status.st_gid;
+    return a->status.st_mode == b->status.st_mode && ballot_same_owner(a, b);
 }
 
 bool ballot_same_history(const struct ballot *a, const struct ballot *b)
@@ -34,7 +38,7 @@ bool ballot_same_history(const struct ballot *a, const struct ballot *b)
 static bool same_special_bits(const struct ballot *a, const struct ballot *b)
 {
     return (a->status.st_mode & SPECIAL_BITS) == (b->status.st_mode & SPECIAL_BITS) &&
-           a->status.st_uid == b->status.st_uid && a->status.st_gid == b->status.st_gid;
+           ballot_same_owner(a, b);
 }
 
 /* Returns true if an earlier ballot like WANTED is of the same vote as number PLACE. */
@@ -314,6 +318,8 @@ struct mode_vote {
     const struct ballot *winner;
     unsigned votes, second; /* of any other mode and owner */
     mode_t common;          /* bits that all permit that have as many votes */
+    mode_t any;             /* bits that one of these has */
+    bool owners;            /* these have different owners */
     bool keepers;           /* only stores that keep modes are counted */
 };
 
@@ -332,10 +338,15 @@ static void count_modes(const struct ballot ballots[], size_t count, struct mode
             vote.winner = &ballots[i];
             vote.second = vote.votes;
             vote.votes = votes;
-            vote.common = ballots[i].status.st_mode;
+            vote.common = vote.any = ballots[i].status.st_mode;
+            vote.owners = false;
         } else {
             vote.second = votes > vote.second ? votes : vote.second;
-            vote.common &= votes == vote.votes ? ballots[i].status.st_mode : ~(mode_t)0;
+            if (votes < vote.votes)
+                continue;
+            vote.common &= ballots[i].status.st_mode;
+            vote.any |= ballots[i].status.st_mode;
+            vote.owners |= !ballot_same_owner(&ballots[i], vote.winner);
         }
     }
     *ret = vote;
@@ -354,7 +365,17 @@ static void settle_mode(const struct quorum *quorum, const struct ballot ballots
     ret->st_gid = status->st_gid;
     ret->st_mode = (status->st_mode & S_IFMT) | (vote.common & 0777);
     if (count_votes_like(ballots, count, vote.winner, same_special_bits) >= quorum->required)
-        ret->st_mode |= vote.common & SPECIAL_BITS;
+        ret->st_mode |= vote.common & (vote.owners ? S_ISVTX : SPECIAL_BITS);
+    if (vote.votes == vote.second) /* it takes rights away */
+        ret->st_mode |= vote.any & S_ISVTX;
+}
+
+bool mode_is_tied(const struct ballot ballots[], size_t count)
+{
+    struct mode_vote vote;
+
+    count_modes(ballots, count, &vote);
+    return vote.winner && vote.votes == vote.second;
 }
 
 /* Returns true if one more store that keeps modes would take the vote of others. */

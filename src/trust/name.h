@@ -26,6 +26,8 @@ typedef bool ballot_alike(const struct ballot *a, const struct ballot *b);
 /* The same kind of thing: type, a symlink's target, a device's number. */
 bool ballot_same_kind(const struct ballot *a, const struct ballot *b);
 
+bool ballot_same_owner(const struct ballot *a, const struct ballot *b);
+
 /* The same mode and owner. */
 bool ballot_same_attributes(const struct ballot *a, const struct ballot *b);
 
@@ -62,13 +64,17 @@ unsigned count_votes_like(const struct ballot ballots[], size_t count, const str
 
 /*
  * The status that most of the ballots that are cast (one or more) show. Mode and owner come from
- * stores that keep them; with as many votes for two modes, only what both permit. Special bits need
- * K votes for them and the owner. Time: that of most, as exact as any of these has it. All else is
- * from the first that has the time and the links of most, and of these from one that is not slow,
- * if there is one: inode numbers should not change with which stores answer in time.
+ * stores that keep them; with as many votes for two modes, only what both permit, and the sticky
+ * bit of either. Special bits need K votes for them and the owner. Time: that of most, as exact as
+ * any of these has it. All else is from the first that has the time and the links of most, and of
+ * these from one that is not slow, if there is one: inode numbers should not change with which
+ * stores answer in time.
  */
 void vote_status(const struct quorum *quorum, const struct ballot ballots[], size_t count,
                  struct stat *ret);
+
+/* Returns true if two modes or owners have most votes. */
+bool mode_is_tied(const struct ballot ballots[], size_t count);
 
 /*
  * Returns true if PENDING more ballots could not change the mode and owner that vote_status shows;

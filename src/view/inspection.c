@@ -5,6 +5,7 @@
 #include "base/times.h"
 #include "share/block.h"
 #include "trust/leftover.h"
+#include "trust/mend.h"
 #include "view/attributes.h"
 #include "view/examiner.h"
 #include "view/look.h"
@@ -78,6 +79,33 @@ static bool same_metadata(const struct stat *a, const struct stat *b)
            times_agree(&a->st_mtim, &b->st_mtim);
 }
 
+/* Returns true if a copy has a say in the metadata of what is shown. */
+static bool is_holder(const struct inspection *inspection, size_t place)
+{
+    const struct copy_report *report = &inspection->copies[place];
+    bool is_file = S_ISREG(inspection->status.st_mode);
+
+    return inspection->survey.ballots[place].cast &&
+           (!is_file || (report->index >= 0 && !report->bad_header &&
+                         (report->state != COPY_STALE || report->other_content)));
+}
+
+/* Notes which copies keep the mode and owner that they have. */
+static int judge_modes(struct inspection *inspection)
+{
+    cleanup_free struct ballot *ballots = calloc(inspection->count + 1, sizeof *ballots);
+
+    for (size_t i = 0; ballots && i < inspection->count; i++) {
+        ballots[i] = inspection->survey.ballots[i];
+        ballots[i].cast = is_holder(inspection, i);
+    }
+    for (size_t i = 0; ballots && i < inspection->count; i++)
+        inspection->copies[i].keeps_mode =
+            ballots[i].cast && mend_keeps_mode(&list_of(inspection)->quorum, ballots,
+                                               inspection->count, &ballots[i], &inspection->status);
+    return ballots ? 0 : -ENOMEM;
+}
+
 static int judge_metadata(const struct inspecting *inspecting)
 {
     struct inspection *inspection = inspecting->inspection;
@@ -93,7 +121,7 @@ static int judge_metadata(const struct inspecting *inspecting)
         if (report->state == COPY_GOOD || report->state == COPY_MISPLACED)
             report->other_metadata = differs[i] || !same_metadata(status, &inspection->status);
     }
-    return r;
+    return r < 0 ? r : judge_modes(inspection);
 }
 
 /*
