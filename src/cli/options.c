@@ -441,7 +441,7 @@ static int take_one(struct options *options, const char *text)
 /* Takes the options of one -o; a backslash takes the next character as it is. */
 static int take_list(struct options *options, const struct given_option *given)
 {
-    cleanup_free char *text = malloc(strlen(given->value) + 1);
+    cleanup_free char *text = calloc(strlen(given->value) + 1, 1);
     int r = text ? 0 : -ENOMEM;
 
     for (const char *from = given->value; r == 0 && *from; from += *from == ',') {
