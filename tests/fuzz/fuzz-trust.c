@@ -572,12 +572,12 @@ static void check_ruling(const struct scene *scene, size_t count, struct name_ru
     CHECK(model_votes(scene, count, ret->rival) == ret->votes);
 }
 
-/* What most show: special bits only with K votes, and nothing that no store says. */
+/* What most show: setuid and setgid only with K votes, and nothing that no store says. */
 static void check_status(const struct scene *scene)
 {
     struct stat status;
     unsigned special = 0;
-    bool any = false, said = false;
+    bool any = false, said = false, sticky = false;
 
     for (size_t i = 0; i < scene->count; i++)
         any |= scene->ballots[i].cast;
@@ -588,14 +588,17 @@ static void check_status(const struct scene *scene)
         bool found = false;
         for (size_t i = 0; i < scene->count; i++)
             found |= scene->ballots[i].cast && scene->ballots[i].voter == voter &&
-                     (scene->ballots[i].status.st_mode & 07000) == (status.st_mode & 07000);
+                     (status.st_mode & 06000 & ~scene->ballots[i].status.st_mode) == 0;
         special += found;
     }
     for (size_t i = 0; i < scene->count; i++)
         said |= scene->ballots[i].cast &&
                 (scene->ballots[i].status.st_mode & S_IFMT) == (status.st_mode & S_IFMT);
+    for (size_t i = 0; i < scene->count; i++)
+        sticky |= scene->ballots[i].cast && scene->ballots[i].status.st_mode & S_ISVTX;
     CHECK(said);
-    CHECK(!(status.st_mode & 07000) || special >= scene->quorum.required);
+    CHECK(!(status.st_mode & 06000) || special >= scene->quorum.required);
+    CHECK(!(status.st_mode & S_ISVTX) || sticky);
 }
 
 static void check_name(const struct scene *scene)
