@@ -605,11 +605,17 @@ class File:
         copy = self.all[store]
         if copy.header is None or store not in self.copies:
             return "damaged"
+        if not self.checked and self._is_like(store) and copy.data == self.share(copy.header.index):
+            return "good" if copy.header.index == self.model.voting.get(store) else "misplaced"
         if self.of[store] != self.version or (copy.is_intact() and self._has_other_digests(copy)):
             return "stale"
         if copy.data != self.share(copy.header.index):
             return "damaged"
         return "good" if copy.header.index == self.model.voting.get(store) else "misplaced"
+
+    def _is_like(self, store):
+        """Whether a copy is of what is shown, but for its time."""
+        return self.of[store]._replace(mtime=None) == self.version._replace(mtime=None)
 
     def may_lose(self):
         need = self.need(self.version)
@@ -655,7 +661,7 @@ class File:
             return False
         if copy.is_intact() and store in self.of:
             own = self.of[store]
-            if own != version and not self.untimed and own.mtime >= version.mtime:
+            if own != version and not self.untimed and own.mtime >= version.mtime + (not self.checked):
                 return False
             if own == version and self._has_other_digests(copy):
                 return None if self._has_wrong_block(copy) else False

@@ -403,10 +403,6 @@ def no_name(folder):
     return f"{folder}/"
 
 
-def nothing(folder):
-    return ""
-
-
 def in_a_file(folder):
     (folder / "file").write_bytes(b"")
     return folder / "file" / "report.html"
@@ -432,7 +428,7 @@ def a_fifo(folder):
     return folder / "report.html"
 
 
-UNWRITABLE = [no_directory, a_directory, no_name, nothing, in_a_file, a_symlink, a_device,
+UNWRITABLE = [no_directory, a_directory, no_name, in_a_file, a_symlink, a_device,
               a_fifo]  # fmt: skip
 
 

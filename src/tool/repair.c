@@ -167,7 +167,7 @@ static struct removal count_removal(const struct repair *repair,
 {
     const struct roster *roster = repair->roster;
     struct removal removal = {0};
-    bool has[256] = {false}, lacks[256] = {false}, intact[256] = {false};
+    bool has[256] = {false}, lacks[256] = {false};
 
     for (size_t i = 0; i < roster->count; i++) {
         const struct roster_entry *entry = &roster->entries[i];
@@ -185,8 +185,6 @@ static struct removal count_removal(const struct repair *repair,
         removal.lacking += lacking && !seen[entry->share];
         removal.having += !lacking && !seen[entry->share];
         seen[entry->share] = true;
-        removal.shares += report && ballot->has_header && !intact[entry->share];
-        intact[entry->share] |= report && ballot->has_header;
     }
     removal.any_error |= roster->left_out > 0;
     return removal;

@@ -66,8 +66,6 @@ const char *mend_refuses_removal(const struct quorum *quorum, const struct remov
 {
     if (removal->having >= quorum->required)
         return "enough stores have it";
-    if (removal->shares > 1)
-        return "there are different intact shares of it, which others could complete";
     if (removal->any_error)
         return "a store could not be looked at";
     if (removal->any_empty)

@@ -36,7 +36,6 @@ bool mend_keeps_mode(const struct quorum *quorum, const struct ballot ballots[],
 struct removal {
     unsigned lacking; /* different votes of stores that take part and lack it */
     unsigned having;  /* that have it */
-    unsigned shares;  /* that have an intact share of it */
     bool any_error;   /* a store could not be looked at */
     bool any_empty;   /* a store holds nothing */
     bool half_copied; /* one that lacks it lacks more than half of the names that are shown */

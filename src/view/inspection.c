@@ -4,6 +4,7 @@
 #include "base/shortage.h"
 #include "base/times.h"
 #include "share/block.h"
+#include "share/stripe.h"
 #include "trust/leftover.h"
 #include "trust/mend.h"
 #include "view/attributes.h"
@@ -168,7 +169,10 @@ static bool has_claim(const struct inspection *inspection, const struct copies *
     const struct version own = version_count(quorum, facts, copies->count, header);
     if (copy->facts.size != layout_share_size(&header->layout))
         return false;
-    if (!copy->facts.untimed && header->mtime_ns >= shown->mtime_ns)
+    /* Without checks, another size at the same time is most likely damage. */
+    if (!copy->facts.untimed &&
+        (header->mtime_ns > shown->mtime_ns ||
+         (formats[shown->layout.format]->has_checks && header->mtime_ns == shown->mtime_ns)))
         return true;
     if (!own.complete || own.whole < version_count(quorum, facts, copies->count, shown).whole)
         return false;
@@ -176,11 +180,51 @@ static bool has_claim(const struct inspection *inspection, const struct copies *
     return true;
 }
 
-static void judge_stale(const struct inspecting *inspecting, const struct copies *copies,
+/*
+ * Returns true if a copy in a format without checks is the very share that is shown, whatever the
+ * time of its file: then that alone is wrong.
+ */
+static bool has_shown_content(const struct inspecting *inspecting, struct share_set *set,
+                              const struct copy *copy)
+{
+    const struct share_layout *layout = &inspecting->inspection->version.layout;
+    uint8_t index = copy->facts.header.index;
+    cleanup_encoder struct encoder *encoder = NULL;
+    cleanup_buffer struct buffer data = NO_BUFFER, right = NO_BUFFER;
+    uint64_t stripes = layout_stripes(layout);
+    bool same = !formats[layout->format]->has_checks && inspecting->depth->part >= 1 &&
+                inspecting->inspection->settled &&
+                version_is_like(&copy->facts.header, &inspecting->inspection->version) &&
+                encoder_new(layout, 1, &index, &encoder) == 0 &&
+                buffer_take(layout_full_stripe_size(layout), &data) == 0 &&
+                buffer_take(layout_full_block_size(layout), &right) == 0;
+
+    for (uint64_t i = 0; same && i < stripes; i++) {
+        cleanup_round struct round *round = NULL;
+        cleanup_buffer struct buffer block = NO_BUFFER;
+        struct block_read read;
+        size_t size = layout_block_size(layout, i);
+        if (atomic_load(inspecting->depth->stop) || share_set_read_stripe(set, i, data.data) < 0 ||
+            encoder_run(encoder, i, data.data, &right.data) < 0 || round_new(&round) < 0 ||
+            copy_ask(round, copy, layout_block_offset(layout, i), size, &read) < 0)
+            return false;
+        round_wait_for_all(round);
+        same = block_read_take(&read, &block) == 0 && memcmp(block.data, right.data, size) == 0;
+    }
+    return same;
+}
+
+static void judge_stale(const struct inspecting *inspecting, struct share_set *set,
                         const struct copy *copy, struct copy_report *report)
 {
+    const struct copies *copies = share_set_copies(set);
     unsigned shares = 0;
 
+    if (has_shown_content(inspecting, set, copy)) {
+        report->state = COPY_GOOD;
+        report->intact = true;
+        return;
+    }
     report->state = COPY_STALE;
     report->intact = inspecting->depth->part >= 1 &&
                      has_claim(inspecting->inspection, copies, copy, &shares) &&
@@ -189,7 +233,7 @@ static void judge_stale(const struct inspecting *inspecting, const struct copies
 }
 
 /* What came of one copy of a share. */
-static void judge_copy(const struct inspecting *inspecting, const struct copies *copies,
+static void judge_copy(const struct inspecting *inspecting, struct share_set *set,
                        struct copy *copy, struct copy_report *report)
 {
     const struct share_header *header = &copy->facts.header;
@@ -197,7 +241,7 @@ static void judge_copy(const struct inspecting *inspecting, const struct copies 
     report->index = copy->index;
     report->bad_header = !copy->facts.has_header || copy->facts.misplaced;
     if (!report->bad_header && copy->role != COPY_MEMBER) {
-        judge_stale(inspecting, copies, copy, report);
+        judge_stale(inspecting, set, copy, report);
         return;
     }
     report->bad_size =
@@ -396,7 +440,7 @@ static int inspect_shares(const struct inspecting *inspecting)
     for (size_t i = 0; r == 0 && i < copies->count; i++) {
         struct copy_report *report = report_on(inspection, copies->items[i].store);
         if (report)
-            judge_copy(inspecting, copies, &copies->items[i], report);
+            judge_copy(inspecting, set, &copies->items[i], report);
     }
     inspection->shares = steal_pointer(set);
     return r;
