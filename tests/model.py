@@ -343,6 +343,8 @@ class Name(Entries):
         shown = [self.entries[store] for store in self.holders()]
         if any(entry.mode not in self.metadata()[0] for entry in shown):
             return True
+        if self.file and any(s not in self.file.members and self.state_of(s) == "good" for s in self.file.of):
+            return True  # it has another time
         times = {entry.mtime for entry in shown}
         return len({(e.mode, e.owner, e.xattrs) for e in shown}) > 1 or not all(
             is_same_time(one, other) for one in times for other in times

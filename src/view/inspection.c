@@ -87,7 +87,7 @@ static bool is_holder(const struct inspection *inspection, size_t place)
     bool is_file = S_ISREG(inspection->status.st_mode);
 
     return inspection->survey.ballots[place].cast &&
-           (!is_file || (report->index >= 0 && !report->bad_header &&
+           (!is_file || (report->index >= 0 && !report->bad_header && !report->other_time &&
                          (report->state != COPY_STALE || report->other_content)));
 }
 
@@ -222,7 +222,7 @@ static void judge_stale(const struct inspecting *inspecting, struct share_set *s
 
     if (has_shown_content(inspecting, set, copy)) {
         report->state = COPY_GOOD;
-        report->intact = true;
+        report->intact = report->other_time = true;
         return;
     }
     report->state = COPY_STALE;

@@ -32,6 +32,7 @@ struct copy_report {
     bool as_shown;      /* of an unreadable one: its size and time are those of what is shown */
     bool other_content; /* of the same version */
     bool intact;        /* a share with nothing wrong in itself, of whatever version */
+    bool other_time;    /* of a version with another time, but its content is what is shown */
     unsigned claim;     /* shares of its complete version, which is in no fewer stores than what is
                            shown; 0: it has no claim for that */
     struct damage damage; /* stripes whose blocks are bad */
