@@ -12,7 +12,7 @@
 static int check_removal(struct copying *copying, const struct options *options,
                          struct source *source)
 {
-    copying->counting = true; /* what is hidden is told when it would be restored */
+    copying->counting = true; /* names that are not confirmed are reported later, by the run */
     int r = options->remove ? source_has_files(source) : 1;
     copying->counting = false;
     if (r < 0)
