@@ -88,9 +88,12 @@ def gocryptfs(*words, at):
         assert mounts_module.wait_for_mount_table(lambda: os.path.ismount(at), server.pid)
         yield at
     finally:
+        # It ends with its mount. A signal as well would let it start fusermount, a child that outlives
+        # it for a moment and holds what it has open in the mount below.
         if os.path.ismount(at):
             mounts_module.unmount_at_any_cost(at)
-        server.terminate()
+        else:
+            server.terminate()
         server.wait(LIMIT_S)
 
 
