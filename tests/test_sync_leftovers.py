@@ -142,6 +142,22 @@ def test_after_a_stop(sets, source, nodes, tmp_path, rng, kind, delete, then):  
     compare_with_encode(source, places(nodes), tmp_path)
 
 
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace is missing")
+def test_a_slow_node_puts_away_its_part(sets, source, nodes, tmp_path, rng):  # noqa: F811
+    """A receiver that has made the folder gets no further signal, at which it would leave the part."""
+    large_file(source, rng)
+    with target(sets, nodes, tmp_path, "ssh") as line:
+        ssh = tmp_path / "tools" / "ssh"
+        slowly = "strace -DDD -f -o /dev/null -e inject=mkdir,mkdirat:delay_exit=500000 sh -c"
+        ssh.write_text(SSH.replace("exec sh -c", f"exec {slowly}"))
+        sets.write(source, local(nodes, NAMES) | {"bert": f"{line}\nbwlimit = 200K"})
+        process = sets.start()
+        wait_for_part(nodes / "bert")
+        process.send_signal(signal.SIGTERM)
+        assert commands.finish(process).status == FAILED
+    assert left_at(nodes / "bert") == [folder_name(1), f"{folder_name(1)}/large"]
+
+
 def test_after_all_was_killed(sets, source, nodes, tmp_path, rng):  # noqa: F811
     """rsync leaves its temporary file. What is deleted from the source stays: delete is no."""
     trees.write_file(source / "gone", b"x")

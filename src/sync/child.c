@@ -37,10 +37,16 @@ void words_add_all(struct words *words, const char *const list[])
         words_add(words, "%s", *list);
 }
 
-void child_signal(const struct child *child, int number)
+void child_end(const struct child *child)
 {
-    if (child->pid > 0 && kill(-child->pid, number) < 0)
-        kill(child->pid, number); /* it has no group yet */
+    if (child->pid > 0)
+        kill(child->pid, SIGTERM);
+}
+
+void child_kill(const struct child *child)
+{
+    if (child->pid > 0 && kill(-child->pid, SIGKILL) < 0)
+        kill(child->pid, SIGKILL); /* it has no group yet */
 }
 
 void child_leave(struct child *child)
@@ -56,7 +62,7 @@ void child_leave(struct child *child)
 /* Waits a second at most. */
 static void kill_and_leave(struct child *child)
 {
-    child_signal(child, SIGKILL);
+    child_kill(child);
     if (child->handle >= 0)
         poll(&(struct pollfd){.fd = child->handle, .events = POLLIN}, 1, KILLED_S * 1000);
     child_leave(child);
@@ -161,14 +167,14 @@ bool child_has_ended(struct child *child, int *ret)
             return false;
         close(steal_fd(&child->handle));
         child->ended = clock_seconds();
-        child_signal(child, SIGTERM);
+        kill(-child->pid, SIGTERM);
     }
     for (int i = 0; i < CHILD_STREAMS; i++)
         silent &= child->streams[i].fd < 0;
     double waited = clock_seconds() - child->ended;
     if (!silent && waited < GRACE_S)
         return false;
-    child_signal(child, SIGKILL);
+    child_kill(child);
     if (!silent && waited < GRACE_S + KILLED_S)
         return false;
     waitpid(child->pid, ret, 0);

@@ -58,8 +58,14 @@ int child_start(const struct words *words, struct child *ret);
 typedef void child_take(void *context, int stream, char *line);
 void child_read(struct child *child, child_take *take, void *context);
 
-/* To all of its group. */
-void child_signal(const struct child *child, int number);
+/*
+ * SIGTERM, to the program alone: what it started, it ends itself. A receiving rsync that gets a
+ * second signal while it puts away its part of a file leaves the part where no run finds it.
+ */
+void child_end(const struct child *child);
+
+/* SIGKILL, to all that it started as well. */
+void child_kill(const struct child *child);
 
 /*
  * Returns true if it has ended, and all that it had started as well: these get SIGTERM, and seconds

@@ -69,7 +69,7 @@ static void end_child(struct transfer *transfer, int result)
 {
     if (result == -EAGAIN)
         transfer_reason(transfer, "it did not answer in time");
-    child_signal(&transfer->child, SIGTERM);
+    child_end(&transfer->child);
     transfer->step = TRANSFER_ENDING;
     transfer->result = result;
     transfer->due = clock_seconds() + GRACE_S;
@@ -181,7 +181,7 @@ static void advance(struct run *run, struct transfer *transfer, double now)
     case TRANSFER_ENDING:
         if (now < transfer->due)
             break;
-        child_signal(&transfer->child, SIGKILL);
+        child_kill(&transfer->child);
         transfer->step = TRANSFER_KILLED;
         /* As patient as with an answer: it may have to wait for what it has written. */
         transfer->due = now + (transfer->result == -EAGAIN ? terms->timeout : GRACE_S);
