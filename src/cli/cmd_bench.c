@@ -4,7 +4,7 @@
 #include "base/array.h"
 #include "base/log.h"
 #include "cli/output.h"
-#include "tool/speed.h"
+#include "engine/speed.h"
 
 static const double SECONDS_EACH = 0.3, LINK = 0.125e9; /* bytes a second of a 1 Gbit/s link */
 

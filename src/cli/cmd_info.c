@@ -5,9 +5,9 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "cli/output.h"
+#include "restore/damage.h"
 #include "share/block.h"
 #include "share/format.h"
-#include "view/damage.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -7,7 +7,7 @@
 #include "cli/findings_text.h"
 #include "cli/output.h"
 #include "cli/sources.h"
-#include "tool/repair.h"
+#include "engine/repair.h"
 
 #include <limits.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 #include "cli/destination.h"
 #include "cli/holding.h"
 #include "cli/output.h"
-#include "tool/count.h"
+#include "engine/count.h"
 
 #include <string.h>
 

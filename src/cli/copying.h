@@ -5,7 +5,7 @@
 #include "cli/exit_status.h"
 #include "cli/meter.h"
 #include "cli/options.h"
-#include "tool/copy.h"
+#include "engine/copy.h"
 
 #include <pthread.h>
 

@@ -5,7 +5,7 @@
 
 #include "cli/exit_status.h"
 #include "cli/options.h"
-#include "tool/check.h"
+#include "engine/check.h"
 
 enum { SPARES = 256 };
 

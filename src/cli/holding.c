@@ -2,7 +2,7 @@
 #include "cli/holding.h"
 
 #include "base/log.h"
-#include "tree/voice.h"
+#include "store/voice.h"
 #include "trust/leftover.h"
 
 #include <errno.h>

@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "tool/progress.h"
+#include "engine/progress.h"
 
 #include <stdbool.h>
 

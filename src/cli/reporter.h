@@ -2,7 +2,7 @@
 /* Writes to the log how the stores of a mount are, when SIGUSR1 asks for it. */
 #pragma once
 
-#include "tree/stores.h"
+#include "store/stores.h"
 
 /* To be called before any thread is started, and once. Until there are STORES, nothing is said. */
 void reporter_start(void);

@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "view/share_set.h"
+#include "restore/share_set.h"
 
 struct known;
 

@@ -2,7 +2,7 @@
 #include "view/report.h"
 
 #include "base/log.h"
-#include "view/inspection.h"
+#include "restore/inspection.h"
 
 #include <stdio.h>
 

@@ -2,7 +2,7 @@
 /* How stores and files are, in words for people and scripts: "key=value" several times a line. */
 #pragma once
 
-#include "view/copies.h"
+#include "restore/copies.h"
 
 /* Names of extended attributes that only the view has. No list of attributes has them. */
 #define REPORT_STORES_NAME "user.zfec-fs.stores" /* of the root */

@@ -3,16 +3,16 @@
 
 #include "base/log.h"
 #include "base/shortage.h"
+#include "restore/attributes.h"
+#include "restore/enough.h"
+#include "restore/share_set.h"
+#include "restore/store_names.h"
+#include "restore/survey.h"
 #include "trust/leftover.h"
-#include "view/attributes.h"
-#include "view/enough.h"
 #include "view/known.h"
 #include "view/report.h"
-#include "view/share_set.h"
 #include "view/status.h"
-#include "view/store_names.h"
 #include "view/store_space.h"
-#include "view/survey.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>

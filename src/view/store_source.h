@@ -2,7 +2,7 @@
 /* Stores of shares as a source: the union of their trees, with files restored from the shares. */
 #pragma once
 
-#include "view/share_set.h"
+#include "restore/share_set.h"
 #include "view/source.h"
 
 /*

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "view/store_space.h"
 
-#include "view/enough.h"
+#include "restore/enough.h"
 
 #include <limits.h>
 

@@ -2,7 +2,7 @@
 /* How much room all stores together have for files. */
 #pragma once
 
-#include "tree/stores.h"
+#include "store/stores.h"
 
 #include <sys/statvfs.h>
 

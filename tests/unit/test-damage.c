@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "support.h"
 
-#include "view/damage.h"
+#include "restore/damage.h"
 
 #include <stdlib.h>
 #include <string.h>

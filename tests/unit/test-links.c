@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "support.h"
 
-#include "tool/links.h"
+#include "engine/links.h"
 
 #include <limits.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "support.h"
 
-#include "tree/pace.h"
+#include "store/pace.h"
 
 static void test_no_answers(void **state)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "support.h"
 
-#include "tree/round.h"
-#include "tree/store.h"
+#include "store/round.h"
+#include "store/store.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* Goes through all that stores have, and judges each name. */
+#pragma once
+
+#include "engine/roster.h"
+#include "restore/inspection.h"
+
+struct check_settings {
+    unsigned jobs;
+    double part;   /* of the blocks, as struct inspection_depth has it */
+    uint64_t seed; /* the same */
+
+    /* Any thread may call these, and at once. ROSTER is that of all stores. */
+    void *context;
+    void (*report)(void *context, const char *path, const struct inspection *inspection);
+    void (*failed)(void *context, const char *path, int error);
+};
+
+/*
+ * Checks SOURCE, which is made of stores; ROSTER is its. Returns 0 when all was looked at, what
+ * came of it having been reported; -ENOMEM; -ECANCELED.
+ */
+int check_run(struct source *source, const struct roster *roster,
+              const struct check_settings *settings, struct progress *progress);

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: MIT */
+/* Further names of a file are linked to the first, once that is what it should be. */
+#pragma once
+
+#include "engine/entry.h"
+
+/* Returns 0 or -ENOMEM; what fails otherwise is told. */
+int linking_run(struct copy *copy);

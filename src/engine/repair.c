@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/repair.h"
+
+#include "base/log.h"
+#include "engine/visit.h"
+#include "restore/look.h"
+#include "tree/temporary.h"
+#include "trust/mend.h"
+#include "view/store_source.h"
+
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+struct repair {
+    struct source *source;
+    const struct roster *roster;
+    const struct repair_settings *settings;
+    struct progress *progress;
+    struct target *targets;
+    const struct store **stores; /* that the targets are */
+    size_t count;
+    pthread_mutex_t lock;
+    struct names kept; /* shares in the way of directories, beneath the names of their stores */
+};
+
+static void tell(void *opaque, const struct copy_event *event)
+{
+    const struct copy_settings *settings = &((struct repair *)opaque)->settings->copy;
+
+    settings->report(settings->context, event);
+}
+
+static const struct copy_report *report_of(const struct inspection *inspection,
+                                           const struct store *store)
+{
+    for (size_t i = 0; i < inspection->count; i++) {
+        if (inspection->survey.inquiry.list->stores[i] == store)
+            return &inspection->copies[i];
+    }
+    return NULL; /* the store is gone meanwhile */
+}
+
+/* Of what cannot be read nothing is known, but that it is not mended. */
+static void tell_refused(const struct repair *repair, const char *path, const struct target *target,
+                         int error)
+{
+    const struct copy_event event = {COPY_FAILED, path, target, .error = error};
+
+    tell((void *)repair, &event);
+}
+
+static const char *name_of(const struct repair *repair, size_t target)
+{
+    return repair->targets[target].name;
+}
+
+/*
+ * The share that counts for the file in a copy now; -1: none does. The blocks of a stale one may be
+ * those of what is shown; without checks, a share of another store counts for nothing.
+ */
+static int counted_share(const struct inspection *inspection, size_t place, int own,
+                         bool with_stale)
+{
+    const struct copy_report *report = &inspection->copies[place];
+    bool checked = formats[inspection->version.layout.format]->has_checks;
+    bool counts = report->state == COPY_GOOD || report->state == COPY_MISPLACED ||
+                  report->state == COPY_DAMAGED || (report->state == COPY_STALE && with_stale);
+
+    return counts && (checked || report->index == own) ? report->index : -1;
+}
+
+/* Why a copy that is not what is shown stays as it is; NULL: it does not. */
+static const char *find_reason_to_keep(const struct copy_report *report)
+{
+    if (report->state != COPY_STALE || !report->intact)
+        return NULL;
+    return report->other_content
+               ? "an intact share of another content of the same size and time"
+               : "an intact share of another version, which is newer or in as many stores";
+}
+
+/* Returns true if a copy is to have its content anew, for what it is itself. */
+static bool is_to_be_replaced(const struct copy_report *report)
+{
+    if (report->state == COPY_GOOD || find_reason_to_keep(report))
+        return false;
+    return report->state != COPY_UNREADABLE || (report->error == -EACCES && report->as_shown);
+}
+
+/* Lists the copies of all stores, and which of them repair is to replace. */
+static struct mend_copy *list_copies(const struct repair *repair,
+                                     const struct inspection *inspection)
+{
+    struct mend_copy *copies = calloc(inspection->count + 1, sizeof *copies);
+
+    for (size_t i = 0; copies && i < inspection->count; i++) {
+        copies[i].target = -1;
+        for (size_t j = 0; j < repair->count; j++) {
+            if (repair->stores[j] == inspection->survey.inquiry.list->stores[i])
+                copies[i].target = repair->targets[j].share;
+        }
+        copies[i].replace = copies[i].target >= 0 && is_to_be_replaced(&inspection->copies[i]);
+    }
+    return copies;
+}
+
+/* The fewest shares of an older version that repair is to keep; UINT_MAX: there is none. */
+static unsigned find_least_claim(const struct inspection *inspection)
+{
+    unsigned least = UINT_MAX;
+
+    for (size_t i = 0; i < inspection->count; i++) {
+        unsigned claim = inspection->copies[i].claim;
+        if (claim > 0 && claim < least)
+            least = claim;
+    }
+    return least;
+}
+
+/*
+ * Keeps what is shown from getting into more stores than an older version that is kept for being in
+ * as many: the next run would replace that.
+ */
+static void keep_claims(const struct inspection *inspection, struct mend_copy copies[])
+{
+    unsigned least = find_least_claim(inspection), whole = inspection->whole;
+    bool has[256] = {false};
+
+    for (size_t i = 0; i < inspection->count; i++) {
+        const struct copy_report *report = &inspection->copies[i];
+        bool member = report->state != COPY_STALE || report->other_content;
+        if (member && report->index >= 0 && !report->bad_header && !report->bad_size)
+            has[report->index] = true;
+    }
+    for (size_t i = 0; i < inspection->count; i++) {
+        struct mend_copy *copy = &copies[i];
+        if (!copy->replace || has[copy->target])
+            continue;
+        copy->replace = whole < least;
+        has[copy->target] = copy->replace;
+        whole += copy->replace;
+    }
+}
+
+/* The same, of those only that it may replace, whether stale copies count for the file or not. */
+static struct mend_copy *plan(const struct repair *repair, const struct inspection *inspection)
+{
+    const struct quorum *quorum = &repair->roster->quorum;
+    unsigned needed = quorum_need(quorum, inspection->version.layout.required);
+    struct mend_copy *copies = list_copies(repair, inspection);
+
+    for (int with_stale = 0; copies && with_stale < 2; with_stale++) {
+        for (size_t i = 0; i < inspection->count; i++)
+            copies[i].has = counted_share(inspection, i, copies[i].target, with_stale);
+        mend_keep_needed(copies, inspection->count, needed);
+    }
+    if (copies)
+        keep_claims(inspection, copies);
+    return copies;
+}
+
+/* Counts who has a name, or a FILE there, and who not, among the stores that take part. */
+static struct removal count_removal(const struct repair *repair,
+                                    const struct inspection *inspection, bool file)
+{
+    const struct roster *roster = repair->roster;
+    struct removal removal = {0};
+    bool has[256] = {false}, lacks[256] = {false};
+
+    for (size_t i = 0; i < roster->count; i++) {
+        const struct roster_entry *entry = &roster->entries[i];
+        const struct copy_report *report = report_of(inspection, entry->store);
+        const struct ballot *ballot =
+            report ? &inspection->survey.ballots[report - inspection->copies] : NULL;
+        bool lacking =
+            report && (file ? !S_ISREG(ballot->status.st_mode) : report->state == COPY_ABSENT);
+        removal.any_error |= !report || report->state == COPY_UNREADABLE || entry->error < 0;
+        removal.any_empty |= entry->empty && !entry->added;
+        removal.half_copied |= lacking && 2 * entry->missing > roster->believed;
+        if (entry->share < 0 || entry->added)
+            continue;
+        bool *seen = lacking ? lacks : has;
+        removal.lacking += lacking && !seen[entry->share];
+        removal.having += !lacking && !seen[entry->share];
+        seen[entry->share] = true;
+    }
+    removal.any_error |= roster->left_out > 0;
+    return removal;
+}
+
+static void tell_not_removed(const struct repair *repair, const char *path, const char *reason)
+{
+    log_error("%s is not removed: %s", path, reason);
+    atomic_fetch_add(repair->settings->refused, 1);
+}
+
+/* PATH in a target, as in the list of those that are kept; the caller frees it. */
+static char *way_in(const struct repair *repair, const char *path, size_t target)
+{
+    char *way = NULL;
+
+    return asprintf(&way, "%s/%s/", name_of(repair, target), path) < 0 ? NULL : way;
+}
+
+/* Notes for a dry run that no directory would be made there. */
+static void keep_way(struct repair *repair, const char *path, size_t target)
+{
+    cleanup_free char *way = way_in(repair, path, target);
+
+    pthread_mutex_lock(&repair->lock);
+    if (way)
+        names_add(&repair->kept, way);
+    pthread_mutex_unlock(&repair->lock);
+}
+
+/* Returns true if something that is kept is where a directory of PATH would have to be. */
+static bool is_in_the_way(struct repair *repair, const char *path, size_t target)
+{
+    cleanup_free char *way = way_in(repair, path, target);
+    bool found = false;
+
+    pthread_mutex_lock(&repair->lock);
+    for (size_t i = 0; way && i < repair->kept.count && !found; i++) {
+        const char *kept = names_get(&repair->kept, i);
+        found = strncmp(way, kept, strlen(kept)) == 0;
+    }
+    pthread_mutex_unlock(&repair->lock);
+    return found;
+}
+
+/*
+ * Returns true if a file that is in the way of another kind is an intact share, or may be one, and
+ * is not to go; says why. It may go where its name could be removed.
+ */
+static bool share_stays(struct repair *repair, const struct inspection *inspection, size_t target,
+                        bool again)
+{
+    size_t place = (size_t)(report_of(inspection, repair->stores[target]) - inspection->copies);
+    const struct ballot *ballot = &inspection->survey.ballots[place];
+    const struct removal removal = count_removal(repair, inspection, true);
+    bool unread = look_answer(&inspection->survey.inquiry, place)->object.open_error < 0;
+
+    if (!S_ISREG(ballot->status.st_mode) || !(ballot->has_header || unread))
+        return false;
+    const char *reason = repair->settings->copy.remove
+                             ? mend_refuses_removal(&repair->roster->quorum, &removal)
+                             : "nothing but --delete removes an intact share";
+    if (reason && !again) {
+        log_error("%s in %s is kept: %s", inspection->path, name_of(repair, target), reason);
+        atomic_fetch_add(repair->settings->refused, 1);
+        keep_way(repair, inspection->path, target);
+    }
+    return reason;
+}
+
+/* What has to be done about one copy of something that can be restored; PLANNED: it is replaced. */
+static enum need mend_one(struct repair *repair, const struct inspection *inspection, size_t target,
+                          bool planned, bool again)
+{
+    const struct copy_report *report = report_of(inspection, repair->stores[target]);
+    const char *reason = find_reason_to_keep(report);
+
+    if (report->state == COPY_OTHER_KIND && share_stays(repair, inspection, target, again))
+        return NEED_REFUSED;
+    if (planned)
+        return NEED_CONTENT;
+    if (report->state == COPY_GOOD)
+        return report->other_metadata ? NEED_METADATA : NEED_NOTHING;
+    if (!reason && is_to_be_replaced(report))
+        reason = report->index >= 0 && report->index != repair->targets[target].share
+                     ? "the only copy of this share"
+                     : "an older version, which is in as many stores, would be in fewer";
+    if (reason && !again)
+        log_error("%s in %s is %s: %s", inspection->path, name_of(repair, target),
+                  report->state == COPY_ABSENT ? "not made" : "kept", reason);
+    return NEED_REFUSED;
+}
+
+/* Returns true if a name that too few stores have may go; says why where it may not. */
+static bool may_be_removed(const struct repair *repair, const struct inspection *inspection,
+                           const char *path, bool again)
+{
+    const struct removal removal = count_removal(repair, inspection, false);
+
+    if (!repair->settings->copy.remove || inspection->leftover || inspection->conflict ||
+        removal.having >= repair->roster->quorum.required)
+        return false;
+    const char *reason = mend_refuses_removal(&repair->roster->quorum, &removal);
+    if (reason && !again)
+        tell_not_removed(repair, path, reason);
+    return !reason;
+}
+
+/*
+ * Returns true if PATH is to stay where it is in the way: in a directory of some store where most
+ * have a file, or new since its directory was listed. The rule is that of all other names.
+ */
+static bool keeps(void *opaque, const char *path)
+{
+    const struct repair *repair = opaque;
+    const struct sweep_depth depth = {.stop = &repair->progress->stop};
+    cleanup_inspection struct inspection inspection = NO_INSPECTION;
+
+    int r = inspection_make(store_source_stores(repair->source), store_source_terms(repair->source),
+                            path, &depth, roster_share, repair->roster, &inspection);
+    if (r == -ENOENT || (r == 0 && inspection.leftover))
+        return false;
+    if (r < 0) {
+        tell_not_removed(repair, path, strerrordesc_np(-r));
+        return true;
+    }
+    const struct removal removal = count_removal(repair, &inspection, false);
+    const char *reason = inspection.conflict
+                             ? "the stores do not agree on what it is"
+                             : mend_refuses_removal(&repair->roster->quorum, &removal);
+    if (reason)
+        tell_not_removed(repair, path, reason);
+    return reason;
+}
+
+/* Returns true if a name is what an interrupted run of ours left: it goes, and nothing says so. */
+static bool is_our_leftover(const struct inspection *inspection, const char *path)
+{
+    return inspection->leftover && temporary_is_name(visit_last_name(path));
+}
+
+/* What has to be done about a name that can be restored, in each target that can be reached. */
+static void choose_mending(struct repair *repair, const struct inspection *inspection,
+                           const int directories[], struct seen seen[], bool again,
+                           enum need needs[])
+{
+    cleanup_free struct mend_copy *copies = plan(repair, inspection);
+
+    for (size_t i = 0; i < repair->count; i++) {
+        const struct copy_report *report = report_of(inspection, repair->stores[i]);
+        /* A directory that could not be made has been told; a dry run makes none. */
+        bool reachable = directories[i] >= 0 || (repair->settings->copy.dry_run &&
+                                                 !is_in_the_way(repair, inspection->path, i));
+        needs[i] = NEED_REFUSED;
+        seen[i].keeps_mode = report && report->keeps_mode;
+        seen[i].other_kind = report && report->state == COPY_OTHER_KIND;
+        if (copies && report && reachable)
+            needs[i] =
+                mend_one(repair, inspection, i, copies[report - inspection->copies].replace, again);
+    }
+}
+
+/* What has to be done in each target about a name that was judged. */
+static void choose_needs(struct repair *repair, const struct inspection *inspection,
+                         const char *path, const int directories[], struct seen seen[], bool again,
+                         enum need needs[])
+{
+    enum name_health health = inspection_health(inspection);
+    bool restorable = health == HEALTH_INTACT || health == HEALTH_DEGRADED;
+    bool removed = is_our_leftover(inspection, path) ||
+                   (!restorable && may_be_removed(repair, inspection, path, again));
+    bool lost = !restorable && !inspection->hidden && !removed;
+
+    if (lost && !again)
+        atomic_fetch_add(repair->settings->lost, 1);
+    if (restorable && !removed) {
+        choose_mending(repair, inspection, directories, seen, again, needs);
+        return;
+    }
+    for (size_t i = 0; i < repair->count; i++) {
+        const struct copy_report *report = report_of(inspection, repair->stores[i]);
+        bool there = report && report->state != COPY_ABSENT && report->state != COPY_UNREADABLE;
+        needs[i] = !removed ? NEED_REFUSED : there ? NEED_REMOVAL : NEED_NOTHING;
+    }
+}
+
+/*
+ * The file as its inspection found it: what most stores say, also where k others agree on something
+ * else, which would be read as well if it came first.
+ */
+static int take_file(const struct repair *repair, struct inspection *inspection,
+                     struct source_file **ret)
+{
+    if (!inspection->shares || inspection->spare < 0 || inspection->conflict)
+        return 0;
+    int r = store_source_file(repair->source, inspection->shares, ret);
+    if (r == 0)
+        inspection->shares = NULL; /* they are the file's */
+    return r;
+}
+
+static void choose(void *opaque, const struct original *original, const int directories[],
+                   struct seen seen[], bool again, struct pool *pool, enum need needs[],
+                   struct source_file **ret_file)
+{
+    struct repair *repair = opaque;
+    const struct check_settings *check = &repair->settings->check;
+    const struct sweep_depth depth = {.part = 1, .stop = &repair->progress->stop, .pool = pool};
+    cleanup_inspection struct inspection inspection = NO_INSPECTION;
+
+    int r = inspection_make(store_source_stores(repair->source), store_source_terms(repair->source),
+                            original->path, &depth, roster_share, repair->roster, &inspection);
+    if (r == 0)
+        r = take_file(repair, &inspection, ret_file);
+    if (r < 0 && r != -ENOENT && r != -ECANCELED && !again)
+        check->failed(check->context, original->path, r);
+    if (r == 0 && !again)
+        check->report(check->context, original->path, &inspection);
+    if (r == 0)
+        choose_needs(repair, &inspection, original->path, directories, seen, again, needs);
+    for (size_t i = 0; i < repair->count; i++) {
+        needs[i] = r < 0 ? NEED_REFUSED : needs[i];
+        const struct copy_report *report = r < 0 ? NULL : report_of(&inspection, repair->stores[i]);
+        int error = report ? report->error : -ENODEV;
+        if (r == 0 && error < 0 && needs[i] == NEED_REFUSED && !again)
+            tell_refused(repair, original->path, &repair->targets[i], error);
+    }
+}
+
+/* Why a store that holds no share is left as it is. */
+static void tell_left(const struct repair *repair, const struct roster_entry *entry)
+{
+    const struct target target = {.name = store_name(entry->store), .share = ROSTER_UNKNOWN};
+    cleanup_names struct names names = NO_NAMES;
+
+    int r = entry->error < 0 ? entry->error : tree_list(store_tree(entry->store), "", &names);
+    if (r < 0)
+        tell_refused(repair, ".", &target, r);
+    else
+        log_error("%s: holds no share yet and is left as it is; give --add NN=%s", target.name,
+                  target.name);
+}
+
+static void list_targets(struct repair *repair)
+{
+    for (size_t i = 0; i < repair->roster->count; i++) {
+        const struct roster_entry *entry = &repair->roster->entries[i];
+        if (entry->share == ROSTER_UNKNOWN) {
+            tell_left(repair, entry);
+            continue;
+        }
+        repair->stores[repair->count] = entry->store;
+        repair->targets[repair->count++] = (struct target){
+            .tree = store_tree(entry->store),
+            .name = store_name(entry->store),
+            .share = entry->share,
+            .fresh = entry->empty,
+        };
+    }
+}
+
+int repair_run(struct source *source, const struct roster *roster,
+               const struct repair_settings *settings, struct progress *progress)
+{
+    cleanup_free struct target *targets = calloc(roster->count + 1, sizeof *targets);
+    cleanup_free const struct store **stores = calloc(roster->count + 1, sizeof(struct store *));
+    struct repair repair = {source,  roster, settings, progress,
+                            targets, stores, 0,        PTHREAD_MUTEX_INITIALIZER,
+                            NO_NAMES};
+    struct copy_settings copy = settings->copy;
+
+    if (!targets || !stores)
+        return -ENOMEM;
+    list_targets(&repair);
+    copy.context = &repair;
+    copy.report = tell;
+    copy.choose = choose;
+    copy.keeps = keeps;
+    copy.reread = true;
+    copy.owned = true;
+    int r = copy_run(source, targets, repair.count, &copy, progress);
+    names_clear(&repair.kept);
+    return r;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Brings stores to the newest version that can be restored: what check finds wrong in a store is
+ * made anew from the others, by copy_run. A name is touched only where it can be restored whole.
+ */
+#pragma once
+
+#include "engine/check.h"
+#include "engine/copy.h"
+
+struct repair_settings {
+    struct check_settings check; /* what was found, before anything is done */
+    struct copy_settings copy;   /* its choose and context are repair's */
+    atomic_uint *refused;        /* names that were not removed, for a reason that was told */
+    atomic_uint *lost;           /* names that cannot be restored, and were not removed */
+};
+
+/* Returns as copy_run does. SOURCE and ROSTER as for check_run. */
+int repair_run(struct source *source, const struct roster *roster,
+               const struct repair_settings *settings, struct progress *progress);

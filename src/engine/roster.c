@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/roster.h"
+
+#include "base/shortage.h"
+#include "engine/visit.h"
+#include "restore/copies.h"
+#include "restore/look.h"
+#include "restore/survey.h"
+#include "view/store_source.h"
+
+struct rostering {
+    struct visit visit;
+    struct roster *roster;
+    atomic_int *errors; /* as roster_entry has them, one for each; and the names that it lacks: */
+    atomic_uint_fast64_t *missing;
+    atomic_uint_fast64_t believed;
+};
+
+/* Counts a file for the progress. What its headers say of its size is no more than that. */
+static void count_file(struct rostering *rostering, const struct survey *survey)
+{
+    struct progress *progress = rostering->visit.progress;
+    const struct share_terms *terms = store_source_terms(rostering->visit.source);
+    const struct inquiry *looks = &survey->inquiry;
+
+    atomic_fetch_add(&progress->all_files, 1);
+    for (size_t i = 0; i < looks->list->count; i++) {
+        struct copy_facts facts;
+        if (!survey->ballots[i].cast || !survey->ballots[i].has_header)
+            continue;
+        copy_facts_read(terms, look_answer(looks, i), survey->ballots[i].voter, &facts);
+        if (facts.size == layout_share_size(&facts.header.layout)) {
+            atomic_fetch_add(&progress->all_bytes, facts.header.layout.source_size);
+            return;
+        }
+    }
+}
+
+/* Notes why STORE, or any (NULL), could not say something. */
+static void note_error(struct rostering *rostering, const struct store *store, int error)
+{
+    for (size_t i = 0; i < rostering->roster->count; i++) {
+        if ((!store || rostering->roster->entries[i].store == store) && error != -ENOENT &&
+            error != -ENOTDIR)
+            atomic_store(&rostering->errors[i], error);
+    }
+}
+
+static void note_errors(struct rostering *rostering, const struct inquiry *looks)
+{
+    for (size_t i = 0; i < looks->list->count; i++) {
+        int r = inquiry_result(looks, i);
+        if (r == 0)
+            r = look_answer(looks, i)->object.open_error;
+        if (r < 0)
+            note_error(rostering, looks->list->stores[i], r);
+    }
+}
+
+/* Counts a name that is shown, and who lacks it. */
+static void note_missing(struct rostering *rostering, const struct survey *survey)
+{
+    const struct inquiry *looks = &survey->inquiry;
+
+    atomic_fetch_add(&rostering->believed, 1);
+    for (size_t i = 0; i < looks->list->count && i < rostering->roster->count; i++) {
+        int r = inquiry_result(looks, i);
+        if ((r == -ENOENT || r == -ENOTDIR) &&
+            rostering->roster->entries[i].store == looks->list->stores[i])
+            atomic_fetch_add(&rostering->missing[i], 1);
+    }
+}
+
+/* Whoever comes to it later says what is wrong with a name. */
+static void look_at(struct rostering *rostering, const char *path)
+{
+    cleanup_survey struct survey survey = NO_SURVEY;
+
+    struct source *source = rostering->visit.source;
+
+    int r =
+        survey_make(store_source_stores(source), store_source_terms(source), path, NULL, &survey);
+    if (is_shortage(r))
+        atomic_store(&rostering->visit.result, r);
+    if (r < 0) {
+        note_error(rostering, NULL, r);
+        return;
+    }
+    note_errors(rostering, &survey.inquiry);
+    if (survey.ruling.verdict == NAME_SETTLED || survey.ruling.verdict == NAME_LOST)
+        note_missing(rostering, &survey);
+    if (survey.ruling.verdict != NAME_SETTLED)
+        return;
+    if (S_ISDIR(survey.status.st_mode))
+        visit_into(&rostering->visit, path);
+    else if (S_ISREG(survey.status.st_mode))
+        count_file(rostering, &survey);
+}
+
+static void look_at_part(struct visit *visit, const char *directory, const struct names *names,
+                         size_t first, size_t end)
+{
+    for (size_t i = first; i < end; i++) {
+        cleanup_free char *path = visit_join(directory, names_get(names, i));
+        if (path)
+            look_at((struct rostering *)visit, path);
+        else
+            atomic_store(&visit->result, -ENOMEM);
+    }
+}
+
+static void note_failure(struct visit *visit, const char *path, int error)
+{
+    note_error((struct rostering *)visit, NULL, error);
+}
+
+static const struct visit_operations operations = {
+    .part = look_at_part,
+    .failed = note_failure,
+};
+
+static int begin(struct rostering *rostering, struct store_list *list)
+{
+    struct roster *roster = rostering->roster;
+
+    roster->entries = calloc(list->count + 1, sizeof *roster->entries);
+    rostering->errors = calloc(list->count + 1, sizeof *rostering->errors);
+    rostering->missing = calloc(list->count + 1, sizeof *rostering->missing);
+    if (!roster->entries || !rostering->errors || !rostering->missing)
+        return -ENOMEM;
+    roster->left_out = list->left_out;
+    roster->quorum = list->quorum;
+    for (size_t i = 0; i < list->count; i++) {
+        struct store_voice voice;
+        if (!store_voice(list->stores[i],
+                         &voice)) /* it is not to be taken for one without shares */
+            atomic_store(&rostering->errors[i],
+                         list->why_unheard < 0 ? list->why_unheard : -ETIMEDOUT);
+        roster->entries[roster->count++] = (struct roster_entry){
+            .store = store_hold(list->stores[i]),
+            .share = voice.share,
+            .empty = store_list_is_empty(list, i),
+        };
+    }
+    return 0;
+}
+
+int roster_make(struct source *source, unsigned jobs, struct progress *progress, struct roster *ret)
+{
+    struct rostering rostering = {
+        .visit = {.operations = &operations, .source = source, .progress = progress},
+        .roster = ret,
+    };
+    cleanup_store_list struct store_list *list = NULL;
+
+    *ret = (struct roster){0};
+    int r = stores_now(store_source_stores(source), &list);
+    if (r == 0)
+        r = begin(&rostering, list);
+    if (r == 0)
+        r = visit_run(&rostering.visit, jobs);
+    for (size_t i = 0; r == 0 && i < ret->count; i++) {
+        ret->entries[i].error = atomic_load(&rostering.errors[i]);
+        ret->entries[i].missing = atomic_load(&rostering.missing[i]);
+    }
+    ret->believed = atomic_load(&rostering.believed);
+    free(rostering.missing);
+    free(rostering.errors);
+    if (r == 0 && atomic_load(&progress->stop))
+        r = -ECANCELED;
+    return r;
+}
+
+int roster_share(const void *opaque, const struct store *store)
+{
+    const struct roster *roster = opaque;
+
+    for (size_t i = 0; i < roster->count; i++) {
+        if (roster->entries[i].store == store)
+            return roster->entries[i].share;
+    }
+    return ROSTER_UNKNOWN;
+}
+
+bool roster_has_empty(const struct roster *roster)
+{
+    bool empty = false;
+
+    for (size_t i = 0; i < roster->count; i++)
+        empty |= roster->entries[i].empty && !roster->entries[i].added;
+    return empty;
+}
+
+void roster_clear(struct roster *roster)
+{
+    for (size_t i = 0; i < roster->count; i++)
+        store_release(roster->entries[i].store);
+    free(roster->entries);
+    *roster = (struct roster){0};
+}

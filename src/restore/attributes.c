@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: MIT */
+#include "restore/attributes.h"
+
+#include "base/names.h"
+#include "base/shortage.h"
+#include "base/xattrs.h"
+#include "restore/enough.h"
+#include "restore/share_set.h"
+
+#include <string.h>
+
+/* What one store has of a name, its attributes among it. */
+struct full_look {
+    struct look look;
+    struct xattrs xattrs;
+    int result; /* of reading these */
+};
+
+static int ask(const struct tree *tree, const char *path, struct question *question)
+{
+    struct full_look *full = (struct full_look *)question;
+
+    int r = look_ask(tree, path, question);
+    if (r == 0)
+        full->result =
+            full->look.object.fd >= 0
+                ? xattrs_read_open(full->look.object.fd, question->argument, &full->xattrs)
+                : tree_read_xattrs(tree, path, question->argument, &full->xattrs);
+    return r;
+}
+
+static void forget(struct question *question)
+{
+    xattrs_clear(&((struct full_look *)question)->xattrs);
+    look_forget(question);
+}
+
+static const struct question_kind full_look_kind = {
+    .size = sizeof(struct full_look),
+    .ask = ask,
+    .forget = forget,
+};
+
+static const struct full_look *answer_of(const struct inquiry *inquiry, size_t store)
+{
+    return (const struct full_look *)inquiry->questions[store];
+}
+
+static const struct xattrs *xattrs_of(const struct inquiry *inquiry, size_t store)
+{
+    if (inquiry_result(inquiry, store) < 0 || answer_of(inquiry, store)->result < 0)
+        return NULL;
+    return &answer_of(inquiry, store)->xattrs;
+}
+
+/* Returns true if more than half of all stores say the same, and what the name is is clear. */
+static bool is_settled(const struct inquiry *inquiry, const void *context)
+{
+    size_t count = inquiry->list->count;
+
+    for (size_t i = 0; i < count; i++) {
+        size_t alike = 0;
+        for (size_t j = 0; xattrs_of(inquiry, i) && j < count; j++)
+            alike += xattrs_of(inquiry, j) &&
+                     xattrs_are_equal(xattrs_of(inquiry, i), xattrs_of(inquiry, j));
+        if (alike > count - alike)
+            return enough_looks(inquiry, context);
+    }
+    return false;
+}
+
+/* Takes the vote of all stores that do not hold the version which the file shows. */
+static int cast_off_others(struct survey *survey, const struct share_terms *terms, const char *path)
+{
+    cleanup_share_set struct share_set *set = NULL;
+
+    int r = share_set_new(&survey->inquiry, terms, path, 0, &set);
+    if (r < 0 || !share_set_header(set))
+        return is_shortage(r) ? r : 0;
+    const struct copies *copies = share_set_copies(set);
+    for (size_t i = 0; i < survey->inquiry.list->count; i++) {
+        bool member = false;
+        for (size_t j = 0; j < copies->count; j++)
+            member |= copies->items[j].store == survey->inquiry.list->stores[i] &&
+                      copies->items[j].role == COPY_MEMBER;
+        survey->ballots[i].cast &= member;
+    }
+    return 0;
+}
+
+/* NAME: for this attribute alone; NULL: for all. */
+static int survey_all(struct stores *stores, const struct share_terms *terms, const char *path,
+                      const char *name, const struct inquiry_enough *enough, struct survey *ret)
+{
+    int r = survey_make_by(stores, terms, path, name, &full_look_kind, enough, ret);
+
+    if (r < 0)
+        return r;
+    if (ret->ruling.verdict == NAME_CONFLICT)
+        return -EIO;
+    if (ret->ruling.verdict == NAME_FOREIGN && !terms->unconfirmed && !terms->everything)
+        return -ENOENT;
+    if (S_ISREG(ret->status.st_mode))
+        r = cast_off_others(ret, terms, path);
+    for (size_t i = 0; r == 0 && i < ret->inquiry.list->count; i++) {
+        const struct xattrs *own = xattrs_of(&ret->inquiry, i);
+        if (inquiry_result(&ret->inquiry, i) == 0 &&
+            is_shortage(answer_of(&ret->inquiry, i)->result))
+            r = answer_of(&ret->inquiry, i)->result;
+        ret->ballots[i].cast &= own && !own->impossible;
+    }
+    return r;
+}
+
+/* What the stores have of one name after the other. */
+struct column {
+    const struct xattrs *xattrs; /* NULL: the store has no say */
+    int voter;
+    const char *at; /* behind the next one */
+    bool left;      /* there is a next one */
+    struct xattr next;
+};
+
+static void step(struct column *column)
+{
+    column->left = xattrs_next(column->xattrs, &column->at, &column->next);
+}
+
+static struct column *columns_new(const struct survey *survey)
+{
+    size_t count = survey->inquiry.list->count;
+    struct column *columns = calloc(count + 1, sizeof *columns);
+
+    for (size_t i = 0; columns && i < count; i++) {
+        const struct xattrs *xattrs = xattrs_of(&survey->inquiry, i);
+        if (!survey->ballots[i].cast || !xattrs)
+            continue;
+        columns[i] = (struct column){
+            .xattrs = xattrs, .voter = survey->ballots[i].voter, .at = xattrs->bytes};
+        step(&columns[i]);
+    }
+    return columns;
+}
+
+/* The least of the names that come next; NULL where none is left. */
+static const char *least_name(const struct column columns[], size_t count)
+{
+    const char *least = NULL;
+
+    for (size_t i = 0; i < count; i++) {
+        if (columns[i].left && (!least || strcmp(columns[i].next.name, least) < 0))
+            least = columns[i].next.name;
+    }
+    return least;
+}
+
+/* The attribute NAME in a store, or NULL. */
+static const struct xattr *has(const struct column *column, const char *name)
+{
+    return column->left && strcmp(column->next.name, name) == 0 ? &column->next : NULL;
+}
+
+static bool same_value(const struct xattr *a, const struct xattr *b)
+{
+    return a && b ? a->size == b->size && memcmp(a->value, b->value, a->size) == 0 : a == b;
+}
+
+/* Different votes for a value of NAME (NULL: for its absence). */
+static unsigned count_votes(const struct column columns[], size_t count, const char *name,
+                            const struct xattr *wanted)
+{
+    int voters[256];
+    unsigned votes = 0;
+
+    for (size_t i = 0; i < count && votes < 256; i++) {
+        if (!columns[i].xattrs || columns[i].voter < 0)
+            continue;
+        bool same = same_value(has(&columns[i], name), wanted);
+        for (unsigned j = 0; j < votes && same; j++)
+            same = voters[j] != columns[i].voter;
+        if (same)
+            voters[votes++] = columns[i].voter;
+    }
+    return votes;
+}
+
+static bool begins_with(const char *text, const char *start)
+{
+    return strncmp(text, start, strlen(start)) == 0;
+}
+
+/* Adds NAME with the value that most stores have, unless more of them have none. */
+static int settle(const struct column columns[], size_t count, unsigned required, const char *name,
+                  struct xattrs *ret)
+{
+    unsigned most = 0, absent = count_votes(columns, count, name, NULL);
+    bool special = begins_with(name, "security.") || begins_with(name, "trusted.");
+    const struct xattr *best = NULL;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct xattr *own = has(&columns[i], name);
+        unsigned votes = own ? count_votes(columns, count, name, own) : 0;
+        if (own && (!best || votes > most)) {
+            best = own;
+            most = votes;
+        }
+    }
+    /* Of two with as many: what gives no rights. */
+    bool taken = begins_with(name, "system.") ? most > absent : most >= absent;
+    if (special)
+        taken = taken && most >= required;
+    return taken ? xattrs_add(ret, name, best->value, best->size) : 0;
+}
+
+static int settle_all(const struct survey *survey, struct xattrs *ret)
+{
+    const struct store_list *list = survey->inquiry.list;
+    const char *name;
+    int r = 0;
+
+    if (survey->ruling.verdict == NAME_FOREIGN)
+        return 0;
+    cleanup_free struct column *columns = columns_new(survey);
+    if (!columns)
+        return -ENOMEM;
+    while (r == 0 && (name = least_name(columns, list->count))) {
+        r = settle(columns, list->count, list->quorum.required, name, ret);
+        for (size_t i = 0; i < list->count; i++) {
+            if (has(&columns[i], name))
+                step(&columns[i]);
+        }
+    }
+    return r;
+}
+
+/* NAME: this attribute alone; NULL: all. */
+static int read_all(struct stores *stores, const struct share_terms *terms, const char *path,
+                    const char *name, const struct inquiry_enough *enough, struct xattrs *ret)
+{
+    cleanup_survey struct survey survey = NO_SURVEY;
+
+    *ret = NO_XATTRS;
+    int r = survey_all(stores, terms, path, name, enough, &survey);
+    return r < 0 ? r : settle_all(&survey, ret);
+}
+
+int attributes_read(struct stores *stores, const struct share_terms *terms, const char *path,
+                    struct xattrs *ret)
+{
+    return read_all(stores, terms, path, NULL, NULL, ret);
+}
+
+/* The same, of as many stores as it takes. */
+static int read_settled(struct stores *stores, const struct share_terms *terms, const char *path,
+                        const char *name, struct xattrs *ret)
+{
+    const struct enough context = {terms};
+    const struct inquiry_enough enough = {is_settled, &context};
+
+    return read_all(stores, terms, path, name, terms->patient ? NULL : &enough, ret);
+}
+
+/* SIZE bytes of TEXT to where the caller wants them. */
+static int reply(const char *text, size_t there, char *bytes, size_t size, size_t *ret)
+{
+    if (size > 0 && there > size)
+        return -ERANGE;
+    if (size > 0 && there > 0)
+        memcpy(bytes, text, there);
+    *ret = there;
+    return 0;
+}
+
+int attributes_get(struct stores *stores, const struct share_terms *terms, const char *path,
+                   const char *name, void *value, size_t size, size_t *ret)
+{
+    CLEANUP(xattrs_clear) struct xattrs all = NO_XATTRS;
+    struct xattr found;
+
+    int r = read_settled(stores, terms, path, name, &all);
+    if (r < 0)
+        return r;
+    return xattrs_find(&all, name, &found) ? reply(found.value, found.size, value, size, ret)
+                                           : -ENODATA;
+}
+
+int attributes_list(struct stores *stores, const struct share_terms *terms, const char *path,
+                    char *names, size_t size, size_t *ret)
+{
+    CLEANUP(xattrs_clear) struct xattrs all = NO_XATTRS;
+    struct xattr own;
+    cleanup_free char *list = NULL;
+    size_t there = 0;
+
+    int r = read_settled(stores, terms, path, NULL, &all);
+    if (r < 0)
+        return r;
+    list = malloc(all.size + 1); /* the names are part of it */
+    if (!list)
+        return -ENOMEM;
+    for (const char *at = all.bytes; xattrs_next(&all, &at, &own);) {
+        strcpy(list + there, own.name);
+        there += strlen(own.name) + 1;
+    }
+    return reply(list, there, names, size, ret);
+}
+
+int attributes_compare(struct stores *stores, const struct share_terms *terms, const char *path,
+                       const struct store_list *list, bool differs[])
+{
+    cleanup_survey struct survey survey = NO_SURVEY;
+    CLEANUP(xattrs_clear) struct xattrs all = NO_XATTRS;
+
+    int r = survey_all(stores, terms, path, NULL, NULL, &survey);
+    if (r == 0)
+        r = settle_all(&survey, &all);
+    if (r < 0)
+        return r == -EIO || r == -ENOENT ? 0 : r;
+    for (size_t i = 0; i < list->count; i++) {
+        for (size_t j = 0; j < survey.inquiry.list->count; j++) {
+            if (list->stores[i] != survey.inquiry.list->stores[j] ||
+                inquiry_result(&survey.inquiry, j) < 0)
+                continue;
+            const struct xattrs *own = xattrs_of(&survey.inquiry, j);
+            differs[i] = !own || (!own->impossible && !xattrs_are_equal(own, &all));
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Finds out by block digests which copies belong to a version although their headers do not say so
+ * (rules 4 and 5 of docs/design.md). It reads all blocks of up to 4096 stripes.
+ */
+#pragma once
+
+#include "restore/stripe_reading.h"
+
+/*
+ * Sets BOUND for each copy without a header whose blocks agree with the version's members, never
+ * contradict them, and do not match another version at hand as well. Once for a file. Returns 0 or
+ * a shortage.
+ */
+int binding_run(const struct stripe_reading *reading);
+
+/*
+ * Finds out which copies share a digest with a member of the version, until these and the members
+ * have the shares that it needs. Returns 1 where they have, 0 where they have not, or a shortage.
+ */
+int binding_completes(const struct stripe_reading *reading);
+
+/* As binding_completes, but looks at all stripes: returns how many shares the version has then, or
+ * a shortage. */
+int binding_count(const struct stripe_reading *reading);

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * When the answers of some stores are enough, so that no one waits for those that are slow: where
+ * all that are missing could say what they like, and the outcome would be the same.
+ */
+#pragma once
+
+#include "restore/copies.h"
+
+struct enough {
+    const struct share_terms *terms;
+};
+
+/*
+ * For the CONTEXT of inquiry_enough, a struct enough. Looks at a name: more than half of all agree
+ * on what it is, and of a file the version is settled. If none has it, fewer than K are missing.
+ */
+bool enough_looks(const struct inquiry *looks, const void *context);
+
+/* More stores have answered than have not: for what need not be exact. CONTEXT is not used. */
+bool enough_most(const struct inquiry *inquiry, const void *context);
+
+/*
+ * Listings, which are put together: a name that K stores have is in one of those at hand. The few
+ * are missing that fewer than K have, when only slow ones do. CONTEXT is not used.
+ */
+bool enough_lists(const struct inquiry *lists, const void *context);

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What each store has of one name: whether it is what it should be, and how many more stores may be
+ * lost before the name is. Check and repair go by the functions that reading asks as well (rule 9
+ * of docs/design.md).
+ */
+#pragma once
+
+#include "restore/survey.h"
+#include "restore/sweep.h"
+
+enum copy_state {
+    COPY_GOOD,
+    COPY_ABSENT,     /* the store has not this name */
+    COPY_STALE,      /* a share of another version */
+    COPY_DAMAGED,    /* its header, some blocks, or its size are wrong */
+    COPY_MISPLACED,  /* a good share, but not the one that the store holds */
+    COPY_OTHER_KIND, /* not a file where most have one, another symlink, ... */
+    COPY_UNREADABLE, /* the store failed, or did not answer */
+    COPY_FOREIGN,    /* what too few stores have to be believed */
+    COPY_LEFTOVER,   /* what a tool has left, of no complete version */
+    COPY_STATES,
+};
+
+struct copy_report {
+    enum copy_state state;
+    int error;           /* why it is unreadable; else 0 */
+    int index;           /* of the share; -1: not known, or it is none */
+    bool other_metadata; /* mode, owner, time or attributes are not those of most */
+    bool keeps_mode;     /* mode and owner, though others are shown: rule 7 */
+    bool bad_header, bad_size;
+    bool as_shown;      /* of an unreadable one: its size and time are those of what is shown */
+    bool other_content; /* of the same version */
+    bool intact;        /* a share with nothing wrong in itself, of whatever version */
+    bool other_time;    /* of a version with another time, but its content is what is shown */
+    unsigned claim;     /* shares of its complete version, which is in no fewer stores than what is
+                           shown; 0: it has no claim for that */
+    struct damage damage; /* stripes whose blocks are bad */
+};
+
+/* What a name is worth. */
+enum name_health {
+    HEALTH_INTACT,
+    HEALTH_DEGRADED, /* it can be restored */
+    HEALTH_FOREIGN,  /* too few stores have it */
+    HEALTH_LEFTOVER, /* the same, and it is no loss */
+    HEALTH_LOST,
+    HEALTH_CONFLICT, /* two things have equal claims to the name, or two contents to a stripe */
+};
+
+struct inspection {
+    const char *path;     /* the caller's */
+    struct survey survey; /* whose list of stores is: */
+    size_t count;
+    struct copy_report *copies;
+    struct stat status;          /* of the name, by most stores */
+    struct share_header version; /* of a file; required is 0 where it is not known */
+    bool settled;                /* a file's version has what it needs, whatever its blocks are */
+    struct damage lost;          /* stripes of a file that cannot be restored */
+    int spare;                   /* stores that may be lost; below 0: it is lost now */
+    bool conflict;               /* between kinds, versions, or contents of a stripe */
+    bool hidden, leftover;       /* not shown; not shown because it is a leftover */
+    unsigned found, needed;      /* different shares of a lost file without a usable version */
+    bool untimed;                /* these have different times, in a format without checks */
+    unsigned would_need;         /* the required= with which a lost file is there; 0: none */
+    char *conflict_text;         /* between what, and which stores have it; NULL: no conflict */
+    unsigned whole;              /* different shares of full length of what is shown */
+    unsigned rival;              /* shares of another complete version, if in more stores; else 0 */
+    uint64_t bytes;              /* of blocks that were read */
+    struct share_set *shares;    /* of a file, with all that was learned of them; else NULL */
+};
+
+/*
+ * Looks at PATH in all stores, and judges it by the rules that readers go by. EXPECTED returns the
+ * share that a store should hold, or -1; it may be NULL. Returns 0; -ENOENT; -ECANCELED; a
+ * shortage; a store's error where none could answer; or -ETIMEDOUT where a store that did not
+ * answer may have what is missing. Clear RET in any case.
+ */
+int inspection_make(struct stores *stores, const struct share_terms *terms, const char *path,
+                    const struct sweep_depth *depth,
+                    int (*expected)(const void *context, const struct store *store),
+                    const void *context, struct inspection *ret);
+
+void inspection_clear(struct inspection *inspection);
+
+/* Returns true if something is wrong with one store's copy. */
+bool copy_is_wrong(const struct copy_report *report);
+
+enum name_health inspection_health(const struct inspection *inspection);
+
+#define cleanup_inspection CLEANUP(inspection_clear)
+#define NO_INSPECTION      ((struct inspection){.survey = NO_SURVEY})

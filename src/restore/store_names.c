@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+#include "restore/store_names.h"
+
+#include "base/log.h"
+#include "base/shortage.h"
+#include "restore/share_set.h"
+#include "trust/leftover.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct list_question {
+    struct question question;
+    struct names names;
+};
+
+static int ask_list(const struct tree *tree, const char *path, struct question *question)
+{
+    struct names *names = &((struct list_question *)question)->names;
+
+    int r = tree_list(tree, path, names);
+    if (r < 0)
+        names_clear(names);
+    else
+        names_sort_unique(names);
+    return r;
+}
+
+static void forget_list(struct question *question)
+{
+    names_clear(&((struct list_question *)question)->names);
+}
+
+static const struct question_kind list_kind = {
+    .size = sizeof(struct list_question),
+    .ask = ask_list,
+    .forget = forget_list,
+    .heavy = true,
+};
+
+/* The names that one store gave, sorted, and how many of them are merged. */
+struct column {
+    int voter;
+    struct names names; /* the answer's */
+    size_t next;
+};
+
+static const char *next_name(const struct column *column)
+{
+    return column->next < column->names.count ? names_get(&column->names, column->next) : NULL;
+}
+
+/* The least of the names that come next; NULL where none is left. */
+static const char *least_name(const struct column columns[], size_t count)
+{
+    const char *least = NULL;
+
+    for (size_t i = 0; i < count; i++) {
+        const char *name = next_name(&columns[i]);
+        if (name && (!least || strcmp(name, least) < 0))
+            least = name;
+    }
+    return least;
+}
+
+/* What the stores that have a name say of it. */
+struct taken {
+    struct listed known; /* its kind where all of them agree, and its number in the first of them */
+    size_t having;
+    unsigned votes; /* different ones among those that have it */
+};
+
+static struct taken take_name(struct column columns[], size_t count, const char *name)
+{
+    struct taken taken = {.having = 0};
+
+    for (size_t i = 0; i < count; i++) {
+        const char *next = next_name(&columns[i]);
+        if (!next || strcmp(next, name) != 0)
+            continue;
+        const struct listed *known = &columns[i].names.items[columns[i].next];
+        bool counted = columns[i].voter < 0;
+        for (size_t j = 0; j < i && !counted; j++)
+            counted = columns[j].voter == columns[i].voter && columns[j].next > 0 &&
+                      strcmp(names_get(&columns[j].names, columns[j].next - 1), name) == 0;
+        taken.votes += !counted;
+        columns[i].next++;
+        if (taken.having++ == 0)
+            taken.known = *known;
+        else if (known->kind != taken.known.kind)
+            taken.known.kind = 0;
+    }
+    return taken;
+}
+
+/* A directory being listed. */
+struct naming {
+    struct stores *stores;
+    const struct share_terms *terms;
+    const char *path;
+    unsigned required; /* K */
+    bool leftover;     /* the directory, or one that it is in */
+};
+
+static void tell_hidden(const struct naming *naming, const char *path, const struct survey *survey,
+                        enum hidden why)
+{
+    cleanup_free char *text = survey_describe(survey);
+
+    if (!text)
+        return;
+    if (naming->terms->hidden)
+        naming->terms->hidden(naming->terms->context, path, why, text);
+    else if (why == HIDDEN_FOREIGN)
+        log_once("%s is not shown: %s; -o unconfirmed shows it", path, text);
+}
+
+/* Returns 1 where NAME is to be shown, 0 where it is not, and that has been told. */
+static int look_closer(const struct naming *naming, const char *name)
+{
+    cleanup_survey struct survey survey = NO_SURVEY;
+    cleanup_free char *path = NULL;
+    enum hidden why;
+
+    if (asprintf(&path, "%s%s%s", naming->path, *naming->path ? "/" : "", name) < 0)
+        return -ENOMEM;
+    int r = survey_make(naming->stores, naming->terms, path, NULL, &survey);
+    if (r < 0)
+        return is_shortage(r) ? r : r != -ENOENT;
+    r = store_name_is_shown(naming->stores, naming->terms, path, &survey, &why);
+    if (r == 0)
+        tell_hidden(naming, path, &survey, why);
+    return r;
+}
+
+/* Returns true if the listing alone says that the name is believed. Of symlinks and devices it does
+ * not say that all are the same. */
+static bool is_clear(const struct naming *naming, const char *name, const struct taken *taken)
+{
+    mode_t kind = taken->known.kind;
+    bool plain = S_ISREG(kind) || S_ISDIR(kind) || S_ISFIFO(kind) || S_ISSOCK(kind);
+
+    return naming->terms->everything ||
+           (plain && taken->votes >= naming->required && naming->required > 0 &&
+            !leftover_is_name(name) && !naming->leftover);
+}
+
+/* Adds each of the names that are shown to NAMES, once and sorted. */
+static int merge_names(const struct naming *naming, struct column columns[], size_t count,
+                       struct names *names)
+{
+    const char *name;
+    int r = 0;
+
+    while (r >= 0 && (name = least_name(columns, count))) {
+        const struct taken taken = take_name(columns, count, name);
+        r = is_clear(naming, name, &taken) ? 1 : look_closer(naming, name);
+        if (r > 0)
+            r = names_add_known(names, name, &taken.known);
+    }
+    return r < 0 ? r : 0;
+}
+
+/* What the stores answered. Returns how many did, or as store_names does. */
+static int find_columns(const struct inquiry *inquiry, struct column columns[])
+{
+    int worst = -ENOENT, found = 0;
+
+    for (size_t i = 0; i < inquiry->list->count; i++) {
+        int r = inquiry_result(inquiry, i);
+        if (is_shortage(r))
+            return r;
+        if (r == 0)
+            columns[found++] = (struct column){
+                .voter = store_list_voter(inquiry->list, i),
+                .names = ((struct list_question *)inquiry->questions[i])->names,
+            };
+        else if (r != -ENOENT && r != -ENOTDIR && r != -EINPROGRESS)
+            worst = r;
+    }
+    return found > 0 ? found : worst;
+}
+
+int store_names(struct stores *stores, const struct share_terms *terms, const char *path,
+                const struct inquiry_enough *enough, struct names *names)
+{
+    cleanup_inquiry struct inquiry inquiry = NO_INQUIRY;
+
+    int r = inquiry_make(stores, path, NULL, &list_kind, enough, &inquiry);
+    if (r < 0)
+        return r;
+    const struct naming naming = {stores, terms, path, inquiry.list->quorum.required,
+                                  leftover_is_path(path)};
+    if (naming.required == 0)
+        return refuse_unknown(inquiry.list);
+    cleanup_free struct column *columns = calloc(inquiry.list->count + 1, sizeof *columns);
+    if (!columns)
+        return -ENOMEM;
+    r = find_columns(&inquiry, columns);
+    return r < 0 ? r : merge_names(&naming, columns, (size_t)r, names);
+}
+
+/* Returns 1 where a version of the file at PATH is complete. */
+static int is_complete(const struct share_terms *terms, const char *path,
+                       const struct survey *survey)
+{
+    cleanup_share_set struct share_set *shares = NULL;
+
+    if (!S_ISREG(survey->status.st_mode))
+        return 0;
+    int r = share_set_new(&survey->inquiry, terms, path, 0, &shares);
+    if (r < 0)
+        return is_shortage(r) ? r : 0;
+    return share_set_is_complete(shares);
+}
+
+/* Returns 1 where a file directly in the directory PATH is complete. */
+static int has_complete_file(struct stores *stores, const struct share_terms *terms,
+                             const char *path)
+{
+    struct share_terms all = *terms;
+    cleanup_names struct names names = NO_NAMES;
+
+    all.everything = true;
+    int r = store_names(stores, &all, path, NULL, &names);
+    if (r < 0)
+        return is_shortage(r) ? r : 0;
+    for (size_t i = 0; r == 0 && i < names.count; i++) {
+        cleanup_survey struct survey survey = NO_SURVEY;
+        cleanup_free char *whole = NULL;
+        if (asprintf(&whole, "%s/%s", path, names_get(&names, i)) < 0)
+            return -ENOMEM;
+        if (survey_make(stores, terms, whole, NULL, &survey) == 0 &&
+            survey.ruling.verdict == NAME_SETTLED)
+            r = is_complete(terms, whole, &survey);
+    }
+    return r;
+}
+
+static int leftover_is_shown(struct stores *stores, const struct share_terms *terms,
+                             const char *path, const struct survey *survey)
+{
+    const struct quorum *quorum = &survey->inquiry.list->quorum;
+    const char *slash = strrchr(path, '/');
+
+    if (survey->ruling.verdict != NAME_SETTLED)
+        return 0;
+    if (!S_ISDIR(survey->status.st_mode))
+        return S_ISREG(survey->status.st_mode) ? is_complete(terms, path, survey) : 1;
+    if (survey->ruling.votes < quorum->required)
+        return 0;
+    return leftover_is_directory(slash ? slash + 1 : path) ? has_complete_file(stores, terms, path)
+                                                           : 1;
+}
+
+int store_name_is_shown(struct stores *stores, const struct share_terms *terms, const char *path,
+                        const struct survey *survey, enum hidden *ret)
+{
+    const mode_t mode = survey->status.st_mode;
+
+    if (leftover_is_path(path)) {
+        int r = leftover_is_shown(stores, terms, path, survey);
+        *ret = HIDDEN_LEFTOVER;
+        return r;
+    }
+    *ret = HIDDEN_FOREIGN;
+    return survey->ruling.verdict != NAME_FOREIGN ||
+           (terms->unconfirmed && !S_ISCHR(mode) && !S_ISBLK(mode));
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* Which names stores have, and which of these are shown (rule 3 of docs/design.md). */
+#pragma once
+
+#include "restore/survey.h"
+
+/*
+ * Adds the names that stores have in PATH to NAMES, each once, in order, with what they agree on as
+ * to the kind of an object; what too few stores have is left out and told (see terms.h). ENOUGH as
+ * for inquiry_make. Returns 0 where a store has PATH; -ENOENT where none has, or, where a store
+ * could not say, its error; a shortage of our own.
+ */
+int store_names(struct stores *stores, const struct share_terms *terms, const char *path,
+                const struct inquiry_enough *enough, struct names *names);
+
+/*
+ * Returns 1 where PATH, of which SURVEY was made, is shown; 0 where it is not, and *RET says why;
+ * or a negative errno. A conflict is shown, and so is a file that is lost: both as errors.
+ */
+int store_name_is_shown(struct stores *stores, const struct share_terms *terms, const char *path,
+                        const struct survey *survey, enum hidden *ret);

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* What a name is, by rule 3 of docs/design.md. */
+#pragma once
+
+#include "restore/terms.h"
+#include "store/inquiry.h"
+#include "trust/name.h"
+
+struct survey {
+    struct inquiry inquiry; /* of looks (look.h) */
+    /* One for each store. CAST is cleared for kinds that do not count, where one does. */
+    struct ballot *ballots;
+    struct name_ruling ruling;
+    struct stat status; /* by the voice of most of those that are of its kind */
+};
+
+/*
+ * Asks all stores for PATH, and waits for ENOUGH of them, as inquiry_make. Returns 0 where a store
+ * has it, whatever the ruling. Returns -ENOENT where none has, or too few have it to be shown; but
+ * the error of a store that failed to answer, where it might change that. Or returns a shortage.
+ * Differences between stores are logged.
+ */
+int survey_make(struct stores *stores, const struct share_terms *terms, const char *path,
+                const struct inquiry_enough *enough, struct survey *ret);
+
+/* As survey_make, with a question of another KIND about ARGUMENT; its struct begins with a struct
+ * look. */
+int survey_make_by(struct stores *stores, const struct share_terms *terms, const char *path,
+                   const char *argument, const struct question_kind *kind,
+                   const struct inquiry_enough *enough, struct survey *ret);
+
+void survey_clear(struct survey *survey);
+
+/* Says in the log that K is not known, so that nothing can be believed; returns -EIO. */
+int refuse_unknown(const struct store_list *list);
+
+/* The target of a symlink in the winner's tree; NULL for other things. Lives as long as the survey.
+ */
+const char *survey_target(const struct survey *survey);
+
+/* Says which stores have what, of a conflict or a foreign name; the caller frees it. NULL without
+ * memory. */
+char *survey_describe(const struct survey *survey);
+
+/* The vote, and all else that is known, of what store number PLACE answered. */
+struct ballot survey_ballot(const struct inquiry *looks, const struct share_terms *terms,
+                            size_t place);
+
+#define cleanup_survey CLEANUP(survey_clear)
+#define NO_SURVEY      ((struct survey){.inquiry = NO_INQUIRY})

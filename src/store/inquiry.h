@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/* One question about one path, put to every store. */
+#pragma once
+
+#include "store/stores.h"
+
+struct question_kind;
+
+/* One store's part; to be put first in a struct that has all the answer needs. */
+struct question {
+    struct task task;
+    const struct question_kind *kind;
+    char *path, *argument; /* what is asked about; the latter may be NULL */
+    int result;            /* of the asking: 0 or a negative errno */
+};
+
+/* What is asked: how large its struct is, how it is answered, and how the answer is freed. */
+struct question_kind {
+    size_t size;
+    int (*ask)(const struct tree *tree, const char *path, struct question *question);
+    void (*forget)(struct question *question); /* NULL: there is nothing to free */
+    bool heavy;                                /* as in struct task */
+};
+
+struct inquiry {
+    struct store_list *list;
+    struct round *round;
+    struct question **questions; /* one for each store of the list */
+    enum task_state *states;
+    size_t pending; /* stores that may still answer */
+};
+
+/*
+ * Whether the answers at hand are enough: whatever the stores that are pending say, it would change
+ * nothing. It is asked where all that are pending are late.
+ */
+struct inquiry_enough {
+    bool (*is_enough)(const struct inquiry *inquiry, const void *context);
+    const void *context;
+};
+
+/*
+ * Asks all stores that are there now, and waits for them, or (ENOUGH: NULL for all) for enough of
+ * them. A store that did not answer in time has the result -ETIMEDOUT, and one that may still
+ * answer -EINPROGRESS. Returns 0 or a negative errno.
+ */
+int inquiry_make(struct stores *stores, const char *path, const char *argument,
+                 const struct question_kind *kind, const struct inquiry_enough *enough,
+                 struct inquiry *ret);
+
+/* Waits for the stores that are pending. */
+void inquiry_complete(struct inquiry *inquiry);
+
+/* What asking store number STORE of the list came to: 0, and then its answer may be read. */
+int inquiry_result(const struct inquiry *inquiry, size_t store);
+
+void inquiry_clear(struct inquiry *inquiry);
+
+#define cleanup_inquiry CLEANUP(inquiry_clear)
+#define NO_INQUIRY      ((struct inquiry){.list = NULL})

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: MIT */
+#include "store/round.h"
+
+#include "base/clock.h"
+#include "base/pool.h"
+#include "base/thread.h"
+#include "store/store.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* To start a thread takes as long as to read some directories. */
+enum { HEAVY_WORTH_A_THREAD = 4 };
+
+struct round {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    unsigned holders; /* the asker, and every task that is with a thread */
+    bool refusals;    /* tasks that no thread took are news to the asker */
+    int shortage;     /* why one was not taken, other than that its store is set aside */
+    struct task *tasks;
+};
+
+static uint64_t limit = 5 * CLOCK_SECOND;
+
+void round_set_limit(uint64_t time)
+{
+    limit = time;
+}
+
+uint64_t round_limit(void)
+{
+    return limit;
+}
+
+int round_new(struct round **ret)
+{
+    struct round *round = calloc(1, sizeof *round);
+    pthread_condattr_t attributes;
+
+    if (!round)
+        return -ENOMEM;
+    pthread_mutex_init(&round->lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&round->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+    round->holders = 1;
+    *ret = round;
+    return 0;
+}
+
+static void round_free(struct round *round)
+{
+    pthread_cond_destroy(&round->changed);
+    pthread_mutex_destroy(&round->lock);
+    free(round);
+}
+
+static void drop(struct task *task)
+{
+    struct store *store = task->store;
+
+    task->drop(task);
+    if (store)
+        store_release(store);
+}
+
+static void *run_task(void *opaque)
+{
+    struct task *task = opaque;
+
+    task->run(task);
+    task_finish(task);
+    return NULL;
+}
+
+/* Has another thread run TASK. Returns 0, or a negative errno and has not touched it. */
+static int hand_over(struct task *task)
+{
+    return task->store ? store_submit(task->store, task, false) : thread_start(run_task, task);
+}
+
+static void put_in_queue(struct round *round, struct task *task)
+{
+    pthread_mutex_lock(&round->lock);
+    round->holders++;
+    int r = hand_over(task);
+    if (r < 0) {
+        if (r != -ETIMEDOUT)
+            round->shortage = r;
+        *task->state = TASK_MISSED;
+        task->refused = round->refusals = true;
+        round->holders--;
+    }
+    pthread_mutex_unlock(&round->lock);
+}
+
+void round_put(struct round *round, struct store *store, struct task *task, enum task_state *state)
+{
+    task->store = store ? store_hold(store) : NULL;
+    task->round = round;
+    task->refused = task->done = task->left = false;
+    task->state = state;
+    task->asked = clock_now();
+    task->local = store && !store_is_remote(store);
+    *state = TASK_PENDING;
+    task->next_in_round = round->tasks;
+    round->tasks = task;
+    if (!task->local)
+        put_in_queue(round, task);
+}
+
+/* Tasks that the asker runs, linked as in a queue. */
+struct local_tasks {
+    struct task *_Atomic next; /* that no thread has taken yet */
+    size_t heavy;
+};
+
+static struct local_tasks find_local(struct round *round)
+{
+    struct local_tasks found = {.next = NULL};
+
+    for (struct task *task = round->tasks; task; task = task->next_in_round) {
+        if (!task->local || task->done)
+            continue;
+        task->next_in_queue = found.next;
+        found.next = task;
+        found.heavy += task->heavy;
+    }
+    return found;
+}
+
+static void run_local_tasks(void *opaque)
+{
+    struct local_tasks *tasks = opaque;
+    struct task *task = atomic_load(&tasks->next);
+
+    while (task) {
+        if (!atomic_compare_exchange_weak(&tasks->next, &task, task->next_in_queue))
+            continue;
+        task->run(task);
+        task->done = true;
+        *task->state = TASK_ANSWERED;
+        task = atomic_load(&tasks->next);
+    }
+}
+
+static size_t team_for(const struct local_tasks *tasks)
+{
+    size_t worth = 1 + tasks->heavy / HEAVY_WORTH_A_THREAD;
+    size_t processors = worth > 1 ? thread_processors() : 1;
+
+    return worth < processors ? worth : processors;
+}
+
+/* Asks the local stores: now, when the others are on their way. Whether there were any. */
+static bool run_local(struct round *round)
+{
+    struct local_tasks tasks = find_local(round);
+
+    if (!tasks.next)
+        return false;
+    team_run(NULL, team_for(&tasks), run_local_tasks, &tasks);
+    return true;
+}
+
+static enum task_state state_of(const struct task *task, uint64_t now, uint64_t patience)
+{
+    if (task->done)
+        return TASK_ANSWERED;
+    if (now - task->asked >= limit)
+        return TASK_MISSED;
+    if (*task->state == TASK_LATE || now - task->asked >= patience)
+        return TASK_LATE;
+    return task->store && store_pace(task->store) > patience ? TASK_LATE : TASK_PENDING;
+}
+
+/*
+ * Looks at what has become of the tasks; *RET_NEXT is when another one may be late or miss its
+ * deadline. Whether there is news. The lock is held.
+ */
+static bool look(struct round *round, uint64_t patience, struct round_left *ret, uint64_t *ret_next)
+{
+    uint64_t now = clock_now(), next = UINT64_MAX;
+    struct round_left left = {0};
+    bool news = false;
+
+    for (struct task *task = round->tasks; task; task = task->next_in_round) {
+        if (*task->state == TASK_ANSWERED || *task->state == TASK_MISSED)
+            continue;
+        enum task_state state = state_of(task, now, patience);
+        news = news || state != *task->state;
+        *task->state = state;
+        if (state == TASK_MISSED && task->store)
+            store_set_aside(task->store);
+        if (state == TASK_ANSWERED || state == TASK_MISSED)
+            continue;
+        left.pending++;
+        left.late += state == TASK_LATE;
+        uint64_t wait = state == TASK_LATE || patience > limit ? limit : patience;
+        next = task->asked + wait < next ? task->asked + wait : next;
+    }
+    *ret = left;
+    *ret_next = next;
+    return news;
+}
+
+struct round_left round_wait(struct round *round, uint64_t patience)
+{
+    struct round_left left;
+    uint64_t next;
+
+    bool news = run_local(round);
+    pthread_mutex_lock(&round->lock);
+    news |= round->refusals;
+    round->refusals = false;
+    news |= look(round, patience, &left, &next);
+    while (!news && left.pending > 0) {
+        struct timespec until = clock_timespec(next);
+        pthread_cond_timedwait(&round->changed, &round->lock, &until);
+        news = look(round, patience, &left, &next);
+    }
+    pthread_mutex_unlock(&round->lock);
+    return left;
+}
+
+int round_shortage(const struct round *round)
+{
+    return round->shortage;
+}
+
+void round_wait_for_all(struct round *round)
+{
+    while (round_wait(round, limit).pending > 0) {
+    }
+}
+
+/* Takes one holder away, with the lock held, which it lets go; the last one frees the round. */
+static void unhold(struct round *round)
+{
+    bool last = --round->holders == 0;
+
+    pthread_mutex_unlock(&round->lock);
+    if (last)
+        round_free(round);
+}
+
+void task_finish(struct task *task)
+{
+    struct round *round = task->round;
+
+    if (!round) {
+        drop(task);
+        return;
+    }
+    pthread_mutex_lock(&round->lock);
+    task->done = true;
+    bool left = task->left;
+    pthread_cond_signal(&round->changed);
+    unhold(round);
+    if (left)
+        drop(task);
+}
+
+void task_run_later(struct store *store, struct task *task)
+{
+    task->store = store_hold(store);
+    task->round = NULL;
+    if (store_is_remote(store) && store_submit(store, task, true) == 0)
+        return;
+    task->run(task);
+    drop(task);
+}
+
+/* Whether a thread has the task, or will have: it is not to be freed. The lock is held. */
+static bool is_with_a_thread(struct round *round, struct task *task)
+{
+    if (task->local || task->done || task->refused)
+        return false;
+    if (!task->store || !store_withdraw(task->store, task))
+        return true;
+    round->holders--;
+    return false;
+}
+
+void round_leave(struct round *round)
+{
+    struct task *mine = NULL;
+
+    pthread_mutex_lock(&round->lock);
+    for (struct task *task = round->tasks, *next; task; task = next) {
+        next = task->next_in_round;
+        if (is_with_a_thread(round, task)) {
+            task->left = true;
+            continue;
+        }
+        task->next_in_round = mine;
+        mine = task;
+    }
+    unhold(round);
+    for (struct task *next; mine; mine = next) {
+        next = mine->next_in_round;
+        drop(mine);
+    }
+}

@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: MIT */
+#include "store/store.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "store/pace.h"
+#include "tree/mounts.h"
+#include "tree/way.h"
+#include "trust/quorum.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+
+enum {
+    THREADS_MAX = 16, /* of one store, besides the one that probes */
+    /* A thread without work ends after this time. */
+    IDLE_LIMIT = 10 * CLOCK_SECOND,
+    /* A store that was set aside is tried again after this time. */
+    PROBE_AFTER = 10 * CLOCK_SECOND,
+};
+
+/* Of a thread that asks nothing, and of one that was given up: it may hang for ever. */
+static const uint64_t NOTHING = 0, GIVEN_UP = UINT64_MAX;
+
+struct store {
+    atomic_uint holders;
+    struct tree *tree;
+    dev_t device;
+    char *real_path;      /* without symlinks */
+    bool closed;          /* the way there */
+    pthread_mutex_t lock; /* of all that follows */
+    struct store_voice voice;
+    bool heard;
+    pthread_cond_t work;
+    struct task *first, **end; /* the queue, and where its next task is linked */
+    unsigned queued, idle, threads;
+    struct pace pace;
+    uint64_t begun[THREADS_MAX]; /* when a thread began to ask what it asks; or: */
+    bool aside, probing; /* it did not answer in time; a thread tries whether it does again */
+    uint64_t aside_since;
+};
+
+int store_new(const char *path, struct store **ret)
+{
+    cleanup_tree struct tree *tree = NULL;
+    cleanup_free char *real_path = NULL;
+    pthread_condattr_t attributes;
+    dev_t device = 0;
+    bool closed;
+
+    int r = tree_open(path, &tree);
+    if (r == 0)
+        r = tree_device(tree, &device);
+    if (r < 0)
+        return r;
+    real_path = realpath(path, NULL);
+    if (!real_path)
+        return -errno;
+    struct store *store = calloc(1, sizeof *store);
+    if (!store)
+        return -ENOMEM;
+    store->closed = way_is_closed(real_path, &closed) < 0 || closed;
+    store->real_path = steal_pointer(real_path);
+    atomic_init(&store->holders, 1);
+    store->voice.share = NO_VOTE;
+    store->tree = steal_pointer(tree);
+    store->device = device;
+    store->end = &store->first;
+    pthread_mutex_init(&store->lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&store->work, &attributes);
+    pthread_condattr_destroy(&attributes);
+    *ret = store;
+    return 0;
+}
+
+struct store *store_hold(struct store *store)
+{
+    atomic_fetch_add(&store->holders, 1);
+    return store;
+}
+
+void store_release(struct store *store)
+{
+    if (atomic_fetch_sub(&store->holders, 1) > 1)
+        return;
+    tree_close(store->tree);
+    free(store->real_path);
+    pthread_cond_destroy(&store->work);
+    pthread_mutex_destroy(&store->lock);
+    free(store);
+}
+
+const struct tree *store_tree(const struct store *store)
+{
+    return store->tree;
+}
+
+const char *store_name(const struct store *store)
+{
+    return tree_name(store->tree);
+}
+
+const char *store_short_name(const struct store *store)
+{
+    const char *name = store_name(store), *slash = strrchr(name, '/');
+
+    return slash && slash[1] ? slash + 1 : name;
+}
+
+const char *store_real_path(const struct store *store)
+{
+    return store->real_path;
+}
+
+bool store_is_closed(const struct store *store)
+{
+    return store->closed;
+}
+
+void store_set_voice(struct store *store, const struct store_voice *voice)
+{
+    pthread_mutex_lock(&store->lock);
+    store->voice = *voice;
+    store->heard = true;
+    pthread_mutex_unlock(&store->lock);
+}
+
+bool store_voice(const struct store *store, struct store_voice *ret)
+{
+    pthread_mutex_t *lock = (pthread_mutex_t *)&store->lock;
+
+    pthread_mutex_lock(lock);
+    bool heard = store->heard;
+    *ret = store->voice;
+    pthread_mutex_unlock(lock);
+    return heard;
+}
+
+bool store_is_at(const struct store *store, const char *path)
+{
+    return tree_is_remote(store->tree) ? mounts_is_at(store->device, store->real_path)
+                                       : tree_is_at(store->tree, path);
+}
+
+dev_t store_device(const struct store *store)
+{
+    return store->device;
+}
+
+bool store_is_remote(const struct store *store)
+{
+    return tree_is_remote(store->tree);
+}
+
+/* Takes the next task, or NULL where none came for a long time. The lock is held. */
+static struct task *next_task(struct store *store)
+{
+    struct timespec limit = clock_timespec(clock_now() + IDLE_LIMIT);
+    int r = 0;
+
+    store->idle++;
+    while (!store->first && r == 0)
+        r = pthread_cond_timedwait(&store->work, &store->lock, &limit);
+    store->idle--;
+    struct task *task = store->first;
+    if (task) {
+        store->first = task->next_in_queue;
+        store->queued--;
+        if (!store->first)
+            store->end = &store->first;
+    }
+    return task;
+}
+
+/* The store has answered something, so it is there. */
+static void take_back(struct store *store)
+{
+    pthread_mutex_lock(&store->lock);
+    bool was_aside = store->aside;
+    store->aside = false;
+    pthread_mutex_unlock(&store->lock);
+    if (was_aside)
+        log_warning("store %s answers again", store_name(store));
+}
+
+/* Notes when a question is put. Returns a place for note_end. The lock is held. */
+static unsigned note_begin(struct store *store)
+{
+    unsigned place = 0;
+
+    while (store->begun[place] != NOTHING)
+        place++;
+    store->begun[place] = clock_now();
+    return place;
+}
+
+static void note_end(struct store *store, unsigned place, bool counts)
+{
+    pthread_mutex_lock(&store->lock);
+    if (counts && store->begun[place] != GIVEN_UP)
+        pace_add(&store->pace, clock_now() - store->begun[place]);
+    store->begun[place] = NOTHING;
+    pthread_mutex_unlock(&store->lock);
+    take_back(store);
+}
+
+static void *serve_tasks(void *opaque)
+{
+    struct store *store = opaque;
+    struct task *task;
+    unsigned place = 0;
+
+    do {
+        pthread_mutex_lock(&store->lock);
+        task = next_task(store);
+        if (task)
+            place = note_begin(store);
+        else
+            store->threads--;
+        pthread_mutex_unlock(&store->lock);
+        if (task) {
+            task->run(task);
+            note_end(store, place, task->round != NULL);
+            task_finish(task);
+        }
+    } while (task);
+    store_release(store);
+    return NULL;
+}
+
+static void *probe(void *opaque)
+{
+    struct store *store = opaque;
+    struct stat status;
+
+    tree_stat(store->tree, "", &status);
+    take_back(store);
+    pthread_mutex_lock(&store->lock);
+    store->probing = false;
+    pthread_mutex_unlock(&store->lock);
+    store_release(store);
+    return NULL;
+}
+
+/* Starts a thread that holds the store. Returns 0 or a negative errno. */
+static int start_thread(struct store *store, void *(*body)(void *))
+{
+    int r = thread_start(body, store_hold(store));
+
+    if (r < 0)
+        store_release(store);
+    return r;
+}
+
+/* For how long the oldest question has been waiting for its answer. The lock is held. */
+static uint64_t longest_wait(const struct store *store, uint64_t now)
+{
+    uint64_t oldest = now;
+
+    for (unsigned i = 0; i < THREADS_MAX; i++) {
+        if (store->begun[i] != NOTHING && store->begun[i] < oldest)
+            oldest = store->begun[i];
+    }
+    return now - oldest;
+}
+
+uint64_t store_pace(struct store *store)
+{
+    if (!tree_is_remote(store->tree))
+        return 0;
+    pthread_mutex_lock(&store->lock);
+    uint64_t usual = pace_usual(&store->pace), wait = longest_wait(store, clock_now());
+    pthread_mutex_unlock(&store->lock);
+    return wait > usual ? wait : usual;
+}
+
+/* Whether that is news. The lock is held. */
+static bool put_aside(struct store *store)
+{
+    bool is_news = !store->aside;
+
+    store->aside = true;
+    if (is_news)
+        store->aside_since = clock_now();
+    return is_news;
+}
+
+/*
+ * Sees whether a question has missed its deadline though no one waited so long, as there were other
+ * stores to ask. Whether that is news. The lock is held.
+ */
+static bool notice_hanging(struct store *store)
+{
+    uint64_t now = clock_now();
+
+    if (longest_wait(store, now) < round_limit())
+        return false;
+    for (unsigned i = 0; i < THREADS_MAX; i++) {
+        if (store->begun[i] != NOTHING && store->begun[i] + round_limit() <= now)
+            store->begun[i] = GIVEN_UP;
+    }
+    return put_aside(store);
+}
+
+static void log_aside(const struct store *store)
+{
+    log_warning("store %s does not answer; the others are used meanwhile", store_name(store));
+}
+
+/* Whether the store may be asked. The lock is held. */
+static bool is_available(struct store *store)
+{
+    if (!store->aside)
+        return true;
+    if (!store->probing && clock_now() - store->aside_since >= PROBE_AFTER)
+        store->probing = start_thread(store, probe) == 0;
+    return false;
+}
+
+/* Sees that a thread comes for one more task. The lock is held. */
+static int provide_thread(struct store *store)
+{
+    if (store->idle > store->queued || store->threads >= THREADS_MAX)
+        return 0;
+    if (start_thread(store, serve_tasks) == 0)
+        store->threads++;
+    return store->threads > 0 ? 0 : -EAGAIN;
+}
+
+int store_submit(struct store *store, struct task *task, bool patient)
+{
+    pthread_mutex_lock(&store->lock);
+    bool is_news = notice_hanging(store);
+    int r = is_available(store) || patient ? provide_thread(store) : -ETIMEDOUT;
+    if (r == 0) {
+        task->next_in_queue = NULL;
+        *store->end = task;
+        store->end = &task->next_in_queue;
+        store->queued++;
+        pthread_cond_signal(&store->work);
+    }
+    pthread_mutex_unlock(&store->lock);
+    if (is_news)
+        log_aside(store);
+    return r;
+}
+
+bool store_withdraw(struct store *store, struct task *task)
+{
+    pthread_mutex_lock(&store->lock);
+    struct task **at = &store->first;
+    while (*at && *at != task)
+        at = &(*at)->next_in_queue;
+    bool found = *at != NULL;
+    if (found) {
+        *at = task->next_in_queue;
+        if (store->end == &task->next_in_queue)
+            store->end = at;
+        store->queued--;
+    }
+    pthread_mutex_unlock(&store->lock);
+    return found;
+}
+
+void store_set_aside(struct store *store)
+{
+    pthread_mutex_lock(&store->lock);
+    bool is_news = put_aside(store);
+    pthread_mutex_unlock(&store->lock);
+    if (is_news)
+        log_aside(store);
+}
+
+bool store_is_aside(struct store *store)
+{
+    pthread_mutex_lock(&store->lock);
+    bool aside = store->aside;
+    pthread_mutex_unlock(&store->lock);
+    return aside;
+}

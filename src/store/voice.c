@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: MIT */
+#include "store/voice.h"
+
+#include "base/io.h"
+#include "base/shortage.h"
+#include "share/format.h"
+#include "trust/leftover.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    HEADERS_MAX = 64,
+    NAMES_MAX = 4096,
+    MAJORITY = HEADERS_MAX / 2 + 1,
+    AT_ONCE = 16, /* a store has no more threads, and what waits for one is late */
+};
+
+struct sampling {
+    struct store *store;
+    enum share_format format;
+    const struct voice_watch *watch;
+    struct names directories; /* to be listed, in order */
+    size_t next;              /* of them */
+    struct names others;      /* that are not said to be files: their kind is to be asked */
+    size_t next_other;
+    struct names files; /* to be looked at, in order */
+    size_t next_file;
+    size_t names;   /* that were looked at */
+    size_t headers; /* intact ones that were found */
+    unsigned shares[256], required[256];
+    size_t agreeing; /* of them, on share and k */
+    int error;       /* of a directory that could not be listed */
+    struct store_voice voice;
+};
+
+static void forget(struct sampling *sampling)
+{
+    names_clear(&sampling->directories);
+    names_clear(&sampling->others);
+    names_clear(&sampling->files);
+}
+
+/* One question of the sample. */
+struct step {
+    struct task task;
+    enum share_format format;
+    char *path;
+    struct names names;
+    struct stat status;
+    struct share_header header;
+    int result;
+};
+
+static void list_directory(struct task *task)
+{
+    struct step *step = (struct step *)task;
+
+    step->result = tree_list(store_tree(task->store), step->path, &step->names);
+    names_sort_unique(&step->names);
+}
+
+static void ask_status(struct task *task)
+{
+    struct step *step = (struct step *)task;
+
+    step->result = tree_stat(store_tree(task->store), step->path, &step->status);
+}
+
+static void read_header(struct task *task)
+{
+    struct step *step = (struct step *)task;
+    cleanup_fd int fd = -1;
+    uint8_t bytes[HEADER_SIZE_MAX];
+    size_t size = 0;
+
+    int r = tree_open_file(store_tree(task->store), step->path, &step->status, &fd);
+    if (r == 0)
+        r = io_read(fd, 0, bytes, sizeof bytes, &size);
+    if (r == 0)
+        r = header_read(step->format, bytes, size, (uint64_t)step->status.st_size, &step->header);
+    step->result = r;
+}
+
+static void drop_step(struct task *task)
+{
+    struct step *step = (struct step *)task;
+
+    names_clear(&step->names);
+    free(step->path);
+    free(step);
+}
+
+static struct step *step_new(const struct sampling *sampling, const char *path,
+                             void (*run)(struct task *task))
+{
+    struct step *step = calloc(1, sizeof *step);
+
+    if (!step)
+        return NULL;
+    step->task.run = run;
+    step->task.drop = drop_step;
+    step->format = sampling->format;
+    step->path = strdup(path);
+    if (step->path)
+        return step;
+    free(step);
+    return NULL;
+}
+
+/* A kind of question, and what its answer is good for. */
+struct step_kind {
+    void (*run)(struct task *task);
+    int (*take)(struct sampling *sampling, const struct step *step);
+};
+
+/* Takes the answers in the order of the questions; a shortage of our own says nothing. */
+static int take_answers(struct sampling *sampling, const struct step_kind *kind,
+                        struct step *const steps[], const enum task_state states[], size_t count)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        if (states[i] != TASK_ANSWERED)
+            r = -ETIMEDOUT;
+        else if (is_shortage(steps[i]->result))
+            r = steps[i]->result;
+        else
+            r = kind->take(sampling, steps[i]);
+    }
+    return r;
+}
+
+/* Puts a question of that kind for up to MOST of the PATHS from *NEXT on, all at once. */
+static int ask_next(struct sampling *sampling, const struct step_kind *kind,
+                    const struct names *paths, size_t *next, size_t most)
+{
+    cleanup_round struct round *round = NULL;
+    struct step *steps[AT_ONCE];
+    enum task_state states[AT_ONCE];
+    size_t count = 0;
+
+    int r = round_new(&round);
+    while (r == 0 && count < most && *next < paths->count) {
+        steps[count] = step_new(sampling, names_get(paths, (*next)++), kind->run);
+        if (!steps[count])
+            return -ENOMEM;
+        round_put(round, sampling->store, &steps[count]->task, &states[count]);
+        count++;
+    }
+    if (r < 0)
+        return r;
+    round_wait_for_all(round);
+    sampling->watch->answered(sampling->watch->context);
+    return take_answers(sampling, kind, steps, states, count);
+}
+
+/* Adds DIRECTORY/NAME to the files, or to what may be one. */
+static int sort_in(struct sampling *sampling, const char *directory, const char *name, mode_t kind)
+{
+    cleanup_free char *path = NULL;
+
+    sampling->names++;
+    sampling->voice.has_names = true;
+    sampling->voice.has_files |= kind == S_IFREG;
+    if (asprintf(&path, "%s%s%s", directory, *directory ? "/" : "", name) < 0)
+        return -ENOMEM;
+    return names_add(kind == S_IFREG ? &sampling->files : &sampling->others, path);
+}
+
+static int take_list(struct sampling *sampling, const struct step *step)
+{
+    int r = 0;
+
+    if (step->result < 0) { /* but for the root, what cannot be listed is skipped */
+        sampling->error = step->result;
+        return *step->path ? 0 : step->result;
+    }
+    for (size_t i = 0; r == 0 && i < step->names.count && sampling->names < NAMES_MAX; i++) {
+        const char *name = names_get(&step->names, i);
+        if (!leftover_is_name(name))
+            r = sort_in(sampling, step->path, name, step->names.items[i].kind);
+    }
+    return r;
+}
+
+static int take_status(struct sampling *sampling, const struct step *step)
+{
+    const mode_t kind = step->status.st_mode & S_IFMT;
+
+    if (step->result < 0)
+        return 0;
+    sampling->voice.has_files |= kind == S_IFREG;
+    if (kind == S_IFREG)
+        return names_add(&sampling->files, step->path);
+    if (kind != S_IFDIR)
+        return 0;
+    one_mode_note(&sampling->voice.directories, &step->status);
+    return names_add(&sampling->directories, step->path);
+}
+
+static int take_header(struct sampling *sampling, const struct step *step)
+{
+    if (step->status.st_mode)
+        one_mode_note(&sampling->voice.files, &step->status);
+    if (step->result == 0 || step->result == -EBADMSG)
+        sampling->voice.looked_at++;
+    if (step->result == 0) {
+        sampling->headers++;
+        sampling->shares[step->header.index]++;
+        sampling->required[step->header.layout.required]++;
+    }
+    return 0;
+}
+
+static void settle(struct sampling *sampling)
+{
+    struct store_voice *voice = &sampling->voice;
+    unsigned most = 0, most_of_k = 0;
+
+    voice->share = NO_VOTE;
+    for (unsigned i = 0; i < 256; i++) {
+        if (sampling->shares[i] > most) {
+            most = sampling->shares[i];
+            voice->share = (int)i;
+        }
+        voice->uses[i] = sampling->required[i] > 0;
+        if (sampling->required[i] > 0 && sampling->required[i] >= most_of_k) {
+            most_of_k = sampling->required[i];
+            voice->required = i;
+        }
+    }
+    voice->alike = most;
+    sampling->agreeing = most < most_of_k ? most : most_of_k;
+}
+
+/* Returns true if the rest of the sample would change nothing, and each look takes long. */
+static bool is_settled(struct sampling *sampling)
+{
+    settle(sampling);
+    return store_is_remote(sampling->store) && sampling->agreeing >= MAJORITY;
+}
+
+/* Looks further. Returns 1 where there is nothing more to look at. */
+static int look_on(struct sampling *sampling)
+{
+    static const struct step_kind list = {list_directory, take_list};
+    static const struct step_kind kind = {ask_status, take_status};
+    static const struct step_kind header = {read_header, take_header};
+    const size_t wanted = HEADERS_MAX - sampling->headers;
+
+    if (sampling->next_other < sampling->others.count)
+        return ask_next(sampling, &kind, &sampling->others, &sampling->next_other, AT_ONCE);
+    if (sampling->next_file < sampling->files.count)
+        return ask_next(sampling, &header, &sampling->files, &sampling->next_file,
+                        wanted < AT_ONCE ? wanted : AT_ONCE);
+    /* What is at hand need not be listed before it is known to be needed. */
+    if (sampling->next < sampling->directories.count && sampling->names < NAMES_MAX)
+        return ask_next(sampling, &list, &sampling->directories, &sampling->next,
+                        store_is_remote(sampling->store) ? AT_ONCE : 1);
+    return 1;
+}
+
+int voice_take(struct store *store, enum share_format format, const struct voice_watch *watch,
+               struct store_voice *ret)
+{
+    CLEANUP(forget) struct sampling sampling = {.store = store, .format = format, .watch = watch};
+    int r = names_add(&sampling.directories, "");
+
+    tree_busy_begin();
+    while (r == 0 && sampling.headers < HEADERS_MAX && !is_settled(&sampling))
+        r = look_on(&sampling);
+    tree_busy_end();
+    if (r < 0)
+        return r;
+    settle(&sampling);
+    *ret = sampling.voice;
+    /* A store of which no file was seen is not to be taken for an empty one. */
+    return sampling.voice.has_files ? 0 : sampling.error;
+}
