@@ -34,7 +34,7 @@ static int open_stores(const struct options *options, struct share_terms terms, 
     terms.format = what.format;
     terms.unconfirmed = options->unconfirmed;
     if (options->store_timeout >= 0)
-        round_set_limit((uint64_t)(options->store_timeout * 1e6));
+        store_set_limit((uint64_t)(options->store_timeout * 1e6));
     int r = stores_open(options->source, &options->stores, &what, &stores);
     return r < 0 ? r : store_source_new(stores, &terms, ret);
 }

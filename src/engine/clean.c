@@ -9,7 +9,7 @@
 
 /* A removal in a target. */
 struct cleaning {
-    const struct copy *copy;
+    const struct copy_work *copy;
     const struct target *target;
     bool kept; /* something in a directory is not to be removed */
 };
@@ -33,7 +33,8 @@ static void look_whether_kept(void *opaque, const char *path)
         cleaning->kept = settings->keeps(settings->context, path);
 }
 
-int clean_way(const struct copy *copy, const struct target *target, int directory, const char *path)
+int clean_way(const struct copy_work *copy, const struct target *target, int directory,
+              const char *path)
 {
     const char *name = visit_last_name(path);
     bool dry_run = copy->settings->dry_run;
@@ -55,7 +56,7 @@ int clean_way(const struct copy *copy, const struct target *target, int director
     return r;
 }
 
-static void clean(const struct copy *copy, const struct target *target, int directory,
+static void clean(const struct copy_work *copy, const struct target *target, int directory,
                   const char *path)
 {
     struct cleaning cleaning = {copy, target, false};
@@ -68,7 +69,7 @@ static void clean(const struct copy *copy, const struct target *target, int dire
 
 void clean_unwanted(const struct entry *entry)
 {
-    const struct copy *copy = entry->copy;
+    const struct copy_work *copy = entry->copy;
 
     for (size_t i = 0; i < copy->count; i++) {
         if (entry->needs[i] == NEED_REMOVAL && entry->directories[i] >= 0)
@@ -94,7 +95,7 @@ static bool has_name(const struct names *names, const char *name)
 }
 
 /* Takes out of a target's directory what the source has not, or what an earlier run left. */
-void clean_directory(const struct copy *copy, const struct target *target, const char *path,
+void clean_directory(const struct copy_work *copy, const struct target *target, const char *path,
                      const struct names *names)
 {
     cleanup_names struct names there = NO_NAMES;

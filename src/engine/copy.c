@@ -11,7 +11,7 @@
 /* Whether it may be one more name of a file that was seen: these come at the end. */
 static bool is_further_name(struct entry *entry)
 {
-    struct copy *copy = entry->copy;
+    struct copy_work *copy = entry->copy;
 
     if (entry->inodes.count == 0)
         return false;
@@ -31,7 +31,7 @@ static bool is_swept(struct entry *entry)
     return entry_any_needs(entry, NEED_REMOVAL);
 }
 
-static void run_entry(struct copy *copy, const char *path, const int directories[])
+static void run_entry(struct copy_work *copy, const char *path, const int directories[])
 {
     struct entry entry = {.copy = copy, .directories = directories, .original.path = path};
     cleanup_free enum need *needs = calloc(copy->count, sizeof *needs);
@@ -56,10 +56,10 @@ static void run_entry(struct copy *copy, const char *path, const int directories
     entry_clear(&entry);
 }
 
-static void run_part(struct visit *visit, const char *path, const struct names *names, size_t first,
-                     size_t end)
+static void run_copy_part(struct visit *visit, const char *path, const struct names *names,
+                          size_t first, size_t end)
 {
-    struct copy *copy = (struct copy *)visit;
+    struct copy_work *copy = (struct copy_work *)visit;
     int *directories = copy_open_directories(copy, path);
 
     if (!directories)
@@ -76,7 +76,7 @@ static void run_part(struct visit *visit, const char *path, const struct names *
 
 static void run_directory(struct visit *visit, const char *path, const struct names *names)
 {
-    const struct copy *copy = (struct copy *)visit;
+    const struct copy_work *copy = (struct copy_work *)visit;
 
     for (size_t i = 0; i < copy->count; i++)
         clean_directory(copy, &copy->targets[i], path, names);
@@ -85,11 +85,11 @@ static void run_directory(struct visit *visit, const char *path, const struct na
 static void run_failed(struct visit *visit, const char *path, int error)
 {
     if (error != -ENOENT || *path == '\0')
-        copy_tell((struct copy *)visit, COPY_LOST, *path ? path : ".", NULL, error);
+        copy_tell((struct copy_work *)visit, COPY_LOST, *path ? path : ".", NULL, error);
 }
 
 /* Names are durable before the run has succeeded: files were written out before they got theirs. */
-static void settle(const struct copy *copy)
+static void settle_targets(const struct copy_work *copy)
 {
     for (size_t i = 0; i < copy->count && !copy->settings->dry_run; i++) {
         int r = target_settle(&copy->targets[i]);
@@ -98,14 +98,14 @@ static void settle(const struct copy *copy)
     }
 }
 
-static void end_all(struct copy *copy)
+static void end_all(struct copy_work *copy)
 {
     batch_commit(copy->batch);
     int r = linking_run(copy);
     if (r < 0)
         atomic_store(&copy->result, r);
     directories_end(copy);
-    settle(copy);
+    settle_targets(copy);
 }
 
 static int clear_way(void *context, const struct target *target, int directory, const char *path)
@@ -124,7 +124,7 @@ static void note_named(void *context, const struct pending *pending)
 
 static const struct visit_operations operations = {
     .directory = run_directory,
-    .part = run_part,
+    .part = run_copy_part,
     .failed = run_failed,
 };
 
@@ -141,7 +141,7 @@ struct patience {
 };
 
 /* Returns false if the wait is over: all of it, or the run is to stop. */
-static bool wait_for_lock(const struct copy *copy, const struct target *target,
+static bool wait_for_lock(const struct copy_work *copy, const struct target *target,
                           struct patience *patience)
 {
     const struct timespec step = {.tv_nsec = LOCK_STEP_NS};
@@ -161,7 +161,8 @@ static bool wait_for_lock(const struct copy *copy, const struct target *target,
  * Opens and locks TARGET. A run that was killed may have it until the kernel has written out what
  * that was waiting for. What keeps it closed is told.
  */
-static int begin_target(const struct copy *copy, struct target *target, struct patience *patience)
+static int begin_target(const struct copy_work *copy, struct target *target,
+                        struct patience *patience)
 {
     int r;
 
@@ -178,7 +179,7 @@ static int begin_target(const struct copy *copy, struct target *target, struct p
 }
 
 /* Begins all that can be; the others do not keep these from being written. */
-static int begin_targets(const struct copy *copy, size_t *ret_begun)
+static int begin_targets(const struct copy_work *copy, size_t *ret_begun)
 {
     struct patience patience = {.began = clock_now()};
     bool any = copy->count == 0;
@@ -194,7 +195,7 @@ static int begin_targets(const struct copy *copy, size_t *ret_begun)
     return any ? 0 : failed;
 }
 
-static int run(struct copy *copy)
+static int run(struct copy_work *copy)
 {
     cleanup_batch struct batch *batch = NULL;
     cleanup_links struct links *links = NULL;
@@ -217,7 +218,7 @@ static int run(struct copy *copy)
 int copy_run(struct source *source, struct target targets[], size_t count,
              const struct copy_settings *settings, struct progress *progress)
 {
-    struct copy copy = {
+    struct copy_work copy = {
         .visit = {.operations = &operations, .source = source, .progress = progress},
         .targets = targets,
         .count = count,

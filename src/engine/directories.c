@@ -69,7 +69,7 @@ static int look_at_directory(struct entry *entry)
 }
 
 /* Notes the directory of ENTRY, whose xattrs become the note's. */
-static int note_directory(struct copy *copy, struct entry *entry, bool as_it_was)
+static int note_directory(struct copy_work *copy, struct entry *entry, bool as_it_was)
 {
     const struct original *original = &entry->original;
     struct directory *directory = malloc(sizeof *directory + strlen(original->path) + 1);
@@ -92,7 +92,7 @@ static int note_directory(struct copy *copy, struct entry *entry, bool as_it_was
 
 void directories_enter(struct entry *entry)
 {
-    struct copy *copy = entry->copy;
+    struct copy_work *copy = entry->copy;
     const char *path = entry->original.path;
     bool as_it_was = true;
 
@@ -122,7 +122,7 @@ void directories_enter(struct entry *entry)
 static void end_in_target(const struct entry *entry, size_t i, bool told)
 {
     const char *path = *entry->original.path ? entry->original.path : ".";
-    const struct copy *copy = entry->copy;
+    const struct copy_work *copy = entry->copy;
     const struct target *target = &copy->targets[i];
     cleanup_fd int fd = -1;
     int r = 0;
@@ -146,7 +146,7 @@ static bool has_something_else(const struct entry *entry, size_t target)
            !S_ISDIR(status.st_mode);
 }
 
-static void end_directory(struct copy *copy, struct directory *directory)
+static void end_directory(struct copy_work *copy, struct directory *directory)
 {
     cleanup_entry struct entry entry = {.copy = copy};
 
@@ -163,7 +163,7 @@ static void end_directory(struct copy *copy, struct directory *directory)
     }
 }
 
-void directories_end(struct copy *copy)
+void directories_end(struct copy_work *copy)
 {
     while (copy->directories) {
         struct directory *directory = copy->directories;
@@ -174,7 +174,7 @@ void directories_end(struct copy *copy)
 }
 
 /* Only who is not root may have opened the root to himself. */
-void directories_begin(struct copy *copy)
+void directories_begin(struct copy_work *copy)
 {
     cleanup_entry struct entry entry = {.copy = copy};
 

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-static void report(const struct copy *copy, const struct copy_event *event)
+static void report(const struct copy_work *copy, const struct copy_event *event)
 {
     copy->settings->report(copy->settings->context, event);
 }
@@ -36,12 +36,12 @@ static bool is_denial(int error)
 }
 
 /* The part of a target that its copy may change. */
-static atomic_int *closed_of(const struct copy *copy, const struct target *target)
+static atomic_int *closed_of(const struct copy_work *copy, const struct target *target)
 {
     return &copy->targets[target - copy->targets].closed;
 }
 
-void copy_close_target(const struct copy *copy, const struct target *target, int error)
+void copy_close_target(const struct copy_work *copy, const struct target *target, int error)
 {
     const struct copy_event event = {COPY_FAILED, ".", target, .error = error, .whole = true};
 
@@ -50,7 +50,7 @@ void copy_close_target(const struct copy *copy, const struct target *target, int
 }
 
 /* Returns true if nothing can be written to TARGET, which has been told then. */
-static bool is_closed(const struct copy *copy, const struct target *target)
+static bool is_closed(const struct copy_work *copy, const struct target *target)
 {
     atomic_int *closed = closed_of(copy, target);
     int unknown = CLOSED_UNKNOWN;
@@ -65,14 +65,14 @@ static bool is_closed(const struct copy *copy, const struct target *target)
     return atomic_load(closed) == CLOSED_WHOLLY;
 }
 
-static void report_failure(const struct copy *copy, const struct copy_event *event)
+static void report_failure(const struct copy_work *copy, const struct copy_event *event)
 {
     if (!event->target || copy->settings->dry_run || !is_denial(event->error) ||
         !is_closed(copy, event->target))
         report(copy, event);
 }
 
-void copy_tell(const struct copy *copy, enum copy_kind kind, const char *path,
+void copy_tell(const struct copy_work *copy, enum copy_kind kind, const char *path,
                const struct target *target, int error)
 {
     if (error == -ECANCELED) /* the run is to stop, which is no failure of this name */
@@ -88,7 +88,7 @@ void copy_tell(const struct copy *copy, enum copy_kind kind, const char *path,
         report(copy, &event);
 }
 
-void copy_tell_made(const struct copy *copy, const char *path, const struct target *target,
+void copy_tell_made(const struct copy_work *copy, const char *path, const struct target *target,
                     const struct seen *seen)
 {
     if (seen && seen->other_kind)
@@ -96,7 +96,7 @@ void copy_tell_made(const struct copy *copy, const char *path, const struct targ
     copy_tell(copy, COPY_MADE, path, target, 0);
 }
 
-void copy_tell_lack(const struct copy *copy, const char *path, const struct target *target,
+void copy_tell_lack(const struct copy_work *copy, const char *path, const struct target *target,
                     const struct metadata_lack *lack)
 {
     const struct copy_event event = {COPY_FAILED, path, target, .error = lack->error,
@@ -184,7 +184,7 @@ static void choose_by_caller(struct entry *entry, bool again)
 
 void entry_choose(struct entry *entry, bool again)
 {
-    const struct copy *copy = entry->copy;
+    const struct copy_work *copy = entry->copy;
     const struct copy_settings *settings = copy->settings;
 
     if (settings->choose) {
@@ -258,7 +258,7 @@ int entry_apply_metadata(const struct entry *entry, size_t target, const char *n
 int entry_end_metadata(const struct entry *entry, size_t target, bool told)
 {
     const char *path = *entry->original.path ? entry->original.path : ".";
-    const struct copy *copy = entry->copy;
+    const struct copy_work *copy = entry->copy;
     struct metadata_lack lack;
 
     int r = entry_apply_metadata(entry, target, entry->original.name, &lack);
@@ -272,7 +272,7 @@ int entry_end_metadata(const struct entry *entry, size_t target, bool told)
     return r > 0;
 }
 
-int *copy_open_directories(const struct copy *copy, const char *path)
+int *copy_open_directories(const struct copy_work *copy, const char *path)
 {
     int *directories = calloc(copy->count, sizeof *directories);
 
@@ -285,7 +285,7 @@ int *copy_open_directories(const struct copy *copy, const char *path)
     return directories;
 }
 
-void copy_close_directories(const struct copy *copy, int *directories)
+void copy_close_directories(const struct copy_work *copy, int *directories)
 {
     for (size_t i = 0; directories && i < copy->count; i++)
         cleanup_close_fd(&directories[i]);
@@ -293,7 +293,7 @@ void copy_close_directories(const struct copy *copy, int *directories)
 }
 
 /* The directory that holds PATH, in all targets. */
-static int *open_parents(const struct copy *copy, const char *path)
+static int *open_parents(const struct copy_work *copy, const char *path)
 {
     const char *slash = strrchr(path, '/');
     cleanup_free char *parent = strndup(path, slash ? (size_t)(slash - path) : 0);
@@ -301,7 +301,7 @@ static int *open_parents(const struct copy *copy, const char *path)
     return parent ? copy_open_directories(copy, parent) : NULL;
 }
 
-int entry_begin(struct copy *copy, const char *path, struct entry *ret)
+int entry_begin(struct copy_work *copy, const char *path, struct entry *ret)
 {
     *ret = (struct entry){.copy = copy};
     ret->original.path = path;

@@ -6,14 +6,14 @@
 #pragma once
 
 #include "engine/batch.h"
-#include "engine/copy.h"
+#include "engine/copy_settings.h"
 #include "engine/links.h"
 #include "engine/visit.h"
 
 struct directory;
 
 /* A run. */
-struct copy {
+struct copy_work {
     struct visit visit;
     struct target *targets;
     size_t count;
@@ -29,30 +29,30 @@ struct copy {
  * Calls the settings' report. TARGET is NULL for all. Where a target takes no writes at all, that
  * is told once, and not for each of its names.
  */
-void copy_tell(const struct copy *copy, enum copy_kind kind, const char *path,
+void copy_tell(const struct copy_work *copy, enum copy_kind kind, const char *path,
                const struct target *target, int error);
 
 /* Tells that PATH was made, and before that of what was SEEN (or NULL) there if it gave way. */
-void copy_tell_made(const struct copy *copy, const char *path, const struct target *target,
+void copy_tell_made(const struct copy_work *copy, const char *path, const struct target *target,
                     const struct seen *seen);
 
 /* Tells, once, that nothing can be written to TARGET; what fails in it is not told any more. */
-void copy_close_target(const struct copy *copy, const struct target *target, int error);
+void copy_close_target(const struct copy_work *copy, const struct target *target, int error);
 
 /* Tells what PATH could not be given, if anything. */
-void copy_tell_lack(const struct copy *copy, const char *path, const struct target *target,
+void copy_tell_lack(const struct copy_work *copy, const char *path, const struct target *target,
                     const struct metadata_lack *lack);
 
 /*
  * Opens PATH in all targets; a directory that is not there is below 0, and where it cannot be
  * opened, that is told. NULL without memory.
  */
-int *copy_open_directories(const struct copy *copy, const char *path);
-void copy_close_directories(const struct copy *copy, int *directories);
+int *copy_open_directories(const struct copy_work *copy, const char *path);
+void copy_close_directories(const struct copy_work *copy, int *directories);
 
 /* One name, and where it is in each target. */
 struct entry {
-    struct copy *copy;
+    struct copy_work *copy;
     const int *directories; /* below 0: not there */
     struct original original;
     struct source_file *file; /* opened, where it came to hand */
@@ -101,7 +101,7 @@ int entry_end_metadata(const struct entry *entry, size_t target, bool told);
 void entry_clear(struct entry *entry);
 
 /* An entry with directories and needs of its own; look at it next. */
-int entry_begin(struct copy *copy, const char *path, struct entry *ret);
+int entry_begin(struct copy_work *copy, const char *path, struct entry *ret);
 void entry_end(struct entry *entry);
 
 #define cleanup_entry CLEANUP(entry_end)

@@ -79,7 +79,7 @@ static int is_linked(const struct pair *pair, size_t target)
 static int link_now(const struct pair *pair, size_t target)
 {
     const struct entry *further = &pair->further;
-    struct copy *copy = further->copy;
+    struct copy_work *copy = further->copy;
     char temporary[TEMPORARY_NAME_SIZE];
     int directory = further->directories[target];
 
@@ -127,7 +127,7 @@ static int link_in_target(struct pair *pair, size_t target)
 /* What is not linked stays, or becomes, a file of its own. */
 static void link_in_targets(struct pair *pair)
 {
-    const struct copy *copy = pair->further.copy;
+    const struct copy_work *copy = pair->further.copy;
 
     for (size_t i = 0; i < copy->count; i++) {
         enum need *need = &pair->further.needs[i];
@@ -143,7 +143,7 @@ static void link_in_targets(struct pair *pair)
 }
 
 /* Looks at a name that waited until now. Returns 0, or where there is nothing to do below 0. */
-static int begin(struct copy *copy, const char *path, struct entry *entry)
+static int begin(struct copy_work *copy, const char *path, struct entry *entry)
 {
     if (atomic_load(&copy->visit.progress->stop))
         return -ECANCELED;
@@ -196,7 +196,7 @@ static void run_further(void *context, const char *first, const char *path, unsi
         finish(&pair.further);
 }
 
-int linking_run(struct copy *copy)
+int linking_run(struct copy_work *copy)
 {
     int r = links_settle(copy->links);
 

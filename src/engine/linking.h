@@ -5,4 +5,4 @@
 #include "engine/entry.h"
 
 /* Returns 0 or -ENOMEM; what fails otherwise is told. */
-int linking_run(struct copy *copy);
+int linking_run(struct copy_work *copy);

@@ -15,16 +15,16 @@ struct name {
 };
 
 /* An object in one tree that has several names there. */
-struct object {
+struct linked_object {
     struct source_inode inode;
-    struct object *next;
+    struct linked_object *next;
     struct name *last; /* of its names, in the order in which they are settled */
 };
 
 struct links {
     pthread_mutex_t lock;
     void *tree; /* of objects; see tsearch(3) */
-    struct object *objects;
+    struct linked_object *objects;
     struct name *names;
     size_t count;
     struct name **sorted; /* all names by path, once they are settled */
@@ -62,7 +62,7 @@ static void free_name(struct name *name)
 void links_free(struct links *links)
 {
     while (links->objects) {
-        struct object *object = links->objects;
+        struct linked_object *object = links->objects;
         links->objects = object->next;
         tdelete(object, &links->tree, compare_inodes);
         free(object);
@@ -95,16 +95,17 @@ static struct name *name_new(const struct source_inodes *inodes, const char *pat
     return name;
 }
 
-static struct object *find(const struct links *links, const struct source_inode *inode)
+static struct linked_object *find_object(const struct links *links,
+                                         const struct source_inode *inode)
 {
-    struct object **found = tfind(inode, &links->tree, compare_inodes);
+    struct linked_object **found = tfind(inode, &links->tree, compare_inodes);
 
     return found ? *found : NULL;
 }
 
 static int add_object(struct links *links, const struct source_inode *inode)
 {
-    struct object *object = calloc(1, sizeof *object);
+    struct linked_object *object = calloc(1, sizeof *object);
 
     if (!object)
         return -ENOMEM;
@@ -123,7 +124,7 @@ static int add_objects(struct links *links, struct name *name)
 {
     for (size_t i = 0; i < name->inodes.count; i++) {
         const struct source_inode *inode = &name->inodes.items[i];
-        bool known = inode->names > 1 && find(links, inode);
+        bool known = inode->names > 1 && find_object(links, inode);
         int r = known || inode->names <= 1 ? 0 : add_object(links, inode);
         if (r < 0)
             return r;
@@ -193,10 +194,10 @@ static void join(struct name *a, struct name *b)
 }
 
 /* Joins NAME with those that are next to it in some tree, where they belong together. */
-static void settle(const struct links *links, struct name *name)
+static void settle_links(const struct links *links, struct name *name)
 {
     for (size_t i = 0; i < name->inodes.count; i++) {
-        struct object *object = find(links, &name->inodes.items[i]);
+        struct linked_object *object = find_object(links, &name->inodes.items[i]);
         struct name *last = object ? object->last : NULL;
         unsigned one = 0, two = 0;
         if (object)
@@ -219,7 +220,7 @@ int links_settle(struct links *links)
         links->sorted[count++] = name;
     qsort(links->sorted, count, sizeof *links->sorted, compare_paths);
     for (size_t i = 0; i < count; i++)
-        settle(links, links->sorted[i]);
+        settle_links(links, links->sorted[i]);
     return 0;
 }
 

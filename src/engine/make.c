@@ -34,7 +34,7 @@ static int apply_to_file(const struct entry *entry, size_t target, int fd,
 static int finish(const struct entry *entry, size_t target, const char *temporary, const char *path,
                   int fd, uint64_t size)
 {
-    const struct copy *copy = entry->copy;
+    const struct copy_work *copy = entry->copy;
     struct metadata_lack lack;
 
     int r = fd < 0 ? entry_apply_metadata(entry, target, temporary, &lack)
@@ -50,7 +50,7 @@ static int finish(const struct entry *entry, size_t target, const char *temporar
 /* A temporary name that its maker gives up, or the reason why something was not made. */
 static void give_up(const struct entry *entry, size_t target, const char *temporary, int error)
 {
-    const struct copy *copy = entry->copy;
+    const struct copy_work *copy = entry->copy;
 
     if (temporary)
         unlinkat(entry->directories[target], temporary, 0);
@@ -99,7 +99,7 @@ static void end_making(struct making *making)
 
 static int begin_making(const struct entry *entry, struct making *making)
 {
-    const struct copy *copy = entry->copy;
+    const struct copy_work *copy = entry->copy;
 
     making->files = calloc(copy->count, sizeof *making->files);
     making->places = calloc(copy->count, sizeof *making->places);
@@ -145,7 +145,7 @@ static void finish_making(struct entry *entry, const struct making *making,
 /* Writes SOURCE to new files. Returns as content_write does; where it fails, nothing is left. */
 static int make_files(struct entry *entry, struct source_file *source, bool holes, const char *path)
 {
-    const struct copy *copy = entry->copy;
+    const struct copy_work *copy = entry->copy;
     const struct content_settings settings = {
         .holes = holes,
         .reread = copy->settings->reread,
@@ -167,7 +167,7 @@ static int make_files(struct entry *entry, struct source_file *source, bool hole
 /* What is there already of VERSION, by size and time, an earlier run has taken. */
 static void leave_version(struct entry *entry, const struct source_file *version)
 {
-    const struct copy *copy = entry->copy;
+    const struct copy_work *copy = entry->copy;
 
     entry->original.status = version->status;
     entry->original.header = version->header;
@@ -252,7 +252,7 @@ static int make_partial(struct entry *entry)
 
 static void make_file(struct entry *entry)
 {
-    const struct copy *copy = entry->copy;
+    const struct copy_work *copy = entry->copy;
     const char *path = entry->original.path;
 
     int r = entry_open_file(entry);
@@ -274,7 +274,7 @@ static void make_file(struct entry *entry)
 
 void make_in_dry_run(const struct entry *entry, size_t target)
 {
-    const struct copy *copy = entry->copy;
+    const struct copy_work *copy = entry->copy;
     const char *path = entry->original.path;
     int directory = entry->directories[target];
 
@@ -287,7 +287,7 @@ void make_in_dry_run(const struct entry *entry, size_t target)
 
 void make_content(struct entry *entry)
 {
-    struct copy *copy = entry->copy;
+    struct copy_work *copy = entry->copy;
     mode_t kind = entry->original.status.st_mode & S_IFMT;
 
     if (copy->settings->dry_run || kind != S_IFREG) {

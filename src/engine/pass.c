@@ -72,7 +72,7 @@ static void clear_room(struct room *room)
     buffer_give(&room->stripe);
 }
 
-static int make_room(const struct passing *passing, struct room *room)
+static int make_block_room(const struct passing *passing, struct room *room)
 {
     const struct share_layout *layout = &passing->layout;
     size_t block_size = layout_stripes(layout) > 0 ? layout_block_size(layout, 0) : 0;
@@ -172,7 +172,7 @@ static int run_stripe(struct passing *passing, const struct room *room, uint64_t
     return passing->encoder ? make_blocks(passing, room, stripe, r == SOURCE_ZEROS) : 0;
 }
 
-static void report(struct passing *passing, uint64_t first, uint64_t end)
+static void report_pass(struct passing *passing, uint64_t first, uint64_t end)
 {
     uint64_t bytes = (end - first) * layout_full_stripe_size(&passing->layout);
 
@@ -181,7 +181,7 @@ static void report(struct passing *passing, uint64_t first, uint64_t end)
 }
 
 /* Returns false once an error makes the rest needless. */
-static bool run_part(void *context, uint64_t number)
+static bool run_blocks(void *context, uint64_t number)
 {
     struct passing *passing = context;
     uint64_t stripes = passing->stripes, first = number * passing->part;
@@ -191,7 +191,7 @@ static bool run_part(void *context, uint64_t number)
 
     int r = atomic_load(&passing->error);
     if (r == 0)
-        r = make_room(passing, &room);
+        r = make_block_room(passing, &room);
     for (uint64_t stripe = first; r == 0 && stripe < end; stripe++) {
         r = atomic_load(&passing->pass->progress->stop) ? -ECANCELED
                                                         : run_stripe(passing, &room, stripe);
@@ -199,7 +199,7 @@ static bool run_part(void *context, uint64_t number)
     if (r < 0)
         atomic_compare_exchange_strong(&passing->error, &none, r);
     else
-        report(passing, first, end);
+        report_pass(passing, first, end);
     return r == 0;
 }
 
@@ -208,7 +208,7 @@ static int run_empty(const struct passing *passing)
 {
     CLEANUP(clear_room) struct room room = {0};
 
-    int r = make_room(passing, &room);
+    int r = make_block_room(passing, &room);
     for (size_t i = 0; r == 0 && i < passing->share_count; i++)
         take_block(passing, &room, i, 0, 0);
     return r;
@@ -229,7 +229,7 @@ int pass_run(const struct pass *pass)
         return -EIO;
     passing.stripes = pass->source->present;
     if (passing.stripes > 0)
-        pool_each(pass->pool, (passing.stripes - 1) / passing.part + 1, run_part, &passing);
+        pool_each(pass->pool, (passing.stripes - 1) / passing.part + 1, run_blocks, &passing);
     r = atomic_load(&passing.error);
     return r < 0 ? r : atomic_load(&passing.bad) + (missing > 0);
 }

@@ -72,7 +72,7 @@ static void note_missing(struct rostering *rostering, const struct survey *surve
 }
 
 /* Whoever comes to it later says what is wrong with a name. */
-static void look_at(struct rostering *rostering, const char *path)
+static void look_at_name(struct rostering *rostering, const char *path)
 {
     cleanup_survey struct survey survey = NO_SURVEY;
 
@@ -103,7 +103,7 @@ static void look_at_part(struct visit *visit, const char *directory, const struc
     for (size_t i = first; i < end; i++) {
         cleanup_free char *path = visit_join(directory, names_get(names, i));
         if (path)
-            look_at((struct rostering *)visit, path);
+            look_at_name((struct rostering *)visit, path);
         else
             atomic_store(&visit->result, -ENOMEM);
     }
@@ -119,7 +119,7 @@ static const struct visit_operations operations = {
     .failed = note_failure,
 };
 
-static int begin(struct rostering *rostering, struct store_list *list)
+static int begin_roster(struct rostering *rostering, struct store_list *list)
 {
     struct roster *roster = rostering->roster;
 
@@ -156,7 +156,7 @@ int roster_make(struct source *source, unsigned jobs, struct progress *progress,
     *ret = (struct roster){0};
     int r = stores_now(store_source_stores(source), &list);
     if (r == 0)
-        r = begin(&rostering, list);
+        r = begin_roster(&rostering, list);
     if (r == 0)
         r = visit_run(&rostering.visit, jobs);
     for (size_t i = 0; r == 0 && i < ret->count; i++) {

@@ -173,7 +173,7 @@ static int run_for_a_while(struct bench *bench, double *ret)
     return 0;
 }
 
-static void *run(void *opaque)
+static void *run_measured(void *opaque)
 {
     struct runner *runner = opaque;
 
@@ -193,7 +193,7 @@ int speed_measure(enum speed_kind kind, const struct speed_settings *settings, d
 
     for (; r == 0 && started < settings->threads; started += r == 0) {
         runners[started].bench = (struct bench){.settings = settings, .kind = kind};
-        r = -pthread_create(&runners[started].id, NULL, run, &runners[started]);
+        r = -pthread_create(&runners[started].id, NULL, run_measured, &runners[started]);
     }
     for (unsigned i = 0; i < started; i++) {
         pthread_join(runners[i].id, NULL);

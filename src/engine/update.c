@@ -24,7 +24,7 @@ static void end_comparing(struct comparing *comparing)
 /* Looks at contents where nothing else says that they differ. */
 static int look_closer(struct entry *entry)
 {
-    const struct copy *copy = entry->copy;
+    const struct copy_work *copy = entry->copy;
     const struct content_settings settings = {
         .pool = copy->visit.pool,
         .progress = copy->visit.progress,
@@ -69,7 +69,7 @@ static void look_closer_or_tell(struct entry *entry)
  */
 static void end_metadata(const struct entry *entry, size_t i)
 {
-    const struct copy *copy = entry->copy;
+    const struct copy_work *copy = entry->copy;
     const struct target *target = &copy->targets[i];
     cleanup_fd int fd = -1;
 
@@ -85,7 +85,7 @@ static void end_metadata(const struct entry *entry, size_t i)
 
 void update_name(struct entry *entry)
 {
-    const struct copy *copy = entry->copy;
+    const struct copy_work *copy = entry->copy;
     bool regular = S_ISREG(entry->original.status.st_mode);
 
     if (copy->settings->look_closer && regular && entry_any_needs(entry, NEED_METADATA))

@@ -14,7 +14,7 @@ enum {
 };
 
 /* A directory that was listed, until its last part is done. */
-struct listing {
+struct visit_listing {
     struct names names;
     atomic_size_t holders;
     char path[];
@@ -23,11 +23,11 @@ struct listing {
 struct visit_job {
     struct job job;
     struct visit *visit;
-    struct listing *listing;
+    struct visit_listing *listing;
     size_t first, end;
 };
 
-static void listing_release(struct listing *listing)
+static void listing_release(struct visit_listing *listing)
 {
     if (atomic_fetch_sub(&listing->holders, 1) > 1)
         return;
@@ -43,7 +43,7 @@ static bool goes_on(const struct visit *visit)
 static void run_part(struct job *opaque)
 {
     struct visit_job *job = (struct visit_job *)opaque;
-    struct listing *listing = job->listing;
+    struct visit_listing *listing = job->listing;
 
     if (goes_on(job->visit))
         job->visit->operations->part(job->visit, listing->path, &listing->names, job->first,
@@ -53,7 +53,7 @@ static void run_part(struct job *opaque)
 }
 
 /* Takes a hold of LISTING over. */
-static void put(struct visit *visit, void (*run)(struct job *), struct listing *listing,
+static void put(struct visit *visit, void (*run)(struct job *), struct visit_listing *listing,
                 size_t first, size_t end)
 {
     struct visit_job *job = calloc(1, sizeof *job);
@@ -67,7 +67,7 @@ static void put(struct visit *visit, void (*run)(struct job *), struct listing *
     pool_put(visit->pool, &job->job);
 }
 
-static void put_parts(struct visit *visit, struct listing *listing)
+static void put_parts(struct visit *visit, struct visit_listing *listing)
 {
     size_t most = atomic_load(&visit->source->distant) ? PART_SIZE_DISTANT : PART_SIZE;
 
@@ -82,7 +82,7 @@ static void run_listing(struct job *opaque)
 {
     struct visit_job *job = (struct visit_job *)opaque;
     struct visit *visit = job->visit;
-    struct listing *listing = job->listing;
+    struct visit_listing *listing = job->listing;
 
     if (goes_on(visit)) {
         int r = visit->source->operations->list(visit->source, listing->path, &listing->names);
@@ -99,7 +99,7 @@ static void run_listing(struct job *opaque)
 
 void visit_into(struct visit *visit, const char *path)
 {
-    struct listing *listing = calloc(1, sizeof *listing + strlen(path) + 1);
+    struct visit_listing *listing = calloc(1, sizeof *listing + strlen(path) + 1);
 
     if (!listing) {
         atomic_store(&visit->result, -ENOMEM);

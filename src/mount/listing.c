@@ -4,7 +4,7 @@
 #include "base/pool.h"
 #include "base/thread.h"
 #include "mount/lookup.h"
-#include "tree/tree.h"
+#include "tree/nearby.h"
 
 #include <stdatomic.h>
 
@@ -106,10 +106,10 @@ static void look_up_next(void *opaque)
     struct look_ups *look_ups = opaque;
     size_t place;
 
-    tree_busy_begin();
+    nearby_begin();
     while ((place = atomic_fetch_add(&look_ups->next, 1)) < look_ups->count)
         look_up(look_ups, place);
-    tree_busy_end();
+    nearby_end();
 }
 
 /*

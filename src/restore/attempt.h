@@ -1,12 +1,39 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One stripe being read: its blocks as far as they were read, and what is known of the others.
- * Part of stripe_reading.c.
+ * One stripe being read: what is wanted, its blocks as far as they were read, and what is known of
+ * the others.
  */
 #pragma once
 
-#include "restore/stripe_reading.h"
+#include "restore/copies.h"
 #include "trust/gather.h"
+
+#include <pthread.h>
+
+/* What an open file has learned of its contents; guarded by its lock. */
+struct content_trust {
+    bool contested; /* it gave a stripe that intact blocks contradicted */
+    bool bound;     /* copies without a header were held against all versions */
+    bool conflict;  /* a stripe has two contents with equal claims; the first such one: */
+    uint64_t conflict_stripe;
+};
+
+struct stripe_reading {
+    const char *path;                   /* for messages */
+    const struct share_header *version; /* its index means nothing */
+    unsigned needed;                    /* different shares that make a stripe */
+    bool untimed;                       /* without checks: all copies have to agree */
+    uint64_t stripe;
+    struct copies *copies;
+    pthread_mutex_t *lock; /* of what reading teaches about the copies, and of: */
+    struct content_trust *trust;
+    bool partial; /* stores may still bring more copies: nothing is to be settled without them */
+    bool whole;   /* all blocks are read, whether they are needed or not */
+    bool apart;   /* what other stripes were given does not matter */
+    bool trial;   /* of a version that may not be the one: bad blocks are neither noted nor told */
+    const atomic_bool *stop; /* as in share_terms */
+    uint8_t *data;           /* room for k*u bytes; the stripe, where the result is 0 */
+};
 
 struct attempt {
     const struct stripe_reading *reading;

@@ -16,7 +16,7 @@ struct full_look {
     int result; /* of reading these */
 };
 
-static int ask(const struct tree *tree, const char *path, struct question *question)
+static int ask_stores(const struct tree *tree, const char *path, struct question *question)
 {
     struct full_look *full = (struct full_look *)question;
 
@@ -37,7 +37,7 @@ static void forget(struct question *question)
 
 static const struct question_kind full_look_kind = {
     .size = sizeof(struct full_look),
-    .ask = ask,
+    .ask = ask_stores,
     .forget = forget,
 };
 
@@ -166,8 +166,8 @@ static bool same_value(const struct xattr *a, const struct xattr *b)
 }
 
 /* Different votes for a value of NAME (NULL: for its absence). */
-static unsigned count_votes(const struct column columns[], size_t count, const char *name,
-                            const struct xattr *wanted)
+static unsigned count_values(const struct column columns[], size_t count, const char *name,
+                             const struct xattr *wanted)
 {
     int voters[256];
     unsigned votes = 0;
@@ -190,16 +190,16 @@ static bool begins_with(const char *text, const char *start)
 }
 
 /* Adds NAME with the value that most stores have, unless more of them have none. */
-static int settle(const struct column columns[], size_t count, unsigned required, const char *name,
-                  struct xattrs *ret)
+static int settle_values(const struct column columns[], size_t count, unsigned required,
+                         const char *name, struct xattrs *ret)
 {
-    unsigned most = 0, absent = count_votes(columns, count, name, NULL);
+    unsigned most = 0, absent = count_values(columns, count, name, NULL);
     bool special = begins_with(name, "security.") || begins_with(name, "trusted.");
     const struct xattr *best = NULL;
 
     for (size_t i = 0; i < count; i++) {
         const struct xattr *own = has(&columns[i], name);
-        unsigned votes = own ? count_votes(columns, count, name, own) : 0;
+        unsigned votes = own ? count_values(columns, count, name, own) : 0;
         if (own && (!best || votes > most)) {
             best = own;
             most = votes;
@@ -224,7 +224,7 @@ static int settle_all(const struct survey *survey, struct xattrs *ret)
     if (!columns)
         return -ENOMEM;
     while (r == 0 && (name = least_name(columns, list->count))) {
-        r = settle(columns, list->count, list->quorum.required, name, ret);
+        r = settle_values(columns, list->count, list->quorum.required, name, ret);
         for (size_t i = 0; i < list->count; i++) {
             if (has(&columns[i], name))
                 step(&columns[i]);

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "restore/binding.h"
 
-#include "restore/attempt.h"
-
 #include <string.h>
 
 enum { STRIPES_MAX = 4096 };

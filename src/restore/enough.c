@@ -5,20 +5,21 @@
 #include "trust/name.h"
 
 /* What the stores have said of a name. Those that say nothing of it are left out. */
-struct heard {
+struct heard_stores {
     const struct quorum *quorum;
     size_t count, absent;
     struct ballot *ballots;
     struct copy_facts *facts; /* of files */
 };
 
-static void forget(struct heard *heard)
+static void forget(struct heard_stores *heard)
 {
     free(heard->ballots);
     free(heard->facts);
 }
 
-static int collect(const struct inquiry *looks, const struct share_terms *terms, struct heard *ret)
+static int collect(const struct inquiry *looks, const struct share_terms *terms,
+                   struct heard_stores *ret)
 {
     size_t room = looks->list->count + 1;
 
@@ -41,7 +42,7 @@ static int collect(const struct inquiry *looks, const struct share_terms *terms,
 }
 
 /* If stores have directories from different times, the newest at hand is as good as any. */
-static bool is_status_settled(const struct heard *heard, mode_t mode, size_t pending)
+static bool is_status_settled(const struct heard_stores *heard, mode_t mode, size_t pending)
 {
     return mode_is_settled(heard->quorum, heard->ballots, heard->count, pending) &&
            (S_ISDIR(mode) ||
@@ -49,7 +50,7 @@ static bool is_status_settled(const struct heard *heard, mode_t mode, size_t pen
 }
 
 /* Of a file, the shares of its version say how it is. */
-static bool is_file_settled(struct heard *heard, size_t pending)
+static bool is_file_settled(struct heard_stores *heard, size_t pending)
 {
     struct version version;
 
@@ -64,7 +65,7 @@ static bool is_file_settled(struct heard *heard, size_t pending)
 bool enough_looks(const struct inquiry *looks, const void *context)
 {
     const struct enough *enough = context;
-    CLEANUP(forget) struct heard heard = {.count = 0};
+    CLEANUP(forget) struct heard_stores heard = {.count = 0};
     struct name_ruling ruling;
 
     if (collect(looks, enough->terms, &heard) < 0)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "restore/examiner.h"
 
-#include "restore/attempt.h"
 #include "restore/spare.h"
 #include "restore/stripe_reading.h"
 #include "share/stripe.h"

@@ -39,19 +39,19 @@ static const struct question_kind list_kind = {
 };
 
 /* The names that one store gave, sorted, and how many of them are merged. */
-struct column {
+struct name_column {
     int voter;
     struct names names; /* the answer's */
     size_t next;
 };
 
-static const char *next_name(const struct column *column)
+static const char *next_name(const struct name_column *column)
 {
     return column->next < column->names.count ? names_get(&column->names, column->next) : NULL;
 }
 
 /* The least of the names that come next; NULL where none is left. */
-static const char *least_name(const struct column columns[], size_t count)
+static const char *least_name(const struct name_column columns[], size_t count)
 {
     const char *least = NULL;
 
@@ -70,7 +70,7 @@ struct taken {
     unsigned votes; /* different ones among those that have it */
 };
 
-static struct taken take_name(struct column columns[], size_t count, const char *name)
+static struct taken take_name(struct name_column columns[], size_t count, const char *name)
 {
     struct taken taken = {.having = 0};
 
@@ -146,7 +146,7 @@ static bool is_clear(const struct naming *naming, const char *name, const struct
 }
 
 /* Adds each of the names that are shown to NAMES, once and sorted. */
-static int merge_names(const struct naming *naming, struct column columns[], size_t count,
+static int merge_names(const struct naming *naming, struct name_column columns[], size_t count,
                        struct names *names)
 {
     const char *name;
@@ -162,7 +162,7 @@ static int merge_names(const struct naming *naming, struct column columns[], siz
 }
 
 /* What the stores answered. Returns how many did, or as store_names does. */
-static int find_columns(const struct inquiry *inquiry, struct column columns[])
+static int find_columns(const struct inquiry *inquiry, struct name_column columns[])
 {
     int worst = -ENOENT, found = 0;
 
@@ -171,7 +171,7 @@ static int find_columns(const struct inquiry *inquiry, struct column columns[])
         if (is_shortage(r))
             return r;
         if (r == 0)
-            columns[found++] = (struct column){
+            columns[found++] = (struct name_column){
                 .voter = store_list_voter(inquiry->list, i),
                 .names = ((struct list_question *)inquiry->questions[i])->names,
             };
@@ -193,7 +193,7 @@ int store_names(struct stores *stores, const struct share_terms *terms, const ch
                                   leftover_is_path(path)};
     if (naming.required == 0)
         return refuse_unknown(inquiry.list);
-    cleanup_free struct column *columns = calloc(inquiry.list->count + 1, sizeof *columns);
+    cleanup_free struct name_column *columns = calloc(inquiry.list->count + 1, sizeof *columns);
     if (!columns)
         return -ENOMEM;
     r = find_columns(&inquiry, columns);

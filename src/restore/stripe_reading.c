@@ -3,7 +3,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "restore/attempt.h"
 #include "restore/binding.h"
 #include "trust/solve.h"
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "store/census.h"
 
+#include "store/round.h"
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/pool.h"
@@ -270,7 +272,7 @@ static struct waiting find_waiting(struct census *census, const struct store_lis
 }
 
 /* Collects the voices of all, those that went included; NULL without memory. With the lock held. */
-static struct store_voice *collect(const struct census *census, size_t *ret)
+static struct store_voice *collect_voices(const struct census *census, size_t *ret)
 {
     struct store_voice *voices = calloc(census->count + 1, sizeof *voices);
 
@@ -286,7 +288,7 @@ static struct store_voice *collect(const struct census *census, size_t *ret)
 static bool is_clear(const struct census *census, size_t pending)
 {
     size_t count;
-    cleanup_free struct store_voice *voices = collect(census, &count);
+    cleanup_free struct store_voice *voices = collect_voices(census, &count);
     struct quorum quorum;
     size_t same = 0;
 
@@ -305,7 +307,7 @@ static bool is_clear(const struct census *census, size_t pending)
 static uint64_t find_end(const struct census *census, const struct store_list *list,
                          const struct waiting *waiting)
 {
-    uint64_t end = waiting->answered + round_limit();
+    uint64_t end = waiting->answered + store_limit();
     uint64_t late = waiting->begun + LATE_TIMES * waiting->usual + LATE_MORE;
 
     return !census->terms.settled && late < end && 2 * waiting->pending <= list->count &&
@@ -391,7 +393,7 @@ static int settle(struct census *census, struct store_list *list)
 {
     cleanup_free struct store_voice *here = calloc(list->count + 1, sizeof *here);
     size_t count;
-    cleanup_free struct store_voice *all = collect(census, &count);
+    cleanup_free struct store_voice *all = collect_voices(census, &count);
     struct quorum quorum;
 
     if (!here || !all)

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "store/stores.h"
+#include "store/list.h"
 
 struct census;
 

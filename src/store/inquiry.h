@@ -2,6 +2,7 @@
 /* One question about one path, put to every store. */
 #pragma once
 
+#include "store/round.h"
 #include "store/stores.h"
 
 struct question_kind;

@@ -13,7 +13,7 @@ enum {
     PATIENCE_MORE = CLOCK_SECOND / 10,
 };
 
-static int compare(const void *left, const void *right)
+static int compare_paces(const void *left, const void *right)
 {
     uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
 
@@ -24,7 +24,7 @@ static uint64_t median(uint64_t times[], size_t count)
 {
     if (count == 0)
         return 0;
-    qsort(times, count, sizeof *times, compare);
+    qsort(times, count, sizeof *times, compare_paces);
     return times[(count - 1) / 2];
 }
 

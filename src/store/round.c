@@ -4,7 +4,6 @@
 #include "base/clock.h"
 #include "base/pool.h"
 #include "base/thread.h"
-#include "store/store.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -20,18 +19,6 @@ struct round {
     int shortage;     /* why one was not taken, other than that its store is set aside */
     struct task *tasks;
 };
-
-static uint64_t limit = 5 * CLOCK_SECOND;
-
-void round_set_limit(uint64_t time)
-{
-    limit = time;
-}
-
-uint64_t round_limit(void)
-{
-    return limit;
-}
 
 int round_new(struct round **ret)
 {
@@ -66,12 +53,36 @@ static void drop(struct task *task)
         store_release(store);
 }
 
+/* Takes one holder away, with the lock held, which it lets go; the last one frees the round. */
+static void unhold(struct round *round)
+{
+    bool last = --round->holders == 0;
+
+    pthread_mutex_unlock(&round->lock);
+    if (last)
+        round_free(round);
+}
+
+/* The task has been run, by a thread of its store or one of its own. */
+static void finish_task(struct task *task)
+{
+    struct round *round = task->round;
+
+    pthread_mutex_lock(&round->lock);
+    task->done = true;
+    bool left = task->left;
+    pthread_cond_signal(&round->changed);
+    unhold(round);
+    if (left)
+        drop(task);
+}
+
 static void *run_task(void *opaque)
 {
     struct task *task = opaque;
 
     task->run(task);
-    task_finish(task);
+    finish_task(task);
     return NULL;
 }
 
@@ -100,6 +111,7 @@ void round_put(struct round *round, struct store *store, struct task *task, enum
 {
     task->store = store ? store_hold(store) : NULL;
     task->round = round;
+    task->finish = finish_task;
     task->refused = task->done = task->left = false;
     task->state = state;
     task->asked = clock_now();
@@ -169,7 +181,7 @@ static enum task_state state_of(const struct task *task, uint64_t now, uint64_t 
 {
     if (task->done)
         return TASK_ANSWERED;
-    if (now - task->asked >= limit)
+    if (now - task->asked >= store_limit())
         return TASK_MISSED;
     if (*task->state == TASK_LATE || now - task->asked >= patience)
         return TASK_LATE;
@@ -198,7 +210,7 @@ static bool look(struct round *round, uint64_t patience, struct round_left *ret,
             continue;
         left.pending++;
         left.late += state == TASK_LATE;
-        uint64_t wait = state == TASK_LATE || patience > limit ? limit : patience;
+        uint64_t wait = state == TASK_LATE || patience > store_limit() ? store_limit() : patience;
         next = task->asked + wait < next ? task->asked + wait : next;
     }
     *ret = left;
@@ -232,41 +244,15 @@ int round_shortage(const struct round *round)
 
 void round_wait_for_all(struct round *round)
 {
-    while (round_wait(round, limit).pending > 0) {
+    while (round_wait(round, store_limit()).pending > 0) {
     }
-}
-
-/* Takes one holder away, with the lock held, which it lets go; the last one frees the round. */
-static void unhold(struct round *round)
-{
-    bool last = --round->holders == 0;
-
-    pthread_mutex_unlock(&round->lock);
-    if (last)
-        round_free(round);
-}
-
-void task_finish(struct task *task)
-{
-    struct round *round = task->round;
-
-    if (!round) {
-        drop(task);
-        return;
-    }
-    pthread_mutex_lock(&round->lock);
-    task->done = true;
-    bool left = task->left;
-    pthread_cond_signal(&round->changed);
-    unhold(round);
-    if (left)
-        drop(task);
 }
 
 void task_run_later(struct store *store, struct task *task)
 {
     task->store = store_hold(store);
     task->round = NULL;
+    task->finish = drop;
     if (store_is_remote(store) && store_submit(store, task, true) == 0)
         return;
     task->run(task);

@@ -7,44 +7,9 @@
  */
 #pragma once
 
-#include "base/cleanup.h"
-
-#include <stdbool.h>
-#include <stdint.h>
+#include "store/store.h"
 
 struct round;
-struct store;
-
-/* How far a question has come, as the asker sees it. */
-enum task_state {
-    TASK_PENDING,
-    TASK_LATE,     /* pending, for much longer than is usual */
-    TASK_ANSWERED, /* it was run: the task may be looked at until the round is left */
-    TASK_MISSED,   /* no answer in time, or not even asked since the store is set aside */
-};
-
-/* To be put first in a struct of the caller's that has all the question and the answer need. */
-struct task {
-    void (*run)(struct task *task);  /* asks task->store; may block for ever */
-    void (*drop)(struct task *task); /* frees the struct and what it holds; called once */
-    struct store *store;             /* held for the task; NULL: see round_put */
-    struct round *round;
-    bool heavy; /* it takes long also in a local store: several threads run many of them */
-    struct task *next_in_round, *next_in_queue;
-    enum task_state *state; /* the asker's; see round_put */
-    uint64_t asked;         /* when it was put, as clock_now */
-    bool local;             /* the asker runs it */
-    bool refused;           /* no thread took it */
-    bool done;              /* it was run */
-    bool left;              /* the asker does not wait for it any more */
-};
-
-/*
- * How long stores have to answer, in microseconds: for all of this process, 5 seconds until it is
- * set, which is to be done before anything is asked.
- */
-void round_set_limit(uint64_t time);
-uint64_t round_limit(void);
 
 int round_new(struct round **ret);
 
@@ -78,9 +43,6 @@ void round_leave(struct round *round);
 
 DEFINE_CLEANUP(struct round *, round_leave)
 #define cleanup_round CLEANUP(cleanup_by_round_leave)
-
-/* For the store's threads: the task has been run. One without a round is dropped. */
-void task_finish(struct task *task);
 
 /*
  * Has STORE run a task that no one waits for, in this thread or in one of its own, however long

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "store/sites.h"
 
+#include "store/round.h"
+
 #include <pthread.h>
 #include <string.h>
 
 /* A question for a path, and its answer. */
-struct visit {
+struct site_visit {
     struct task task;
-    struct sites *sites; /* held */
-    struct visit *next;  /* of those that are under way */
-    bool lists;          /* asked for the names in it; otherwise for the store */
+    struct sites *sites;     /* held */
+    struct site_visit *next; /* of those that are under way */
+    bool lists;              /* asked for the names in it; otherwise for the store */
     struct store *known, *store;
     struct names names;
     int result;
@@ -19,7 +21,7 @@ struct visit {
 struct sites {
     pthread_mutex_t lock;
     unsigned holders; /* the user, and the visits */
-    struct visit *visits;
+    struct site_visit *visits;
 };
 
 int sites_new(struct sites **ret)
@@ -55,7 +57,7 @@ void sites_free(struct sites *sites)
 /* Whether a thread is still on its way to PATH. The lock is held. */
 static bool is_visited(const struct sites *sites, const char *path)
 {
-    for (const struct visit *visit = sites->visits; visit; visit = visit->next) {
+    for (const struct site_visit *visit = sites->visits; visit; visit = visit->next) {
         if (strcmp(visit->path, path) == 0)
             return true;
     }
@@ -64,11 +66,11 @@ static bool is_visited(const struct sites *sites, const char *path)
 
 static void drop_visit(struct task *task)
 {
-    struct visit *visit = (struct visit *)task;
+    struct site_visit *visit = (struct site_visit *)task;
     struct sites *sites = visit->sites;
 
     pthread_mutex_lock(&sites->lock);
-    struct visit **at = &sites->visits;
+    struct site_visit **at = &sites->visits;
     while (*at != visit)
         at = &(*at)->next;
     *at = visit->next;
@@ -91,7 +93,7 @@ static int list(const char *path, struct names *names)
 
 static void run_visit(struct task *task)
 {
-    struct visit *visit = (struct visit *)task;
+    struct site_visit *visit = (struct site_visit *)task;
 
     if (visit->lists)
         visit->result = list(visit->path, &visit->names);
@@ -102,9 +104,9 @@ static void run_visit(struct task *task)
 }
 
 /* A visit to PATH that is registered; -ETIMEDOUT where an earlier one is not back. */
-static int visit_new(struct sites *sites, const char *path, struct visit **ret)
+static int visit_new(struct sites *sites, const char *path, struct site_visit **ret)
 {
-    struct visit *visit = calloc(1, sizeof *visit + strlen(path) + 1);
+    struct site_visit *visit = calloc(1, sizeof *visit + strlen(path) + 1);
 
     if (!visit)
         return -ENOMEM;
@@ -129,7 +131,7 @@ static int visit_new(struct sites *sites, const char *path, struct visit **ret)
 }
 
 static int ask(struct sites *sites, struct round *round, const struct site *site,
-               struct visit **ret, enum task_state *state)
+               struct site_visit **ret, enum task_state *state)
 {
     int r = visit_new(sites, site->path, ret);
 
@@ -140,7 +142,7 @@ static int ask(struct sites *sites, struct round *round, const struct site *site
     return 0;
 }
 
-static void note_answer(struct site *site, struct visit *visit, enum task_state state)
+static void note_answer(struct site *site, struct site_visit *visit, enum task_state state)
 {
     site->result = state == TASK_ANSWERED ? visit->result : -ETIMEDOUT;
     if (site->result == 0)
@@ -149,7 +151,7 @@ static void note_answer(struct site *site, struct visit *visit, enum task_state 
 
 int sites_ask(struct sites *sites, struct site items[], size_t count)
 {
-    cleanup_free struct visit **visits = calloc(count + 1, sizeof(struct visit *));
+    cleanup_free struct site_visit **visits = calloc(count + 1, sizeof(struct site_visit *));
     cleanup_free enum task_state *states = calloc(count + 1, sizeof *states);
     cleanup_round struct round *round = NULL; /* left first: it writes to the others */
 
@@ -176,7 +178,7 @@ int sites_list(struct sites *sites, const char *path, struct names *names)
 {
     enum task_state state;
     cleanup_round struct round *round = NULL;
-    struct visit *visit;
+    struct site_visit *visit;
 
     int r = round_new(&round);
     if (r < 0)

@@ -42,6 +42,18 @@ struct store {
     uint64_t aside_since;
 };
 
+static uint64_t limit = 5 * CLOCK_SECOND;
+
+void store_set_limit(uint64_t time)
+{
+    limit = time;
+}
+
+uint64_t store_limit(void)
+{
+    return limit;
+}
+
 int store_new(const char *path, struct store **ret)
 {
     cleanup_tree struct tree *tree = NULL;
@@ -159,12 +171,12 @@ bool store_is_remote(const struct store *store)
 /* Takes the next task, or NULL where none came for a long time. The lock is held. */
 static struct task *next_task(struct store *store)
 {
-    struct timespec limit = clock_timespec(clock_now() + IDLE_LIMIT);
+    struct timespec end = clock_timespec(clock_now() + IDLE_LIMIT);
     int r = 0;
 
     store->idle++;
     while (!store->first && r == 0)
-        r = pthread_cond_timedwait(&store->work, &store->lock, &limit);
+        r = pthread_cond_timedwait(&store->work, &store->lock, &end);
     store->idle--;
     struct task *task = store->first;
     if (task) {
@@ -225,7 +237,7 @@ static void *serve_tasks(void *opaque)
         if (task) {
             task->run(task);
             note_end(store, place, task->round != NULL);
-            task_finish(task);
+            task->finish(task);
         }
     } while (task);
     store_release(store);
@@ -297,10 +309,10 @@ static bool notice_hanging(struct store *store)
 {
     uint64_t now = clock_now();
 
-    if (longest_wait(store, now) < round_limit())
+    if (longest_wait(store, now) < limit)
         return false;
     for (unsigned i = 0; i < THREADS_MAX; i++) {
-        if (store->begun[i] != NOTHING && store->begun[i] + round_limit() <= now)
+        if (store->begun[i] != NOTHING && store->begun[i] + limit <= now)
             store->begun[i] = GIVEN_UP;
     }
     return put_aside(store);

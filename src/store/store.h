@@ -6,10 +6,43 @@
  */
 #pragma once
 
-#include "store/round.h"
 #include "tree/tree.h"
 
+struct round;
 struct store;
+
+/* How far a question has come, as the asker sees it. */
+enum task_state {
+    TASK_PENDING,
+    TASK_LATE,     /* pending, for much longer than is usual */
+    TASK_ANSWERED, /* it was run: the task may be looked at until the round is left */
+    TASK_MISSED,   /* no answer in time, or not even asked since the store is set aside */
+};
+
+/* To be put first in a struct of the caller's that has all the question and the answer need. */
+struct task {
+    void (*run)(struct task *task);  /* asks task->store; may block for ever */
+    void (*drop)(struct task *task); /* frees the struct and what it holds; called once */
+    bool heavy; /* it takes long also in a local store: several threads run many of them */
+    /* The round's: */
+    void (*finish)(struct task *task); /* after it was run by a thread of the store */
+    struct store *store;               /* held for the task; NULL: see round_put */
+    struct round *round;
+    struct task *next_in_round, *next_in_queue;
+    enum task_state *state; /* the asker's; see round_put */
+    uint64_t asked;         /* when it was put, as clock_now */
+    bool local;             /* the asker runs it */
+    bool refused;           /* no thread took it */
+    bool done;              /* it was run */
+    bool left;              /* the asker does not wait for it any more */
+};
+
+/*
+ * How long stores have to answer, in microseconds: for all of this process, 5 seconds until it is
+ * set, which is to be done before anything is asked.
+ */
+void store_set_limit(uint64_t time);
+uint64_t store_limit(void);
 
 /* The store at PATH, held once. Returns 0 or a negative errno (-ENOTDIR: no directory). */
 int store_new(const char *path, struct store **ret);
@@ -47,7 +80,7 @@ dev_t store_device(const struct store *store);
 bool store_is_remote(const struct store *store);
 
 /*
- * Has a thread of the remote store run TASK and call task_finish. -ETIMEDOUT while the store is
+ * Has a thread of the remote store run TASK, and then finish it. -ETIMEDOUT while the store is
  * set aside, unless the task is PATIENT; -EAGAIN where no thread can be had. Then the task is not
  * touched.
  */

@@ -4,7 +4,6 @@
 #include "base/log.h"
 #include "base/shortage.h"
 #include "store/census.h"
-#include "store/pace.h"
 #include "store/sites.h"
 #include "trust/leftover.h"
 
@@ -29,30 +28,8 @@ struct stores {
     struct store_list *list;
 };
 
-static struct store_list *list_new(size_t room)
-{
-    return calloc(1, sizeof(struct store_list) + room * sizeof(struct store *));
-}
-
-void store_list_free(struct store_list *list)
-{
-    for (size_t i = 0; i < list->count; i++)
-        store_release(list->stores[i]);
-    free(list);
-}
-
-uint64_t store_list_patience(const struct store_list *list)
-{
-    uint64_t paces[PACE_STORES];
-    size_t count = list->count < PACE_STORES ? list->count : PACE_STORES;
-
-    for (size_t i = 0; i < count; i++)
-        paces[i] = store_pace(list->stores[i]);
-    return pace_patience(paces, count);
-}
-
 /* The store of LIST that is said to be at PATH, or NULL. */
-static struct store *find(const struct store_list *list, const char *path)
+static struct store *find_store(const struct store_list *list, const char *path)
 {
     for (size_t i = 0; list && i < list->count; i++) {
         if (strcmp(store_name(list->stores[i]), path) == 0)
@@ -117,7 +94,8 @@ static int complain(const struct site *site, bool named)
 
 /* Adds a store that is there, unless LIST has the directory by another name: it can be lost once.
  */
-static void add(struct store_list *list, const struct store_list *old, const struct site *site)
+static void add_store(struct store_list *list, const struct store_list *old,
+                      const struct site *site)
 {
     for (size_t i = 0; i < list->count; i++) {
         if (!tree_is_same(store_tree(list->stores[i]), store_tree(site->store)))
@@ -144,7 +122,7 @@ static int add_answers(struct store_list *list, const struct store_list *old, st
         if (is_shortage(site->result))
             r = log_errno(site->result, "store %s", site->path);
         else if (site->result == 0)
-            add(list, old, site);
+            add_store(list, old, site);
         else if (site->result == -ETIMEDOUT && site->known)
             list->stores[list->count++] = store_hold(site->known);
         else {
@@ -166,7 +144,7 @@ static int ask_at(const struct stores *stores, const struct store_list *old,
         return -ENOMEM;
     for (size_t i = 0; i < paths->count; i++) {
         const char *path = names_get(paths, i);
-        sites[i] = (struct site){.path = path, .known = find(old, path)};
+        sites[i] = (struct site){.path = path, .known = find_store(old, path)};
     }
     int r = sites_ask(stores->sites, sites, paths->count);
     return r < 0 ? log_errno(r, "the stores cannot be asked")
@@ -195,7 +173,7 @@ static int look(const struct stores *stores, const struct store_list *old, struc
     int r = list_paths(stores, &paths, &found);
     if (r < 0)
         return old ? r : log_errno(r, "%s", stores->directory);
-    list = list_new(paths.count);
+    list = store_list_new(paths.count);
     if (!list)
         return -ENOMEM;
     r = ask_at(stores, old, &paths, found, list);
@@ -276,24 +254,6 @@ void stores_close(struct stores *stores)
     free(stores);
 }
 
-static int copy_list(const struct store_list *list, struct store_list **ret)
-{
-    struct store_list *copy = list_new(list->count);
-
-    if (!copy)
-        return -ENOMEM;
-    copy->left_out = list->left_out;
-    copy->quorum = list->quorum;
-    copy->counted = list->counted;
-    copy->unheard = list->unheard;
-    copy->why_unheard = list->why_unheard;
-    copy->number = list->number;
-    for (size_t i = 0; i < list->count; i++)
-        copy->stores[copy->count++] = store_hold(list->stores[i]);
-    *ret = copy;
-    return 0;
-}
-
 /* Whether it is the caller's turn to renew the list. The lock is held. */
 static bool is_due(struct stores *stores)
 {
@@ -372,10 +332,11 @@ int stores_now(struct stores *stores, struct store_list **ret)
     if (due)
         renew(stores);
     pthread_mutex_lock(&stores->lock);
-    int r = copy_list(stores->list, &list);
+    list = store_list_copy(stores->list);
     pthread_mutex_unlock(&stores->lock);
-    if (r == 0 && !list->counted)
-        r = count_votes(stores, list);
+    if (!list)
+        return -ENOMEM;
+    int r = list->counted ? 0 : count_votes(stores, list);
     if (r == 0)
         *ret = steal_pointer(list);
     return r;
@@ -387,20 +348,4 @@ size_t stores_count(struct stores *stores)
     size_t count = stores->list->count;
     pthread_mutex_unlock(&stores->lock);
     return count;
-}
-
-int store_list_voter(const struct store_list *list, size_t place)
-{
-    struct store_voice voice;
-
-    store_voice(list->stores[place], &voice);
-    return quorum_voter(&list->quorum, &voice, place);
-}
-
-bool store_list_is_empty(const struct store_list *list, size_t place)
-{
-    struct store_voice voice;
-
-    return store_voice(list->stores[place], &voice) && !voice.has_files &&
-           !(list->quorum.no_files && voice.has_names);
 }

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "store/voice.h"
 
+#include "store/round.h"
+
 #include "base/io.h"
 #include "base/shortage.h"
 #include "share/format.h"
+#include "tree/nearby.h"
 #include "trust/leftover.h"
 
 #include <stdio.h>
@@ -34,7 +37,7 @@ struct sampling {
     struct store_voice voice;
 };
 
-static void forget(struct sampling *sampling)
+static void forget_steps(struct sampling *sampling)
 {
     names_clear(&sampling->directories);
     names_clear(&sampling->others);
@@ -213,7 +216,7 @@ static int take_header(struct sampling *sampling, const struct step *step)
     return 0;
 }
 
-static void settle(struct sampling *sampling)
+static void settle_voice(struct sampling *sampling)
 {
     struct store_voice *voice = &sampling->voice;
     unsigned most = 0, most_of_k = 0;
@@ -237,7 +240,7 @@ static void settle(struct sampling *sampling)
 /* Returns true if the rest of the sample would change nothing, and each look takes long. */
 static bool is_settled(struct sampling *sampling)
 {
-    settle(sampling);
+    settle_voice(sampling);
     return store_is_remote(sampling->store) && sampling->agreeing >= MAJORITY;
 }
 
@@ -264,16 +267,17 @@ static int look_on(struct sampling *sampling)
 int voice_take(struct store *store, enum share_format format, const struct voice_watch *watch,
                struct store_voice *ret)
 {
-    CLEANUP(forget) struct sampling sampling = {.store = store, .format = format, .watch = watch};
+    CLEANUP(forget_steps)
+    struct sampling sampling = {.store = store, .format = format, .watch = watch};
     int r = names_add(&sampling.directories, "");
 
-    tree_busy_begin();
+    nearby_begin();
     while (r == 0 && sampling.headers < HEADERS_MAX && !is_settled(&sampling))
         r = look_on(&sampling);
-    tree_busy_end();
+    nearby_end();
     if (r < 0)
         return r;
-    settle(&sampling);
+    settle_voice(&sampling);
     *ret = sampling.voice;
     /* A store of which no file was seen is not to be taken for an empty one. */
     return sampling.voice.has_files ? 0 : sampling.error;

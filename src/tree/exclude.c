@@ -158,7 +158,7 @@ void excludes_free(struct excludes *excludes)
  * They are asked about together, since a head is the same for all; for a path of very many
  * directories in several turns.
  */
-struct question {
+struct exclude_question {
     const char *path;
     bool is_directory;
     size_t count;
@@ -166,7 +166,7 @@ struct question {
 };
 
 /* Whether it excludes one of them. Those that it includes are decided on. */
-static bool apply(const struct rule *rule, struct question *question)
+static bool apply(const struct rule *rule, struct exclude_question *question)
 {
     const char *from =
         pattern_match_head(&rule->pattern, question->path, question->ends[question->count - 1]);
@@ -188,7 +188,7 @@ static bool apply(const struct rule *rule, struct question *question)
 }
 
 /* The last rule that matches decides. */
-static bool is_any_excluded(const struct excludes *excludes, struct question *question)
+static bool is_any_excluded(const struct excludes *excludes, struct exclude_question *question)
 {
     for (size_t i = excludes->count; i > 0 && question->count > 0; i--) {
         if (apply(&excludes->rules[i - 1], question))
@@ -199,7 +199,7 @@ static bool is_any_excluded(const struct excludes *excludes, struct question *qu
 
 bool excludes_match_entry(const struct excludes *excludes, const char *path, bool is_directory)
 {
-    struct question question;
+    struct exclude_question question;
 
     question.path = path;
     question.is_directory = is_directory;
@@ -210,7 +210,7 @@ bool excludes_match_entry(const struct excludes *excludes, const char *path, boo
 
 bool excludes_match(const struct excludes *excludes, const char *path, bool is_directory)
 {
-    struct question question;
+    struct exclude_question question;
     const char *end = path;
 
     question.path = path;

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tree/nearby.h"
 
-#include "tree/tree.h"
-
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,7 +13,7 @@ static _Thread_local struct {
     size_t expected; /* the item that is likely asked for next: trees are asked in turn */
 } here;
 
-void tree_busy_begin(void)
+void nearby_begin(void)
 {
     here.busy = true;
 }
@@ -28,7 +26,7 @@ static void leave(struct nearby *nearby)
     nearby->path = NULL;
 }
 
-void tree_busy_end(void)
+void nearby_end(void)
 {
     for (size_t i = 0; i < here.count; i++)
         leave(&here.items[i]);
@@ -66,7 +64,7 @@ static bool mount_of(int fd, uint64_t *ret)
 }
 
 /* Goes to the directory PATH beneath ROOT. Whether it could, and on the root's own mount. */
-static bool enter(struct nearby *nearby, int root, const char *path, size_t length)
+static bool enter_directory(struct nearby *nearby, int root, const char *path, size_t length)
 {
     cleanup_place struct place place = NO_PLACE;
     uint64_t home;
@@ -81,7 +79,7 @@ static bool enter(struct nearby *nearby, int root, const char *path, size_t leng
     return true;
 }
 
-static bool is_of(const struct nearby *nearby, const char *path, size_t length)
+static bool is_in(const struct nearby *nearby, const char *path, size_t length)
 {
     return nearby->path && strncmp(nearby->path, path, length) == 0 && !nearby->path[length];
 }
@@ -96,7 +94,7 @@ const struct nearby *nearby_find(uint64_t tree, int root, const char *path, cons
     struct nearby *nearby = item_of(tree);
     if (!nearby)
         return NULL;
-    if (!is_of(nearby, path, length) && !enter(nearby, root, path, length))
+    if (!is_in(nearby, path, length) && !enter_directory(nearby, root, path, length))
         return NULL;
     *ret_name = name;
     return nearby->fd >= 0 ? nearby : NULL;

@@ -11,6 +11,13 @@
 
 #include <stdint.h>
 
+/*
+ * Between the two, this thread goes to the directory of the names that it asks for but once, also
+ * if it is renamed meanwhile. For what is one question to who asks it, about many names.
+ */
+void nearby_begin(void);
+void nearby_end(void);
+
 struct nearby {
     uint64_t tree;  /* whose directory it is */
     uint64_t mount; /* the number of the mount that it lies on: the tree's own */

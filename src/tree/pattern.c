@@ -20,7 +20,7 @@ enum step_kind {
     STEP_DIRECTORIES, /* any number of directories, each with its '/' behind it */
 };
 
-struct step {
+struct pattern_step {
     enum step_kind kind;
     unsigned char byte;
     size_t set; /* which of the pattern's */
@@ -108,9 +108,9 @@ static const char *read_set(const char *at, struct set *set)
     return at + 1;
 }
 
-static struct step *add_step(struct pattern *pattern, enum step_kind kind)
+static struct pattern_step *add_step(struct pattern *pattern, enum step_kind kind)
 {
-    struct step *step = &pattern->steps[pattern->step_count++];
+    struct pattern_step *step = &pattern->steps[pattern->step_count++];
 
     step->kind = kind;
     return step;
@@ -204,18 +204,18 @@ int pattern_read(const char *text, bool is_name, struct pattern *pattern)
  */
 
 /* Which step is next, and where in the path; AT is NULL for no place. */
-struct place {
+struct pattern_place {
     const char *at;
     size_t step;
 };
 
-struct attempt {
+struct pattern_attempt {
     const struct pattern *pattern;
     const char *end; /* of the path */
-    struct place now, star, directories;
+    struct pattern_place now, star, directories;
 };
 
-static bool accepts(const struct pattern *pattern, const struct step *step, char byte)
+static bool accepts(const struct pattern *pattern, const struct pattern_step *step, char byte)
 {
     switch (step->kind) {
     case STEP_BYTE:
@@ -228,10 +228,10 @@ static bool accepts(const struct pattern *pattern, const struct step *step, char
 }
 
 /* False: a mismatch. */
-static bool take_step(struct attempt *attempt)
+static bool take_step(struct pattern_attempt *attempt)
 {
-    struct place *now = &attempt->now;
-    const struct step *step = &attempt->pattern->steps[now->step++];
+    struct pattern_place *now = &attempt->now;
+    const struct pattern_step *step = &attempt->pattern->steps[now->step++];
 
     switch (step->kind) {
     case STEP_STAR:
@@ -247,9 +247,9 @@ static bool take_step(struct attempt *attempt)
 }
 
 /* False: there is nothing left to try. */
-static bool go_back(struct attempt *attempt)
+static bool go_back(struct pattern_attempt *attempt)
 {
-    struct place *star = &attempt->star, *directories = &attempt->directories;
+    struct pattern_place *star = &attempt->star, *directories = &attempt->directories;
 
     if (star->at && star->at < attempt->end && *star->at != '/') {
         star->at++;
@@ -268,7 +268,7 @@ static bool go_back(struct attempt *attempt)
 
 const char *pattern_match_head(const struct pattern *pattern, const char *path, const char *end)
 {
-    struct attempt attempt = {.pattern = pattern, .end = end, .now = {path, 0}};
+    struct pattern_attempt attempt = {.pattern = pattern, .end = end, .now = {path, 0}};
 
     while (attempt.now.step < pattern->head_end) {
         if (!take_step(&attempt) && !go_back(&attempt))
@@ -295,7 +295,8 @@ static const char *last_names(const char *from, const char *end, size_t slashes)
 bool pattern_match_tail(const struct pattern *pattern, const char *from, const char *end)
 {
     const char *start = from <= end ? last_names(from, end, pattern->slashes) : NULL;
-    struct attempt attempt = {.pattern = pattern, .end = end, .now = {start, pattern->tail}};
+    struct pattern_attempt attempt = {
+        .pattern = pattern, .end = end, .now = {start, pattern->tail}};
 
     if (!start || (pattern->is_from_root && start != from))
         return false;

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct step;
+struct pattern_step;
 struct set;
 
 /*
@@ -14,7 +14,7 @@ struct set;
  */
 struct pattern {
     bool is_from_root;
-    struct step *steps;
+    struct pattern_step *steps;
     struct set *sets;
     size_t step_count, set_count;
     size_t head_end, tail;

@@ -44,13 +44,6 @@ bool tree_is_same(const struct tree *tree, const struct tree *other);
 /* What the tree was opened as, for messages. */
 const char *tree_name(const struct tree *tree);
 
-/*
- * Between the two, this thread goes to the directory of the names that it asks for but once, also
- * if it is renamed meanwhile. For what is one question to who asks it, about many names.
- */
-void tree_busy_begin(void);
-void tree_busy_end(void);
-
 /* Of the object itself, also of a symlink. */
 int tree_stat(const struct tree *tree, const char *path, struct stat *ret);
 

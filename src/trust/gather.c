@@ -36,7 +36,8 @@ struct group {
     bool counts;              /* one of them is of the version */
 };
 
-static void collect(const struct gather *gather, const uint8_t digest[HASH_SIZE], struct group *ret)
+static void collect_group(const struct gather *gather, const uint8_t digest[HASH_SIZE],
+                          struct group *ret)
 {
     *ret = (struct group){.counts = false};
     for (size_t i = 0; i < gather->count; i++) {
@@ -81,7 +82,7 @@ static void compare_groups(const struct gather *gather, struct standing *ret)
     for (size_t i = 0; i < gather->count; i++) {
         if (gather->copies[i].block != BLOCK_GOOD || is_repeated(gather, i))
             continue;
-        collect(gather, gather->copies[i].digest, &group);
+        collect_group(gather, gather->copies[i].digest, &group);
         if (!group.counts)
             continue;
         bool larger = group.shares.count > ret->first.shares.count;
@@ -96,7 +97,7 @@ static void compare_groups(const struct gather *gather, struct standing *ret)
 }
 
 /* Marks up to ROOM unread copies as asked, leaving out those whose share is in HAVE. */
-static size_t ask(struct gather *gather, struct index_set *have, size_t places[], size_t room)
+static size_t ask_for(struct gather *gather, struct index_set *have, size_t places[], size_t room)
 {
     size_t asked = 0;
 
@@ -130,9 +131,9 @@ size_t gather_next(struct gather *gather, size_t places[])
     }
     if (coming >= needed - found)
         return 0;
-    size_t asked = ask(gather, have, places, needed - found - coming);
+    size_t asked = ask_for(gather, have, places, needed - found - coming);
     if (asked == 0 && coming == 0) /* another copy of a share whose block is of another group */
-        asked = ask(gather, &(struct index_set){.count = 0}, places, 1);
+        asked = ask_for(gather, &(struct index_set){.count = 0}, places, 1);
     return asked;
 }
 
@@ -142,7 +143,7 @@ size_t gather_rest(struct gather *gather, size_t places[], size_t room)
     size_t asked = 0, more;
 
     /* Second copies of a share are asked, too: the first may be the lie. */
-    while (asked < room && (more = ask(gather, &none, places + asked, room - asked)) > 0) {
+    while (asked < room && (more = ask_for(gather, &none, places + asked, room - asked)) > 0) {
         asked += more;
         none = (struct index_set){.count = 0};
     }
@@ -214,7 +215,7 @@ size_t gather_side(const struct gather *gather, size_t place)
     if (gather->copies[place].block != BLOCK_GOOD)
         return 0;
     compare_groups(gather, &standing);
-    collect(gather, gather->copies[place].digest, &group);
+    collect_group(gather, gather->copies[place].digest, &group);
     if (!group.counts || group.shares.count < standing.first.shares.count)
         return 0;
     while (!is_in(&gather->copies[first], gather->copies[place].digest))
@@ -231,7 +232,7 @@ bool gather_has_unbound(const struct gather *gather)
         const struct gather_copy *copy = &gather->copies[i];
         if (copy->block != BLOCK_GOOD || copy->role != COPY_NAMELESS || copy->bound)
             continue;
-        collect(gather, copy->digest, &group);
+        collect_group(gather, copy->digest, &group);
         if (contradicted || (!group.counts && group.shares.count >= gather->needed))
             return true;
     }

@@ -72,7 +72,7 @@ struct solving {
     uint8_t *room;
 };
 
-static void forget(struct solving *solving)
+static void forget_search(struct solving *solving)
 {
     if (solving->encoder)
         encoder_free(solving->encoder);
@@ -83,7 +83,7 @@ static void forget(struct solving *solving)
 }
 
 /* Lists the shares that a trial makes; returns how many. */
-static unsigned list_shares(struct solving *solving, uint8_t ret[256])
+static unsigned list_distinct(struct solving *solving, uint8_t ret[256])
 {
     bool seen[256] = {false};
     unsigned count = 0;
@@ -203,7 +203,7 @@ static int search(struct solving *solving, uint8_t *data)
 }
 
 /* Makes the stripe of the solved pieces, and marks the blocks that differ from it. */
-static int finish(struct solving *solving, uint8_t *data, bool wrong[])
+static int finish_search(struct solving *solving, uint8_t *data, bool wrong[])
 {
     uint8_t indices[256];
 
@@ -223,7 +223,7 @@ int solve_stripe(const struct share_layout *layout, uint64_t stripe, const uint8
                  const uint8_t *const blocks[], size_t count, unsigned withdrawn, uint8_t *data,
                  bool wrong[], int *ret_spare)
 {
-    CLEANUP(forget)
+    CLEANUP(forget_search)
     struct solving solving = {
         .layout = layout,
         .stripe = stripe,
@@ -238,12 +238,12 @@ int solve_stripe(const struct share_layout *layout, uint64_t stripe, const uint8
 
     solving.left = solving.size;
     solving.spare = INT_MAX;
-    unsigned made = list_shares(&solving, shares);
+    unsigned made = list_distinct(&solving, shares);
     if (solving.share_count < layout->required)
         return -ENODATA;
     int r = prepare(&solving, shares, made);
     if (r == 0)
         r = search(&solving, data);
     *ret_spare = solving.spare;
-    return r < 0 ? r : finish(&solving, data, wrong);
+    return r < 0 ? r : finish_search(&solving, data, wrong);
 }

@@ -247,7 +247,7 @@ static void encoded_close(struct view_file *opaque)
 }
 
 /* Lays out the share of index INDEX of the file that was opened, and what makes it. */
-static int prepare(unsigned index, struct encoded_file *file)
+static int prepare_encoder(unsigned index, struct encoded_file *file)
 {
     struct share_header header = file->source->header;
     uint8_t wanted = (uint8_t)index;
@@ -295,7 +295,7 @@ static int encoded_open(struct view *view, const char *path, struct view_file **
     opened = &file->file;
     r = encoded->source->operations->open(encoded->source, within, &file->source);
     if (r == 0)
-        r = prepare(index, file);
+        r = prepare_encoder(index, file);
     if (r < 0)
         return r;
     *ret = steal_pointer(opened);

@@ -102,9 +102,9 @@ static bool clear_place(struct known *known, struct known_content **place)
     return true;
 }
 
-static struct known_content *add(struct known *known, const char *path,
-                                 struct known_content **place, struct share_set *shares,
-                                 bool lasting)
+static struct known_content *add_content(struct known *known, const char *path,
+                                         struct known_content **place, struct share_set *shares,
+                                         bool lasting)
 {
     struct known_content *content = calloc(1, sizeof *content);
 
@@ -160,7 +160,7 @@ struct known_content *known_open(struct known *known, const char *path, struct s
     if (found)
         use(known, content, shares);
     else
-        content = add(known, path, place, shares, lasting);
+        content = add_content(known, path, place, shares, lasting);
     pthread_mutex_unlock(&known->lock);
     if (found)
         share_set_free(shares);

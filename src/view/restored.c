@@ -40,7 +40,7 @@ static void restored_view_free(struct view *view)
 }
 
 /* Returns true if PATH is the root, and the source is to be kept from others. */
-static bool is_closed(const struct view *view, const char *path)
+static bool is_hidden(const struct view *view, const char *path)
 {
     const struct restored_view *restored = (const struct restored_view *)view;
 
@@ -61,7 +61,7 @@ static int restored_stat(struct view *view, const char *path, struct stat *ret)
     int r = source_of(view)->operations->stat(source_of(view), path, &status, &header, NULL, NULL);
     if (r < 0)
         return r;
-    if (is_closed(view, path))
+    if (is_hidden(view, path))
         status_close(&status);
     show(&status);
     *ret = status;
@@ -79,7 +79,7 @@ static const char access_list[] = "system.posix_acl_access";
 static int restored_get_xattr(struct view *view, const char *path, const char *name, void *value,
                               size_t size, size_t *ret)
 {
-    if (is_closed(view, path) && strcmp(name, access_list) == 0)
+    if (is_hidden(view, path) && strcmp(name, access_list) == 0)
         return -ENODATA;
     return source_of(view)->operations->get_xattr(source_of(view), path, name, value, size, ret);
 }
@@ -103,7 +103,7 @@ static int restored_list_xattr(struct view *view, const char *path, char *names,
 {
     int r = source_of(view)->operations->list_xattr(source_of(view), path, names, size, ret);
 
-    if (r == 0 && size > 0 && is_closed(view, path))
+    if (r == 0 && size > 0 && is_hidden(view, path))
         hide_access_list(names, ret);
     return r;
 }

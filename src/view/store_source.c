@@ -34,7 +34,7 @@ struct asking {
     const struct inquiry_enough *argument; /* for inquiry_make */
 };
 
-struct restored_file {
+struct store_file {
     struct source_file file;
     struct share_set *shares;
     struct store_source *source;
@@ -136,11 +136,11 @@ static void note_required(struct store_source *source, unsigned required)
 static int open_shares(struct store_source *source, struct share_set *shares,
                        struct source_file **ret)
 {
-    struct restored_file *file = malloc(sizeof *file);
+    struct store_file *file = malloc(sizeof *file);
 
     if (!file)
         return -ENOMEM;
-    *file = (struct restored_file){
+    *file = (struct store_file){
         .file = {.operations = source->source.operations,
                  .header = *share_set_header(shares),
                  .present = share_set_present(shares),
@@ -385,7 +385,7 @@ static int store_source_open_version(struct source *opaque, const char *path, un
 }
 
 /* Goes on with what is known of the file. Returns 0 or -ENOMEM. */
-static int remember(struct restored_file *file, const char *path)
+static int remember(struct store_file *file, const char *path)
 {
     const struct store_source *source = file->source;
 
@@ -406,7 +406,7 @@ static int store_source_open(struct source *source, const char *path, struct sou
     int r = store_source_open_version(source, path, 0, &file);
     if (r < 0)
         return r;
-    r = remember((struct restored_file *)file, path);
+    r = remember((struct store_file *)file, path);
     if (r < 0)
         source_close(file);
     else
@@ -416,17 +416,17 @@ static int store_source_open(struct source *source, const char *path, struct sou
 
 static int store_source_read_stripe(struct source_file *file, uint64_t stripe, uint8_t *data)
 {
-    return share_set_read_stripe(((struct restored_file *)file)->shares, stripe, data);
+    return share_set_read_stripe(((struct store_file *)file)->shares, stripe, data);
 }
 
 static bool store_source_is_hole(struct source_file *file, uint64_t stripe)
 {
-    return share_set_is_hole(((struct restored_file *)file)->shares, stripe);
+    return share_set_is_hole(((struct store_file *)file)->shares, stripe);
 }
 
 static void store_source_close(struct source_file *opaque)
 {
-    struct restored_file *file = (struct restored_file *)opaque;
+    struct store_file *file = (struct store_file *)opaque;
 
     if (file->content)
         known_close(file->source->known, file->content);

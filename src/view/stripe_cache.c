@@ -17,7 +17,7 @@ enum {
     BYTES_KEPT = 64 << 20,
 };
 
-struct entry {
+struct cached {
     struct buffer buffer;
     uint64_t stripe;
     uint64_t used;  /* the cache's clock when it was last asked for */
@@ -34,7 +34,7 @@ struct stripe_cache {
     stripe_maker *make;
     void *file;
     uint64_t clock;
-    struct entry entries[ENTRIES_MAX];
+    struct cached entries[ENTRIES_MAX];
     struct stripe_cache *next, *previous; /* in the circle of all */
     atomic_bool read;                     /* since the hand came by */
 };
@@ -63,7 +63,7 @@ static void enlist(struct stripe_cache *cache)
 }
 
 /* With the lock held, and that of the cache, or where no one else has it. */
-static void give_up(struct entry *entry)
+static void give_up(struct cached *entry)
 {
     all.bytes -= entry->buffer.size;
     buffer_give(&entry->buffer);
@@ -140,10 +140,10 @@ void stripe_cache_free(struct stripe_cache *cache)
 }
 
 /* The entry of this stripe, made or in the making. */
-static struct entry *find(struct stripe_cache *cache, uint64_t stripe)
+static struct cached *find(struct stripe_cache *cache, uint64_t stripe)
 {
     for (size_t i = 0; i < ENTRIES_MAX; i++) {
-        struct entry *entry = &cache->entries[i];
+        struct cached *entry = &cache->entries[i];
         if (entry->state != EMPTY && entry->stripe == stripe)
             return entry;
     }
@@ -154,7 +154,7 @@ static struct entry *find(struct stripe_cache *cache, uint64_t stripe)
  * Whether A can be done without rather than B: there is nothing in it, or no one is still to come
  * for it, or it is the older one.
  */
-static bool is_older(const struct entry *a, const struct entry *b)
+static bool is_older(const struct cached *a, const struct cached *b)
 {
     if ((a->state == EMPTY) != (b->state == EMPTY))
         return a->state == EMPTY;
@@ -166,13 +166,13 @@ static bool is_older(const struct entry *a, const struct entry *b)
  * as few have buffers, one without; or that which was not asked for the longest; or any. NULL
  * where all are in use.
  */
-static struct entry *find_free(struct stripe_cache *cache)
+static struct cached *find_free(struct stripe_cache *cache)
 {
-    struct entry *oldest = NULL, *fresh = NULL;
+    struct cached *oldest = NULL, *fresh = NULL;
     size_t buffers = 0;
 
     for (size_t i = 0; i < ENTRIES_MAX; i++) {
-        struct entry *entry = &cache->entries[i];
+        struct cached *entry = &cache->entries[i];
         buffers += entry->buffer.data != NULL;
         if (entry->users > 0)
             continue;
@@ -187,7 +187,7 @@ static struct entry *find_free(struct stripe_cache *cache)
 }
 
 /* Has the stripe made, with the lock let go meanwhile. */
-static int fill(struct stripe_cache *cache, struct entry *entry, uint64_t stripe)
+static int fill(struct stripe_cache *cache, struct cached *entry, uint64_t stripe)
 {
     if (!entry->buffer.data) {
         int r = buffer_take(cache->entry_size, &entry->buffer);
@@ -207,10 +207,10 @@ static int fill(struct stripe_cache *cache, struct entry *entry, uint64_t stripe
 }
 
 /* Takes part in an entry that holds the stripe; it is the caller's to leave. */
-static int enter(struct stripe_cache *cache, uint64_t stripe, struct entry **ret)
+static int enter(struct stripe_cache *cache, uint64_t stripe, struct cached **ret)
 {
     for (;;) {
-        struct entry *entry = find(cache, stripe);
+        struct cached *entry = find(cache, stripe);
         if (entry && entry->state == READY) {
             entry->users++;
             *ret = entry;
@@ -242,7 +242,7 @@ static bool is_to_be_passed(struct stripe_cache *cache, uint64_t stripe, size_t 
 int stripe_cache_read(struct stripe_cache *cache, uint64_t stripe, size_t from, size_t size,
                       uint8_t *data)
 {
-    struct entry *entry;
+    struct cached *entry;
 
     atomic_store(&cache->read, true);
     pthread_mutex_lock(&cache->lock);

@@ -6,6 +6,7 @@
  */
 #include "support.h"
 
+#include "tree/nearby.h"
 #include "tree/tree.h"
 
 #include <fcntl.h>
@@ -194,9 +195,9 @@ static int stat_result(const char *path)
     struct tree_object object;
 
     int r = tree_stat(tree, path, &status);
-    tree_busy_begin();
+    nearby_begin();
     int looked = tree_look(tree, path, &object), again = tree_stat(tree, path, &nearby);
-    tree_busy_end();
+    nearby_end();
     assert_int_equal(again, r);
     assert_int_equal(looked, r);
     if (r < 0)
