@@ -15,13 +15,13 @@ static inline uint64_t clock_now(void)
     return (uint64_t)time.tv_sec * CLOCK_SECOND + (uint64_t)time.tv_nsec / 1000;
 }
 
-/* The same in seconds. */
+/* As clock_now, in seconds. */
 static inline double clock_seconds(void)
 {
     return (double)clock_now() / (double)CLOCK_SECOND;
 }
 
-/* The same time as waiting functions take it. */
+/* TIME as waiting functions take it. */
 static inline struct timespec clock_timespec(uint64_t time)
 {
     return (struct timespec){.tv_sec = (time_t)(time / CLOCK_SECOND),

@@ -170,7 +170,7 @@ static uint64_t hash_of(const char *text)
     return hash;
 }
 
-/* Whether TEXT is not among the last lines that were asked for; from now on it is. */
+/* Returns true if TEXT is not among the last lines that were asked for; from now on it is. */
 static bool is_news(const char *text)
 {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;

@@ -150,7 +150,7 @@ static void name_all(const struct batch *batch, struct pending *first, const str
     cleanup_close_fd(&opened.fd);
 }
 
-/* Whether a pending one before it in the list is of the same target. */
+/* Returns true if a pending one before it in the list is of the same target. */
 static bool is_first_of_target(const struct pending *first, const struct pending *pending)
 {
     while (first != pending && first->target != pending->target)

@@ -8,7 +8,7 @@
 #include "engine/linking.h"
 #include "engine/update.h"
 
-/* Whether it may be one more name of a file that was seen: these come at the end. */
+/* Returns true if it may be one more name of a file that was seen: these come at the end. */
 static bool is_further_name(struct entry *entry)
 {
     struct copy_work *copy = entry->copy;

@@ -63,7 +63,8 @@ static int is_one_file(struct pair *pair)
     return pair->is_one;
 }
 
-/* Whether both names stand for one object in a target. -ENOENT: there is nothing to link to. */
+/* Returns 1 if both names stand for one object in a target, else 0; -ENOENT: there is nothing to
+ * link to. */
 static int is_linked(const struct pair *pair, size_t target)
 {
     const struct entry *first = &pair->first, *further = &pair->further;
@@ -98,7 +99,8 @@ static int link_now(const struct pair *pair, size_t target)
     return r;
 }
 
-/* Whether a file system says that it can have no such link: then a file of its own has to do. */
+/* Returns true if a file system says that it can have no such link: then a file of its own has to
+ * do. */
 static bool is_impossible(int error)
 {
     return error == -EPERM || error == -EMLINK || error == -EXDEV || error == -EOPNOTSUPP ||

@@ -20,5 +20,5 @@ struct seen {
 
 void seen_take(int directory, const char *name, struct seen *ret);
 
-/* Whether NAME in DIRECTORY is what was seen, as far as inode, size and mtime tell. */
+/* Returns true if NAME in DIRECTORY is what was seen, as far as inode, size and mtime tell. */
 bool seen_is_there(int directory, const char *name, const struct seen *seen);

@@ -11,7 +11,7 @@
 
 enum { TARGET_WHOLE = -1 };
 
-/* Whether a target takes any writes, which is asked once one has failed. */
+/* Returns true if a target takes any writes, which is asked once one has failed. */
 enum closed {
     CLOSED_UNKNOWN,
     CLOSED_NOT,

@@ -55,7 +55,7 @@ static struct share_layout layout_of(const struct stripe_reading *reading, const
                                   : header_plain_layout(reading->version);
 }
 
-/* Whether a copy has a block for the stripe that could be one of its blocks here. */
+/* Returns true if a copy has a block for the stripe that could be one of its blocks here. */
 static bool has_block(const struct stripe_reading *reading, const struct copy *copy)
 {
     const struct share_layout layout = layout_of(reading, copy);

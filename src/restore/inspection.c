@@ -276,7 +276,7 @@ static void limit_spare(struct inspection *inspection, int spare)
         inspection->spare = spare;
 }
 
-/* Whether another version takes this one's place once this one has fewer than k shares. */
+/* Returns true if another version takes this one's place once this one has fewer than k shares. */
 static bool has_rival(const struct copies *copies, const struct share_header *version)
 {
     for (size_t i = 0; i < copies->count; i++) {

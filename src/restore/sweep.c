@@ -31,7 +31,8 @@ static uint64_t mix(uint64_t value)
     return value ^ value >> 31;
 }
 
-/* Whether a stripe is among those that are to be read; START is another number for each file. */
+/* Returns true if a stripe is among those that are to be read; START is another number for each
+ * file. */
 static bool is_sampled(const struct sweep_depth *depth, uint64_t start, uint64_t stripe)
 {
     uint64_t number = mix(mix(depth->seed + start) + stripe);

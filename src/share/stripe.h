@@ -22,7 +22,7 @@ void encoder_free(struct encoder *encoder);
 int encoder_run(const struct encoder *encoder, uint64_t stripe, uint8_t *data,
                 uint8_t *const blocks[]);
 
-/* The same for a stripe of zeros. */
+/* As encoder_run, for a stripe of zeros. */
 int encoder_run_zeros(const struct encoder *encoder, uint64_t stripe, uint8_t *const blocks[]);
 
 /*

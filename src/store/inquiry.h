@@ -32,7 +32,7 @@ struct inquiry {
 };
 
 /*
- * Whether the answers at hand are enough: whatever the stores that are pending say, it would change
+ * Says if the answers at hand are enough: whatever the stores that are pending say, it would change
  * nothing. It is asked where all that are pending are late.
  */
 struct inquiry_enough {

@@ -36,7 +36,7 @@ void store_list_free(struct store_list *list);
 /* The vote of store number PLACE of the list; below 0: it has none. */
 int store_list_voter(const struct store_list *list, size_t place);
 
-/* Whether store number PLACE was heard, and holds nothing that a store is for (rule 2). */
+/* Returns true if store number PLACE was heard, and holds nothing that a store is for (rule 2). */
 bool store_list_is_empty(const struct store_list *list, size_t place);
 
 /* From when on an answer of one of these stores is late (see round_wait). */

@@ -166,7 +166,7 @@ static size_t team_for(const struct local_tasks *tasks)
     return worth < processors ? worth : processors;
 }
 
-/* Asks the local stores: now, when the others are on their way. Whether there were any. */
+/* Asks the local stores: now, when the others are on their way. Returns true if there were any. */
 static bool run_local(struct round *round)
 {
     struct local_tasks tasks = find_local(round);
@@ -190,7 +190,7 @@ static enum task_state state_of(const struct task *task, uint64_t now, uint64_t 
 
 /*
  * Looks at what has become of the tasks; *RET_NEXT is when another one may be late or miss its
- * deadline. Whether there is news. The lock is held.
+ * deadline. Returns true if there is news. The lock is held.
  */
 static bool look(struct round *round, uint64_t patience, struct round_left *ret, uint64_t *ret_next)
 {
@@ -259,7 +259,7 @@ void task_run_later(struct store *store, struct task *task)
     drop(task);
 }
 
-/* Whether a thread has the task, or will have: it is not to be freed. The lock is held. */
+/* Returns true if a thread has the task, or will have: it is not to be freed. The lock is held. */
 static bool is_with_a_thread(struct round *round, struct task *task)
 {
     if (task->local || task->done || task->refused)

@@ -54,7 +54,7 @@ void sites_free(struct sites *sites)
     unhold(sites);
 }
 
-/* Whether a thread is still on its way to PATH. The lock is held. */
+/* Returns true if a thread is still on its way to PATH. The lock is held. */
 static bool is_visited(const struct sites *sites, const char *path)
 {
     for (const struct site_visit *visit = sites->visits; visit; visit = visit->next) {

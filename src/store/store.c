@@ -290,7 +290,7 @@ uint64_t store_pace(struct store *store)
     return wait > usual ? wait : usual;
 }
 
-/* Whether that is news. The lock is held. */
+/* Returns true if that is news. The lock is held. */
 static bool put_aside(struct store *store)
 {
     bool is_news = !store->aside;
@@ -303,7 +303,7 @@ static bool put_aside(struct store *store)
 
 /*
  * Sees whether a question has missed its deadline though no one waited so long, as there were other
- * stores to ask. Whether that is news. The lock is held.
+ * stores to ask. Returns true if that is news. The lock is held.
  */
 static bool notice_hanging(struct store *store)
 {
@@ -323,7 +323,7 @@ static void log_aside(const struct store *store)
     log_warning("store %s does not answer; the others are used meanwhile", store_name(store));
 }
 
-/* Whether the store may be asked. The lock is held. */
+/* Returns true if the store may be asked. The lock is held. */
 static bool is_available(struct store *store)
 {
     if (!store->aside)

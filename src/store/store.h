@@ -68,15 +68,15 @@ void store_set_voice(struct store *store, const struct store_voice *voice);
 bool store_voice(const struct store *store, struct store_voice *ret);
 
 /*
- * Whether PATH, by which the store was opened, still leads there. A remote store is not asked: its
- * mount has to be there, whatever PATH is.
+ * Returns true if PATH, by which the store was opened, still leads there. A remote store is not
+ * asked: its mount has to be there, whatever PATH is.
  */
 bool store_is_at(const struct store *store, const char *path);
 
 /* That of its root; other file systems may be mounted in it. */
 dev_t store_device(const struct store *store);
 
-/* Whether it has to be asked by threads of its own. */
+/* Returns true if it has to be asked by threads of its own. */
 bool store_is_remote(const struct store *store);
 
 /*
@@ -86,7 +86,7 @@ bool store_is_remote(const struct store *store);
  */
 int store_submit(struct store *store, struct task *task, bool patient);
 
-/* Takes back a task that was submitted, unless a thread has begun it. Whether it did. */
+/* Takes back a task that was submitted, unless a thread has begun it. Returns true if it did. */
 bool store_withdraw(struct store *store, struct task *task);
 
 /*

@@ -254,7 +254,7 @@ void stores_close(struct stores *stores)
     free(stores);
 }
 
-/* Whether it is the caller's turn to renew the list. The lock is held. */
+/* Returns true if it is the caller's turn to renew the list. The lock is held. */
 static bool is_due(struct stores *stores)
 {
     struct timespec now;

@@ -10,6 +10,7 @@ const char *address_mistake(const char *target, bool is_of_rsync);
 /* Returns true if one is the other, or lies within it. */
 bool addresses_overlap(const char *one, const char *other);
 
-/* Whether rsync's TARGET is a directory of this machine, an rsync daemon, or reached by ssh. */
+/* What rsync's TARGET is: a directory of this machine, an rsync daemon, or a host reached by ssh.
+ */
 enum address_kind { ADDRESS_LOCAL, ADDRESS_DAEMON, ADDRESS_SSH };
 enum address_kind address_kind(const char *target);

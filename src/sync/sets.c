@@ -431,7 +431,7 @@ static int take_line(struct reading *reading, char *line)
     return take_key(reading, trim(text), trim(value));
 }
 
-/* Whether a whole set makes sense. */
+/* Returns 0 if a whole set makes sense; else that was said. */
 static int check_set(struct reading *reading, struct sync_set *set)
 {
     struct encoding *encoding = &set->encoding;

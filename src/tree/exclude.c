@@ -165,7 +165,7 @@ struct exclude_question {
     const char *ends[512];
 };
 
-/* Whether it excludes one of them. Those that it includes are decided on. */
+/* Returns true if it excludes one of them. Those that it includes are decided on. */
 static bool apply(const struct rule *rule, struct exclude_question *question)
 {
     const char *from =

@@ -42,13 +42,13 @@ int excludes_add(struct excludes *excludes, const char *line);
  */
 int excludes_add_file(struct excludes *excludes, const char *path);
 
-/* Whether there are no rules. */
+/* Returns true if there are no rules. */
 bool excludes_is_empty(const struct excludes *excludes);
 
 /*
- * Whether PATH is excluded, or a directory above it is. PATH is relative to the root, of any
- * length, without slashes at its ends or empty names in it; IS_DIRECTORY says what it is itself,
- * and is false for a symlink to a directory. The root, "", is never excluded.
+ * Returns true if PATH is excluded, or a directory above it is. PATH is relative to the root, of
+ * any length, without slashes at its ends or empty names in it; IS_DIRECTORY says what it is
+ * itself, and is false for a symlink to a directory. The root, "", is never excluded.
  */
 bool excludes_match(const struct excludes *excludes, const char *path, bool is_directory);
 

@@ -94,7 +94,7 @@ static bool leads_to(const char *path, const char *point)
     return strncmp(path, point, length) == 0 && (path[length] == '\0' || path[length] == '/');
 }
 
-/* Whether DEVICE is mounted somewhere, and of one of these types. */
+/* Returns true if DEVICE is mounted somewhere, and of one of these types. */
 static bool is_of_type(dev_t device, const char *const types[], size_t count)
 {
     CLEANUP(close_file) FILE *table = fopen("/proc/self/mountinfo", "re");

@@ -5,16 +5,17 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* Whether others than this kernel and its disks answer for it: a network, or a FUSE server. */
+/* Returns true if others than this kernel and its disks answer for it: a network, or a FUSE server.
+ */
 bool mounts_is_remote(dev_t device);
 
 /*
- * Whether nothing in it is anyone's data: proc, sysfs and the like, which the kernel makes up while
- * they are read.
+ * Returns true if nothing in it is anyone's data: proc, sysfs and the like, which the kernel makes
+ * up while they are read.
  */
 bool mounts_is_pseudo(dev_t device);
 
-/* Whether it is DEVICE that is mounted where the absolute PATH, without symlinks, leads. */
+/* Returns true if it is DEVICE that is mounted where the absolute PATH, without symlinks, leads. */
 bool mounts_is_at(dev_t device, const char *path);
 
 /* Returns true if the absolute PATH, without symlinks, leads through a FUSE server that answers no

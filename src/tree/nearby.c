@@ -63,7 +63,8 @@ static bool mount_of(int fd, uint64_t *ret)
     return true;
 }
 
-/* Goes to the directory PATH beneath ROOT. Whether it could, and on the root's own mount. */
+/* Goes to the directory PATH beneath ROOT. Returns true if it could, and on the root's own mount.
+ */
 static bool enter_directory(struct nearby *nearby, int root, const char *path, size_t length)
 {
     cleanup_place struct place place = NO_PLACE;

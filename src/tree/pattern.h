@@ -32,5 +32,5 @@ void pattern_clear(struct pattern *pattern);
 /* The first place in PATH (to END) that the head can end at, or NULL. */
 const char *pattern_match_head(const struct pattern *pattern, const char *path, const char *end);
 
-/* Whether the tail matches from where the head ended, or behind it, to END. */
+/* Returns true if the tail matches from where the head ended, or behind it, to END. */
 bool pattern_match_tail(const struct pattern *pattern, const char *from, const char *end);

@@ -17,7 +17,7 @@ enum { TEMPORARY_NAME_SIZE = sizeof TEMPORARY_PREFIX + 16 };
 /* A name that nothing has yet. */
 void temporary_name(char ret[TEMPORARY_NAME_SIZE]);
 
-/* Whether NAME is one of these. */
+/* Returns true if NAME is one of these. */
 bool temporary_is_name(const char *name);
 
 /* An empty file in DIRECTORY for its owner alone, open for reading and writing. */

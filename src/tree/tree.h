@@ -33,7 +33,7 @@ void tree_close(struct tree *tree);
  */
 void tree_stay(struct tree *tree, bool all);
 
-/* Whether others than this kernel and its disks answer for its root. */
+/* Returns true if others than this kernel and its disks answer for its root. */
 bool tree_is_remote(const struct tree *tree);
 
 /* The device of its root, and whether PATH or OTHER lead to its root; no file system is asked. */

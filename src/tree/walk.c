@@ -110,7 +110,7 @@ static int next_name(const char **path, char name[NAME_MAX + 1])
     return 0;
 }
 
-/* Whether the walk ends at the root of file system DEVICE, which it came to from HOME's. */
+/* Returns true if the walk ends at the root of file system DEVICE, which it came to from HOME's. */
 static bool is_closed(dev_t device, dev_t home, enum walk_reach reach)
 {
     if (is_avoided(device))

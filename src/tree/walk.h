@@ -45,5 +45,6 @@ int walk_open(int root, const char *path, int flags);
 
 void walk_avoid(dev_t device);
 
-/* Whether FD is on that file system, which is not asked. Returns 0 or a negative errno. */
+/* Sets *RET to whether FD is on that file system, which is not asked. Returns 0 or a negative
+ * errno. */
 int walk_is_avoided(int fd, bool *ret);

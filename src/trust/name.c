@@ -34,7 +34,7 @@ bool ballot_same_history(const struct ballot *a, const struct ballot *b)
            (S_ISDIR(a->status.st_mode) || a->status.st_nlink == b->status.st_nlink);
 }
 
-/* The same special bits, of the same owner. */
+/* Returns true if both have the same special bits, of the same owner. */
 static bool same_special_bits(const struct ballot *a, const struct ballot *b)
 {
     return (a->status.st_mode & SPECIAL_BITS) == (b->status.st_mode & SPECIAL_BITS) &&

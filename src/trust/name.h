@@ -23,15 +23,16 @@ struct ballot {
 /* Returns true if two stores say the same. */
 typedef bool ballot_alike(const struct ballot *a, const struct ballot *b);
 
-/* The same kind of thing: type, a symlink's target, a device's number. */
+/* Returns true if both are of one kind: type, a symlink's target, a device's number. */
 bool ballot_same_kind(const struct ballot *a, const struct ballot *b);
 
 bool ballot_same_owner(const struct ballot *a, const struct ballot *b);
 
-/* The same mode and owner. */
+/* Returns true if both have the same mode and owner. */
 bool ballot_same_attributes(const struct ballot *a, const struct ballot *b);
 
-/* The same mtime, as far as both storages can tell, and but for directories the same links. */
+/* Returns true if both have the same mtime, as far as both storages can tell, and, but for
+ * directories, as many links. */
 bool ballot_same_history(const struct ballot *a, const struct ballot *b);
 
 enum name_verdict {

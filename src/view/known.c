@@ -52,7 +52,8 @@ void known_free(struct known *known)
     free(known);
 }
 
-/* Whether the next change of each copy will be seen in its status; elsewhere no one knows. */
+/* Returns true if the next change of each copy will be seen in its status; elsewhere no one knows.
+ */
 static bool tell_changes(const struct copies *copies)
 {
     for (size_t i = 0; i < copies->count; i++) {
@@ -70,7 +71,7 @@ static bool same_file(const struct stat *a, const struct stat *b)
            status_same_time(&a->st_mtim, &b->st_mtim) && status_same_time(&a->st_ctim, &b->st_ctim);
 }
 
-/* Whether these are the same files, unchanged, in the same order. */
+/* Returns true if these are the same files, unchanged, in the same order. */
 static bool same_copies(const struct copies *a, const struct copies *b)
 {
     bool same = a->count == b->count && a->room == b->room;
@@ -89,7 +90,7 @@ static struct known_content **place_of(struct known *known, const char *path)
     return &known->places[load_le64(sum) % PLACES];
 }
 
-/* Gives up what has been at a place, unless it is in use. Whether the place is free. */
+/* Gives up what has been at a place, unless it is in use. Returns true if the place is free. */
 static bool clear_place(struct known *known, struct known_content **place)
 {
     if (!*place)
@@ -127,8 +128,8 @@ static struct known_content *add_content(struct known *known, const char *path,
 }
 
 /*
- * Whether CONTENT is that of SHARES at PATH, and whoever opens it now may as well go on with it:
- * what others found bad may be good again.
+ * Returns true if CONTENT is that of SHARES at PATH, and whoever opens it now may as well go on
+ * with it: what others found bad may be good again.
  */
 static bool is_content_of(struct known_content *content, const char *path, struct share_set *shares)
 {

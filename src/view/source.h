@@ -102,8 +102,8 @@ struct source_operations {
     int (*read_stripe)(struct source_file *file, uint64_t stripe, uint8_t *data);
 
     /*
-     * Whether a stripe is known to be nothing but zeros, without reading it. NULL: that cannot be
-     * known.
+     * Returns true if a stripe is known to be nothing but zeros, without reading it. NULL: that
+     * cannot be known.
      */
     bool (*is_hole)(struct source_file *file, uint64_t stripe);
 

@@ -36,10 +36,10 @@ bool status_keeps_out(const struct stat *own, const struct stat *shown);
 bool status_same_time(const struct timespec *a, const struct timespec *b);
 
 /*
- * Whether the next change of a file will be seen in its times: one that changed just now may change
- * once more and keep them.
+ * Returns true if the next change of a file will be seen in its times: one that changed just now
+ * may change once more and keep them.
  */
 bool status_is_settled(const struct stat *status);
 
-/* Whether two versions are of one kind: files, directories, symlinks, ... */
+/* Returns true if two versions are of one kind: files, directories, symlinks, ... */
 bool status_same_kind(uint64_t version, uint64_t other);

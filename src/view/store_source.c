@@ -194,7 +194,7 @@ static int stat_file(struct store_source *source, const char *path, const struct
     return r;
 }
 
-/* Whether a store says that what it has here has several names. */
+/* Returns true if a store says that what it has here has several names. */
 static bool has_links(const struct survey *survey)
 {
     for (size_t i = 0; i < survey->inquiry.list->count; i++) {

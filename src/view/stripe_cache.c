@@ -151,8 +151,8 @@ static struct cached *find(struct stripe_cache *cache, uint64_t stripe)
 }
 
 /*
- * Whether A can be done without rather than B: there is nothing in it, or no one is still to come
- * for it, or it is the older one.
+ * Returns true if A can be done without rather than B: there is nothing in it, or no one is still
+ * to come for it, or it is the older one.
  */
 static bool is_older(const struct cached *a, const struct cached *b)
 {
@@ -231,8 +231,8 @@ static int enter(struct stripe_cache *cache, uint64_t stripe, struct cached **re
 }
 
 /*
- * Whether all of an entry is wanted that is not there: it can be made where it is wanted, which
- * saves a copy, and no one else will need it.
+ * Returns true if all of an entry is wanted that is not there: it can be made where it is wanted,
+ * which saves a copy, and no one else will need it.
  */
 static bool is_to_be_passed(struct stripe_cache *cache, uint64_t stripe, size_t size)
 {

@@ -248,7 +248,7 @@ static int tree_source_open(struct source *opaque, const char *path, struct sour
     return 0;
 }
 
-/* Whether the file is no longer the version that was opened. */
+/* Returns true if the file is no longer the version that was opened. */
 static bool has_changed(const struct tree_file *file)
 {
     const struct stat *then = &file->file.status;
@@ -259,7 +259,7 @@ static bool has_changed(const struct tree_file *file)
            !status_same_time(&now.st_ctim, &then->st_ctim);
 }
 
-/* Whether SIZE bytes from START on are a hole. */
+/* Returns true if SIZE bytes from START on are a hole. */
 static bool is_hole(const struct tree_file *file, uint64_t start, size_t size)
 {
     if (!file->is_sparse)

@@ -21,7 +21,7 @@
 struct view {
     const struct view_operations *operations;
     bool live; /* what it shows changes at once with what it is made from */
-    /* Whether answers may take long, so that many things are to be asked at once. NULL: never. */
+    /* True if answers may take long, so that many things are to be asked at once. NULL: never. */
     const atomic_bool *distant;
 };
 
