@@ -20,7 +20,7 @@ SAMPLE_HEADERS, SAMPLE_NAMES, SAMPLE_STRIPES = 64, 4096, 4096
 PLAIN = Entry().what()
 TRANSFERS = (".rsync-partial", ".~tmp~", "System Volume Information")
 LEFTOVER = re.compile(
-    r"\.rsync-partial|\.~tmp~|\..+\.[A-Za-z0-9]{6}|\.zfec-fs-new-.*|\.DS_Store|System Volume Information",
+    r"\.rsync-partial|\.~tmp~|\..+\.[A-Za-z0-9]{6}|\.zfec-fs-new-.*|.+\.zfec-fs-partial|\.DS_Store|System Volume Information",
     re.DOTALL,
 )
 GRANULARITIES = (2 * 10**9, 10**9, 10**6, 10**3, 100, 1)

@@ -398,7 +398,7 @@ def modes(case, rng):
 
 
 SEVERAL = {nothing: 15, single: 50, few: 5, camps: 9, no_headers: 6, kinds: 4, special: 3, modes: 3}
-LEFTOVER_NAMES = (".movie.Ab12xY", ".DS_Store", ".zfec-fs-new-1", ".rsync-partial/a", "System Volume Information/x")
+LEFTOVER_NAMES = (".movie.Ab12xY", "movie.5a8d90e6.zfec-fs-partial", ".DS_Store", ".zfec-fs-new-1", ".rsync-partial/a", "System Volume Information/x")
 
 
 def trade(tree, rng):

@@ -309,6 +309,18 @@ def test_stale_minority_does_not_win(nodes, view_of, data, rng):
     trees.assert_same((view / "file").read_bytes(), data, "the newer version")
 
 
+def test_a_symlink_that_slow_stores_alone_have_is_there(nodes, view_of, data):
+    """Two votes are enough for it: where two stores may still have it, nobody can say that it is not."""
+    put(nodes, "file", data)
+    for node in nodes[4:]:
+        (node.source / "link").symlink_to("file")
+    view = view_of()
+    os.stat(view / "file")
+    for node in nodes[4:]:
+        node.delay(0.5, "all")
+    assert os.readlink(view / "link") == "file"
+
+
 def test_inode_numbers_stay(nodes, view_of, data):
     """Whoever answers in time: a file goes by one number, so that hard links are seen as such."""
     put(nodes, "file", data)

@@ -328,7 +328,24 @@ def test_a_promise_of_2_to_62_bytes_takes_no_time(make, mounts, promise, require
     stores.check(status=check)
     # Four stores are fewer than the k of 200 that they use: repair asks for --required.
     repair = FAILED if promise is huge_with_large_blocks else check
-    trusting.run("repair", "--dry-run", stores.folder).demand(repair)
+    trusting.run("repair", stores.folder).demand(repair)
+    assert time.monotonic() - start < AT_ONCE_S
+    for store in stores.names:
+        for name, data in stores.files.items():
+            assert stores.path(store, name).read_bytes() == stores.share(data, store)
+
+
+@HUGES
+@KS
+def test_nor_does_it_in_the_rebuilt_view(make, mounts, promise, required):
+    stores = make(required, 4)
+    promised(stores, promise)
+    start = time.monotonic()
+    view = mounts.rebuilt(stores.folder)
+    view.expect_log(r"^zfec-fs: ", count=0)
+    for name, data in stores.files.items():
+        trees.assert_same((view / "00" / name).read_bytes(), stores.share(data, "00"), name)
+    trusting.read(view / "00" / "huge")
     assert time.monotonic() - start < AT_ONCE_S
 
 

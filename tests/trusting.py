@@ -259,7 +259,7 @@ class Stores:
         """
         self.settle()
         bad = [name for name, what in expected.items() if what in (GONE, CONFLICT)]
-        told = [*says, *map(re.escape, bad)]
+        told = [*says, *(rf'^(zfec-fs: )?{re.escape(name)}: |"path":"{re.escape(name)}"' for name in bad)]
         free = CONFLICT in expected.values()
 
         def view_holds():

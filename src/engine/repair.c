@@ -8,7 +8,6 @@
 #include "trust/mend.h"
 #include "view/store_source.h"
 
-#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -96,55 +95,23 @@ static struct mend_copy *list_copies(const struct repair *repair,
     struct mend_copy *copies = calloc(inspection->count + 1, sizeof *copies);
 
     for (size_t i = 0; copies && i < inspection->count; i++) {
+        const struct copy_report *report = &inspection->copies[i];
+        bool member = (report->state != COPY_STALE || report->other_content) &&
+                      !report->bad_header && !report->bad_size;
+        copies[i].claim = report->claim;
+        copies[i].holds = member ? report->index : -1;
         copies[i].target = -1;
         for (size_t j = 0; j < repair->count; j++) {
             if (repair->stores[j] == inspection->survey.inquiry.list->stores[i])
                 copies[i].target = repair->targets[j].share;
         }
-        copies[i].replace = copies[i].target >= 0 && is_to_be_replaced(&inspection->copies[i]);
+        copies[i].replace = copies[i].target >= 0 && is_to_be_replaced(report);
     }
     return copies;
 }
 
-/* The fewest shares of an older version that repair is to keep; UINT_MAX: there is none. */
-static unsigned find_least_claim(const struct inspection *inspection)
-{
-    unsigned least = UINT_MAX;
-
-    for (size_t i = 0; i < inspection->count; i++) {
-        unsigned claim = inspection->copies[i].claim;
-        if (claim > 0 && claim < least)
-            least = claim;
-    }
-    return least;
-}
-
-/*
- * Keeps what is shown from getting into more stores than an older version that is kept for being in
- * as many: the next run would replace that.
- */
-static void keep_claims(const struct inspection *inspection, struct mend_copy copies[])
-{
-    unsigned least = find_least_claim(inspection), whole = inspection->whole;
-    bool has[256] = {false};
-
-    for (size_t i = 0; i < inspection->count; i++) {
-        const struct copy_report *report = &inspection->copies[i];
-        bool member = report->state != COPY_STALE || report->other_content;
-        if (member && report->index >= 0 && !report->bad_header && !report->bad_size)
-            has[report->index] = true;
-    }
-    for (size_t i = 0; i < inspection->count; i++) {
-        struct mend_copy *copy = &copies[i];
-        if (!copy->replace || has[copy->target])
-            continue;
-        copy->replace = whole < least;
-        has[copy->target] = copy->replace;
-        whole += copy->replace;
-    }
-}
-
-/* The same, of those only that it may replace, whether stale copies count for the file or not. */
+/* As list_copies, of those only that it may replace, whether stale copies count for the file or
+ * not. */
 static struct mend_copy *plan(const struct repair *repair, const struct inspection *inspection)
 {
     const struct quorum *quorum = &repair->roster->quorum;
@@ -157,7 +124,7 @@ static struct mend_copy *plan(const struct repair *repair, const struct inspecti
         mend_keep_needed(copies, inspection->count, needed);
     }
     if (copies)
-        keep_claims(inspection, copies);
+        mend_keep_claims(copies, inspection->count, inspection->whole);
     return copies;
 }
 

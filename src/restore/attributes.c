@@ -6,6 +6,7 @@
 #include "base/xattrs.h"
 #include "restore/enough.h"
 #include "restore/share_set.h"
+#include "trust/attribute.h"
 
 #include <string.h>
 
@@ -53,20 +54,32 @@ static const struct xattrs *xattrs_of(const struct inquiry *inquiry, size_t stor
     return &answer_of(inquiry, store)->xattrs;
 }
 
-/* Returns true if more than half of all stores say the same, and what the name is is clear. */
+/*
+ * Returns true if the stores that are pending could not change the vote: all others say the same,
+ * and have more votes than there are stores pending.
+ */
 static bool is_settled(const struct inquiry *inquiry, const void *context)
 {
-    size_t count = inquiry->list->count;
+    const struct quorum *quorum = &inquiry->list->quorum;
+    const struct xattrs *said = NULL;
+    bool has_voted[256] = {false};
+    unsigned votes = 0;
 
-    for (size_t i = 0; i < count; i++) {
-        size_t alike = 0;
-        for (size_t j = 0; xattrs_of(inquiry, i) && j < count; j++)
-            alike += xattrs_of(inquiry, j) &&
-                     xattrs_are_equal(xattrs_of(inquiry, i), xattrs_of(inquiry, j));
-        if (alike > count - alike)
-            return enough_looks(inquiry, context);
+    for (size_t i = 0; i < inquiry->list->count; i++) {
+        const struct xattrs *own = xattrs_of(inquiry, i);
+        int voter = store_list_voter(inquiry->list, i);
+        if (!own || own->impossible)
+            continue;
+        if (said && !xattrs_are_equal(said, own))
+            return false;
+        said = own;
+        if (voter < 0 || voter >= 256 || has_voted[voter])
+            continue;
+        has_voted[voter] = true;
+        votes++;
     }
-    return false;
+    return votes >= quorum->required && quorum->required > inquiry->pending &&
+           votes > inquiry->pending && enough_looks(inquiry, context);
 }
 
 /* Takes the vote of all stores that do not hold the version which the file shows. */
@@ -113,7 +126,7 @@ static int survey_all(struct stores *stores, const struct share_terms *terms, co
 }
 
 /* What the stores have of one name after the other. */
-struct column {
+struct attribute_column {
     const struct xattrs *xattrs; /* NULL: the store has no say */
     int voter;
     const char *at; /* behind the next one */
@@ -121,21 +134,21 @@ struct column {
     struct xattr next;
 };
 
-static void step(struct column *column)
+static void step(struct attribute_column *column)
 {
     column->left = xattrs_next(column->xattrs, &column->at, &column->next);
 }
 
-static struct column *columns_new(const struct survey *survey)
+static struct attribute_column *columns_new(const struct survey *survey)
 {
     size_t count = survey->inquiry.list->count;
-    struct column *columns = calloc(count + 1, sizeof *columns);
+    struct attribute_column *columns = calloc(count + 1, sizeof *columns);
 
     for (size_t i = 0; columns && i < count; i++) {
         const struct xattrs *xattrs = xattrs_of(&survey->inquiry, i);
         if (!survey->ballots[i].cast || !xattrs)
             continue;
-        columns[i] = (struct column){
+        columns[i] = (struct attribute_column){
             .xattrs = xattrs, .voter = survey->ballots[i].voter, .at = xattrs->bytes};
         step(&columns[i]);
     }
@@ -143,7 +156,7 @@ static struct column *columns_new(const struct survey *survey)
 }
 
 /* The least of the names that come next; NULL where none is left. */
-static const char *least_name(const struct column columns[], size_t count)
+static const char *least_name(const struct attribute_column columns[], size_t count)
 {
     const char *least = NULL;
 
@@ -155,61 +168,24 @@ static const char *least_name(const struct column columns[], size_t count)
 }
 
 /* The attribute NAME in a store, or NULL. */
-static const struct xattr *has(const struct column *column, const char *name)
+static const struct xattr *has(const struct attribute_column *column, const char *name)
 {
     return column->left && strcmp(column->next.name, name) == 0 ? &column->next : NULL;
 }
 
-static bool same_value(const struct xattr *a, const struct xattr *b)
-{
-    return a && b ? a->size == b->size && memcmp(a->value, b->value, a->size) == 0 : a == b;
-}
-
-/* Different votes for a value of NAME (NULL: for its absence). */
-static unsigned count_values(const struct column columns[], size_t count, const char *name,
-                             const struct xattr *wanted)
-{
-    int voters[256];
-    unsigned votes = 0;
-
-    for (size_t i = 0; i < count && votes < 256; i++) {
-        if (!columns[i].xattrs || columns[i].voter < 0)
-            continue;
-        bool same = same_value(has(&columns[i], name), wanted);
-        for (unsigned j = 0; j < votes && same; j++)
-            same = voters[j] != columns[i].voter;
-        if (same)
-            voters[votes++] = columns[i].voter;
-    }
-    return votes;
-}
-
-static bool begins_with(const char *text, const char *start)
-{
-    return strncmp(text, start, strlen(start)) == 0;
-}
-
-/* Adds NAME with the value that most stores have, unless more of them have none. */
-static int settle_values(const struct column columns[], size_t count, unsigned required,
+/* Adds NAME with the value that it has by the vote, if it has one. */
+static int settle_values(const struct attribute_column columns[], size_t count, unsigned required,
                          const char *name, struct xattrs *ret)
 {
-    unsigned most = 0, absent = count_values(columns, count, name, NULL);
-    bool special = begins_with(name, "security.") || begins_with(name, "trusted.");
-    const struct xattr *best = NULL;
+    cleanup_free struct attribute_vote *votes = calloc(count + 1, sizeof *votes);
 
-    for (size_t i = 0; i < count; i++) {
-        const struct xattr *own = has(&columns[i], name);
-        unsigned votes = own ? count_values(columns, count, name, own) : 0;
-        if (own && (!best || votes > most)) {
-            best = own;
-            most = votes;
-        }
-    }
-    /* Of two with as many: what gives no rights. */
-    bool taken = begins_with(name, "system.") ? most > absent : most >= absent;
-    if (special)
-        taken = taken && most >= required;
-    return taken ? xattrs_add(ret, name, best->value, best->size) : 0;
+    if (!votes)
+        return -ENOMEM;
+    for (size_t i = 0; i < count; i++)
+        votes[i] = (struct attribute_vote){columns[i].xattrs ? columns[i].voter : -1,
+                                           has(&columns[i], name)};
+    const struct xattr *value = attribute_rule(votes, count, name, required);
+    return value ? xattrs_add(ret, name, value->value, value->size) : 0;
 }
 
 static int settle_all(const struct survey *survey, struct xattrs *ret)
@@ -220,7 +196,7 @@ static int settle_all(const struct survey *survey, struct xattrs *ret)
 
     if (survey->ruling.verdict == NAME_FOREIGN)
         return 0;
-    cleanup_free struct column *columns = columns_new(survey);
+    cleanup_free struct attribute_column *columns = columns_new(survey);
     if (!columns)
         return -ENOMEM;
     while (r == 0 && (name = least_name(columns, list->count))) {

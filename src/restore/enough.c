@@ -71,7 +71,7 @@ bool enough_looks(const struct inquiry *looks, const void *context)
     if (collect(looks, enough->terms, &heard) < 0)
         return false;
     if (heard.count == 0)
-        return heard.absent > looks->pending && looks->pending < heard.quorum->required;
+        return heard.absent > looks->pending && looks->pending < name_need(heard.quorum, S_IFDIR);
     name_rule(heard.quorum, heard.ballots, heard.count, &ruling);
     if (!name_is_settled(heard.quorum, heard.ballots, heard.count, looks->pending, &ruling))
         return false;

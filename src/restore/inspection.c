@@ -153,34 +153,6 @@ static bool has_intact_blocks(const struct copy *copy, const atomic_bool *stop)
 }
 
 /*
- * Returns true if a share of another version has as good a claim as the one that is shown: it is
- * not to be replaced (rule 7 of docs/design.md). To read all of it is left to the caller.
- * *RET_SHARES is set where the claim is that it is complete in as many stores.
- */
-static bool has_claim(const struct inspection *inspection, const struct copies *copies,
-                      const struct copy *copy, unsigned *ret_shares)
-{
-    const struct share_header *header = &copy->facts.header, *shown = &inspection->version;
-    const struct quorum *quorum = &list_of(inspection)->quorum;
-    cleanup_free struct copy_facts *facts = copies_facts(copies);
-
-    if (!facts)
-        return true;
-    const struct version own = version_count(quorum, facts, copies->count, header);
-    if (copy->facts.size != layout_share_size(&header->layout))
-        return false;
-    /* Without checks, another size at the same time is most likely damage. */
-    if (!copy->facts.untimed &&
-        (header->mtime_ns > shown->mtime_ns ||
-         (formats[shown->layout.format]->has_checks && header->mtime_ns == shown->mtime_ns)))
-        return true;
-    if (!own.complete || own.whole < version_count(quorum, facts, copies->count, shown).whole)
-        return false;
-    *ret_shares = own.whole;
-    return true;
-}
-
-/*
  * Returns true if a copy in a format without checks is the very share that is shown, whatever the
  * time of its file: then that alone is wrong.
  */
@@ -225,9 +197,12 @@ static void judge_stale(const struct inspecting *inspecting, struct share_set *s
         report->intact = report->other_time = true;
         return;
     }
+    cleanup_free struct copy_facts *facts = copies_facts(copies);
     report->state = COPY_STALE;
     report->intact = inspecting->depth->part >= 1 &&
-                     has_claim(inspecting->inspection, copies, copy, &shares) &&
+                     (!facts || mend_has_claim(&list_of(inspecting->inspection)->quorum, facts,
+                                               copies->count, (size_t)(copy - copies->items),
+                                               &inspecting->inspection->version, &shares)) &&
                      has_intact_blocks(copy, inspecting->depth->stop);
     report->claim = report->intact ? shares : 0;
 }
@@ -276,27 +251,20 @@ static void limit_spare(struct inspection *inspection, int spare)
         inspection->spare = spare;
 }
 
-/* Returns true if another version takes this one's place once this one has fewer than k shares. */
-static bool has_rival(const struct copies *copies, const struct share_header *version)
+/* Returns true if another version takes this one's place once this one has fewer than it needs. */
+static bool has_rival(const struct inspection *inspection, const struct copies *copies)
 {
-    for (size_t i = 0; i < copies->count; i++) {
+    cleanup_free struct copy_facts *facts = copies_facts(copies);
+    bool found = !facts;
+
+    for (size_t i = 0; i < copies->count && !found; i++) {
         const struct share_header *header = &copies->items[i].facts.header;
-        bool seen[256] = {false};
-        unsigned shares = 0;
-        if (!copies->items[i].facts.has_header || copies->items[i].role == COPY_MEMBER)
-            continue;
-        for (size_t j = 0; j < copies->count; j++) {
-            const struct copy_facts *other = &copies->items[j].facts;
-            if (other->has_header && version_is_same(&other->header, header) &&
-                !seen[other->header.index]) {
-                seen[other->header.index] = true;
-                shares++;
-            }
-        }
-        if (header->mtime_ns >= version->mtime_ns || shares >= header->layout.required)
-            return true;
+        found =
+            copies->items[i].facts.has_header && copies->items[i].role != COPY_MEMBER &&
+            (header->mtime_ns >= inspection->version.mtime_ns ||
+             version_count(&list_of(inspection)->quorum, facts, copies->count, header).complete);
     }
-    return false;
+    return found;
 }
 
 /* Stores that may be lost before too few have the name. */
@@ -319,7 +287,7 @@ static void count_by_headers(struct inspection *inspection, const struct copies 
         headers += copies->items[i].role == COPY_MEMBER;
     limit_spare(inspection, headers - 1); /* without one, nothing says what the file is */
     limit_spare(inspection, count_by_votes(inspection));
-    if (has_rival(copies, &inspection->version)) {
+    if (has_rival(inspection, copies)) {
         int own = spare_by_headers(copies, needed, true, has_blocks);
         limit_spare(inspection, own > 0 ? own : 0);
     }

@@ -2,7 +2,7 @@
 #include "sync/child.h"
 
 #include "base/clock.h"
-#include "sync/leftovers.h"
+#include "trust/leftover.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -82,7 +82,7 @@ _Noreturn static void become(char *words[], int output, int errors, pid_t parent
     sigprocmask(SIG_SETMASK, &none, NULL);
     if (getppid() == parent && null >= 0 && dup2(null, STDIN_FILENO) >= 0 &&
         dup2(output, STDOUT_FILENO) >= 0 && dup2(errors, STDERR_FILENO) >= 0 &&
-        setenv("LC_ALL", "C", 1) == 0 && setenv("RCLONE_PARTIAL_SUFFIX", LEFT_SUFFIX, 1) == 0)
+        setenv("LC_ALL", "C", 1) == 0 && setenv("RCLONE_PARTIAL_SUFFIX", LEFTOVER_SUFFIX, 1) == 0)
         execvp(words[0], words);
     _exit(CHILD_NOT_FOUND);
 }

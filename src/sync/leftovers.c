@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "sync/leftovers.h"
 
+#include "trust/leftover.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -87,8 +89,8 @@ static bool has_suffix(const char *path)
 {
     size_t length = strlen(path);
 
-    return length > strlen(LEFT_SUFFIX) &&
-           strcmp(path + length - strlen(LEFT_SUFFIX), LEFT_SUFFIX) == 0;
+    return length > strlen(LEFTOVER_SUFFIX) &&
+           strcmp(path + length - strlen(LEFTOVER_SUFFIX), LEFTOVER_SUFFIX) == 0;
 }
 
 int leftovers_choose(const char *share, const struct names *found, struct names *chosen)

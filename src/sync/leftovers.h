@@ -16,9 +16,6 @@
  */
 #define LEFT_FOLDER ".zfec-fs-new-00000000000000"
 
-/* Ends rclone's temporary names; it takes at most 16 bytes. */
-#define LEFT_SUFFIX ".zfec-fs-partial"
-
 /* Returns true if PATH is such a directory, or within one; *RET_LENGTH is the directory's part. */
 bool leftovers_folder(const char *path, size_t *ret_length);
 

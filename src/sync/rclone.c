@@ -2,6 +2,7 @@
 #include "sync/leftovers.h"
 #include "sync/mover.h"
 #include "sync/sample.h"
+#include "trust/leftover.h"
 
 #include <jansson.h>
 #include <string.h>
@@ -80,7 +81,7 @@ static void rclone_call(const struct transfer *transfer, struct words *words)
     switch (transfer->task) {
     case TASK_FIND:
         add_common(transfer, "lsf", words);
-        words_add(words, "--include=*" LEFT_SUFFIX);
+        words_add(words, "--include=*" LEFTOVER_SUFFIX);
         WORDS_ADD(words, "--recursive", "--files-only", "--");
         break;
     case TASK_REMOVE:

@@ -15,6 +15,13 @@ static bool has_prefix(const char *name, const char *prefix)
     return strncmp(name, prefix, strlen(prefix)) == 0;
 }
 
+static bool has_suffix(const char *name, const char *suffix)
+{
+    size_t length = strlen(name), end = strlen(suffix);
+
+    return length > end && strcmp(name + length - end, suffix) == 0;
+}
+
 /* rsync's temporary names: a dot, the name, a dot, and six letters or digits (receiver.c). */
 static bool is_of_rsync(const char *name)
 {
@@ -41,7 +48,8 @@ bool leftover_is_directory(const char *name)
 bool leftover_is_name(const char *name)
 {
     return leftover_is_directory(name) || strcmp(name, ".DS_Store") == 0 ||
-           has_prefix(name, LEFTOVER_PREFIX) || is_of_rsync(name);
+           has_prefix(name, LEFTOVER_PREFIX) || has_suffix(name, LEFTOVER_SUFFIX) ||
+           is_of_rsync(name);
 }
 
 bool leftover_is_path(const char *path)

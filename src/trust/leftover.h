@@ -10,6 +10,10 @@
 /* What the names of our own unfinished files begin with; see tree/temporary.h. */
 #define LEFTOVER_PREFIX ".zfec-fs-new-"
 
+/* What the names end with that sync has rclone give to unfinished files; it takes 16 bytes at most.
+ */
+#define LEFTOVER_SUFFIX ".zfec-fs-partial"
+
 /* Returns true if NAME, one part of a path, is a usual leftover's. */
 bool leftover_is_name(const char *name);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "trust/mend.h"
 
+#include <limits.h>
+
 int mend_spare(const unsigned at[256], unsigned needed)
 {
     unsigned how_many[257] = {0}; /* shares that so many stores have */
@@ -44,6 +46,47 @@ void mend_keep_needed(struct mend_copy copies[], size_t count, unsigned needed)
         copy->replace = false;
         at[copy->target]--;
         at[copy->has]++;
+    }
+}
+
+bool mend_has_claim(const struct quorum *quorum, const struct copy_facts copies[], size_t count,
+                    size_t place, const struct share_header *shown, unsigned *ret_shares)
+{
+    const struct copy_facts *copy = &copies[place];
+    const struct share_header *header = &copy->header;
+    const struct version own = version_count(quorum, copies, count, header);
+
+    if (copy->size != layout_share_size(&header->layout))
+        return false;
+    /* Without checks, another k or size at the same time is most likely a damaged header. */
+    if (!copy->untimed &&
+        (header->mtime_ns > shown->mtime_ns ||
+         (formats[shown->layout.format]->has_checks && header->mtime_ns == shown->mtime_ns)))
+        return true;
+    if (!own.complete || own.whole < version_count(quorum, copies, count, shown).whole)
+        return false;
+    *ret_shares = own.whole;
+    return true;
+}
+
+void mend_keep_claims(struct mend_copy copies[], size_t count, unsigned whole)
+{
+    unsigned least = UINT_MAX;
+    bool has[256] = {false};
+
+    for (size_t i = 0; i < count; i++) {
+        if (copies[i].claim > 0 && copies[i].claim < least)
+            least = copies[i].claim;
+        if (copies[i].holds >= 0)
+            has[copies[i].holds] = true;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct mend_copy *copy = &copies[i];
+        if (!copy->replace || has[copy->target])
+            continue;
+        copy->replace = whole < least;
+        has[copy->target] = copy->replace;
+        whole += copy->replace;
     }
 }
 

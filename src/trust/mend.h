@@ -5,6 +5,7 @@
 #pragma once
 
 #include "trust/name.h"
+#include "trust/version.h"
 
 /*
  * Returns how many stores may be lost, whichever they are, with NEEDED different shares left. AT[i]
@@ -14,16 +15,33 @@ int mend_spare(const unsigned at[256], unsigned needed);
 
 /* One store's copy of a file that can be restored. */
 struct mend_copy {
-    int target;   /* the share that the store holds; -1: nothing is written there */
-    int has;      /* the share that counts for the file now; -1: none does */
+    int target; /* the share that the store holds; -1: nothing is written there */
+    int has;    /* the share that counts for the file now; -1: none does */
+    int holds;  /* the share of what is shown that it holds in full; -1: none */
+    unsigned
+        claim;    /* shares of the other version that it is kept for; 0: it is not kept for that */
     bool replace; /* by the store's own share */
 };
+
+/*
+ * Returns true if COPIES[PLACE], a share of another version, has as good a claim as what is SHOWN:
+ * if it is intact, it is not to be replaced. *RET_SHARES is set where the claim is that its version
+ * is complete in as many stores.
+ */
+bool mend_has_claim(const struct quorum *quorum, const struct copy_facts copies[], size_t count,
+                    size_t place, const struct share_header *shown, unsigned *ret_shares);
 
 /*
  * Goes through the copies in order. Clears REPLACE if replacing the copy would lower the number of
  * stores that may be lost. So a share that is needed where it is stays, even in the wrong store.
  */
 void mend_keep_needed(struct mend_copy copies[], size_t count, unsigned needed);
+
+/*
+ * Clears REPLACE where what is shown, which is in WHOLE stores, would get into more of them than an
+ * older version that is kept for being in as many: the next run would replace that.
+ */
+void mend_keep_claims(struct mend_copy copies[], size_t count, unsigned whole);
 
 /*
  * Returns true if a copy with the mode and owner of OWN, one of COUNT ballots, keeps these where

@@ -100,8 +100,7 @@ static unsigned count_kind(const struct ballot ballots[], size_t count, const st
     return votes;
 }
 
-/* Storage without directories or symlinks is common, so that two votes are enough for these. */
-static unsigned need_of(const struct quorum *quorum, mode_t mode)
+unsigned name_need(const struct quorum *quorum, mode_t mode)
 {
     if ((S_ISDIR(mode) || S_ISLNK(mode)) && quorum->required > 2)
         return 2;
@@ -130,7 +129,7 @@ static struct leader find_leader(const struct quorum *quorum, const struct ballo
             (best.place < count && ballot_same_kind(&ballots[i], &ballots[best.place])))
             continue;
         struct leader next = {i, count_kind(ballots, count, &ballots[i]), false};
-        next.enough = next.votes >= need_of(quorum, ballots[i].status.st_mode);
+        next.enough = next.votes >= name_need(quorum, ballots[i].status.st_mode);
         if (best.place == count || is_ahead(&next, &best))
             best = next;
     }
@@ -169,7 +168,7 @@ void name_rule(const struct quorum *quorum, const struct ballot ballots[], size_
             ruling.winner = find_file(ballots, count);
             ruling.votes = count_kind(ballots, count, &ballots[ruling.winner]);
         }
-        ruling.needed = need_of(quorum, ballots[ruling.winner].status.st_mode);
+        ruling.needed = name_need(quorum, ballots[ruling.winner].status.st_mode);
     }
     *ret = ruling;
 }
@@ -194,7 +193,7 @@ bool name_is_settled(const struct quorum *quorum, const struct ballot ballots[],
         if (!ballots[i].cast || ballot_same_kind(&ballots[i], &ballots[ruling->winner]))
             continue;
         size_t votes = count_at_most(ballots, count, &ballots[i]) + pending;
-        if (votes >= ruling->votes && votes >= need_of(quorum, ballots[i].status.st_mode))
+        if (votes >= ruling->votes && votes >= name_need(quorum, ballots[i].status.st_mode))
             return false;
     }
     return true;

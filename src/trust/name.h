@@ -50,6 +50,10 @@ struct name_ruling {
     unsigned votes, needed; /* of the winner's kind */
 };
 
+/* Votes that a kind needs: K; two are enough for directories and symlinks, which some storage
+ * lacks. */
+unsigned name_need(const struct quorum *quorum, mode_t mode);
+
 /* Rules on COUNT ballots. */
 void name_rule(const struct quorum *quorum, const struct ballot ballots[], size_t count,
                struct name_ruling *ret);

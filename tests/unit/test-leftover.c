@@ -6,17 +6,44 @@
 #include <string.h>
 
 static const char *const names[] = {
-    ".rsync-partial",   ".~tmp~",        "System Volume Information",
-    ".DS_Store",        ".a.abcdef",     ".a.b.c.Xy09zZ",
-    "..x.123456",       LEFTOVER_PREFIX, ".zfec-fs-new-7",
+    ".rsync-partial",
+    ".~tmp~",
+    "System Volume Information",
+    ".DS_Store",
+    ".a.abcdef",
+    ".a.b.c.Xy09zZ",
+    "..x.123456",
+    LEFTOVER_PREFIX,
+    ".zfec-fs-new-7",
     ".zfec-fs-new-a b",
+    "movie.5a8d90e6.zfec-fs-partial",
 };
 
 static const char *const files[] = {
-    "a",           "",           ".",          "..",         ".rsync-partial2", "rsync-partial",
-    ".~tmp",       ".ds_store",  ".DS_Store2", ".a.abcde",   ".a.abcdefg",      "a.b.abcdef",
-    "a.abcdef",    "..abcdef",   ".abcdef",    ".a.abc-ef",  ".a.abcde\xe9",    ".zfec-fs-new",
-    ".a.abcdef.c", "lost+found", ".bashrc",    ".a.abcdef ",
+    "a",
+    "",
+    ".",
+    "..",
+    ".rsync-partial2",
+    "rsync-partial",
+    ".~tmp",
+    ".ds_store",
+    ".DS_Store2",
+    ".a.abcde",
+    ".a.abcdefg",
+    "a.b.abcdef",
+    "a.abcdef",
+    "..abcdef",
+    ".abcdef",
+    ".a.abc-ef",
+    ".a.abcde\xe9",
+    ".zfec-fs-new",
+    LEFTOVER_SUFFIX,
+    "a.zfec-fs-partial2",
+    ".a.abcdef.c",
+    "lost+found",
+    ".bashrc",
+    ".a.abcdef ",
 };
 
 static void test_leftover_names(void **state)

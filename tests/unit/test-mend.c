@@ -24,7 +24,8 @@ static void assert_replaced(const struct mend_copy given[], size_t count, unsign
 
 static void test_a_missing_share_may_be_made(void **state)
 {
-    const struct mend_copy copies[] = {{.target = 0, .has = -1}, {-1, 1, false}, {-1, 2, false}};
+    const struct mend_copy copies[] = {
+        {.target = 0, .has = -1}, {.target = -1, .has = 1}, {.target = -1, .has = 2}};
 
     assert_replaced(copies, 3, 2, 1);
 }
@@ -38,14 +39,16 @@ static void test_a_share_may_be_made_anew(void **state)
 
 static void test_a_duplicate_may_be_replaced(void **state)
 {
-    const struct mend_copy copies[] = {{.target = 0, .has = 1}, {-1, 1, false}, {-1, 2, false}};
+    const struct mend_copy copies[] = {
+        {.target = 0, .has = 1}, {.target = -1, .has = 1}, {.target = -1, .has = 2}};
 
     assert_replaced(copies, 3, 2, 1);
 }
 
 static void test_a_misplaced_share_may_be_replaced_by_another_that_is_missing(void **state)
 {
-    const struct mend_copy copies[] = {{.target = 0, .has = 3}, {-1, 1, false}, {-1, 2, false}};
+    const struct mend_copy copies[] = {
+        {.target = 0, .has = 3}, {.target = -1, .has = 1}, {.target = -1, .has = 2}};
 
     assert_replaced(copies, 3, 3, 1);
 }
@@ -117,6 +120,92 @@ static void test_never_fewer_stores_that_may_be_lost(void **state)
 
 static const struct quorum quorum = {.required = 3};
 
+static void test_what_is_shown_does_not_outnumber_what_is_kept(void **state)
+{
+    /* Three shares are shown; an older version with four is kept: one more may be made, no two. */
+    struct mend_copy copies[] = {
+        {.target = 3, .has = -1, .replace = true, .holds = -1},
+        {.target = 4, .has = -1, .replace = true, .holds = -1},
+        {.target = 5, .has = -1, .holds = -1, .claim = 4},
+    };
+
+    mend_keep_claims(copies, 3, 3);
+    assert_true(copies[0].replace);
+    assert_false(copies[1].replace);
+}
+
+static void test_a_second_copy_of_a_share_outnumbers_nothing(void **state)
+{
+    struct mend_copy copies[] = {
+        {.target = 0, .has = -1, .replace = true, .holds = -1},
+        {.target = -1, .has = 0, .holds = 0},
+        {.target = 5, .has = -1, .holds = -1, .claim = 3},
+    };
+
+    mend_keep_claims(copies, 3, 3);
+    assert_true(copies[0].replace);
+}
+
+static struct copy_facts share_of(enum share_format format, int64_t mtime, uint8_t required,
+                                  uint8_t index)
+{
+    struct copy_facts facts = {
+        .has_header = true,
+        .header = {.layout = {.format = format,
+                              .required = required,
+                              .block_size = 4096,
+                              .source_size = 100},
+                   .mtime_ns = mtime,
+                   .index = index},
+    };
+
+    facts.size = layout_share_size(&facts.header.layout);
+    return facts;
+}
+
+static bool has_claim(const struct copy_facts copies[], size_t count, size_t place,
+                      unsigned *shares)
+{
+    return mend_has_claim(&quorum, copies, count, place, &copies[0].header, shares);
+}
+
+static void test_newer_shares_have_a_claim(void **state)
+{
+    const struct copy_facts copies[] = {share_of(SHARE_CHECKED, 10, 3, 0),
+                                        share_of(SHARE_CHECKED, 11, 3, 1),
+                                        share_of(SHARE_CHECKED, 9, 3, 2)};
+    unsigned shares = 0;
+
+    assert_true(has_claim(copies, 3, 1, &shares));
+    assert_false(has_claim(copies, 3, 2, &shares));
+    assert_int_equal(shares, 0);
+}
+
+/* Without checks it is most likely a damaged header. */
+static void test_another_k_at_the_same_time_has_one_with_checks(void **state)
+{
+    const struct copy_facts checked[] = {share_of(SHARE_CHECKED, 10, 3, 0),
+                                         share_of(SHARE_CHECKED, 10, 4, 1)};
+    const struct copy_facts fec[] = {share_of(SHARE_FEC, 10, 3, 0), share_of(SHARE_FEC, 10, 4, 1)};
+    unsigned shares = 0;
+
+    assert_true(has_claim(checked, 2, 1, &shares));
+    assert_false(has_claim(fec, 2, 1, &shares));
+}
+
+static void test_older_shares_in_as_many_stores_have_a_claim(void **state)
+{
+    struct copy_facts copies[6];
+    unsigned shares = 0;
+
+    for (uint8_t i = 0; i < 6; i++)
+        copies[i] = share_of(SHARE_CHECKED, i < 3 ? 10 : 9, 3, i);
+    assert_true(has_claim(copies, 6, 4, &shares));
+    assert_int_equal(shares, 3);
+    copies[5].size--; /* it is not complete then */
+    assert_false(has_claim(copies, 6, 4, &shares));
+}
+
 static void test_what_enough_stores_lack_may_be_removed(void **state)
 {
     const struct removal removal = {.lacking = 3, .having = 2}, gone = {.lacking = 3};
@@ -129,23 +218,24 @@ static void test_what_enough_stores_have_may_not(void **state)
 {
     const struct removal removal = {.lacking = 9, .having = 3};
 
-    assert_non_null(mend_refuses_removal(&quorum, &removal));
+    assert_string_equal(mend_refuses_removal(&quorum, &removal), "enough stores have it");
 }
 
 static void test_nothing_is_removed_where_too_few_lack_it(void **state)
 {
     const struct removal removal = {.lacking = 2, .having = 1};
 
-    assert_non_null(mend_refuses_removal(&quorum, &removal));
+    assert_string_equal(mend_refuses_removal(&quorum, &removal), "too few stores lack it");
 }
 
 static void test_nothing_is_removed_where_a_store_may_not_be_all_there(void **state)
 {
     struct removal removal = {.lacking = 3, .having = 1, .any_error = true};
 
-    assert_non_null(mend_refuses_removal(&quorum, &removal));
+    assert_string_equal(mend_refuses_removal(&quorum, &removal), "a store could not be looked at");
     removal = (struct removal){.lacking = 3, .having = 1, .any_empty = true};
-    assert_non_null(mend_refuses_removal(&quorum, &removal));
+    assert_string_equal(mend_refuses_removal(&quorum, &removal),
+                        "a store is empty: is it mounted?");
     removal = (struct removal){.lacking = 3, .having = 1, .half_copied = true};
     assert_non_null(mend_refuses_removal(&quorum, &removal));
 }
@@ -169,6 +259,11 @@ int main(void)
         cmocka_unit_test(test_nor_all_copies_of_a_share_together),
         cmocka_unit_test(test_spare),
         cmocka_unit_test(test_never_fewer_stores_that_may_be_lost),
+        cmocka_unit_test(test_what_is_shown_does_not_outnumber_what_is_kept),
+        cmocka_unit_test(test_a_second_copy_of_a_share_outnumbers_nothing),
+        cmocka_unit_test(test_newer_shares_have_a_claim),
+        cmocka_unit_test(test_another_k_at_the_same_time_has_one_with_checks),
+        cmocka_unit_test(test_older_shares_in_as_many_stores_have_a_claim),
         cmocka_unit_test(test_what_enough_stores_lack_may_be_removed),
         cmocka_unit_test(test_what_enough_stores_have_may_not),
         cmocka_unit_test(test_nothing_is_removed_where_too_few_lack_it),
