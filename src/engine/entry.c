@@ -77,8 +77,7 @@ void copy_tell(const struct copy_work *copy, enum copy_kind kind, const char *pa
 {
     if (error == -ECANCELED) /* the run is to stop, which is no failure of this name */
         return;
-    /* What could not be read for want of something of ours is not lost. */
-    if (kind == COPY_LOST && (is_shortage(error) || error == -ETIMEDOUT))
+    if (kind == COPY_LOST && is_no_verdict(error))
         kind = COPY_FAILED;
     const struct copy_event event = {kind, path, target, .error = error};
 

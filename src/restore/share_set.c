@@ -547,12 +547,12 @@ int share_set_check(struct share_set *set)
         return -EIO;
     case VERDICT_INCOMPLETE:
         log_incomplete(set);
-        return -EIO;
+        break;
     default:
         log_error("%s: none of %zu copies is a share with an intact header (is format= right?)",
                   set->path, set->copies->count);
-        return -EIO;
     }
+    return set->copies->unread < 0 ? set->copies->unread : -EIO;
 }
 
 uint64_t share_set_present(const struct share_set *set)
@@ -615,6 +615,8 @@ static bool is_final(const struct share_set *set)
 
 static const char *why_not(int error)
 {
+    if (error == -ETIME)
+        return "a store that may have the missing blocks did not answer in time";
     if (error == -ETIMEDOUT)
         return "the shares contradict each other, and to find out which are right takes too long";
     return error == -EBADMSG ? "the shares contradict each other" : "too few good blocks";
@@ -650,7 +652,7 @@ int share_set_end_reading(struct share_set *set, const struct stripe_reading *re
     pthread_mutex_unlock(&set->lock);
     if (is_news)
         log_lost(set, reading, r);
-    return r == -ETIMEDOUT ? r : -EIO;
+    return r == -ETIMEDOUT || r == -ETIME ? -ETIMEDOUT : -EIO;
 }
 
 static bool is_dead(struct share_set *set, uint64_t stripe)
