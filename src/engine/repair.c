@@ -359,7 +359,10 @@ static void choose(void *opaque, const struct original *original, const int dire
 {
     struct repair *repair = opaque;
     const struct check_settings *check = &repair->settings->check;
-    const struct sweep_depth depth = {.part = 1, .stop = &repair->progress->stop, .pool = pool};
+    const struct sweep_depth depth = {.part = 1,
+                                      .stop = &repair->progress->stop,
+                                      .pool = pool,
+                                      .ahead = &repair->progress->ahead};
     cleanup_inspection struct inspection inspection = NO_INSPECTION;
 
     int r = inspection_make(store_source_stores(repair->source), store_source_terms(repair->source),
