@@ -8,6 +8,7 @@
 #pragma once
 
 #include <stdarg.h>
+#include <stdbool.h>
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO };
 
@@ -19,6 +20,9 @@ void log_to_syslog(void);
 /* From here on lines are written to the end of the file PATH as well. Returns 0 or a negative
  * errno. */
 int log_to_file(const char *path);
+
+/* While it is MUTED nothing is logged: for a look whose failures a later one tells. */
+void log_mute(bool muted);
 
 /* BEFORE is called before a line is written to standard error; NULL: nothing. */
 void log_before(void (*before)(void));

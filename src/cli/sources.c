@@ -22,21 +22,55 @@ int take_stores(struct options *options, size_t others)
     return options->source ? 0 : -ENOMEM;
 }
 
-static int open_stores(const struct options *options, struct share_terms terms, struct source **ret)
+static int find_stores(const struct options *options, const char *directory,
+                       const struct names *others, bool settled, struct stores **ret)
 {
     const struct stores_terms what = {
         .format = options->encoding.format,
         .required = options->required,
-        .settled = terms.patient,
+        .settled = settled,
     };
-    struct stores *stores;
 
-    terms.format = what.format;
-    terms.unconfirmed = options->unconfirmed;
     if (options->store_timeout >= 0)
         round_set_limit((uint64_t)(options->store_timeout * 1e6));
-    int r = stores_open(options->source, &options->stores, &what, &stores);
+    return stores_open(directory, others, &what, ret);
+}
+
+static int open_stores(const struct options *options, struct share_terms terms, struct source **ret)
+{
+    struct stores *stores;
+
+    terms.format = options->encoding.format;
+    terms.unconfirmed = options->unconfirmed;
+    int r = find_stores(options, options->source, &options->stores, terms.patient, &stores);
     return r < 0 ? r : store_source_new(stores, &terms, ret);
+}
+
+/* Adds the places of the stores in DIRECTORY, or of OTHERS. */
+static int add_places(const struct options *options, const char *directory,
+                      const struct names *others, struct names *places)
+{
+    cleanup_stores struct stores *stores = NULL;
+
+    log_mute(true);
+    int r = find_stores(options, directory, others, true, &stores);
+    log_mute(false);
+    return r == 0 ? stores_real_paths(stores, places) : r == -ENOMEM ? r : 0;
+}
+
+int source_add_places(const struct options *options, const char *directory, struct names *places)
+{
+    int r = 0;
+
+    if (directory)
+        return add_places(options, directory, &NO_NAMES, places);
+    for (size_t i = 0; r == 0 && i < options->stores.count; i++) {
+        cleanup_names struct names one = NO_NAMES; /* others may not be there */
+        r = names_add(&one, names_get(&options->stores, i));
+        if (r == 0)
+            r = add_places(options, NULL, &one, places);
+    }
+    return r;
 }
 
 int source_of_stores(const struct options *options, struct source **ret)
@@ -213,4 +247,20 @@ int source_of_tree(struct options *options, struct source **ret)
 
     options->rules.excludes = NULL; /* they are the source's */
     return r < 0 ? log_errno(r, "%s: cannot be the source", options->source) : 0;
+}
+
+bool source_shows(const char *from, const char *place, const struct tree_rules *rules,
+                  bool is_directory)
+{
+    size_t length = strcmp(from, "/") == 0 ? 0 : strlen(from);
+    dev_t source, own;
+
+    if (!destination_lies_in(place, from))
+        return false;
+    if (!place[length])
+        return true;
+    if (excludes_match(rules->excludes, place + length + 1, is_directory))
+        return false;
+    return !rules->one_file_system || destination_device(from, &source) < 0 ||
+           destination_device(place, &own) < 0 || source == own;
 }

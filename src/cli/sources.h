@@ -42,5 +42,18 @@ void tell_empty_store(const struct store *store);
  */
 int source_has_files(struct source *source);
 
+/*
+ * Adds the absolute paths, without symlinks, of the stores in DIRECTORY, or, where that is NULL, of
+ * those that --store names. What is not there is left out without a word. Returns 0 or -ENOMEM.
+ */
+int source_add_places(const struct options *options, const char *directory, struct names *places);
+
+/*
+ * Returns true if PLACE lies in the source at FROM, and RULES do not leave it out. Both paths are
+ * resolved.
+ */
+bool source_shows(const char *from, const char *place, const struct tree_rules *rules,
+                  bool is_directory);
+
 /* What a command ends with that could not open its stores. */
 enum exit_status status_of_stores(int error);
