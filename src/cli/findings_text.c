@@ -40,6 +40,10 @@ static void print_damage(FILE *text, const struct copy_report *report)
 {
     const char *between = "";
 
+    if (report->other_format) {
+        fputs("a share of another format", text);
+        return;
+    }
     if (report->bad_header) {
         fputs("header", text);
         between = ", ";

@@ -73,16 +73,6 @@ int source_add_places(const struct options *options, const char *directory, stru
     return r;
 }
 
-int source_of_stores(const struct options *options, struct source **ret)
-{
-    int r = open_stores(options, (struct share_terms){.patient = false}, ret);
-
-    if (r == 0 && stores_count(store_source_stores(*ret)) == 0)
-        log_warning("%s: no stores in it: it should have a directory for each share",
-                    options->source);
-    return r;
-}
-
 static int refuse_too_few(const struct quorum *quorum, size_t found, unsigned needed)
 {
     const char *why = found == 0                   ? "; are they mounted?"
@@ -91,6 +81,32 @@ static int refuse_too_few(const struct quorum *quorum, size_t found, unsigned ne
 
     log_error("%zu store%s found, %u needed: nothing can be restored%s", found,
               found == 1 ? "" : "s", needed, why);
+    return -ENODATA;
+}
+
+/* Nothing of a store in another format would be restored, or told from damage. */
+static int refuse_format(const struct options *options, const struct store_list *list)
+{
+    for (size_t i = 0; i < list->count && !options->unconfirmed; i++) {
+        struct store_voice voice;
+        if (!store_voice(list->stores[i], &voice) || voice.others <= voice.alike)
+            continue;
+        log_error("store %s holds shares of format %s, not %s; leave format %s out, or that store",
+                  store_name(list->stores[i]), formats[SHARE_CHECKED]->name,
+                  formats[options->encoding.format]->name, formats[options->encoding.format]->name);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+static int refuse_headerless(const struct options *options, const struct store_list *list)
+{
+    const struct quorum *quorum = &list->quorum;
+
+    if (list->unheard > 0 || quorum->no_files || quorum->with_vote > 0 || options->unconfirmed)
+        return 0;
+    log_error("no share with an intact header in any store: nothing can be restored (is --format "
+              "right?)");
     return -ENODATA;
 }
 
@@ -111,13 +127,9 @@ static int judge(const struct options *options, const struct store_list *list)
     }
     if (found == 0)
         return refuse_too_few(quorum, 0, quorum->given ? quorum->required : 1);
-    if (list->unheard == 0 && !quorum->no_files && quorum->with_vote == 0 &&
-        !options->unconfirmed) {
-        log_error(
-            "no share with an intact header in any store: nothing can be restored (is --format "
-            "right?)");
-        return -ENODATA;
-    }
+    int r = refuse_headerless(options, list);
+    if (r < 0)
+        return r;
     if (quorum->required == 0) {
         log_error("the stores do not say how many shares are needed: %zu of %zu that have files "
                   "have intact headers; give --required (is --format right?)",
@@ -127,6 +139,35 @@ static int judge(const struct options *options, const struct store_list *list)
     if (found < quorum->required)
         return refuse_too_few(quorum, found, quorum->required);
     return 0;
+}
+
+/*
+ * Judges what a mount begins with. It waits for stores that are not there, or hold nothing yet;
+ * with files in all of them, and no header, none is to be waited for.
+ */
+static int judge_beginning(const struct options *options, const struct store_list *list)
+{
+    int r = refuse_format(options, list);
+
+    if (r < 0 || list->left_out > 0 || list->quorum.with_files < list->count)
+        return r;
+    return refuse_headerless(options, list);
+}
+
+int source_of_stores(const struct options *options, struct source **ret)
+{
+    cleanup_source struct source *source = NULL;
+    cleanup_store_list struct store_list *list = NULL;
+
+    int r = open_stores(options, (struct share_terms){.patient = false}, &source);
+    if (r == 0 && stores_count(store_source_stores(source)) == 0)
+        log_warning("%s: no stores in it: it should have a directory for each share",
+                    options->source);
+    if (r == 0 && stores_now(store_source_stores(source), &list) == 0)
+        r = judge_beginning(options, list);
+    if (r == 0)
+        *ret = steal_pointer(source);
+    return r;
 }
 
 /* What is written to the outer one of two such stores would be taken for the inner one's. */
@@ -162,7 +203,10 @@ int source_hear_stores(const struct options *options, struct source *source)
     if (r < 0)
         return r;
     r = stores_now(store_source_stores(source), &list);
-    return r < 0 ? log_errno(r, "the stores") : judge(options, list);
+    if (r < 0)
+        return log_errno(r, "the stores");
+    r = refuse_format(options, list);
+    return r < 0 ? r : judge(options, list);
 }
 
 int source_of_stores_now(const struct options *options, struct share_terms terms,

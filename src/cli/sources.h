@@ -15,7 +15,10 @@ int take_stores(struct options *options, size_t others);
 /* The tree at the argument SOURCE. */
 int source_of_tree(struct options *options, struct source **ret);
 
-/* What is in STORES and in all that store= names. */
+/*
+ * What is in STORES and in all that store= names, for a mount: -EINVAL where a store is in another
+ * format, -ENODATA where no share has a header and no store is to be waited for; logged.
+ */
 int source_of_stores(const struct options *options, struct source **ret);
 
 /*

@@ -74,6 +74,8 @@ static int counted_share(const struct inspection *inspection, size_t place, int 
 /* Why a copy that is not what is shown stays as it is; NULL: it does not. */
 static const char *find_reason_to_keep(const struct copy_report *report)
 {
+    if (report->other_format)
+        return "a share of another format";
     if (report->state != COPY_STALE || !report->intact)
         return NULL;
     return report->other_content

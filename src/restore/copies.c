@@ -82,8 +82,9 @@ void copy_facts_read(const struct share_terms *terms, const struct look *look, i
                      struct copy_facts *ret)
 {
     *ret = (struct copy_facts){.size = (uint64_t)look->object.status.st_size};
-    ret->has_header =
-        header_read(terms->format, look->header, look->header_size, ret->size, &ret->header) == 0;
+    int r = header_read(terms->format, look->header, look->header_size, ret->size, &ret->header);
+    ret->has_header = r == 0;
+    ret->other_format = r == -EMEDIUMTYPE;
     if (!formats[terms->format]->has_checks && !terms->unconfirmed)
         ret->header.mtime_ns = header_time(&look->object.status.st_mtim);
     ret->misplaced = ret->has_header && !formats[terms->format]->has_checks && voter >= 0 &&

@@ -240,6 +240,7 @@ static void judge_copy(const struct inspecting *inspecting, struct share_set *se
 
     report->index = copy->index;
     report->bad_header = !copy->facts.has_header || copy->facts.misplaced;
+    report->other_format = copy->facts.other_format;
     if (!report->bad_header && copy->role != COPY_MEMBER) {
         judge_stale(inspecting, set, copy, report);
         return;

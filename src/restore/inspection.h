@@ -31,6 +31,7 @@ struct copy_report {
     bool bad_header, bad_size;
     bool as_shown;      /* of an unreadable one: its size and time are those of what is shown */
     bool other_content; /* of the same version */
+    bool other_format;  /* a share of another one, with checks */
     bool intact;        /* a share with nothing wrong in itself, of whatever version */
     bool other_time;    /* of a version with another time, but its content is what is shown */
     unsigned claim;     /* shares of its complete version, which is in no fewer stores than what is
