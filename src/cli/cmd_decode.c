@@ -70,8 +70,10 @@ enum exit_status decode_command(struct options *options)
         return EXIT_STATUS_USAGE;
     if (copying_begin(&copying, options) < 0)
         return EXIT_STATUS_FAILED;
-    const struct share_terms terms = {
-        .hidden = tell_hidden, .context = &copying, .stop = &copying.meter.progress.stop};
+    const struct share_terms terms = {.older = options->older,
+                                      .hidden = tell_hidden,
+                                      .context = &copying,
+                                      .stop = &copying.meter.progress.stop};
     enum exit_status status = EXIT_STATUS_FAILED;
     int r = source_of_stores_now(options, terms, &source);
     if (r == 0)

@@ -152,6 +152,7 @@ static void print_name(FILE *text, const struct findings *findings, const char *
                        const struct inspection *inspection)
 {
     const char *hint = findings_hint(inspection);
+    unsigned rival = inspection_rival(inspection);
 
     fprintf(text, "%s: ", *path ? path : ".");
     print_health(text, inspection);
@@ -166,8 +167,9 @@ static void print_name(FILE *text, const struct findings *findings, const char *
         fprintf(text, "; %s: ", findings_store_name(findings, inspection, i));
         findings_print_copy(text, report);
     }
-    if (inspection->rival > 0)
-        fprintf(text, "; an older version is in %u stores", inspection->rival);
+    if (rival > 0)
+        fprintf(text, "; an older version is in %u store%s%s", rival, rival == 1 ? "" : "s",
+                inspection_health(inspection) == HEALTH_LOST ? ": decode --older takes it" : "");
     if (hint && !inspection->hidden)
         fprintf(text, "; %s", hint);
 }

@@ -378,7 +378,7 @@ static int inspect_version(const struct inspecting *inspecting, struct share_set
     inspection->whole = version->whole;
     count_by_headers(inspection, share_set_copies(set), version->needed,
                      inspecting->depth->part >= 1 && has_blocks);
-    inspection->rival = version->rival > version->whole ? version->rival : 0;
+    inspection->rival = version->rival;
     if (!has_blocks)
         return 0;
     if (inspecting->depth->part > 0)
@@ -562,4 +562,12 @@ enum name_health inspection_health(const struct inspection *inspection)
             return HEALTH_DEGRADED;
     }
     return HEALTH_INTACT;
+}
+
+unsigned inspection_rival(const struct inspection *inspection)
+{
+    bool matters =
+        inspection->rival > inspection->whole || inspection_health(inspection) == HEALTH_LOST;
+
+    return matters ? inspection->rival : 0;
 }

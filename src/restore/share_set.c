@@ -65,8 +65,9 @@ static void log_stale(const struct share_set *set)
                          : "newer, or of another size");
     }
     if (set->version.rival > set->version.whole)
-        log_once("%s: an older version is in more stores (%u) than the one shown (%u)", set->path,
-                 set->version.rival, set->version.whole);
+        log_once("%s: %s version is in more stores (%u) than the one shown (%u)", set->path,
+                 set->version.rival_is_newer ? "a newer" : "an older", set->version.rival,
+                 set->version.whole);
 }
 
 static void set_roles(const struct share_set *set, size_t first)
@@ -660,13 +661,16 @@ static void log_lost(struct share_set *set, const struct stripe_reading *reading
     bool conflict = error == -ENOTUNIQ;
     cleanup_free char *sides = conflict ? share_set_describe_conflict(set) : NULL;
 
-    log_error("%s: bytes %llu to %llu cannot be restored: %s%s", set->path,
+    log_error("%s: bytes %llu to %llu cannot be restored: %s%s%s", set->path,
               (unsigned long long)start,
               (unsigned long long)(start + layout_stripe_size(layout, reading->stripe) - 1),
               conflict ? "conflict: " : "",
               sides      ? sides
               : conflict ? "two contents"
-                         : why_not(error));
+                         : why_not(error),
+              set->version.rival > 0 && !set->terms.older
+                  ? "; decode --older takes an older version, which enough stores have"
+                  : "");
 }
 
 int share_set_end_reading(struct share_set *set, const struct stripe_reading *reading, int r)

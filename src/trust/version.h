@@ -35,6 +35,7 @@ struct version {
     bool possible;              /* copies of other times, or without a header, might complete it */
     bool tied;                  /* another of this time is complete, with as many shares */
     unsigned rival; /* most shares of full length of another complete version; 0: none */
+    bool rival_is_newer;
 };
 
 /* Returns true if two headers name the same version. */
