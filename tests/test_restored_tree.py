@@ -552,3 +552,14 @@ def test_space(mounts, stores, tmp_path):
     trees.write_file(tmp_path / "source" / "file", DATA)
     encoded = os.statvfs(mounts.encoded(tmp_path / "source").path)
     assert encoded.f_blocks * encoded.f_frsize == size
+
+
+def test_the_root_is_a_dot_in_messages(mounts, stores, tmp_path):
+    trees.make_stores(stores, "file", DATA, (0, 1, 2, 3))
+    (stores / "store-1").chmod(0o700)
+    done = commands.run("decode", stores, tmp_path / "dest", noisy=True)
+    said = f"zfec-fs: .: store {stores}/store-1 has another mode or owner than most\n"
+    assert done.errors == said
+    view = mounts.restored(stores)
+    os.stat(view.path)
+    view.expect_log("^zfec-fs: [.]: store .* has another mode or owner than most")

@@ -31,6 +31,12 @@ void log_before(void (*before)(void));
  */
 char *log_escape(const char *text);
 
+/* What lines call PATH, which is relative to the root of a tree: "" is the root itself. */
+static inline const char *log_path(const char *path)
+{
+    return *path ? path : ".";
+}
+
 /* Lines less urgent than LEVEL are dropped; LOG_LEVEL_INFO lets all pass. Default: warnings. */
 void log_limit(enum log_level level);
 

@@ -57,7 +57,7 @@ static void tell_hidden(void *context, const char *path, enum hidden why, const 
         atomic_fetch_add(&copying->hidden, 1);
         copying_keep(copying, path);
     }
-    log_warning("%s is not restored: %s%s", path, text,
+    log_warning("%s is not restored: %s%s", log_path(path), text,
                 why == HIDDEN_FOREIGN ? "; --unconfirmed takes it" : " (left over by a tool)");
 }
 

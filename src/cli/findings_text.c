@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/findings_text.h"
 
+#include "base/log.h"
 #include "cli/findings_json.h"
 #include "cli/output.h"
 
@@ -154,7 +155,7 @@ static void print_name(FILE *text, const struct findings *findings, const char *
     const char *hint = findings_hint(inspection);
     unsigned rival = inspection_rival(inspection);
 
-    fprintf(text, "%s: ", *path ? path : ".");
+    fprintf(text, "%s: ", log_path(path));
     print_health(text, inspection);
     if (findings_has_lost(inspection)) {
         fputs(inspection->conflict ? "; lost: " : ", ", text);

@@ -60,11 +60,10 @@ static int make_directory(const struct entry *entry, size_t target)
  */
 static int look_at_directory(struct entry *entry)
 {
-    const char *path = *entry->original.path ? entry->original.path : ".";
-
     int r = entry_look_at_xattrs(entry);
+
     if (r < 0 && r != -ENOENT)
-        copy_tell(entry->copy, COPY_LOST, path, NULL, r);
+        copy_tell(entry->copy, COPY_LOST, entry->original.path, NULL, r);
     return r;
 }
 
@@ -121,7 +120,7 @@ void directories_enter(struct entry *entry)
  */
 static void end_in_target(const struct entry *entry, size_t i, bool told)
 {
-    const char *path = *entry->original.path ? entry->original.path : ".";
+    const char *path = entry->original.path;
     const struct copy *copy = entry->copy;
     const struct target *target = &copy->targets[i];
     cleanup_fd int fd = -1;

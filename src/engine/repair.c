@@ -194,7 +194,7 @@ static struct removal count_removal(const struct repair *repair,
 
 static void tell_not_removed(const struct repair *repair, const char *path, const char *reason)
 {
-    log_error("%s is not removed: %s", path, reason);
+    log_error("%s is not removed: %s", log_path(path), reason);
     atomic_fetch_add(repair->settings->refused, 1);
 }
 
@@ -250,7 +250,8 @@ static bool share_stays(struct repair *repair, const struct inspection *inspecti
                              ? mend_refuses_removal(&repair->roster->quorum, &removal)
                              : "nothing but --delete removes an intact share";
     if (reason && !again) {
-        log_error("%s in %s is kept: %s", inspection->path, name_of(repair, target), reason);
+        log_error("%s in %s is kept: %s", log_path(inspection->path), name_of(repair, target),
+                  reason);
         atomic_fetch_add(repair->settings->refused, 1);
         keep_way(repair, inspection->path, target);
     }
@@ -275,7 +276,7 @@ static enum need mend_one(struct repair *repair, const struct inspection *inspec
                      ? "the only copy of this share"
                      : "an older version, which is in as many stores, would be in fewer";
     if (reason && !again)
-        log_error("%s in %s is %s: %s", inspection->path, name_of(repair, target),
+        log_error("%s in %s is %s: %s", log_path(inspection->path), name_of(repair, target),
                   report->state == COPY_ABSENT ? "not made" : "kept", reason);
     return NEED_REFUSED;
 }

@@ -155,7 +155,7 @@ static int add_answers(struct copies *copies, const struct inquiry *looks,
             r = add(copies, terms, looks, i);
         } else if (r != -EEXIST && r != -ENOENT && r != -ENOTDIR && r != -EINPROGRESS) {
             worst = r;
-            log_once("%s: store %s: %s", path, store_name(store), strerrordesc_np(-r));
+            log_once("%s: store %s: %s", log_path(path), store_name(store), strerrordesc_np(-r));
         }
         if (is_shortage(r))
             return r;
