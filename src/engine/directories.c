@@ -182,6 +182,9 @@ void directories_begin(struct copy *copy)
         r = entry_look(&entry);
     if (r < 0)
         copy_tell(copy, COPY_LOST, ".", NULL, r);
+    else if (copy->settings->choose)
+        entry_choose(&entry,
+                     false); /* what it needs is its metadata, or that stays: see its seen */
     if (r == 0)
         r = look_at_directory(&entry);
     for (size_t i = 0; r == 0 && i < copy->count; i++) {
