@@ -61,35 +61,17 @@ static bool goes_to_dest(const struct options *options, unsigned index)
     return options->word_count == 2 && (!options->some_shares || options->shares[index]);
 }
 
-/*
- * Returns true if the source does not show PLACE, which is WITHIN it: for a rule, or because it is
- * on a file system of its own.
- */
-static bool is_left_out(const struct options *options, const char *from, const char *place,
-                        const char *within)
-{
-    const struct tree_rules *rules = &options->rules;
-    dev_t source, own;
-
-    if (excludes_match(rules->excludes, within, true))
-        return true;
-    return rules->one_file_system && destination_device(from, &source) == 0 &&
-           destination_device(place, &own) == 0 && source != own;
-}
-
 /* A target in the source, unless it is left out, would be encoded as well, without end. */
 static int check_outside(const struct options *options, const char *from, const char *path)
 {
     cleanup_free char *place = NULL;
-    size_t length = strcmp(from, "/") == 0 ? 0 : strlen(from);
 
     int r = destination_resolve(path, &place);
     if (r < 0)
         return log_errno(r, "%s: cannot be written to", path);
     if (options->remove && destination_lies_in(from, place))
         return 0; /* copying_add refuses it, for a graver reason */
-    if (!destination_lies_in(place, from) ||
-        (place[length] && is_left_out(options, from, place, place + length + 1)))
+    if (!source_shows(from, place, &options->rules, true))
         return 0;
     log_error("%s: lies in the source; choose another place, or exclude it", path);
     return -EINVAL;

@@ -164,7 +164,7 @@ static enum exit_status run_one(const struct options *options, const char *path)
     enum exit_status status = EXIT_STATUS_OK;
 
     int r = inspect_file(options, &looked);
-    if (r == -EBADMSG) {
+    if (r == -EBADMSG || r == -EMEDIUMTYPE) {
         log_error("%s: has no intact header of a share (is --format right?)", path);
         status = EXIT_STATUS_DAMAGED;
     } else if (r < 0) {

@@ -113,8 +113,9 @@ enum exit_status mount_command(struct options *options)
     if (!options->foreground && !options->debug && background_enter() < 0)
         return EXIT_STATUS_FAILED;
     reporter_start();
-    if (open_view(options, &view) < 0)
-        return EXIT_STATUS_FAILED;
+    int r = open_view(options, &view);
+    if (r < 0)
+        return options->view == VIEW_ENCODED ? EXIT_STATUS_FAILED : status_of_stores(r);
     const struct mount_settings settings = {
         .mountpoint = options->words[options->word_count - 1],
         .source = options->source ? options->source : "zfec-fs",
@@ -127,7 +128,7 @@ enum exit_status mount_command(struct options *options)
         .single = options->single,
         .ready = background_leave_user,
     };
-    int r = mount_serve(view, &settings);
+    r = mount_serve(view, &settings);
     reporter_watch(NULL);
     return r < 0 ? EXIT_STATUS_FAILED : EXIT_STATUS_OK;
 }

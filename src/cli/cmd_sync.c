@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/background.h"
+#include "cli/named_sets.h"
 #include "cli/output.h"
 #include "cli/private_view.h"
 #include "cli/sync_show.h"
@@ -442,22 +443,6 @@ static enum exit_status sync_set(const struct options *options, struct sync_set 
 
 /* The command. */
 
-static int choose_config(const struct options *options, char **ret)
-{
-    const char *folder = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
-    int length;
-
-    if (options->config)
-        length = asprintf(ret, "%s", options->config);
-    else if (geteuid() == 0)
-        length = asprintf(ret, "/etc/zfec-fs/sets.ini");
-    else if (folder && *folder == '/')
-        length = asprintf(ret, "%s/zfec-fs/sets.ini", folder);
-    else
-        length = asprintf(ret, "%s/.config/zfec-fs/sets.ini", home ? home : "");
-    return length < 0 ? -ENOMEM : 0;
-}
-
 static bool is_wanted(const struct options *options, const struct sync_set *set)
 {
     for (size_t i = 0; i < options->word_count; i++) {
@@ -500,9 +485,7 @@ enum exit_status sync_command(struct options *options)
     cleanup_free char *path = NULL;
     sigset_t passed;
 
-    int r = choose_config(options, &path);
-    if (r == 0)
-        r = sets_read(path, &sets);
+    int r = sets_named(options, &path, &sets);
     for (size_t i = 0; r == 0 && i < options->word_count; i++) {
         if (!sets_find(&sets, options->words[i])) {
             log_error("%s: there is no such set in %s", options->words[i], path);

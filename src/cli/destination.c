@@ -3,12 +3,15 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "sync/child.h"
 
 #include <fcntl.h>
 #include <libgen.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+
+enum { RESOLVE_LIMIT_S = 5 };
 
 /* The directory that PATH is in; the caller frees it. NULL without memory. */
 static char *parent_of(const char *path)
@@ -42,6 +45,14 @@ int destination_resolve(const char *path, char **ret)
         return errno == ENOENT ? resolve_missing(path, ret) : -errno;
     *ret = real;
     return 0;
+}
+
+void destination_resolve_soon(const char *path, char **ret)
+{
+    struct words words = {.names = NO_NAMES};
+
+    WORDS_ADD(&words, "realpath", "--canonicalize-missing", "--", path);
+    child_run(&words, RESOLVE_LIMIT_S, ret);
 }
 
 int destination_device(const char *path, dev_t *ret)

@@ -138,7 +138,7 @@ void findings_failed(void *opaque, const char *path, int error)
     pthread_mutex_lock(&findings->lock);
     findings->failed++;
     pthread_mutex_unlock(&findings->lock);
-    log_errno(error, "%s: cannot be checked", *path ? path : ".");
+    log_errno(error, "%s: cannot be checked", log_path(path));
 }
 
 bool store_findings_are_bad(const struct store_findings *store)

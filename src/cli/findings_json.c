@@ -74,8 +74,9 @@ void findings_tell_json(const char *path, const struct inspection *inspection)
         output_json_path(object, "conflict", inspection->conflict_text);
     if (inspection->would_need > 0)
         json_object_set_new(object, "would_need", json_integer(inspection->would_need));
-    if (inspection->rival > 0)
-        json_object_set_new(object, "older_version_in", json_integer(inspection->rival));
+    unsigned rival = inspection_rival(inspection);
+    if (rival > 0)
+        json_object_set_new(object, "older_version_in", json_integer(rival));
     if (inspection->lost.count > 0)
         json_object_set_new(object, "lost_stripes", ranges_json(&inspection->lost));
     for (size_t i = 0; i < inspection->count; i++) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/findings_text.h"
 
+#include "base/log.h"
 #include "cli/findings_json.h"
 #include "cli/output.h"
 
@@ -40,6 +41,10 @@ static void print_damage(FILE *text, const struct copy_report *report)
 {
     const char *between = "";
 
+    if (report->other_format) {
+        fputs("a share of another format", text);
+        return;
+    }
     if (report->bad_header) {
         fputs("header", text);
         between = ", ";
@@ -148,8 +153,9 @@ static void print_name(FILE *text, const struct findings *findings, const char *
                        const struct inspection *inspection)
 {
     const char *hint = findings_hint(inspection);
+    unsigned rival = inspection_rival(inspection);
 
-    fprintf(text, "%s: ", *path ? path : ".");
+    fprintf(text, "%s: ", log_path(path));
     print_health(text, inspection);
     if (findings_has_lost(inspection)) {
         fputs(inspection->conflict ? "; lost: " : ", ", text);
@@ -162,8 +168,9 @@ static void print_name(FILE *text, const struct findings *findings, const char *
         fprintf(text, "; %s: ", findings_store_name(findings, inspection, i));
         findings_print_copy(text, report);
     }
-    if (inspection->rival > 0)
-        fprintf(text, "; an older version is in %u stores", inspection->rival);
+    if (rival > 0)
+        fprintf(text, "; an older version is in %u store%s%s", rival, rival == 1 ? "" : "s",
+                inspection_health(inspection) == HEALTH_LOST ? ": decode --older takes it" : "");
     if (hint && !inspection->hidden)
         fprintf(text, "; %s", hint);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/worst.h"
 
+#include "base/log.h"
 #include "cli/findings_text.h"
 
 #include <limits.h>
@@ -74,7 +75,7 @@ static int describe_name(const struct findings *findings, const char *path,
                          const struct inspection *inspection, struct worst_name *ret)
 {
     *ret = (struct worst_name){
-        .path = strdup(*path ? path : "."),
+        .path = strdup(log_path(path)),
         .foreign = inspection->hidden,
         .spare = inspection->spare,
         .hint = findings_hint(inspection),
@@ -99,7 +100,7 @@ void worst_consider(struct worst *worst, const struct findings *findings, const 
     if (health == HEALTH_INTACT || health == HEALTH_LEFTOVER)
         return;
     int rank = rank_of(inspection->hidden, inspection->spare, findings_hint(inspection));
-    size_t place = place_by_rank(worst, rank, *path ? path : ".");
+    size_t place = place_by_rank(worst, rank, log_path(path));
     struct worst_name name;
 
     worst->all++;

@@ -215,6 +215,7 @@ static void judge_copy(const struct inspecting *inspecting, struct share_set *se
 
     report->index = copy->index;
     report->bad_header = !copy->facts.has_header || copy->facts.misplaced;
+    report->other_format = copy->facts.other_format;
     if (!report->bad_header && copy->role != COPY_MEMBER) {
         judge_stale(inspecting, set, copy, report);
         return;
@@ -348,7 +349,7 @@ static int inspect_version(const struct inspecting *inspecting, struct share_set
     inspection->whole = version->whole;
     count_by_headers(inspection, share_set_copies(set), version->needed,
                      inspecting->depth->part >= 1 && has_blocks);
-    inspection->rival = version->rival > version->whole ? version->rival : 0;
+    inspection->rival = version->rival;
     if (!has_blocks)
         return 0;
     if (inspecting->depth->part > 0)
@@ -532,4 +533,12 @@ enum name_health inspection_health(const struct inspection *inspection)
             return HEALTH_DEGRADED;
     }
     return HEALTH_INTACT;
+}
+
+unsigned inspection_rival(const struct inspection *inspection)
+{
+    bool matters =
+        inspection->rival > inspection->whole || inspection_health(inspection) == HEALTH_LOST;
+
+    return matters ? inspection->rival : 0;
 }

@@ -64,7 +64,7 @@ static int refuse_conflict(const char *path, const struct survey *found)
 {
     cleanup_free char *text = survey_describe(found);
 
-    log_error("%s: conflict: %s", path, text ? text : "two kinds");
+    log_error("%s: conflict: %s", log_path(path), text ? text : "two kinds");
     return -EIO;
 }
 
