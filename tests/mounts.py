@@ -106,6 +106,12 @@ unsanitized = pytest.mark.unsanitized  # see conftest.py
 long = pytest.mark.long
 
 
+def if_long(*values):
+    """What stands beside other values of a parameter for .ci/run alone."""
+    return [pytest.param(value, marks=long) for value in values]
+
+
+
 def is_sanitized(process):
     """A sanitizer keeps freed memory, and looks for leaks in all threads before it lets them end."""
     return IS_SANITIZED and Path(f"/proc/{process.pid}/exe").samefile(BINARY)

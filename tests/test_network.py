@@ -335,6 +335,7 @@ def network(tmp_path):
     assert not left, f"mounts left behind: {left}"
 
 
+@mounts_module.long
 def test_six_nodes(request, tmp_path, rng):
     reason = network_module.why_not()
     if reason:
