@@ -25,7 +25,7 @@ def pytest_report_header():
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "unsanitized: a sanitizer needs more memory, or time, than there is")
-    config.addinivalue_line("markers", "long: for .ci/run alone, as another test has the same in small")
+    config.addinivalue_line("markers", "long: for .ci/run (ZFEC_FS_TEST_LONG=1), as others have the same in small")
 
 
 def pytest_collection_modifyitems(items):

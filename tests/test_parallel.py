@@ -220,7 +220,7 @@ def view_of_long_names(mounts, tmp_path):
 
 
 def test_what_the_kernel_forgets_is_forgotten(view_of_long_names):
-    """Walks over 60000 files, which are 18 MB of names, or 200000, take the memory of a few thousand."""
+    """Walks over 60000 files or more, 18 MB of names, take the memory of a few thousand."""
     view = view_of_long_names
     walk_and_forget(view, 0)
     before = peak_memory(view.process)
