@@ -37,6 +37,7 @@ def world(tmp_path, rng, monkeypatch):
     repairing.copy_tree(folder / "stores", folder / "all")
     trees.write_file(folder / "own" / "00" / "notes", b"of the user's own")
     trees.write_file(folder / "own" / "pages" / "a.pdf", b"%PDF-1.7 and so on")
+    trees.write_file(folder / "own" / "films" / "a.mp4", b"\0\0\0 ftypisom and so on")
     (folder / "folders" / "in" / "folders").mkdir(parents=True)
     (folder / "elsewhere").mkdir()
     (folder / "all" / "too").symlink_to("../elsewhere")
@@ -80,6 +81,9 @@ SEEN = [
     (USAGE, ["encode", *PLAIN, "source", "--to", "01=own"], "holds"),
     (USAGE, ["encode", "-k2", "-n9", "source", "--to", "08=own/pages"], "not of share 08"),
     (USAGE, ["encode", *ENCODE, "source", "--to", "00=plain/01"], "not of share 00"),
+    (USAGE, ["encode", *ENCODE, "--format=fec", "source", "--to", "00=own/films"], "not of share 00"),
+    (USAGE, ["encode", "-k2", "-n99", "--format=classic", "source", "--to", "50=own/pages"],
+     "not of share 50"),
     (USAGE, ["encode", *ENCODE, "source", "--to", "00=new/lost+found"], "never taken for a store"),
     (FAILED, ["encode", *ENCODE, "source", "--to", "02=file", "new"], "Not a directory"),
     (FAILED, ["encode", *ENCODE, "source", "--to", "02=file/new", "new"], "Not a directory"),
