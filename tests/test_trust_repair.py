@@ -566,3 +566,46 @@ def test_a_tie_of_modes_stays(make, path):
     said.demand(DAMAGED, [f"^{path or '[.]'}: can lose"])
     found = {store: stat.S_IMODE((stores.folder / store / path).stat().st_mode) for store in modes}
     assert found == modes
+
+
+def state_of(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+@pytest.mark.parametrize("kept", [None, "symlink", "file", "empty"])
+def test_a_renamed_directory_goes_with_its_files(make, kept):
+    """Two stores, fewer than K, still have the old name: --delete leaves no empty directories."""
+    stores = make(3, 5)
+    old, new = stores.names[3:], stores.names[:3]
+    stores.put("new/b/c/file", stores=new)
+    for name in ("old/b/c/file", "old/b/other"):
+        stores.put(name, stores=old)
+    if kept == "symlink":  # which two are enough for
+        for store in old:
+            stores.symlink(store, "old/b/link", "target")
+    elif kept == "file":
+        stores.put("old/b/file")
+    elif kept == "empty":  # and may be missing elsewhere, as some storage keeps none
+        shutil.rmtree(stores.folder / "03" / "old")
+        shutil.rmtree(stores.folder / "04" / "old")
+        for store in old:
+            (stores.folder / store / "old" / "b").mkdir(parents=True)
+    stores.settle()
+    trusting.run("repair", "--delete", stores.folder).demand(DAMAGED)
+    shown = {None: [], "symlink": ["old", "old/b", "old/b/link"],
+             "file": ["old", "old/b", "old/b/file"], "empty": ["old", "old/b"]}[kept]  # fmt: skip
+    shown += ["new", "new/b", "new/b/c", "new/b/c/file", *trusting.WITNESSES]
+    for store in stores.names:
+        assert state_of(stores.folder / store) == sorted(shown)
+    trusting.run("repair", "--delete", stores.folder).demand(OK)
+    before = {store: state_of(stores.folder / store) for store in stores.names}
+    trusting.run("repair", stores.folder).demand(OK)
+    assert {store: state_of(stores.folder / store) for store in stores.names} == before
+
+
+def test_without_delete_a_renamed_directory_stays(make):
+    stores = make(3, 5)
+    stores.put("old/file", stores=stores.names[3:])
+    stores.settle()
+    trusting.run("repair", stores.folder).demand(LOST)
+    assert all((stores.folder / store / "old").is_dir() for store in stores.names)

@@ -263,6 +263,77 @@ static bool may_be_removed(const struct repair *repair, const struct inspection 
     return !reason;
 }
 
+static bool is_restorable(const struct inspection *inspection)
+{
+    enum name_health health = inspection_health(inspection);
+
+    return health == HEALTH_INTACT || health == HEALTH_DEGRADED;
+}
+
+static int inspect(const struct repair *repair, const char *path, struct inspection *ret)
+{
+    const struct sweep_depth depth = {.stop = &repair->progress->stop};
+
+    return inspection_make(store_source_stores(repair->source), store_source_terms(repair->source),
+                           path, &depth, roster_share, repair->roster, ret);
+}
+
+/* What may go with a directory: the directories in it that were not looked into yet, and whether
+ * there are files. */
+struct going {
+    struct names directories;
+    bool files;
+};
+
+/* Returns 0 if PATH may go as well, or why not. */
+static int add_going(const struct repair *repair, const char *path, struct going *going)
+{
+    cleanup_inspection struct inspection inspection = NO_INSPECTION;
+
+    int r = inspect(repair, path, &inspection);
+    if (r < 0)
+        return r;
+    if (!may_be_removed(repair, &inspection, path, true))
+        return -ENOTEMPTY;
+    if (!is_restorable(&inspection)) {
+        going->files |= S_ISREG(inspection.status.st_mode);
+        return 0;
+    }
+    return S_ISDIR(inspection.status.st_mode) ? names_add(&going->directories, path) : -ENOTEMPTY;
+}
+
+static int add_all_going(const struct repair *repair, const char *path, struct going *going)
+{
+    cleanup_names struct names names = NO_NAMES;
+
+    int r = repair->source->operations->list(repair->source, path, &names);
+    for (size_t i = 0; r == 0 && i < names.count; i++) {
+        cleanup_free char *whole = visit_join(path, names_get(&names, i));
+        r = whole ? add_going(repair, whole, going) : -ENOMEM;
+    }
+    return r;
+}
+
+/*
+ * Returns true if a directory that is shown goes with the files in it, as one that was renamed. One
+ * without files may be missing where storage keeps no empty ones: it stays.
+ */
+static bool goes_with_files(const struct repair *repair, const struct inspection *inspection)
+{
+    struct going going = {.directories = NO_NAMES};
+
+    if (!*inspection->path || !S_ISDIR(inspection->status.st_mode) ||
+        !may_be_removed(repair, inspection, inspection->path, true))
+        return false;
+    int r = add_all_going(repair, inspection->path, &going);
+    for (size_t i = 0; r == 0 && i < going.directories.count; i++) {
+        cleanup_free char *path = strdup(names_get(&going.directories, i));
+        r = path ? add_all_going(repair, path, &going) : -ENOMEM;
+    }
+    names_clear(&going.directories);
+    return r == 0 && going.files;
+}
+
 /*
  * Returns true if PATH is to stay where it is in the way: in a directory of some store where most
  * have a file, or new since its directory was listed. The rule is that of all other names.
@@ -270,11 +341,9 @@ static bool may_be_removed(const struct repair *repair, const struct inspection 
 static bool keeps(void *opaque, const char *path)
 {
     const struct repair *repair = opaque;
-    const struct sweep_depth depth = {.stop = &repair->progress->stop};
     cleanup_inspection struct inspection inspection = NO_INSPECTION;
 
-    int r = inspection_make(store_source_stores(repair->source), store_source_terms(repair->source),
-                            path, &depth, roster_share, repair->roster, &inspection);
+    int r = inspect(repair, path, &inspection);
     if (r == -ENOENT || (r == 0 && inspection.leftover))
         return false;
     if (r < 0) {
@@ -322,10 +391,10 @@ static void choose_needs(struct repair *repair, const struct inspection *inspect
                          const char *path, const int directories[], struct seen seen[], bool again,
                          enum need needs[])
 {
-    enum name_health health = inspection_health(inspection);
-    bool restorable = health == HEALTH_INTACT || health == HEALTH_DEGRADED;
+    bool restorable = is_restorable(inspection);
     bool removed = is_our_leftover(inspection, path) ||
-                   (!restorable && may_be_removed(repair, inspection, path, again));
+                   (restorable ? goes_with_files(repair, inspection)
+                               : may_be_removed(repair, inspection, path, again));
     bool lost = !restorable && !inspection->hidden && !removed;
 
     if (lost && !again)
