@@ -609,3 +609,45 @@ def test_no_stores(tmp_path, there):
     done = run("decode", "--delete", tmp_path / "stores", tmp_path / "out", status=FAILED)
     assert done.errors.startswith("zfec-fs: ") and len(done.errors.splitlines()) == 1
     assert kept.read_bytes() == b"kept"
+
+
+# What has another kind in the destination
+
+
+@pytest.mark.parametrize("words", [[], ["--dry-run"], ["--verbose"]], ids=lambda words: "".join(words))
+@pytest.mark.parametrize("command", ["decode", "encode"])
+def test_a_symlink_to_a_directory_gives_way_and_that_is_told(tmp_path, rng, command, words):
+    """As rsync does it; what is behind the symlink stays, to the byte and time."""
+    source, out, user = (tmp_path / name for name in ("source", "out", "user"))
+    trees.write_file(source / "dir" / "file", rng.randbytes(9000))
+    trees.write_file(source / "plain", rng.randbytes(9000))
+    trees.write_file(user / "file", b"the user's own")
+    run("encode", *ENCODE, source, tmp_path / "stores")
+    line = ["decode", *words, tmp_path / "stores", out]
+    if command == "encode":
+        line = ["encode", *ENCODE, *words, source, "--to", f"00={out}"]
+        shutil.copytree(tmp_path / "stores" / "00", out)
+        shutil.rmtree(out / "dir")
+        (out / "plain").unlink()
+    out.mkdir(exist_ok=True)
+    for name in ("dir", "plain"):
+        (out / name).symlink_to("../user")
+    before = commands.snapshot(user)
+    done = subprocess.run([mounts_module.BINARY, *line], capture_output=True, text=True, check=True)
+    verb = "would be removed" if "--dry-run" in words else "removed"
+    for name in ("dir", "plain"):
+        assert (done.stdout + done.stderr).count(f"{name}: {verb} in {out}\n") == 1, done
+        assert (out / name).is_symlink() == ("--dry-run" in words)
+    assert "2 removed" in done.stdout
+    assert commands.snapshot(user) == before
+
+
+def test_a_destination_that_is_a_symlink(tmp_path, rng):
+    """The user has put the destination there: what is behind it is the destination."""
+    trees.write_file(tmp_path / "source" / "file", rng.randbytes(9000))
+    trees.write_file(tmp_path / "user" / "own", b"the user's own")
+    run("encode", *ENCODE, tmp_path / "source", tmp_path / "stores")
+    (tmp_path / "out").symlink_to("user")
+    run("decode", tmp_path / "stores", tmp_path / "out")
+    assert (tmp_path / "out").is_symlink()
+    assert sorted(os.listdir(tmp_path / "user")) == ["file", "own"]

@@ -106,6 +106,12 @@ static void tell_text(const struct copy_event *event)
     }
 }
 
+/* Returns true if who gave such options may not expect that anything is removed. */
+static bool is_unasked_removal(const struct options *options)
+{
+    return options->command == COMMAND_REPAIR || !(options->remove || options->verbose);
+}
+
 /* What was done as it should be is told to those who asked for it. */
 static void tell(void *context, const struct copy_event *event)
 {
@@ -122,7 +128,7 @@ static void tell(void *context, const struct copy_event *event)
         output_text(COLOUR_NONE, "%s: would be %s%s%s", event->path,
                     event->kind == COPY_TOUCHED ? "given its metadata" : actions[event->kind],
                     event->target ? " in " : "", event->target ? event->target->name : "");
-    else if (event->kind == COPY_REMOVED && copying->options->command == COMMAND_REPAIR)
+    else if (event->kind == COPY_REMOVED && is_unasked_removal(copying->options))
         /* What was in the way of another name is in no line of what was found. */
         output_text(COLOUR_NONE, "%s: removed in %s", event->path, event->target->name);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/batch.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -58,11 +59,12 @@ static struct pending *pending_new(const struct target *target, const char *temp
 }
 
 int batch_add(struct batch *batch, const struct target *target, const char *temporary,
-              const char *path, const struct seen *seen, uint64_t size)
+              const char *path, mode_t kind, const struct seen *seen, uint64_t size)
 {
     struct pending *pending = pending_new(target, temporary, path, seen);
     if (!pending)
         return -ENOMEM;
+    pending->kind = kind & S_IFMT;
     pthread_mutex_lock(&batch->lock);
     *batch->end = pending;
     batch->end = &pending->next;
@@ -114,12 +116,22 @@ static int rename_to(int directory, const struct pending *pending, const char *n
     return renameat(directory, pending->temporary, directory, name) < 0 ? -errno : 0;
 }
 
+/* Notes whether something of another kind gives way; of what was seen that is known. */
+static void note_kind(int directory, const char *name, struct pending *pending)
+{
+    struct stat status;
+
+    if (!pending->careful)
+        pending->seen.other_kind = fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+                                   (status.st_mode & S_IFMT) != pending->kind;
+}
+
 /* Gives one its name, unless there is an ERROR already; what gets none is removed. */
-static int give_name(const struct batch *batch, int directory, const struct pending *pending,
-                     int error)
+static int give_name(const struct batch *batch, int directory, struct pending *pending, int error)
 {
     const char *name = pending->path + pending->name_start;
 
+    note_kind(directory, name, pending);
     if (error == 0 && pending->careful && !seen_is_there(directory, name, &pending->seen))
         error = -EBUSY;
     if (error == 0 && (error = rename_to(directory, pending, name)) == -EISDIR) {

@@ -18,6 +18,7 @@ struct pending {
     char temporary[TEMPORARY_NAME_SIZE];
     bool careful; /* only what was seen may give way: */
     struct seen seen;
+    mode_t kind;       /* S_IFREG, ... */
     int error;         /* how taking its name failed; 0: it did not */
     size_t name_start; /* of its last part in: */
     char path[];
@@ -37,12 +38,12 @@ typedef int batch_clear(void *context, const struct target *target, int director
 int batch_new(batch_clear *clear, batch_done *done, void *context, struct batch **ret);
 
 /*
- * What is called TEMPORARY in the directory of PATH is to get PATH's name; it has SIZE bytes. Where
- * PATH is not what was SEEN any more (NULL: that does not matter), it is -EBUSY, and stays. Returns
- * 0, or -ENOMEM; then TEMPORARY is the caller's.
+ * What is called TEMPORARY in the directory of PATH is to get PATH's name; it has SIZE bytes and is
+ * of that KIND. Where PATH is not what was SEEN any more (NULL: that does not matter), it is
+ * -EBUSY, and stays. Returns 0, or -ENOMEM; then TEMPORARY is the caller's.
  */
 int batch_add(struct batch *batch, const struct target *target, const char *temporary,
-              const char *path, const struct seen *seen, uint64_t size);
+              const char *path, mode_t kind, const struct seen *seen, uint64_t size);
 
 /* Has all that wait take their names. */
 void batch_commit(struct batch *batch);

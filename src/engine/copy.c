@@ -119,7 +119,7 @@ static void note_named(void *context, const struct pending *pending)
     if (pending->error < 0)
         copy_tell(context, COPY_FAILED, pending->path, pending->target, pending->error);
     else
-        copy_tell_made(context, pending->path, pending->target, &pending->seen);
+        copy_tell_made(context, pending->path, pending->target, pending->seen.other_kind);
 }
 
 static const struct visit_operations operations = {

@@ -99,11 +99,12 @@ void directories_enter(struct entry *entry)
     for (size_t i = 0; i < copy->count; i++) {
         if (entry->needs[i] == NEED_CONTENT) {
             as_it_was = false;
+            bool replaces = entry_replaces_kind(entry, i);
             int r = copy->settings->dry_run ? 0 : make_directory(entry, i);
             if (r < 0)
                 copy_tell(copy, COPY_FAILED, path, &copy->targets[i], r);
             else
-                copy_tell_made(copy, path, &copy->targets[i], entry_seen(entry, i));
+                copy_tell_made(copy, path, &copy->targets[i], replaces);
         } else if (entry->needs[i] == NEED_METADATA && !copy->settings->dry_run) {
             as_it_was &= !open_for_owner(entry, i);
         }
@@ -182,9 +183,8 @@ void directories_begin(struct copy_work *copy)
         r = entry_look(&entry);
     if (r < 0)
         copy_tell(copy, COPY_LOST, ".", NULL, r);
-    else if (copy->settings->choose)
-        entry_choose(&entry,
-                     false); /* what it needs is its metadata, or that stays: see its seen */
+    else if (copy->settings->choose) /* what is seen of it says whether its mode stays */
+        entry_choose(&entry, false);
     if (r == 0)
         r = look_at_directory(&entry);
     for (size_t i = 0; r == 0 && i < copy->count; i++) {

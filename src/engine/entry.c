@@ -5,6 +5,7 @@
 #include "base/shortage.h"
 #include "base/times.h"
 
+#include <fcntl.h>
 #include <string.h>
 
 static void report(const struct copy_work *copy, const struct copy_event *event)
@@ -89,9 +90,9 @@ void copy_tell(const struct copy_work *copy, enum copy_kind kind, const char *pa
 }
 
 void copy_tell_made(const struct copy_work *copy, const char *path, const struct target *target,
-                    const struct seen *seen)
+                    bool replaces_kind)
 {
-    if (seen && seen->other_kind)
+    if (replaces_kind)
         copy_tell(copy, COPY_REMOVED, path, target, 0);
     copy_tell(copy, COPY_MADE, path, target, 0);
 }
@@ -166,6 +167,17 @@ static void refuse_all(struct entry *entry, int error)
 const struct seen *entry_seen(const struct entry *entry, size_t target)
 {
     return entry->seen ? &entry->seen[target] : NULL;
+}
+
+bool entry_replaces_kind(const struct entry *entry, size_t target)
+{
+    struct stat there;
+
+    if (entry->seen)
+        return entry->seen[target].other_kind;
+    return fstatat(entry->directories[target], entry->original.name, &there, AT_SYMLINK_NOFOLLOW) ==
+               0 &&
+           (there.st_mode & S_IFMT) != (entry->original.status.st_mode & S_IFMT);
 }
 
 /* Needs as the caller of all this has them; a file that it has looked at is the entry's then. */

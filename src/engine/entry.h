@@ -32,9 +32,9 @@ struct copy_work {
 void copy_tell(const struct copy_work *copy, enum copy_kind kind, const char *path,
                const struct target *target, int error);
 
-/* Tells that PATH was made, and before that of what was SEEN (or NULL) there if it gave way. */
+/* Tells that PATH was made, and before that that something of another kind gave way, if it did. */
 void copy_tell_made(const struct copy_work *copy, const char *path, const struct target *target,
-                    const struct seen *seen);
+                    bool replaces_kind);
 
 /* Tells, once, that nothing can be written to TARGET; what fails in it is not told any more. */
 void copy_close_target(const struct copy_work *copy, const struct target *target, int error);
@@ -76,6 +76,9 @@ void entry_choose(struct entry *entry, bool again);
 
 /* What may give way in a target: only what the choice was made by. NULL: whatever is there. */
 const struct seen *entry_seen(const struct entry *entry, size_t target);
+
+/* Returns true if something of another kind has the name in a target, and is to give way. */
+bool entry_replaces_kind(const struct entry *entry, size_t target);
 
 /* Returns true if nothing can be done in any target. */
 bool entry_is_refused(const struct entry *entry);

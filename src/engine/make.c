@@ -41,7 +41,7 @@ static int finish(const struct entry *entry, size_t target, const char *temporar
                    : apply_to_file(entry, target, fd, &lack);
     if (r >= 0)
         r = batch_add(copy->batch, &copy->targets[target], temporary, path,
-                      entry_seen(entry, target), size);
+                      entry->original.status.st_mode, entry_seen(entry, target), size);
     if (r >= 0)
         copy_tell_lack(copy, path, &copy->targets[target], &lack);
     return r;
@@ -282,7 +282,7 @@ void make_in_dry_run(const struct entry *entry, size_t target)
     if (r < 0)
         copy_tell(copy, COPY_FAILED, path, &copy->targets[target], r);
     else
-        copy_tell_made(copy, path, &copy->targets[target], entry_seen(entry, target));
+        copy_tell_made(copy, path, &copy->targets[target], entry_replaces_kind(entry, target));
 }
 
 void make_content(struct entry *entry)
