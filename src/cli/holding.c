@@ -31,8 +31,8 @@ static int sample(const char *place, enum share_format format, struct store_voic
 
 /*
  * Returns true if at least half of the files are of share INDEX. Formats other than checked take a
- * few bytes for a header: all PDFs look like share 08 of k = 21, and videos, which begin with zeros,
- * like share 00 of k = 1. So k has to be right as well, where it is said.
+ * few bytes for a header: all PDFs look like share 08 of k = 21, and videos, which begin with
+ * zeros, like share 00 of k = 1. So k has to be right as well, where it is said.
  */
 static bool is_mostly_of(const struct options *options, enum share_format format,
                          const struct store_voice *voice, uint8_t index)
