@@ -13,6 +13,7 @@ import pytest
 import mounts as mounts_module
 import oracle
 import trees
+from test_parallel import wait_until_idle
 
 LARGE = os.environ.get("ZFEC_FS_TEST_LARGE") == "1"
 FILES, FOLDERS = (1_000_000, 10_000) if LARGE else (50_000, 500)
@@ -67,6 +68,7 @@ def test_memory_of_a_walk(mounts, tmp_path):
     held = memory_of(view.process) - before
     assert inodes * 20 < held <= inodes * BYTES_PER_INODE + (4 << 20), held / inodes
     trees.make_the_kernel_forget()
+    wait_until_idle(view.process.pid)
     left = memory_of(view.process) - before
     assert left < held / 4 + (1 << 20), (held, left)
 

@@ -19,6 +19,7 @@ import test_encode
 import test_lifecycle as lifecycle
 from commands import DAMAGED, FAILED, OK, run
 
+EARLY = True
 ENCODE = ["encode", "-k", "2", "-n", "3"]
 WAITING = "another run writes there; waiting for it to end"
 user = lifecycle.user  # a fixture
