@@ -2,7 +2,7 @@
 /* The program, from its command line to its exit status. */
 #include "base/io.h"
 #include "cli/background.h"
-#include "cli/help.h"
+#include "cli/commands.h"
 #include "cli/output.h"
 #include "mount/mount.h"
 

@@ -4,8 +4,7 @@
 #include "base/log.h"
 #include "cli/copying.h"
 #include "cli/destination.h"
-#include "cli/findings_text.h"
-#include "cli/output.h"
+#include "cli/findings.h"
 #include "cli/sources.h"
 #include "engine/repair.h"
 

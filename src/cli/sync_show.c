@@ -67,7 +67,7 @@ void show_nodes(const struct sync_set *set, const struct run *run, bool always)
         describe_transfer(&run->transfers[i], text);
     }
     if (fclose(text) == 0)
-        output_progress_lines(lines, always);
+        output_progress(lines, always);
 }
 
 static json_t *node_json(const struct sync_set *set, const struct transfer *transfer,
