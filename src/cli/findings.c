@@ -153,29 +153,29 @@ char *findings_sentence(const struct findings *findings)
     const char *seen = findings->options->sample == 0  ? ", by headers alone"
                        : findings->options->sample < 1 ? ", as far as was looked"
                                                        : "";
-    struct text text = {0};
+    struct draft text = {0};
 
     if (least <= 0) { /* "1 of 3 files and 1 of 2 other names" */
         size_t place = least < 0 ? 0 : 1;
         uint64_t files = findings->file_spares[place], others = findings->spares[place] - files;
         if (files > 0)
-            text_add(&text, "%s of %s files", show_count(files).text, show_count(all_files).text);
+            draft_add(&text, "%s of %s files", show_count(files).text, show_count(all_files).text);
         if (others > 0)
-            text_add(&text, "%s%s of %s other names", files > 0 ? " and " : "",
-                     show_count(others).text, show_count(all - all_files).text);
+            draft_add(&text, "%s%s of %s other names", files > 0 ? " and " : "",
+                      show_count(others).text, show_count(all - all_files).text);
     }
     if (all == 0)
-        text_add(&text, "%s",
-                 findings->failed > 0 ? "No file could be checked." : "There are no files.");
+        draft_add(&text, "%s",
+                  findings->failed > 0 ? "No file could be checked." : "There are no files.");
     else if (least < 0)
-        text_add(&text, " %s lost%s.", findings->spares[0] == 1 ? "is" : "are", seen);
+        draft_add(&text, " %s lost%s.", findings->spares[0] == 1 ? "is" : "are", seen);
     else if (least == 0)
-        text_add(&text, " would be lost with any further store%s.", seen);
+        draft_add(&text, " would be lost with any further store%s.", seen);
     else
-        text_add(&text, "Every file%s survives the loss of any %d further store%s%s.",
-                 findings->failed > 0 ? " that could be checked" : "", least,
-                 plural((uint64_t)least), seen);
-    return text_take(&text);
+        draft_add(&text, "Every file%s survives the loss of any %d further store%s%s.",
+                  findings->failed > 0 ? " that could be checked" : "", least,
+                  plural((uint64_t)least), seen);
+    return draft_take(&text);
 }
 
 enum exit_status findings_status(const struct findings *findings)
@@ -191,22 +191,22 @@ enum exit_status findings_status(const struct findings *findings)
 }
 
 /* Adds " 3, 7-9", and how many more ranges there are than a person reads. */
-static void add_ranges(struct text *text, const struct damage *damage)
+static void add_ranges(struct draft *text, const struct damage *damage)
 {
     enum { SHOWN = 8 };
 
     for (size_t i = 0; i < damage->count && i < SHOWN; i++) {
         const struct damage_range *range = &damage->ranges[i];
-        text_add(text, "%s%llu", i > 0 ? ", " : " ", (unsigned long long)range->first);
+        draft_add(text, "%s%llu", i > 0 ? ", " : " ", (unsigned long long)range->first);
         if (range->last > range->first)
-            text_add(text, "-%llu", (unsigned long long)range->last);
+            draft_add(text, "-%llu", (unsigned long long)range->last);
     }
     if (damage->count > SHOWN)
-        text_add(text, " and %zu more", damage->count - SHOWN);
+        draft_add(text, " and %zu more", damage->count - SHOWN);
 }
 
 const char *findings_wrong(const struct findings *findings, const struct inspection *inspection,
-                           size_t i, struct text *text)
+                           size_t i, struct draft *text)
 {
     static const char *const words[COPY_STATES] = {
         [COPY_GOOD] = "other mode, owner, time or attributes",
@@ -228,31 +228,31 @@ const char *findings_wrong(const struct findings *findings, const struct inspect
         const char *header = report->bad_header ? "header" : "", *size = "";
         if (report->bad_size)
             size = report->bad_header ? ", size" : "size";
-        text_add(text, "%s%s", header, size);
+        draft_add(text, "%s%s", header, size);
         if (report->damage.count > 0) {
-            text_add(text, "%sblock%s", *header || *size ? ", " : "",
-                     plural(damage_size(&report->damage)));
+            draft_add(text, "%sblock%s", *header || *size ? ", " : "",
+                      plural(damage_size(&report->damage)));
             add_ranges(text, &report->damage);
         }
     }
-    text_add(text, "%s",
-             report->state == COPY_STALE && report->other_content
-                 ? "another content of this version"
-                 : words[report->state]);
+    draft_add(text, "%s",
+              report->state == COPY_STALE && report->other_content
+                  ? "another content of this version"
+                  : words[report->state]);
     if (report->state == COPY_MISPLACED)
-        text_add(text, "%02x here", report->index);
+        draft_add(text, "%02x here", report->index);
     return store ? store->name : "a new store";
 }
 
-bool findings_add_lost(const struct inspection *inspection, const char *before, struct text *text)
+bool findings_add_lost(const struct inspection *inspection, const char *before, struct draft *text)
 {
     bool all = inspection->conflict && !inspection->settled; /* that needs no list */
 
     if (inspection->spare >= 0 || all || inspection->lost.count == 0)
         return false;
-    text_add(text, "%sstripes", before);
+    draft_add(text, "%sstripes", before);
     add_ranges(text, &inspection->lost);
-    text_add(text, " of %llu", (unsigned long long)layout_stripes(&inspection->version.layout));
+    draft_add(text, " of %llu", (unsigned long long)layout_stripes(&inspection->version.layout));
     return true;
 }
 
@@ -273,48 +273,48 @@ static void tell_name(const struct findings *findings, const char *path,
 {
     cleanup_free char *sides = inspection->hidden ? survey_describe(&inspection->survey) : NULL;
     const char *hint = findings_hint(inspection), *conflict = inspection->conflict_text;
-    struct text line = {0};
+    struct draft line = {0};
 
-    text_add(&line, "%s: ", *path ? path : ".");
+    draft_add(&line, "%s: ", *path ? path : ".");
     switch (inspection_health(inspection)) {
     case HEALTH_FOREIGN:
-        text_add(&line, "%s: not confirmed", sides ? sides : "");
+        draft_add(&line, "%s: not confirmed", sides ? sides : "");
         break;
     case HEALTH_LEFTOVER:
-        text_add(&line, "left over by a tool, not counted");
+        draft_add(&line, "left over by a tool, not counted");
         break;
     case HEALTH_CONFLICT:
-        text_add(&line, "LOST: conflict: %s", conflict ? conflict : "");
+        draft_add(&line, "LOST: conflict: %s", conflict ? conflict : "");
         break;
     case HEALTH_LOST:
-        text_add(&line, "LOST");
+        draft_add(&line, "LOST");
         if (inspection->would_need > 0)
-            text_add(&line, ": --required=%u would take it", inspection->would_need);
+            draft_add(&line, ": --required=%u would take it", inspection->would_need);
         else if (inspection->found > 0)
-            text_add(&line, ": %u share%s%s, %u needed", inspection->found,
-                     plural(inspection->found), inspection->untimed ? " of different times" : "",
-                     inspection->needed);
+            draft_add(&line, ": %u share%s%s, %u needed", inspection->found,
+                      plural(inspection->found), inspection->untimed ? " of different times" : "",
+                      inspection->needed);
         break;
     default:
-        text_add(&line, "can lose %d more store%s", inspection->spare,
-                 plural((uint64_t)inspection->spare));
+        draft_add(&line, "can lose %d more store%s", inspection->spare,
+                  plural((uint64_t)inspection->spare));
     }
     findings_add_lost(inspection, inspection->conflict ? "; lost: " : ", ", &line);
     for (size_t i = 0; i < inspection->count; i++) {
-        struct text wrong = {0};
+        struct draft wrong = {0};
         const char *store = findings_wrong(findings, inspection, i, &wrong);
-        cleanup_free char *what = text_take(&wrong);
+        cleanup_free char *what = draft_take(&wrong);
         if (store && what)
-            text_add(&line, "; %s: %s", store, what);
+            draft_add(&line, "; %s: %s", store, what);
     }
     if (inspection->rival > 0)
-        text_add(&line, "; an older version is in %u stores", inspection->rival);
+        draft_add(&line, "; an older version is in %u stores", inspection->rival);
     if (hint && !inspection->hidden)
-        text_add(&line, "; %s", hint);
-    output_line(inspection->hidden || inspection->spare > 0 ? COLOUR_NONE
-                : inspection->spare < 0                     ? COLOUR_BAD
-                                                            : COLOUR_WARNING,
-                &line);
+        draft_add(&line, "; %s", hint);
+    output_draft(inspection->hidden || inspection->spare > 0 ? COLOUR_NONE
+                 : inspection->spare < 0                     ? COLOUR_BAD
+                                                             : COLOUR_WARNING,
+                 &line);
 }
 
 /* [[3,3],[7,9]]; NULL where nothing is damaged */
@@ -405,21 +405,21 @@ void findings_report(void *opaque, const char *path, const struct inspection *in
 
 static void summarize_store(const struct store_findings *store)
 {
-    struct text line = {0};
+    struct draft line = {0};
 
-    text_add(&line, "  %s  %s: %s good", store->digits, store->name,
-             show_count(store->copies[COPY_GOOD]).text);
+    draft_add(&line, "  %s  %s: %s good", store->digits, store->name,
+              show_count(store->copies[COPY_GOOD]).text);
     for (enum copy_state state = COPY_GOOD + 1; state < COPY_STATES; state++) {
         if (store->copies[state] > 0)
-            text_add(&line, ", %s %s", show_count(store->copies[state]).text,
-                     copy_state_words[state]);
+            draft_add(&line, ", %s %s", show_count(store->copies[state]).text,
+                      copy_state_words[state]);
     }
     if (store->other_metadata > 0)
-        text_add(&line, ", %s with other metadata", show_count(store->other_metadata).text);
+        draft_add(&line, ", %s with other metadata", show_count(store->other_metadata).text);
     if (store->damaged_blocks > 0)
-        text_add(&line, " (%s bad block%s)", show_count(store->damaged_blocks).text,
-                 plural(store->damaged_blocks));
-    output_line(store_findings_are_bad(store) ? COLOUR_WARNING : COLOUR_NONE, &line);
+        draft_add(&line, " (%s bad block%s)", show_count(store->damaged_blocks).text,
+                  plural(store->damaged_blocks));
+    output_draft(store_findings_are_bad(store) ? COLOUR_WARNING : COLOUR_NONE, &line);
 }
 
 static json_t *store_json(const struct findings *findings, size_t place)

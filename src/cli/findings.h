@@ -68,11 +68,11 @@ extern const char *const copy_state_names[COPY_STATES], *const copy_state_words[
 /* Returns the name of the store of an inspection's copy number I, as it is shown, if something is
  * wrong with that copy, and adds what it is, "block 0 damaged", to TEXT; else NULL. */
 const char *findings_wrong(const struct findings *findings, const struct inspection *inspection,
-                           size_t i, struct text *text);
+                           size_t i, struct draft *text);
 
 /* Adds BEFORE and which stripes of a name are lost, "stripes 3, 7-9 of 12". Returns true if that is
  * known, else nothing is added. */
-bool findings_add_lost(const struct inspection *inspection, const char *before, struct text *text);
+bool findings_add_lost(const struct inspection *inspection, const char *before, struct draft *text);
 
 /* Returns what may be behind the loss of a name; NULL: who knows. */
 const char *findings_hint(const struct inspection *inspection);

@@ -87,7 +87,7 @@ void output_text(enum colour colour, const char *format, ...)
            coloured ? "\033[0m" : "");
 }
 
-void text_add(struct text *text, const char *format, ...)
+void draft_add(struct draft *text, const char *format, ...)
 {
     va_list arguments;
 
@@ -101,18 +101,18 @@ void text_add(struct text *text, const char *format, ...)
     va_end(arguments);
 }
 
-char *text_take(struct text *text)
+char *draft_take(struct draft *text)
 {
-    text_add(text, "%s", "");
+    draft_add(text, "%s", "");
     text->failed |= text->out && fclose(text->out) != 0;
     if (text->failed)
         free(text->bytes);
     return text->failed ? NULL : text->bytes;
 }
 
-void output_line(enum colour colour, struct text *text)
+void output_draft(enum colour colour, struct draft *text)
 {
-    cleanup_free char *line = text_take(text);
+    cleanup_free char *line = draft_take(text);
 
     if (line)
         output_text(colour, "%s", line);

@@ -41,18 +41,18 @@ void output_json_path(json_t *object, const char *key, const char *path);
  */
 void output_progress(const char *lines, bool always);
 
-/* A text that grows; all zero at first. */
-struct text {
+/* A text in the making; all zero at first. */
+struct draft {
     FILE *out;
     char *bytes;
     size_t size;
     bool failed; /* for want of memory */
 };
-void text_add(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void draft_add(struct draft *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Both end TEXT: returns all of it, or NULL without memory; or shows it as output_text does. */
-char *text_take(struct text *text);
-void output_line(enum colour colour, struct text *text);
+/* Both end it: returns all of TEXT, or NULL without memory; or shows it as output_text does. */
+char *draft_take(struct draft *text);
+void output_draft(enum colour colour, struct draft *text);
 
 /* "", or "s" where there is not one. */
 const char *plural(uint64_t count);

@@ -103,7 +103,7 @@ static const char *const style[] = {
 };
 
 /* Adds text with nothing in it that is a tag or ends an attribute; what is no text as \xNN. */
-static void add_escaped(struct text *out, const char *text)
+static void add_escaped(struct draft *out, const char *text)
 {
     static const char special[] = "&<>\"'";
     static const char *const entities[] = {"&amp;", "&lt;", "&gt;", "&quot;", "&#39;"};
@@ -112,22 +112,22 @@ static void add_escaped(struct text *out, const char *text)
     for (const char *at = shown ? shown : text; *at; at++) {
         const char *found = strchr(special, *at);
         if (found)
-            text_add(out, "%s", entities[found - special]);
+            draft_add(out, "%s", entities[found - special]);
         else
-            text_add(out, "%c", *at);
+            draft_add(out, "%c", *at);
     }
 }
 
 /* Adds a name as an element of its own: it cannot turn the direction of what is around it. */
-static void add_name(struct text *out, const char *name)
+static void add_name(struct draft *out, const char *name)
 {
-    text_add(out, "<bdi class=\"name\">");
+    draft_add(out, "<bdi class=\"name\">");
     add_escaped(out, name);
-    text_add(out, "</bdi>");
+    draft_add(out, "</bdi>");
 }
 
 /* The sentence, and what to do. */
-static void add_verdict(struct text *out, const struct findings *findings, const char *sentence)
+static void add_verdict(struct draft *out, const struct findings *findings, const char *sentence)
 {
     static const struct {
         const char *class, *words;
@@ -140,27 +140,27 @@ static void add_verdict(struct text *out, const struct findings *findings, const
     enum exit_status status = findings_status(findings);
     bool scarce = status == EXIT_STATUS_OK && findings_least_spare(findings) == 0;
 
-    text_add(out, "<header class=\"verdict %s\">\n<p class=\"state\">%s</p>\n<h1>",
-             scarce ? "warning" : states[status].class, states[status].words);
+    draft_add(out, "<header class=\"verdict %s\">\n<p class=\"state\">%s</p>\n<h1>",
+              scarce ? "warning" : states[status].class, states[status].words);
     add_escaped(out, sentence);
-    text_add(out, "</h1>\n");
+    draft_add(out, "</h1>\n");
     if (findings->lost > 0)
-        text_add(out, "<p>What is lost cannot be restored from these stores. If there are others, "
-                      "bring them back.</p>\n");
+        draft_add(out, "<p>What is lost cannot be restored from these stores. If there are others, "
+                       "bring them back.</p>\n");
     if (findings->failed > 0)
-        text_add(out, "<p>%s could not be looked at; the messages of the run say why.</p>\n",
-                 show_count(findings->failed).text);
+        draft_add(out, "<p>%s could not be looked at; the messages of the run say why.</p>\n",
+                  show_count(findings->failed).text);
     if (findings->degraded > 0)
-        text_add(out,
-                 "<p>Something is wrong with %s %sname%s in some store; all of that can be "
-                 "restored, and <code>zfec-fs repair</code> mends it.</p>\n",
-                 show_count(findings->degraded).text, findings->lost > 0 ? "other " : "",
-                 plural(findings->degraded));
-    text_add(out, "</header>\n");
+        draft_add(out,
+                  "<p>Something is wrong with %s %sname%s in some store; all of that can be "
+                  "restored, and <code>zfec-fs repair</code> mends it.</p>\n",
+                  show_count(findings->degraded).text, findings->lost > 0 ? "other " : "",
+                  plural(findings->degraded));
+    draft_add(out, "</header>\n");
 }
 
 /* What was looked at, when, and how. */
-static void add_facts(struct text *out, const struct findings *findings, double seconds)
+static void add_facts(struct draft *out, const struct findings *findings, double seconds)
 {
     const struct options *options = findings->options;
     size_t stores = findings->roster->count;
@@ -168,47 +168,47 @@ static void add_facts(struct text *out, const struct findings *findings, double 
     char when[64] = "";
     struct tm parts;
 
-    text_add(out, "<dl>\n<div><dt>%zu store%s in</dt><dd>", stores, plural(stores));
+    draft_add(out, "<dl>\n<div><dt>%zu store%s in</dt><dd>", stores, plural(stores));
     if (options->source)
         add_name(out, options->source);
     for (size_t i = 0; i < options->stores.count; i++) {
-        text_add(out, "%s", i > 0 || options->source ? ", " : "");
+        draft_add(out, "%s", i > 0 || options->source ? ", " : "");
         add_name(out, names_get(&options->stores, i));
     }
     if (localtime_r(&now, &parts))
         strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S %Z", &parts);
-    text_add(out, "</dd></div>\n<div><dt>Checked</dt><dd>");
+    draft_add(out, "</dd></div>\n<div><dt>Checked</dt><dd>");
     add_escaped(out, when);
     if (seconds < 60)
-        text_add(out, "</dd><dd>in %.1f s", seconds);
+        draft_add(out, "</dd><dd>in %.1f s", seconds);
     else
-        text_add(out, "</dd><dd>in %s", show_time(seconds).text);
-    text_add(out, "</dd></div>\n<div><dt>Looked at</dt><dd>");
+        draft_add(out, "</dd><dd>in %s", show_time(seconds).text);
+    draft_add(out, "</dd></div>\n<div><dt>Looked at</dt><dd>");
     if (options->sample >= 1)
-        text_add(out, "every block of every share");
+        draft_add(out, "every block of every share");
     else if (options->sample > 0)
-        text_add(out, "a random %g %% of the blocks", 100 * options->sample);
+        draft_add(out, "a random %g %% of the blocks", 100 * options->sample);
     else
-        text_add(out, "presence, sizes and headers only");
-    text_add(out,
-             "</dd></div>\n<div><dt>Names</dt><dd>%s file%s (%s), %s other name%s</dd>"
-             "<dd>%s intact, %s degraded, %s lost</dd></div>\n</dl>\n",
-             show_count(findings->files).text, plural(findings->files),
-             show_bytes(findings->bytes).text, show_count(findings->others).text,
-             plural(findings->others), show_count(findings->intact).text,
-             show_count(findings->degraded).text, show_count(findings->lost).text);
+        draft_add(out, "presence, sizes and headers only");
+    draft_add(out,
+              "</dd></div>\n<div><dt>Names</dt><dd>%s file%s (%s), %s other name%s</dd>"
+              "<dd>%s intact, %s degraded, %s lost</dd></div>\n</dl>\n",
+              show_count(findings->files).text, plural(findings->files),
+              show_bytes(findings->bytes).text, show_count(findings->others).text,
+              plural(findings->others), show_count(findings->intact).text,
+              show_count(findings->degraded).text, show_count(findings->lost).text);
 }
 
 /* The files, by how many more stores they can lose. */
-static void add_files(struct text *out, const struct findings *findings)
+static void add_files(struct draft *out, const struct findings *findings)
 {
     uint64_t all = findings_sum(findings->spares);
-    struct text key = {0};
+    struct draft key = {0};
 
     if (all == 0)
         return;
-    text_add(out, "<section>\n<h2>Files and other names, by how many more stores they can lose"
-                  "</h2>\n<div class=\"bar strip\" aria-hidden=\"true\">");
+    draft_add(out, "<section>\n<h2>Files and other names, by how many more stores they can lose"
+                   "</h2>\n<div class=\"bar strip\" aria-hidden=\"true\">");
     for (size_t i = 0; i <= SPARES; i++) {
         uint64_t count = findings->spares[i];
         size_t level = i < LEVEL_MAX ? i : LEVEL_MAX;
@@ -217,120 +217,121 @@ static void add_files(struct text *out, const struct findings *findings)
         if (i > 0)
             snprintf(name, sizeof name, "%zu", i - 1);
         if (count > 0)
-            text_add(out, "<span class=\"l%zu\" style=\"flex-grow:%llu\"><b>%s</b></span>", level,
-                     (unsigned long long)count, name);
+            draft_add(out, "<span class=\"l%zu\" style=\"flex-grow:%llu\"><b>%s</b></span>", level,
+                      (unsigned long long)count, name);
         else if (i > 0)
             continue;
-        text_add(&key, "<li><i class=\"l%zu\"></i>%s", level, name);
+        draft_add(&key, "<li><i class=\"l%zu\"></i>%s", level, name);
         if (i > 0)
-            text_add(&key, " more store%s", plural(i - 1));
-        text_add(&key, ": <b>%s</b> <span class=\"soft\">", show_count(count).text);
+            draft_add(&key, " more store%s", plural(i - 1));
+        draft_add(&key, ": <b>%s</b> <span class=\"soft\">", show_count(count).text);
         /* 0 % and 100 % are shown only where they are exact. */
         if (count > 0 && percent < 0.1)
-            text_add(&key, "&lt; 0.1 %%");
+            draft_add(&key, "&lt; 0.1 %%");
         else if (count < all && percent > 99.9)
-            text_add(&key, "&gt; 99.9 %%");
+            draft_add(&key, "&gt; 99.9 %%");
         else if (count > 0)
-            text_add(&key, "%.1f %%", percent);
-        text_add(&key, "</span></li>\n");
+            draft_add(&key, "%.1f %%", percent);
+        draft_add(&key, "</span></li>\n");
     }
-    cleanup_free char *keys = text_take(&key);
-    text_add(out, "</div>\n<ul class=\"key\">\n%s</ul>\n</section>\n", keys ? keys : "");
+    cleanup_free char *keys = draft_take(&key);
+    draft_add(out, "</div>\n<ul class=\"key\">\n%s</ul>\n</section>\n", keys ? keys : "");
     out->failed |= !keys;
 }
 
-static void add_store(struct text *out, const struct store_findings *store)
+static void add_store(struct draft *out, const struct store_findings *store)
 {
     bool bad = store_findings_are_bad(store);
 
-    text_add(out, "<tr><td class=\"share\">%s</td><td class=\"store\">", store->digits);
+    draft_add(out, "<tr><td class=\"share\">%s</td><td class=\"store\">", store->digits);
     add_name(out, store->name);
-    text_add(out, "</td><td class=\"parts\"><div class=\"bar\" aria-hidden=\"true\">");
+    draft_add(out, "</td><td class=\"parts\"><div class=\"bar\" aria-hidden=\"true\">");
     for (enum copy_state state = 0; state < COPY_STATES; state++) {
         if (store->copies[state] > 0)
-            text_add(out, "<span class=\"c-%s\" style=\"flex-grow:%llu\"></span>",
-                     copy_state_names[state], (unsigned long long)store->copies[state]);
+            draft_add(out, "<span class=\"c-%s\" style=\"flex-grow:%llu\"></span>",
+                      copy_state_names[state], (unsigned long long)store->copies[state]);
     }
-    text_add(out, "</div></td><td class=\"number\">%s</td><td class=\"marked\">%s",
-             show_count(store->copies[COPY_GOOD]).text,
-             bad ? "<ul class=\"marks\">" : "<span class=\"soft\">nothing</span>");
+    draft_add(out, "</div></td><td class=\"number\">%s</td><td class=\"marked\">%s",
+              show_count(store->copies[COPY_GOOD]).text,
+              bad ? "<ul class=\"marks\">" : "<span class=\"soft\">nothing</span>");
     for (enum copy_state state = COPY_GOOD + 1; bad && state < COPY_STATES; state++) {
         if (store->copies[state] == 0)
             continue;
-        text_add(out, "<li><i class=\"c-%s\"></i>%s %s", copy_state_names[state],
-                 show_count(store->copies[state]).text, copy_state_words[state]);
+        draft_add(out, "<li><i class=\"c-%s\"></i>%s %s", copy_state_names[state],
+                  show_count(store->copies[state]).text, copy_state_words[state]);
         if (state == COPY_DAMAGED && store->damaged_blocks > 0)
-            text_add(out, " (%s bad block%s)", show_count(store->damaged_blocks).text,
-                     plural(store->damaged_blocks));
-        text_add(out, "</li>");
+            draft_add(out, " (%s bad block%s)", show_count(store->damaged_blocks).text,
+                      plural(store->damaged_blocks));
+        draft_add(out, "</li>");
     }
     if (store->other_metadata > 0)
-        text_add(out, "<li><i class=\"c-metadata\"></i>%s with other metadata</li>",
-                 show_count(store->other_metadata).text);
-    text_add(out, "%s</td></tr>\n", bad ? "</ul>" : "");
+        draft_add(out, "<li><i class=\"c-metadata\"></i>%s with other metadata</li>",
+                  show_count(store->other_metadata).text);
+    draft_add(out, "%s</td></tr>\n", bad ? "</ul>" : "");
 }
 
-static void add_worst(struct text *out, const struct page *page)
+static void add_worst(struct draft *out, const struct page *page)
 {
     if (page->count == 0)
         return;
     if (page->all > page->count)
-        text_add(out, "<section>\n<h2>The worst %zu of %s names with something wrong</h2>\n",
-                 page->count, show_count(page->all).text);
+        draft_add(out, "<section>\n<h2>The worst %zu of %s names with something wrong</h2>\n",
+                  page->count, show_count(page->all).text);
     else
-        text_add(out, "<section>\n<h2>What is wrong, the worst first</h2>\n");
-    text_add(out, "<table class=\"worst\">\n<thead><tr><th>Can lose</th><th>Name, and what is "
-                  "wrong in which store</th></tr></thead>\n<tbody>\n");
+        draft_add(out, "<section>\n<h2>What is wrong, the worst first</h2>\n");
+    draft_add(out, "<table class=\"worst\">\n<thead><tr><th>Can lose</th><th>Name, and what is "
+                   "wrong in which store</th></tr></thead>\n<tbody>\n");
     for (size_t i = 0; i < page->count; i++)
-        text_add(out, "%s", page->worst[i].row);
-    text_add(out, "</tbody>\n</table>\n");
+        draft_add(out, "%s", page->worst[i].row);
+    draft_add(out, "</tbody>\n</table>\n");
     if (page->all > page->count)
-        text_add(out, "<p class=\"soft\"><code>zfec-fs check</code> prints all of them.</p>\n");
-    text_add(out, "</section>\n");
+        draft_add(out, "<p class=\"soft\"><code>zfec-fs check</code> prints all of them.</p>\n");
+    draft_add(out, "</section>\n");
 }
 
 static char *make_page(const struct page *page, const struct findings *findings, double seconds)
 {
     cleanup_free char *sentence = findings_sentence(findings);
-    struct text out = {.failed = !sentence};
+    struct draft out = {.failed = !sentence};
 
-    text_add(&out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-                   "<meta http-equiv=\"Content-Security-Policy\" "
-                   "content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
-                   "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-                   "<title>");
+    draft_add(&out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+                    "<meta http-equiv=\"Content-Security-Policy\" "
+                    "content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
+                    "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+                    "<title>");
     add_escaped(&out, sentence ? sentence : "");
-    text_add(&out, "</title>\n<style>\n");
+    draft_add(&out, "</title>\n<style>\n");
     for (size_t i = 0; i < COUNT_OF(style); i++)
-        text_add(&out, "%s\n", style[i]);
-    text_add(&out, "</style>\n</head>\n<body>\n<main>\n");
+        draft_add(&out, "%s\n", style[i]);
+    draft_add(&out, "</style>\n</head>\n<body>\n<main>\n");
     add_verdict(&out, findings, sentence ? sentence : "");
     add_facts(&out, findings, seconds);
     add_files(&out, findings);
-    text_add(&out, "<section>\n<h2>Stores</h2>\n<table class=\"stores\">\n<thead><tr><th>Share</th>"
-                   "<th>Store</th><th>Names</th><th class=\"number\">Good</th>"
-                   "<th>What is wrong</th></tr></thead>\n<tbody>\n");
+    draft_add(&out,
+              "<section>\n<h2>Stores</h2>\n<table class=\"stores\">\n<thead><tr><th>Share</th>"
+              "<th>Store</th><th>Names</th><th class=\"number\">Good</th>"
+              "<th>What is wrong</th></tr></thead>\n<tbody>\n");
     for (size_t i = 0; i < findings->roster->count; i++)
         add_store(&out, &findings->stores[i]);
-    text_add(&out, "</tbody>\n</table>\n</section>\n");
+    draft_add(&out, "</tbody>\n</table>\n</section>\n");
     add_worst(&out, page);
-    text_add(&out, "<footer>Made by zfec-fs " VERSION " check.</footer>\n"
-                   "</main>\n</body>\n</html>\n");
-    return text_take(&out);
+    draft_add(&out, "<footer>Made by zfec-fs " VERSION " check.</footer>\n"
+                    "</main>\n</body>\n</html>\n");
+    return draft_take(&out);
 }
 
 /* The names that are worst off. */
 
 /* Adds what is wrong with copies, once for all stores with which the same is wrong. */
-static void add_wrongs(struct text *out, const struct findings *findings,
+static void add_wrongs(struct draft *out, const struct findings *findings,
                        const struct inspection *inspection)
 {
     cleanup_names struct names stores = NO_NAMES, wrongs = NO_NAMES;
 
     for (size_t i = 0; i < inspection->count; i++) {
-        struct text wrong = {0};
+        struct draft wrong = {0};
         const char *store = findings_wrong(findings, inspection, i, &wrong);
-        cleanup_free char *words = text_take(&wrong);
+        cleanup_free char *words = draft_take(&wrong);
         if (store && (!words || names_add(&stores, store) < 0 || names_add(&wrongs, words) < 0)) {
             out->failed = true;
             return;
@@ -345,12 +346,12 @@ static void add_wrongs(struct text *out, const struct findings *findings,
         for (; i < stores.count; i++) {
             if (strcmp(names_get(&wrongs, i), wrong) != 0)
                 continue;
-            text_add(out, i > first ? ", " : "<li>");
+            draft_add(out, i > first ? ", " : "<li>");
             add_name(out, names_get(&stores, i));
         }
-        text_add(out, ": ");
+        draft_add(out, ": ");
         add_escaped(out, wrong);
-        text_add(out, "</li>");
+        draft_add(out, "</li>");
     }
 }
 
@@ -359,28 +360,28 @@ static char *make_row(const struct findings *findings, const char *path,
 {
     const char *hint = findings_hint(inspection);
     int spare = inspection->spare;
-    struct text out = {0};
+    struct draft out = {0};
 
-    text_add(&out, "<tr><td><span class=\"level l%d\">",
-             spare < 0               ? 0
-             : spare + 1 < LEVEL_MAX ? spare + 1
-                                     : LEVEL_MAX);
+    draft_add(&out, "<tr><td><span class=\"level l%d\">",
+              spare < 0               ? 0
+              : spare + 1 < LEVEL_MAX ? spare + 1
+                                      : LEVEL_MAX);
     if (inspection->hidden)
-        text_add(&out, "foreign");
+        draft_add(&out, "foreign");
     else if (spare < 0)
-        text_add(&out, "lost");
+        draft_add(&out, "lost");
     else
-        text_add(&out, "%d more", spare);
-    text_add(&out, "</span></td><td><div class=\"path\">");
+        draft_add(&out, "%d more", spare);
+    draft_add(&out, "</span></td><td><div class=\"path\">");
     add_name(&out, path);
-    text_add(&out, "</div><ul class=\"wrongs\">");
+    draft_add(&out, "</div><ul class=\"wrongs\">");
     if (findings_add_lost(inspection, "<li>lost: ", &out))
-        text_add(&out, "</li>");
+        draft_add(&out, "</li>");
     add_wrongs(&out, findings, inspection);
     if (hint)
-        text_add(&out, "<li class=\"soft\">%s</li>", hint);
-    text_add(&out, "</ul></td></tr>\n");
-    return text_take(&out);
+        draft_add(&out, "<li class=\"soft\">%s</li>", hint);
+    draft_add(&out, "</ul></td></tr>\n");
+    return draft_take(&out);
 }
 
 static void forget_name(struct worst_name *name)
