@@ -69,9 +69,7 @@ enum exit_status check_command(struct options *options)
         return status;
     const struct share_terms terms = {.everything = true, .stop = &meter.progress.stop};
     int r = source_of_stores_now(options, terms, &source);
-    if (r == 0)
-        source_tell_empty(source);
-    else
+    if (r < 0)
         status = status_of_stores(r);
     if (r == 0 && (r = roster_make(source, options->jobs, &meter.progress, &roster)) < 0 &&
         r != -ECANCELED)

@@ -110,7 +110,7 @@ enum exit_status mount_command(struct options *options)
 
     if (check(options) < 0)
         return EXIT_STATUS_USAGE;
-    if (!options->foreground && !options->debug && background_enter() < 0)
+    if (!options->foreground && !options->debug && background_enter(false) < 0)
         return EXIT_STATUS_FAILED;
     reporter_start();
     if (open_view(options, &view) < 0)
