@@ -47,15 +47,13 @@ enum exit_status bench_command(struct options *options)
     double one[SPEED_KINDS] = {0}, several[SPEED_KINDS] = {0};
     double *all = options->jobs > 1 ? several : one;
 
-    if (options->word_count > 0) {
-        log_error("bench: takes no arguments but options; see zfec-fs bench --help");
-        return EXIT_STATUS_USAGE;
-    }
-    if (encoding->shares < encoding->required) {
-        log_error("bench: %u shares of which %u are enough: give -n at least as much as -k",
-                  encoding->shares, encoding->required);
-        return EXIT_STATUS_USAGE;
-    }
+    if (options->word_count > 0)
+        return log_as(EXIT_STATUS_USAGE,
+                      "bench: takes no arguments but options; see zfec-fs bench --help");
+    if (encoding->shares < encoding->required)
+        return log_as(EXIT_STATUS_USAGE,
+                      "bench: %u shares of which %u are enough: give -n at least as much as -k",
+                      encoding->shares, encoding->required);
     if (layout_new(encoding->format, encoding->required, encoding->shares, encoding->block_size,
                    (uint64_t)encoding->required * encoding->block_size, &settings.layout) < 0)
         return EXIT_STATUS_USAGE;

@@ -19,10 +19,9 @@ static int add_target(struct copying *copying, const struct options *options, st
     copying->counting = false;
     if (r < 0)
         return log_errno(r, "the stores");
-    if (r == 0) {
-        log_error("--delete: the stores are empty, nothing is removed: are they mounted?");
-        return -ENOENT;
-    }
+    if (r == 0)
+        return log_as(-ENOENT,
+                      "--delete: the stores are empty, nothing is removed: are they mounted?");
     /* The folder of the stores, too: with a new directory in it, that would be one. */
     r = real ? names_add(&inputs, real) : 0;
     if (r == 0)

@@ -14,33 +14,23 @@ static int check_options(struct options *options)
     const struct encoding *encoding = &options->encoding;
     size_t wanted = options->place_count > 0 ? 1 : 2;
 
-    if (options->word_count != wanted && !(options->place_count > 0 && options->word_count == 2)) {
-        log_error("encode: give SOURCE and DEST, or SOURCE and --to NN=DIR; "
-                  "see zfec-fs encode --help");
-        return -EINVAL;
-    }
-    if (options->some_shares && options->word_count == 1) {
-        log_error("--shares: chooses among those in DEST; give DEST, or leave it out");
-        return -EINVAL;
-    }
-    if (encoding->required > encoding->shares) {
-        log_error("encode: -k %u: more than -n %u; give at least as many shares",
-                  encoding->required, encoding->shares);
-        return -EINVAL;
-    }
+    if (options->word_count != wanted && !(options->place_count > 0 && options->word_count == 2))
+        return log_as(-EINVAL, "encode: give SOURCE and DEST, or SOURCE and --to NN=DIR; "
+                               "see zfec-fs encode --help");
+    if (options->some_shares && options->word_count == 1)
+        return log_as(-EINVAL, "--shares: chooses among those in DEST; give DEST, or leave it out");
+    if (encoding->required > encoding->shares)
+        return log_as(-EINVAL, "encode: -k %u: more than -n %u; give at least as many shares",
+                      encoding->required, encoding->shares);
     for (unsigned i = encoding->shares; i < 256; i++) {
-        if (options->shares[i]) {
-            log_error("--shares: there is no share %02x of %u; give a larger -n", i,
-                      encoding->shares);
-            return -EINVAL;
-        }
+        if (options->shares[i])
+            return log_as(-EINVAL, "--shares: there is no share %02x of %u; give a larger -n", i,
+                          encoding->shares);
     }
     for (size_t i = 0; i < options->place_count; i++) {
-        if (options->places[i].index >= encoding->shares) {
-            log_error("--to %02x=%s: there is no such share of %u; give a larger -n",
-                      options->places[i].index, options->places[i].path, encoding->shares);
-            return -EINVAL;
-        }
+        if (options->places[i].index >= encoding->shares)
+            return log_as(-EINVAL, "--to %02x=%s: there is no such share of %u; give a larger -n",
+                          options->places[i].index, options->places[i].path, encoding->shares);
     }
     options->source = strdup(options->words[0]);
     return options->source ? 0 : -ENOMEM;
@@ -68,8 +58,7 @@ static int refuse_inside(const struct options *options, const char *from, const 
                           (rules->one_file_system && destination_device(from, &source) == 0 &&
                            destination_device(place, &own) == 0 && source != own)))
         return 0;
-    log_error("%s: lies in the source; choose another place, or exclude it", path);
-    return -EINVAL;
+    return log_as(-EINVAL, "%s: lies in the source; choose another place, or exclude it", path);
 }
 
 /* Adds each share's target; nothing is made yet. */
@@ -111,11 +100,9 @@ static int open_all(struct copying *copying, struct options *options, struct sou
     r = options->remove ? source_has_files(*ret) : 1;
     if (r < 0)
         return log_errno(r, "%s: cannot be read", options->source);
-    if (r == 0) {
-        log_error("%s: is empty: is it mounted? with --delete all would be deleted",
-                  options->source);
-        return -ENOENT;
-    }
+    if (r == 0)
+        return log_as(-ENOENT, "%s: is empty: is it mounted? with --delete all would be deleted",
+                      options->source);
     r = options->word_count == 2 ? copying_make_directory(copying, options->words[1]) : 0;
     return r < 0 ? r : copying_open(copying);
 }

@@ -125,10 +125,8 @@ enum exit_status info_command(struct options *options)
 {
     enum exit_status worst = EXIT_STATUS_OK;
 
-    if (options->word_count == 0) {
-        log_error("info: give share files; see zfec-fs info --help");
-        return EXIT_STATUS_USAGE;
-    }
+    if (options->word_count == 0)
+        return log_as(EXIT_STATUS_USAGE, "info: give share files; see zfec-fs info --help");
     for (size_t i = 0; i < options->word_count; i++) {
         struct looked looked = {.path = options->words[i]};
         enum exit_status status = EXIT_STATUS_OK;

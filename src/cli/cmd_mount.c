@@ -53,37 +53,27 @@ static int check_options(struct options *options)
     struct stat status;
     int r = 0;
 
-    if (options->word_count > 2) {
-        log_error("%s: too many arguments; give [SOURCE] MOUNTPOINT", words[2]);
-        return -EINVAL;
-    }
-    if (options->word_count == 2 && options->source) {
-        log_error("%s: the source is given twice, by source=%s too; leave one out", words[0],
-                  options->source);
-        return -EINVAL;
-    }
+    if (options->word_count > 2)
+        return log_as(-EINVAL, "%s: too many arguments; give [SOURCE] MOUNTPOINT", words[2]);
+    if (options->word_count == 2 && options->source)
+        return log_as(-EINVAL, "%s: the source is given twice, by source=%s too; leave one out",
+                      words[0], options->source);
     if (options->word_count == 2 && !(options->source = strdup(words[0])))
         return -ENOMEM;
-    if (from_stores && !options->source && options->stores.count == 0) {
-        log_error("%s: no stores given; name their directory, STORES, or use store=DIR",
-                  options->view == VIEW_RESTORED ? "restore" : "rebuild");
-        return -EINVAL;
-    }
-    if (!from_stores && options->of_stores) {
-        log_error("%s: there are no stores here; leave it out, or give restore or rebuild",
-                  option_spell(options->of_stores).text);
-        return -EINVAL;
-    }
-    if (from_stores && options->of_source) {
-        log_error("%s: that is for making shares of a source; leave it out",
-                  option_spell(options->of_source).text);
-        return -EINVAL;
-    }
-    if (!from_stores && encoding->required > encoding->shares) {
-        log_error("required=%u: more than shares=%u; give at least as many shares",
-                  encoding->required, encoding->shares);
-        return -EINVAL;
-    }
+    if (from_stores && !options->source && options->stores.count == 0)
+        return log_as(-EINVAL,
+                      "%s: no stores given; name their directory, STORES, or use store=DIR",
+                      options->view == VIEW_RESTORED ? "restore" : "rebuild");
+    if (!from_stores && options->of_stores)
+        return log_as(-EINVAL,
+                      "%s: there are no stores here; leave it out, or give restore or rebuild",
+                      option_spell(options->of_stores).text);
+    if (from_stores && options->of_source)
+        return log_as(-EINVAL, "%s: that is for making shares of a source; leave it out",
+                      option_spell(options->of_source).text);
+    if (!from_stores && encoding->required > encoding->shares)
+        return log_as(-EINVAL, "required=%u: more than shares=%u; give at least as many shares",
+                      encoding->required, encoding->shares);
     if (!from_stores && !options->source && !(options->source = strdup("/")))
         return -ENOMEM;
     /* The kernel has to check who may read what: the daemon, which may be root's, reads for all. */
@@ -93,18 +83,14 @@ static int check_options(struct options *options)
     }
     if (r < 0)
         return r;
-    if (options->word_count == 0) {
-        log_error("MOUNTPOINT: missing; see zfec-fs --help");
-        return -EINVAL;
-    }
+    if (options->word_count == 0)
+        return log_as(-EINVAL, "MOUNTPOINT: missing; see zfec-fs --help");
     const char *mountpoint = words[options->word_count - 1];
     if (stat(mountpoint, &status) < 0)
         return log_errno(-errno, "%s: cannot be the mountpoint, create an empty directory there",
                          mountpoint);
-    if (!S_ISDIR(status.st_mode)) {
-        log_error("%s: cannot be the mountpoint, it is no directory", mountpoint);
-        return -EINVAL;
-    }
+    if (!S_ISDIR(status.st_mode))
+        return log_as(-EINVAL, "%s: cannot be the mountpoint, it is no directory", mountpoint);
     return 0;
 }
 

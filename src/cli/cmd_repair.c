@@ -56,15 +56,12 @@ static int give_shares(const struct options *options, struct roster *roster)
     for (size_t i = 0; i < options->place_count; i++) {
         const struct place_for_share *place = &options->places[i];
         struct roster_entry *entry = entry_at(roster, place->path);
-        if (!entry) {
-            log_error("--add %02x=%s: cannot be opened", place->index, place->path);
-            return -ENOENT;
-        }
-        if (entry->share >= 0 && entry->share != place->index) {
-            log_error("--add %02x=%s: holds share %02x already; give another directory",
-                      place->index, place->path, (uint8_t)entry->share);
-            return -EINVAL;
-        }
+        if (!entry)
+            return log_as(-ENOENT, "--add %02x=%s: cannot be opened", place->index, place->path);
+        if (entry->share >= 0 && entry->share != place->index)
+            return log_as(-EINVAL,
+                          "--add %02x=%s: holds share %02x already; give another directory",
+                          place->index, place->path, (uint8_t)entry->share);
         entry->share = place->index;
         entry->added = true;
     }

@@ -49,7 +49,7 @@ struct syncing {
 /* What is shown. */
 
 /* Adds "SET/NODE SHARE ", as wide as the longest name wants it. */
-static void add_name(struct draft *line, const struct sync_set *set, const struct sync_node *node)
+static void add_node(struct draft *line, const struct sync_set *set, const struct sync_node *node)
 {
     size_t width = 0;
 
@@ -86,7 +86,7 @@ static void show_nodes(const struct syncing *syncing, bool always)
             continue;
         draft_add(&text, "%s", between);
         between = "\n";
-        add_name(&text, syncing->set, transfer->node);
+        add_node(&text, syncing->set, transfer->node);
         if (transfer->step == TRANSFER_WAITING && transfer->tries == 0) {
             draft_add(&text, "waiting");
             continue;
@@ -132,7 +132,7 @@ static void show_outcome(const struct sync_set *set, const struct outcome *outco
     bool dry_run = update->dry_run, failed = *outcome->error != '\0';
     struct draft line = {0};
 
-    add_name(&line, set, update->node);
+    add_node(&line, set, update->node);
     if (outcome->different > 0) {
         draft_add(&line, "DIFFERS");
         add_time(&line, " since ", memory->differs_since);
@@ -414,11 +414,10 @@ static int refuse_empty_source(const struct syncing *syncing)
         r = tree_list(share, "", &names);
     if (r < 0)
         return log_errno(r, "%s: cannot be read", syncing->set->source);
-    if (removes && names.count == 0) {
-        log_error("%s: is empty: is it mounted? with delete = yes all would be deleted",
-                  syncing->set->source);
-        return -ENOENT;
-    }
+    if (removes && names.count == 0)
+        return log_as(-ENOENT,
+                      "%s: is empty: is it mounted? with delete = yes all would be deleted",
+                      syncing->set->source);
     return 0;
 }
 

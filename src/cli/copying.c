@@ -170,12 +170,10 @@ static int refuse_twice(const struct copying *copying, const char *path, const c
     for (size_t i = 0; i < copying->count; i++) {
         const char *other = copying->places[i];
         bool same = strcmp(other, place) == 0;
-        if (same || destination_lies_in(place, other) || destination_lies_in(other, place)) {
-            log_error("%s: %s the place of share %02x%s; give each share its own", path,
-                      same ? "is" : "lies in or around", (uint8_t)copying->targets[i].share,
-                      same ? ", too" : "");
-            return -EINVAL;
-        }
+        if (same || destination_lies_in(place, other) || destination_lies_in(other, place))
+            return log_as(-EINVAL, "%s: %s the place of share %02x%s; give each share its own",
+                          path, same ? "is" : "lies in or around",
+                          (uint8_t)copying->targets[i].share, same ? ", too" : "");
     }
     return 0;
 }

@@ -222,16 +222,12 @@ static bool read_share_list(const char *at, bool shares[256])
 static int take_view(struct options *options, const struct option_row *row, const char *text,
                      const char *value)
 {
-    if (value && strcmp(value, "0") != 0 && strcmp(value, "1") != 0) {
-        log_error("%s: give %s alone, or %s=1", text, row->name, row->name);
-        return -EINVAL;
-    }
+    if (value && strcmp(value, "0") != 0 && strcmp(value, "1") != 0)
+        return log_as(-EINVAL, "%s: give %s alone, or %s=1", text, row->name, row->name);
     if (value && *value == '0')
         return 0;
-    if (options->view != VIEW_ENCODED && options->view != row->number) {
-        log_error("%s: restore and rebuild are two views; give one of them", text);
-        return -EINVAL;
-    }
+    if (options->view != VIEW_ENCODED && options->view != row->number)
+        return log_as(-EINVAL, "%s: restore and rebuild are two views; give one of them", text);
     options->view = row->number;
     return 0;
 }
@@ -248,10 +244,8 @@ static int take_value(struct options *options, const struct option_row *row, con
 
     /* An empty path would be taken for the working directory. */
     if (value && !*value && row->value &&
-        (strcmp(row->value, "DIR") == 0 || strcmp(row->value, "FILE") == 0)) {
-        log_error("%s: it is empty; give a path", text);
-        return -EINVAL;
-    }
+        (strcmp(row->value, "DIR") == 0 || strcmp(row->value, "FILE") == 0))
+        return log_as(-EINVAL, "%s: it is empty; give a path", text);
     switch (row->take) {
     case TAKE_FLAG:
         *(bool *)field = true;
@@ -323,10 +317,8 @@ static int take_value(struct options *options, const struct option_row *row, con
         unsigned index;
         wrong = number_read_share(value, &index, &end) < 0 || *end != '=' || !end[1];
         for (size_t i = 0; !wrong && i < options->place_count; i++) {
-            if (options->places[i].index == index) {
-                log_error("%s: share %02x is given twice", text, index);
-                return -EINVAL;
-            }
+            if (options->places[i].index == index)
+                return log_as(-EINVAL, "%s: share %02x is given twice", text, index);
         }
         if (!wrong)
             options->places[options->place_count++] =
@@ -352,10 +344,8 @@ static int take_one(struct options *options, const char *text)
         if (!(row->commands & BEHIND_O) || strlen(row->name) != length ||
             strncmp(option_spell(row).text, text, length) != 0)
             continue;
-        if (row->value && !value) {
-            log_error("%s: give it a value: %s=...", text, text);
-            return -EINVAL;
-        }
+        if (row->value && !value)
+            return log_as(-EINVAL, "%s: give it a value: %s=...", text, text);
         if (!(row->commands & MOUNT_OF_STORES))
             options->of_source = row;
         if (!(row->commands & MOUNT_OF_SOURCE))
@@ -366,8 +356,7 @@ static int take_one(struct options *options, const char *text)
         return 0;
     if (is_listed(text, passed_on, COUNT_OF(passed_on)))
         return options_pass_on(options, text);
-    log_error("%s: unknown option; see zfec-fs --help", text);
-    return -EINVAL;
+    return log_as(-EINVAL, "%s: unknown option; see zfec-fs --help", text);
 }
 
 /* Takes the options of one -o; a backslash takes the next character as it is. */
@@ -422,13 +411,12 @@ static int refuse_word(const struct options *options, int found, const char *wor
     const char *name = options->name, *space = *name ? " " : "";
 
     if (found == ':')
-        log_error("%s: give it a value; see zfec-fs%s%s --help", word, space, name);
-    else if (row)
-        log_error("--%s: it takes no value; see zfec-fs%s%s --help", row->name, space, name);
-    else
-        log_error("%s: not an option of %s; see zfec-fs%s%s --help", optopt ? letter : word,
-                  *name ? name : "mounts", space, name);
-    return -EINVAL;
+        return log_as(-EINVAL, "%s: give it a value; see zfec-fs%s%s --help", word, space, name);
+    if (row)
+        return log_as(-EINVAL, "--%s: it takes no value; see zfec-fs%s%s --help", row->name, space,
+                      name);
+    return log_as(-EINVAL, "%s: not an option of %s; see zfec-fs%s%s --help",
+                  optopt ? letter : word, *name ? name : "mounts", space, name);
 }
 
 int options_parse(enum command command, const char *name, int count, char *words[],

@@ -90,16 +90,13 @@ static int check_nodes(const struct sync_set *set, const char *real)
         for (int at = 0; at < 4; at++) {
             const char *source = sources[at % 2], *target = places[at / 2];
             const char *path = source && target ? within(source, target) : NULL;
-            if (path && !(*path && excludes_match(set->rules.excludes, path, true))) {
-                log_error("%s/%s: %s lies in the source; choose another place, or exclude it",
-                          set->name, node->name, node->target);
-                return -EINVAL;
-            }
-            if (source && target && within(target, source)) {
-                log_error("%s/%s: the source lies in %s; choose another place", set->name,
-                          node->name, node->target);
-                return -EINVAL;
-            }
+            if (path && !(*path && excludes_match(set->rules.excludes, path, true)))
+                return log_as(-EINVAL,
+                              "%s/%s: %s lies in the source; choose another place, or exclude it",
+                              set->name, node->name, node->target);
+            if (source && target && within(target, source))
+                return log_as(-EINVAL, "%s/%s: the source lies in %s; choose another place",
+                              set->name, node->name, node->target);
         }
     }
     return 0;

@@ -11,11 +11,10 @@ int take_stores(struct options *options, size_t others)
 {
     size_t least = others + (options->stores.count > 0 ? 0 : 1);
 
-    if (options->word_count < least || options->word_count > others + 1) {
-        log_error("%s: give STORES, the directory of the stores%s; see zfec-fs %s --help",
-                  options->name, others > 0 ? ", and DEST" : "", options->name);
-        return -EINVAL;
-    }
+    if (options->word_count < least || options->word_count > others + 1)
+        return log_as(-EINVAL,
+                      "%s: give STORES, the directory of the stores%s; see zfec-fs %s --help",
+                      options->name, others > 0 ? ", and DEST" : "", options->name);
     if (options->word_count == others)
         return 0;
     options->source = strdup(options->words[0]);
@@ -94,35 +93,29 @@ int source_hear_stores(const struct options *options, struct source *source)
         return log_errno(r, "the stores");
     const struct quorum *quorum = &list->quorum;
     size_t found = quorum->found;
-    if (list->count == 0) {
-        log_error("%s: no stores in it: are they mounted?", options->source);
-        return -ENOENT;
-    }
-    if (list->unheard > 0 && (quorum->required == 0 || found < quorum->required)) {
-        log_error("%zu of %zu stores could not be looked at: %s", list->unheard, list->count,
-                  strerrordesc_np(-list->why_unheard));
-        return -EIO;
-    }
+    if (list->count == 0)
+        return log_as(-ENOENT, "%s: no stores in it: are they mounted?", options->source);
+    if (list->unheard > 0 && (quorum->required == 0 || found < quorum->required))
+        return log_as(-EIO, "%zu of %zu stores could not be looked at: %s", list->unheard,
+                      list->count, strerrordesc_np(-list->why_unheard));
     if (found > 0 && list->unheard == 0 && !quorum->no_files && quorum->with_vote == 0 &&
-        !options->unconfirmed) {
-        log_error("no share with an intact header in any store: nothing can be restored (is "
-                  "--format right?)");
-        return -ENODATA;
-    }
-    if (found > 0 && quorum->required == 0) {
-        log_error("the stores do not say how many shares are needed: %zu of %zu that have files "
-                  "have intact headers; give --required (is --format right?)",
-                  quorum->with_vote, quorum->with_files);
-        return -EIO;
-    }
+        !options->unconfirmed)
+        return log_as(-ENODATA,
+                      "no share with an intact header in any store: nothing can be restored (is "
+                      "--format right?)");
+    if (found > 0 && quorum->required == 0)
+        return log_as(
+            -EIO,
+            "the stores do not say how many shares are needed: %zu of %zu that have files "
+            "have intact headers; give --required (is --format right?)",
+            quorum->with_vote, quorum->with_files);
     if (found > 0 && found >= quorum->required)
         return 0;
-    log_error("%zu store%s found, %u needed: nothing can be restored%s", found,
-              found == 1 ? "" : "s", found > 0 || quorum->given ? quorum->required : 1,
-              found == 0                   ? "; are they mounted?"
-              : found < quorum->with_files ? "; those with the same share count once"
-                                           : "");
-    return -ENODATA;
+    return log_as(-ENODATA, "%zu store%s found, %u needed: nothing can be restored%s", found,
+                  found == 1 ? "" : "s", found > 0 || quorum->given ? quorum->required : 1,
+                  found == 0                   ? "; are they mounted?"
+                  : found < quorum->with_files ? "; those with the same share count once"
+                                               : "");
 }
 
 int source_of_stores_now(const struct options *options, struct share_terms terms,

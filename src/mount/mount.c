@@ -84,11 +84,10 @@ static int mount_session(struct fuse_session *session, const char *mountpoint)
 
     if (stat(mountpoint, &covered) < 0)
         return log_errno(-errno, "%s: cannot use it as a mountpoint", mountpoint);
-    if (fuse_session_mount(session, mountpoint) != 0) {
-        log_error("%s: cannot mount (is fusermount3 installed, /dev/fuse there and open to you?)",
-                  mountpoint);
-        return -EIO;
-    }
+    if (fuse_session_mount(session, mountpoint) != 0)
+        return log_as(
+            -EIO, "%s: cannot mount (is fusermount3 installed, /dev/fuse there and open to you?)",
+            mountpoint);
     /* The device, without asking the file system for anything. */
     if (statx(AT_FDCWD, mountpoint, AT_STATX_DONT_SYNC, STATX_TYPE, &status) < 0)
         return log_errno(-errno, "%s: lost at once", mountpoint);

@@ -207,7 +207,7 @@ int nodes_path(struct nodes *nodes, uint64_t number, const char *name, char **re
 }
 
 /* With the lock held. */
-static enum node_pages open_pages(struct node *node, const struct opened *file)
+static enum node_pages open_pages(struct node *node, const struct node_file *file)
 {
     if (file->pages_avoided || file->version != node->version)
         return PAGES_AVOIDED;
@@ -223,7 +223,7 @@ static enum node_pages open_pages(struct node *node, const struct opened *file)
     return PAGES_DROPPED;
 }
 
-int nodes_enter(struct nodes *nodes, uint64_t number, const struct opened *file,
+int nodes_enter(struct nodes *nodes, uint64_t number, const struct node_file *file,
                 enum node_pages *ret)
 {
     struct node *node = node_of(nodes, number);

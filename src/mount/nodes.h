@@ -47,7 +47,7 @@ enum node_pages {
     PAGES_KEPT, /* they are of its content */
 };
 
-struct opened {
+struct node_file {
     uint64_t version, size;
     uint64_t content; /* see view.h */
     bool pages_avoided;
@@ -59,7 +59,7 @@ struct opened {
  * NODE was looked up with, NODE is spoilt: no one gets it any more, and what is opened by it does
  * without pages. Waits while pages are given.
  */
-int nodes_enter(struct nodes *nodes, uint64_t node, const struct opened *file,
+int nodes_enter(struct nodes *nodes, uint64_t node, const struct node_file *file,
                 enum node_pages *ret);
 
 /* A file is closed that nodes_enter let in with PAGES. */

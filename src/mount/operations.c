@@ -172,8 +172,8 @@ static int enter_file(struct mounted *mounted, uint64_t node, struct handle *han
                       struct fuse_file_info *info)
 {
     const struct stat *status = &handle->file->status;
-    const struct opened file = {status_version(status), (uint64_t)status->st_size,
-                                handle->file->content, mounted->pages_avoided};
+    const struct node_file file = {status_version(status), (uint64_t)status->st_size,
+                                   handle->file->content, mounted->pages_avoided};
 
     int r = nodes_enter(mounted->nodes, node, &file, &handle->pages);
     if (r < 0)

@@ -551,7 +551,7 @@ static void test_threads(void **state)
 static enum node_pages enter(struct nodes *nodes, uint64_t node, uint64_t version, uint64_t size,
                              uint64_t content)
 {
-    const struct opened file = {version, size, content, .pages_avoided = false};
+    const struct node_file file = {version, size, content, .pages_avoided = false};
     enum node_pages pages = NOT_ENTERED;
 
     int r = nodes_enter(nodes, node, &file, &pages);
