@@ -6,28 +6,16 @@
 
 #include <string.h>
 
-const char *const copy_state_names[COPY_STATES] = {
-    [COPY_GOOD] = "good",
-    [COPY_ABSENT] = "missing",
-    [COPY_STALE] = "stale",
-    [COPY_DAMAGED] = "damaged",
-    [COPY_MISPLACED] = "misplaced",
-    [COPY_OTHER_KIND] = "other_kind",
-    [COPY_UNREADABLE] = "unreadable",
-    [COPY_FOREIGN] = "foreign",
-    [COPY_LEFTOVER] = "leftover",
-};
-
-const char *const copy_state_words[COPY_STATES] = {
-    [COPY_GOOD] = "good",
-    [COPY_ABSENT] = "missing",
-    [COPY_STALE] = "of another version",
-    [COPY_DAMAGED] = "damaged",
-    [COPY_MISPLACED] = "of another share",
-    [COPY_OTHER_KIND] = "of other kind",
-    [COPY_UNREADABLE] = "unreadable",
-    [COPY_FOREIGN] = "not confirmed",
-    [COPY_LEFTOVER] = "left over",
+const struct copy_words copy_words[COPY_STATES] = {
+    [COPY_GOOD] = {"good", "good", "other mode, owner, time or attributes"},
+    [COPY_ABSENT] = {"missing", "missing", "missing"},
+    [COPY_STALE] = {"stale", "of another version", "another version"},
+    [COPY_DAMAGED] = {"damaged", "damaged", " damaged"},
+    [COPY_MISPLACED] = {"misplaced", "of another share", "has share "},
+    [COPY_OTHER_KIND] = {"other_kind", "of other kind", "something else has this name"},
+    [COPY_UNREADABLE] = {"unreadable", "unreadable", "cannot be read"},
+    [COPY_FOREIGN] = {"foreign", "not confirmed", "not confirmed"},
+    [COPY_LEFTOVER] = {"leftover", "left over", "left over"},
 };
 
 static const char *last_part(const char *path)
@@ -208,17 +196,6 @@ static void add_ranges(struct draft *text, const struct damage *damage)
 const char *findings_wrong(const struct findings *findings, const struct inspection *inspection,
                            size_t i, struct draft *text)
 {
-    static const char *const words[COPY_STATES] = {
-        [COPY_GOOD] = "other mode, owner, time or attributes",
-        [COPY_ABSENT] = "missing",
-        [COPY_STALE] = "another version",
-        [COPY_DAMAGED] = " damaged",
-        [COPY_MISPLACED] = "has share ",
-        [COPY_OTHER_KIND] = "something else has this name",
-        [COPY_UNREADABLE] = "cannot be read",
-        [COPY_FOREIGN] = "not confirmed",
-        [COPY_LEFTOVER] = "left over",
-    };
     const struct copy_report *report = &inspection->copies[i];
     const struct store_findings *store = store_of(findings, inspection, i);
 
@@ -238,7 +215,7 @@ const char *findings_wrong(const struct findings *findings, const struct inspect
     draft_add(text, "%s",
               report->state == COPY_STALE && report->other_content
                   ? "another content of this version"
-                  : words[report->state]);
+                  : copy_words[report->state].wrong);
     if (report->state == COPY_MISPLACED)
         draft_add(text, "%02x here", report->index);
     return store ? store->name : "a new store";
@@ -342,7 +319,7 @@ static json_t *json_unless_0(unsigned number)
 static json_t *copy_json(const struct copy_report *report, const char *store)
 {
     json_t *object = json_pack(
-        "{s:s, s:o*, s:o*, s:o*, s:o*, s:o*, s:o*}", "state", copy_state_names[report->state],
+        "{s:s, s:o*, s:o*, s:o*, s:o*, s:o*, s:o*}", "state", copy_words[report->state].name,
         "share", report->index >= 0 ? json_sprintf("%02x", report->index) : NULL, "header_damaged",
         json_if(report->bad_header), "size_wrong", json_if(report->bad_size), "damaged_blocks",
         ranges_json(&report->damage), "other_content", json_if(report->other_content),
@@ -412,7 +389,7 @@ static void summarize_store(const struct store_findings *store)
     for (enum copy_state state = COPY_GOOD + 1; state < COPY_STATES; state++) {
         if (store->copies[state] > 0)
             draft_add(&line, ", %s %s", show_count(store->copies[state]).text,
-                      copy_state_words[state]);
+                      copy_words[state].of_many);
     }
     if (store->other_metadata > 0)
         draft_add(&line, ", %s with other metadata", show_count(store->other_metadata).text);
@@ -431,7 +408,7 @@ static json_t *store_json(const struct findings *findings, size_t place)
 
     output_json_path(object, "store", store_name(findings->roster->entries[place].store));
     for (int state = 0; state < COPY_STATES; state++)
-        json_object_set_new(object, copy_state_names[state],
+        json_object_set_new(object, copy_words[state].name,
                             json_integer((json_int_t)store->copies[state]));
     return object;
 }

@@ -62,8 +62,10 @@ uint64_t findings_sum(const uint64_t spares[SPARES + 1]);
 /* Returns true if something is wrong with a store, or it has nothing. */
 bool store_findings_are_bad(const struct store_findings *store);
 
-/* As in JSON, "other_kind", and of a number of copies, "of other kind". */
-extern const char *const copy_state_names[COPY_STATES], *const copy_state_words[COPY_STATES];
+/* What a state is called: in JSON, "other_kind"; of many copies, "of other kind"; of one copy. */
+extern const struct copy_words {
+    const char *name, *of_many, *wrong;
+} copy_words[COPY_STATES];
 
 /* Returns the name of the store of an inspection's copy number I, as it is shown, if something is
  * wrong with that copy, and adds what it is, "block 0 damaged", to TEXT; else NULL. */

@@ -249,7 +249,7 @@ static void add_store(struct draft *out, const struct store_findings *store)
     for (enum copy_state state = 0; state < COPY_STATES; state++) {
         if (store->copies[state] > 0)
             draft_add(out, "<span class=\"c-%s\" style=\"flex-grow:%llu\"></span>",
-                      copy_state_names[state], (unsigned long long)store->copies[state]);
+                      copy_words[state].name, (unsigned long long)store->copies[state]);
     }
     draft_add(out, "</div></td><td class=\"number\">%s</td><td class=\"marked\">%s",
               show_count(store->copies[COPY_GOOD]).text,
@@ -257,8 +257,8 @@ static void add_store(struct draft *out, const struct store_findings *store)
     for (enum copy_state state = COPY_GOOD + 1; bad && state < COPY_STATES; state++) {
         if (store->copies[state] == 0)
             continue;
-        draft_add(out, "<li><i class=\"c-%s\"></i>%s %s", copy_state_names[state],
-                  show_count(store->copies[state]).text, copy_state_words[state]);
+        draft_add(out, "<li><i class=\"c-%s\"></i>%s %s", copy_words[state].name,
+                  show_count(store->copies[state]).text, copy_words[state].of_many);
         if (state == COPY_DAMAGED && store->damaged_blocks > 0)
             draft_add(out, " (%s bad block%s)", show_count(store->damaged_blocks).text,
                       plural(store->damaged_blocks));

@@ -188,9 +188,10 @@ int nodes_path(struct nodes *nodes, uint64_t number, const char *name, char **re
     /* Each name is followed by a slash, but for the last one. */
     for (const struct node *at = node; at != nodes->root; at = at->parent)
         length += strlen(at->name) + 1;
-    char *path = malloc(length + 1), *start = path + length;
+    char *path = malloc(length + 1);
     if (!path)
         return -ENOMEM;
+    char *start = path + length;
     *start = '\0';
     if (name) {
         start -= strlen(name);

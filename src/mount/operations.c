@@ -155,8 +155,10 @@ static void give_pages(struct mounted *mounted, uint64_t node, struct handle *ha
     pages.buf[0].mem = buffer.data;
     bool given = fuse_lowlevel_notify_store(mounted->session, node, 0, &pages, 0) == 0;
     nodes_end_giving(mounted->nodes, node, given, file->content);
-    if (given)
-        info->keep_cache = handle->read = true;
+    if (given) {
+        info->keep_cache = true;
+        handle->read = true;
+    }
 }
 
 /*
