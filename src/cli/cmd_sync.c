@@ -516,40 +516,6 @@ static enum exit_status conclude_set(struct syncing *syncing, const char *folder
     return status;
 }
 
-/* Does and concludes all steps. */
-static enum exit_status run_set(struct syncing *syncing, const char *folder)
-{
-    const struct sync_set *set = syncing->set;
-    const struct private_view *view = &syncing->view;
-    cleanup_free struct transfer *transfers = calloc(set->count, sizeof *transfers);
-    cleanup_free struct outcome *outcomes = calloc(set->count, sizeof *outcomes);
-    cleanup_free char *few = NULL;
-    bool ready = transfers && outcomes && asprintf(&few, "%s/few.list", view->folder) >= 0;
-
-    for (size_t i = 0; ready && i < set->count; i++) {
-        const uint8_t share = (uint8_t)set->nodes[i].share;
-        struct outcome *outcome = &outcomes[i];
-        ready = asprintf(&outcome->share, "%s/%02x", view->mount, share) >= 0 &&
-                asprintf(&outcome->list, "%s/%02x.list", view->folder, share) >= 0 &&
-                asprintf(&outcome->place, "%s/%02x.left", view->folder, share) >= 0;
-    }
-    syncing->outcomes = outcomes;
-    syncing->few = few;
-    syncing->run.transfers = transfers;
-    syncing->run.count = set->count;
-    enum exit_status status = ready && run_steps(syncing, folder) == 0
-                                  ? conclude_set(syncing, folder)
-                                  : EXIT_STATUS_FAILED;
-    for (size_t i = 0; outcomes && i < set->count; i++) {
-        names_clear(&outcomes[i].paths);
-        names_clear(&outcomes[i].left);
-        free(outcomes[i].share);
-        free(outcomes[i].list);
-        free(outcomes[i].place);
-    }
-    return status;
-}
-
 /*
  * Brings the nodes of SET up to date; SIGNALS is a descriptor from which the user's signals are
  * read. *STOPPED is set where one of them wanted the end. Called while there is but one thread.
@@ -557,24 +523,49 @@ static enum exit_status run_set(struct syncing *syncing, const char *folder)
 static enum exit_status sync_set(const struct options *options, struct sync_set *set, int signals,
                                  bool *stopped)
 {
+    cleanup_free struct transfer *transfers = calloc(set->count, sizeof *transfers);
+    cleanup_free struct outcome *outcomes = calloc(set->count, sizeof *outcomes);
+    cleanup_free char *folder = NULL, *few = NULL;
+    cleanup_fd int lock = -1;
     struct syncing syncing = {
         .options = options,
         .set = set,
         .began = time(NULL),
-        .run = {.jobs = options->jobs,
+        .outcomes = outcomes,
+        .run = {.transfers = transfers,
+                .count = set->count,
+                .jobs = options->jobs,
                 .wake = signals,
                 .context = &syncing,
                 .woken = woken,
                 .look = look_on,
                 .happened = happened},
     };
-    cleanup_free char *folder = NULL;
-    cleanup_fd int lock = -1;
+    const struct private_view *view = &syncing.view;
 
-    if (state_folder(&folder) < 0 || state_lock(folder, set->name, &lock) < 0 ||
-        state_read(folder, set) < 0 || private_view_open(set, lock, &syncing.view) < 0)
+    if (!transfers || !outcomes || state_folder(&folder) < 0 ||
+        state_lock(folder, set->name, &lock) < 0 || state_read(folder, set) < 0 ||
+        private_view_open(set, lock, &syncing.view) < 0)
         return EXIT_STATUS_FAILED;
-    enum exit_status status = run_set(&syncing, folder);
+    bool ready = asprintf(&few, "%s/few.list", view->folder) >= 0;
+    for (size_t i = 0; ready && i < set->count; i++) {
+        const uint8_t share = (uint8_t)set->nodes[i].share;
+        struct outcome *outcome = &outcomes[i];
+        ready = asprintf(&outcome->share, "%s/%02x", view->mount, share) >= 0 &&
+                asprintf(&outcome->list, "%s/%02x.list", view->folder, share) >= 0 &&
+                asprintf(&outcome->place, "%s/%02x.left", view->folder, share) >= 0;
+    }
+    syncing.few = few;
+    enum exit_status status = ready && run_steps(&syncing, folder) == 0
+                                  ? conclude_set(&syncing, folder)
+                                  : EXIT_STATUS_FAILED;
+    for (size_t i = 0; i < set->count; i++) {
+        names_clear(&outcomes[i].paths);
+        names_clear(&outcomes[i].left);
+        free(outcomes[i].share);
+        free(outcomes[i].list);
+        free(outcomes[i].place);
+    }
     private_view_close(&syncing.view);
     *stopped = syncing.run.stop;
     return status;
@@ -598,56 +589,22 @@ static int choose_config(const struct options *options, char **ret)
     return length < 0 ? -ENOMEM : 0;
 }
 
-static bool is_wanted(const struct options *options, const struct sync_set *set)
-{
-    for (size_t i = 0; i < options->word_count; i++) {
-        if (strcmp(options->words[i], set->name) == 0)
-            return true;
-    }
-    return options->word_count == 0;
-}
-
-/* Lost comes before failed, and failed before damaged. */
-static enum exit_status worse(enum exit_status one, enum exit_status other)
-{
-    if (one == EXIT_STATUS_LOST || other == EXIT_STATUS_LOST)
-        return EXIT_STATUS_LOST;
-    return one > other ? one : other;
-}
-
-static enum exit_status sync_all(const struct options *options, struct sets *sets, int signals)
-{
-    enum exit_status status = EXIT_STATUS_OK;
-    double began = clock_seconds();
-    bool stopped = false;
-    int count = 0;
-
-    for (size_t i = 0; i < sets->count && !stopped; i++) {
-        if (!is_wanted(options, &sets->sets[i]))
-            continue;
-        status = worse(status, sync_set(options, &sets->sets[i], signals, &stopped));
-        count++;
-    }
-    output_json("summary", json_pack("{s:s, s:b, s:i, s:f, s:i}", "command", "sync", "dry_run",
-                                     options->dry_run, "sets", count, "seconds",
-                                     clock_seconds() - began, "exit_status", status));
-    return status;
-}
-
 enum exit_status sync_command(struct options *options)
 {
+    enum exit_status status = EXIT_STATUS_OK;
     cleanup_sets struct sets sets = {0};
     cleanup_free char *path = NULL;
+    double began = clock_seconds();
+    bool stopped = false;
     sigset_t passed;
+    int count = 0;
 
     int r = choose_config(options, &path);
     if (r == 0)
         r = sets_read(path, &sets);
     for (size_t i = 0; r == 0 && i < options->word_count; i++) {
-        if (!sets_find(&sets, options->words[i])) {
-            log_error("%s: there is no such set in %s", options->words[i], path);
-            r = -EINVAL;
-        }
+        if (!sets_find(&sets, options->words[i]))
+            r = log_as(-EINVAL, "%s: there is no such set in %s", options->words[i], path);
     }
     if (r < 0)
         return r == -EINVAL ? EXIT_STATUS_USAGE : EXIT_STATUS_FAILED;
@@ -658,5 +615,20 @@ enum exit_status sync_command(struct options *options)
         log_errno(-errno, "sync");
         return EXIT_STATUS_FAILED;
     }
-    return sync_all(options, &sets, signals);
+    for (size_t i = 0; i < sets.count && !stopped; i++) {
+        bool wanted = options->word_count == 0;
+        for (size_t j = 0; !wanted && j < options->word_count; j++)
+            wanted = strcmp(options->words[j], sets.sets[i].name) == 0;
+        if (!wanted)
+            continue;
+        enum exit_status one = sync_set(options, &sets.sets[i], signals, &stopped);
+        /* Lost comes before failed, and failed before damaged. */
+        if (one == EXIT_STATUS_LOST || (status != EXIT_STATUS_LOST && one > status))
+            status = one;
+        count++;
+    }
+    output_json("summary", json_pack("{s:s, s:b, s:i, s:f, s:i}", "command", "sync", "dry_run",
+                                     options->dry_run, "sets", count, "seconds",
+                                     clock_seconds() - began, "exit_status", status));
+    return status;
 }

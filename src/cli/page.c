@@ -119,7 +119,7 @@ static void add_escaped(struct draft *out, const char *text)
 }
 
 /* Adds a name as an element of its own: it cannot turn the direction of what is around it. */
-static void add_name(struct draft *out, const char *name)
+static void add_isolated(struct draft *out, const char *name)
 {
     draft_add(out, "<bdi class=\"name\">");
     add_escaped(out, name);
@@ -170,10 +170,10 @@ static void add_facts(struct draft *out, const struct findings *findings, double
 
     draft_add(out, "<dl>\n<div><dt>%zu store%s in</dt><dd>", stores, plural(stores));
     if (options->source)
-        add_name(out, options->source);
+        add_isolated(out, options->source);
     for (size_t i = 0; i < options->stores.count; i++) {
         draft_add(out, "%s", i > 0 || options->source ? ", " : "");
-        add_name(out, names_get(&options->stores, i));
+        add_isolated(out, names_get(&options->stores, i));
     }
     if (localtime_r(&now, &parts))
         strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S %Z", &parts);
@@ -244,7 +244,7 @@ static void add_store(struct draft *out, const struct store_findings *store)
     bool bad = store_findings_are_bad(store);
 
     draft_add(out, "<tr><td class=\"share\">%s</td><td class=\"store\">", store->digits);
-    add_name(out, store->name);
+    add_isolated(out, store->name);
     draft_add(out, "</td><td class=\"parts\"><div class=\"bar\" aria-hidden=\"true\">");
     for (enum copy_state state = 0; state < COPY_STATES; state++) {
         if (store->copies[state] > 0)
@@ -347,7 +347,7 @@ static void add_wrongs(struct draft *out, const struct findings *findings,
             if (strcmp(names_get(&wrongs, i), wrong) != 0)
                 continue;
             draft_add(out, i > first ? ", " : "<li>");
-            add_name(out, names_get(&stores, i));
+            add_isolated(out, names_get(&stores, i));
         }
         draft_add(out, ": ");
         add_escaped(out, wrong);
@@ -373,7 +373,7 @@ static char *make_row(const struct findings *findings, const char *path,
     else
         draft_add(&out, "%d more", spare);
     draft_add(&out, "</span></td><td><div class=\"path\">");
-    add_name(&out, path);
+    add_isolated(&out, path);
     draft_add(&out, "</div><ul class=\"wrongs\">");
     if (findings_add_lost(inspection, "<li>lost: ", &out))
         draft_add(&out, "</li>");
