@@ -67,8 +67,9 @@ static int add_targets(struct copying *copying, const struct options *options)
     cleanup_free char *from = realpath(options->source, NULL);
     cleanup_names struct names inputs = NO_NAMES;
 
-    int r = from ? names_add(&inputs, from)
-                 : log_errno(-errno, "%s: cannot be the source", options->source);
+    if (!from)
+        return log_errno(-errno, "%s: cannot be the source", options->source);
+    int r = names_add(&inputs, from);
     for (unsigned index = 0; r == 0 && index < options->encoding.shares; index++) {
         cleanup_free char *path = NULL;
         const char *place = NULL;
