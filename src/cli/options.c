@@ -239,11 +239,12 @@ static int take_value(struct options *options, const struct option_row *row, con
     void *field = (char *)options + row->field;
     unsigned long number = 0;
     const char *end = "";
-    bool wrong = false;
+    bool wrong = false, has_value = value != NULL;
     int r = 0;
 
+    value = value ? value : "";
     /* An empty path would be taken for the working directory. */
-    if (value && !*value && row->value &&
+    if (has_value && !*value && row->value &&
         (strcmp(row->value, "DIR") == 0 || strcmp(row->value, "FILE") == 0))
         return log_as(-EINVAL, "%s: it is empty; give a path", text);
     switch (row->take) {
@@ -258,7 +259,7 @@ static int take_value(struct options *options, const struct option_row *row, con
         break;
     }
     case TAKE_PASSED_ON:
-        wrong = value && !row->value;
+        wrong = has_value && !row->value;
         if (!wrong && row->field)
             *(bool *)field = true;
         if (!wrong)
@@ -307,7 +308,7 @@ static int take_value(struct options *options, const struct option_row *row, con
             log_errno(r, "%s", text);
         break;
     case TAKE_VIEW:
-        r = take_view(options, row, text, value);
+        r = take_view(options, row, text, has_value ? value : NULL);
         break;
     case TAKE_SHARE_LIST:
         options->some_shares = true;

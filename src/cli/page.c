@@ -20,9 +20,8 @@ static const char *const style[] = {
     "  --soft: #5c6570; --line: #e1e4e8; --good: #2b8a57; --warning: #975600; --bad: #c5283d;",
     "  --good-card: #e8f5ee; --warning-card: #fdf3e1; --bad-card: #fdecee; --c-good: #3a9b67;",
     "  --c-missing: #8b95a1; --c-stale: #d9a21b; --c-damaged: #d23b4b; --c-misplaced: #3b7dd8;",
-    "  --c-other_kind: #0f9aa0; --c-unreadable: #8b4fc4; --c-metadata: #b58863; --c-foreign: "
-    "#c46aa8;",
-    "  --c-leftover: #c2c8cf; }",
+    "  --c-other_kind: #0f9aa0; --c-unreadable: #8b4fc4; --c-metadata: #b58863;",
+    "  --c-foreign: #c46aa8; --c-leftover: #c2c8cf; }",
     "@media screen and (prefers-color-scheme: dark) { :root { --paper: #15181c; --card: #1e2329;",
     "  --ink: #e4e7eb; --soft: #9aa4b0; --line: #333a43; --good: #5cc48c; --warning: #e9ad4d;",
     "  --bad: #ff7d8b; --good-card: #183226; --warning-card: #382b14; --bad-card: #3d1d22; } }",
