@@ -2,6 +2,7 @@
 /* The program, from its command line to its exit status. */
 #include "base/io.h"
 #include "cli/background.h"
+#include "cli/beside.h"
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "mount/mount.h"
@@ -14,6 +15,9 @@ static int run_command(const struct command_row *command, struct options *option
     if (background_enter(true) < 0)
         return EXIT_STATUS_FAILED;
     descriptors_allow_all();
+    int r = beside_check(options);
+    if (r < 0)
+        return background_end(r == -EINVAL ? EXIT_STATUS_USAGE : EXIT_STATUS_FAILED);
     if (output_begin(options) < 0)
         return background_end(EXIT_STATUS_FAILED);
     int status = (int)command->run(options);

@@ -25,11 +25,18 @@ def pytest_report_header():
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "unsanitized: a sanitizer needs more memory, or time, than there is")
+    config.addinivalue_line("markers", "long: for .ci/run (ZFEC_FS_TEST_LONG=1), as others have the same in small")
 
 
 def pytest_collection_modifyitems(items):
-    """The tests of a file run in one process, as they share fixtures; where it says SPREAD, in any."""
+    """The tests of a file run in one process, as they share fixtures; where it says SPREAD, in any.
+
+    Those that wait most (EARLY) come first, so that others have the processors meanwhile.
+    """
+    items.sort(key=lambda item: not getattr(item.module, "EARLY", False))
     for item in items:
+        if item.get_closest_marker("long") and not mounts_module.IS_LONG:
+            item.add_marker(pytest.mark.skip(reason="long: ZFEC_FS_TEST_LONG=1 runs it"))
         if mounts_module.IS_SANITIZED and item.get_closest_marker("unsanitized"):
             item.add_marker(pytest.mark.skip(reason="not under a sanitizer"))
         spread = getattr(item.module, "SPREAD", False)

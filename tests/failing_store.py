@@ -1,20 +1,61 @@
 # SPDX-License-Identifier: MIT
 """A store that fails to order: a read-only pass-through file system in a process of its own.
 
-FailingStore mounts it and gives it orders; run as a program, the module is its server. Needs
+FailingStore mounts it and gives it orders; run as a program, the module forks its servers. Needs
 python3-pyfuse3 (Debian).
 """
 
+import contextlib
 import errno
+import functools
 import json
 import os
+import select
 import signal
+import socket
 import stat
 import subprocess
 import sys
 from pathlib import Path
 
 ROOT_INODE = 1
+
+
+@functools.cache
+def parent_of_servers():
+    """A process that has read what servers need, and forks one for each line that it is sent: to
+    read that takes longer than what most tests do with a store."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        subprocess.Popen([sys.executable, __file__, str(theirs.fileno())], pass_fds=[theirs.fileno()], cwd="/")
+    return ours
+
+
+class Server:
+    """A process that serves one store, and the connection to it."""
+
+    def __init__(self, source, mountpoint):
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            words = json.dumps([str(source), str(mountpoint)])
+            socket.send_fds(parent_of_servers(), [words.encode()], [theirs.fileno()])
+            self._process = os.pidfd_open(int(parent_of_servers().recv(100)))
+            self.orders, self.answers = ours.makefile("w"), ours.makefile("r")
+
+    def is_running(self):
+        return not select.select([self._process], [], [], 0)[0]
+
+    def send_signal(self, number):
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._process, number)
+
+    def end(self):
+        self.send_signal(signal.SIGKILL)
+        select.select([self._process], [], [])
+        os.close(self._process)
+        for each in (self.orders, self.answers):
+            with contextlib.suppress(BrokenPipeError):
+                each.close()
 
 
 class FailingStore:
@@ -28,21 +69,16 @@ class FailingStore:
 
     def start(self):
         """Mounts it, the first time or again."""
-        self._server = subprocess.Popen(
-            [sys.executable, __file__, self.source, self.path],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        self._server = Server(self.source, self.path)
         assert self._answer() == "mounted"
 
     def _answer(self):
-        return json.loads(self._server.stdout.readline() or "null")
+        return json.loads(self._server.answers.readline() or "null")
 
     def order(self, what, *words):
         """Has the server do something, and waits until it has. Returns its answer."""
-        self._server.stdin.write(json.dumps([what, *words]) + "\n")
-        self._server.stdin.flush()
+        self._server.orders.write(json.dumps([what, *words]) + "\n")
+        self._server.orders.flush()
         return self._answer()
 
     def fail(self, name, start=0, end=1 << 62, error=errno.EIO):
@@ -67,7 +103,7 @@ class FailingStore:
 
     def go_on(self):
         """Answers everything that hangs, at once, and fails nothing any more."""
-        if self._server.poll() is None:
+        if self._server and self._server.is_running():
             self.order("go on")
 
     def counts(self):
@@ -87,7 +123,6 @@ class FailingStore:
 
     def kill(self):
         """The server dies, and leaves a mount that answers ENOTCONN."""
-        self._server.kill()
         self._end()
 
     def unmount(self):
@@ -95,14 +130,15 @@ class FailingStore:
 
     def close(self):
         """Leaves neither process nor mount."""
-        self._server.kill()
+        if self._server:
+            self._server.send_signal(signal.SIGKILL)
         self.unmount()
         self._end()
 
     def _end(self):
-        self._server.wait()
-        self._server.stdin.close()
-        self._server.stdout.close()
+        if self._server:
+            self._server.end()
+        self._server = None
 
 
 # The server
@@ -262,5 +298,27 @@ def serve(source, mountpoint):
     trio.run(main)
 
 
+def fork_servers(connection):
+    import pyfuse3  # noqa: F401
+    import trio  # noqa: F401
+
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # they are waited for by others
+    while True:
+        words, descriptors, _, _ = socket.recv_fds(connection, 1 << 16, 1)
+        if not words:
+            return
+        child = os.fork()
+        if not child:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            connection.close()
+            for number in (0, 1):
+                os.dup2(descriptors[0], number)
+            os.close(descriptors[0])
+            serve(*json.loads(words))
+            return
+        os.close(descriptors[0])
+        connection.send(str(child).encode())
+
+
 if __name__ == "__main__":
-    serve(*sys.argv[1:])
+    fork_servers(socket.socket(fileno=int(sys.argv[1])))

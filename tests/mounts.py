@@ -21,6 +21,8 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parent.parent
 BINARY = Path(os.environ.get("ZFEC_FS", REPOSITORY / "build" / "zfec-fs")).absolute()
 IS_SANITIZED = BINARY.exists() and b"__asan_init" in BINARY.read_bytes()
+# Whether there is time for as many as .ci/run tries; a test takes fewer otherwise, by the printed seed.
+IS_LONG = bool({"ZFEC_FS_TEST_LONG", "ZFEC_FS_TEST_LARGE"} & os.environ.keys())
 FILE_SYSTEM_TYPE = "fuse.zfec-fs"
 START_LIMIT_S = 30
 _PR_SET_CHILD_SUBREAPER = 36
@@ -101,11 +103,18 @@ def _process_handle(pid):
 
 
 unsanitized = pytest.mark.unsanitized  # see conftest.py
+long = pytest.mark.long
+
+
+def if_long(*values):
+    """What stands beside other values of a parameter for .ci/run alone."""
+    return [pytest.param(value, marks=long) for value in values]
+
 
 
 def is_sanitized(process):
     """A sanitizer keeps freed memory, and looks for leaks in all threads before it lets them end."""
-    return "libasan" in Path(f"/proc/{process.pid}/maps").read_text(errors="replace")
+    return IS_SANITIZED and Path(f"/proc/{process.pid}/exe").samefile(BINARY)
 
 
 def wait_for_exit(pid, limit_s=START_LIMIT_S):

@@ -97,6 +97,7 @@ def measured(tmp_path_factory):
     return result, output
 
 
+@mounts_module.long
 def test_measures(measured):
     report = json.loads((measured[1] / "results.json").read_text())
     cases = {case["name"]: case for case in report["cases"]}
@@ -110,6 +111,7 @@ def test_measures(measured):
     assert len(cases["two-readers"]["targets"]) == 3
 
 
+@mounts_module.long
 def test_reports(measured):
     result, output = measured
     page = (output / "results.md").read_text()

@@ -6,6 +6,7 @@ fails prints what should stand there if it is right.
 """
 
 import contextlib
+import errno
 import itertools
 import json
 import math
@@ -797,6 +798,14 @@ def test_quick_looks_at_headers_and_sizes_alone(tmp_path, rng):
     assert text.endswith("further stores, by headers alone.\n")
 
 
+@pytest.mark.parametrize("left", [1, 5, 64, 5000])
+def test_quick_does_not_count_what_is_cut_off(stores, left):
+    stores.put()
+    stores.change("a", lambda share: share[:left])
+    for how in ([], ["--quick"]):
+        assert file_line(stores, *how, status=DAMAGED)[0] == 1
+
+
 def test_quick_reads_no_blocks(stores, tmp_path):
     if not shutil.which("strace"):
         pytest.skip("strace is missing")
@@ -1285,6 +1294,24 @@ def test_a_store_that_hangs(stores, failing, operation):
     assert result.status == DAMAGED
 
 
+@pytest.mark.parametrize("late", ["a block", "all"])
+def test_what_did_not_come_in_time_is_not_lost(stores, failing, tmp_path, late):
+    """Neither for check nor for decode: the store may have what is missing."""
+    stores.put()
+    for name in "ad":
+        stores.spoil(name, 2)
+    store = failing(stores, "c")
+    place = block_place(2) if late == "a block" else slice(0, 1 << 62)
+    store.fail("file", place.start, place.stop, errno.ETIMEDOUT)
+    result = run_beside(store, stores.folder)
+    assert result.status == FAILED
+    assert "file: cannot be checked: Connection timed out" in result.errors
+    assert result.json[-1]["lost"] == 0
+    result = commands.run("decode", stores.folder, tmp_path / "out", status=FAILED, noisy=True)
+    assert result.json[-1]["lost"] == 0 and result.json[-1]["failed"] == 1
+    assert not (tmp_path / "out" / "file").exists()
+
+
 def test_a_store_that_never_answers(stores, failing):
     stores.put()
     store = failing(stores, "c")
@@ -1311,6 +1338,26 @@ def test_what_not_all_could_say_is_no_verdict(user, rng):
     assert "closed/file: cannot be checked" in result.errors
     assert "foreign" not in {line.get("health") for line in result.json}
     assert result.json[-1]["sentence"].startswith("Every file that could be checked survives")
+
+
+@needs_root
+def test_what_the_user_may_not_read_is_not_lost(user, rng):
+    stores = Stores(user.folder / "stores", rng)
+    stores.put(size=5000)
+    stores.put("other", 5000)
+    (user.folder / "home").mkdir()
+    user.own(user.folder / "home")
+    user.own(stores.folder)
+    for store in "abc":
+        stores.path(store).chmod(0)
+    how = {"before": user.WORDS, "binary": user.binary, "cwd": "/"}
+    result = commands.run("check", stores.folder, status=FAILED, noisy=True, **how)
+    assert "file: cannot be checked: Permission denied" in result.errors
+    assert result.json[-1]["lost"] == 0
+    out = user.folder / "home" / "out"
+    result = commands.run("decode", stores.folder, out, status=FAILED, noisy=True, **how)
+    assert "file: Permission denied" in result.errors
+    assert result.json[-1]["lost"] == 0 and result.json[-1]["failed"] == 1
 
 
 @needs_root

@@ -4,10 +4,12 @@
 import os
 import shutil
 import signal
+import subprocess
 
 import pytest
 
 import commands
+import mounts as mounts_module
 import oracle
 import test_encode
 import test_faithful_tree as faithful
@@ -466,7 +468,9 @@ def test_older(tmp_path, versions):
     contents, stores = versions
     done = run("decode", stores, tmp_path / "out", status=LOST)
     assert os.listdir(tmp_path / "out") == ["other"]
+    assert "decode --older takes an older version" in done.errors
     done = run("decode", "--older", stores, tmp_path / "out", status=DAMAGED)
+    assert "--older takes" not in done.errors
     assert done.summary["older"] == 1 and done.summary["lost"] == 0
     assert ("older", "file") in done.actions()
     found = tmp_path / "out" / "file"
@@ -478,6 +482,33 @@ def test_older(tmp_path, versions):
     assert (found.stat().st_ino, found.stat().st_ctime_ns) == there
     run("decode", "--older", "--checksum", stores, tmp_path / "out", status=DAMAGED)
     trees.assert_same(found.read_bytes(), contents[0], "file")
+
+
+def test_check_tells_of_an_older_version(tmp_path, versions):
+    _, stores = versions
+    done = run("check", stores, status=LOST)
+    (line,) = [line for line in done.json if line.get("path") == "file"]
+    assert line["older_version_in"] == K
+    done = subprocess.run([mounts_module.BINARY, "check", stores], capture_output=True, text=True, check=False)
+    assert f"; an older version is in {K} stores: decode --older takes it" in done.stdout
+
+
+def test_of_an_older_version_only_what_is_true_is_said(tmp_path, rng):
+    """It is taken, and the newest one, which is lost, is in more stores."""
+    for version, count in enumerate((K, K + 1)):
+        folder = tmp_path / f"source-{version}"
+        trees.write_file(folder / "file", rng.randbytes(STRIPE), trees.MTIME_NS + version)
+        for index in range(count):
+            place = tmp_path / "stores" / f"{version}-{index}"
+            place.parent.mkdir(exist_ok=True)
+            run("encode", "-k", str(K), "-n", "9", "--block-size", "4K", folder,
+                "--to", f"{index:02x}={place}")  # fmt: skip
+            if version == 1 and index < 2:
+                damage(place / "file", 0)
+    done = run("decode", "--older", tmp_path / "stores", tmp_path / "out", status=DAMAGED)
+    assert "an older version is in more stores" not in done.errors
+    said = f"file: a newer version is in more stores ({K + 1}) than the one shown ({K})"
+    assert said in done.errors
 
 
 def test_older_is_lost_as_well(tmp_path, versions):

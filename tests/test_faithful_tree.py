@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+import mounts as mounts_module
 import oracle
 import test_lifecycle as lifecycle
 import trees
@@ -491,7 +492,7 @@ def tools():
             pytest.skip(f"{tool} is missing")
 
 
-@pytest.fixture(scope="module", params=["disk", "memory"])
+@pytest.fixture(scope="module", params=[*mounts_module.if_long("disk"), "memory"])
 def place(request, tmp_path_factory):
     """Two file systems, as a rule: one in memory has room for large attributes and all times."""
     if request.param == "disk":

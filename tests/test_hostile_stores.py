@@ -456,7 +456,7 @@ def quick_path():
 @pytest.mark.parametrize("all_have", [False, True], ids=["in one store", "in all"])
 def test_many_entries(mounts, quick_path, all_have):
     """A folder is far too large: it is listed, but for what one store alone has; and others go on."""
-    count = 1_000_000 if LARGE else 50_000
+    count = 1_000_000 if LARGE else 50_000 if mounts_module.IS_LONG else 10_000
     trees.make_stores(quick_path, "file", DATA, (0, 1, 2))
     for index in range(3):
         (quick_path / f"store-{index}" / "many").mkdir()
@@ -506,9 +506,10 @@ def remove_deep(top, name):
 
 
 @mounts_module.unsanitized
-def test_deep_folders(mounts, stores):
-    """2,000 levels and more, until the path is longer than PATH_MAX."""
-    depth, name = 2100, "d"
+@pytest.mark.parametrize("depth, length", [(300, 14), *mounts_module.if_long((2100, 1))])
+def test_deep_folders(mounts, stores, depth, length):
+    """So many levels that the path is longer than PATH_MAX."""
+    name = "d" * length
     shares = trees.make_shares("checked", DATA, REQUIRED, 20, (0, 1, 2))
     for index, share in shares.items():
         make_deep(stores / f"store-{index}", depth, name, share)

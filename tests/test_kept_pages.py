@@ -349,7 +349,7 @@ def test_no_edit_is_missed_without_pages(mounts, tmp_path, rng):
 
 def test_closed_files_hold_nothing_open(mounts, stores, rng):
     """Many files of many stores are read and closed: no descriptor is left, and memory is bounded."""
-    data, count, links = rng.randbytes(30 * STRIPE), 96, 2000
+    data, count, links = rng.randbytes(30 * STRIPE), 96, 2000 if mounts_module.IS_LONG else 300
     for index, share in trees.make_shares("checked", data, REQUIRED, count, range(count)).items():
         path = trees.write_file(stores / f"store-{index}" / "file-0", share)
         for number in range(1, links):

@@ -16,7 +16,7 @@ import trees
 
 LARGE = os.environ.get("ZFEC_FS_TEST_LARGE") == "1"
 FILES, FOLDERS = (1_000_000, 10_000) if LARGE else (50_000, 500)
-ENTRIES = 500_000 if LARGE else 20_000
+ENTRIES = 500_000 if LARGE else 20_000 if mounts_module.IS_LONG else 4_000
 BYTES_PER_INODE = 200
 DESCRIPTORS = 300
 

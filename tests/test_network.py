@@ -17,8 +17,8 @@ import network as network_module
 import trees
 
 REQUIRED, SHARES = 3, 6
-# A sanitized program takes several times as long for a file.
-DIRECTORIES, FILES, LARGE_FILES = 60, 500 if mounts_module.IS_SANITIZED else 2000, 4
+EARLY = True
+DIRECTORIES, FILES, LARGE_FILES = 60, 500, 4
 LARGE = 6 << 20
 SYNC_LIMIT_S = 120
 TIMEOUT_S = 10
@@ -34,7 +34,7 @@ NODES = ["anna", "berta", "carl", "dora", "emil", "fritz"]
 
 
 class Source:
-    """A tree of a few thousand files, and how it changes."""
+    """A tree of some hundred files, and how it changes."""
 
     def __init__(self, folder, rng):
         self.folder, self._rng, self._made = folder, rng, 0
@@ -335,6 +335,7 @@ def network(tmp_path):
     assert not left, f"mounts left behind: {left}"
 
 
+@mounts_module.long
 def test_six_nodes(request, tmp_path, rng):
     reason = network_module.why_not()
     if reason:

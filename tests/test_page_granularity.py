@@ -158,8 +158,9 @@ def test_a_request_with_a_bad_stripe_is_an_error(path, damaged, before, after):
     os.close(file)
 
 
-# Reads the pages of argv[1] through a mapping, in the order of argv[2], each in a process of its
-# own. Prints those at which that died by SIGBUS, and those that are not as in the file argv[3].
+# Reads the pages of argv[1] through a mapping, in the order of argv[2], each as if it were the first:
+# none is mapped before. Prints those at which the process died by SIGBUS, after which another one
+# goes on, and those that are not as in the file argv[3].
 MAPPED_READER = """
 import mmap, os, random, signal, sys
 size = os.stat(sys.argv[1]).st_size
@@ -170,13 +171,20 @@ with open(sys.argv[1], "rb") as file, open(sys.argv[3], "rb") as right_file:
         pages.reverse()
     elif sys.argv[2] != "forward":
         random.Random(sys.argv[2]).shuffle(pages)
+    begun = mmap.mmap(-1, 8)  # shared: how many pages were begun
     with mmap.mmap(file.fileno(), size, prot=mmap.PROT_READ) as mapped:
-        for page in pages:
+        while (done := int.from_bytes(begun[:], "big")) < len(pages):
             child = os.fork()
             if not child:
-                place = slice(page * 4096, page * 4096 + 4096)
-                os._exit(mapped[place] != right[place])
+                for number, page in enumerate(pages[done:], done + 1):
+                    begun[:] = number.to_bytes(8, "big")
+                    place = slice(page * 4096, page * 4096 + 4096)
+                    if mapped[place] != right[place]:
+                        os._exit(1)
+                    mapped.madvise(mmap.MADV_DONTNEED)
+                os._exit(0)
             _, status = os.waitpid(child, 0)
+            page = pages[int.from_bytes(begun[:], "big") - 1]
             if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGBUS:
                 print(page)
             elif status:

@@ -220,11 +220,13 @@ def system(patience, module_mounts, tmp_path_factory, rngs):
     shutil.rmtree(folder)
 
 
+@mounts_module.long
 @pytest.mark.parametrize("compare", COMPARISONS)
 def test_system_tree(system, compare):
     compare(*system)
 
 
+@mounts_module.long
 def test_system_tree_copied_out(system, tmp_path):
     """By a program that goes by what the view says of links, attributes and access lists."""
     run("cp", "-a", system.view, tmp_path / "copy")
@@ -237,6 +239,7 @@ def grep(folder, parts):
     return b"\n".join(sorted(lines.split(b"\n")))
 
 
+@mounts_module.long
 def test_grep_in_the_system_tree(system):
     found = grep(system.view, system.parts)
     assert found.count(b"\n") > 10
@@ -398,6 +401,7 @@ def check_clone(repository, clone, *words):
     assert git(clone, "status", "--porcelain") == b""
 
 
+@mounts_module.long
 def test_git_repository(repositories, tmp_path):
     repository, restored = repositories
     assert re.search(rb"count: \d{2}(?s:.*)in-pack: \d{4}", git(repository, "count-objects", "-v"))
@@ -409,6 +413,7 @@ def test_git_repository(repositories, tmp_path):
     check_clone(restored, tmp_path / "clone-as-from-elsewhere", "--no-local")
 
 
+@mounts_module.long
 def test_git_repository_goes_on(repositories, tmp_path):
     """Copied out, it is one to work with."""
     copied = tmp_path / "copied"
@@ -467,6 +472,7 @@ def restic(repository, *words, **how):
     return run("restic", "--no-cache", "-r", repository, *words, env=environment, **how)
 
 
+@mounts_module.long
 def test_restic_repository(restore, data, tmp_path):
     source = tmp_path / "source"
     restic(source, "init")
@@ -491,6 +497,7 @@ def borg(tmp_path):
     return lambda *words, **how: run("borg", *words, env=environment, **how)
 
 
+@mounts_module.long
 def test_borg_repository(restore, borg, data, tmp_path):
     """Extracted from the view as it is; a check needs a repository in which it may write."""
     source = tmp_path / "source"
@@ -565,6 +572,7 @@ def check_answers(expected, path, *options):
             assert in_child(answers_of, path, option, mapped_size) == expected
 
 
+@mounts_module.long
 @pytest.mark.parametrize("journal", ["delete", "wal"])
 def test_sqlite_database(restore, tmp_path, rng, journal):
     """With a log, too, that is still to be written back, and is to be found beside it."""
@@ -674,12 +682,14 @@ def fresh(project):
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
+@mounts_module.long
 def test_project_compiles(project, tmp_path):
     sources = sorted((project.view / "src").glob("*.c"))
     run(*COMPILE, f"-I{project.view}/include", *sources, "-o", tmp_path / "program")
     assert run(tmp_path / "program") == project.answer
 
 
+@mounts_module.long
 def test_objects_are_the_same(project, tmp_path):
     """What is compiled in the view is what is compiled in the source, to the last byte."""
     for name in ("source", "view"):

@@ -184,6 +184,7 @@ def three_remotes(sets, nodes):  # noqa: F811
     return write, bring_back
 
 
+@mounts_module.long
 def test_a_restic_repository(mounts, sets, source, three_remotes, tmp_path, rng):  # noqa: F811
     """Also after a prune, which deletes."""
     need("restic")
@@ -212,6 +213,7 @@ def test_a_restic_repository(mounts, sets, source, three_remotes, tmp_path, rng)
         assert (tmp_path / "back" / name).read_bytes() == (source / name).read_bytes()
 
 
+@mounts_module.long
 def test_a_borg_repository(mounts, sets, source, three_remotes, tmp_path):  # noqa: F811
     need("borg")
     write, bring_back = three_remotes

@@ -43,6 +43,13 @@ def world(tmp_path, rng, monkeypatch):
     (folder / "twice").mkdir()
     for number, place in enumerate(["00", "01", "02", "00/dir"]):
         (folder / "twice" / f"{number}").symlink_to(f"../stores/{place}")
+    (folder / "sets.ini").write_text(
+        f"[world]\nsource = {folder}/source\nrequired = 2\n"
+        f"[world/a]\nshare = 00\nrsync = {folder}/stores/00\n"
+        f"[world/b]\nshare = 01\nrsync = {folder}/stores/01\n"
+    )
+    (folder / "store").symlink_to("stores/00")
+    (folder / "piece").symlink_to("stores/00/file-0")
     monkeypatch.chdir(folder)
     return folder
 
@@ -128,6 +135,35 @@ SEEN = [
     (USAGE, ["check", "--store", "stores", "stores"], "lies in another one"),
     (USAGE, ["check", "twice"], "lies in another one"),
     (USAGE, ["decode", "--store", "stores/00/dir", "stores", "new"], "lies in another one"),
+]
+
+# Files beside the results, the log's and check's page, that would lie among shares or in a source.
+BESIDE = "the command reads or writes"
+SEEN += [
+    (USAGE, ["check", "--log-file", "stores/00/log", "stores"], BESIDE),
+    (USAGE, ["check", "--log-file", "stores/01/file-0", "stores"], BESIDE),
+    (USAGE, ["check", "--log-file", "store/log", "stores"], BESIDE),
+    (USAGE, ["check", "--log-file", "piece", "stores"], BESIDE),
+    (USAGE, ["check", "--log-file", "store/log", *EACH], BESIDE),
+    (USAGE, ["check", "--log-file", "store/log", "--store", "missing", *EACH], BESIDE),
+    (USAGE, ["check", "--log-file", "store/log", "stores", "all"], BESIDE),
+    (USAGE, ["check", "--log-file", "elsewhere/log", "all"], BESIDE),
+    (USAGE, ["check", "--report", "stores/00/page.html", "stores"], BESIDE),
+    (USAGE, ["check", "--report", "store/file-0", "stores"], BESIDE),
+    (USAGE, ["check", "--report", "piece", "stores"], BESIDE),
+    (USAGE, ["repair", "--log-file", "stores/00/log", "stores"], BESIDE),
+    (USAGE, ["repair", "--log-file", "elsewhere/log", "--add", "03=elsewhere", "stores"], BESIDE),
+    (USAGE, ["decode", "--log-file", "stores/00/log", "stores", "new"], BESIDE),
+    (USAGE, ["decode", "--log-file", "store/log", *EACH, "new"], BESIDE),
+    (USAGE, ["decode", "--log-file", "empty/log", "stores", "empty"], BESIDE),
+    (USAGE, ["encode", *ENCODE, "--log-file", "stores/00/log", "source", "stores"], BESIDE),
+    (USAGE, ["encode", *ENCODE, "--log-file", "new/00", "source", "new"], BESIDE),
+    (USAGE, ["encode", *ENCODE, "--log-file", "store/log", "source", "--to", "00=stores/00"], BESIDE),
+    (USAGE, ["encode", *ENCODE, "--log-file", "behind/log", "source", "new"], "lies in the source"),
+    (USAGE, ["encode", *ENCODE, "--log-file", "source/file-0", "source", "new"], "lies in the source"),
+    (USAGE, ["info", "--log-file", "store/file-0", "stores/00/file-0"], BESIDE),
+    (USAGE, ["sync", "--config", "sets.ini", "--log-file", "behind/log"], "lies in the source"),
+    (USAGE, ["sync", "--config", "sets.ini", "--log-file", "store/log"], "lies in the node"),
 ]
 
 # What shows later: directories that were made are removed again.
@@ -216,6 +252,18 @@ def test_a_place_on_another_file_system(world, place):
         run("encode", *ENCODE, "-x", "source", "--to", f"00={place}")
         assert (world / place / "file-0").exists()
         assert os.listdir(world / place / "other") == []
+
+
+def test_files_beside_the_results(world):
+    """Beside the stores, in their folder, in an excluded part of the source, and to what is no file."""
+    for log in ("log", "stores/log", "/dev/null"):
+        run("check", "--log-file", log, "--report", "page.html", "stores")
+    for log in ("source/log", "stores/log", "new-log"):
+        run("encode", *ENCODE, "--exclude", "/log", "--log-file", log, "source", "stores")
+    assert not (world / "stores" / "00" / "log").exists()
+    (world / "stores" / "gone").symlink_to("missing")
+    run("check", "--log-file", "new-log", "stores", status=commands.DAMAGED)
+    assert "is left out" in (world / "new-log").read_text()
 
 
 # What does not count as the user's own files

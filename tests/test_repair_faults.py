@@ -355,16 +355,11 @@ def no_temporaries(stores):
     return [f"{path} is left" for path in repairing.temporary_names(stores)]
 
 
-def scaled(count):
-    """A sanitized program is some times slower."""
-    return count // 4 if mounts_module.IS_SANITIZED else count
-
-
 def test_killed(tracer, numbers, tree, calls, rng):
     """Just before each call that changes something, and before some others."""
     changes = [call for call in calls if is_change(call)]
     others = [call for call in calls if not is_change(call) and call.name not in BY_CHANCE]
-    chosen = sample(changes, scaled(140), rng) + sample(others, scaled(30), rng)
+    chosen = sample(changes, 35, rng) + sample(others, 7, rng)
     trials = [Trial("killed", ["signal", int(signal.SIGKILL)], call) for call in chosen]
 
     def check(trial, result, stores, came):
@@ -377,7 +372,7 @@ def test_killed(tracer, numbers, tree, calls, rng):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 def test_stopped(tracer, numbers, tree, calls, rng, number):
     """It cleans up behind itself; what is done stays done."""
-    chosen = sample([call for call in calls if call.name not in BY_CHANCE], scaled(30), rng)
+    chosen = sample([call for call in calls if call.name not in BY_CHANCE], 7, rng)
     trials = [Trial(number.name, ["signal", int(number)], call) for call in chosen]
 
     def check(trial, result, stores, came):
@@ -402,7 +397,7 @@ def error_trials(calls, rng):
     if mounts_module.IS_SANITIZED:  # its own mmap may not fail
         looks = [call for call in looks if call.name != "mmap"]
     kinds = {call.name: call for call in looks}  # of each kind one, at least
-    chosen = sample(changes, scaled(90), rng) + sample(looks, scaled(60), rng)
+    chosen = sample(changes, 22, rng) + sample(looks, 15, rng)
     chosen += [call for call in kinds.values() if call not in chosen]
     return [
         Trial(errno.errorcode[error], ["error", error], call)
@@ -430,7 +425,7 @@ def test_refused(tracer, numbers, tree, calls, rng):
 
 def test_metadata_refused(tracer, numbers, tree, calls, rng):
     """Once. All contents are mended, and what was not given is told; another run gives it."""
-    chosen = sample([call for call in calls if call.name in METADATA], scaled(40), rng)
+    chosen = sample([call for call in calls if call.name in METADATA], 10, rng)
     trials = [
         Trial(errno.errorcode[error], ["error", error], call)
         for call in chosen
@@ -457,7 +452,7 @@ def test_short_transfers(tracer, numbers, tree, calls, rng):
     chosen = []
     for name in ("pread64", "pwrite64"):
         of_name = [call for call in calls if call.name == name]
-        chosen += [of_name[0], *sample(of_name[1:], scaled(10), rng)]
+        chosen += [of_name[0], *sample(of_name[1:], 2, rng)]
     trials = [Trial("short", ["part", 0], call) for call in chosen]
 
     def check(trial, result, stores, came):
@@ -472,7 +467,7 @@ def test_short_transfers(tracer, numbers, tree, calls, rng):
 def test_lost_writes(tracer, numbers, tree, calls, rng):
     """A disk says that it has written, and has not: what was written is read again."""
     writes = [call for call in calls if call.name == "pwrite64"]
-    trials = [Trial("lost", ["void", 0], call) for call in sample(writes, scaled(10), rng)]
+    trials = [Trial("lost", ["void", 0], call) for call in sample(writes, 2, rng)]
 
     def check(trial, result, stores, came):
         problems = [] if result.returncode == 4 else [f"exit status {result.returncode}"]

@@ -2,12 +2,15 @@
 """The restored view's tree: the union of the stores, and all that a copy of shares brings back."""
 
 import os
+import re
 import shutil
 import stat
 import subprocess
 
 import pytest
 
+import commands
+import mounts as mounts_module
 import oracle
 import trees
 
@@ -452,10 +455,75 @@ def test_nothing_but_what_is_no_share(mounts, stores, put):
         (view / "lost").read_bytes()
 
 
-def test_no_intact_header_anywhere(mounts, stores):
+def check_not_mounted(stores, mountpoint, status, culprit, **options):
+    mountpoint.mkdir(exist_ok=True)
+    for kind in ("restore", "rebuild"):
+        words = mounts_module.option_list({kind: True, **options})
+        result = mounts_module.run(*words, stores, mountpoint)
+        mounted = mounts_module.is_mounted(mountpoint)
+        if mounted:
+            mounts_module.unmount_at_any_cost(mountpoint)
+        assert (result.returncode, mounted) == (status, False), result.stderr
+        assert re.fullmatch(f"zfec-fs: [^\n]*{culprit}[^\n]*\n", result.stderr), result.stderr
+
+
+@pytest.mark.parametrize("options", [{}, {"required": 2}, {"format": "fec"}])
+def test_no_intact_header_anywhere(stores, tmp_path, options):
+    """As decode does: what is mounted would be empty, or all an error, and nothing is to come."""
+    content = b"\xff\xff\xff" * 20  # no header in any format
+    for number in range(4):
+        trees.write_file(stores / f"store-{number}" / "lost", content)
+    culprit = "no share with an intact header in any store.*is --format right"
+    check_not_mounted(stores, tmp_path / "at", commands.LOST, culprit, **options)
+
+
+@pytest.mark.parametrize("share_format", ["classic", "fec"])
+@pytest.mark.parametrize("how", ["all", "one"])
+def test_checked_shares_are_not_taken_for_other_formats(stores, tmp_path, share_format, how):
+    """In fec, their first bytes look like share 00 of k = 1: headers would be in the files."""
+    other = share_format if how == "one" else "checked"
+    for index in range(3):
+        kind = "checked" if index == 1 else other
+        trees.make_stores(stores, "file", DATA, (index,), share_format=kind)
+    culprit = f"store {stores}/[^ ]*1 holds shares of format checked, not {share_format}"
+    if how == "all":
+        culprit = culprit.replace("[^ ]*1", "[^ ]*")
+    check_not_mounted(stores, tmp_path / "at", commands.USAGE, culprit, format=share_format)
+    before = commands.snapshot(stores)
+    for words in (["check"], ["repair"], ["decode"]):
+        dest = [tmp_path / "dest"] if words == ["decode"] else []
+        done = commands.run(*words, "--format", share_format, stores, *dest, status=commands.USAGE)
+        assert re.search(culprit, done.errors) and done.errors.count("\n") == 1, done.errors
+    assert commands.snapshot(stores) == before
+    assert not (tmp_path / "dest").exists()
+
+
+@pytest.mark.parametrize("share_format", ["classic", "fec"])
+def test_other_formats_where_checked_is_asked_for(stores, tmp_path, share_format):
+    trees.make_stores(stores, "file", DATA, (0, 1, 2), share_format=share_format)
+    culprit = "no share with an intact header in any store.*is --format right"
+    check_not_mounted(stores, tmp_path / "at", commands.LOST, culprit)
+
+
+def test_a_single_checked_share_among_others(stores, tmp_path):
+    """It restores nothing, and nothing writes over it."""
+    for name in ("file", "other", "third"):
+        trees.make_stores(stores, name, DATA, (0, 1, 2, 3), share_format="fec")
+    strange = next(stores.iterdir()) / "file"
+    before = trees.make_shares("checked", DATA, 3, 20, (0,))[0]
+    strange.write_bytes(before)
+    done = commands.run("repair", "--format", "fec", stores, status=commands.DAMAGED)
+    assert "a share of another format" in done.errors
+    assert strange.read_bytes() == before
+    commands.run("decode", "--format", "fec", stores, tmp_path / "dest", noisy=True)
+    assert (tmp_path / "dest" / "file").read_bytes() == DATA
+
+
+def test_no_intact_header_until_a_store_comes(mounts, stores):
     """Then nothing says how many shares are needed, and all is an error that says so."""
     for number in range(4):
         trees.write_file(stores / f"store-{number}" / "lost", b"this is no share\n" * 20)
+    (stores / "not-mounted").mkdir()
     view = mounts.restored(stores)
     view.expect_log("^zfec-fs: the stores do not say how many shares are needed: .*required=")
     with pytest.raises(OSError, match="Input/output error"):
@@ -484,3 +552,14 @@ def test_space(mounts, stores, tmp_path):
     trees.write_file(tmp_path / "source" / "file", DATA)
     encoded = os.statvfs(mounts.encoded(tmp_path / "source").path)
     assert encoded.f_blocks * encoded.f_frsize == size
+
+
+def test_the_root_is_a_dot_in_messages(mounts, stores, tmp_path):
+    trees.make_stores(stores, "file", DATA, (0, 1, 2, 3))
+    (stores / "store-1").chmod(0o700)
+    done = commands.run("decode", stores, tmp_path / "dest", noisy=True)
+    said = f"zfec-fs: .: store {stores}/store-1 has another mode or owner than most\n"
+    assert done.errors == said
+    view = mounts.restored(stores)
+    os.stat(view.path)
+    view.expect_log("^zfec-fs: [.]: store .* has another mode or owner than most")

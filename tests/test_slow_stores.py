@@ -28,6 +28,7 @@ from test_failing_store import (  # noqa: F401
     within,
 )
 
+EARLY = True
 REQUIRED = 3
 NODES = 6
 BLOCK_SIZE = 4096

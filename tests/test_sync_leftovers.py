@@ -98,7 +98,7 @@ def slow_run(sets, source, nodes, rng):  # noqa: F811
 # What real runs leave
 
 
-@pytest.mark.parametrize("kind", ["local", "ssh", "daemon"])
+@pytest.mark.parametrize("kind", ["local", *mounts_module.if_long("ssh", "daemon")])
 @pytest.mark.parametrize("delete", ["yes", "no"])
 @pytest.mark.parametrize("then", ["sent", "gone", "gone with its directory"])
 def test_after_a_stop(sets, source, nodes, tmp_path, rng, kind, delete, then):  # noqa: F811
@@ -195,7 +195,7 @@ def test_the_restored_view_does_not_show_it(sets, source, nodes, mounts, rng):  
 STRANGE = ["new\nline", "[a-z]*?", "back\\slash", "[back\\slash", "\u00fc", "\udcff", " # ", "R x"]
 
 
-@pytest.mark.parametrize("kind", ["local", "ssh", "daemon"])
+@pytest.mark.parametrize("kind", ["local", *mounts_module.if_long("ssh", "daemon")])
 @pytest.mark.parametrize("delete", ["yes", "no"])
 def test_only_what_is_left_is_removed(sets, source, nodes, tmp_path, kind, delete):  # noqa: F811
     """Files of the tree keep their names, also where these look like rsync's."""
@@ -380,7 +380,7 @@ def remote(sets, nodes, kind):  # noqa: F811
 
 
 @needs_rclone
-@pytest.mark.parametrize("kind", ["alias", "webdav", "sftp"])
+@pytest.mark.parametrize("kind", ["alias", *mounts_module.if_long("webdav", "sftp")])
 @pytest.mark.parametrize("delete", ["yes", "no"])
 def test_rclone(sets, source, nodes, kind, delete):  # noqa: F811
     """What rclone calls files while it writes them, since 1.63; and what the tree calls its own."""

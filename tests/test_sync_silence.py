@@ -22,6 +22,7 @@ from relay import Relay
 from syncing import ends, health, local, nodes, sets, source  # noqa: F401
 from test_sync import large_file
 
+EARLY = True
 KINDS = ["daemon", "sftp", "webdav"]
 pytestmark = pytest.mark.skipif(
     not (shutil.which("rsync") and shutil.which("rclone")), reason="rsync or rclone is missing"

@@ -13,6 +13,7 @@ import time
 import pytest
 
 import oracle
+import trees
 import trusting
 from commands import DAMAGED, FAILED, LOST, OK
 from trusting import BLOCK_SIZE, CONFLICT, DIRECTORY, GONE, MTIME_NS, NEWER, OLDER, Link, Stores
@@ -428,6 +429,28 @@ def test_two_versions_in_conflict_are_named_in_the_same_words(make, mounts):
     assert sides_of(stores) == sides
     stores.decode(expected={"a": CONFLICT}, status=LOST, says=[f"a: conflict: {re.escape(sides)}"])
     assert health_of(mounts, stores) == f"good=2 stores=4 may_lose=-1 conflict={sides}\n"
+
+
+@pytest.mark.parametrize("share_format, one, other, sides", [
+    ("checked", {"block_size": 4096}, {"block_size": 8192},
+     "3000 bytes (k = 2, blocks of 4096) in 00 01, 3000 bytes (k = 2, blocks of 8192) in 02 03"),
+    ("fec", {"total": 4}, {"total": 5},
+     "3000 bytes (k = 2, n = 4) in 00 01, 3000 bytes (k = 2, n = 5) in 02 03"),
+    ("checked", {"required": 2}, {"required": 1},
+     "3000 bytes (k = 2) in 00 01, 3000 bytes (k = 1) in 02 03"),
+])  # fmt: skip
+def test_versions_that_differ_in_little_do_not_read_alike(make, mounts, share_format, one, other, sides):
+    stores = make(2, 4, share_format)
+    for names, how in ((["00", "01"], one), (["02", "03"], other)):
+        data = stores.rng.randbytes(3000)
+        for name in names:
+            share = stores.share(data, name, **how)
+            trees.write_file(stores.path(name), share, trusting.MTIME_NS)
+    stores.settle()
+    sides = f"versions of one time: {sides}"
+    assert sides_of(stores) == sides
+    stores.decode(expected={"a": CONFLICT}, status=LOST, says=[f"a: conflict: {re.escape(sides)}"])
+    assert f" conflict={sides}\n" in health_of(mounts, stores)
 
 
 def test_contents_without_the_shares_they_need_are_no_conflict(make):

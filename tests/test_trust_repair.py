@@ -6,6 +6,7 @@ say of stores, they say of repair as well.
 
 import os
 import shutil
+import stat
 
 import pytest
 
@@ -544,3 +545,24 @@ def test_a_special_bit_that_k_stores_deny_goes(make):
     stores.settle()
     stores.repair(status=DAMAGED, writes=["00/a"])
     stores.intact()
+
+
+@pytest.mark.parametrize("path", ["", "dir"], ids=["root", "directory"])
+def test_a_tie_of_modes_stays(make, path):
+    """Of a store's own directory as of others: what both give is shown, and repair leaves them."""
+    stores = make(2, 4)
+    for name in ("dir/a", "other/a"):
+        stores.put(name)
+    for store in stores.names:  # whose storage keeps modes
+        (stores.folder / store / "other").chmod(0o711)
+    modes = {"00": 0o770, "01": 0o770, "02": 0o755, "03": 0o755}
+    for store, mode in modes.items():
+        (stores.folder / store / path).chmod(mode)
+    stores.settle()
+    out = stores.base / "out"
+    trusting.run("decode", stores.folder, out)
+    assert stat.S_IMODE((out / path).stat().st_mode) == 0o750
+    said = trusting.run("repair", stores.folder)
+    said.demand(DAMAGED, [f"^{path or '[.]'}: can lose"])
+    found = {store: stat.S_IMODE((stores.folder / store / path).stat().st_mode) for store in modes}
+    assert found == modes

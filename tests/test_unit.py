@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Runs the unit tests, cmocka executables, that Meson built beside the program."""
 
+import os
 import subprocess
 
 import pytest
@@ -10,6 +11,8 @@ import mounts as mounts_module
 SPREAD = EVERY_LEAK = True
 FOLDER = mounts_module.BINARY.parent / "tests" / "unit"
 LIMIT_S = 300
+# Freed memory is kept for so long only: what is made anew and anew else always lies in new pages.
+QUARANTINE = "quarantine_size_mb=8:thread_local_quarantine_size_kb=256"
 
 
 def executables():
@@ -32,6 +35,7 @@ def test_unit(path):
         text=True,
         errors="replace",
         timeout=LIMIT_S,
+        env=os.environ | {"ASAN_OPTIONS": f"{QUARANTINE}:{os.environ.get('ASAN_OPTIONS', '')}"},
     )
     print(done.stdout)
     assert done.returncode == 0

@@ -131,10 +131,11 @@ class Stores:
     def path(self, store, name="a"):
         return self.folder / store / name
 
-    def share(self, data, store, mtime_ns=MTIME_NS, required=None, index=None):
+    def share(self, data, store, mtime_ns=MTIME_NS, required=None, index=None, total=None,
+              block_size=BLOCK_SIZE):  # fmt: skip
         index = int(store[:2], 16) if index is None else index
-        return oracle.make_share(self.format, data, required or self.required, self.total, index,
-                                 mtime_ns, BLOCK_SIZE)  # fmt: skip
+        return oracle.make_share(self.format, data, required or self.required,
+                                 total or self.total, index, mtime_ns, block_size)  # fmt: skip
 
     def put(self, name="a", data=None, stores=None, size=3000, mtime_ns=MTIME_NS, **how):
         """A file's shares in some stores, or in all. Returns its bytes."""

@@ -24,7 +24,7 @@ static const char prefix[] = "zfec-fs: ";
 
 static struct {
     enum log_level limit;
-    bool syslog;
+    bool syslog, muted;
     void (*before)(void);
     int file; /* 0: none */
 } settings = {.limit = LOG_LEVEL_WARNING};
@@ -43,6 +43,11 @@ int log_to_file(const char *path)
         return log_errno(-errno, "%s: cannot be the log file", path);
     settings.file = fd;
     return 0;
+}
+
+void log_mute(bool muted)
+{
+    settings.muted = muted;
 }
 
 void log_before(void (*before)(void))
@@ -126,6 +131,8 @@ static void emit(enum log_level level, const char *text)
     static const int priorities[] = {LOG_ERR, LOG_WARNING, LOG_INFO};
     char line[LINE_SIZE + 1];
 
+    if (settings.muted)
+        return;
     size_t length = escape(text, line, LINE_SIZE);
     if (settings.syslog) {
         syslog(priorities[level], "%s", line);

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <stdarg.h>
+#include <stdbool.h>
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO };
 
@@ -20,12 +21,21 @@ void log_to_syslog(void);
  * errno. */
 int log_to_file(const char *path);
 
+/* While it is MUTED nothing is logged: for a look whose failures a later one tells. */
+void log_mute(bool muted);
+
 /* BEFORE is called before a line is written to standard error; NULL: nothing. */
 void log_before(void (*before)(void));
 
 /* TEXT as lines show it, without what could forge a line; the caller frees it. NULL without memory.
  */
 char *log_escape(const char *text);
+
+/* What lines call PATH, which is relative to the root of a tree: "" is the root itself. */
+static inline const char *log_path(const char *path)
+{
+    return *path ? path : ".";
+}
 
 /* Lines less urgent than LEVEL are dropped; LOG_LEVEL_INFO lets all pass. Default: warnings. */
 void log_limit(enum log_level level);

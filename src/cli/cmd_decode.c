@@ -42,7 +42,7 @@ static void tell_hidden(void *context, const char *path, enum hidden why, const 
         atomic_fetch_add(&copying->hidden, 1);
         copying_keep(copying, path);
     }
-    log_warning("%s is not restored: %s%s", path, text,
+    log_warning("%s is not restored: %s%s", log_path(path), text,
                 why == HIDDEN_FOREIGN ? "; --unconfirmed takes it" : " (left over by a tool)");
 }
 
@@ -56,8 +56,10 @@ enum exit_status decode_command(struct options *options)
         return EXIT_STATUS_USAGE;
     if (copying_begin(&copying, options) < 0)
         return status;
-    const struct share_terms terms = {
-        .hidden = tell_hidden, .context = &copying, .stop = &copying.meter.progress.stop};
+    const struct share_terms terms = {.older = options->older,
+                                      .hidden = tell_hidden,
+                                      .context = &copying,
+                                      .stop = &copying.meter.progress.stop};
     int r = source_of_stores_now(options, terms, &source);
     if (r < 0)
         status = status_of_stores(r);

@@ -36,27 +36,17 @@ static int check_options(struct options *options)
     return options->source ? 0 : -ENOMEM;
 }
 
-/*
- * Refuses a target in the source, FROM, which would be encoded as well, without end; unless the
- * source does not show it: for a rule, or because it is on a file system of its own.
- */
+/* Refuses a target in the source, unless it is left out: it would be encoded, without end. */
 static int refuse_inside(const struct options *options, const char *from, const char *path)
 {
-    const struct tree_rules *rules = &options->rules;
     cleanup_free char *place = NULL;
-    size_t length = strcmp(from, "/") == 0 ? 0 : strlen(from);
-    dev_t source, own;
 
     int r = destination_resolve(path, &place);
     if (r < 0)
         return log_errno(r, "%s: cannot be written to", path);
     if (options->remove && destination_lies_in(from, place))
         return 0; /* copying_add refuses it, for a graver reason */
-    if (!destination_lies_in(place, from))
-        return 0;
-    if (place[length] && (excludes_match(rules->excludes, place + length + 1, true) ||
-                          (rules->one_file_system && destination_device(from, &source) == 0 &&
-                           destination_device(place, &own) == 0 && source != own)))
+    if (!source_shows(from, place, &options->rules, true))
         return 0;
     return log_as(-EINVAL, "%s: lies in the source; choose another place, or exclude it", path);
 }

@@ -131,9 +131,10 @@ enum exit_status info_command(struct options *options)
         struct looked looked = {.path = options->words[i]};
         enum exit_status status = EXIT_STATUS_OK;
         int r = inspect_file(options->encoding.format, &looked);
+        bool no_header = r == -EBADMSG || r == -EMEDIUMTYPE;
         bool intact = r == 0 && looked.damage.count == 0 &&
                       looked.size == layout_share_size(&looked.header.layout);
-        if (r == -EBADMSG)
+        if (no_header)
             log_error("%s: has no intact header of a share (is --format right?)", looked.path);
         else if (r < 0)
             log_errno(r, "%s", looked.path);
@@ -142,7 +143,7 @@ enum exit_status info_command(struct options *options)
         else
             tell_text(&looked, intact);
         if (!intact)
-            status = r < 0 && r != -EBADMSG ? EXIT_STATUS_FAILED : EXIT_STATUS_DAMAGED;
+            status = r < 0 && !no_header ? EXIT_STATUS_FAILED : EXIT_STATUS_DAMAGED;
         if (status > worst)
             worst = status;
         damage_clear(&looked.damage);

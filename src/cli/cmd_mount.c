@@ -124,8 +124,9 @@ enum exit_status mount_command(struct options *options)
     sigaddset(&asked, SIGUSR1);
     sigprocmask(SIG_BLOCK, &asked, NULL);
     thread_start(log_stores, &asked);
-    if (open_view(options, &view) < 0)
-        return EXIT_STATUS_FAILED;
+    int r = open_view(options, &view);
+    if (r < 0)
+        return options->view == VIEW_ENCODED ? EXIT_STATUS_FAILED : status_of_stores(r);
     const struct mount_settings settings = {
         .mountpoint = options->words[options->word_count - 1],
         .source = options->source ? options->source : "zfec-fs",
@@ -138,7 +139,7 @@ enum exit_status mount_command(struct options *options)
         .single = options->single,
         .ready = background_leave_user,
     };
-    int r = mount_serve(view, &settings);
+    r = mount_serve(view, &settings);
     watch_stores(NULL);
     return r < 0 ? EXIT_STATUS_FAILED : EXIT_STATUS_OK;
 }

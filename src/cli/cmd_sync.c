@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/background.h"
+#include "cli/named_sets.h"
 #include "cli/output.h"
 #include "cli/private_view.h"
 #include "sync/leftovers.h"
@@ -571,24 +572,6 @@ static enum exit_status sync_set(const struct options *options, struct sync_set 
     return status;
 }
 
-/* The command. */
-
-static int choose_config(const struct options *options, char **ret)
-{
-    const char *folder = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
-    int length;
-
-    if (options->config)
-        length = asprintf(ret, "%s", options->config);
-    else if (geteuid() == 0)
-        length = asprintf(ret, "/etc/zfec-fs/sets.ini");
-    else if (folder && *folder == '/')
-        length = asprintf(ret, "%s/zfec-fs/sets.ini", folder);
-    else
-        length = asprintf(ret, "%s/.config/zfec-fs/sets.ini", home ? home : "");
-    return length < 0 ? -ENOMEM : 0;
-}
-
 enum exit_status sync_command(struct options *options)
 {
     enum exit_status status = EXIT_STATUS_OK;
@@ -599,9 +582,7 @@ enum exit_status sync_command(struct options *options)
     sigset_t passed;
     int count = 0;
 
-    int r = choose_config(options, &path);
-    if (r == 0)
-        r = sets_read(path, &sets);
+    int r = sets_named(options, &path, &sets);
     for (size_t i = 0; r == 0 && i < options->word_count; i++) {
         if (!sets_find(&sets, options->words[i]))
             r = log_as(-EINVAL, "%s: there is no such set in %s", options->words[i], path);

@@ -2,12 +2,15 @@
 #include "cli/destination.h"
 
 #include "base/cleanup.h"
+#include "sync/child.h"
 
 #include <fcntl.h>
 #include <libgen.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+
+enum { RESOLVE_LIMIT_S = 5 };
 
 int destination_resolve(const char *path, char **ret)
 {
@@ -27,6 +30,14 @@ int destination_resolve(const char *path, char **ret)
         return r;
     const char *between = strcmp(real, "/") == 0 ? "" : "/";
     return asprintf(ret, "%s%s%s", real, between, basename(other)) < 0 ? -ENOMEM : 0;
+}
+
+void destination_resolve_soon(const char *path, char **ret)
+{
+    struct words words = {.names = NO_NAMES};
+
+    WORDS_ADD(&words, "realpath", "--canonicalize-missing", "--", path);
+    child_run(&words, RESOLVE_LIMIT_S, ret);
 }
 
 int destination_device(const char *path, dev_t *ret)

@@ -9,6 +9,10 @@
  * caller frees it. */
 int destination_resolve(const char *path, char **ret);
 
+/* Finds it for a PATH that may lead to what hangs: NULL where that is not known in a few seconds.
+ */
+void destination_resolve_soon(const char *path, char **ret);
+
 /* Finds the device that PATH, which is resolved, is or would be on. */
 int destination_device(const char *path, dev_t *ret);
 

@@ -104,7 +104,7 @@ void findings_failed(void *opaque, const char *path, int error)
     HOLD(&findings->lock);
 
     findings->failed++;
-    log_errno(error, "%s: cannot be checked", *path ? path : ".");
+    log_errno(error, "%s: cannot be checked", log_path(path));
 }
 
 bool store_findings_are_bad(const struct store_findings *store)
@@ -201,21 +201,22 @@ const char *findings_wrong(const struct findings *findings, const struct inspect
 
     if (!copy_is_wrong(report) || (inspection->hidden && report->state == COPY_ABSENT))
         return NULL;
-    if (report->state == COPY_DAMAGED) {
-        const char *header = report->bad_header ? "header" : "", *size = "";
-        if (report->bad_size)
-            size = report->bad_header ? ", size" : "size";
-        draft_add(text, "%s%s", header, size);
+    const char *words = copy_words[report->state].wrong;
+    if (report->state == COPY_STALE && report->other_content)
+        words = "another content of this version";
+    if (report->state == COPY_DAMAGED && report->other_format) {
+        words = "a share of another format";
+    } else if (report->state == COPY_DAMAGED) {
+        draft_add(text, "%s%s%s", report->bad_header ? "header" : "",
+                  report->bad_header && report->bad_size ? ", " : "",
+                  report->bad_size ? "size" : "");
         if (report->damage.count > 0) {
-            draft_add(text, "%sblock%s", *header || *size ? ", " : "",
+            draft_add(text, "%sblock%s", report->bad_header || report->bad_size ? ", " : "",
                       plural(damage_size(&report->damage)));
             add_ranges(text, &report->damage);
         }
     }
-    draft_add(text, "%s",
-              report->state == COPY_STALE && report->other_content
-                  ? "another content of this version"
-                  : copy_words[report->state].wrong);
+    draft_add(text, "%s", words);
     if (report->state == COPY_MISPLACED)
         draft_add(text, "%02x here", report->index);
     return store ? store->name : "a new store";
@@ -250,9 +251,10 @@ static void tell_name(const struct findings *findings, const char *path,
 {
     cleanup_free char *sides = inspection->hidden ? survey_describe(&inspection->survey) : NULL;
     const char *hint = findings_hint(inspection), *conflict = inspection->conflict_text;
+    unsigned rival = inspection_rival(inspection);
     struct draft line = {0};
 
-    draft_add(&line, "%s: ", *path ? path : ".");
+    draft_add(&line, "%s: ", log_path(path));
     switch (inspection_health(inspection)) {
     case HEALTH_FOREIGN:
         draft_add(&line, "%s: not confirmed", sides ? sides : "");
@@ -284,8 +286,9 @@ static void tell_name(const struct findings *findings, const char *path,
         if (store && what)
             draft_add(&line, "; %s: %s", store, what);
     }
-    if (inspection->rival > 0)
-        draft_add(&line, "; an older version is in %u stores", inspection->rival);
+    if (rival > 0)
+        draft_add(&line, "; an older version is in %u store%s%s", rival, plural(rival),
+                  inspection_health(inspection) == HEALTH_LOST ? ": decode --older takes it" : "");
     if (hint && !inspection->hidden)
         draft_add(&line, "; %s", hint);
     output_draft(inspection->hidden || inspection->spare > 0 ? COLOUR_NONE
@@ -357,7 +360,7 @@ static void tell_name_json(const char *path, const struct inspection *inspection
         S_ISREG(mode) && layout->required > 0 ? json_integer((json_int_t)layout->source_size)
                                               : NULL,
         "would_need", json_unless_0(inspection->would_need), "older_version_in",
-        json_unless_0(inspection->rival), "lost_stripes", ranges_json(&inspection->lost),
+        json_unless_0(inspection_rival(inspection)), "lost_stripes", ranges_json(&inspection->lost),
         "problems", problems);
     output_json_path(object, "path", path);
     if (inspection->conflict_text)

@@ -15,6 +15,9 @@ enum {
     SHOWN_AFTER_S = 1,
 };
 
+/* What part has to be done before it says how long the rest takes. */
+static const double KNOWN_FROM = 0.01;
+
 double meter_seconds(const struct meter *meter)
 {
     return clock_seconds() - meter->started;
@@ -40,7 +43,7 @@ static void show_progress(struct meter *meter, bool always)
             ((double)bytes + 1e5 * (double)files) / ((double)all_bytes + 1e5 * (double)all_files);
     if (done > 1)
         done = 1;
-    if (done > 0)
+    if (done >= KNOWN_FROM)
         snprintf(rest, sizeof rest, ", %.0f %%, %s left", 100 * done,
                  show_time(seconds / done - seconds).text);
     snprintf(line, sizeof line, "%s: %s%s%s files, %s, %s/s%s  %s", meter->name,

@@ -404,7 +404,7 @@ void page_consider(struct page *page, const struct findings *findings, const cha
         name.rank = INT_MAX;
     else if (inspection->spare < 0)
         name.rank = findings_hint(inspection) ? -1 : -2;
-    path = *path ? path : ".";
+    path = log_path(path);
     for (; place > 0; place--) {
         const struct worst_name *other = &page->worst[place - 1];
         if (other->rank < name.rank || (other->rank == name.rank && strcmp(other->path, path) < 0))

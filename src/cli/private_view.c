@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "cli/background.h"
+#include "cli/destination.h"
 #include "mount/mount.h"
 #include "sync/address.h"
 #include "sync/child.h"
@@ -26,7 +27,6 @@
 
 enum {
     END_LIMIT_S = 20,
-    RESOLVE_LIMIT_S = 5,
     KILLED_S = 1, /* what does not end by SIGKILL in that time hangs in the kernel */
     /* For so long the kernel may keep attributes: what is edited during a run may be missed by it.
      */
@@ -81,11 +81,9 @@ static int check_nodes(const struct sync_set *set, const char *real)
     for (size_t i = 0; i < set->count; i++) {
         const struct sync_node *node = &set->nodes[i];
         cleanup_free char *place = NULL;
-        struct words words = {.names = NO_NAMES};
         if (node->mover != &rsync_mover || address_kind(node->target) != ADDRESS_LOCAL)
             continue;
-        WORDS_ADD(&words, "realpath", "--canonicalize-missing", "--", node->target);
-        child_run(&words, RESOLVE_LIMIT_S, &place);
+        destination_resolve_soon(node->target, &place);
         const char *const sources[] = {set->source, real}, *places[] = {node->target, place};
         for (int at = 0; at < 4; at++) {
             const char *source = sources[at % 2], *target = places[at / 2];

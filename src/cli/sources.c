@@ -29,30 +29,109 @@ int source_of_tree(struct options *options, struct source **ret)
     return r < 0 ? log_errno(r, "%s: cannot be the source", options->source) : 0;
 }
 
-static int open_stores(const struct options *options, struct share_terms terms, struct source **ret)
+static int find_stores(const struct options *options, const char *directory,
+                       const struct names *others, bool settled, struct stores **ret)
 {
     const struct stores_terms what = {
         .format = options->encoding.format,
         .required = options->required,
-        .settled = terms.patient,
+        .settled = settled,
     };
-    struct stores *stores;
 
-    terms.format = what.format;
-    terms.unconfirmed = options->unconfirmed;
     if (options->store_timeout >= 0)
         store_set_limit((uint64_t)(options->store_timeout * 1e6));
-    int r = stores_open(options->source, &options->stores, &what, &stores);
+    return stores_open(directory, others, &what, ret);
+}
+
+static int open_stores(const struct options *options, struct share_terms terms, struct source **ret)
+{
+    struct stores *stores;
+
+    terms.format = options->encoding.format;
+    terms.unconfirmed = options->unconfirmed;
+    int r = find_stores(options, options->source, &options->stores, terms.patient, &stores);
     return r < 0 ? r : store_source_new(stores, &terms, ret);
+}
+
+/* Adds the places of the stores in DIRECTORY, or of OTHERS. */
+static int add_places(const struct options *options, const char *directory,
+                      const struct names *others, struct names *places)
+{
+    cleanup_stores struct stores *stores = NULL;
+
+    log_mute(true);
+    int r = find_stores(options, directory, others, true, &stores);
+    log_mute(false);
+    return r == 0 ? stores_real_paths(stores, places) : r == -ENOMEM ? r : 0;
+}
+
+int source_add_places(const struct options *options, const char *directory, struct names *places)
+{
+    int r = 0;
+
+    if (directory)
+        return add_places(options, directory, &NO_NAMES, places);
+    for (size_t i = 0; r == 0 && i < options->stores.count; i++) {
+        cleanup_names struct names one = NO_NAMES; /* others may not be there */
+        r = names_add(&one, names_get(&options->stores, i));
+        if (r == 0)
+            r = add_places(options, NULL, &one, places);
+    }
+    return r;
+}
+
+/* Nothing of a store in another format would be restored, or told from damage. */
+static int refuse_format(const struct options *options, const struct store_list *list)
+{
+    for (size_t i = 0; i < list->count && !options->unconfirmed; i++) {
+        struct store_voice voice;
+        if (!store_voice(list->stores[i], &voice) || voice.others <= voice.alike)
+            continue;
+        log_error("store %s holds shares of format %s, not %s; leave format %s out, or that store",
+                  store_name(list->stores[i]), formats[SHARE_CHECKED]->name,
+                  formats[options->encoding.format]->name, formats[options->encoding.format]->name);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+static int refuse_headerless(const struct options *options, const struct store_list *list)
+{
+    const struct quorum *quorum = &list->quorum;
+
+    if (list->unheard > 0 || quorum->no_files || quorum->with_vote > 0 || options->unconfirmed)
+        return 0;
+    log_error("no share with an intact header in any store: nothing can be restored (is --format "
+              "right?)");
+    return -ENODATA;
+}
+
+/*
+ * Judges what a mount begins with. It waits for stores that are not there, or hold nothing yet;
+ * with files in all of them, and no header, none is to be waited for.
+ */
+static int judge_beginning(const struct options *options, const struct store_list *list)
+{
+    int r = refuse_format(options, list);
+
+    if (r < 0 || list->left_out > 0 || list->quorum.with_files < list->count)
+        return r;
+    return refuse_headerless(options, list);
 }
 
 int source_of_stores(const struct options *options, struct source **ret)
 {
-    int r = open_stores(options, (struct share_terms){.patient = false}, ret);
+    cleanup_source struct source *source = NULL;
+    cleanup_store_list struct store_list *list = NULL;
 
-    if (r == 0 && stores_count(store_source_stores(*ret)) == 0)
+    int r = open_stores(options, (struct share_terms){.patient = false}, &source);
+    if (r == 0 && stores_count(store_source_stores(source)) == 0)
         log_warning("%s: no stores in it: it should have a directory for each share",
                     options->source);
+    if (r == 0 && stores_now(store_source_stores(source), &list) == 0)
+        r = judge_beginning(options, list);
+    if (r == 0)
+        *ret = steal_pointer(source);
     return r;
 }
 
@@ -91,6 +170,9 @@ int source_hear_stores(const struct options *options, struct source *source)
     r = stores_now(store_source_stores(source), &list);
     if (r < 0)
         return log_errno(r, "the stores");
+    r = refuse_format(options, list);
+    if (r < 0)
+        return r;
     const struct quorum *quorum = &list->quorum;
     size_t found = quorum->found;
     if (list->count == 0)
@@ -98,17 +180,14 @@ int source_hear_stores(const struct options *options, struct source *source)
     if (list->unheard > 0 && (quorum->required == 0 || found < quorum->required))
         return log_as(-EIO, "%zu of %zu stores could not be looked at: %s", list->unheard,
                       list->count, strerrordesc_np(-list->why_unheard));
-    if (found > 0 && list->unheard == 0 && !quorum->no_files && quorum->with_vote == 0 &&
-        !options->unconfirmed)
-        return log_as(-ENODATA,
-                      "no share with an intact header in any store: nothing can be restored (is "
-                      "--format right?)");
+    r = found > 0 ? refuse_headerless(options, list) : 0;
+    if (r < 0)
+        return r;
     if (found > 0 && quorum->required == 0)
-        return log_as(
-            -EIO,
-            "the stores do not say how many shares are needed: %zu of %zu that have files "
-            "have intact headers; give --required (is --format right?)",
-            quorum->with_vote, quorum->with_files);
+        return log_as(-EIO,
+                      "the stores do not say how many shares are needed: %zu of %zu that have "
+                      "files have intact headers; give --required (is --format right?)",
+                      quorum->with_vote, quorum->with_files);
     if (found > 0 && found >= quorum->required)
         return 0;
     return log_as(-ENODATA, "%zu store%s found, %u needed: nothing can be restored%s", found,
@@ -182,4 +261,20 @@ int source_has_files(struct source *source)
         r = path ? add_directories(source, path, &directories) : -ENOMEM;
     }
     return r;
+}
+
+bool source_shows(const char *from, const char *place, const struct tree_rules *rules,
+                  bool is_directory)
+{
+    size_t length = strcmp(from, "/") == 0 ? 0 : strlen(from);
+    dev_t source, own;
+
+    if (!destination_lies_in(place, from))
+        return false;
+    if (!place[length])
+        return true;
+    if (excludes_match(rules->excludes, place + length + 1, is_directory))
+        return false;
+    return !rules->one_file_system || destination_device(from, &source) < 0 ||
+           destination_device(place, &own) < 0 || source == own;
 }

@@ -15,7 +15,10 @@ int take_stores(struct options *options, size_t others);
 /* The tree at the argument SOURCE. */
 int source_of_tree(struct options *options, struct source **ret);
 
-/* What is in STORES and in all that store= names. */
+/*
+ * What is in STORES and in all that store= names, for a mount: -EINVAL where a store is in another
+ * format, -ENODATA where no share has a header and no store is to be waited for; logged.
+ */
 int source_of_stores(const struct options *options, struct source **ret);
 
 /*
@@ -40,6 +43,19 @@ void tell_empty_store(const struct store *store);
  * that is not mounted. Or a negative errno where it cannot be listed.
  */
 int source_has_files(struct source *source);
+
+/*
+ * Adds the absolute paths, without symlinks, of the stores in DIRECTORY, or, where that is NULL, of
+ * those that --store names. What is not there is left out without a word. Returns 0 or -ENOMEM.
+ */
+int source_add_places(const struct options *options, const char *directory, struct names *places);
+
+/*
+ * Returns true if PLACE lies in the source at FROM, and RULES do not leave it out. Both paths are
+ * resolved.
+ */
+bool source_shows(const char *from, const char *place, const struct tree_rules *rules,
+                  bool is_directory);
 
 /* What a command ends with that could not open its stores. */
 enum exit_status status_of_stores(int error);

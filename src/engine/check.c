@@ -21,6 +21,7 @@ static void check_name(struct check *check, const char *path)
         .seed = settings->seed,
         .stop = &check->visit.progress->stop,
         .pool = check->visit.pool,
+        .ahead = &check->visit.progress->ahead,
     };
     cleanup_inspection struct inspection inspection = NO_INSPECTION;
 

@@ -105,14 +105,14 @@ void clean_directory(const struct copy_work *copy, const struct target *target, 
     if (r == 0)
         r = tree_list(target->tree, path, &there);
     if (r < 0 && r != -ENOENT && r != -ENOTDIR)
-        copy_tell(copy, COPY_FAILED, *path ? path : ".", target, r);
+        copy_tell(copy, COPY_FAILED, path, target, r);
     for (size_t i = 0; r == 0 && i < there.count; i++) {
         const char *name = names_get(&there, i);
         if (has_name(names, name) || !(temporary_is_name(name) || copy->settings->remove))
             continue;
         cleanup_free char *whole = visit_join(path, name);
         if (!whole)
-            copy_tell(copy, COPY_FAILED, *path ? path : ".", target, -ENOMEM);
+            copy_tell(copy, COPY_FAILED, path, target, -ENOMEM);
         else if (!copy->settings->keeps || !copy->settings->keeps(copy->settings->context, whole))
             clean(copy, target, directory, whole);
     }

@@ -85,7 +85,7 @@ static void run_directory(struct visit *visit, const char *path, const struct na
 static void run_failed(struct visit *visit, const char *path, int error)
 {
     if (error != -ENOENT || *path == '\0')
-        copy_tell((struct copy_work *)visit, COPY_LOST, *path ? path : ".", NULL, error);
+        copy_tell((struct copy_work *)visit, COPY_LOST, path, NULL, error);
 }
 
 /* Names are durable before the run has succeeded: files were written out before they got theirs. */

@@ -60,11 +60,10 @@ static int make_directory(const struct entry *entry, size_t target)
  */
 static int look_at_directory(struct entry *entry)
 {
-    const char *path = *entry->original.path ? entry->original.path : ".";
-
     int r = entry_look_at_xattrs(entry);
+
     if (r < 0 && r != -ENOENT)
-        copy_tell(entry->copy, COPY_LOST, path, NULL, r);
+        copy_tell(entry->copy, COPY_LOST, entry->original.path, NULL, r);
     return r;
 }
 
@@ -121,7 +120,7 @@ void directories_enter(struct entry *entry)
  */
 static void end_in_target(const struct entry *entry, size_t i, bool told)
 {
-    const char *path = *entry->original.path ? entry->original.path : ".";
+    const char *path = entry->original.path;
     const struct copy_work *copy = entry->copy;
     const struct target *target = &copy->targets[i];
     cleanup_fd int fd = -1;
@@ -183,6 +182,9 @@ void directories_begin(struct copy_work *copy)
         r = entry_look(&entry);
     if (r < 0)
         copy_tell(copy, COPY_LOST, ".", NULL, r);
+    else if (copy->settings->choose)
+        entry_choose(&entry,
+                     false); /* what it needs is its metadata, or that stays: see its seen */
     if (r == 0)
         r = look_at_directory(&entry);
     for (size_t i = 0; r == 0 && i < copy->count; i++) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/entry.h"
 
+#include "base/log.h"
 #include "base/shortage.h"
 #include "base/times.h"
 
@@ -77,10 +78,9 @@ void copy_tell(const struct copy_work *copy, enum copy_kind kind, const char *pa
 {
     if (error == -ECANCELED) /* the run is to stop, which is no failure of this name */
         return;
-    /* What could not be read for want of something of ours is not lost. */
-    if (kind == COPY_LOST && (is_shortage(error) || error == -ETIMEDOUT))
+    if (kind == COPY_LOST && is_no_verdict(error))
         kind = COPY_FAILED;
-    const struct copy_event event = {kind, path, target, .error = error};
+    const struct copy_event event = {kind, log_path(path), target, .error = error};
 
     if (kind == COPY_FAILED)
         report_failure(copy, &event);
@@ -99,7 +99,7 @@ void copy_tell_made(const struct copy_work *copy, const char *path, const struct
 void copy_tell_lack(const struct copy_work *copy, const char *path, const struct target *target,
                     const struct metadata_lack *lack)
 {
-    const struct copy_event event = {COPY_FAILED, path, target, .error = lack->error,
+    const struct copy_event event = {COPY_FAILED, log_path(path), target, .error = lack->error,
                                      .lack = lack->parts};
 
     if (lack->parts)
@@ -257,7 +257,7 @@ int entry_apply_metadata(const struct entry *entry, size_t target, const char *n
 /* What was made, or opened, by this run itself is not TOLD to have been mended. */
 int entry_end_metadata(const struct entry *entry, size_t target, bool told)
 {
-    const char *path = *entry->original.path ? entry->original.path : ".";
+    const char *path = entry->original.path;
     const struct copy_work *copy = entry->copy;
     struct metadata_lack lack;
 
@@ -280,7 +280,7 @@ int *copy_open_directories(const struct copy_work *copy, const char *path)
         directories[i] = -1;
         int r = tree_open_directory(copy->targets[i].tree, path, &directories[i]);
         if (r < 0 && r != -ENOENT && r != -ENOTDIR)
-            copy_tell(copy, COPY_FAILED, *path ? path : ".", &copy->targets[i], r);
+            copy_tell(copy, COPY_FAILED, path, &copy->targets[i], r);
     }
     return directories;
 }

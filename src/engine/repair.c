@@ -73,6 +73,8 @@ static int counted_share(const struct inspection *inspection, size_t place, int 
 /* Why a copy that is not what is shown stays as it is; NULL: it does not. */
 static const char *find_reason_to_keep(const struct copy_report *report)
 {
+    if (report->other_format)
+        return "a share of another format";
     if (report->state != COPY_STALE || !report->intact)
         return NULL;
     return report->other_content
@@ -159,7 +161,7 @@ static struct removal count_removal(const struct repair *repair,
 
 static void tell_not_removed(const struct repair *repair, const char *path, const char *reason)
 {
-    log_error("%s is not removed: %s", path, reason);
+    log_error("%s is not removed: %s", log_path(path), reason);
     atomic_fetch_add(repair->settings->refused, 1);
 }
 
@@ -215,7 +217,8 @@ static bool share_stays(struct repair *repair, const struct inspection *inspecti
                              ? mend_refuses_removal(&repair->roster->quorum, &removal)
                              : "nothing but --delete removes an intact share";
     if (reason && !again) {
-        log_error("%s in %s is kept: %s", inspection->path, name_of(repair, target), reason);
+        log_error("%s in %s is kept: %s", log_path(inspection->path), name_of(repair, target),
+                  reason);
         atomic_fetch_add(repair->settings->refused, 1);
         keep_way(repair, inspection->path, target);
     }
@@ -240,7 +243,7 @@ static enum need mend_one(struct repair *repair, const struct inspection *inspec
                      ? "the only copy of this share"
                      : "an older version, which is in as many stores, would be in fewer";
     if (reason && !again)
-        log_error("%s in %s is %s: %s", inspection->path, name_of(repair, target),
+        log_error("%s in %s is %s: %s", log_path(inspection->path), name_of(repair, target),
                   report->state == COPY_ABSENT ? "not made" : "kept", reason);
     return NEED_REFUSED;
 }
@@ -359,7 +362,10 @@ static void choose(void *opaque, const struct original *original, const int dire
 {
     struct repair *repair = opaque;
     const struct check_settings *check = &repair->settings->check;
-    const struct sweep_depth depth = {.part = 1, .stop = &repair->progress->stop, .pool = pool};
+    const struct sweep_depth depth = {.part = 1,
+                                      .stop = &repair->progress->stop,
+                                      .pool = pool,
+                                      .ahead = &repair->progress->ahead};
     cleanup_inspection struct inspection inspection = NO_INSPECTION;
 
     int r = inspection_make(store_source_stores(repair->source), store_source_terms(repair->source),

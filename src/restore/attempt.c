@@ -202,6 +202,7 @@ static void note_read(struct attempt *attempt, size_t place)
         return;
     }
     if (r < 0) {
+        attempt->missed |= r == -ETIMEDOUT;
         note_bad(attempt, place, r);
         return;
     }

@@ -43,6 +43,7 @@ struct attempt {
     struct round *round;   /* of the blocks that are asked for, and what comes of each copy's: */
     struct block_read *reads;
     bool contested;    /* only trusted copies count, as the open file gave a contradicted stripe */
+    bool missed;       /* a store did not answer in time: it may have what is missing */
     int shortage;      /* of our own, which kept a block from being read; 0: none */
     int spare;         /* without checks: right values that may be missing, as solve.h has it */
     uint64_t patience; /* for an answer, until another store is asked as well */

@@ -82,8 +82,9 @@ void copy_facts_read(const struct share_terms *terms, const struct look *look, i
                      struct copy_facts *ret)
 {
     *ret = (struct copy_facts){.size = (uint64_t)look->object.status.st_size};
-    ret->has_header =
-        header_read(terms->format, look->header, look->header_size, ret->size, &ret->header) == 0;
+    int r = header_read(terms->format, look->header, look->header_size, ret->size, &ret->header);
+    ret->has_header = r == 0;
+    ret->other_format = r == -EMEDIUMTYPE;
     if (!formats[terms->format]->has_checks && !terms->unconfirmed)
         ret->header.mtime_ns = header_time(&look->object.status.st_mtim);
     ret->misplaced = ret->has_header && !formats[terms->format]->has_checks && voter >= 0 &&
@@ -154,7 +155,8 @@ static int add_answers(struct copies *copies, const struct inquiry *looks,
             r = add(copies, terms, looks, i);
         } else if (r != -EEXIST && r != -ENOENT && r != -ENOTDIR && r != -EINPROGRESS) {
             worst = r;
-            log_once("%s: store %s: %s", path, store_name(store), strerrordesc_np(-r));
+            copies->unread = is_no_verdict(r) ? r : copies->unread;
+            log_once("%s: store %s: %s", log_path(path), store_name(store), strerrordesc_np(-r));
         }
         if (is_shortage(r))
             return r;

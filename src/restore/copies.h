@@ -38,6 +38,7 @@ struct copy {
 
 struct copies {
     size_t count, room;
+    int unread; /* why a copy could not be opened, if that is no verdict on it; else 0 */
     struct copy items[];
 };
 

@@ -215,6 +215,7 @@ static void judge_copy(const struct inspecting *inspecting, struct share_set *se
 
     report->index = copy->index;
     report->bad_header = !copy->facts.has_header || copy->facts.misplaced;
+    report->other_format = copy->facts.other_format;
     if (!report->bad_header && copy->role != COPY_MEMBER) {
         judge_stale(inspecting, set, copy, report);
         return;
@@ -279,16 +280,19 @@ static int count_by_votes(const struct inspection *inspection)
 static void count_by_headers(struct inspection *inspection, const struct copies *copies,
                              unsigned needed, bool all)
 {
-    bool has_blocks = inspection->version.layout.source_size > 0;
+    const struct share_layout *layout = &inspection->version.layout;
+    uint64_t full = layout->source_size > 0 ? layout_share_size(layout) : 0;
     int headers = 0;
 
-    inspection->spare = all ? INT_MAX : spare_by_headers(copies, needed, false, has_blocks);
+    inspection->spare = all ? INT_MAX : spare_by_headers(copies, needed, false, full);
+    if (inspection->spare < 0) /* copies that are cut off may do: that is for their blocks to say */
+        inspection->spare = 0;
     for (size_t i = 0; i < copies->count; i++)
         headers += copies->items[i].role == COPY_MEMBER;
     limit_spare(inspection, headers - 1); /* without one, nothing says what the file is */
     limit_spare(inspection, count_by_votes(inspection));
     if (has_rival(inspection, copies)) {
-        int own = spare_by_headers(copies, needed, true, has_blocks);
+        int own = spare_by_headers(copies, needed, true, full);
         limit_spare(inspection, own > 0 ? own : 0);
     }
 }
@@ -345,7 +349,7 @@ static int inspect_version(const struct inspecting *inspecting, struct share_set
     inspection->whole = version->whole;
     count_by_headers(inspection, share_set_copies(set), version->needed,
                      inspecting->depth->part >= 1 && has_blocks);
-    inspection->rival = version->rival > version->whole ? version->rival : 0;
+    inspection->rival = version->rival;
     if (!has_blocks)
         return 0;
     if (inspecting->depth->part > 0)
@@ -456,12 +460,12 @@ static int judge_hidden(const struct inspecting *inspecting)
     return survey_make(inspecting->stores, inspecting->terms, inspecting->path, NULL, survey);
 }
 
-/* A store that does not answer in time may have what is missed: nothing is lost for certain. */
-static int find_timeout(const struct inspection *inspection)
+/* A store that could not be looked at may have what is missed: nothing is lost for certain. */
+static int find_no_verdict(const struct inspection *inspection)
 {
     for (size_t i = 0; i < inspection->count && inspection->spare < 0; i++) {
-        if (inspection->copies[i].error == -ETIMEDOUT)
-            return -ETIMEDOUT;
+        if (is_no_verdict(inspection->copies[i].error))
+            return inspection->copies[i].error;
     }
     return 0;
 }
@@ -483,7 +487,7 @@ static int inspect(const struct inspecting *inspecting,
         count_wholes(inspection);
     }
     if (r == 0)
-        r = find_timeout(inspection);
+        r = find_no_verdict(inspection);
     return r == 0 && inspecting->depth->part > 0 && inspection->spare >= 0
                ? judge_metadata(inspecting)
                : r;
@@ -529,4 +533,12 @@ enum name_health inspection_health(const struct inspection *inspection)
             return HEALTH_DEGRADED;
     }
     return HEALTH_INTACT;
+}
+
+unsigned inspection_rival(const struct inspection *inspection)
+{
+    bool matters =
+        inspection->rival > inspection->whole || inspection_health(inspection) == HEALTH_LOST;
+
+    return matters ? inspection->rival : 0;
 }

@@ -31,6 +31,7 @@ struct copy_report {
     bool bad_header, bad_size;
     bool as_shown;      /* of an unreadable one: its size and time are those of what is shown */
     bool other_content; /* of the same version */
+    bool other_format;  /* a share of another one, with checks */
     bool intact;        /* a share with nothing wrong in itself, of whatever version */
     bool other_time;    /* of a version with another time, but its content is what is shown */
     unsigned claim;     /* shares of its complete version, which is in no fewer stores than what is
@@ -65,7 +66,7 @@ struct inspection {
     unsigned would_need;         /* the required= with which a lost file is there; 0: none */
     char *conflict_text;         /* between what, and which stores have it; NULL: no conflict */
     unsigned whole;              /* different shares of full length of what is shown */
-    unsigned rival;              /* shares of another complete version, if in more stores; else 0 */
+    unsigned rival;              /* of another complete version; 0: none */
     uint64_t bytes;              /* of blocks that were read */
     struct share_set *shares;    /* of a file, with all that was learned of them; else NULL */
 };
@@ -87,6 +88,10 @@ void inspection_clear(struct inspection *inspection);
 bool copy_is_wrong(const struct copy_report *report);
 
 enum name_health inspection_health(const struct inspection *inspection);
+
+/* In how many stores an older version is complete that is worth a word: where these are more, or
+ * the newest is lost; else 0. */
+unsigned inspection_rival(const struct inspection *inspection);
 
 #define cleanup_inspection CLEANUP(inspection_clear)
 #define NO_INSPECTION      ((struct inspection){.survey = NO_SURVEY})

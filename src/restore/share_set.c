@@ -50,7 +50,10 @@ static void log_stale(const struct share_set *set)
 {
     for (size_t i = 0; i < set->copies->count; i++) {
         const struct copy *copy = &set->copies->items[i];
-        if (!copy->facts.has_header)
+        if (copy->facts.other_format)
+            log_once("%s: store %s: is a share of another format", set->path,
+                     store_name(copy->store));
+        else if (!copy->facts.has_header)
             log_once("%s: store %s: the header is damaged", set->path, store_name(copy->store));
         else if (copy->facts.misplaced)
             log_once("%s: store %s: has share %02x here, and %02x elsewhere", set->path,
@@ -62,8 +65,9 @@ static void log_stale(const struct share_set *set)
                          : "newer, or of another size");
     }
     if (set->version.rival > set->version.whole)
-        log_once("%s: an older version is in more stores (%u) than the one shown (%u)", set->path,
-                 set->version.rival, set->version.whole);
+        log_once("%s: %s version is in more stores (%u) than the one shown (%u)", set->path,
+                 set->version.rival_is_newer ? "a newer" : "an older", set->version.rival,
+                 set->version.whole);
 }
 
 static void set_roles(const struct share_set *set, size_t first)
@@ -460,12 +464,42 @@ static bool same_side(const struct share_set *set, const struct copy *a, const s
                                              : a->side == b->side);
 }
 
+/* Returns true if a version on another side has the size and the k of that of copy PLACE. */
+static bool has_lookalike(const struct share_set *set, size_t place)
+{
+    const struct copy *own = &set->copies->items[place];
+    const struct share_layout *layout = &own->facts.header.layout;
+
+    for (size_t i = 0; i < set->copies->count; i++) {
+        const struct copy *copy = &set->copies->items[i];
+        const struct share_layout *other = &copy->facts.header.layout;
+        if (has_side(set, copy) && !same_side(set, copy, own) &&
+            other->source_size == layout->source_size && other->required == layout->required)
+            return true;
+    }
+    return false;
+}
+
+/* Prints "100 bytes (k = 2) in", and in what else the version of copy PLACE differs. */
+static void print_version(FILE *text, const struct share_set *set, size_t place)
+{
+    const struct share_header *header = &set->copies->items[place].facts.header;
+    const struct share_layout *layout = &header->layout;
+
+    fprintf(text, "%llu bytes (k = %u", (unsigned long long)layout->source_size, layout->required);
+    if (!has_lookalike(set, place))
+        fputs(") in", text);
+    else if (formats[layout->format]->has_total)
+        fprintf(text, ", n = %u) in", header->total);
+    else
+        fprintf(text, ", blocks of %u) in", layout->block_size);
+}
+
 /* Prints "100 bytes (k = 2) in a b", or of contents "one in a b", of the side of copy PLACE;
  * nothing if an earlier copy is on that side. */
 static void print_side(FILE *text, const struct share_set *set, size_t place, bool first)
 {
     const struct copy *items = set->copies->items;
-    const struct share_layout *layout = &items[place].facts.header.layout;
 
     for (size_t i = 0; i < place; i++) {
         if (same_side(set, &items[i], &items[place]))
@@ -473,8 +507,7 @@ static void print_side(FILE *text, const struct share_set *set, size_t place, bo
     }
     fputs(first ? "" : ", ", text);
     if (set->verdict == VERDICT_CONFLICT)
-        fprintf(text, "%llu bytes (k = %u) in", (unsigned long long)layout->source_size,
-                layout->required);
+        print_version(text, set, place);
     else
         fputs(first ? "one in" : "another in", text);
     for (size_t i = place; i < set->copies->count; i++) {
@@ -547,12 +580,12 @@ int share_set_check(struct share_set *set)
         return -EIO;
     case VERDICT_INCOMPLETE:
         log_incomplete(set);
-        return -EIO;
+        break;
     default:
         log_error("%s: none of %zu copies is a share with an intact header (is format= right?)",
                   set->path, set->copies->count);
-        return -EIO;
     }
+    return set->copies->unread < 0 ? set->copies->unread : -EIO;
 }
 
 uint64_t share_set_present(const struct share_set *set)
@@ -615,6 +648,8 @@ static bool is_final(const struct share_set *set)
 
 static const char *why_not(int error)
 {
+    if (error == -ETIME)
+        return "a store that may have the missing blocks did not answer in time";
     if (error == -ETIMEDOUT)
         return "the shares contradict each other, and to find out which are right takes too long";
     return error == -EBADMSG ? "the shares contradict each other" : "too few good blocks";
@@ -628,13 +663,16 @@ static void log_lost(struct share_set *set, const struct stripe_reading *reading
     bool conflict = error == -ENOTUNIQ;
     cleanup_free char *sides = conflict ? share_set_describe_conflict(set) : NULL;
 
-    log_error("%s: bytes %llu to %llu cannot be restored: %s%s", set->path,
+    log_error("%s: bytes %llu to %llu cannot be restored: %s%s%s", set->path,
               (unsigned long long)start,
               (unsigned long long)(start + layout_stripe_size(layout, reading->stripe) - 1),
               conflict ? "conflict: " : "",
               sides      ? sides
               : conflict ? "two contents"
-                         : why_not(error));
+                         : why_not(error),
+              set->version.rival > 0 && !set->terms.older
+                  ? "; decode --older takes an older version, which enough stores have"
+                  : "");
 }
 
 int share_set_end_reading(struct share_set *set, const struct stripe_reading *reading, int r)
@@ -650,7 +688,7 @@ int share_set_end_reading(struct share_set *set, const struct stripe_reading *re
     pthread_mutex_unlock(&set->lock);
     if (is_news)
         log_lost(set, reading, r);
-    return r == -ETIMEDOUT ? r : -EIO;
+    return r == -ETIMEDOUT || r == -ETIME ? -ETIMEDOUT : -EIO;
 }
 
 static bool is_dead(struct share_set *set, uint64_t stripe)

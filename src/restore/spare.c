@@ -22,19 +22,19 @@ int spare_by_votes(const struct ballot ballots[], size_t count, unsigned needed)
     return mend_spare(at, needed);
 }
 
-int spare_by_headers(const struct copies *copies, unsigned needed, bool own, bool has_blocks)
+int spare_by_headers(const struct copies *copies, unsigned needed, bool own, uint64_t full)
 {
     unsigned at[256] = {0}, nameless = 0;
 
     for (size_t i = 0; i < copies->count; i++) {
         const struct copy *copy = &copies->items[i];
         if (copy->role == COPY_USELESS || (own && copy->role != COPY_MEMBER) ||
-            (copy->role == COPY_OTHER && !copy->shares))
+            (copy->role == COPY_OTHER && !copy->shares) || (!own && copy->facts.size < full))
             continue;
         if (copy->facts.has_header)
             at[copy->facts.header.index]++;
         else
-            nameless += has_blocks;
+            nameless += full > 0;
     }
     for (unsigned i = 256; i-- > 0 && nameless > 0;) { /* they are of other shares, most likely */
         if (at[i] == 0) {

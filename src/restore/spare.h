@@ -9,10 +9,11 @@
 int spare_by_votes(const struct ballot ballots[], size_t count, unsigned needed);
 
 /*
- * By what the headers say, as if all blocks were good: of the members and, unless OWN, of the other
- * copies that lend blocks (HAS_BLOCKS: the file has some), so that NEEDED shares are left.
+ * By what headers and sizes say, as if all blocks were good: of the members and, unless OWN, of the
+ * other copies that lend blocks and are long enough, so that NEEDED shares are left. FULL is the
+ * size of a share; 0: the file is empty, and has no blocks to lend.
  */
-int spare_by_headers(const struct copies *copies, unsigned needed, bool own, bool has_blocks);
+int spare_by_headers(const struct copies *copies, unsigned needed, bool own, uint64_t full);
 
 /*
  * By the blocks of a stripe: HAVE is the share that each copy has a block of, or -1. Those of

@@ -112,7 +112,7 @@ static void tell_hidden(const struct naming *naming, const char *path, const str
     if (naming->terms->hidden)
         naming->terms->hidden(naming->terms->context, path, why, text);
     else if (why == HIDDEN_FOREIGN)
-        log_once("%s is not shown: %s; -o unconfirmed shows it", path, text);
+        log_once("%s is not shown: %s; -o unconfirmed shows it", log_path(path), text);
 }
 
 /* Returns 1 where NAME is to be shown, 0 where it is not, and that has been told. */

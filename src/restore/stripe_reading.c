@@ -318,7 +318,7 @@ static int restore_checked(struct attempt *attempt, size_t places[])
     r = gather_has_unbound(gather) ? bind_more(attempt) : 0;
     if (r == 0)
         r = gather_choose(gather, &place);
-    if (r == -ENOTUNIQ)
+    if (r == -ENOTUNIQ && !attempt->missed)
         note_conflict(attempt);
     if (r == 0)
         r = decode_group(attempt, place, places);
@@ -331,9 +331,11 @@ int stripe_reading_try(struct attempt *attempt)
 
     if (!places)
         return -ENOMEM;
-    return formats[attempt->reading->version->layout.format]->has_checks
-               ? restore_checked(attempt, places)
-               : restore_unchecked(attempt, places);
+    int r = formats[attempt->reading->version->layout.format]->has_checks
+                ? restore_checked(attempt, places)
+                : restore_unchecked(attempt, places);
+    bool unsettled = r == -ENODATA || r == -ENOTUNIQ || r == -EBADMSG;
+    return unsettled && attempt->missed ? -ETIME : r;
 }
 
 int stripe_reading_run(struct stripe_reading *reading)
@@ -343,5 +345,5 @@ int stripe_reading_run(struct stripe_reading *reading)
     int r = attempt_start(&attempt, reading);
     if (r == 0)
         r = stripe_reading_try(&attempt);
-    return r == -ENODATA && reading->partial ? -EAGAIN : r;
+    return (r == -ENODATA || r == -ETIME) && reading->partial ? -EAGAIN : r;
 }

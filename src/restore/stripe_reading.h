@@ -11,7 +11,8 @@
  * Reads block after block until k of them give the stripe. Returns 0; -ENODATA where there are too
  * few good blocks; -ENOTUNIQ where two contents are in conflict, whose sides the copies have then;
  * -EBADMSG where blocks contradict each other otherwise and nothing settles it; -ETIMEDOUT where to
- * find that out takes too long; -EAGAIN where more copies are to be had before that is tried; or
+ * find that out takes too long; -ETIME where a store that did not answer in time may have what is
+ * missing; -EAGAIN where more copies are to be had before that is tried; or
  * another shortage.
  */
 int stripe_reading_run(struct stripe_reading *reading);

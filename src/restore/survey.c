@@ -159,7 +159,7 @@ static void drop_others(struct survey *survey, const char *path)
     if (others)
         sides = survey_describe(survey);
     if (sides)
-        log_once("%s: the stores have %s", path, sides);
+        log_once("%s: the stores have %s", log_path(path), sides);
     for (size_t i = 0; i < survey->inquiry.list->count; i++)
         survey->ballots[i].cast &= ballot_same_kind(&survey->ballots[i], winner);
 }
@@ -172,7 +172,7 @@ static void log_others(const struct survey *survey, const char *path)
 
     for (size_t i = 0; i < list->count; i++) {
         if (survey->ballots[i].cast && !ballot_same_attributes(&survey->ballots[i], &most))
-            log_once("%s: store %s has another mode or owner than most", path,
+            log_once("%s: store %s has another mode or owner than most", log_path(path),
                      store_name(list->stores[i]));
     }
 }
@@ -202,7 +202,7 @@ static int refuse_unsaid(const struct survey *survey, const char *path, int erro
     if (error == 0)
         error = -ETIMEDOUT;
     cleanup_free char *text = survey_describe(survey);
-    log_once("%s: %s, and not all could say: %s", path, text ? text : "foreign",
+    log_once("%s: %s, and not all could say: %s", log_path(path), text ? text : "foreign",
              strerrordesc_np(-error));
     return error == -ETIMEDOUT ? error : -EIO;
 }

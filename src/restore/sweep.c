@@ -20,6 +20,7 @@ struct sweeping {
     bool apart;           /* stripes do not bear on each other */
     pthread_mutex_t lock; /* of: */
     struct sweep *result;
+    uint64_t ahead; /* bytes that were added to the depth's */
     int error;
 };
 
@@ -59,6 +60,11 @@ static void note(struct sweeping *sweeping, uint64_t stripe, int r, int spare)
         share_set_copies(sweeping->set)->count * layout_block_size(&sweeping->layout, stripe);
     if (spare < result->spare)
         result->spare = spare;
+    if (sweeping->depth->ahead) {
+        uint64_t size = layout_stripe_size(&sweeping->layout, stripe);
+        atomic_fetch_add(sweeping->depth->ahead, size);
+        sweeping->ahead += size;
+    }
     pthread_mutex_unlock(&sweeping->lock);
 }
 
@@ -115,6 +121,14 @@ static void lose_end(struct sweeping *sweeping)
         damage_add_end(&copies->items[i].damage, end, stripes - 1);
 }
 
+/* All of the sweep has ended: who shows how far things are counts the file from here on. */
+static void take_back_ahead(struct sweeping *sweeping)
+{
+    if (sweeping->depth->ahead)
+        atomic_fetch_sub(sweeping->depth->ahead, sweeping->ahead);
+    sweeping->ahead = 0;
+}
+
 /*
  * Goes through the stripes in order, as a reader does: if blocks contradict each other, one stripe
  * bears on the next.
@@ -131,6 +145,7 @@ static int sweep_in_order(const struct sweeping *before, const struct sweep *sta
     pthread_mutex_init(&sweeping.lock, NULL);
     run_part(&sweeping, 0);
     pthread_mutex_destroy(&sweeping.lock);
+    take_back_ahead(&sweeping);
     share_set_forget_trust(sweeping.set); /* the next reader starts anew, and comes to the same */
     if (sweeping.error == 0)
         lose_end(&sweeping);
@@ -158,6 +173,7 @@ int sweep_run(struct share_set *set, const struct sweep_depth *depth, struct swe
     pthread_mutex_init(&sweeping.lock, NULL);
     pool_each(depth->pool, (sweeping.end - 1) / sweeping.part + 1, run_part, &sweeping);
     pthread_mutex_destroy(&sweeping.lock);
+    take_back_ahead(&sweeping);
     if (sweeping.error == 0 && share_set_is_contested(set))
         return sweep_in_order(&sweeping, &start);
     if (sweeping.error == 0)

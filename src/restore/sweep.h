@@ -16,7 +16,9 @@ struct sweep_depth {
     uint64_t seed;           /* of the choice among them */
     const atomic_bool *stop; /* ends it early, with -ECANCELED */
     struct pool *pool;       /* whose idle threads help; NULL: none */
-    bool glance;             /* with headers alone: the first stripe as well */
+    atomic_uint_fast64_t
+        *ahead;  /* while it goes on: bytes of the file that were looked at, or NULL */
+    bool glance; /* with headers alone: the first stripe as well */
 };
 
 struct sweep {

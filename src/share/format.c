@@ -133,6 +133,12 @@ void header_write(const struct share_header *header, uint8_t ret[HEADER_SIZE_MAX
 int header_read(enum share_format format, const uint8_t *data, size_t size, uint64_t share_size,
                 struct share_header *ret)
 {
+    struct share_header other;
+
+    for (size_t i = 0; i < SHARE_FORMATS && !formats[format]->has_checks; i++) {
+        if (formats[i]->has_checks && formats[i]->read(data, size, share_size, &other) == 0)
+            return -EMEDIUMTYPE;
+    }
     return formats[format]->read(data, size, share_size, ret);
 }
 

@@ -111,7 +111,8 @@ void header_write(const struct share_header *header, uint8_t ret[HEADER_SIZE_MAX
  * Reads the header of a share of SHARE_SIZE bytes from its first SIZE bytes: HEADER_SIZE_MAX, or
  * all where the share is shorter. The layout is one whose shares fit a file, but SHARE_SIZE need
  * not agree with it in checked format (in the others the source's size follows from it). -EBADMSG
- * where this is no intact header.
+ * where this is no intact header; -EMEDIUMTYPE where it is one of another format, one with checks:
+ * the few bytes that formats without have for a header may look like theirs.
  */
 int header_read(enum share_format format, const uint8_t *data, size_t size, uint64_t share_size,
                 struct share_header *ret);

@@ -206,8 +206,9 @@ static int take_header(struct sampling *sampling, const struct step *step)
 {
     if (step->status.st_mode)
         one_mode_note(&sampling->voice.files, &step->status);
-    if (step->result == 0 || step->result == -EBADMSG)
+    if (step->result == 0 || step->result == -EBADMSG || step->result == -EMEDIUMTYPE)
         sampling->voice.looked_at++;
+    sampling->voice.others += step->result == -EMEDIUMTYPE;
     if (step->result == 0) {
         sampling->headers++;
         sampling->shares[step->header.index]++;
@@ -237,11 +238,18 @@ static void settle_voice(struct sampling *sampling)
     sampling->agreeing = most < most_of_k ? most : most_of_k;
 }
 
+/* Headers that were found, those of another format included. */
+static size_t count_headers(const struct sampling *sampling)
+{
+    return sampling->headers + sampling->voice.others;
+}
+
 /* Returns true if the rest of the sample would change nothing, and each look takes long. */
 static bool is_settled(struct sampling *sampling)
 {
     settle_voice(sampling);
-    return store_is_remote(sampling->store) && sampling->agreeing >= MAJORITY;
+    return store_is_remote(sampling->store) &&
+           (sampling->agreeing >= MAJORITY || sampling->voice.others >= MAJORITY);
 }
 
 /* Looks further. Returns 1 where there is nothing more to look at. */
@@ -250,7 +258,7 @@ static int look_on(struct sampling *sampling)
     static const struct step_kind list = {list_directory, take_list};
     static const struct step_kind kind = {ask_status, take_status};
     static const struct step_kind header = {read_header, take_header};
-    const size_t wanted = HEADERS_MAX - sampling->headers;
+    const size_t wanted = HEADERS_MAX - count_headers(sampling);
 
     if (sampling->next_other < sampling->others.count)
         return ask_next(sampling, &kind, &sampling->others, &sampling->next_other, AT_ONCE);
@@ -272,7 +280,7 @@ int voice_take(struct store *store, enum share_format format, const struct voice
     int r = names_add(&sampling.directories, "");
 
     nearby_begin();
-    while (r == 0 && sampling.headers < HEADERS_MAX && !is_settled(&sampling))
+    while (r == 0 && count_headers(&sampling) < HEADERS_MAX && !is_settled(&sampling))
         r = look_on(&sampling);
     nearby_end();
     if (r < 0)

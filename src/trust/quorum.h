@@ -30,6 +30,7 @@ struct store_voice {
     int share;          /* the index that most of its intact headers say; NO_VOTE: it has none */
     unsigned looked_at; /* files whose first bytes could be read */
     unsigned alike;     /* of these, the ones with an intact header of that share */
+    unsigned others;    /* and the ones with a header of another format, one with checks */
     unsigned required;  /* the k that most of them say */
     bool uses[256];     /* each k that one of them says */
     bool has_files;     /* regular files, leftovers aside */

@@ -168,8 +168,10 @@ static unsigned rank_of(const struct quorum *quorum, const struct copy_facts cop
             continue;
         version->tied |= version->complete && other.whole == version->whole &&
                          other.header.mtime_ns == version->header.mtime_ns;
-        if (other.whole > version->rival)
-            version->rival = other.whole;
+        if (other.whole <= version->rival)
+            continue;
+        version->rival = other.whole;
+        version->rival_is_newer = other.header.mtime_ns > version->header.mtime_ns;
     }
     return rank;
 }

@@ -10,8 +10,9 @@
 
 /* What is known of one copy of a share before any of its blocks is read. */
 struct copy_facts {
-    bool has_header; /* an intact one; otherwise HEADER means nothing */
-    bool misplaced;  /* without checks: its index is not that of most of its store's headers */
+    bool has_header;   /* an intact one; otherwise HEADER means nothing */
+    bool misplaced;    /* without checks: its index is not that of most of its store's headers */
+    bool other_format; /* instead of a header, one of another format, with checks */
     struct share_header header;
     uint64_t size; /* bytes of the copy */
     bool untimed;  /* without checks: times do not tell versions apart here, though they differ */
@@ -34,6 +35,7 @@ struct version {
     bool possible;              /* copies of other times, or without a header, might complete it */
     bool tied;                  /* another of this time is complete, with as many shares */
     unsigned rival; /* most shares of full length of another complete version; 0: none */
+    bool rival_is_newer;
 };
 
 /* Returns true if two headers name the same version. */

@@ -64,7 +64,7 @@ static int refuse_conflict(const char *path, const struct survey *found)
 {
     cleanup_free char *text = survey_describe(found);
 
-    log_error("%s: conflict: %s", path, text ? text : "two kinds");
+    log_error("%s: conflict: %s", log_path(path), text ? text : "two kinds");
     return -EIO;
 }
 
@@ -77,9 +77,11 @@ static int refuse_lost(const struct store_source *source, const char *path,
     int r = share_set_new(&found->inquiry, &source->terms, path, 0, &shares);
     if (r < 0)
         return r;
-    if (share_set_check(shares) == 0)
-        log_error("%s: %u stores have a share of it, %u needed", path, found->ruling.votes,
-                  found->ruling.needed);
+    r = share_set_check(shares);
+    if (r < 0)
+        return r;
+    log_error("%s: %u stores have a share of it, %u needed", path, found->ruling.votes,
+              found->ruling.needed);
     return -EIO;
 }
 
@@ -414,9 +416,14 @@ static int store_source_open(struct source *source, const char *path, struct sou
     return r;
 }
 
-static int store_source_read_stripe(struct source_file *file, uint64_t stripe, uint8_t *data)
+/* Of a view, what could not be read in time is an error of reading; for a command it is no verdict.
+ */
+static int store_source_read_stripe(struct source_file *opaque, uint64_t stripe, uint8_t *data)
 {
-    return share_set_read_stripe(((struct store_file *)file)->shares, stripe, data);
+    const struct store_file *file = (const struct store_file *)opaque;
+    int r = share_set_read_stripe(file->shares, stripe, data);
+
+    return r == -ETIMEDOUT && !file->source->terms.patient ? -EIO : r;
 }
 
 static bool store_source_is_hole(struct source_file *file, uint64_t stripe)
