@@ -61,8 +61,8 @@ static const char *const style[] = {
     ".strip .l2 b, .strip .l3 b { color: #1d2126; }",
     ".c-good { background: var(--c-good); } .c-missing { background: var(--c-missing); }",
     ".c-stale { background: var(--c-stale); } .c-damaged { background: var(--c-damaged); }",
-    ".c-misplaced { background: var(--c-misplaced); } .c-other_kind { background: "
-    "var(--c-other_kind); }",
+    ".c-misplaced { background: var(--c-misplaced); }",
+    ".c-other_kind { background: var(--c-other_kind); }",
     ".c-unreadable { background: var(--c-unreadable); }",
     ".c-metadata { background: var(--c-metadata); }",
     ".c-foreign { background: var(--c-foreign); } .c-leftover { background: var(--c-leftover); }",
