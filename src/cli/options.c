@@ -342,7 +342,7 @@ static int take_one(struct options *options, const char *text)
     const char *value = text[length] ? text + length + 1 : NULL;
 
     for (const struct option_row *row = option_rows; row->help; row++) {
-        if (!(row->commands & BEHIND_O) || strlen(row->name) != length ||
+        if (!row->name || !(row->commands & BEHIND_O) || strlen(row->name) != length ||
             strncmp(option_spell(row).text, text, length) != 0)
             continue;
         if (row->value && !value)
