@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Completion of zfec-fs for bash, with the functions of bash-completion. Which commands and options
-# there are, the program says itself: src/cli/help.h has what --completion prints.
+# there are, the program says itself: src/cli/commands.h has what --completion prints.
 
 # Of the word $cur: what is behind $1, of the words $2; or directories or files. Readline replaces
 # only what is behind the last = or : of the whole word.

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Completion of zfec-fs for fish. Which commands and options there are, the program says itself:
-# src/cli/help.h has what --completion prints.
+# src/cli/commands.h has what --completion prints.
 
 # Whether the line is of this command, which is one only as the first word, or of a mount.
 function __zfec_fs_is

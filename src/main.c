@@ -3,7 +3,7 @@
 #include "base/io.h"
 #include "cli/background.h"
 #include "cli/beside.h"
-#include "cli/help.h"
+#include "cli/commands.h"
 #include "cli/output.h"
 #include "mount/mount.h"
 
@@ -12,7 +12,7 @@
 /* A command, in a process of its own: see background.h. */
 static int run_command(const struct command_row *command, struct options *options)
 {
-    if (background_work() < 0)
+    if (background_enter(true) < 0)
         return EXIT_STATUS_FAILED;
     descriptors_allow_all();
     int r = beside_check(options);

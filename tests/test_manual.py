@@ -218,9 +218,11 @@ def test_page_has_the_fields_of_json(binary, shown, tmp_path):
 
 def test_page_has_the_fields_of_what_check_writes(shown):
     text = sections(shown["zfec-fs.1"])["JSON"].partition("check and repair")[2]
-    written = (DOCS.parent / "src" / "cli" / "findings_json.c").read_text(encoding="utf-8")
-    fields = set(re.findall(r'json_object_set_new\(\w+, "(\w+)"', written))
-    assert {"problems", "would_need"} < fields
+    written = (DOCS.parent / "src" / "cli" / "findings.c").read_text(encoding="utf-8")
+    packed = " ".join(re.findall(r"json_pack\([^;]*;", written))
+    fields = set(re.findall(r'"(\w+)",', packed))
+    fields |= set(re.findall(r'output_json_path\(\w+, "(\w+)"', written))
+    assert {"problems", "would_need", "header_damaged", "conflicts", "conflict"} < fields
     assert [field for field in fields if field not in text] == []
 
 

@@ -53,3 +53,6 @@ int log_errno(int error, const char *format, ...) LOG_FORMAT(2, 3);
 #define log_error(...)   log_message(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warning(...) log_message(LOG_LEVEL_WARNING, __VA_ARGS__)
 #define log_info(...)    log_message(LOG_LEVEL_INFO, __VA_ARGS__)
+
+/* An error's line; the value is RESULT, for `return log_as(-EINVAL, ...)`. */
+#define log_as(result, ...) (log_error(__VA_ARGS__), (result))

@@ -7,11 +7,9 @@
 #include "cli/exit_status.h"
 
 #include <fcntl.h>
-#include <stdbool.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
 enum {
     END_STEP_NS = 1000 * 1000,
@@ -24,8 +22,9 @@ static int report = -1;
 /* The process that works, as the user's knows it. */
 static pid_t worker;
 
-/* Signals that stop a command: the first of them; the second one ends the user's process. */
-static const int stops[] = {SIGINT, SIGTERM, SIGHUP};
+/* Signals that are passed on. All but the last stop a command: the first of them; the second one
+ * ends the user's process. */
+static const int passed[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
 static volatile sig_atomic_t stopping;
 
 int background_signal(int number)
@@ -36,9 +35,8 @@ int background_signal(int number)
 void background_signals(sigset_t *ret)
 {
     sigemptyset(ret);
-    for (size_t i = 0; i < COUNT_OF(stops); i++)
-        sigaddset(ret, background_signal(stops[i]));
-    sigaddset(ret, background_signal(SIGUSR1));
+    for (size_t i = 0; i < COUNT_OF(passed); i++)
+        sigaddset(ret, background_signal(passed[i]));
 }
 
 /*
@@ -61,55 +59,37 @@ static void pass_on(int number)
 {
     int error = errno;
 
-    kill(worker, background_signal(number));
-    errno = error;
-}
-
-static void pass_on_stop(int number)
-{
-    if (stopping) {
+    if (stopping && number != SIGUSR1) {
         kill(worker, SIGKILL);
         wait_for_children();
         signal(number, SIG_DFL);
         raise(number); /* it comes when this function has returned */
     }
-    stopping = 1;
-    pass_on(number);
+    stopping |= number != SIGUSR1;
+    kill(worker, background_signal(number));
+    errno = error;
 }
 
-/* A signal that the user has ignored, as nohup(1) does, stays so. */
-static void handle(int number, void (*handler)(int))
+/* All that the user's process still does. If the other one STAYS, success does not mean its end. */
+_Noreturn static void wait_and_exit(int reports, bool stays)
 {
-    struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART}, before;
+    unsigned char status;
+    ssize_t got;
+    int how;
 
-    if (sigaction(number, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
-        sigaction(number, &action, NULL);
-}
-
-static void pass_on_signals(void)
-{
-    for (size_t i = 0; i < COUNT_OF(stops); i++)
-        handle(stops[i], pass_on_stop);
-    handle(SIGUSR1, pass_on);
-}
-
-static void passed_signals(sigset_t *ret)
-{
-    sigemptyset(ret);
-    for (size_t i = 0; i < COUNT_OF(stops); i++)
-        sigaddset(ret, stops[i]);
-    sigaddset(ret, SIGUSR1);
-}
-
-/* The other process has ended without a word: by a signal, and so does this one. */
-_Noreturn static void end_as_worker(void)
-{
-    int status;
-
-    bool known = waitpid(worker, &status, 0) == worker;
+    do
+        got = read(reports, &status, 1);
+    while (got < 0 && errno == EINTR);
+    if (got == 1) {
+        if (!stays || status != EXIT_STATUS_OK)
+            wait_for_children();
+        _exit(status);
+    }
+    /* The other process has ended without a word: by a signal, and so does this one. */
+    bool known = waitpid(worker, &how, 0) == worker;
     wait_for_children();
-    if (known && WIFSIGNALED(status)) {
-        int number = WTERMSIG(status);
+    if (known && WIFSIGNALED(how)) {
+        int number = WTERMSIG(how);
         if (number > SIGRTMIN) /* as passed on, before anything waited for it */
             number -= SIGRTMIN;
         signal(number, SIG_DFL);
@@ -119,34 +99,22 @@ _Noreturn static void end_as_worker(void)
     _exit(EXIT_STATUS_FAILED);
 }
 
-/* All that the user's process still does. If the other one STAYS, success does not mean its end. */
-_Noreturn static void wait_and_exit(int reports, bool stays)
+int background_enter(bool is_command)
 {
-    unsigned char status;
-    ssize_t got;
-
-    do
-        got = read(reports, &status, 1);
-    while (got < 0 && errno == EINTR);
-    if (got != 1)
-        end_as_worker();
-    if (!stays || status != EXIT_STATUS_OK)
-        wait_for_children();
-    _exit(status);
-}
-
-/* A command's process ends with its work, and gets the user's signals until then. */
-static int split(bool is_command)
-{
-    sigset_t passed, before;
+    const struct sigaction action = {.sa_handler = pass_on, .sa_flags = SA_RESTART};
+    struct sigaction ignored;
+    sigset_t all, before;
+    pid_t user = getpid();
     int ends[2];
 
     if (pipe2(ends, O_CLOEXEC) < 0)
         return log_errno(-errno, "cannot start another process");
     if (is_command) /* what the other leaves becomes a child of this one */
         prctl(PR_SET_CHILD_SUBREAPER, 1);
-    passed_signals(&passed);
-    sigprocmask(SIG_BLOCK, &passed, &before);
+    sigemptyset(&all);
+    for (size_t i = 0; i < COUNT_OF(passed); i++)
+        sigaddset(&all, passed[i]);
+    sigprocmask(SIG_BLOCK, &all, &before);
     worker = fork();
     if (worker < 0) {
         int r = log_errno(-errno, "cannot start another process");
@@ -155,39 +123,27 @@ static int split(bool is_command)
         return r;
     }
     close(ends[worker == 0 ? 0 : 1]);
-    if (worker > 0 && is_command)
-        pass_on_signals();
+    for (size_t i = 0; worker > 0 && is_command && i < COUNT_OF(passed); i++) {
+        /* What the user has ignored, as by nohup(1), stays so. */
+        if (sigaction(passed[i], NULL, &ignored) == 0 && ignored.sa_handler != SIG_IGN)
+            sigaction(passed[i], &action, NULL);
+    }
     if (worker > 0 || !is_command)
         sigprocmask(SIG_SETMASK, &before, NULL);
     if (worker > 0)
         wait_and_exit(ends[0], !is_command);
     report = ends[1];
-    return 0;
-}
-
-int background_enter(void)
-{
-    return split(false);
-}
-
-int background_work(void)
-{
-    pid_t user = getpid();
-    int r = split(true);
-
-    if (r == 0)
+    if (is_command)
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-    return r == 0 && getppid() != user ? -ESRCH : r;
+    return is_command && getppid() != user ? -ESRCH : 0;
 }
 
 int background_leave_streams(void)
 {
     cleanup_fd int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-    if (null < 0)
-        return -errno;
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
-        if (dup2(null, fd) < 0)
+        if (null < 0 || dup2(null, fd) < 0)
             return -errno;
     }
     return 0;

@@ -8,20 +8,18 @@
 #pragma once
 
 #include <signal.h>
+#include <stdbool.h>
 
 /*
- * For a mount, which goes on in the background once it is known that it works. Returns in another
- * process. Returns 0 or a negative errno, which has been logged.
- */
-int background_enter(void);
-
-/*
- * For a command: the user's process stays to its end, and the other ends with it. SIGINT, SIGTERM,
+ * Returns 0 in another process, or a negative errno, which has been logged. A mount goes on in the
+ * background once it is known that it works.
+ *
+ * For a command the user's process stays to its end, and the other ends with it. SIGINT, SIGTERM,
  * SIGHUP and SIGUSR1 are blocked in the other, to which they come as background_signal(), and only
  * so: from a terminal and from timeout(1) both get them. The second that means to stop ends the
- * user's process at once. Returns 0 in another process, or a negative errno, which has been logged.
+ * user's process at once.
  */
-int background_work(void);
+int background_enter(bool is_command);
 
 /* The real-time signal as which signal NUMBER is passed on, and all of these. */
 int background_signal(int number);

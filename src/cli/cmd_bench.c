@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/commands.h"
 
-#include "base/array.h"
 #include "base/log.h"
 #include "cli/output.h"
 #include "engine/speed.h"
@@ -17,93 +16,62 @@ static const struct {
     [SPEED_DECODE] = {"decode", "decode: from the last k"},
 };
 
-/* Of each kind, bytes of source in a second. */
-struct rates {
-    double of[SPEED_KINDS];
-};
-
-static int settings_of(const struct options *options, struct speed_settings *ret)
-{
-    const struct encoding *encoding = &options->encoding;
-
-    if (encoding->shares < encoding->required) {
-        log_error("bench: %u shares of which %u are enough: give -n at least as much as -k",
-                  encoding->shares, encoding->required);
-        return -EINVAL;
-    }
-    *ret = (struct speed_settings){.count = encoding->shares, .seconds = SECONDS_EACH};
-    return layout_new(encoding->format, encoding->required, encoding->shares, encoding->block_size,
-                      (uint64_t)encoding->required * encoding->block_size, &ret->layout);
-}
-
-/* Where all shares are pieces there is nothing to compute. */
-static bool is_there(const struct speed_settings *settings, enum speed_kind kind)
-{
-    return kind != SPEED_CODE || settings->count > settings->layout.required;
-}
-
-static void tell_speed(const struct speed_settings *settings, enum speed_kind kind, double rate)
+/* Measures and tells, of each kind, bytes of source in a second; 0 where nothing is to compute:
+ * all shares are pieces. */
+static int measure(struct speed_settings *settings, unsigned threads, double rates[SPEED_KINDS])
 {
     const struct share_layout *layout = &settings->layout;
-    size_t size =
-        kind == SPEED_CODE || kind == SPEED_HASH ? speed_piece_size(settings) : layout->block_size;
 
-    output_json("speed",
-                json_pack("{s:s, s:i, s:i, s:s, s:I, s:i, s:f}", "what", kinds[kind].name,
-                          "required", layout->required, "count", (int)settings->count, "format",
-                          formats[layout->format]->name, "piece_size", (json_int_t)size, "threads",
-                          (int)settings->threads, "bytes_per_second", rate));
-}
-
-static int measure(struct speed_settings *settings, unsigned threads, struct rates *rates)
-{
     settings->threads = threads;
-    for (unsigned kind = 0; kind < SPEED_KINDS; kind++) {
-        if (!is_there(settings, kind))
+    for (enum speed_kind kind = 0; kind < SPEED_KINDS; kind++) {
+        bool pieces = kind == SPEED_CODE || kind == SPEED_HASH;
+        if (kind == SPEED_CODE && settings->count <= layout->required)
             continue;
-        int r = speed_measure(kind, settings, &rates->of[kind]);
+        int r = speed_measure(kind, settings, &rates[kind]);
         if (r < 0)
             return log_errno(r, "bench: %s", kinds[kind].name);
-        tell_speed(settings, kind, rates->of[kind]);
+        size_t size = pieces ? speed_piece_size(settings) : layout->block_size;
+        output_json("speed",
+                    json_pack("{s:s, s:i, s:i, s:s, s:I, s:i, s:f}", "what", kinds[kind].name,
+                              "required", layout->required, "count", (int)settings->count, "format",
+                              formats[layout->format]->name, "piece_size", (json_int_t)size,
+                              "threads", (int)threads, "bytes_per_second", rates[kind]));
     }
     return 0;
 }
 
-static void tell_rates(const struct speed_settings *settings, unsigned jobs,
-                       const struct rates *one, const struct rates *all)
+enum exit_status bench_command(struct options *options)
 {
+    const struct encoding *encoding = &options->encoding;
+    struct speed_settings settings = {.count = encoding->shares, .seconds = SECONDS_EACH};
+    double one[SPEED_KINDS] = {0}, several[SPEED_KINDS] = {0};
+    double *all = options->jobs > 1 ? several : one;
+
+    if (options->word_count > 0)
+        return log_as(EXIT_STATUS_USAGE,
+                      "bench: takes no arguments but options; see zfec-fs bench --help");
+    if (encoding->shares < encoding->required)
+        return log_as(EXIT_STATUS_USAGE,
+                      "bench: %u shares of which %u are enough: give -n at least as much as -k",
+                      encoding->shares, encoding->required);
+    if (layout_new(encoding->format, encoding->required, encoding->shares, encoding->block_size,
+                   (uint64_t)encoding->required * encoding->block_size, &settings.layout) < 0)
+        return EXIT_STATUS_USAGE;
+    if (measure(&settings, 1, one) < 0 ||
+        (options->jobs > 1 && measure(&settings, options->jobs, several) < 0))
+        return EXIT_STATUS_FAILED;
     output_text(COLOUR_NONE, "%u of %u shares, %s format, blocks of %u bytes; bytes of source:",
-                settings->layout.required, settings->count, formats[settings->layout.format]->name,
-                settings->layout.block_size);
-    output_text(COLOUR_NONE, "%-26s %14s %10u threads", "", "one thread", jobs);
-    for (unsigned kind = 0; kind < SPEED_KINDS; kind++) {
-        if (is_there(settings, kind))
+                settings.layout.required, settings.count, formats[settings.layout.format]->name,
+                settings.layout.block_size);
+    output_text(COLOUR_NONE, "%-26s %14s %10u threads", "", "one thread", options->jobs);
+    for (enum speed_kind kind = 0; kind < SPEED_KINDS; kind++) {
+        if (one[kind] > 0)
             output_text(COLOUR_NONE, "%-26s %12s/s %16s/s", kinds[kind].text,
-                        show_bytes((uint64_t)one->of[kind]).text,
-                        show_bytes((uint64_t)all->of[kind]).text);
+                        show_bytes((uint64_t)one[kind]).text, show_bytes((uint64_t)all[kind]).text);
     }
     output_text(COLOUR_NONE,
                 "A 1 Gbit/s link carries 0.125 GB/s: this machine encodes %.1f links' worth, and "
                 "restores %.1f.",
-                all->of[SPEED_ENCODE] / LINK, all->of[SPEED_DECODE] / LINK);
-}
-
-enum exit_status bench_command(struct options *options)
-{
-    struct speed_settings settings;
-    struct rates one = {0}, all;
-
-    if (options->word_count > 0) {
-        log_error("bench: takes no arguments but options; see zfec-fs bench --help");
-        return EXIT_STATUS_USAGE;
-    }
-    if (settings_of(options, &settings) < 0)
-        return EXIT_STATUS_USAGE;
-    if (measure(&settings, 1, &one) < 0)
-        return EXIT_STATUS_FAILED;
-    all = one;
-    if (options->jobs > 1 && measure(&settings, options->jobs, &all) < 0)
-        return EXIT_STATUS_FAILED;
-    tell_rates(&settings, options->jobs, &one, &all);
+                all[SPEED_ENCODE] / LINK, all[SPEED_DECODE] / LINK);
     return EXIT_STATUS_OK;
 }

@@ -1,36 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/commands.h"
 
+#include "base/lock.h"
 #include "base/log.h"
-#include "cli/findings_json.h"
-#include "cli/findings_text.h"
-#include "cli/output.h"
+#include "cli/meter.h"
 #include "cli/page.h"
 #include "cli/sources.h"
 
-#include <string.h>
 #include <sys/random.h>
-
-static void summarize(const struct findings *findings, const struct meter *meter,
-                      enum exit_status status)
-{
-    findings_summarize(findings, meter);
-    json_t *summary =
-        json_pack("{s:s, s:f, s:i, s:f}", "command", "check", "seconds", meter_seconds(meter),
-                  "exit_status", status, "part", findings->options->sample);
-    findings_add_json(findings, summary);
-    output_json("summary", summary);
-}
 
 static void report_name(void *opaque, const char *path, const struct inspection *inspection)
 {
     struct findings *findings = opaque;
 
     findings_report(findings, path, inspection);
-    if (findings->worst) {
-        pthread_mutex_lock(&findings->lock);
-        worst_consider(findings->worst, findings, path, inspection);
-        pthread_mutex_unlock(&findings->lock);
+    if (findings->page) {
+        HOLD(&findings->lock);
+        page_consider(findings->page, findings, path, inspection);
     }
 }
 
@@ -49,8 +35,7 @@ static enum exit_status check_names(const struct options *options, struct source
 
     if (findings_begin(&findings, options, roster) < 0)
         return EXIT_STATUS_FAILED;
-    if (options->report)
-        findings.worst = &page->worst;
+    findings.page = options->report ? page : NULL;
     if (options->sample < 1 && getrandom(&settings.seed, sizeof settings.seed, 0) < 0)
         settings.seed = (uint64_t)meter->started;
     int r = check_run(source, roster, &settings, &meter->progress);
@@ -60,9 +45,13 @@ static enum exit_status check_names(const struct options *options, struct source
         return EXIT_STATUS_FAILED;
     }
     enum exit_status status = findings_status(&findings);
-    if (page_write(page, &findings, meter_seconds(meter)) < 0 && status != EXIT_STATUS_LOST)
+    double seconds = meter_seconds(meter);
+    if (page_write(page, &findings, seconds) < 0 && status != EXIT_STATUS_LOST)
         status = EXIT_STATUS_FAILED;
-    summarize(&findings, meter, status);
+    json_t *summary = json_pack("{s:s, s:f, s:i, s:f}", "command", "check", "seconds", seconds,
+                                "exit_status", status, "part", options->sample);
+    findings_summarize(&findings, seconds, summary);
+    output_json("summary", summary);
     return status;
 }
 
@@ -80,9 +69,7 @@ enum exit_status check_command(struct options *options)
         return status;
     const struct share_terms terms = {.everything = true, .stop = &meter.progress.stop};
     int r = source_of_stores_now(options, terms, &source);
-    if (r == 0)
-        source_tell_empty(source);
-    else
+    if (r < 0)
         status = status_of_stores(r);
     if (r == 0 && (r = roster_make(source, options->jobs, &meter.progress, &roster)) < 0 &&
         r != -ECANCELED)

@@ -4,46 +4,31 @@
 #include "base/log.h"
 #include "cli/copying.h"
 #include "cli/sources.h"
-#include "view/store_source.h"
 
 #include <string.h>
 
-/* Directories where nothing is mounted look like stores of an empty tree. */
-static int check_removal(struct copying *copying, const struct options *options,
-                         struct source *source)
+static int add_target(struct copying *copying, const struct options *options, struct source *source)
 {
+    const char *folder = options->source;
+    cleanup_names struct names inputs = NO_NAMES;
+    cleanup_free char *real = folder ? realpath(folder, NULL) : NULL;
+
+    /* Directories where nothing is mounted look like stores of an empty tree. */
     copying->counting = true; /* names that are not confirmed are reported later, by the run */
     int r = options->remove ? source_has_files(source) : 1;
     copying->counting = false;
     if (r < 0)
         return log_errno(r, "the stores");
-    if (r == 0) {
-        log_error("--delete: the stores are empty, nothing is removed: are they mounted?");
-        return -ENOENT;
-    }
-    return 0;
-}
-
-/* The stores, and the folder that they lie in, which would be one with a new directory in it. */
-static int list_inputs(const struct options *options, struct source *source, struct names *inputs)
-{
-    const char *folder = options->source;
-    cleanup_free char *real = folder ? realpath(folder, NULL) : NULL;
-
-    int r = real ? names_add(inputs, real) : 0;
-    return r < 0 ? r : stores_real_paths(store_source_stores(source), inputs);
-}
-
-static int add_target(struct copying *copying, const struct options *options, struct source *source)
-{
-    cleanup_names struct names inputs = NO_NAMES;
-
-    int r = check_removal(copying, options, source);
     if (r == 0)
-        r = list_inputs(options, source, &inputs);
-    return r < 0 ? r
-                 : copying_add(copying, options->words[options->word_count - 1], TARGET_WHOLE,
-                               &inputs);
+        return log_as(-ENOENT,
+                      "--delete: the stores are empty, nothing is removed: are they mounted?");
+    /* The folder of the stores, too: with a new directory in it, that would be one. */
+    r = real ? names_add(&inputs, real) : 0;
+    if (r == 0)
+        r = stores_real_paths(store_source_stores(source), &inputs);
+    if (r < 0)
+        return r;
+    return copying_add(copying, options->words[options->word_count - 1], TARGET_WHOLE, &inputs);
 }
 
 /* Says what is not restored since too few stores have it. */
@@ -64,27 +49,23 @@ static void tell_hidden(void *context, const char *path, enum hidden why, const 
 enum exit_status decode_command(struct options *options)
 {
     cleanup_source struct source *source = NULL;
+    enum exit_status status = EXIT_STATUS_FAILED;
     struct copying copying;
 
     if (take_stores(options, 1) < 0)
         return EXIT_STATUS_USAGE;
     if (copying_begin(&copying, options) < 0)
-        return EXIT_STATUS_FAILED;
+        return status;
     const struct share_terms terms = {.older = options->older,
                                       .hidden = tell_hidden,
                                       .context = &copying,
                                       .stop = &copying.meter.progress.stop};
-    enum exit_status status = EXIT_STATUS_FAILED;
     int r = source_of_stores_now(options, terms, &source);
-    if (r == 0)
-        source_tell_empty(source);
-    else
+    if (r < 0)
         status = status_of_stores(r);
-    if (r == 0 && (r = add_target(&copying, options, source)) == -EINVAL)
+    else if ((r = add_target(&copying, options, source)) == -EINVAL)
         status = EXIT_STATUS_USAGE;
-    if (r == 0)
-        r = copying_open(&copying);
-    if (r == 0)
+    if (r == 0 && copying_open(&copying) == 0)
         status = copying_run(&copying, source);
     copying_end(&copying);
     return status;

@@ -1,83 +1,79 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/commands.h"
 
+#include "base/lock.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "cli/background.h"
-#include "cli/reporter.h"
 #include "cli/sources.h"
 #include "mount/mount.h"
 #include "view/encoded.h"
+#include "view/report.h"
 #include "view/restored.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
-/* What stands for itself: MOUNTPOINT, or SOURCE MOUNTPOINT. */
-static int check_words(struct options *options)
+/* The stores that SIGUSR1 asks about; NULL: none yet, or any more. */
+static struct {
+    pthread_mutex_t lock;
+    struct stores *stores;
+} watched = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void watch_stores(struct stores *stores)
 {
-    char **words = options->words;
-
-    if (options->word_count > 2) {
-        log_error("%s: too many arguments; give [SOURCE] MOUNTPOINT", words[2]);
-        return -EINVAL;
-    }
-    if (options->word_count == 2 && options->source) {
-        log_error("%s: the source is given twice, by source=%s too; leave one out", words[0],
-                  options->source);
-        return -EINVAL;
-    }
-    if (options->word_count == 2 && !(options->source = strdup(words[0])))
-        return -ENOMEM;
-    return 0;
+    HOLD(&watched.lock);
+    watched.stores = stores;
 }
 
-static int check_mountpoint(const struct options *options)
+/* Writes to the log how the stores are, whenever SIGUSR1 asks for it. */
+static void *log_stores(void *opaque)
 {
-    struct stat status;
+    const sigset_t *asked = opaque;
+    int number;
 
-    if (options->word_count == 0) {
-        log_error("MOUNTPOINT: missing; see zfec-fs --help");
-        return -EINVAL;
+    while (sigwait(asked, &number) == 0) {
+        HOLD(&watched.lock);
+        cleanup_free char *text = NULL;
+        char *rest = NULL;
+        if (!watched.stores || report_stores(watched.stores, &text) < 0)
+            continue;
+        for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+            log_warning("%s", line);
     }
-    const char *mountpoint = options->words[options->word_count - 1];
-    if (stat(mountpoint, &status) < 0)
-        return log_errno(-errno, "%s: cannot be the mountpoint, create an empty directory there",
-                         mountpoint);
-    if (!S_ISDIR(status.st_mode)) {
-        log_error("%s: cannot be the mountpoint, it is no directory", mountpoint);
-        return -EINVAL;
-    }
-    return 0;
+    return NULL;
 }
 
-/* Checks that the options make sense together, and sets what follows from the others. */
-static int check(struct options *options)
+/* Checks that the words and options make sense together, and sets what follows from others. */
+static int check_options(struct options *options)
 {
     const struct encoding *encoding = &options->encoding;
     bool from_stores = options->view != VIEW_ENCODED;
+    char **words = options->words;
+    struct stat status;
+    int r = 0;
 
-    int r = check_words(options);
-    if (r < 0)
-        return r;
-    if (from_stores && !options->source && options->stores.count == 0) {
-        log_error("%s: no stores given; name their directory, STORES, or use store=DIR",
-                  options->view == VIEW_RESTORED ? "restore" : "rebuild");
-        return -EINVAL;
-    }
-    if (!from_stores && options->of_stores) {
-        log_error("%s: there are no stores here; leave it out, or give restore or rebuild",
-                  option_spell(options->of_stores).text);
-        return -EINVAL;
-    }
-    if (from_stores && options->of_source) {
-        log_error("%s: that is for making shares of a source; leave it out",
-                  option_spell(options->of_source).text);
-        return -EINVAL;
-    }
-    if (!from_stores && encoding->required > encoding->shares) {
-        log_error("required=%u: more than shares=%u; give at least as many shares",
-                  encoding->required, encoding->shares);
-        return -EINVAL;
-    }
+    if (options->word_count > 2)
+        return log_as(-EINVAL, "%s: too many arguments; give [SOURCE] MOUNTPOINT", words[2]);
+    if (options->word_count == 2 && options->source)
+        return log_as(-EINVAL, "%s: the source is given twice, by source=%s too; leave one out",
+                      words[0], options->source);
+    if (options->word_count == 2 && !(options->source = strdup(words[0])))
+        return -ENOMEM;
+    if (from_stores && !options->source && options->stores.count == 0)
+        return log_as(-EINVAL,
+                      "%s: no stores given; name their directory, STORES, or use store=DIR",
+                      options->view == VIEW_RESTORED ? "restore" : "rebuild");
+    if (!from_stores && options->of_stores)
+        return log_as(-EINVAL,
+                      "%s: there are no stores here; leave it out, or give restore or rebuild",
+                      option_spell(options->of_stores).text);
+    if (from_stores && options->of_source)
+        return log_as(-EINVAL, "%s: that is for making shares of a source; leave it out",
+                      option_spell(options->of_source).text);
+    if (!from_stores && encoding->required > encoding->shares)
+        return log_as(-EINVAL, "required=%u: more than shares=%u; give at least as many shares",
+                      encoding->required, encoding->shares);
     if (!from_stores && !options->source && !(options->source = strdup("/")))
         return -ENOMEM;
     /* The kernel has to check who may read what: the daemon, which may be root's, reads for all. */
@@ -85,7 +81,17 @@ static int check(struct options *options)
         options->permissions_checked = true;
         r = options_pass_on(options, "default_permissions");
     }
-    return r < 0 ? r : check_mountpoint(options);
+    if (r < 0)
+        return r;
+    if (options->word_count == 0)
+        return log_as(-EINVAL, "MOUNTPOINT: missing; see zfec-fs --help");
+    const char *mountpoint = words[options->word_count - 1];
+    if (stat(mountpoint, &status) < 0)
+        return log_errno(-errno, "%s: cannot be the mountpoint, create an empty directory there",
+                         mountpoint);
+    if (!S_ISDIR(status.st_mode))
+        return log_as(-EINVAL, "%s: cannot be the mountpoint, it is no directory", mountpoint);
+    return 0;
 }
 
 static int open_view(struct options *options, struct view **ret)
@@ -97,7 +103,7 @@ static int open_view(struct options *options, struct view **ret)
     if (r < 0)
         return r;
     if (from_stores)
-        reporter_watch(store_source_stores(source));
+        watch_stores(store_source_stores(source));
     return options->view == VIEW_RESTORED
                ? restored_view_new(source, options->permissions_checked, ret)
                : encoded_view_new(source, options->encoding.shares, ret);
@@ -106,13 +112,18 @@ static int open_view(struct options *options, struct view **ret)
 /* Stores are opened in the process that stays: threads may be on their way to those that hang. */
 enum exit_status mount_command(struct options *options)
 {
+    static sigset_t asked;
     cleanup_view struct view *view = NULL;
 
-    if (check(options) < 0)
+    if (check_options(options) < 0)
         return EXIT_STATUS_USAGE;
-    if (!options->foreground && !options->debug && background_enter() < 0)
+    if (!options->foreground && !options->debug && background_enter(false) < 0)
         return EXIT_STATUS_FAILED;
-    reporter_start();
+    /* No thread takes the signal but the one that waits for it. */
+    sigemptyset(&asked);
+    sigaddset(&asked, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &asked, NULL);
+    thread_start(log_stores, &asked);
     int r = open_view(options, &view);
     if (r < 0)
         return options->view == VIEW_ENCODED ? EXIT_STATUS_FAILED : status_of_stores(r);
@@ -129,6 +140,6 @@ enum exit_status mount_command(struct options *options)
         .ready = background_leave_user,
     };
     r = mount_serve(view, &settings);
-    reporter_watch(NULL);
+    watch_stores(NULL);
     return r < 0 ? EXIT_STATUS_FAILED : EXIT_STATUS_OK;
 }

@@ -7,20 +7,35 @@
 #include "cli/named_sets.h"
 #include "cli/output.h"
 #include "cli/private_view.h"
-#include "cli/sync_show.h"
 #include "sync/leftovers.h"
+#include "sync/run.h"
 #include "sync/sample.h"
 #include "sync/state.h"
 #include "tree/tree.h"
 
-#include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 
 /* So many paths are remembered of the files that differ at a node. */
 enum { KEPT_MAX = 1000 };
+
+/* What came of a node in the whole run of its set. */
+struct outcome {
+    struct transfer update;  /* as it ended */
+    char error[REASON_SIZE]; /* "": it is up to date */
+    char *share;             /* its directory in the view */
+    char *list, *place;      /* for its transfers: see there */
+    uint64_t verified;       /* files that were compared in the end, */
+    uint64_t different;
+    struct names paths;  /* of these, as many as are kept */
+    bool looked;         /* they could be compared */
+    bool unfinished;     /* something may be left of stopped runs */
+    bool clean_failed;   /* some of it may still be there */
+    struct names left;   /* what was found of that */
+    uint64_t cleaned;    /* how much of it was removed */
+    time_t mended_since; /* when the difference was found that this run has mended; 0: none */
+};
 
 struct syncing {
     const struct options *options;
@@ -32,6 +47,136 @@ struct syncing {
     time_t began;
 };
 
+/* What is shown. */
+
+/* Adds "SET/NODE SHARE ", as wide as the longest name wants it. */
+static void add_node(struct draft *line, const struct sync_set *set, const struct sync_node *node)
+{
+    size_t width = 0;
+
+    for (size_t i = 0; i < set->count; i++) {
+        size_t length = strlen(set->nodes[i].name);
+        width = length > width ? length : width;
+    }
+    draft_add(line, "%s/%-*s %02x ", set->name, (int)width, node->name, (uint8_t)node->share);
+}
+
+static void add_time(struct draft *line, const char *before, time_t time)
+{
+    if (time > 0)
+        draft_add(line, "%s%s", before, time_text(time).text);
+}
+
+/* Shows one line each, on the terminal. */
+static void show_nodes(const struct syncing *syncing, bool always)
+{
+    static const char *const words[][2] = {
+        [TASK_UPDATE] = {"running", "done"},     [TASK_COMPARE] = {"comparing", "compared"},
+        [TASK_RESEND] = {"running", "done"},     [TASK_FIND] = {"cleaning", "cleaned"},
+        [TASK_REMOVE] = {"cleaning", "cleaned"},
+    };
+    const char *between = "";
+    struct draft text = {0};
+
+    for (size_t i = 0; i < syncing->run.count; i++) {
+        const struct transfer *transfer = &syncing->run.transfers[i];
+        bool is_done = transfer->step == TRANSFER_DONE, failed = is_done && transfer->result < 0;
+        double now = clock_seconds();
+        double seconds = (is_done ? transfer->ended : now) - transfer->began;
+        if (transfer->step == TRANSFER_NONE)
+            continue;
+        draft_add(&text, "%s", between);
+        between = "\n";
+        add_node(&text, syncing->set, transfer->node);
+        if (transfer->step == TRANSFER_WAITING && transfer->tries == 0) {
+            draft_add(&text, "waiting");
+            continue;
+        }
+        if (transfer->step == TRANSFER_WAITING) {
+            draft_add(&text, "again in %s: %s", show_time(transfer->due - now).text,
+                      transfer->reason);
+            continue;
+        }
+        draft_add(&text, "%s, %s files, %s, %s/s",
+                  failed ? "FAILED" : words[transfer->task][is_done],
+                  show_count(transfer->done.files).text, show_bytes(transfer->done.bytes).text,
+                  show_bytes((uint64_t)((double)transfer->done.bytes / (seconds > 1 ? seconds : 1)))
+                      .text);
+        if (transfer->errors > 0)
+            draft_add(&text, ", %s errors", show_count(transfer->errors).text);
+        if (failed)
+            draft_add(&text, ": %s", transfer->reason);
+    }
+    cleanup_free char *lines = draft_take(&text);
+    if (lines)
+        output_progress(lines, always);
+}
+
+static json_t *node_json(const struct sync_set *set, const struct transfer *transfer,
+                         const char *event)
+{
+    const struct counts *done = &transfer->done;
+    double end = transfer->step == TRANSFER_DONE ? transfer->ended : clock_seconds();
+
+    return json_pack("{s:s, s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:f, s:o}", "event", event, "set",
+                     set->name, "node", transfer->node->name, "try", transfer->tries, "files",
+                     (json_int_t)done->files, "bytes", (json_int_t)done->bytes, "deleted",
+                     (json_int_t)done->removed, "errors", (json_int_t)transfer->errors, "seconds",
+                     end - transfer->began, "share",
+                     json_sprintf("%02x", (uint8_t)transfer->node->share));
+}
+
+static void show_outcome(const struct sync_set *set, const struct outcome *outcome)
+{
+    const struct transfer *update = &outcome->update;
+    const struct memory *memory = &update->node->memory;
+    bool dry_run = update->dry_run, failed = *outcome->error != '\0';
+    struct draft line = {0};
+
+    add_node(&line, set, update->node);
+    if (outcome->different > 0) {
+        draft_add(&line, "DIFFERS");
+        add_time(&line, " since ", memory->differs_since);
+    } else if (dry_run || !failed) {
+        draft_add(&line, "%s",
+                  !dry_run ? "up to date"
+                  : failed ? "cannot be reached"
+                           : "can be reached");
+    } else {
+        draft_add(&line, "BEHIND%s", memory->as_of > 0 ? "" : ", never up to date");
+        add_time(&line, " since ", memory->as_of);
+    }
+    if (failed)
+        draft_add(&line, ": %s", outcome->error);
+    draft_add(&line, "; %s%s files, %s sent, %s deleted in %s", dry_run ? "would be: " : "",
+              show_count(update->done.files).text, show_bytes(update->done.bytes).text,
+              show_count(update->done.removed).text, show_time(update->ended - update->began).text);
+    if (outcome->looked)
+        draft_add(&line, "; %s files compared, %s different", show_count(outcome->verified).text,
+                  show_count(outcome->different).text);
+    if (outcome->cleaned > 0)
+        draft_add(&line, "; %s leftovers removed", show_count(outcome->cleaned).text);
+    if (outcome->different == 0)
+        add_time(&line, "; differs since ", memory->differs_since);
+    add_time(&line, "; mended, it differed since ", outcome->mended_since);
+    output_draft(failed ? COLOUR_BAD : COLOUR_NONE, &line);
+
+    json_t *object = node_json(set, update, "end");
+    json_object_update_new(object, json_pack("{s:b, s:o?, s:o*, s:o*}", "up_to_date", !failed,
+                                             "as_of", time_json(memory->as_of), "differs_since",
+                                             time_json(memory->differs_since), "mended_since",
+                                             time_json(outcome->mended_since)));
+    if (outcome->cleaned > 0)
+        json_object_set_new(object, "cleaned", json_integer((json_int_t)outcome->cleaned));
+    if (failed)
+        output_json_path(object, "error", outcome->error);
+    if (outcome->looked)
+        json_object_update_new(object,
+                               json_pack("{s:I, s:I}", "compared", (json_int_t)outcome->verified,
+                                         "different", (json_int_t)outcome->different));
+    output_json("node", object);
+}
+
 /* What happens while a step runs. */
 
 static void woken(void *context)
@@ -42,7 +187,7 @@ static void woken(void *context)
     if (read(syncing->run.wake, &signal, sizeof signal) != sizeof signal)
         return;
     if ((int)signal.ssi_signo == background_signal(SIGUSR1)) {
-        show_nodes(syncing->set, &syncing->run, true);
+        show_nodes(syncing, true);
     } else if (!syncing->run.stop) {
         syncing->run.stop = true;
         log_error("sync: stopping; what is done stays done");
@@ -51,9 +196,7 @@ static void woken(void *context)
 
 static void look_on(void *context)
 {
-    const struct syncing *syncing = context;
-
-    show_nodes(syncing->set, &syncing->run, false);
+    show_nodes(context, false);
 }
 
 static struct outcome *outcome_of(const struct syncing *syncing, const struct transfer *transfer)
@@ -64,30 +207,58 @@ static struct outcome *outcome_of(const struct syncing *syncing, const struct tr
 static void happened(void *context, const struct transfer *transfer, enum transfer_event event)
 {
     const struct syncing *syncing = context;
-    struct outcome *outcome = outcome_of(syncing, transfer);
+    const struct sync_set *set = syncing->set;
+    const struct sync_node *node = transfer->node;
+    bool fails = event == TRANSFER_FAILS_FOR_NOW;
 
     /* The next try finds them again. */
-    if (event == TRANSFER_FAILS_FOR_NOW && transfer->task == TASK_COMPARE)
-        names_clear(&outcome->paths);
-    else if (event == TRANSFER_FAILS_FOR_NOW && transfer->task == TASK_FIND)
-        names_clear(&outcome->left);
-    show_event(syncing->set, transfer, event);
+    if (fails && transfer->task == TASK_COMPARE)
+        names_clear(&outcome_of(syncing, transfer)->paths);
+    else if (fails && transfer->task == TASK_FIND)
+        names_clear(&outcome_of(syncing, transfer)->left);
+    if (event == TRANSFER_ENDS || transfer->task != TASK_UPDATE)
+        return; /* its outcome is told later */
+    if (event == TRANSFER_IS_DISTRUSTED) {
+        log_warning("%s/%s: holds another share than %02x, or a damaged one; all is compared",
+                    set->name, node->name, (uint8_t)node->share);
+        return;
+    }
+    json_t *object = node_json(set, transfer, fails ? "retry" : "begin");
+    if (fails)
+        output_json_path(object, "error", transfer->reason); /* it may hold any byte */
+    if (fails && !output_has_progress())                     /* which shows it */
+        log_warning("%s/%s: %s; will be tried again", set->name, node->name, transfer->reason);
+    output_json("node", object);
 }
 
 static void moved(const struct transfer *transfer, enum move move, const char *path)
 {
+    static const char *const actions[] = {"sent", "deleted", "different", "left"};
     const struct syncing *syncing = transfer->context;
     struct outcome *outcome = outcome_of(syncing, transfer);
+    const char *set = syncing->set->name, *node = transfer->node->name;
+    bool differs = move == MOVE_DIFFERENT;
 
     if (move == MOVE_LEFT) {
         names_add(&outcome->left, path); /* where that fails, it is left */
         return;
     }
-    if (move == MOVE_DIFFERENT && outcome->paths.count < KEPT_MAX)
+    if (differs && outcome->paths.count < KEPT_MAX)
         names_add(&outcome->paths, path); /* where that fails, it counts as one not kept */
-    if (move == MOVE_DIFFERENT || syncing->options->dry_run || syncing->options->verbose)
-        show_move(syncing->set, transfer, move, path);
+    if (!differs && !syncing->options->dry_run && !syncing->options->verbose)
+        return;
+    json_t *object =
+        json_pack("{s:s, s:s, s:s}", "set", set, "node", node, "action", actions[move]);
+    output_json_path(object, "path", path);
+    output_json("file", object);
+    output_text(differs ? COLOUR_BAD : COLOUR_NONE, "%s/%s: %s%s: %s", set, node,
+                transfer->dry_run ? "would be "
+                : differs         ? "is "
+                                  : "",
+                actions[move], path);
 }
+
+/* The steps. */
 
 static void fail_node(struct outcome *outcome, const char *reason)
 {
@@ -95,14 +266,112 @@ static void fail_node(struct outcome *outcome, const char *reason)
         snprintf(outcome->error, sizeof outcome->error, "%s", reason);
 }
 
-/*
- * The steps. Of each, a function PREPARES what is to be done for node number I (it returns 1 if
- * that is something, 0, or a negative errno), and another one JUDGES what came of it.
- */
-typedef int prepares(struct syncing *syncing, size_t i, struct transfer *transfer);
-typedef void judges(struct syncing *syncing, size_t i, const struct transfer *transfer);
+/* Notes what could not be cleaned, which the next run tries again. The node is up to date. */
+static void fail_cleaning(struct syncing *syncing, size_t i, const char *reason)
+{
+    syncing->outcomes[i].clean_failed = true;
+    syncing->outcomes[i].cleaned = 0;
+    if (!syncing->run.stop)
+        log_warning("%s/%s: what a stopped run has left there cannot be removed: %s",
+                    syncing->set->name, syncing->set->nodes[i].name, reason);
+}
 
-static int run_step(struct syncing *syncing, enum task task, prepares *prepare, judges *judge)
+/* Returns true if NODE is to be cleaned: where nothing was left undone. */
+static bool is_to_be_cleaned(const struct outcome *outcome)
+{
+    return outcome->unfinished && outcome->update.result == 0 && !outcome->clean_failed;
+}
+
+/* Prepares what is to be done for node number I. Returns 1 if that is something, 0, or an error. */
+static int prepare_task(struct syncing *syncing, size_t i, struct transfer *transfer)
+{
+    const struct options *options = syncing->options;
+    const struct memory *memory = &transfer->node->memory;
+    const struct mover *mover = transfer->node->mover;
+    struct outcome *outcome = &syncing->outcomes[i];
+    cleanup_names struct names chosen = NO_NAMES;
+    /*
+     * Files are to be sent again: those that differ, or all where these are not known. A cloud
+     * keeps checksums beside the bytes, and may give those of bytes that it has lost. rsync
+     * computes them.
+     */
+    bool again = mover == &rclone_mover && memory->differs_since > 0;
+    int r;
+
+    switch (transfer->task) {
+    case TASK_RESEND:
+        if (!again || memory->different.count == 0)
+            return 0;
+        transfer->dry_run = options->dry_run;
+        transfer->each_file = options->verbose;
+        r = sample_write_paths(&memory->different, transfer->list, mover->list_end);
+        return r < 0 ? r : 1;
+    case TASK_UPDATE:
+        transfer->dry_run = options->dry_run;
+        transfer->each_file = options->verbose;
+        transfer->known = memory->as_of > 0;
+        transfer->checksum = options->checksum || memory->differs_since > 0;
+        transfer->everything = again && memory->different.count == 0;
+        transfer->few = syncing->few;
+        return 1;
+    case TASK_FIND:
+        if (!is_to_be_cleaned(outcome))
+            return 0;
+        return mkdir(transfer->place, 0700) < 0 ? -errno : 1;
+    case TASK_REMOVE: /* what was found and is not the tree's */
+        if (!is_to_be_cleaned(outcome))
+            return 0;
+        r = leftovers_choose(outcome->share, &outcome->left, &chosen);
+        if (r < 0 || chosen.count == 0)
+            return r;
+        transfer->known = true;
+        outcome->cleaned = chosen.count;
+        r = mover->prepare(transfer, &chosen);
+        if (r < 0)
+            fail_cleaning(syncing, i, strerrordesc_np(-r));
+        return r == 0;
+    case TASK_COMPARE: /* what is up to date, where there is something to compare */
+        if (*outcome->error)
+            return 0;
+        r = sample_write(transfer->share, options->verify, syncing->began, transfer->list,
+                         mover->list_end, &outcome->verified);
+        return r < 0 ? r : outcome->verified > 0;
+    }
+    return 0;
+}
+
+/* Notes what came of that. */
+static void judge_task(struct syncing *syncing, size_t i, const struct transfer *transfer)
+{
+    struct outcome *outcome = &syncing->outcomes[i];
+    bool failed = transfer->result < 0;
+
+    switch (transfer->task) {
+    case TASK_UPDATE:
+        outcome->update = *transfer;
+        outcome->unfinished |= failed || transfer->tries > 1;
+        /* fall through */
+    case TASK_RESEND:
+        if (failed)
+            fail_node(outcome, transfer->reason);
+        break;
+    case TASK_FIND:
+    case TASK_REMOVE:
+        if (failed)
+            fail_cleaning(syncing, i, transfer->reason);
+        break;
+    case TASK_COMPARE: /* that a node cannot be compared does not mean that it is behind */
+        outcome->different = transfer->different;
+        outcome->looked = !failed || outcome->different > 0;
+        if (outcome->different > 0)
+            fail_node(outcome, "it holds other bytes than were sent; the next run compares all");
+        else if (failed)
+            log_warning("%s/%s: cannot be compared: %s", syncing->set->name, transfer->node->name,
+                        transfer->reason);
+    }
+}
+
+static int run_step(struct syncing *syncing, enum task task)
 {
     struct run *run = &syncing->run;
 
@@ -119,7 +388,7 @@ static int run_step(struct syncing *syncing, enum task task, prepares *prepare, 
             .moved = moved,
             .done = task == TASK_UPDATE ? done : (struct counts){0}, /* of what was sent again */
         };
-        int r = prepare(syncing, i, &run->transfers[i]);
+        int r = prepare_task(syncing, i, &run->transfers[i]);
         if (r < 0)
             return r;
         run->transfers[i].step = r > 0 ? TRANSFER_WAITING : TRANSFER_NONE;
@@ -127,135 +396,9 @@ static int run_step(struct syncing *syncing, enum task task, prepares *prepare, 
     run_transfers(run);
     for (size_t i = 0; i < run->count; i++) {
         if (run->transfers[i].step == TRANSFER_DONE)
-            judge(syncing, i, &run->transfers[i]);
+            judge_task(syncing, i, &run->transfers[i]);
     }
     return 0;
-}
-
-/*
- * Returns true if files of NODE are to be sent again: those that differ, or all where these are not
- * known. A cloud keeps checksums beside the bytes, and may give those of bytes that it has lost.
- * rsync computes them.
- */
-static bool needs_resending(const struct sync_node *node)
-{
-    return node->mover == &rclone_mover && node->memory.differs_since > 0;
-}
-
-static int prepare_resending(struct syncing *syncing, size_t i, struct transfer *transfer)
-{
-    const struct names *different = &transfer->node->memory.different;
-
-    if (!needs_resending(transfer->node) || different->count == 0)
-        return 0;
-    transfer->dry_run = syncing->options->dry_run;
-    transfer->each_file = syncing->options->verbose;
-    int r = sample_write_paths(different, transfer->list, transfer->node->mover->list_end);
-    return r < 0 ? r : 1;
-}
-
-static void judge_resending(struct syncing *syncing, size_t i, const struct transfer *transfer)
-{
-    if (transfer->result < 0)
-        fail_node(&syncing->outcomes[i], transfer->reason);
-}
-
-static int prepare_update(struct syncing *syncing, size_t i, struct transfer *transfer)
-{
-    const struct options *options = syncing->options;
-    const struct memory *memory = &transfer->node->memory;
-
-    transfer->dry_run = options->dry_run;
-    transfer->each_file = options->verbose;
-    transfer->known = memory->as_of > 0;
-    transfer->checksum = options->checksum || memory->differs_since > 0;
-    transfer->everything = needs_resending(transfer->node) && memory->different.count == 0;
-    transfer->few = syncing->few;
-    return 1;
-}
-
-static void judge_update(struct syncing *syncing, size_t i, const struct transfer *transfer)
-{
-    struct outcome *outcome = &syncing->outcomes[i];
-
-    outcome->update = *transfer;
-    outcome->unfinished |= transfer->result < 0 || transfer->tries > 1;
-    if (transfer->result < 0)
-        fail_node(outcome, transfer->reason);
-}
-
-/* Returns true if NODE is to be cleaned: where nothing was left undone. */
-static bool is_to_be_cleaned(const struct outcome *outcome)
-{
-    return outcome->unfinished && outcome->update.result == 0 && !outcome->clean_failed;
-}
-
-static int prepare_finding(struct syncing *syncing, size_t i, struct transfer *transfer)
-{
-    if (!is_to_be_cleaned(&syncing->outcomes[i]))
-        return 0;
-    return mkdir(transfer->place, 0700) < 0 ? -errno : 1;
-}
-
-/* Notes what could not be cleaned, which the next run tries again. The node is up to date. */
-static void clean_fails(struct syncing *syncing, size_t i, const char *reason)
-{
-    syncing->outcomes[i].clean_failed = true;
-    syncing->outcomes[i].cleaned = 0;
-    if (!syncing->run.stop)
-        log_warning("%s/%s: what a stopped run has left there cannot be removed: %s",
-                    syncing->set->name, syncing->set->nodes[i].name, reason);
-}
-
-static void judge_cleaning(struct syncing *syncing, size_t i, const struct transfer *transfer)
-{
-    if (transfer->result < 0)
-        clean_fails(syncing, i, transfer->reason);
-}
-
-/* Removes what was found and is not the tree's. */
-static int prepare_removal(struct syncing *syncing, size_t i, struct transfer *transfer)
-{
-    struct outcome *outcome = &syncing->outcomes[i];
-    cleanup_names struct names chosen = NO_NAMES;
-
-    if (!is_to_be_cleaned(outcome))
-        return 0;
-    int r = leftovers_choose(outcome->share, &outcome->left, &chosen);
-    if (r < 0 || chosen.count == 0)
-        return r;
-    transfer->known = true;
-    outcome->cleaned = chosen.count;
-    r = transfer->node->mover->prepare(transfer, &chosen);
-    if (r < 0)
-        clean_fails(syncing, i, strerrordesc_np(-r));
-    return r == 0;
-}
-
-/* Compares files of the nodes that are up to date, where there is something to compare. */
-static int prepare_comparing(struct syncing *syncing, size_t i, struct transfer *transfer)
-{
-    struct outcome *outcome = &syncing->outcomes[i];
-
-    if (*outcome->error)
-        return 0;
-    int r = sample_write(transfer->share, syncing->options->verify, syncing->began, transfer->list,
-                         transfer->node->mover->list_end, &outcome->verified);
-    return r < 0 ? r : outcome->verified > 0;
-}
-
-/* That a node cannot be compared does not mean that it is behind. */
-static void judge_comparing(struct syncing *syncing, size_t i, const struct transfer *transfer)
-{
-    struct outcome *outcome = &syncing->outcomes[i];
-
-    outcome->different = transfer->different;
-    outcome->looked = transfer->result == 0 || outcome->different > 0;
-    if (outcome->different > 0)
-        fail_node(outcome, "it holds other bytes than were sent; the next run compares all");
-    else if (transfer->result < 0)
-        log_warning("%s/%s: cannot be compared: %s", syncing->set->name, transfer->node->name,
-                    transfer->reason);
 }
 
 /* Refuses a source that is empty: one that is not mounted looks as if all was deleted. */
@@ -272,42 +415,64 @@ static int refuse_empty_source(const struct syncing *syncing)
         r = tree_list(share, "", &names);
     if (r < 0)
         return log_errno(r, "%s: cannot be read", syncing->set->source);
-    if (removes && names.count == 0) {
-        log_error("%s: is empty: is it mounted? with delete = yes all would be deleted",
-                  syncing->set->source);
-        return -ENOENT;
-    }
+    if (removes && names.count == 0)
+        return log_as(-ENOENT,
+                      "%s: is empty: is it mounted? with delete = yes all would be deleted",
+                      syncing->set->source);
     return 0;
 }
 
-/*
- * Notes that something may be left at the nodes from now on: whoever stops this run may stop it
- * for good. A node of which nothing is known may hold what a forgotten run has left.
- */
-static int remember_beginning(struct syncing *syncing, const char *folder)
+/* Does all steps, with the view mounted. Returns 0 or a negative errno. */
+static int run_steps(struct syncing *syncing, const char *folder)
 {
-    for (size_t i = 0; i < syncing->set->count; i++) {
-        struct memory *memory = &syncing->set->nodes[i].memory;
+    const struct sync_set *set = syncing->set;
+    bool dry_run = syncing->options->dry_run;
+    uint64_t count;
+
+    int r = refuse_empty_source(syncing);
+    if (r < 0)
+        return r;
+    /* From now on something may be left at the nodes: whoever stops this run may stop it for good.
+     * A node of which nothing is known may hold what a forgotten run has left. */
+    for (size_t i = 0; i < set->count; i++) {
+        struct memory *memory = &set->nodes[i].memory;
         syncing->outcomes[i].unfinished = memory->unfinished_since > 0 || memory->as_of == 0;
         if (memory->tried == 0)
             memory->tried = syncing->began;
         if (memory->unfinished_since == 0)
             memory->unfinished_since = syncing->began;
     }
-    return syncing->options->dry_run ? 0 : state_write(folder, syncing->set);
+    r = dry_run ? 0 : state_write(folder, set);
+    if (r == 0)
+        r = sample_write(syncing->outcomes[0].share, 0, 0, syncing->few, rsync_mover.list_end,
+                         &count);
+    if (r == 0)
+        r = run_step(syncing, TASK_RESEND);
+    if (r == 0)
+        r = run_step(syncing, TASK_UPDATE);
+    if (r == 0 && !dry_run && !syncing->run.stop) {
+        r = run_step(syncing, TASK_FIND);
+        if (r == 0)
+            r = run_step(syncing, TASK_REMOVE);
+        for (size_t i = 0; r == 0 && i < set->count; i++)
+            syncing->outcomes[i].unfinished &= !is_to_be_cleaned(&syncing->outcomes[i]);
+        if (r < 0)
+            log_errno(r, "%s: what stopped runs have left cannot be removed", set->name);
+    }
+    if (r == 0 && syncing->options->verify > 0 && !syncing->run.stop)
+        r = run_step(syncing, TASK_COMPARE);
+    return r;
 }
 
 /* Remembers what came of a node. What differs stays noted until all was compared, and sent. */
 static void remember(const struct syncing *syncing, struct memory *memory, struct outcome *outcome)
 {
-    bool is_current = !*outcome->error;
-
     memory->tried = syncing->began;
-    memory->up_to_date = is_current;
+    memory->up_to_date = !*outcome->error;
     strcpy(memory->error, outcome->error);
     if (!outcome->unfinished)
         memory->unfinished_since = 0;
-    if (is_current) {
+    if (memory->up_to_date) {
         outcome->mended_since = memory->differs_since;
         memory->as_of = syncing->began;
         memory->differs_since = 0;
@@ -321,36 +486,6 @@ static void remember(const struct syncing *syncing, struct memory *memory, struc
             outcome->paths = NO_NAMES;
         }
     }
-}
-
-/* Does all steps, with the view mounted. Returns 0 or a negative errno. */
-static int run_steps(struct syncing *syncing, const char *folder)
-{
-    bool writes = !syncing->options->dry_run;
-    uint64_t count;
-
-    int r = refuse_empty_source(syncing);
-    if (r == 0)
-        r = remember_beginning(syncing, folder);
-    if (r == 0)
-        r = sample_write(syncing->outcomes[0].share, 0, 0, syncing->few, rsync_mover.list_end,
-                         &count);
-    if (r == 0)
-        r = run_step(syncing, TASK_RESEND, prepare_resending, judge_resending);
-    if (r == 0)
-        r = run_step(syncing, TASK_UPDATE, prepare_update, judge_update);
-    if (r == 0 && writes && !syncing->run.stop) {
-        r = run_step(syncing, TASK_FIND, prepare_finding, judge_cleaning);
-        if (r == 0)
-            r = run_step(syncing, TASK_REMOVE, prepare_removal, judge_cleaning);
-        for (size_t i = 0; r == 0 && i < syncing->set->count; i++)
-            syncing->outcomes[i].unfinished &= !is_to_be_cleaned(&syncing->outcomes[i]);
-        if (r < 0)
-            log_errno(r, "%s: what stopped runs have left cannot be removed", syncing->set->name);
-    }
-    if (r == 0 && syncing->options->verify > 0 && !syncing->run.stop)
-        r = run_step(syncing, TASK_COMPARE, prepare_comparing, judge_comparing);
-    return r;
 }
 
 /* Shows and remembers what came of all nodes. */
@@ -373,41 +508,12 @@ static enum exit_status conclude_set(struct syncing *syncing, const char *folder
                                                                   : EXIT_STATUS_LOST;
     if (!dry_run && state_write(folder, set) < 0)
         status = EXIT_STATUS_FAILED;
-    show_set(set, current, dry_run, status);
-    return status;
-}
-
-/* Does and concludes all steps. */
-static enum exit_status run_set(struct syncing *syncing, const char *folder)
-{
-    const struct sync_set *set = syncing->set;
-    const struct private_view *view = &syncing->view;
-    cleanup_free struct transfer *transfers = calloc(set->count, sizeof *transfers);
-    cleanup_free struct outcome *outcomes = calloc(set->count, sizeof *outcomes);
-    cleanup_free char *few = NULL;
-    bool ready = transfers && outcomes && asprintf(&few, "%s/few.list", view->folder) >= 0;
-
-    for (size_t i = 0; ready && i < set->count; i++) {
-        const uint8_t share = (uint8_t)set->nodes[i].share;
-        struct outcome *outcome = &outcomes[i];
-        ready = asprintf(&outcome->share, "%s/%02x", view->mount, share) >= 0 &&
-                asprintf(&outcome->list, "%s/%02x.list", view->folder, share) >= 0 &&
-                asprintf(&outcome->place, "%s/%02x.left", view->folder, share) >= 0;
-    }
-    syncing->outcomes = outcomes;
-    syncing->few = few;
-    syncing->run.transfers = transfers;
-    syncing->run.count = set->count;
-    enum exit_status status = ready && run_steps(syncing, folder) == 0
-                                  ? conclude_set(syncing, folder)
-                                  : EXIT_STATUS_FAILED;
-    for (size_t i = 0; outcomes && i < set->count; i++) {
-        names_clear(&outcomes[i].paths);
-        names_clear(&outcomes[i].left);
-        free(outcomes[i].share);
-        free(outcomes[i].list);
-        free(outcomes[i].place);
-    }
+    output_text(status == EXIT_STATUS_OK ? COLOUR_GOOD : COLOUR_BAD,
+                "%s: %zu of %zu nodes %s, %u are enough", set->name, current, set->count,
+                dry_run ? "can be reached" : "are up to date", set->encoding.required);
+    output_json("set", json_pack("{s:s, s:i, s:i, s:i, s:i}", "set", set->name, "nodes",
+                                 (int)set->count, "up_to_date", (int)current, "required",
+                                 (int)set->encoding.required, "exit_status", status));
     return status;
 }
 
@@ -418,79 +524,68 @@ static enum exit_status run_set(struct syncing *syncing, const char *folder)
 static enum exit_status sync_set(const struct options *options, struct sync_set *set, int signals,
                                  bool *stopped)
 {
+    cleanup_free struct transfer *transfers = calloc(set->count, sizeof *transfers);
+    cleanup_free struct outcome *outcomes = calloc(set->count, sizeof *outcomes);
+    cleanup_free char *folder = NULL, *few = NULL;
+    cleanup_fd int lock = -1;
     struct syncing syncing = {
         .options = options,
         .set = set,
         .began = time(NULL),
-        .run = {.jobs = options->jobs,
+        .outcomes = outcomes,
+        .run = {.transfers = transfers,
+                .count = set->count,
+                .jobs = options->jobs,
                 .wake = signals,
                 .context = &syncing,
                 .woken = woken,
                 .look = look_on,
                 .happened = happened},
     };
-    cleanup_free char *folder = NULL;
-    cleanup_fd int lock = -1;
+    const struct private_view *view = &syncing.view;
 
-    if (state_folder(&folder) < 0 || state_lock(folder, set->name, &lock) < 0 ||
-        state_read(folder, set) < 0 || private_view_open(set, lock, &syncing.view) < 0)
+    if (!transfers || !outcomes || state_folder(&folder) < 0 ||
+        state_lock(folder, set->name, &lock) < 0 || state_read(folder, set) < 0 ||
+        private_view_open(set, lock, &syncing.view) < 0)
         return EXIT_STATUS_FAILED;
-    enum exit_status status = run_set(&syncing, folder);
+    bool ready = asprintf(&few, "%s/few.list", view->folder) >= 0;
+    for (size_t i = 0; ready && i < set->count; i++) {
+        const uint8_t share = (uint8_t)set->nodes[i].share;
+        struct outcome *outcome = &outcomes[i];
+        ready = asprintf(&outcome->share, "%s/%02x", view->mount, share) >= 0 &&
+                asprintf(&outcome->list, "%s/%02x.list", view->folder, share) >= 0 &&
+                asprintf(&outcome->place, "%s/%02x.left", view->folder, share) >= 0;
+    }
+    syncing.few = few;
+    enum exit_status status = ready && run_steps(&syncing, folder) == 0
+                                  ? conclude_set(&syncing, folder)
+                                  : EXIT_STATUS_FAILED;
+    for (size_t i = 0; i < set->count; i++) {
+        names_clear(&outcomes[i].paths);
+        names_clear(&outcomes[i].left);
+        free(outcomes[i].share);
+        free(outcomes[i].list);
+        free(outcomes[i].place);
+    }
     private_view_close(&syncing.view);
     *stopped = syncing.run.stop;
     return status;
 }
 
-/* The command. */
-
-static bool is_wanted(const struct options *options, const struct sync_set *set)
-{
-    for (size_t i = 0; i < options->word_count; i++) {
-        if (strcmp(options->words[i], set->name) == 0)
-            return true;
-    }
-    return options->word_count == 0;
-}
-
-/* Lost comes before failed, and failed before damaged. */
-static enum exit_status worse(enum exit_status one, enum exit_status other)
-{
-    if (one == EXIT_STATUS_LOST || other == EXIT_STATUS_LOST)
-        return EXIT_STATUS_LOST;
-    return one > other ? one : other;
-}
-
-static enum exit_status sync_all(const struct options *options, struct sets *sets, int signals)
-{
-    enum exit_status status = EXIT_STATUS_OK;
-    double began = clock_seconds();
-    bool stopped = false;
-    int count = 0;
-
-    for (size_t i = 0; i < sets->count && !stopped; i++) {
-        if (!is_wanted(options, &sets->sets[i]))
-            continue;
-        status = worse(status, sync_set(options, &sets->sets[i], signals, &stopped));
-        count++;
-    }
-    output_json("summary", json_pack("{s:s, s:b, s:i, s:f, s:i}", "command", "sync", "dry_run",
-                                     options->dry_run, "sets", count, "seconds",
-                                     clock_seconds() - began, "exit_status", status));
-    return status;
-}
-
 enum exit_status sync_command(struct options *options)
 {
+    enum exit_status status = EXIT_STATUS_OK;
     cleanup_sets struct sets sets = {0};
     cleanup_free char *path = NULL;
+    double began = clock_seconds();
+    bool stopped = false;
     sigset_t passed;
+    int count = 0;
 
     int r = sets_named(options, &path, &sets);
     for (size_t i = 0; r == 0 && i < options->word_count; i++) {
-        if (!sets_find(&sets, options->words[i])) {
-            log_error("%s: there is no such set in %s", options->words[i], path);
-            r = -EINVAL;
-        }
+        if (!sets_find(&sets, options->words[i]))
+            r = log_as(-EINVAL, "%s: there is no such set in %s", options->words[i], path);
     }
     if (r < 0)
         return r == -EINVAL ? EXIT_STATUS_USAGE : EXIT_STATUS_FAILED;
@@ -501,5 +596,20 @@ enum exit_status sync_command(struct options *options)
         log_errno(-errno, "sync");
         return EXIT_STATUS_FAILED;
     }
-    return sync_all(options, &sets, signals);
+    for (size_t i = 0; i < sets.count && !stopped; i++) {
+        bool wanted = options->word_count == 0;
+        for (size_t j = 0; !wanted && j < options->word_count; j++)
+            wanted = strcmp(options->words[j], sets.sets[i].name) == 0;
+        if (!wanted)
+            continue;
+        enum exit_status one = sync_set(options, &sets.sets[i], signals, &stopped);
+        /* Lost comes before failed, and failed before damaged. */
+        if (one == EXIT_STATUS_LOST || (status != EXIT_STATUS_LOST && one > status))
+            status = one;
+        count++;
+    }
+    output_json("summary", json_pack("{s:s, s:b, s:i, s:f, s:i}", "command", "sync", "dry_run",
+                                     options->dry_run, "sets", count, "seconds",
+                                     clock_seconds() - began, "exit_status", status));
+    return status;
 }

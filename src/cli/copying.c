@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/copying.h"
 
+#include "base/array.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "cli/destination.h"
 #include "cli/holding.h"
@@ -18,34 +20,6 @@ static const char *const actions[COPY_KINDS] = {
 /* What parts of its metadata are called, those of lower bits first. */
 static const char *const parts[] = {"owner", "attributes", "mode", "time"};
 
-static json_t *lack_json(unsigned lack)
-{
-    json_t *array = json_array();
-
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        if (lack & 1u << i)
-            json_array_append_new(array, json_string(parts[i]));
-    }
-    return array;
-}
-
-/* As in "owner, time"; the caller frees it. */
-static char *lack_text(unsigned lack)
-{
-    char *text = strdup("");
-
-    for (size_t i = 0; text && i < sizeof parts / sizeof *parts; i++) {
-        char *longer = NULL;
-        if (!(lack & 1u << i))
-            continue;
-        if (asprintf(&longer, "%s%s%s", text, *text ? ", " : "", parts[i]) < 0)
-            longer = NULL;
-        free(text);
-        text = longer;
-    }
-    return text;
-}
-
 static const char *reason_of(const struct copy_event *event)
 {
     return event->error < 0 ? strerrordesc_np(-event->error) : "the file system does not keep it";
@@ -53,47 +27,48 @@ static const char *reason_of(const struct copy_event *event)
 
 static void tell_json(const struct copy_event *event)
 {
-    json_t *object = json_pack("{s:s}", "action", actions[event->kind]);
+    json_t *lack = event->lack ? json_array() : NULL;
 
+    for (size_t i = 0; i < COUNT_OF(parts); i++) {
+        if (event->lack & 1u << i)
+            json_array_append_new(lack, json_string(parts[i]));
+    }
+    json_t *object =
+        json_pack("{s:s, s:s*, s:o*}", "action", actions[event->kind], "error",
+                  event->error < 0 || event->lack ? reason_of(event) : NULL, "lack", lack);
     output_json_path(object, "path", event->path);
     if (event->target) {
         output_json_path(object, "target", event->target->name);
         if (event->target->share >= 0)
             json_object_set_new(object, "share", json_sprintf("%02x", event->target->share));
     }
-    if (event->error < 0 || event->lack)
-        json_object_set_new(object, "error", json_string(reason_of(event)));
-    if (event->lack)
-        json_object_set_new(object, "lack", lack_json(event->lack));
     output_json("file", object);
 }
 
-static void tell_failure(const struct copy_event *event)
+static void tell_text(const struct copy_event *event, const char *in, const char *where)
 {
-    const char *where = event->target ? event->target->name : "";
-    const char *in = event->target ? " in " : "";
-    cleanup_free char *lack = lack_text(event->lack);
+    const char *reason = reason_of(event), *between = "";
+    struct draft lack = {0};
 
-    if (event->whole)
-        log_error("%s: nothing can be written there: %s", where, reason_of(event));
-    else if (event->lack)
-        log_error("%s%s%s: %s not given: %s", event->path, in, where, lack ? lack : "metadata",
-                  reason_of(event));
-    else
-        log_error("%s%s%s: %s", event->path, in, where, reason_of(event));
-}
-
-static void tell_text(const struct copy_event *event)
-{
-    const char *where = event->target ? event->target->name : "";
-    const char *in = event->target ? " in " : "";
-
+    for (size_t i = 0; i < COUNT_OF(parts); i++) {
+        if (event->lack & 1u << i) {
+            draft_add(&lack, "%s%s", between, parts[i]);
+            between = ", ";
+        }
+    }
+    cleanup_free char *lacking = draft_take(&lack);
     switch (event->kind) {
     case COPY_FAILED:
-        tell_failure(event);
+        if (event->whole)
+            log_error("%s: nothing can be written there: %s", where, reason);
+        else if (event->lack)
+            log_error("%s%s%s: %s not given: %s", event->path, in, where,
+                      lacking ? lacking : "metadata", reason);
+        else
+            log_error("%s%s%s: %s", event->path, in, where, reason);
         break;
     case COPY_LOST:
-        log_error("%s: cannot be read: %s", event->path, strerrordesc_np(-event->error));
+        log_error("%s: cannot be read: %s", event->path, reason);
         break;
     case COPY_OLDER:
         log_warning("%s: an older version was taken, the newest is damaged", event->path);
@@ -116,40 +91,39 @@ static bool is_unasked_removal(const struct options *options)
 static void tell(void *context, const struct copy_event *event)
 {
     struct copying *copying = context;
-    bool routine = event->kind == COPY_MADE || event->kind == COPY_TOUCHED;
+    const struct options *options = copying->options;
+    enum copy_kind kind = event->kind;
+    bool routine = kind == COPY_MADE || kind == COPY_TOUCHED;
+    const char *in = event->target ? " in " : "", *where = event->target ? event->target->name : "";
 
-    atomic_fetch_add(&copying->counts[event->kind], 1);
-    if (!copying->options->json || event->kind == COPY_FAILED || event->kind == COPY_LOST)
-        tell_text(event);
-    if (copying->options->json &&
-        (!routine || copying->options->verbose || copying->options->dry_run))
+    atomic_fetch_add(&copying->counts[kind], 1);
+    if (!options->json || kind == COPY_FAILED || kind == COPY_LOST)
+        tell_text(event, in, where);
+    if (options->json && (!routine || options->verbose || options->dry_run))
         tell_json(event);
-    else if (copying->options->dry_run && event->kind < COPY_OLDER)
+    else if (options->dry_run && kind < COPY_OLDER)
         output_text(COLOUR_NONE, "%s: would be %s%s%s", event->path,
-                    event->kind == COPY_TOUCHED ? "given its metadata" : actions[event->kind],
-                    event->target ? " in " : "", event->target ? event->target->name : "");
-    else if (event->kind == COPY_REMOVED && is_unasked_removal(copying->options))
+                    kind == COPY_TOUCHED ? "given its metadata" : actions[kind], in, where);
+    else if (kind == COPY_REMOVED && is_unasked_removal(options))
         /* What was in the way of another name is in no line of what was found. */
-        output_text(COLOUR_NONE, "%s: removed in %s", event->path, event->target->name);
+        output_text(COLOUR_NONE, "%s: removed%s%s", event->path, in, where);
 }
 
 void copying_keep(struct copying *copying, const char *path)
 {
-    pthread_mutex_lock(&copying->lock);
+    HOLD(&copying->lock);
     copying->keeps_all |= names_add(&copying->unconfirmed, path) < 0;
-    pthread_mutex_unlock(&copying->lock);
 }
 
 /* It may be the last copy of what is in some store. */
 static bool keeps(void *context, const char *path)
 {
     struct copying *copying = context;
+    HOLD(&copying->lock);
 
-    pthread_mutex_lock(&copying->lock);
     bool kept = copying->keeps_all;
     for (size_t i = 0; !kept && i < copying->unconfirmed.count; i++)
         kept = strcmp(names_get(&copying->unconfirmed, i), path) == 0;
-    pthread_mutex_unlock(&copying->lock);
     return kept;
 }
 
@@ -171,41 +145,29 @@ int copying_begin(struct copying *copying, const struct options *options)
     return meter_start(&copying->meter, options->name);
 }
 
-/* Refuses a new store at PLACE that lies in another one, INPUT, or around it. */
-static int refuse_nested(const char *path, const char *place, const char *input)
-{
-    bool same = strcmp(place, input) == 0;
-
-    if (!same && destination_lies_in(place, input)) {
-        log_error("%s: lies in the store %s; choose another place", path, input);
-        return -EINVAL;
-    }
-    if (!same && destination_lies_in(input, place)) {
-        log_error("%s: the store %s lies in it; choose another place", path, input);
-        return -EINVAL;
-    }
-    return 0;
-}
-
 /*
- * Refuses a PLACE around INPUT where files that are not in the source are removed, and one in a
- * store for whole files, which would take the places of shares.
+ * Refuses a PLACE that harms INPUT: of a new store, one in another store, or around it; one around
+ * INPUT where files that are not in the source are removed; and one in a store for whole files,
+ * which would take the places of shares.
  */
 static int refuse_input(const struct options *options, const char *path, const char *place,
                         int share, const char *input)
 {
-    if (options->command == COMMAND_REPAIR)
-        return refuse_nested(path, place, input);
-    if (options->remove && destination_lies_in(input, place)) {
+    bool repairs = options->command == COMMAND_REPAIR, same = strcmp(place, input) == 0;
+    bool within = destination_lies_in(place, input), around = destination_lies_in(input, place);
+
+    if (repairs && within && !same)
+        log_error("%s: lies in the store %s; choose another place", path, input);
+    else if (repairs && around && !same)
+        log_error("%s: the store %s lies in it; choose another place", path, input);
+    else if (!repairs && options->remove && around)
         log_error("%s: --delete would remove %s, which lies in it; choose another place", path,
                   input);
-        return -EINVAL;
-    }
-    if (share == TARGET_WHOLE && destination_lies_in(place, input)) {
+    else if (!repairs && share == TARGET_WHOLE && within)
         log_error("%s: lies in the stores that are read, %s; choose another place", path, input);
-        return -EINVAL;
-    }
-    return 0;
+    else
+        return 0;
+    return -EINVAL;
 }
 
 /* Refuses a PLACE that another target has, or lies in: one would remove what the other writes. */
@@ -214,42 +176,48 @@ static int refuse_twice(const struct copying *copying, const char *path, const c
     for (size_t i = 0; i < copying->count; i++) {
         const char *other = copying->places[i];
         bool same = strcmp(other, place) == 0;
-        if (same || destination_lies_in(place, other) || destination_lies_in(other, place)) {
-            log_error("%s: %s the place of share %02x%s; give each share its own", path,
-                      same ? "is" : "lies in or around", (uint8_t)copying->targets[i].share,
-                      same ? ", too" : "");
-            return -EINVAL;
-        }
+        if (same || destination_lies_in(place, other) || destination_lies_in(other, place))
+            return log_as(-EINVAL, "%s: %s the place of share %02x%s; give each share its own",
+                          path, same ? "is" : "lies in or around",
+                          (uint8_t)copying->targets[i].share, same ? ", too" : "");
     }
     return 0;
 }
 
-static int check_place(const struct copying *copying, const char *path, const char *place,
-                       int share, const struct names *inputs)
+/* Refuses what is no directory, or not there though it MUST_EXIST. */
+static int refuse_other(const char *path, bool must_exist)
 {
-    int r = 0;
+    struct stat status;
 
-    for (size_t i = 0; r == 0 && i < inputs->count; i++)
-        r = refuse_input(copying->options, path, place, share, names_get(inputs, i));
-    if (r == 0)
-        r = refuse_twice(copying, path, place);
-    if (r == 0)
-        r = destination_check(path, copying->options->dry_run);
-    if (r < 0)
-        return r;
-    return share == TARGET_WHOLE
-               ? holding_check_whole(path, place)
-               : holding_check_share(copying->options, path, place, (uint8_t)share);
+    int r = stat(path, &status) < 0 ? -errno : S_ISDIR(status.st_mode) ? 0 : -ENOTDIR;
+    if (r == -ENOENT && lstat(path, &status) == 0)
+        log_error("%s: is a dangling symlink; create its target first", path);
+    else if (r == -ENOENT && must_exist)
+        log_error("%s: does not exist; create it for a dry run", path);
+    else if (r == -ENOENT)
+        return 0;
+    else if (r < 0)
+        log_errno(r, "%s: cannot be written to", path);
+    return r;
 }
 
 int copying_add(struct copying *copying, const char *path, int share, const struct names *inputs)
 {
+    const struct options *options = copying->options;
     cleanup_free char *place = NULL, *name = strdup(path);
 
     int r = name ? destination_resolve(path, &place) : -ENOMEM;
     if (r < 0)
         return log_errno(r, "%s: cannot be written to", path);
-    r = check_place(copying, path, place, share, inputs);
+    for (size_t i = 0; r == 0 && i < inputs->count; i++)
+        r = refuse_input(options, path, place, share, names_get(inputs, i));
+    if (r == 0)
+        r = refuse_twice(copying, path, place);
+    if (r == 0)
+        r = refuse_other(path, options->dry_run);
+    if (r == 0)
+        r = share == TARGET_WHOLE ? holding_check_whole(path, place)
+                                  : holding_check_share(options, path, place, (uint8_t)share);
     if (r < 0)
         return r;
     copying->names[copying->count] = steal_pointer(name);
@@ -268,36 +236,20 @@ int copying_make_directory(struct copying *copying, const char *path)
     return errno == EEXIST ? 0 : log_errno(-errno, "%s: cannot be made", path);
 }
 
-static int open_target(struct copying *copying, size_t i)
-{
-    struct target *target = &copying->targets[i];
-    const char *path = copying->names[i];
-
-    int r = copying_make_directory(copying, path);
-    if (r < 0)
-        return r;
-    r = tree_open(path, &copying->trees[i]);
-    if (r < 0)
-        return log_errno(r, "%s: cannot be written to", path);
-    target->tree = copying->trees[i];
-    target->name = path;
-    return 0;
-}
-
 int copying_open(struct copying *copying)
 {
-    int r = 0;
-
-    for (size_t i = 0; r == 0 && i < copying->count; i++)
-        r = open_target(copying, i);
-    return r;
-}
-
-/* Leaves nothing behind: others may have put something into them meanwhile, and that stays. */
-static void remove_made(const struct names *made)
-{
-    for (size_t i = made->count; i > 0; i--)
-        rmdir(names_get(made, i - 1));
+    for (size_t i = 0; i < copying->count; i++) {
+        const char *path = copying->names[i];
+        int r = copying_make_directory(copying, path);
+        if (r < 0)
+            return r;
+        r = tree_open(path, &copying->trees[i]);
+        if (r < 0)
+            return log_errno(r, "%s: cannot be written to", path);
+        copying->targets[i].tree = copying->trees[i];
+        copying->targets[i].name = path;
+    }
+    return 0;
 }
 
 void copying_end(struct copying *copying)
@@ -309,8 +261,9 @@ void copying_end(struct copying *copying)
         free(copying->names[i]);
         free(copying->places[i]);
     }
-    if (!copying->begun)
-        remove_made(&copying->made);
+    /* Others may have put something into them meanwhile, and that stays. */
+    for (size_t i = copying->begun ? 0 : copying->made.count; i > 0; i--)
+        rmdir(names_get(&copying->made, i - 1));
     names_clear(&copying->made);
     names_clear(&copying->unconfirmed);
     pthread_mutex_destroy(&copying->lock);
@@ -330,49 +283,33 @@ int copying_finish(struct copying *copying, int result)
     return result;
 }
 
-static unsigned long long count_of(struct copying *copying, enum copy_kind kind)
-{
-    return atomic_load(&copying->counts[kind]);
-}
-
-static enum exit_status status_of(struct copying *copying, int result)
-{
-    if (copying->options->command != COMMAND_ENCODE && count_of(copying, COPY_LOST) > 0)
-        return EXIT_STATUS_LOST;
-    if (result < 0 || count_of(copying, COPY_FAILED) > 0 || count_of(copying, COPY_LOST) > 0)
-        return EXIT_STATUS_FAILED;
-    return count_of(copying, COPY_OLDER) > 0 || atomic_load(&copying->hidden) > 0
-               ? EXIT_STATUS_DAMAGED
-               : EXIT_STATUS_OK;
-}
-
 void copying_summarize(struct copying *copying, enum exit_status status)
 {
     const struct options *options = copying->options;
     uint64_t files = atomic_load(&copying->meter.progress.files);
     uint64_t bytes = atomic_load(&copying->meter.progress.bytes);
-    unsigned long long bad = count_of(copying, COPY_LOST) + count_of(copying, COPY_FAILED);
+    uint64_t bad = copying->counts[COPY_LOST] + copying->counts[COPY_FAILED];
     double seconds = meter_seconds(&copying->meter);
 
     output_text(bad > 0 ? COLOUR_BAD : COLOUR_NONE,
                 "%s: %s file%s, %s in %.1f s; %s%s made, %s given metadata, %s removed, %s failed",
-                options->name, show_count(files).text, files == 1 ? "" : "s",
-                show_bytes(bytes).text, seconds, options->dry_run ? "would be: " : "",
-                show_count(count_of(copying, COPY_MADE)).text,
-                show_count(count_of(copying, COPY_TOUCHED)).text,
-                show_count(count_of(copying, COPY_REMOVED)).text, show_count(bad).text);
+                options->name, show_count(files).text, plural(files), show_bytes(bytes).text,
+                seconds, options->dry_run ? "would be: " : "",
+                show_count(copying->counts[COPY_MADE]).text,
+                show_count(copying->counts[COPY_TOUCHED]).text,
+                show_count(copying->counts[COPY_REMOVED]).text, show_count(bad).text);
     json_t *object = json_pack("{s:s, s:b, s:I, s:I, s:f, s:i}", "command", options->name,
                                "dry_run", options->dry_run, "files", (json_int_t)files, "bytes",
                                (json_int_t)bytes, "seconds", seconds, "exit_status", status);
     for (size_t i = 0; i < COPY_KINDS; i++)
-        json_object_set_new(object, actions[i],
-                            json_integer((json_int_t)atomic_load(&copying->counts[i])));
+        json_object_set_new(object, actions[i], json_integer((json_int_t)copying->counts[i]));
     output_json("summary", object);
 }
 
 enum exit_status copying_run(struct copying *copying, struct source *source)
 {
     struct progress *progress = &copying->meter.progress;
+    enum exit_status status = EXIT_STATUS_OK;
 
     copying->counting = output_has_progress();
     if (copying->counting)
@@ -380,7 +317,12 @@ enum exit_status copying_run(struct copying *copying, struct source *source)
     copying->counting = false;
     int r = copy_run(source, copying->targets, copying->count, &copying->settings, progress);
     r = copying_finish(copying, r);
-    enum exit_status status = status_of(copying, r);
+    if (copying->options->command != COMMAND_ENCODE && copying->counts[COPY_LOST] > 0)
+        status = EXIT_STATUS_LOST;
+    else if (r < 0 || copying->counts[COPY_FAILED] > 0 || copying->counts[COPY_LOST] > 0)
+        status = EXIT_STATUS_FAILED;
+    else if (copying->counts[COPY_OLDER] > 0 || copying->hidden > 0)
+        status = EXIT_STATUS_DAMAGED;
     copying_summarize(copying, status);
     return status;
 }

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* What the commands that copy have in common: targets, settings, and telling what was done. */
+/*
+ * What the commands that copy have in common: targets, settings, and telling what was done.
+ * Functions return 0 or a negative errno, which was logged.
+ */
 #pragma once
 
 #include "cli/exit_status.h"
 #include "cli/meter.h"
 #include "cli/options.h"
 #include "engine/copy.h"
-
-#include <pthread.h>
 
 struct copying {
     const struct options *options;
@@ -28,24 +29,23 @@ struct copying {
     bool counting;            /* all is gone through for the progress first: nothing is told yet */
 };
 
-/* To be called before any thread is started. Returns 0 or a negative errno, which was logged. */
+/* To be called before any thread is started. */
 int copying_begin(struct copying *copying, const struct options *options);
 
 /*
  * Adds a target at PATH, a directory, or (not in a dry run) a place where one can be made. SHARE as
  * struct target has it; INPUTS are the real paths of what is read, to be kept out of harm's way.
- * Makes nothing. Returns 0 or a negative errno, which was logged; -EINVAL where PATH makes no
- * sense.
+ * Makes nothing. -EINVAL where PATH makes no sense.
  */
 int copying_add(struct copying *copying, const char *path, int share, const struct names *inputs);
 
 /* Keeps PATH from being removed. Any thread may call it. */
 void copying_keep(struct copying *copying, const char *path);
 
-/* Makes the directory PATH, unless it exists, or the run is dry. Returns 0, or as above. */
+/* Makes the directory PATH, unless it exists, or the run is dry. */
 int copying_make_directory(struct copying *copying, const char *path);
 
-/* Makes the targets' directories, and opens them. Returns 0, or as above. */
+/* Makes the targets' directories, and opens them. */
 int copying_open(struct copying *copying);
 
 /* Brings the targets up to date, and says how many of what there were. */
@@ -53,7 +53,7 @@ enum exit_status copying_run(struct copying *copying, struct source *source);
 
 /*
  * Takes the RESULT of copy_run. Writes out the names of directories that were made for it. Returns
- * RESULT, or a negative errno, which was logged.
+ * RESULT, or why that failed.
  */
 int copying_finish(struct copying *copying, int result);
 

@@ -1,33 +1,23 @@
 /* SPDX-License-Identifier: MIT */
-/* Places that a command is to write to, looked at before anything is made there. */
+/* Places that a command is to write to. Functions return 0 or a negative errno. */
 #pragma once
 
 #include <stdbool.h>
 #include <sys/types.h>
 
-/*
- * Finds the absolute path of PATH, without symlinks. What does not exist yet keeps its name. The
- * caller frees it. Returns 0 or a negative errno.
- */
+/* Finds the absolute path of PATH, without symlinks. What does not exist yet keeps its name. The
+ * caller frees it. */
 int destination_resolve(const char *path, char **ret);
 
-/*
- * The same for a PATH that may lead to what hangs: NULL where that is not known in a few seconds.
+/* Finds it for a PATH that may lead to what hangs: NULL where that is not known in a few seconds.
  */
 void destination_resolve_soon(const char *path, char **ret);
 
-/* Finds the device that PATH, which is resolved, is or would be on. Returns 0 or a negative errno.
- */
+/* Finds the device that PATH, which is resolved, is or would be on. */
 int destination_device(const char *path, dev_t *ret);
 
 /* Returns true if PATH is FOLDER, or lies in it. Both are resolved. */
 bool destination_lies_in(const char *path, const char *folder);
 
-/*
- * Checks that PATH is a directory, or, unless it MUST_EXIST, that nothing is there. Returns 0, or a
- * negative errno, which was logged.
- */
-int destination_check(const char *path, bool must_exist);
-
-/* Writes out the names in the directory that holds PATH. Returns 0 or a negative errno. */
+/* Writes out the names in the directory that holds PATH. */
 int destination_settle(const char *path);

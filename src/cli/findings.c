@@ -1,11 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/findings.h"
 
+#include "base/lock.h"
 #include "base/log.h"
-#include "cli/output.h"
 
-#include <stdio.h>
 #include <string.h>
+
+const struct copy_words copy_words[COPY_STATES] = {
+    [COPY_GOOD] = {"good", "good", "other mode, owner, time or attributes"},
+    [COPY_ABSENT] = {"missing", "missing", "missing"},
+    [COPY_STALE] = {"stale", "of another version", "another version"},
+    [COPY_DAMAGED] = {"damaged", "damaged", " damaged"},
+    [COPY_MISPLACED] = {"misplaced", "of another share", "has share "},
+    [COPY_OTHER_KIND] = {"other_kind", "of other kind", "something else has this name"},
+    [COPY_UNREADABLE] = {"unreadable", "unreadable", "cannot be read"},
+    [COPY_FOREIGN] = {"foreign", "not confirmed", "not confirmed"},
+    [COPY_LEFTOVER] = {"leftover", "left over", "left over"},
+};
 
 static const char *last_part(const char *path)
 {
@@ -14,37 +25,25 @@ static const char *last_part(const char *path)
     return slash && slash[1] ? slash + 1 : path;
 }
 
-/* A store's own directory, where no other store's is called the same. */
-static const char *short_name(const struct roster *roster, size_t place)
-{
-    const char *name = store_name(roster->entries[place].store), *part = last_part(name);
-
-    for (size_t i = 0; i < roster->count; i++) {
-        if (i != place && strcmp(last_part(store_name(roster->entries[i].store)), part) == 0)
-            return name;
-    }
-    return part;
-}
-
 int findings_begin(struct findings *findings, const struct options *options,
                    const struct roster *roster)
 {
     *findings = (struct findings){.options = options, .roster = roster};
     pthread_mutex_init(&findings->lock, NULL);
     findings->stores = calloc(roster->count + 1, sizeof *findings->stores);
-    if (!findings->stores)
-        return -ENOMEM;
-    for (size_t i = 0; i < roster->count; i++) {
+    for (size_t i = 0; findings->stores && i < roster->count; i++) {
         struct store_findings *store = &findings->stores[i];
+        const char *path = store_name(roster->entries[i].store), *part = last_part(path);
         *store = (struct store_findings){
-            .name = short_name(roster, i),
-            .share = roster->entries[i].share,
-            .digits = "--",
-        };
+            .name = part, .share = roster->entries[i].share, .digits = "--"};
         if (store->share >= 0)
             snprintf(store->digits, sizeof store->digits, "%02x", (uint8_t)store->share);
+        for (size_t j = 0; j < roster->count; j++) {
+            if (j != i && strcmp(last_part(store_name(roster->entries[j].store)), part) == 0)
+                store->name = path;
+        }
     }
-    return 0;
+    return findings->stores ? 0 : -ENOMEM;
 }
 
 void findings_end(struct findings *findings)
@@ -53,64 +52,40 @@ void findings_end(struct findings *findings)
     pthread_mutex_destroy(&findings->lock);
 }
 
-/* The store of report number PLACE; NULL for one that came meanwhile. */
+/* The store of report number I; NULL for one that came meanwhile. */
 static struct store_findings *store_of(const struct findings *findings,
-                                       const struct inspection *inspection, size_t place)
+                                       const struct inspection *inspection, size_t i)
 {
-    const struct store *store = inspection->survey.inquiry.list->stores[place];
+    const struct store *store = inspection->survey.inquiry.list->stores[i];
 
-    for (size_t i = 0; i < findings->roster->count; i++) {
-        if (findings->roster->entries[i].store == store)
-            return &findings->stores[i];
+    for (size_t at = 0; at < findings->roster->count; at++) {
+        if (findings->roster->entries[at].store == store)
+            return &findings->stores[at];
     }
     return NULL;
 }
 
-const char *findings_store_name(const struct findings *findings,
-                                const struct inspection *inspection, size_t place)
-{
-    const struct store_findings *store = store_of(findings, inspection, place);
-
-    return store ? store->name : "a new store";
-}
-
-static void count_copies(const struct findings *findings, const struct inspection *inspection)
-{
-    for (size_t i = 0; i < inspection->count; i++) {
-        const struct copy_report *report = &inspection->copies[i];
-        struct store_findings *store = store_of(findings, inspection, i);
-        if (!store)
-            continue;
-        store->copies[report->state]++;
-        store->other_metadata += report->other_metadata;
-        store->damaged_blocks += damage_size(&report->damage);
-    }
-}
-
-/* A name that is not believed is no file, nor lost. */
-static void count_hidden(struct findings *findings, const struct inspection *inspection)
-{
-    findings->foreign += !inspection->leftover;
-    findings->leftovers += inspection->leftover;
-    for (size_t i = 0; i < inspection->count; i++) {
-        const struct copy_report *report = &inspection->copies[i];
-        struct store_findings *store = store_of(findings, inspection, i);
-        if (store && (report->state == COPY_FOREIGN || report->state == COPY_LEFTOVER))
-            store->copies[report->state]++;
-    }
-}
-
-static void count_locked(struct findings *findings, const struct inspection *inspection)
+/* With the lock held. A name that is not believed is no file, nor lost. */
+static void count_name(struct findings *findings, const struct inspection *inspection)
 {
     enum name_health health = inspection_health(inspection);
-    bool is_file = S_ISREG(inspection->status.st_mode);
-    bool lost = health == HEALTH_LOST || health == HEALTH_CONFLICT;
+    bool shown = !inspection->hidden, is_file = shown && S_ISREG(inspection->status.st_mode);
+    bool lost = shown && (health == HEALTH_LOST || health == HEALTH_CONFLICT);
     int spare = inspection->spare < SPARES ? inspection->spare : SPARES - 1;
 
-    if (inspection->hidden) {
-        count_hidden(findings, inspection);
-        return;
+    for (size_t i = 0; i < inspection->count; i++) {
+        const struct copy_report *report = &inspection->copies[i];
+        struct store_findings *store = store_of(findings, inspection, i);
+        if (!store || (!shown && report->state != COPY_FOREIGN && report->state != COPY_LEFTOVER))
+            continue;
+        store->copies[report->state]++;
+        store->other_metadata += shown && report->other_metadata;
+        store->damaged_blocks += shown ? damage_size(&report->damage) : 0;
     }
+    findings->foreign += !shown && !inspection->leftover;
+    findings->leftovers += !shown && inspection->leftover;
+    if (!shown)
+        return;
     findings->files += is_file;
     findings->others += !is_file;
     findings->bytes += is_file && inspection->settled ? inspection->version.layout.source_size : 0;
@@ -121,23 +96,14 @@ static void count_locked(struct findings *findings, const struct inspection *ins
     if (!S_ISDIR(inspection->status.st_mode) || lost)
         findings->spares[lost ? 0 : spare + 1]++;
     findings->file_spares[lost ? 0 : spare + 1] += is_file;
-    count_copies(findings, inspection);
-}
-
-void findings_count(struct findings *findings, const struct inspection *inspection)
-{
-    pthread_mutex_lock(&findings->lock);
-    count_locked(findings, inspection);
-    pthread_mutex_unlock(&findings->lock);
 }
 
 void findings_failed(void *opaque, const char *path, int error)
 {
     struct findings *findings = opaque;
+    HOLD(&findings->lock);
 
-    pthread_mutex_lock(&findings->lock);
     findings->failed++;
-    pthread_mutex_unlock(&findings->lock);
     log_errno(error, "%s: cannot be checked", log_path(path));
 }
 
@@ -159,7 +125,7 @@ int findings_least_spare(const struct findings *findings)
     return spare;
 }
 
-static uint64_t sum(const uint64_t spares[SPARES + 1])
+uint64_t findings_sum(const uint64_t spares[SPARES + 1])
 {
     uint64_t all = 0;
 
@@ -168,48 +134,36 @@ static uint64_t sum(const uint64_t spares[SPARES + 1])
     return all;
 }
 
-/* How many can lose so many stores, as in "1 of 3 files and 1 of 2 other names". */
-static char *describe_share(const struct findings *findings, size_t place)
-{
-    uint64_t files = findings->file_spares[place], others = findings->spares[place] - files;
-    uint64_t all_files = sum(findings->file_spares), all = sum(findings->spares);
-    cleanup_free char *of_files = NULL, *of_others = NULL;
-    char *text = NULL;
-
-    if (asprintf(&of_files, "%s of %s files", show_count(files).text, show_count(all_files).text) <
-            0 ||
-        asprintf(&of_others, "%s of %s other names", show_count(others).text,
-                 show_count(all - all_files).text) < 0 ||
-        asprintf(&text, "%s%s%s", files > 0 ? of_files : "", files > 0 && others > 0 ? " and " : "",
-                 others > 0 ? of_others : "") < 0)
-        return NULL;
-    return text;
-}
-
 char *findings_sentence(const struct findings *findings)
 {
     int least = findings_least_spare(findings);
+    uint64_t all_files = findings_sum(findings->file_spares), all = findings_sum(findings->spares);
     const char *seen = findings->options->sample == 0  ? ", by headers alone"
                        : findings->options->sample < 1 ? ", as far as was looked"
                                                        : "";
-    cleanup_free char *part = NULL;
-    char *text = NULL;
-    int r;
+    struct draft text = {0};
 
-    if (least <= 0 && !(part = describe_share(findings, least < 0 ? 0 : 1)))
-        return NULL;
-    if (sum(findings->spares) == 0)
-        r = asprintf(&text, "%s",
-                     findings->failed > 0 ? "No file could be checked." : "There are no files.");
+    if (least <= 0) { /* "1 of 3 files and 1 of 2 other names" */
+        size_t place = least < 0 ? 0 : 1;
+        uint64_t files = findings->file_spares[place], others = findings->spares[place] - files;
+        if (files > 0)
+            draft_add(&text, "%s of %s files", show_count(files).text, show_count(all_files).text);
+        if (others > 0)
+            draft_add(&text, "%s%s of %s other names", files > 0 ? " and " : "",
+                      show_count(others).text, show_count(all - all_files).text);
+    }
+    if (all == 0)
+        draft_add(&text, "%s",
+                  findings->failed > 0 ? "No file could be checked." : "There are no files.");
     else if (least < 0)
-        r = asprintf(&text, "%s %s lost%s.", part, findings->spares[0] == 1 ? "is" : "are", seen);
+        draft_add(&text, " %s lost%s.", findings->spares[0] == 1 ? "is" : "are", seen);
     else if (least == 0)
-        r = asprintf(&text, "%s would be lost with any further store%s.", part, seen);
+        draft_add(&text, " would be lost with any further store%s.", seen);
     else
-        r = asprintf(&text, "Every file%s survives the loss of any %d further store%s%s.",
-                     findings->failed > 0 ? " that could be checked" : "", least,
-                     least == 1 ? "" : "s", seen);
-    return r < 0 ? NULL : text;
+        draft_add(&text, "Every file%s survives the loss of any %d further store%s%s.",
+                  findings->failed > 0 ? " that could be checked" : "", least,
+                  plural((uint64_t)least), seen);
+    return draft_take(&text);
 }
 
 enum exit_status findings_status(const struct findings *findings)
@@ -222,4 +176,276 @@ enum exit_status findings_status(const struct findings *findings)
                    roster_has_empty(findings->roster)
                ? EXIT_STATUS_DAMAGED
                : EXIT_STATUS_OK;
+}
+
+/* Adds " 3, 7-9", and how many more ranges there are than a person reads. */
+static void add_ranges(struct draft *text, const struct damage *damage)
+{
+    enum { SHOWN = 8 };
+
+    for (size_t i = 0; i < damage->count && i < SHOWN; i++) {
+        const struct damage_range *range = &damage->ranges[i];
+        draft_add(text, "%s%llu", i > 0 ? ", " : " ", (unsigned long long)range->first);
+        if (range->last > range->first)
+            draft_add(text, "-%llu", (unsigned long long)range->last);
+    }
+    if (damage->count > SHOWN)
+        draft_add(text, " and %zu more", damage->count - SHOWN);
+}
+
+const char *findings_wrong(const struct findings *findings, const struct inspection *inspection,
+                           size_t i, struct draft *text)
+{
+    const struct copy_report *report = &inspection->copies[i];
+    const struct store_findings *store = store_of(findings, inspection, i);
+
+    if (!copy_is_wrong(report) || (inspection->hidden && report->state == COPY_ABSENT))
+        return NULL;
+    const char *words = copy_words[report->state].wrong;
+    if (report->state == COPY_STALE && report->other_content)
+        words = "another content of this version";
+    if (report->state == COPY_DAMAGED && report->other_format) {
+        words = "a share of another format";
+    } else if (report->state == COPY_DAMAGED) {
+        draft_add(text, "%s%s%s", report->bad_header ? "header" : "",
+                  report->bad_header && report->bad_size ? ", " : "",
+                  report->bad_size ? "size" : "");
+        if (report->damage.count > 0) {
+            draft_add(text, "%sblock%s", report->bad_header || report->bad_size ? ", " : "",
+                      plural(damage_size(&report->damage)));
+            add_ranges(text, &report->damage);
+        }
+    }
+    draft_add(text, "%s", words);
+    if (report->state == COPY_MISPLACED)
+        draft_add(text, "%02x here", report->index);
+    return store ? store->name : "a new store";
+}
+
+bool findings_add_lost(const struct inspection *inspection, const char *before, struct draft *text)
+{
+    bool all = inspection->conflict && !inspection->settled; /* that needs no list */
+
+    if (inspection->spare >= 0 || all || inspection->lost.count == 0)
+        return false;
+    draft_add(text, "%sstripes", before);
+    add_ranges(text, &inspection->lost);
+    draft_add(text, " of %llu", (unsigned long long)layout_stripes(&inspection->version.layout));
+    return true;
+}
+
+const char *findings_hint(const struct inspection *inspection)
+{
+    size_t have = 0, lack = 0;
+
+    for (size_t i = 0; i < inspection->count; i++) {
+        enum copy_state state = inspection->copies[i].state;
+        lack += state == COPY_ABSENT;
+        have += state != COPY_ABSENT && state != COPY_UNREADABLE;
+    }
+    return inspection->spare < 0 && lack > have ? "most stores lack it: was it removed?" : NULL;
+}
+
+static void tell_name(const struct findings *findings, const char *path,
+                      const struct inspection *inspection)
+{
+    cleanup_free char *sides = inspection->hidden ? survey_describe(&inspection->survey) : NULL;
+    const char *hint = findings_hint(inspection), *conflict = inspection->conflict_text;
+    unsigned rival = inspection_rival(inspection);
+    struct draft line = {0};
+
+    draft_add(&line, "%s: ", log_path(path));
+    switch (inspection_health(inspection)) {
+    case HEALTH_FOREIGN:
+        draft_add(&line, "%s: not confirmed", sides ? sides : "");
+        break;
+    case HEALTH_LEFTOVER:
+        draft_add(&line, "left over by a tool, not counted");
+        break;
+    case HEALTH_CONFLICT:
+        draft_add(&line, "LOST: conflict: %s", conflict ? conflict : "");
+        break;
+    case HEALTH_LOST:
+        draft_add(&line, "LOST");
+        if (inspection->would_need > 0)
+            draft_add(&line, ": --required=%u would take it", inspection->would_need);
+        else if (inspection->found > 0)
+            draft_add(&line, ": %u share%s%s, %u needed", inspection->found,
+                      plural(inspection->found), inspection->untimed ? " of different times" : "",
+                      inspection->needed);
+        break;
+    default:
+        draft_add(&line, "can lose %d more store%s", inspection->spare,
+                  plural((uint64_t)inspection->spare));
+    }
+    findings_add_lost(inspection, inspection->conflict ? "; lost: " : ", ", &line);
+    for (size_t i = 0; i < inspection->count; i++) {
+        struct draft wrong = {0};
+        const char *store = findings_wrong(findings, inspection, i, &wrong);
+        cleanup_free char *what = draft_take(&wrong);
+        if (store && what)
+            draft_add(&line, "; %s: %s", store, what);
+    }
+    if (rival > 0)
+        draft_add(&line, "; an older version is in %u store%s%s", rival, plural(rival),
+                  inspection_health(inspection) == HEALTH_LOST ? ": decode --older takes it" : "");
+    if (hint && !inspection->hidden)
+        draft_add(&line, "; %s", hint);
+    output_draft(inspection->hidden || inspection->spare > 0 ? COLOUR_NONE
+                 : inspection->spare < 0                     ? COLOUR_BAD
+                                                             : COLOUR_WARNING,
+                 &line);
+}
+
+/* [[3,3],[7,9]]; NULL where nothing is damaged */
+static json_t *ranges_json(const struct damage *damage)
+{
+    json_t *ranges = damage->count > 0 ? json_array() : NULL;
+
+    for (size_t i = 0; i < damage->count; i++)
+        json_array_append_new(ranges, json_pack("[I,I]", (json_int_t)damage->ranges[i].first,
+                                                (json_int_t)damage->ranges[i].last));
+    return ranges;
+}
+
+/* For "s:o*" of json_pack: nothing where it is not so. */
+static json_t *json_if(bool so)
+{
+    return so ? json_true() : NULL;
+}
+
+static json_t *json_unless_0(unsigned number)
+{
+    return number > 0 ? json_integer(number) : NULL;
+}
+
+static json_t *copy_json(const struct copy_report *report, const char *store)
+{
+    json_t *object = json_pack(
+        "{s:s, s:o*, s:o*, s:o*, s:o*, s:o*, s:o*}", "state", copy_words[report->state].name,
+        "share", report->index >= 0 ? json_sprintf("%02x", report->index) : NULL, "header_damaged",
+        json_if(report->bad_header), "size_wrong", json_if(report->bad_size), "damaged_blocks",
+        ranges_json(&report->damage), "other_content", json_if(report->other_content),
+        "other_metadata", json_if(report->other_metadata));
+
+    output_json_path(object, "store", store);
+    return object;
+}
+
+static void tell_name_json(const char *path, const struct inspection *inspection)
+{
+    static const char *const healths[] = {
+        [HEALTH_INTACT] = "intact",   [HEALTH_DEGRADED] = "degraded",
+        [HEALTH_FOREIGN] = "foreign", [HEALTH_LEFTOVER] = "leftover",
+        [HEALTH_LOST] = "lost",       [HEALTH_CONFLICT] = "conflict",
+    };
+    mode_t mode = inspection->status.st_mode;
+    const char *kind = S_ISREG(mode)   ? "file"
+                       : S_ISDIR(mode) ? "directory"
+                       : S_ISLNK(mode) ? "symlink"
+                                       : "special";
+    const struct share_layout *layout = &inspection->version.layout;
+    json_t *problems = json_array();
+
+    for (size_t i = 0; i < inspection->count; i++) {
+        const struct copy_report *report = &inspection->copies[i];
+        if (copy_is_wrong(report) && !(inspection->hidden && report->state == COPY_ABSENT))
+            json_array_append_new(
+                problems,
+                copy_json(report, store_name(inspection->survey.inquiry.list->stores[i])));
+    }
+    json_t *object = json_pack(
+        "{s:s, s:s, s:i, s:o*, s:o*, s:o*, s:o*, s:o}", "health",
+        healths[inspection_health(inspection)], "kind", kind, "may_lose", inspection->spare, "size",
+        S_ISREG(mode) && layout->required > 0 ? json_integer((json_int_t)layout->source_size)
+                                              : NULL,
+        "would_need", json_unless_0(inspection->would_need), "older_version_in",
+        json_unless_0(inspection_rival(inspection)), "lost_stripes", ranges_json(&inspection->lost),
+        "problems", problems);
+    output_json_path(object, "path", path);
+    if (inspection->conflict_text)
+        output_json_path(object, "conflict", inspection->conflict_text);
+    output_json("check", object);
+}
+
+void findings_report(void *opaque, const char *path, const struct inspection *inspection)
+{
+    struct findings *findings = opaque;
+
+    pthread_mutex_lock(&findings->lock);
+    count_name(findings, inspection);
+    pthread_mutex_unlock(&findings->lock);
+    if (inspection_health(inspection) == HEALTH_INTACT && !findings->options->verbose)
+        return;
+    if (output_is_json())
+        tell_name_json(path, inspection);
+    else
+        tell_name(findings, path, inspection);
+}
+
+static void summarize_store(const struct store_findings *store)
+{
+    struct draft line = {0};
+
+    draft_add(&line, "  %s  %s: %s good", store->digits, store->name,
+              show_count(store->copies[COPY_GOOD]).text);
+    for (enum copy_state state = COPY_GOOD + 1; state < COPY_STATES; state++) {
+        if (store->copies[state] > 0)
+            draft_add(&line, ", %s %s", show_count(store->copies[state]).text,
+                      copy_words[state].of_many);
+    }
+    if (store->other_metadata > 0)
+        draft_add(&line, ", %s with other metadata", show_count(store->other_metadata).text);
+    if (store->damaged_blocks > 0)
+        draft_add(&line, " (%s bad block%s)", show_count(store->damaged_blocks).text,
+                  plural(store->damaged_blocks));
+    output_draft(store_findings_are_bad(store) ? COLOUR_WARNING : COLOUR_NONE, &line);
+}
+
+static json_t *store_json(const struct findings *findings, size_t place)
+{
+    const struct store_findings *store = &findings->stores[place];
+    json_t *object = json_pack(
+        "{s:s?, s:I, s:I}", "share", store->share >= 0 ? store->digits : NULL, "other_metadata",
+        (json_int_t)store->other_metadata, "damaged_blocks", (json_int_t)store->damaged_blocks);
+
+    output_json_path(object, "store", store_name(findings->roster->entries[place].store));
+    for (int state = 0; state < COPY_STATES; state++)
+        json_object_set_new(object, copy_words[state].name,
+                            json_integer((json_int_t)store->copies[state]));
+    return object;
+}
+
+void findings_summarize(const struct findings *findings, double seconds, json_t *summary)
+{
+    cleanup_free char *sentence = findings_sentence(findings);
+    int least = findings_least_spare(findings);
+    json_t *stores = json_array();
+
+    output_text(COLOUR_NONE,
+                "%s file%s (%s) and %s other name%s in %.1f s: %s intact, %s degraded, %s lost",
+                show_count(findings->files).text, plural(findings->files),
+                show_bytes(findings->bytes).text, show_count(findings->others).text,
+                plural(findings->others), seconds, show_count(findings->intact).text,
+                show_count(findings->degraded).text, show_count(findings->lost).text);
+    output_text(COLOUR_NONE, "Stores, and the share that each holds:");
+    for (size_t i = 0; i < findings->roster->count; i++) {
+        summarize_store(&findings->stores[i]);
+        json_array_append_new(stores, store_json(findings, i));
+    }
+    if (sentence)
+        output_text(least < 0    ? COLOUR_BAD
+                    : least == 0 ? COLOUR_WARNING
+                                 : COLOUR_GOOD,
+                    "%s", sentence);
+    json_object_update_new(
+        summary,
+        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:o, s:s*}", "files",
+                  (json_int_t)findings->files, "bytes", (json_int_t)findings->bytes, "others",
+                  (json_int_t)findings->others, "intact", (json_int_t)findings->intact, "degraded",
+                  (json_int_t)findings->degraded, "lost", (json_int_t)findings->lost, "foreign",
+                  (json_int_t)findings->foreign, "leftovers", (json_int_t)findings->leftovers,
+                  "conflicts", (json_int_t)findings->conflicts, "required",
+                  (json_int_t)findings->roster->quorum.required, "may_lose", least, "stores",
+                  stores, "sentence", sentence));
 }

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* What check and repair found: counted, and told name by name (findings_text.h, findings_json.h).
- */
+/* What check and repair found: counted, told name by name, and summed up, as text and as JSON. */
 #pragma once
 
 #include "cli/exit_status.h"
-#include "cli/options.h"
+#include "cli/output.h"
 #include "engine/check.h"
 
 enum { SPARES = 256 };
@@ -17,8 +16,6 @@ struct store_findings {
     uint64_t copies[COPY_STATES];
     uint64_t other_metadata, damaged_blocks;
 };
-
-struct worst;
 
 struct findings {
     const struct options *options;
@@ -33,31 +30,51 @@ struct findings {
     uint64_t failed;                 /* that could not be looked at */
     /* Names but directories by how many stores they can lose (at 0: lost), and files among them. */
     uint64_t spares[SPARES + 1], file_spares[SPARES + 1];
-    struct worst *worst; /* the names that are worst off; NULL: not wanted */
+    struct page *page; /* for names that are worst off; NULL: not wanted */
 };
 
+/* Returns 0 or -ENOMEM. End it in any case. */
 int findings_begin(struct findings *findings, const struct options *options,
                    const struct roster *roster);
 void findings_end(struct findings *findings);
 
-/* Counts a name. */
-void findings_count(struct findings *findings, const struct inspection *inspection);
-
-/* Counts and logs one that could not be looked at, as struct check_settings has it. */
+/* As struct check_settings has them: counts a name, and tells of it where something is wrong with
+ * it or all are wanted; counts and logs one that could not be looked at. */
+void findings_report(void *findings, const char *path, const struct inspection *inspection);
 void findings_failed(void *findings, const char *path, int error);
 
-/* As it is shown, the store of an inspection's copy number PLACE. */
-const char *findings_store_name(const struct findings *findings,
-                                const struct inspection *inspection, size_t place);
-
-/* Whether something is wrong with a store, or it has nothing. */
-bool store_findings_are_bad(const struct store_findings *store);
-
-/* How many more stores every file can lose; below 0: some are lost. */
-int findings_least_spare(const struct findings *findings);
-
-/* The sentence that a person wants; the caller frees it. NULL without memory. */
-char *findings_sentence(const struct findings *findings);
+/* Tells stores, totals and the sentence; all of that is added to a JSON object, too. */
+void findings_summarize(const struct findings *findings, double seconds, json_t *summary);
 
 /* What check ends with, from what was found alone. */
 enum exit_status findings_status(const struct findings *findings);
+
+/* The parts of that. */
+
+/* Returns how many more stores every file can lose; below 0: some are lost. */
+int findings_least_spare(const struct findings *findings);
+
+/* Returns the sentence that a person wants; the caller frees it. NULL without memory. */
+char *findings_sentence(const struct findings *findings);
+
+uint64_t findings_sum(const uint64_t spares[SPARES + 1]);
+
+/* Returns true if something is wrong with a store, or it has nothing. */
+bool store_findings_are_bad(const struct store_findings *store);
+
+/* What a state is called: in JSON, "other_kind"; of many copies, "of other kind"; of one copy. */
+extern const struct copy_words {
+    const char *name, *of_many, *wrong;
+} copy_words[COPY_STATES];
+
+/* Returns the name of the store of an inspection's copy number I, as it is shown, if something is
+ * wrong with that copy, and adds what it is, "block 0 damaged", to TEXT; else NULL. */
+const char *findings_wrong(const struct findings *findings, const struct inspection *inspection,
+                           size_t i, struct draft *text);
+
+/* Adds BEFORE and which stripes of a name are lost, "stripes 3, 7-9 of 12". Returns true if that is
+ * known, else nothing is added. */
+bool findings_add_lost(const struct inspection *inspection, const char *before, struct draft *text);
+
+/* Returns what may be behind the loss of a name; NULL: who knows. */
+const char *findings_hint(const struct inspection *inspection);

@@ -50,7 +50,9 @@ static void show_progress(struct meter *meter, bool always)
              show_count(files).text, all_files > 0 ? " of " : "",
              all_files > 0 ? show_count(all_files).text : "", show_bytes(bytes).text,
              show_bytes((uint64_t)((double)bytes / (seconds > 0 ? seconds : 1))).text, rest, path);
-    output_progress(line, always);
+    cleanup_free char *shown = log_escape(line);
+    if (shown) /* a path may hold a newline */
+        output_progress(shown, always);
 }
 
 static void *watch(void *opaque)

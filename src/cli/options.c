@@ -12,200 +12,14 @@
 
 enum { JOBS_MAX = 256, LONGEST_S = 24 * 60 * 60 };
 
-/* One option of the command line. */
-struct given_option {
-    const struct option_row *row;
-    const char *text;  /* all of it, for messages: "shares=3", "--count 3" */
-    const char *value; /* NULL: none */
-};
-
-static int refuse(const struct given_option *given)
-{
-    log_error("%s: give %s", given->text, given->row->wants);
-    return -EINVAL;
-}
-
-static void *field_of(struct options *options, const struct given_option *given)
-{
-    return (char *)options + given->row->field;
-}
-
-/* What rows take. The field is a bool: */
-
-static int take_flag(struct options *options, const struct given_option *given)
-{
-    *(bool *)field_of(options, given) = true;
-    return 0;
-}
-
-/* True for the first of two choices. */
-static int take_either(struct options *options, const struct given_option *given)
-{
-    const char *choices = given->row->choices, *value = given->value;
-    size_t length = strcspn(choices, " ");
-    bool first = strlen(value) == length && strncmp(value, choices, length) == 0;
-
-    if (!first && strcmp(value, choices + length + 1) != 0)
-        return refuse(given);
-    *(bool *)field_of(options, given) = first;
-    return 0;
-}
-
-/* What goes on to libfuse; the field, if there is one, tells that it was given. */
-static int take_passed_on(struct options *options, const struct given_option *given)
-{
-    if (given->value && !given->row->value)
-        return refuse(given);
-    if (given->row->field)
-        take_flag(options, given);
-    return options_pass_on(options, given->text);
-}
-
-/* The field is a text, a number, seconds or a part: */
-
-static int take_text(struct options *options, const struct given_option *given)
-{
-    char **field = field_of(options, given);
-
-    free(*field);
-    *field = strdup(given->value);
-    return *field ? 0 : -ENOMEM;
-}
-
-static int take_number(struct options *options, const struct given_option *given)
-{
-    unsigned long number;
-    const char *end;
-
-    if (number_read(given->value, 1, given->row->number, &number, &end) < 0 || *end)
-        return refuse(given);
-    *(unsigned *)field_of(options, given) = (unsigned)number;
-    return 0;
-}
-
-/* Plain digits, perhaps with a fraction. */
-static int take_seconds(struct options *options, const struct given_option *given)
-{
-    const char *value = given->value;
-    char *end;
-    double seconds = strtod(value, &end);
-
-    if (*value < '0' || *value > '9' || *end ||
-        !(seconds >= given->row->least && seconds <= LONGEST_S))
-        return refuse(given);
-    *(double *)field_of(options, given) = seconds;
-    return 0;
-}
-
-static int take_part(struct options *options, const struct given_option *given)
-{
-    return number_read_part(given->value, field_of(options, given)) < 0 ? refuse(given) : 0;
-}
-
-/* What is one of its kind. */
-
-static int take_quick(struct options *options, const struct given_option *given)
-{
-    options->sample = 0;
-    return 0;
-}
-
-static int take_format(struct options *options, const struct given_option *given)
-{
-    return share_format_from_name(given->value, &options->encoding.format) < 0 ? refuse(given) : 0;
-}
-
-static int take_block_size(struct options *options, const struct given_option *given)
-{
-    return block_size_from_text(given->value, &options->encoding.block_size) < 0 ? refuse(given)
-                                                                                 : 0;
-}
-
-static int take_store(struct options *options, const struct given_option *given)
-{
-    return names_add(&options->stores, given->value);
-}
-
-static int take_exclude(struct options *options, const struct given_option *given)
-{
-    return excludes_add(options->rules.excludes, given->value);
-}
-
-static int take_exclude_from(struct options *options, const struct given_option *given)
-{
-    int r = excludes_add_file(options->rules.excludes, given->value);
-
-    if (r == -EINVAL)
-        log_error("%s: this is no text file", given->text);
-    return r < 0 && r != -EINVAL ? log_errno(r, "%s", given->text) : r;
-}
-
-/* Alone, or with =1 or =0. */
-static int take_view(struct options *options, const struct given_option *given)
-{
-    if (given->value && strcmp(given->value, "0") != 0 && strcmp(given->value, "1") != 0) {
-        log_error("%s: give %s alone, or %s=1", given->text, given->row->name, given->row->name);
-        return -EINVAL;
-    }
-    if (given->value && *given->value == '0')
-        return 0;
-    if (options->view != VIEW_ENCODED && options->view != given->row->number) {
-        log_error("%s: restore and rebuild are two views; give one of them", given->text);
-        return -EINVAL;
-    }
-    options->view = given->row->number;
-    return 0;
-}
-
-/* 00,03-05 */
-static int take_share_list(struct options *options, const struct given_option *given)
-{
-    const char *at = given->value;
-    unsigned first, last;
-
-    options->some_shares = true;
-    for (;; at++) {
-        int r = number_read_share(at, &first, &at);
-        last = first;
-        if (r == 0 && *at == '-')
-            r = number_read_share(at + 1, &last, &at);
-        if (r < 0 || first > last || (*at && *at != ','))
-            return refuse(given);
-        for (unsigned i = first; i <= last; i++)
-            options->shares[i] = true;
-        if (!*at)
-            return 0;
-    }
-}
-
-/* NN=DIR */
-static int take_place(struct options *options, const struct given_option *given)
-{
-    const char *end;
-    unsigned index;
-
-    if (number_read_share(given->value, &index, &end) < 0 || *end != '=' || !end[1])
-        return refuse(given);
-    for (size_t i = 0; i < options->place_count; i++) {
-        if (options->places[i].index == index) {
-            log_error("%s: share %02x is given twice", given->text, index);
-            return -EINVAL;
-        }
-    }
-    options->places[options->place_count++] = (struct place_for_share){(uint8_t)index, end + 1};
-    return 0;
-}
-
-static int take_list(struct options *options, const struct given_option *given);
-
 #define AT(member)     .field = offsetof(struct options, member)
-#define FLAG(member)   .take = take_flag, AT(member)
-#define TEXT(member)   .take = take_text, AT(member)
-#define PASSED(member) .take = take_passed_on, AT(member), .wants = "it no value"
+#define FLAG(member)   .take = TAKE_FLAG, AT(member)
+#define TEXT(member)   .take = TAKE_TEXT, AT(member)
+#define PASSED(member) .take = TAKE_PASSED_ON, AT(member), .wants = "it no value"
 #define NUMBER(member, most)                                                                       \
-    .take = take_number, AT(member), .number = (most), .wants = "a whole number from 1 to " #most
+    .take = TAKE_NUMBER, AT(member), .number = (most), .wants = "a whole number from 1 to " #most
 #define PLACE                                                                                      \
-    .take = take_place, .wants = "a share in two hex digits and a directory, like 03=/mnt/usb"
+    .take = TAKE_PLACE, .wants = "a share in two hex digits and a directory, like 03=/mnt/usb"
 
 enum {
     OF_STORES = COMMAND_DECODE | COMMAND_CHECK | COMMAND_REPAIR,
@@ -229,7 +43,7 @@ const struct option_row option_rows[] = {
      .help = "shares to show, K..256 (default 20)"},
     {"count", 'n', OF_ENCODING, "N", NUMBER(encoding.shares, 256),
      .help = "shares that there are, K..256 (default 20)"},
-    {"shares", 0, COMMAND_ENCODE, "LIST", .take = take_share_list,
+    {"shares", 0, COMMAND_ENCODE, "LIST", .take = TAKE_SHARE_LIST,
      .wants = "shares in two hex digits, like 00,03-05",
      .help = "make only these of DEST, like 00,03-05"},
     {"to", 0, COMMAND_ENCODE, "NN=DIR", PLACE, .help = "make share NN in DIR; may be repeated"},
@@ -237,13 +51,13 @@ const struct option_row option_rows[] = {
      .help = "make share NN in DIR, a new store; may be repeated"},
     {"source", 0, BEHIND_O, "DIR", TEXT(source),
      .help = "the same as the argument SOURCE or STORES"},
-    {"restore", 0, BEHIND_O, .take = take_view, .number = VIEW_RESTORED,
+    {"restore", 0, BEHIND_O, .take = TAKE_VIEW, .number = VIEW_RESTORED,
      .help = "show the files of the shares in STORES"},
-    {"rebuild", 0, BEHIND_O, .take = take_view, .number = VIEW_REBUILT,
+    {"rebuild", 0, BEHIND_O, .take = TAKE_VIEW, .number = VIEW_REBUILT,
      .help = "show shares, made from those in STORES"},
-    {"store", 0, MOUNT_OF_STORES | OF_STORES, "DIR", .take = take_store,
+    {"store", 0, MOUNT_OF_STORES | OF_STORES, "DIR", .take = TAKE_STORE,
      .help = "one more store, from anywhere; may be repeated"},
-    {"store-timeout", 0, MOUNT_OF_STORES | OF_STORES, "S", .take = take_seconds, AT(store_timeout),
+    {"store-timeout", 0, MOUNT_OF_STORES | OF_STORES, "S", .take = TAKE_SECONDS, AT(store_timeout),
      .least = 0.1, .wants = "seconds, 0.1 to 86400",
      .help = "seconds until a store that does not answer is set aside, and the others are used "
              "(default 5)"},
@@ -254,14 +68,14 @@ const struct option_row option_rows[] = {
     {"salvage", 0, COMMAND_DECODE, FLAG(salvage),
      .help = "of lost files, write what can be read to NAME.partial"},
     {"format", 0, BEHIND_O | OF_SHARES | COMMAND_INFO, "F", "checked classic fec",
-     .take = take_format, .wants = "checked, classic or fec",
+     .take = TAKE_FORMAT, .wants = "checked, classic or fec",
      .help = "checked (default), classic (zfec_fs) or fec (zfec)"},
     {"block-size", 0, BEHIND_O | OF_ENCODING, "SIZE", "4K 8K 16K 32K 64K 128K 256K 512K 1M",
-     .take = take_block_size, .wants = "a power of two from 4K to 1M",
+     .take = TAKE_BLOCK_SIZE, .wants = "a power of two from 4K to 1M",
      .help = "of checked format, a power of two, 4K..1M (64K)"},
-    {"exclude", 0, MOUNT_OF_SOURCE | COMMAND_ENCODE, "PATTERN", .take = take_exclude,
+    {"exclude", 0, MOUNT_OF_SOURCE | COMMAND_ENCODE, "PATTERN", .take = TAKE_EXCLUDE,
      .help = "leave out what matches, as a .gitignore does"},
-    {"exclude-from", 0, MOUNT_OF_SOURCE | COMMAND_ENCODE, "FILE", .take = take_exclude_from,
+    {"exclude-from", 0, MOUNT_OF_SOURCE | COMMAND_ENCODE, "FILE", .take = TAKE_EXCLUDE_FROM,
      .help = "the same, with a pattern on each line of FILE"},
     {"xdev", 0, MOUNT_OF_SOURCE, FLAG(rules.one_file_system),
      .help = "other file systems in SOURCE are empty directories"},
@@ -269,19 +83,19 @@ const struct option_row option_rows[] = {
      .help = "the same as xdev"},
     {"one-file-system", 'x', COMMAND_ENCODE, FLAG(rules.one_file_system),
      .help = "other file systems in SOURCE are empty directories"},
-    {"torn", 0, MOUNT_OF_SOURCE | COMMAND_ENCODE, "allow", "allow error", .take = take_either,
+    {"torn", 0, MOUNT_OF_SOURCE | COMMAND_ENCODE, "allow", "allow error", .take = TAKE_EITHER,
      AT(rules.torn_allowed), .wants = "allow or error",
      .help = "read files that change meanwhile as they are (default: error)"},
-    {"attr-timeout", 0, BEHIND_O, "S", .take = take_seconds, AT(attribute_timeout),
+    {"attr-timeout", 0, BEHIND_O, "S", .take = TAKE_SECONDS, AT(attribute_timeout),
      .wants = "seconds, 0 to 86400", .help = "seconds that the kernel may keep attributes: faster"},
-    {"cache", 0, BEHIND_O, "no", "no yes", .take = take_either, AT(pages_avoided),
+    {"cache", 0, BEHIND_O, "no", "no yes", .take = TAKE_EITHER, AT(pages_avoided),
      .wants = "yes or no", .help = "read past the kernel's cache of pages"},
     {"io-uring", 0, BEHIND_O, FLAG(io_uring),
      .help = "take the kernel's requests by io_uring, if it can"},
 
-    {"quick", 0, COMMAND_CHECK, .take = take_quick,
+    {"quick", 0, COMMAND_CHECK, .take = TAKE_QUICK,
      .help = "look at presence, sizes and headers only"},
-    {"sample", 0, COMMAND_CHECK, "P", .take = take_part, AT(sample),
+    {"sample", 0, COMMAND_CHECK, "P", .take = TAKE_PART, AT(sample),
      .wants = "a part of the blocks, like 5%",
      .help = "read only a random part of the blocks, like 5%"},
     {"report", 0, COMMAND_CHECK, "FILE", TEXT(report),
@@ -291,7 +105,7 @@ const struct option_row option_rows[] = {
     {"checksum", 'c', COMMAND_ENCODE | COMMAND_DECODE, FLAG(checksum),
      .help = "compare contents where size and time are the same"},
     {"checksum", 0, COMMAND_SYNC, FLAG(checksum), .help = "compare contents, not sizes and times"},
-    {"verify", 0, COMMAND_SYNC, "P", .take = take_part, AT(verify),
+    {"verify", 0, COMMAND_SYNC, "P", .take = TAKE_PART, AT(verify),
      .wants = "a part of the files, like 5%",
      .help = "then compare a random part of the files, like 5%"},
     {"delete", 0, COMMAND_ENCODE, FLAG(remove), .help = "remove what is not in SOURCE"},
@@ -309,7 +123,7 @@ const struct option_row option_rows[] = {
     {"json", 0, COMMANDS, FLAG(json), .help = "results as JSON, one object a line"},
     {"log-file", 0, COMMANDS, "FILE", TEXT(log_file), .help = "write messages to FILE as well"},
 
-    {NULL, 'o', COMMAND_MOUNT, "OPT[,OPT...]", .take = take_list,
+    {NULL, 'o', COMMAND_MOUNT, "OPT[,OPT...]", .take = TAKE_LIST,
      .help = "options for the mount: allow_other, fsname=NAME, ..."},
     {"allow-other", 0, BEHIND_O | UNLISTED, PASSED(others_allowed), .help = "other users may look"},
     {"allow-root", 0, BEHIND_O | UNLISTED, PASSED(command), .help = "root may look"},
@@ -317,7 +131,7 @@ const struct option_row option_rows[] = {
      .help = "unmount when the process ends"},
     {"default-permissions", 0, BEHIND_O | UNLISTED, PASSED(permissions_checked),
      .help = "the kernel checks modes"},
-    {"fsname", 0, BEHIND_O | UNLISTED, "NAME", .take = take_passed_on,
+    {"fsname", 0, BEHIND_O | UNLISTED, "NAME", .take = TAKE_PASSED_ON,
      .help = "name in the table of mounts"},
     {NULL, 'f', COMMAND_MOUNT, FLAG(foreground),
      .help = "stay in the foreground, log to standard error"},
@@ -385,28 +199,140 @@ struct option_spelling option_spell(const struct option_row *row)
     return ret;
 }
 
-/* An empty path would be taken for the working directory. */
-static int take_value(struct options *options, const struct given_option *given)
-{
-    const char *value = given->row->value;
-    bool is_path = value && (strcmp(value, "DIR") == 0 || strcmp(value, "FILE") == 0);
+static int take_list(struct options *options, const char *list);
 
-    if (is_path && given->value && !*given->value) {
-        log_error("%s: it is empty; give a path", given->text);
-        return -EINVAL;
+/* Reads 00,03-05 */
+static bool read_share_list(const char *at, bool shares[256])
+{
+    for (unsigned first, last;; at++) {
+        int r = number_read_share(at, &first, &at);
+        last = first;
+        if (r == 0 && *at == '-')
+            r = number_read_share(at + 1, &last, &at);
+        if (r < 0 || first > last || (*at && *at != ','))
+            return false;
+        for (unsigned i = first; i <= last; i++)
+            shares[i] = true;
+        if (!*at)
+            return true;
     }
-    return given->row->take(options, given);
 }
 
-static int refuse_empty_words(const struct options *options)
+/* restore and rebuild: alone, or with =1 or =0. */
+static int take_view(struct options *options, const struct option_row *row, const char *text,
+                     const char *value)
 {
-    for (size_t i = 0; i < options->word_count; i++) {
-        if (!*options->words[i]) {
-            log_error("an argument is empty; give a path");
-            return -EINVAL;
-        }
-    }
+    if (value && strcmp(value, "0") != 0 && strcmp(value, "1") != 0)
+        return log_as(-EINVAL, "%s: give %s alone, or %s=1", text, row->name, row->name);
+    if (value && *value == '0')
+        return 0;
+    if (options->view != VIEW_ENCODED && options->view != row->number)
+        return log_as(-EINVAL, "%s: restore and rebuild are two views; give one of them", text);
+    options->view = row->number;
     return 0;
+}
+
+/* Takes the option of ROW; TEXT is all of it, for messages: "shares=3", "--count 3". */
+static int take_value(struct options *options, const struct option_row *row, const char *text,
+                      const char *value)
+{
+    void *field = (char *)options + row->field;
+    unsigned long number = 0;
+    const char *end = "";
+    bool wrong = false, has_value = value != NULL;
+    int r = 0;
+
+    value = value ? value : "";
+    /* An empty path would be taken for the working directory. */
+    if (has_value && !*value && row->value &&
+        (strcmp(row->value, "DIR") == 0 || strcmp(row->value, "FILE") == 0))
+        return log_as(-EINVAL, "%s: it is empty; give a path", text);
+    switch (row->take) {
+    case TAKE_FLAG:
+        *(bool *)field = true;
+        break;
+    case TAKE_EITHER: {
+        size_t length = strcspn(row->choices, " ");
+        bool first = strlen(value) == length && strncmp(value, row->choices, length) == 0;
+        wrong = !first && strcmp(value, row->choices + length + 1) != 0;
+        *(bool *)field = first;
+        break;
+    }
+    case TAKE_PASSED_ON:
+        wrong = has_value && !row->value;
+        if (!wrong && row->field)
+            *(bool *)field = true;
+        if (!wrong)
+            r = options_pass_on(options, text);
+        break;
+    case TAKE_TEXT:
+        free(*(char **)field);
+        *(char **)field = strdup(value);
+        r = *(char **)field ? 0 : -ENOMEM;
+        break;
+    case TAKE_NUMBER:
+        wrong = number_read(value, 1, row->number, &number, &end) < 0 || *end;
+        *(unsigned *)field = (unsigned)number;
+        break;
+    case TAKE_SECONDS: { /* plain digits, perhaps with a fraction */
+        char *behind;
+        double seconds = strtod(value, &behind);
+        wrong = *value < '0' || *value > '9' || *behind ||
+                !(seconds >= row->least && seconds <= LONGEST_S);
+        *(double *)field = seconds;
+        break;
+    }
+    case TAKE_PART:
+        wrong = number_read_part(value, field) < 0;
+        break;
+    case TAKE_QUICK:
+        options->sample = 0;
+        break;
+    case TAKE_FORMAT:
+        wrong = share_format_from_name(value, &options->encoding.format) < 0;
+        break;
+    case TAKE_BLOCK_SIZE:
+        wrong = block_size_from_text(value, &options->encoding.block_size) < 0;
+        break;
+    case TAKE_STORE:
+        r = names_add(&options->stores, value);
+        break;
+    case TAKE_EXCLUDE:
+        r = excludes_add(options->rules.excludes, value);
+        break;
+    case TAKE_EXCLUDE_FROM:
+        r = excludes_add_file(options->rules.excludes, value);
+        if (r == -EINVAL)
+            log_error("%s: this is no text file", text);
+        else if (r < 0)
+            log_errno(r, "%s", text);
+        break;
+    case TAKE_VIEW:
+        r = take_view(options, row, text, has_value ? value : NULL);
+        break;
+    case TAKE_SHARE_LIST:
+        options->some_shares = true;
+        wrong = !read_share_list(value, options->shares);
+        break;
+    case TAKE_PLACE: { /* NN=DIR */
+        unsigned index;
+        wrong = number_read_share(value, &index, &end) < 0 || *end != '=' || !end[1];
+        for (size_t i = 0; !wrong && i < options->place_count; i++) {
+            if (options->places[i].index == index)
+                return log_as(-EINVAL, "%s: share %02x is given twice", text, index);
+        }
+        if (!wrong)
+            options->places[options->place_count++] =
+                (struct place_for_share){(uint8_t)index, end + 1};
+        break;
+    }
+    case TAKE_LIST:
+        r = take_list(options, value);
+        break;
+    }
+    if (wrong)
+        log_error("%s: give %s", text, row->wants);
+    return wrong ? -EINVAL : r;
 }
 
 /* Takes one option of a mount, "name" or "name=value". */
@@ -416,35 +342,31 @@ static int take_one(struct options *options, const char *text)
     const char *value = text[length] ? text + length + 1 : NULL;
 
     for (const struct option_row *row = option_rows; row->help; row++) {
-        const struct given_option given = {row, text, value};
-        if (!(row->commands & BEHIND_O) || strlen(row->name) != length ||
+        if (!row->name || !(row->commands & BEHIND_O) || strlen(row->name) != length ||
             strncmp(option_spell(row).text, text, length) != 0)
             continue;
-        if (row->value && !value) {
-            log_error("%s: give it a value: %s=...", text, text);
-            return -EINVAL;
-        }
+        if (row->value && !value)
+            return log_as(-EINVAL, "%s: give it a value: %s=...", text, text);
         if (!(row->commands & MOUNT_OF_STORES))
             options->of_source = row;
         if (!(row->commands & MOUNT_OF_SOURCE))
             options->of_stores = row;
-        return take_value(options, &given);
+        return take_value(options, row, text, value);
     }
     if (is_listed(text, ignored, COUNT_OF(ignored)))
         return 0;
     if (is_listed(text, passed_on, COUNT_OF(passed_on)))
         return options_pass_on(options, text);
-    log_error("%s: unknown option; see zfec-fs --help", text);
-    return -EINVAL;
+    return log_as(-EINVAL, "%s: unknown option; see zfec-fs --help", text);
 }
 
 /* Takes the options of one -o; a backslash takes the next character as it is. */
-static int take_list(struct options *options, const struct given_option *given)
+static int take_list(struct options *options, const char *list)
 {
-    cleanup_free char *text = calloc(strlen(given->value) + 1, 1);
+    cleanup_free char *text = calloc(strlen(list) + 1, 1);
     int r = text ? 0 : -ENOMEM;
 
-    for (const char *from = given->value; r == 0 && *from; from += *from == ',') {
+    for (const char *from = list; r == 0 && *from; from += *from == ',') {
         char *end = text;
         for (; *from && *from != ','; from++) {
             if (*from == '\\' && from[1])
@@ -479,7 +401,7 @@ static int take_found(struct options *options, int found, const char *value)
                      ? asprintf(&text, "--%s%s%s", row->name, value ? " " : "", value ? value : "")
                      : asprintf(&text, "-%c", row->letter);
 
-    return length < 0 ? -ENOMEM : take_value(options, &(struct given_option){row, text, value});
+    return length < 0 ? -ENOMEM : take_value(options, row, text, value);
 }
 
 /* Says what getopt_long(3) does not like; WORD is the last that it looked at. */
@@ -490,44 +412,21 @@ static int refuse_word(const struct options *options, int found, const char *wor
     const char *name = options->name, *space = *name ? " " : "";
 
     if (found == ':')
-        log_error("%s: give it a value; see zfec-fs%s%s --help", word, space, name);
-    else if (row)
-        log_error("--%s: it takes no value; see zfec-fs%s%s --help", row->name, space, name);
-    else
-        log_error("%s: not an option of %s; see zfec-fs%s%s --help", optopt ? letter : word,
-                  *name ? name : "mounts", space, name);
-    return -EINVAL;
-}
-
-static int parse_words(int count, char *words[], struct options *ret)
-{
-    struct option names[COUNT_OF(option_rows)] = {0}, *next = names;
-    char letters[2 * COUNT_OF(option_rows) + 2] = ":", *letter = letters + 1;
-    int found, r = excludes_new(&ret->rules.excludes);
-
-    for (size_t i = 0; option_rows[i].help; i++) {
-        const struct option_row *row = &option_rows[i];
-        if (!(row->commands & ret->command))
-            continue;
-        if (row->name)
-            *next++ = (struct option){row->name, row->value != NULL, NULL, FIRST_LONG + (int)i};
-        if (row->letter)
-            *letter++ = row->letter;
-        if (row->letter && row->value)
-            *letter++ = ':';
-    }
-    optind = 1;
-    while (r == 0 && (found = getopt_long(count, words, letters, names, NULL)) >= 0)
-        r = found == '?' || found == ':' ? refuse_word(ret, found, words[optind - 1])
-                                         : take_found(ret, found, optarg);
-    ret->words = words + optind;
-    ret->word_count = (size_t)(count - optind);
-    return r < 0 ? r : refuse_empty_words(ret);
+        return log_as(-EINVAL, "%s: give it a value; see zfec-fs%s%s --help", word, space, name);
+    if (row)
+        return log_as(-EINVAL, "--%s: it takes no value; see zfec-fs%s%s --help", row->name, space,
+                      name);
+    return log_as(-EINVAL, "%s: not an option of %s; see zfec-fs%s%s --help",
+                  optopt ? letter : word, *name ? name : "mounts", space, name);
 }
 
 int options_parse(enum command command, const char *name, int count, char *words[],
                   struct options *ret)
 {
+    struct option names[COUNT_OF(option_rows)] = {0}, *next = names;
+    char letters[2 * COUNT_OF(option_rows) + 2] = ":", *letter = letters + 1;
+    int found;
+
     *ret = (struct options){
         .command = command,
         .name = name,
@@ -543,7 +442,30 @@ int options_parse(enum command command, const char *name, int count, char *words
                 : command == COMMAND_BENCH ? thread_processors()
                                            : 0,
     };
-    int r = parse_words(count, words, ret);
+    for (size_t i = 0; option_rows[i].help; i++) {
+        const struct option_row *row = &option_rows[i];
+        if (!(row->commands & command))
+            continue;
+        if (row->name)
+            *next++ = (struct option){row->name, row->value != NULL, NULL, FIRST_LONG + (int)i};
+        if (row->letter)
+            *letter++ = row->letter;
+        if (row->letter && row->value)
+            *letter++ = ':';
+    }
+    int r = excludes_new(&ret->rules.excludes);
+    optind = 1;
+    while (r == 0 && (found = getopt_long(count, words, letters, names, NULL)) >= 0)
+        r = found == '?' || found == ':' ? refuse_word(ret, found, words[optind - 1])
+                                         : take_found(ret, found, optarg);
+    ret->words = words + optind;
+    ret->word_count = (size_t)(count - optind);
+    for (size_t i = 0; r == 0 && i < ret->word_count; i++) {
+        if (!*ret->words[i]) {
+            log_error("an argument is empty; give a path");
+            r = -EINVAL;
+        }
+    }
     if (ret->required > 0)
         ret->encoding.required = ret->required;
     return r == -ENOMEM ? log_errno(r, "the command line") : r;

@@ -71,16 +71,32 @@ struct options {
     bool checksum, remove, dry_run, older, salvage;
 };
 
-struct given_option;
-
 struct option_row {
     const char *name;    /* --NAME, or -o NAME with _ for each -; NULL: its letter alone */
     char letter;         /* -LETTER; 0: none */
     unsigned commands;   /* that take it */
     const char *value;   /* how help calls its value: DIR, FILE, NN=DIR, K; NULL: it takes none */
     const char *choices; /* the values that there are, "a b c"; NULL: others */
-    int (*take)(struct options *options, const struct given_option *given);
-    size_t field;      /* of struct options, as TAKE has it */
+    enum {
+        TAKE_FLAG,      /* its field is a bool, */
+        TAKE_EITHER,    /* true for the first of two choices, */
+        TAKE_PASSED_ON, /* true, or there is none: it goes on to libfuse, */
+        TAKE_TEXT,      /* a text, */
+        TAKE_NUMBER,    /* an unsigned, */
+        TAKE_SECONDS,   /* a double, */
+        TAKE_PART,      /* a double; the others have no field: */
+        TAKE_QUICK,
+        TAKE_FORMAT,
+        TAKE_BLOCK_SIZE,
+        TAKE_STORE,
+        TAKE_EXCLUDE,
+        TAKE_EXCLUDE_FROM,
+        TAKE_VIEW,
+        TAKE_SHARE_LIST,
+        TAKE_PLACE,
+        TAKE_LIST, /* of a mount, behind -o */
+    } take;
+    size_t field;      /* of struct options */
     unsigned number;   /* of a number the most; of a view, which one */
     double least;      /* of seconds */
     const char *wants; /* what to give instead of a value that is none */

@@ -2,10 +2,10 @@
 #include "cli/output.h"
 
 #include "base/array.h"
+#include "base/lock.h"
 #include "base/log.h"
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,9 +26,8 @@ static void clear_line(void)
 
 static void before_log(void)
 {
-    pthread_mutex_lock(&output.lock);
+    HOLD(&output.lock);
     clear_line();
-    pthread_mutex_unlock(&output.lock);
 }
 
 int output_begin(const struct options *options)
@@ -82,11 +81,41 @@ void output_text(enum colour colour, const char *format, ...)
     if (length < 0)
         return;
     cleanup_free char *shown = log_escape(text);
-    pthread_mutex_lock(&output.lock);
+    HOLD(&output.lock);
     clear_line();
     printf("%s%s%s\n", coloured ? codes[colour] : "", shown ? shown : text,
            coloured ? "\033[0m" : "");
-    pthread_mutex_unlock(&output.lock);
+}
+
+void draft_add(struct draft *text, const char *format, ...)
+{
+    va_list arguments;
+
+    if (!text->out && !text->failed)
+        text->out = open_memstream(&text->bytes, &text->size);
+    text->failed |= !text->out;
+    if (text->failed)
+        return;
+    va_start(arguments, format);
+    vfprintf(text->out, format, arguments);
+    va_end(arguments);
+}
+
+char *draft_take(struct draft *text)
+{
+    draft_add(text, "%s", "");
+    text->failed |= text->out && fclose(text->out) != 0;
+    if (text->failed)
+        free(text->bytes);
+    return text->failed ? NULL : text->bytes;
+}
+
+void output_draft(enum colour colour, struct draft *text)
+{
+    cleanup_free char *line = draft_take(text);
+
+    if (line)
+        output_text(colour, "%s", line);
 }
 
 void output_json(const char *type, json_t *object)
@@ -94,75 +123,49 @@ void output_json(const char *type, json_t *object)
     json_t *whole = json_pack("{s:s}", "message_type", type);
 
     if (output.json && whole && object && json_object_update(whole, object) == 0) {
-        pthread_mutex_lock(&output.lock);
+        HOLD(&output.lock);
         clear_line();
         json_dumpf(whole, stdout, JSON_COMPACT);
         putchar('\n');
         fflush(stdout);
-        pthread_mutex_unlock(&output.lock);
     }
     json_decref(whole);
     json_decref(object);
 }
 
-/* PATH with '?' for each byte that is not ASCII. */
-static json_t *replaced(const char *path)
+static json_t *base64(const char *path)
 {
-    cleanup_free char *text = strdup(path);
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    size_t length = strlen(path);
+    cleanup_free char *text = calloc(1, (length + 2) / 3 * 4 + 1);
 
-    for (char *at = text; at && *at; at++) {
-        if ((unsigned char)*at >= 0x80)
-            *at = '?';
+    for (size_t i = 0, at = 0; text && i < length; i += 3) {
+        size_t count = length - i < 3 ? length - i : 3;
+        unsigned three = 0;
+        for (size_t j = 0; j < 3; j++)
+            three = three << 8 | (j < count ? (unsigned char)path[i + j] : 0);
+        for (size_t j = 0; j < 4; j++)
+            text[at++] = (char)(j <= count ? digits[three >> (18 - 6 * j) & 63] : '=');
     }
     return text ? json_string(text) : NULL;
 }
 
-/* Returns PATH in base64, or NULL without memory; the caller frees it. */
-static char *base64(const char *path)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const uint8_t *bytes = (const uint8_t *)path;
-    size_t length = strlen(path);
-    char *ret = calloc(1, (length + 2) / 3 * 4 + 1), *end = ret;
-
-    for (size_t i = 0; ret && i < length; i += 3) {
-        size_t left = length - i;
-        unsigned three = (unsigned)bytes[i] << 16;
-        three |= left > 1 ? (unsigned)bytes[i + 1] << 8 : 0;
-        three |= left > 2 ? bytes[i + 2] : 0;
-        *end++ = digits[three >> 18];
-        *end++ = digits[three >> 12 & 63];
-        *end++ = (char)(left > 1 ? digits[three >> 6 & 63] : '=');
-        *end++ = (char)(left > 2 ? digits[three & 63] : '=');
-    }
-    return ret;
-}
-
 void output_json_path(json_t *object, const char *key, const char *path)
 {
-    json_t *value = json_string(path); /* NULL where it is not UTF-8 */
-    cleanup_free char *base64_key = NULL, *encoded = NULL;
+    cleanup_free char *base64_key = NULL, *replaced = NULL;
 
-    if (!value) {
-        value = replaced(path);
-        encoded = base64(path);
-        if (encoded && asprintf(&base64_key, "%s_base64", key) >= 0)
-            json_object_set_new(object, base64_key, json_string(encoded));
-    }
-    json_object_set_new(object, key, value);
+    if (json_object_set_new(object, key, json_string(path)) == 0)
+        return;
+    /* It is not UTF-8. */
+    replaced = strdup(path);
+    for (char *at = replaced; at && *at; at++)
+        *at = (char)((unsigned char)*at < 0x80 ? *at : '?');
+    json_object_set_new(object, key, replaced ? json_string(replaced) : NULL);
+    if (asprintf(&base64_key, "%s_base64", key) >= 0)
+        json_object_set_new(object, base64_key, base64(path));
 }
 
-/* How many columns and lines what is about progress may have. */
-static void room(size_t *ret_columns, size_t *ret_lines)
-{
-    struct winsize size;
-    bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0;
-
-    *ret_columns = known && size.ws_col > 1 ? size.ws_col - 1u : 79;
-    *ret_lines = known && size.ws_row > 1 ? size.ws_row - 1u : 23;
-}
-
-/* How many bytes of TEXT, which is UTF-8 or escaped, fit so many columns. */
+/* Returns how many bytes of TEXT, which is UTF-8 or escaped, fit so many columns. */
 static int fitting(const char *text, size_t columns)
 {
     size_t at = 0;
@@ -174,45 +177,32 @@ static int fitting(const char *text, size_t columns)
     return (int)at;
 }
 
-/* The lock is held. */
-static void put_line(const char *line, bool always, size_t columns)
-{
-    cleanup_free char *shown = log_escape(line);
-
-    if (!shown)
-        return;
-    if (always)
-        fprintf(stderr, "%s\n", shown);
-    else
-        fprintf(stderr, "%s%.*s", output.lines++ > 0 ? "\n" : "", fitting(shown, columns), shown);
-}
-
-void output_progress_lines(const char *lines, bool always)
+void output_progress(const char *lines, bool always)
 {
     cleanup_free char *text = strdup(lines);
-    size_t columns, most;
+    struct winsize size = {0};
     char *rest = text;
 
     if (!text || (!output.progress && !always))
         return;
-    room(&columns, &most);
-    pthread_mutex_lock(&output.lock);
+    ioctl(STDERR_FILENO, TIOCGWINSZ, &size);
+    const size_t columns = size.ws_col > 1 ? size.ws_col - 1u : 79;
+    const size_t most = size.ws_row > 1 ? size.ws_row - 1u : 23;
+    HOLD(&output.lock);
     clear_line();
-    for (const char *line; (always || output.lines < most) && (line = strsep(&rest, "\n"));)
-        put_line(line, always, columns);
-    pthread_mutex_unlock(&output.lock);
+    for (const char *line; (always || output.lines < most) && (line = strsep(&rest, "\n"));) {
+        cleanup_free char *shown = log_escape(line);
+        if (shown && always)
+            fprintf(stderr, "%s\n", shown);
+        else if (shown)
+            fprintf(stderr, "%s%.*s", output.lines++ > 0 ? "\n" : "", fitting(shown, columns),
+                    shown);
+    }
 }
 
-void output_progress(const char *line, bool always)
+const char *plural(uint64_t count)
 {
-    if (!output.progress && !always)
-        return;
-    size_t columns, most;
-    room(&columns, &most);
-    pthread_mutex_lock(&output.lock);
-    clear_line();
-    put_line(line, always, columns);
-    pthread_mutex_unlock(&output.lock);
+    return count == 1 ? "" : "s";
 }
 
 struct shown show_bytes(uint64_t bytes)

@@ -8,6 +8,7 @@
 #include "cli/options.h"
 
 #include <jansson.h>
+#include <stdio.h>
 
 /* How loud, in which form, and whether in colours. Returns 0 or a negative errno (the log file). */
 int output_begin(const struct options *options);
@@ -17,7 +18,7 @@ int output_end(void);
 
 bool output_is_json(void);
 
-/* Whether somebody looks at a line about progress. */
+/* Returns true if somebody looks at a line about progress. */
 bool output_has_progress(void);
 
 enum colour { COLOUR_NONE, COLOUR_GOOD, COLOUR_WARNING, COLOUR_BAD };
@@ -34,11 +35,27 @@ void output_json(const char *type, json_t *object);
  */
 void output_json_path(json_t *object, const char *key, const char *path);
 
-/* The line about progress; also where nobody looks, if ALWAYS. */
-void output_progress(const char *line, bool always);
+/*
+ * What is shown of progress, lines parted by newlines, no more than fit the terminal; if ALWAYS,
+ * also where nobody looks, and to stay.
+ */
+void output_progress(const char *lines, bool always);
 
-/* The same with more lines than one, parted by newlines; no more than fit the terminal. */
-void output_progress_lines(const char *lines, bool always);
+/* A text in the making; all zero at first. */
+struct draft {
+    FILE *out;
+    char *bytes;
+    size_t size;
+    bool failed; /* for want of memory */
+};
+void draft_add(struct draft *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Both end it: returns all of TEXT, or NULL without memory; or shows it as output_text does. */
+char *draft_take(struct draft *text);
+void output_draft(enum colour colour, struct draft *text);
+
+/* "", or "s" where there is not one. */
+const char *plural(uint64_t count);
 
 /* Sizes and counts as people read them; RET is returned. */
 struct shown {

@@ -1,18 +1,108 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/page.h"
 
+#include "base/array.h"
+#include "base/lock.h"
 #include "base/log.h"
-#include "cli/findings_text.h"
-#include "cli/output.h"
-#include "cli/page_style.h"
 #include "tree/temporary.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 
-/* Writes TEXT with nothing in it that is a tag or ends an attribute; what is no text as \xNN. */
-static void print_text(FILE *out, const char *text)
+enum { LEVEL_MAX = 5 }; /* of the classes l0 to l5: that, or better */
+
+/* On a screen by day and by night, on a small one, and on paper. Classes l0 to l5 are for files:
+ * lost, and how many more stores they can lose. */
+static const char *const style[] = {
+    ":root { color-scheme: light dark; --paper: #f4f5f7; --card: #fff; --ink: #1d2126;",
+    "  --soft: #5c6570; --line: #e1e4e8; --good: #2b8a57; --warning: #975600; --bad: #c5283d;",
+    "  --good-card: #e8f5ee; --warning-card: #fdf3e1; --bad-card: #fdecee; --c-good: #3a9b67;",
+    "  --c-missing: #8b95a1; --c-stale: #d9a21b; --c-damaged: #d23b4b; --c-misplaced: #3b7dd8;",
+    "  --c-other_kind: #0f9aa0; --c-unreadable: #8b4fc4; --c-metadata: #b58863;",
+    "  --c-foreign: #c46aa8; --c-leftover: #c2c8cf; }",
+    "@media screen and (prefers-color-scheme: dark) { :root { --paper: #15181c; --card: #1e2329;",
+    "  --ink: #e4e7eb; --soft: #9aa4b0; --line: #333a43; --good: #5cc48c; --warning: #e9ad4d;",
+    "  --bad: #ff7d8b; --good-card: #183226; --warning-card: #382b14; --bad-card: #3d1d22; } }",
+    "* { box-sizing: border-box; }",
+    "body { margin: 0; background: var(--paper); color: var(--ink);",
+    "  font: 15px/1.5 system-ui, 'Segoe UI', 'Noto Sans', 'DejaVu Sans', sans-serif; }",
+    "main { max-width: 1040px; margin: 0 auto; padding: 24px 20px 40px; }",
+    "section, .verdict { background: var(--card); border: 1px solid var(--line);",
+    "  border-radius: 10px; padding: 20px 24px; margin: 0 0 16px; }",
+    ".verdict { border-left-width: 8px; }",
+    ".verdict.good { background: var(--good-card); border-color: var(--good); }",
+    ".verdict.warning { background: var(--warning-card); border-color: var(--warning); }",
+    ".verdict.bad { background: var(--bad-card); border-color: var(--bad); }",
+    ".state { margin: 0; font-weight: 700; letter-spacing: .02em; }",
+    ".good .state { color: var(--good); } .warning .state { color: var(--warning); }",
+    ".bad .state { color: var(--bad); }",
+    "h1 { font-size: 27px; line-height: 1.25; margin: 2px 0 6px; text-wrap: balance; }",
+    ".verdict p:last-child { margin-bottom: 0; } .verdict p { margin: 0 0 4px; }",
+    "h2 { font-size: 17px; margin: 0 0 12px; }",
+    "code { font-family: ui-monospace, 'DejaVu Sans Mono', monospace; font-size: .93em; }",
+    ".name { white-space: pre-wrap; overflow-wrap: anywhere; }",
+    ".soft, footer { color: var(--soft); }",
+    "dl { display: flex; flex-wrap: wrap; gap: 10px 30px; margin: 0 0 16px; padding: 4px 24px;",
+    "  font-size: 14px; }",
+    "dt { color: var(--soft); font-size: 13px; } dd { margin: 0; }",
+    ".bar { display: flex; gap: 2px; overflow: hidden; border-radius: 4px; height: 16px; }",
+    ".bar > span { flex: 1 1 0; min-width: 4px; } .strip { height: 44px; border-radius: 6px; }",
+    ".strip > span { container-type: inline-size; }",
+    ".strip b { display: none; text-align: center; line-height: 44px; color: #fff; }",
+    "@container (min-width: 3em) { .strip b { display: block; } }",
+    ".key { list-style: none; display: flex; flex-wrap: wrap; gap: 8px 24px; padding: 0;",
+    "  margin: 14px 0 0; }",
+    "i { display: inline-block; width: 11px; height: 11px; border-radius: 3px;",
+    "  margin-right: 6px; }",
+    ".l0 { background: #b81f3a; } .l1 { background: #c94f14; } .l2 { background: #dba11c; }",
+    ".l3 { background: #93ad2f; } .l4 { background: #3d873f; } .l5 { background: #237a50; }",
+    ".strip .l2 b, .strip .l3 b { color: #1d2126; }",
+    ".c-good { background: var(--c-good); } .c-missing { background: var(--c-missing); }",
+    ".c-stale { background: var(--c-stale); } .c-damaged { background: var(--c-damaged); }",
+    ".c-misplaced { background: var(--c-misplaced); }",
+    ".c-other_kind { background: var(--c-other_kind); }",
+    ".c-unreadable { background: var(--c-unreadable); }",
+    ".c-metadata { background: var(--c-metadata); }",
+    ".c-foreign { background: var(--c-foreign); } .c-leftover { background: var(--c-leftover); }",
+    "table { width: 100%; border-collapse: collapse; }",
+    "th { text-align: left; font-weight: 400; font-size: 13px; color: var(--soft);",
+    "  padding: 0 16px 6px 0; }",
+    "td { border-top: 1px solid var(--line); padding: 8px 16px 8px 0; vertical-align: top; }",
+    "th:last-child, td:last-child { padding-right: 0; }",
+    "th.number, td.number { text-align: right; font-variant-numeric: tabular-nums; }",
+    "td .bar { min-width: 120px; margin-top: 4px; }",
+    ".marks, .wrongs { list-style: none; margin: 0; padding: 0; }",
+    ".marks li { display: inline-block; margin-right: 14px; white-space: nowrap; }",
+    ".level { display: inline-block; min-width: 5.2em; text-align: center; color: #fff;",
+    "  font-weight: 700; border-radius: 4px; padding: 0 8px; white-space: nowrap; }",
+    ".level.l2, .level.l3 { color: #1d2126; } .share, .worst .path { font-weight: 600; }",
+    "footer { font-size: 13px; padding: 0 4px; }",
+    "@media print, (min-width: 641px) {",
+    "  .stores td.share, .worst td:first-child { width: 1px; } .stores td.parts { width: 34%; }",
+    "  .stores td.marked { width: 38%; }",
+    "}",
+    "@media screen and (max-width: 640px) {",
+    "  main { padding: 12px 10px 24px; } section, .verdict { padding: 14px; }",
+    "  dl { padding: 4px 14px; } h1 { font-size: 22px; } thead { display: none; }",
+    "  table, tbody { display: block; } td { border: 0; padding: 0; }",
+    "  tr { display: grid; grid-template-columns: auto 1fr auto; gap: 4px 10px;",
+    "    border-top: 1px solid var(--line); padding: 10px 0; }",
+    "  tbody tr:first-child { border-top: 0; } .parts, .marked { grid-column: 1 / -1; }",
+    "  .parts { order: 1; } .marked { order: 2; } td.number::after { content: ' good'; }",
+    "  .worst tr { display: block; } .worst td:first-child { float: right; margin-left: 10px; }",
+    "}",
+    "@media print {",
+    "  :root { --paper: #fff; } body { font-size: 10pt; } main { max-width: none; padding: 0; }",
+    "  section { border: 0; padding: 0; margin: 0 0 16pt; }",
+    "  * { -webkit-print-color-adjust: exact; print-color-adjust: exact; }",
+    "  tr, .key, .verdict { break-inside: avoid; } h2 { break-after: avoid; }",
+    "}",
+};
+
+/* Adds text with nothing in it that is a tag or ends an attribute; what is no text as \xNN. */
+static void add_escaped(struct draft *out, const char *text)
 {
     static const char special[] = "&<>\"'";
     static const char *const entities[] = {"&amp;", "&lt;", "&gt;", "&quot;", "&#39;"};
@@ -21,27 +111,22 @@ static void print_text(FILE *out, const char *text)
     for (const char *at = shown ? shown : text; *at; at++) {
         const char *found = strchr(special, *at);
         if (found)
-            fputs(entities[found - special], out);
+            draft_add(out, "%s", entities[found - special]);
         else
-            putc(*at, out);
+            draft_add(out, "%c", *at);
     }
 }
 
-/* Writes a name as an element of its own: it cannot turn the direction of what is around it. */
-static void print_name(FILE *out, const char *name)
+/* Adds a name as an element of its own: it cannot turn the direction of what is around it. */
+static void add_isolated(struct draft *out, const char *name)
 {
-    fputs("<bdi class=\"name\">", out);
-    print_text(out, name);
-    fputs("</bdi>", out);
-}
-
-static const char *plural(uint64_t count)
-{
-    return count == 1 ? "" : "s";
+    draft_add(out, "<bdi class=\"name\">");
+    add_escaped(out, name);
+    draft_add(out, "</bdi>");
 }
 
 /* The sentence, and what to do. */
-static void print_verdict(FILE *out, const struct findings *findings, const char *sentence)
+static void add_verdict(struct draft *out, const struct findings *findings, const char *sentence)
 {
     static const struct {
         const char *class, *words;
@@ -54,28 +139,27 @@ static void print_verdict(FILE *out, const struct findings *findings, const char
     enum exit_status status = findings_status(findings);
     bool scarce = status == EXIT_STATUS_OK && findings_least_spare(findings) == 0;
 
-    fprintf(out, "<header class=\"verdict %s\">\n<p class=\"state\">%s</p>\n<h1>",
-            scarce ? "warning" : states[status].class, states[status].words);
-    print_text(out, sentence);
-    fputs("</h1>\n", out);
+    draft_add(out, "<header class=\"verdict %s\">\n<p class=\"state\">%s</p>\n<h1>",
+              scarce ? "warning" : states[status].class, states[status].words);
+    add_escaped(out, sentence);
+    draft_add(out, "</h1>\n");
     if (findings->lost > 0)
-        fputs("<p>What is lost cannot be restored from these stores. If there are others, bring "
-              "them back.</p>\n",
-              out);
+        draft_add(out, "<p>What is lost cannot be restored from these stores. If there are others, "
+                       "bring them back.</p>\n");
     if (findings->failed > 0)
-        fprintf(out, "<p>%s could not be looked at; the messages of the run say why.</p>\n",
-                show_count(findings->failed).text);
+        draft_add(out, "<p>%s could not be looked at; the messages of the run say why.</p>\n",
+                  show_count(findings->failed).text);
     if (findings->degraded > 0)
-        fprintf(out,
-                "<p>Something is wrong with %s %sname%s in some store; all of that can be "
-                "restored, and <code>zfec-fs repair</code> mends it.</p>\n",
-                show_count(findings->degraded).text, findings->lost > 0 ? "other " : "",
-                plural(findings->degraded));
-    fputs("</header>\n", out);
+        draft_add(out,
+                  "<p>Something is wrong with %s %sname%s in some store; all of that can be "
+                  "restored, and <code>zfec-fs repair</code> mends it.</p>\n",
+                  show_count(findings->degraded).text, findings->lost > 0 ? "other " : "",
+                  plural(findings->degraded));
+    draft_add(out, "</header>\n");
 }
 
 /* What was looked at, when, and how. */
-static void print_facts(FILE *out, const struct findings *findings, double seconds)
+static void add_facts(struct draft *out, const struct findings *findings, double seconds)
 {
     const struct options *options = findings->options;
     size_t stores = findings->roster->count;
@@ -83,244 +167,265 @@ static void print_facts(FILE *out, const struct findings *findings, double secon
     char when[64] = "";
     struct tm parts;
 
-    fprintf(out, "<dl>\n<div><dt>%zu store%s in</dt><dd>", stores, plural(stores));
+    draft_add(out, "<dl>\n<div><dt>%zu store%s in</dt><dd>", stores, plural(stores));
     if (options->source)
-        print_name(out, options->source);
+        add_isolated(out, options->source);
     for (size_t i = 0; i < options->stores.count; i++) {
-        if (i > 0 || options->source)
-            fputs(", ", out);
-        print_name(out, names_get(&options->stores, i));
+        draft_add(out, "%s", i > 0 || options->source ? ", " : "");
+        add_isolated(out, names_get(&options->stores, i));
     }
     if (localtime_r(&now, &parts))
         strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S %Z", &parts);
-    fputs("</dd></div>\n<div><dt>Checked</dt><dd>", out);
-    print_text(out, when);
+    draft_add(out, "</dd></div>\n<div><dt>Checked</dt><dd>");
+    add_escaped(out, when);
     if (seconds < 60)
-        fprintf(out, "</dd><dd>in %.1f s", seconds);
+        draft_add(out, "</dd><dd>in %.1f s", seconds);
     else
-        fprintf(out, "</dd><dd>in %s", show_time(seconds).text);
-    fputs("</dd></div>\n<div><dt>Looked at</dt><dd>", out);
+        draft_add(out, "</dd><dd>in %s", show_time(seconds).text);
+    draft_add(out, "</dd></div>\n<div><dt>Looked at</dt><dd>");
     if (options->sample >= 1)
-        fputs("every block of every share", out);
+        draft_add(out, "every block of every share");
     else if (options->sample > 0)
-        fprintf(out, "a random %g %% of the blocks", 100 * options->sample);
+        draft_add(out, "a random %g %% of the blocks", 100 * options->sample);
     else
-        fputs("presence, sizes and headers only", out);
-    fprintf(out,
-            "</dd></div>\n<div><dt>Names</dt><dd>%s file%s (%s), %s other name%s</dd>"
-            "<dd>%s intact, %s degraded, %s lost</dd></div>\n</dl>\n",
-            show_count(findings->files).text, plural(findings->files),
-            show_bytes(findings->bytes).text, show_count(findings->others).text,
-            plural(findings->others), show_count(findings->intact).text,
-            show_count(findings->degraded).text, show_count(findings->lost).text);
+        draft_add(out, "presence, sizes and headers only");
+    draft_add(out,
+              "</dd></div>\n<div><dt>Names</dt><dd>%s file%s (%s), %s other name%s</dd>"
+              "<dd>%s intact, %s degraded, %s lost</dd></div>\n</dl>\n",
+              show_count(findings->files).text, plural(findings->files),
+              show_bytes(findings->bytes).text, show_count(findings->others).text,
+              plural(findings->others), show_count(findings->intact).text,
+              show_count(findings->degraded).text, show_count(findings->lost).text);
 }
-
-enum { LEVEL_MAX = 5 }; /* of the classes of page_style.c: that, or better */
 
 /* The files, by how many more stores they can lose. */
-
-static size_t level_of(size_t place)
+static void add_files(struct draft *out, const struct findings *findings)
 {
-    return place < LEVEL_MAX ? place : LEVEL_MAX;
-}
+    uint64_t all = findings_sum(findings->spares);
+    struct draft key = {0};
 
-static void print_key(FILE *out, size_t place, uint64_t count, uint64_t all)
-{
-    double percent = 100 * (double)count / (double)all;
-
-    fprintf(out, "<li><i class=\"l%zu\"></i>", level_of(place));
-    if (place == 0)
-        fputs("lost", out);
-    else
-        fprintf(out, "%zu more store%s", place - 1, plural(place - 1));
-    fprintf(out, ": <b>%s</b> <span class=\"soft\">", show_count(count).text);
-    /* 0 % and 100 % are shown only where they are exact. */
-    if (count > 0 && percent < 0.1)
-        fputs("&lt; 0.1 %", out);
-    else if (count < all && percent > 99.9)
-        fputs("&gt; 99.9 %", out);
-    else if (count > 0)
-        fprintf(out, "%.1f %%", percent);
-    fputs("</span></li>\n", out);
-}
-
-static void print_files(FILE *out, const struct findings *findings)
-{
-    uint64_t all = 0;
-
-    for (size_t i = 0; i <= SPARES; i++)
-        all += findings->spares[i];
     if (all == 0)
         return;
-    fputs("<section>\n<h2>Files and other names, by how many more stores they can lose</h2>\n"
-          "<div class=\"bar strip\" aria-hidden=\"true\">",
-          out);
+    draft_add(out, "<section>\n<h2>Files and other names, by how many more stores they can lose"
+                   "</h2>\n<div class=\"bar strip\" aria-hidden=\"true\">");
     for (size_t i = 0; i <= SPARES; i++) {
-        if (findings->spares[i] == 0)
+        uint64_t count = findings->spares[i];
+        size_t level = i < LEVEL_MAX ? i : LEVEL_MAX;
+        double percent = 100 * (double)count / (double)all;
+        char name[24] = "lost";
+        if (i > 0)
+            snprintf(name, sizeof name, "%zu", i - 1);
+        if (count > 0)
+            draft_add(out, "<span class=\"l%zu\" style=\"flex-grow:%llu\"><b>%s</b></span>", level,
+                      (unsigned long long)count, name);
+        else if (i > 0)
             continue;
-        fprintf(out, "<span class=\"l%zu\" style=\"flex-grow:%llu\"><b>", level_of(i),
-                (unsigned long long)findings->spares[i]);
-        if (i == 0)
-            fputs("lost</b></span>", out);
-        else
-            fprintf(out, "%zu</b></span>", i - 1);
+        draft_add(&key, "<li><i class=\"l%zu\"></i>%s", level, name);
+        if (i > 0)
+            draft_add(&key, " more store%s", plural(i - 1));
+        draft_add(&key, ": <b>%s</b> <span class=\"soft\">", show_count(count).text);
+        /* 0 % and 100 % are shown only where they are exact. */
+        if (count > 0 && percent < 0.1)
+            draft_add(&key, "&lt; 0.1 %%");
+        else if (count < all && percent > 99.9)
+            draft_add(&key, "&gt; 99.9 %%");
+        else if (count > 0)
+            draft_add(&key, "%.1f %%", percent);
+        draft_add(&key, "</span></li>\n");
     }
-    fputs("</div>\n<ul class=\"key\">\n", out);
-    for (size_t i = 0; i <= SPARES; i++) {
-        if (i == 0 || findings->spares[i] > 0)
-            print_key(out, i, findings->spares[i], all);
-    }
-    fputs("</ul>\n</section>\n", out);
+    cleanup_free char *keys = draft_take(&key);
+    draft_add(out, "</div>\n<ul class=\"key\">\n%s</ul>\n</section>\n", keys ? keys : "");
+    out->failed |= !keys;
 }
 
-/* The stores. */
-
-static const char *const state_classes[COPY_STATES] = {
-    [COPY_GOOD] = "c-good",
-    [COPY_ABSENT] = "c-missing",
-    [COPY_STALE] = "c-stale",
-    [COPY_DAMAGED] = "c-damaged",
-    [COPY_MISPLACED] = "c-misplaced",
-    [COPY_OTHER_KIND] = "c-kind",
-    [COPY_UNREADABLE] = "c-unreadable",
-    [COPY_FOREIGN] = "c-foreign",
-    [COPY_LEFTOVER] = "c-leftover",
-};
-
-static void print_mark(FILE *out, const char *class, uint64_t count, const char *words)
+static void add_store(struct draft *out, const struct store_findings *store)
 {
-    if (count > 0)
-        fprintf(out, "<li><i class=\"%s\"></i>%s %s</li>", class, show_count(count).text, words);
-}
+    bool bad = store_findings_are_bad(store);
 
-static void print_store(FILE *out, const struct store_findings *store)
-{
-    char words[64];
-
-    fprintf(out, "<tr><td class=\"share\">%s</td><td class=\"store\">", store->digits);
-    print_name(out, store->name);
-    fputs("</td><td class=\"parts\"><div class=\"bar\" aria-hidden=\"true\">", out);
+    draft_add(out, "<tr><td class=\"share\">%s</td><td class=\"store\">", store->digits);
+    add_isolated(out, store->name);
+    draft_add(out, "</td><td class=\"parts\"><div class=\"bar\" aria-hidden=\"true\">");
     for (enum copy_state state = 0; state < COPY_STATES; state++) {
         if (store->copies[state] > 0)
-            fprintf(out, "<span class=\"%s\" style=\"flex-grow:%llu\"></span>",
-                    state_classes[state], (unsigned long long)store->copies[state]);
+            draft_add(out, "<span class=\"c-%s\" style=\"flex-grow:%llu\"></span>",
+                      copy_words[state].name, (unsigned long long)store->copies[state]);
     }
-    fprintf(out, "</div></td><td class=\"number\">%s</td><td class=\"marked\">",
-            show_count(store->copies[COPY_GOOD]).text);
-    fputs(store_findings_are_bad(store) ? "<ul class=\"marks\">"
-                                        : "<span class=\"soft\">nothing</span>",
-          out);
-    for (enum copy_state state = COPY_GOOD + 1;
-         state < COPY_STATES && store_findings_are_bad(store); state++) {
-        bool blocks = state == COPY_DAMAGED && store->damaged_blocks > 0;
-        snprintf(words, sizeof words, blocks ? "%s (%s bad block%s)" : "%s",
-                 findings_state_words(state), show_count(store->damaged_blocks).text,
-                 plural(store->damaged_blocks));
-        print_mark(out, state_classes[state], store->copies[state], words);
-    }
-    print_mark(out, "c-metadata", store->other_metadata, "with other metadata");
-    fputs(store_findings_are_bad(store) ? "</ul></td></tr>\n" : "</td></tr>\n", out);
-}
-
-static void print_stores(FILE *out, const struct findings *findings)
-{
-    fputs("<section>\n<h2>Stores</h2>\n<table class=\"stores\">\n<thead><tr><th>Share</th>"
-          "<th>Store</th><th>Names</th><th class=\"number\">Good</th>"
-          "<th>What is wrong</th></tr></thead>\n<tbody>\n",
-          out);
-    for (size_t i = 0; i < findings->roster->count; i++)
-        print_store(out, &findings->stores[i]);
-    fputs("</tbody>\n</table>\n</section>\n", out);
-}
-
-/* The worst names. */
-
-/* Once for all stores with which the same is wrong. */
-static void print_wrong(FILE *out, const struct worst_name *name, size_t first)
-{
-    const char *wrong = names_get(&name->wrongs, first);
-
-    for (size_t i = 0; i < first; i++) {
-        if (strcmp(names_get(&name->wrongs, i), wrong) == 0)
-            return;
-    }
-    fputs("<li>", out);
-    for (size_t i = first; i < name->stores.count; i++) {
-        if (strcmp(names_get(&name->wrongs, i), wrong) != 0)
+    draft_add(out, "</div></td><td class=\"number\">%s</td><td class=\"marked\">%s",
+              show_count(store->copies[COPY_GOOD]).text,
+              bad ? "<ul class=\"marks\">" : "<span class=\"soft\">nothing</span>");
+    for (enum copy_state state = COPY_GOOD + 1; bad && state < COPY_STATES; state++) {
+        if (store->copies[state] == 0)
             continue;
-        if (i > first)
-            fputs(", ", out);
-        print_name(out, names_get(&name->stores, i));
+        draft_add(out, "<li><i class=\"c-%s\"></i>%s %s", copy_words[state].name,
+                  show_count(store->copies[state]).text, copy_words[state].of_many);
+        if (state == COPY_DAMAGED && store->damaged_blocks > 0)
+            draft_add(out, " (%s bad block%s)", show_count(store->damaged_blocks).text,
+                      plural(store->damaged_blocks));
+        draft_add(out, "</li>");
     }
-    fputs(": ", out);
-    print_text(out, wrong);
-    fputs("</li>", out);
+    if (store->other_metadata > 0)
+        draft_add(out, "<li><i class=\"c-metadata\"></i>%s with other metadata</li>",
+                  show_count(store->other_metadata).text);
+    draft_add(out, "%s</td></tr>\n", bad ? "</ul>" : "");
 }
 
-static void print_worst_name(FILE *out, const struct worst_name *name)
+static void add_worst(struct draft *out, const struct page *page)
 {
-    size_t level = name->spare < 0 ? 0 : level_of((size_t)name->spare + 1);
-
-    fprintf(out, "<tr><td><span class=\"level l%zu\">", level);
-    if (name->foreign)
-        fputs("foreign", out);
-    else if (name->spare < 0)
-        fputs("lost", out);
-    else
-        fprintf(out, "%d more", name->spare);
-    fputs("</span></td><td><div class=\"path\">", out);
-    print_name(out, name->path);
-    fputs("</div><ul class=\"wrongs\">", out);
-    if (name->lost)
-        fprintf(out, "<li>lost: %s</li>", name->lost);
-    for (size_t i = 0; i < name->wrongs.count; i++)
-        print_wrong(out, name, i);
-    if (name->hint)
-        fprintf(out, "<li class=\"soft\">%s</li>", name->hint);
-    fputs("</ul></td></tr>\n", out);
-}
-
-static void print_worst(FILE *out, const struct worst *worst)
-{
-    if (worst->count == 0)
+    if (page->count == 0)
         return;
-    if (worst->all > worst->count)
-        fprintf(out, "<section>\n<h2>The worst %zu of %s names with something wrong</h2>\n",
-                worst->count, show_count(worst->all).text);
+    if (page->all > page->count)
+        draft_add(out, "<section>\n<h2>The worst %zu of %s names with something wrong</h2>\n",
+                  page->count, show_count(page->all).text);
     else
-        fprintf(out, "<section>\n<h2>What is wrong, the worst first</h2>\n");
-    fputs("<table class=\"worst\">\n<thead><tr><th>Can lose</th><th>Name, and what is wrong in "
-          "which store</th></tr></thead>\n<tbody>\n",
-          out);
-    for (size_t i = 0; i < worst->count; i++)
-        print_worst_name(out, &worst->names[i]);
-    fputs("</tbody>\n</table>\n", out);
-    if (worst->all > worst->count)
-        fputs("<p class=\"soft\"><code>zfec-fs check</code> prints all of them.</p>\n", out);
-    fputs("</section>\n", out);
+        draft_add(out, "<section>\n<h2>What is wrong, the worst first</h2>\n");
+    draft_add(out, "<table class=\"worst\">\n<thead><tr><th>Can lose</th><th>Name, and what is "
+                   "wrong in which store</th></tr></thead>\n<tbody>\n");
+    for (size_t i = 0; i < page->count; i++)
+        draft_add(out, "%s", page->worst[i].row);
+    draft_add(out, "</tbody>\n</table>\n");
+    if (page->all > page->count)
+        draft_add(out, "<p class=\"soft\"><code>zfec-fs check</code> prints all of them.</p>\n");
+    draft_add(out, "</section>\n");
 }
 
-static void print_page(FILE *out, const struct page *page, const struct findings *findings,
-                       double seconds)
+static char *make_page(const struct page *page, const struct findings *findings, double seconds)
 {
-    cleanup_free char *text = findings_sentence(findings);
-    const char *sentence = text ? text : "";
+    cleanup_free char *sentence = findings_sentence(findings);
+    struct draft out = {.failed = !sentence};
 
-    fputs("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-          "<meta http-equiv=\"Content-Security-Policy\" "
-          "content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
-          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>",
-          out);
-    print_text(out, sentence);
-    fputs("</title>\n<style>\n", out);
-    page_style_print(out);
-    fputs("</style>\n</head>\n<body>\n<main>\n", out);
-    print_verdict(out, findings, sentence);
-    print_facts(out, findings, seconds);
-    print_files(out, findings);
-    print_stores(out, findings);
-    print_worst(out, &page->worst);
-    fputs("<footer>Made by zfec-fs " VERSION " check.</footer>\n</main>\n</body>\n</html>\n", out);
+    draft_add(&out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+                    "<meta http-equiv=\"Content-Security-Policy\" "
+                    "content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
+                    "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+                    "<title>");
+    add_escaped(&out, sentence ? sentence : "");
+    draft_add(&out, "</title>\n<style>\n");
+    for (size_t i = 0; i < COUNT_OF(style); i++)
+        draft_add(&out, "%s\n", style[i]);
+    draft_add(&out, "</style>\n</head>\n<body>\n<main>\n");
+    add_verdict(&out, findings, sentence ? sentence : "");
+    add_facts(&out, findings, seconds);
+    add_files(&out, findings);
+    draft_add(&out,
+              "<section>\n<h2>Stores</h2>\n<table class=\"stores\">\n<thead><tr><th>Share</th>"
+              "<th>Store</th><th>Names</th><th class=\"number\">Good</th>"
+              "<th>What is wrong</th></tr></thead>\n<tbody>\n");
+    for (size_t i = 0; i < findings->roster->count; i++)
+        add_store(&out, &findings->stores[i]);
+    draft_add(&out, "</tbody>\n</table>\n</section>\n");
+    add_worst(&out, page);
+    draft_add(&out, "<footer>Made by zfec-fs " VERSION " check.</footer>\n"
+                    "</main>\n</body>\n</html>\n");
+    return draft_take(&out);
+}
+
+/* The names that are worst off. */
+
+/* Adds what is wrong with copies, once for all stores with which the same is wrong. */
+static void add_wrongs(struct draft *out, const struct findings *findings,
+                       const struct inspection *inspection)
+{
+    cleanup_names struct names stores = NO_NAMES, wrongs = NO_NAMES;
+
+    for (size_t i = 0; i < inspection->count; i++) {
+        struct draft wrong = {0};
+        const char *store = findings_wrong(findings, inspection, i, &wrong);
+        cleanup_free char *words = draft_take(&wrong);
+        if (store && (!words || names_add(&stores, store) < 0 || names_add(&wrongs, words) < 0)) {
+            out->failed = true;
+            return;
+        }
+    }
+    for (size_t first = 0, i; first < wrongs.count; first++) {
+        const char *wrong = names_get(&wrongs, first);
+        for (i = 0; strcmp(names_get(&wrongs, i), wrong) != 0; i++) {
+        }
+        if (i < first)
+            continue;
+        for (; i < stores.count; i++) {
+            if (strcmp(names_get(&wrongs, i), wrong) != 0)
+                continue;
+            draft_add(out, i > first ? ", " : "<li>");
+            add_isolated(out, names_get(&stores, i));
+        }
+        draft_add(out, ": ");
+        add_escaped(out, wrong);
+        draft_add(out, "</li>");
+    }
+}
+
+static char *make_row(const struct findings *findings, const char *path,
+                      const struct inspection *inspection)
+{
+    const char *hint = findings_hint(inspection);
+    int spare = inspection->spare;
+    struct draft out = {0};
+
+    draft_add(&out, "<tr><td><span class=\"level l%d\">",
+              spare < 0               ? 0
+              : spare + 1 < LEVEL_MAX ? spare + 1
+                                      : LEVEL_MAX);
+    if (inspection->hidden)
+        draft_add(&out, "foreign");
+    else if (spare < 0)
+        draft_add(&out, "lost");
+    else
+        draft_add(&out, "%d more", spare);
+    draft_add(&out, "</span></td><td><div class=\"path\">");
+    add_isolated(&out, path);
+    draft_add(&out, "</div><ul class=\"wrongs\">");
+    if (findings_add_lost(inspection, "<li>lost: ", &out))
+        draft_add(&out, "</li>");
+    add_wrongs(&out, findings, inspection);
+    if (hint)
+        draft_add(&out, "<li class=\"soft\">%s</li>", hint);
+    draft_add(&out, "</ul></td></tr>\n");
+    return draft_take(&out);
+}
+
+static void forget_name(struct worst_name *name)
+{
+    free(name->path);
+    free(name->row);
+}
+
+void page_consider(struct page *page, const struct findings *findings, const char *path,
+                   const struct inspection *inspection)
+{
+    enum name_health health = inspection_health(inspection);
+    struct worst_name name = {.rank = inspection->spare};
+    size_t place = page->count;
+
+    if (health == HEALTH_INTACT || health == HEALTH_LEFTOVER)
+        return;
+    /* What was removed from most stores, probably, must not crowd out what was not; nor what is in
+     * too few to be a loss. */
+    if (inspection->hidden)
+        name.rank = INT_MAX;
+    else if (inspection->spare < 0)
+        name.rank = findings_hint(inspection) ? -1 : -2;
+    path = log_path(path);
+    for (; place > 0; place--) {
+        const struct worst_name *other = &page->worst[place - 1];
+        if (other->rank < name.rank || (other->rank == name.rank && strcmp(other->path, path) < 0))
+            break;
+    }
+    page->all++;
+    if (place == WORST_MAX)
+        return;
+    name.path = strdup(path);
+    name.row = make_row(findings, path, inspection);
+    if (!name.path || !name.row) {
+        forget_name(&name);
+        page->error = -ENOMEM;
+        return;
+    }
+    if (page->count == WORST_MAX)
+        forget_name(&page->worst[--page->count]);
+    memmove(&page->worst[place + 1], &page->worst[place],
+            (page->count - place) * sizeof page->worst[0]);
+    page->worst[place] = name;
+    page->count++;
 }
 
 /* The file. */
@@ -362,23 +467,12 @@ int page_open(const char *path, struct page *ret)
 
 void page_close(struct page *page)
 {
-    worst_clear(&page->worst);
+    while (page->count > 0)
+        forget_name(&page->worst[--page->count]);
     cleanup_close_fd(&page->directory);
 }
 
-static int write_all(int fd, const char *data, size_t size)
-{
-    while (size > 0) {
-        ssize_t n = write(fd, data, size);
-        if (n < 0 && errno != EINTR)
-            return -errno;
-        data += n > 0 ? n : 0;
-        size -= n > 0 ? (size_t)n : 0;
-    }
-    return 0;
-}
-
-static int write_file(const struct page *page, const char *text, size_t size)
+static int write_file(const struct page *page, const char *text)
 {
     char temporary[TEMPORARY_NAME_SIZE];
     cleanup_fd int fd = -1;
@@ -386,7 +480,12 @@ static int write_file(const struct page *page, const char *text, size_t size)
     int r = temporary_file(page->directory, temporary, &fd);
     if (r < 0)
         return r;
-    r = write_all(fd, text, size);
+    for (size_t left = strlen(text); r == 0 && left > 0;) {
+        ssize_t n = write(fd, text, left);
+        r = n < 0 && errno != EINTR ? -errno : 0;
+        text += n > 0 ? n : 0;
+        left -= n > 0 ? (size_t)n : 0;
+    }
     mode_t hidden = umask(0); /* whoever may read what the user makes may read this */
     umask(hidden);
     if (r == 0 && (fchmod(fd, 0666 & ~hidden) < 0 || fsync(fd) < 0))
@@ -401,19 +500,11 @@ static int write_file(const struct page *page, const char *text, size_t size)
 
 int page_write(const struct page *page, const struct findings *findings, double seconds)
 {
-    cleanup_free char *text = NULL;
-    size_t size;
-
     if (page->directory < 0)
         return 0;
-    FILE *out = open_memstream(&text, &size);
-    int r = out ? page->worst.error : -ENOMEM;
-    if (out) {
-        print_page(out, page, findings, seconds);
-        if (fclose(out) != 0)
-            r = -ENOMEM;
-    }
+    cleanup_free char *text = make_page(page, findings, seconds);
+    int r = text ? page->error : -ENOMEM;
     if (r == 0)
-        r = write_file(page, text, size);
+        r = write_file(page, text);
     return r < 0 ? log_errno(r, "--report %s: cannot be written", page->path) : 0;
 }

@@ -7,13 +7,20 @@
 #pragma once
 
 #include "cli/findings.h"
-#include "cli/worst.h"
+
+enum { WORST_MAX = 100 }; /* names that it shows, however many there are */
 
 struct page {
     const char *path;
-    const char *name;   /* its last part */
-    int directory;      /* in which that is; below 0: no page is wanted */
-    struct worst worst; /* the names that it shows; for worst_consider() */
+    const char *name; /* its last part */
+    int directory;    /* in which that is; below 0: no page is wanted */
+    struct worst_name {
+        char *path, *row; /* of its table */
+        int rank;
+    } worst[WORST_MAX]; /* the worst first, and then by path */
+    size_t count;
+    uint64_t all; /* names that were considered */
+    int error;    /* -ENOMEM: one that belongs here is not here; or 0 */
 };
 
 /*
@@ -21,6 +28,10 @@ struct page {
  * wanted. Returns 0, or a negative errno, which has been logged. Close RET in any case.
  */
 int page_open(const char *path, struct page *ret);
+
+/* Keeps PATH if something is wrong with it, and it is one of the worst so far. */
+void page_consider(struct page *page, const struct findings *findings, const char *path,
+                   const struct inspection *inspection);
 
 /* Writes the page, if one is wanted, of a check that took so long. Returns as above. */
 int page_write(const struct page *page, const struct findings *findings, double seconds);

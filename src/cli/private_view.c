@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/private_view.h"
 
+#include "base/array.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "cli/background.h"
@@ -57,22 +58,6 @@ static int tell_ready(void)
     return write(report, "", 1) == 1 ? 0 : -EPIPE;
 }
 
-/* The process group is its own, so that Ctrl-C ends the run first, and the view behind it. */
-static void become_server(pid_t run)
-{
-    static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
-    sigset_t none;
-
-    setpgid(0, 0);
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
-    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
-        signal(ends[i], SIG_DFL);
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    if (getppid() != run)
-        raise(SIGTERM);
-}
-
 /* What PATH is in the directory ROOT, or NULL. No file system is asked: it may be one that hangs.
  */
 static const char *within(const char *root, const char *path)
@@ -86,46 +71,33 @@ static const char *within(const char *root, const char *path)
     return path + length + strspn(path + length, "/");
 }
 
-/* A node in the source would be encoded as well, without end; one around it would replace it. */
-static int check_place(const struct sync_set *set, const struct sync_node *node, const char *source,
-                       const char *place)
-{
-    const char *path = within(source, place);
-
-    if (path && !(*path && excludes_match(set->rules.excludes, path, true))) {
-        log_error("%s/%s: %s lies in the source; choose another place, or exclude it", set->name,
-                  node->name, node->target);
-        return -EINVAL;
-    }
-    if (within(place, source)) {
-        log_error("%s/%s: the source lies in %s; choose another place", set->name, node->name,
-                  node->target);
-        return -EINVAL;
-    }
-    return 0;
-}
-
 /*
- * By all of their names: REAL is the source's, or NULL. A node's is where it really is, symlinks
- * followed, also where it is not there yet.
+ * Refuses a node in the source, which would be encoded as well, without end, and one around it,
+ * which would replace it: by all of their names. REAL is the source's, or NULL. A node's is where
+ * it really is, symlinks followed, also where it is not there yet.
  */
 static int check_nodes(const struct sync_set *set, const char *real)
 {
-    int r = 0;
-
-    for (size_t i = 0; r == 0 && i < set->count; i++) {
+    for (size_t i = 0; i < set->count; i++) {
         const struct sync_node *node = &set->nodes[i];
         cleanup_free char *place = NULL;
         if (node->mover != &rsync_mover || address_kind(node->target) != ADDRESS_LOCAL)
             continue;
         destination_resolve_soon(node->target, &place);
         const char *const sources[] = {set->source, real}, *places[] = {node->target, place};
-        for (int at = 0; r == 0 && at < 4; at++) {
-            if (sources[at % 2] && places[at / 2])
-                r = check_place(set, node, sources[at % 2], places[at / 2]);
+        for (int at = 0; at < 4; at++) {
+            const char *source = sources[at % 2], *target = places[at / 2];
+            const char *path = source && target ? within(source, target) : NULL;
+            if (path && !(*path && excludes_match(set->rules.excludes, path, true)))
+                return log_as(-EINVAL,
+                              "%s/%s: %s lies in the source; choose another place, or exclude it",
+                              set->name, node->name, node->target);
+            if (source && target && within(target, source))
+                return log_as(-EINVAL, "%s/%s: the source lies in %s; choose another place",
+                              set->name, node->name, node->target);
         }
     }
-    return r;
+    return 0;
 }
 
 static int serve(struct sync_set *set, const struct private_view *paths)
@@ -167,9 +139,11 @@ static void remove_folder(const struct private_view *view)
 
 static int start_server(struct sync_set *set, struct private_view *view)
 {
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
     int ends[2];
     char byte;
     pid_t run = getpid();
+    sigset_t none;
 
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
         return log_errno(-errno, "cannot start another process");
@@ -179,7 +153,14 @@ static int start_server(struct sync_set *set, struct private_view *view)
         close(ends[0]);
         close(view->lock);
         report = ends[1];
-        become_server(run);
+        setpgid(0, 0); /* so that Ctrl-C ends the run first, and the view behind it */
+        prctl(PR_SET_PDEATHSIG, SIGTERM);
+        for (size_t i = 0; i < COUNT_OF(signals); i++)
+            signal(signals[i], SIG_DFL);
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
+        if (getppid() != run)
+            raise(SIGTERM);
         int r = serve(set, view);
         remove_folder(view);
         _exit(r < 0 ? 1 : 0);
@@ -234,6 +215,7 @@ static void unmount(const char *path)
 /* Removes what a run has left that was killed. */
 static int clean_up(int lock)
 {
+    struct private_view left = {0};
     char folder[PATH_MAX];
     cleanup_free char *mount = NULL;
     ssize_t size = pread(lock, folder, sizeof folder - 1, 0);
@@ -246,7 +228,9 @@ static int clean_up(int lock)
     if (asprintf(&mount, "%s/view", folder) < 0)
         return -ENOMEM;
     unmount(mount);
-    remove_folder(&(struct private_view){.folder = folder, .mount = mount});
+    left.folder = folder;
+    left.mount = mount;
+    remove_folder(&left);
     return 0;
 }
 
@@ -263,26 +247,22 @@ int private_view_open(struct sync_set *set, int lock, struct private_view *ret)
     return r;
 }
 
-static void end_server(struct private_view *view)
-{
-    cleanup_fd int handle = pidfd_open(view->server, 0);
-    struct pollfd ended = {.fd = handle, .events = POLLIN};
-
-    kill(view->server, SIGTERM);
-    if (handle >= 0 && poll(&ended, 1, END_LIMIT_S * 1000) == 0) {
-        log_error("the source hangs: what reads it is left to itself, and ends when it answers");
-        close(steal_fd(&view->tie));
-        unmount(view->mount);
-        kill(view->server, SIGKILL);
-        poll(&ended, 1, KILLED_S * 1000);
-    }
-    waitpid(view->server, NULL, handle >= 0 ? WNOHANG : 0);
-}
-
 void private_view_close(struct private_view *view)
 {
-    if (view->server > 0)
-        end_server(view);
+    if (view->server > 0) {
+        cleanup_fd int handle = pidfd_open(view->server, 0);
+        struct pollfd ended = {.fd = handle, .events = POLLIN};
+        kill(view->server, SIGTERM);
+        if (handle >= 0 && poll(&ended, 1, END_LIMIT_S * 1000) == 0) {
+            log_error(
+                "the source hangs: what reads it is left to itself, and ends when it answers");
+            close(steal_fd(&view->tie));
+            unmount(view->mount);
+            kill(view->server, SIGKILL);
+            poll(&ended, 1, KILLED_S * 1000);
+        }
+        waitpid(view->server, NULL, handle >= 0 ? WNOHANG : 0);
+    }
     cleanup_close_fd(&view->tie);
     if (view->mount)
         remove_folder(view);

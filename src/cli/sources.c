@@ -11,15 +11,22 @@ int take_stores(struct options *options, size_t others)
 {
     size_t least = others + (options->stores.count > 0 ? 0 : 1);
 
-    if (options->word_count < least || options->word_count > others + 1) {
-        log_error("%s: give STORES, the directory of the stores%s; see zfec-fs %s --help",
-                  options->name, others > 0 ? ", and DEST" : "", options->name);
-        return -EINVAL;
-    }
+    if (options->word_count < least || options->word_count > others + 1)
+        return log_as(-EINVAL,
+                      "%s: give STORES, the directory of the stores%s; see zfec-fs %s --help",
+                      options->name, others > 0 ? ", and DEST" : "", options->name);
     if (options->word_count == others)
         return 0;
     options->source = strdup(options->words[0]);
     return options->source ? 0 : -ENOMEM;
+}
+
+int source_of_tree(struct options *options, struct source **ret)
+{
+    int r = tree_source_new(options->source, &options->encoding, &options->rules, ret);
+
+    options->rules.excludes = NULL; /* they are the source's */
+    return r < 0 ? log_errno(r, "%s: cannot be the source", options->source) : 0;
 }
 
 static int find_stores(const struct options *options, const char *directory,
@@ -73,17 +80,6 @@ int source_add_places(const struct options *options, const char *directory, stru
     return r;
 }
 
-static int refuse_too_few(const struct quorum *quorum, size_t found, unsigned needed)
-{
-    const char *why = found == 0                   ? "; are they mounted?"
-                      : found < quorum->with_files ? "; those with the same share count once"
-                                                   : "";
-
-    log_error("%zu store%s found, %u needed: nothing can be restored%s", found,
-              found == 1 ? "" : "s", needed, why);
-    return -ENODATA;
-}
-
 /* Nothing of a store in another format would be restored, or told from damage. */
 static int refuse_format(const struct options *options, const struct store_list *list)
 {
@@ -108,37 +104,6 @@ static int refuse_headerless(const struct options *options, const struct store_l
     log_error("no share with an intact header in any store: nothing can be restored (is --format "
               "right?)");
     return -ENODATA;
-}
-
-/* Returns 0 where the stores hold enough for anything to be restored. */
-static int judge(const struct options *options, const struct store_list *list)
-{
-    const struct quorum *quorum = &list->quorum;
-    size_t found = quorum->found;
-
-    if (list->count == 0) {
-        log_error("%s: no stores in it: are they mounted?", options->source);
-        return -ENOENT;
-    }
-    if (list->unheard > 0 && (quorum->required == 0 || found < quorum->required)) {
-        log_error("%zu of %zu stores could not be looked at: %s", list->unheard, list->count,
-                  strerrordesc_np(-list->why_unheard));
-        return -EIO;
-    }
-    if (found == 0)
-        return refuse_too_few(quorum, 0, quorum->given ? quorum->required : 1);
-    int r = refuse_headerless(options, list);
-    if (r < 0)
-        return r;
-    if (quorum->required == 0) {
-        log_error("the stores do not say how many shares are needed: %zu of %zu that have files "
-                  "have intact headers; give --required (is --format right?)",
-                  quorum->with_vote, quorum->with_files);
-        return -EIO;
-    }
-    if (found < quorum->required)
-        return refuse_too_few(quorum, found, quorum->required);
-    return 0;
 }
 
 /*
@@ -170,6 +135,12 @@ int source_of_stores(const struct options *options, struct source **ret)
     return r;
 }
 
+int source_find_stores(const struct options *options, struct share_terms terms, struct source **ret)
+{
+    terms.patient = true;
+    return open_stores(options, terms, ret);
+}
+
 /* What is written to the outer one of two such stores would be taken for the inner one's. */
 static int refuse_nested(struct source *source)
 {
@@ -189,12 +160,6 @@ static int refuse_nested(struct source *source)
     return r;
 }
 
-int source_find_stores(const struct options *options, struct share_terms terms, struct source **ret)
-{
-    terms.patient = true;
-    return open_stores(options, terms, ret);
-}
-
 int source_hear_stores(const struct options *options, struct source *source)
 {
     cleanup_store_list struct store_list *list = NULL;
@@ -206,32 +171,51 @@ int source_hear_stores(const struct options *options, struct source *source)
     if (r < 0)
         return log_errno(r, "the stores");
     r = refuse_format(options, list);
-    return r < 0 ? r : judge(options, list);
+    if (r < 0)
+        return r;
+    const struct quorum *quorum = &list->quorum;
+    size_t found = quorum->found;
+    if (list->count == 0)
+        return log_as(-ENOENT, "%s: no stores in it: are they mounted?", options->source);
+    if (list->unheard > 0 && (quorum->required == 0 || found < quorum->required))
+        return log_as(-EIO, "%zu of %zu stores could not be looked at: %s", list->unheard,
+                      list->count, strerrordesc_np(-list->why_unheard));
+    r = found > 0 ? refuse_headerless(options, list) : 0;
+    if (r < 0)
+        return r;
+    if (found > 0 && quorum->required == 0)
+        return log_as(-EIO,
+                      "the stores do not say how many shares are needed: %zu of %zu that have "
+                      "files have intact headers; give --required (is --format right?)",
+                      quorum->with_vote, quorum->with_files);
+    if (found > 0 && found >= quorum->required)
+        return 0;
+    return log_as(-ENODATA, "%zu store%s found, %u needed: nothing can be restored%s", found,
+                  found == 1 ? "" : "s", found > 0 || quorum->given ? quorum->required : 1,
+                  found == 0                   ? "; are they mounted?"
+                  : found < quorum->with_files ? "; those with the same share count once"
+                                               : "");
 }
 
 int source_of_stores_now(const struct options *options, struct share_terms terms,
                          struct source **ret)
 {
     cleanup_source struct source *source = NULL;
+    cleanup_store_list struct store_list *list = NULL;
 
     int r = source_find_stores(options, terms, &source);
     if (r == 0)
         r = source_hear_stores(options, source);
-    if (r == 0)
-        *ret = steal_pointer(source);
-    return r;
-}
-
-void source_tell_empty(struct source *source)
-{
-    cleanup_store_list struct store_list *list = NULL;
-
-    if (stores_now(store_source_stores(source), &list) < 0)
-        return;
-    for (size_t i = 0; i < list->count; i++) {
-        if (store_list_is_empty(list, i))
-            tell_empty_store(list->stores[i]);
+    if (r < 0)
+        return r;
+    if (stores_now(store_source_stores(source), &list) == 0) {
+        for (size_t i = 0; i < list->count; i++) {
+            if (store_list_is_empty(list, i))
+                tell_empty_store(list->stores[i]);
+        }
     }
+    *ret = steal_pointer(source);
+    return 0;
 }
 
 void tell_empty_store(const struct store *store)
@@ -246,17 +230,6 @@ enum exit_status status_of_stores(int error)
                               : EXIT_STATUS_FAILED;
 }
 
-static bool is_directory(struct source *source, const char *path, mode_t kind)
-{
-    struct stat status;
-
-    /* A listing need not tell, and what cannot be looked at is left for the copying to tell. */
-    if (kind == 0 &&
-        source->operations->stat(source, path, &status, &(struct share_header){0}, NULL, NULL) == 0)
-        kind = status.st_mode;
-    return S_ISDIR(kind);
-}
-
 /* Adds the directories in DIRECTORY. Returns 1 where something else is there. */
 static int add_directories(struct source *source, const char *directory, struct names *directories)
 {
@@ -265,10 +238,15 @@ static int add_directories(struct source *source, const char *directory, struct 
     int r = source->operations->list(source, directory, &names);
     for (size_t i = 0; r == 0 && i < names.count; i++) {
         cleanup_free char *path = NULL;
+        mode_t kind = names.items[i].kind & S_IFMT;
+        struct share_header header = {0};
+        struct stat status;
         if (asprintf(&path, "%s%s%s", directory, *directory ? "/" : "", names_get(&names, i)) < 0)
             return -ENOMEM;
-        r = is_directory(source, path, names.items[i].kind & S_IFMT) ? names_add(directories, path)
-                                                                     : 1;
+        /* A listing need not tell, and what cannot be looked at is left for the copying to tell. */
+        if (kind == 0 && source->operations->stat(source, path, &status, &header, NULL, NULL) == 0)
+            kind = status.st_mode;
+        r = S_ISDIR(kind) ? names_add(directories, path) : 1;
     }
     return r < 0 && r != -ENOMEM && *directory ? 0 : r;
 }
@@ -283,14 +261,6 @@ int source_has_files(struct source *source)
         r = path ? add_directories(source, path, &directories) : -ENOMEM;
     }
     return r;
-}
-
-int source_of_tree(struct options *options, struct source **ret)
-{
-    int r = tree_source_new(options->source, &options->encoding, &options->rules, ret);
-
-    options->rules.excludes = NULL; /* they are the source's */
-    return r < 0 ? log_errno(r, "%s: cannot be the source", options->source) : 0;
 }
 
 bool source_shows(const char *from, const char *place, const struct tree_rules *rules,

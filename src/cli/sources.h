@@ -22,10 +22,10 @@ int source_of_tree(struct options *options, struct source **ret);
 int source_of_stores(const struct options *options, struct source **ret);
 
 /*
- * The same for commands, which cannot wait for stores to come. TERMS: how names that are not
- * believed are dealt with; format and the like are set here. -ENOENT where there are no stores now;
- * -EINVAL where one lies in another; -ENODATA where too few of them hold anything; -EIO where K is
- * not known.
+ * The same for commands, which cannot wait for stores to come; says which hold nothing. TERMS: how
+ * names that are not believed are dealt with; format and the like are set here. -ENOENT where there
+ * are no stores now; -EINVAL where one lies in another; -ENODATA where too few of them hold
+ * anything; -EIO where K is not known.
  */
 int source_of_stores_now(const struct options *options, struct share_terms terms,
                          struct source **ret);
@@ -35,8 +35,7 @@ int source_find_stores(const struct options *options, struct share_terms terms,
                        struct source **ret);
 int source_hear_stores(const struct options *options, struct source *source);
 
-/* Says which stores hold nothing; they look like disks that are not mounted. */
-void source_tell_empty(struct source *source);
+/* Says that a store holds nothing; it looks like a disk that is not mounted. */
 void tell_empty_store(const struct store *store);
 
 /*

@@ -3,10 +3,7 @@
 
 #include "base/pool.h"
 #include "base/thread.h"
-#include "mount/lookup.h"
 #include "tree/nearby.h"
-
-#include <stdatomic.h>
 
 enum {
     DOTS = 2,
@@ -19,7 +16,7 @@ static const ino_t INODE_UNKNOWN = 0xffffffff;
 /* The names that there is room for, and their look-ups under way. */
 struct look_ups {
     struct mounted *mounted;
-    const struct listing *listing;
+    const struct directory_part *directory;
     size_t count, wanted; /* all of them, and those that the listing itself does not answer */
     size_t left_out;      /* that has no attributes though they are asked for; COUNT: none */
     struct fuse_entry_param *entries;
@@ -27,48 +24,31 @@ struct look_ups {
 };
 
 /* Number AT of the listing: the dots come first. */
-static const char *name_at(const struct names *names, size_t at)
+static const char *name_at(const struct directory_part *directory, size_t at)
 {
-    static const char *const dots[DOTS] = {".", ".."};
-
-    return at < DOTS ? dots[at] : names_get(names, at - DOTS);
+    return at < DOTS ? at == 0 ? "." : ".." : names_get(directory->names, at - DOTS);
 }
 
 /* Adds number AT of the listing to DATA. Returns the bytes that it takes, also if SIZE is less. */
-static size_t add(fuse_req_t request, const struct listing *listing, size_t at,
-                  const struct fuse_entry_param *entry, char *data, size_t size)
+static size_t add_name(fuse_req_t request, const struct directory_part *directory, size_t at,
+                       const struct fuse_entry_param *entry, char *data, size_t size)
 {
-    const char *name = name_at(listing->names, at);
+    const char *name = name_at(directory, at);
 
-    return listing->plus
+    return directory->plus
                ? fuse_add_direntry_plus(request, data, size, name, entry, (off_t)(at + 1))
                : fuse_add_direntry(request, data, size, name, &entry->attr, (off_t)(at + 1));
-}
-
-static size_t count_fitting(fuse_req_t request, const struct listing *listing, size_t size)
-{
-    static const struct fuse_entry_param nothing;
-    size_t at = listing->offset, needed = 0;
-
-    for (; at < listing->names->count + DOTS; at++) {
-        needed += add(request, listing, at, &nothing, NULL, 0);
-        if (needed > size)
-            break;
-    }
-    return at - listing->offset;
 }
 
 /* What the directory says of the name at PLACE; NULL where that is nothing, or not all. */
 static const struct listed *known_of(const struct look_ups *look_ups, size_t place)
 {
-    const struct listing *listing = look_ups->listing;
-    const struct listed *name = &listing->names->items[listing->offset + place - DOTS];
+    const struct directory_part *directory = look_ups->directory;
+    const struct listed *name = &directory->names->items[directory->offset + place - DOTS];
+    bool enough = place == look_ups->left_out ||
+                  (directory->detail == DETAIL_NAMES && !(directory->plus && S_ISDIR(name->kind)));
 
-    if (name->kind == 0)
-        return NULL;
-    if (place == look_ups->left_out)
-        return name;
-    return listing->detail == DETAIL_NAMES && !(listing->plus && S_ISDIR(name->kind)) ? name : NULL;
+    return name->kind != 0 && enough ? name : NULL;
 }
 
 /*
@@ -77,26 +57,19 @@ static const struct listed *known_of(const struct look_ups *look_ups, size_t pla
  */
 static void look_up(const struct look_ups *look_ups, size_t place)
 {
-    const struct listing *listing = look_ups->listing;
+    const struct directory_part *directory = look_ups->directory;
     struct fuse_entry_param *entry = &look_ups->entries[place];
-    size_t at = listing->offset + place;
-    const char *name = name_at(listing->names, at);
-    int r;
+    size_t at = directory->offset + place;
+    const struct listed *known = at < DOTS ? NULL : known_of(look_ups, place);
 
-    if (at < DOTS) {
-        *entry = (struct fuse_entry_param){.attr = {.st_mode = S_IFDIR, .st_ino = NODE_ROOT}};
+    if (at < DOTS || known) {
+        entry->attr.st_mode = known ? known->kind : S_IFDIR;
+        entry->attr.st_ino = known ? known->inode : NODE_ROOT;
         return;
     }
-    const struct listed *known = known_of(look_ups, place);
-    if (known) {
-        *entry =
-            (struct fuse_entry_param){.attr = {.st_mode = known->kind, .st_ino = known->inode}};
-        return;
-    }
-    if (listing->plus)
-        r = lookup_entry(look_ups->mounted, listing->parent, name, entry);
-    else
-        r = lookup_stat(look_ups->mounted, listing->parent, name, &entry->attr);
+    const char *name = name_at(directory, at);
+    int r = directory->plus ? mounted_look_up(look_ups->mounted, directory->node, name, entry)
+                            : mounted_stat(look_ups->mounted, directory->node, name, &entry->attr);
     if (r < 0)
         *entry = (struct fuse_entry_param){.attr.st_ino = INODE_UNKNOWN};
 }
@@ -118,60 +91,49 @@ static void look_up_next(void *opaque)
  */
 static size_t threads_for(const struct look_ups *look_ups)
 {
-    size_t worth = 1 + look_ups->wanted / NAMES_WORTH_A_THREAD, processors;
+    size_t worth = 1 + look_ups->wanted / NAMES_WORTH_A_THREAD;
 
-    if (lookup_is_slow(look_ups->mounted))
+    if (mounted_is_slow(look_ups->mounted))
         return look_ups->wanted;
     if (look_ups->mounted->view->live || worth == 1)
         return 1;
-    processors = thread_processors();
+    size_t processors = thread_processors();
     return worth < processors ? worth : processors;
 }
 
-/* Chooses the file that is left out, if one is to be. */
-static void leave_out(struct look_ups *look_ups)
+int listing_fill(fuse_req_t request, const struct directory_part *directory, char *data,
+                 size_t size, size_t *ret)
 {
-    const struct listing *listing = look_ups->listing;
-    size_t place = look_ups->count;
+    static const struct fuse_entry_param nothing;
+    struct look_ups look_ups = {.mounted = fuse_req_userdata(request), .directory = directory};
+    const struct names *names = directory->names;
+    size_t count = 0, needed = 0, filled = 0;
 
-    if (listing->detail == DETAIL_ALL_BUT_ONE && listing->offset == 0) {
-        for (place = DOTS; place < look_ups->count; place++) {
-            if (S_ISREG(listing->names->items[place - DOTS].kind))
-                break;
-        }
+    for (; directory->offset + count < names->count + DOTS; count++) {
+        needed += add_name(request, directory, directory->offset + count, &nothing, NULL, 0);
+        if (needed > size)
+            break;
     }
-    look_ups->left_out = place;
-    if (place < look_ups->count)
-        interest_note_left_out(&look_ups->mounted->interest);
-}
-
-static void count_wanted(struct look_ups *look_ups)
-{
-    for (size_t place = 0; place < look_ups->count; place++)
-        look_ups->wanted += look_ups->listing->offset + place >= DOTS && !known_of(look_ups, place);
-}
-
-int listing_fill(fuse_req_t request, const struct listing *listing, char *data, size_t size,
-                 size_t *ret)
-{
-    struct look_ups look_ups = {
-        .mounted = fuse_req_userdata(request),
-        .listing = listing,
-        .count = count_fitting(request, listing, size),
-    };
-    cleanup_free struct fuse_entry_param *entries =
-        calloc(look_ups.count + 1, sizeof *look_ups.entries);
-    size_t filled = 0;
-
+    cleanup_free struct fuse_entry_param *entries = calloc(count + 1, sizeof *entries);
     if (!entries)
         return -ENOMEM;
     look_ups.entries = entries;
-    leave_out(&look_ups);
-    count_wanted(&look_ups);
+    look_ups.count = look_ups.left_out = count;
+    if (directory->detail == DETAIL_ALL_BUT_ONE && directory->offset == 0) {
+        size_t place = DOTS;
+        while (place < count && !S_ISREG(names->items[place - DOTS].kind))
+            place++;
+        if (place < count) {
+            look_ups.left_out = place;
+            interest_note_left_out(&look_ups.mounted->interest);
+        }
+    }
+    for (size_t place = 0; place < count; place++)
+        look_ups.wanted += directory->offset + place >= DOTS && !known_of(&look_ups, place);
     team_run(NULL, threads_for(&look_ups), look_up_next, &look_ups);
-    for (size_t i = 0; i < look_ups.count; i++)
-        filled +=
-            add(request, listing, listing->offset + i, &entries[i], data + filled, size - filled);
+    for (size_t i = 0; i < count; i++)
+        filled += add_name(request, directory, directory->offset + i, &entries[i], data + filled,
+                           size - filled);
     *ret = filled;
     return 0;
 }

@@ -2,10 +2,10 @@
 /* The names of a directory as the kernel takes them: with attributes, or with kinds and numbers. */
 #pragma once
 
-#include "mount/operations.h"
+#include "mount/mounted.h"
 
-struct listing {
-    fuse_ino_t parent;
+struct directory_part {
+    fuse_ino_t node;
     const struct names *names; /* in it; "." and ".." come before them */
     size_t offset;             /* the number of the one to begin with */
     bool plus;                 /* with attributes: those names count as looked up */
@@ -13,5 +13,5 @@ struct listing {
 };
 
 /* Fills DATA (SIZE bytes) with as many as there is room for. *RET is how many bytes they take. */
-int listing_fill(fuse_req_t request, const struct listing *listing, char *data, size_t size,
-                 size_t *ret);
+int listing_fill(fuse_req_t request, const struct directory_part *directory, char *data,
+                 size_t size, size_t *ret);

@@ -3,22 +3,16 @@
 
 #include "base/io.h"
 #include "base/log.h"
+#include "mount/mounted.h"
 #include "mount/operations.h"
-#include "mount/readahead.h"
 #include "tree/tree.h"
 
 #include <fcntl.h>
 #include <malloc.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/sysmacros.h>
 
-static void session_destroy(struct fuse_session *session)
-{
-    fuse_session_destroy(session);
-}
-
-DEFINE_CLEANUP(struct fuse_session *, session_destroy)
+DEFINE_CLEANUP(struct fuse_session *, fuse_session_destroy)
 
 static void log_library(enum fuse_log_level level, const char *format, va_list arguments)
 {
@@ -29,57 +23,26 @@ static void log_library(enum fuse_log_level level, const char *format, va_list a
                       arguments);
 }
 
-/* Where libfuse has it, since 3.18, it does without by itself in a kernel that has not. */
-static int add_transport(const struct mount_settings *settings, char **options)
-{
-#ifdef FUSE_CAP_OVER_IO_URING
-    if (settings->io_uring && fuse_opt_add_opt(options, "io_uring") != 0)
-        return -ENOMEM;
-#endif
-    return 0;
-}
-
-/* "-o" and all options as libfuse takes them. */
-static int collect_options(const struct mount_settings *settings, struct fuse_args *args)
+/* Adds "-o" and all options as libfuse takes them. */
+static int add_options(const struct mount_settings *settings, struct fuse_args *args)
 {
     cleanup_free char *options = NULL, *source = NULL, *own = NULL;
+    const char *transport = NULL;
 
+#ifdef FUSE_CAP_OVER_IO_URING /* libfuse 3.18; it does without where the kernel has none */
+    transport = settings->io_uring ? "io_uring" : NULL;
+#endif
     if (asprintf(&own, "ro,subtype=zfec-fs,max_read=%d", (int)REQUEST_SIZE_MAX) < 0 ||
         asprintf(&source, "fsname=%s", settings->source) < 0)
         return -ENOMEM;
     /* What the user gave comes last: his fsname= holds, not ours. */
     if (fuse_opt_add_opt(&options, own) != 0 || fuse_opt_add_opt_escaped(&options, source) != 0 ||
-        add_transport(settings, &options) < 0 ||
+        (transport && fuse_opt_add_opt(&options, transport) != 0) ||
         (settings->options && fuse_opt_add_opt(&options, settings->options) != 0) ||
         fuse_opt_add_arg(args, "zfec-fs") != 0 || fuse_opt_add_arg(args, "-o") != 0 ||
         fuse_opt_add_arg(args, options) != 0 ||
         (settings->debug && fuse_opt_add_arg(args, "-d") != 0))
         return -ENOMEM;
-    return 0;
-}
-
-static int new_session(const struct mount_settings *settings, struct mounted *mounted,
-                       struct fuse_session **ret)
-{
-    struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
-
-    int r = collect_options(settings, &args);
-    if (r == 0) {
-        *ret = fuse_session_new(&args, mount_operations(), sizeof *mount_operations(), mounted);
-        r = *ret ? 0 : -EINVAL; /* libfuse has said why */
-    }
-    fuse_opt_free_args(&args);
-    return r;
-}
-
-/* The device of what is mounted at PATH, without asking the file system for anything. */
-static int mounted_device(const char *path, dev_t *ret)
-{
-    struct statx status;
-
-    if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_TYPE, &status) < 0)
-        return -errno;
-    *ret = makedev(status.stx_dev_major, status.stx_dev_minor);
     return 0;
 }
 
@@ -100,26 +63,40 @@ static int shake_hands(struct fuse_session *session)
     return r < 0 ? r : 0;
 }
 
+/*
+ * Has the kernel read ahead in large requests, where that is permitted (to root): by default they
+ * are of 128 KiB at most. Elsewhere reads stay right, and get slower.
+ */
+static void widen_readahead(dev_t device)
+{
+    char path[64];
+
+    snprintf(path, sizeof path, "/sys/class/bdi/%u:%u/read_ahead_kb", major(device), minor(device));
+    cleanup_fd int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd >= 0 && write(fd, "1024", 4) < 0)
+        return;
+}
+
 static int mount_session(struct fuse_session *session, const char *mountpoint)
 {
     struct stat covered;
-    dev_t device = 0;
+    struct statx status;
 
     if (stat(mountpoint, &covered) < 0)
         return log_errno(-errno, "%s: cannot use it as a mountpoint", mountpoint);
-    if (fuse_session_mount(session, mountpoint) != 0) {
-        log_error("%s: cannot mount (is fusermount3 installed, /dev/fuse there and open to you?)",
-                  mountpoint);
-        return -EIO;
-    }
-    int r = mounted_device(mountpoint, &device);
-    if (r < 0)
-        return log_errno(r, "%s: lost at once", mountpoint);
+    if (fuse_session_mount(session, mountpoint) != 0)
+        return log_as(
+            -EIO, "%s: cannot mount (is fusermount3 installed, /dev/fuse there and open to you?)",
+            mountpoint);
+    /* The device, without asking the file system for anything. */
+    if (statx(AT_FDCWD, mountpoint, AT_STATX_DONT_SYNC, STATX_TYPE, &status) < 0)
+        return log_errno(-errno, "%s: lost at once", mountpoint);
+    dev_t device = makedev(status.stx_dev_major, status.stx_dev_minor);
     tree_avoid(device, &covered);
-    r = shake_hands(session);
+    int r = shake_hands(session);
     if (r < 0)
         return log_errno(r, "%s: the kernel does not answer", mountpoint);
-    readahead_widen(device);
+    widen_readahead(device);
     return 0;
 }
 
@@ -159,40 +136,38 @@ static int serve(struct fuse_session *session, const struct mount_settings *sett
     return r < 0 ? r : 0; /* positive where a signal ended it */
 }
 
-/*
- * What one thread allocates, another frees: a name that was looked up lives until the kernel
- * forgets it. With an arena for each thread, each would keep what it once had at most.
- */
-static void share_memory(void)
-{
-    mallopt(M_ARENA_MAX, 1);
-}
-
 int mount_serve(struct view *view, const struct mount_settings *settings)
 {
-    CLEANUP(cleanup_by_session_destroy) struct fuse_session *session = NULL;
+    CLEANUP(cleanup_by_fuse_session_destroy) struct fuse_session *session = NULL;
+    CLEANUP(fuse_opt_free_args) struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
     cleanup_nodes struct nodes *nodes = NULL;
 
     fuse_set_log_func(log_library);
     descriptors_allow_all();
-    share_memory();
+    /* What one thread allocates, another frees: a name that was looked up lives until the kernel
+     * forgets it. With an arena for each thread, each would keep what it once had at most. */
+    mallopt(M_ARENA_MAX, 1);
     int r = nodes_new(&nodes);
     if (r < 0)
         return log_errno(r, "cannot start");
     struct mounted mounted = {
         .view = view,
         .nodes = nodes,
+        .lock = PTHREAD_MUTEX_INITIALIZER,
         .permissions_checked = settings->permissions_checked,
         .pages_avoided = settings->pages_avoided,
         .attribute_timeout = settings->attribute_timeout,
     };
-    r = new_session(settings, &mounted, &session);
+    r = add_options(settings, &args);
     if (r < 0)
         return r;
+    session = fuse_session_new(&args, &mount_operations, sizeof mount_operations, &mounted);
+    if (!session)
+        return -EINVAL; /* libfuse has said why */
     mounted.session = session;
-    handles_init(&mounted.handles);
     r = serve(session, settings);
-    handles_clear(&mounted.handles);
+    while (!LIST_EMPTY(&mounted.handles))
+        handle_free(&mounted, LIST_FIRST(&mounted.handles));
     return r;
 }
 

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "mount/nodes.h"
 
+#include "base/lock.h"
+
 #include <malloc.h>
-#include <pthread.h>
 #include <string.h>
 
-enum {
-    BUCKETS_MIN = 1024, /* a power of two, as all their numbers are */
-};
+enum { BUCKETS_MIN = 1024 }; /* a power of two, as all their numbers are */
 
 struct node {
     struct node *parent; /* NULL for the root */
@@ -19,7 +18,7 @@ struct node {
     uint32_t entered;                       /* how many files are */
     uint32_t children;                      /* nodes whose parent this is */
     uint32_t hash;
-    uint32_t open_files, other_files; /* the latter: those with PAGES_OF_OTHER */
+    uint32_t open_files, other_files; /* with pages, and with PAGES_OF_OTHER */
     bool has_pages;                   /* those that the kernel has are of that content */
     bool given;                       /* it was given all of them */
     bool giving;                      /* it is being given them */
@@ -111,73 +110,48 @@ static void resize(struct nodes *nodes, size_t count)
     free(old);
 }
 
-static struct node *find(const struct nodes *nodes, const struct node *parent, const char *name,
-                         uint64_t version, uint32_t hash)
-{
-    struct node *node = *bucket_of(nodes, hash);
-
-    while (node && (node->hash != hash || node->parent != parent || node->version != version ||
-                    node->spoilt || strcmp(node->name, name) != 0))
-        node = node->next;
-    return node;
-}
-
-static struct node *insert(struct nodes *nodes, struct node *parent, const char *name,
-                           uint64_t version, uint32_t hash)
-{
-    size_t size = strlen(name) + 1;
-    struct node *node = malloc(sizeof *node + size);
-
-    if (!node)
-        return NULL;
-    if (nodes->count >= nodes->bucket_count)
-        resize(nodes, nodes->bucket_count * 2);
-    struct node **bucket = bucket_of(nodes, hash);
-    *node = (struct node){.parent = parent, .next = *bucket, .version = version, .hash = hash};
-    memcpy(node->name, name, size);
-    *bucket = node;
-    nodes->count++;
-    parent->children++;
-    return node;
-}
-
 int nodes_look_up(struct nodes *nodes, uint64_t parent_number, const char *name, uint64_t version,
                   uint64_t *ret)
 {
     struct node *parent = node_of(nodes, parent_number);
     uint32_t hash = hash_of(parent, name);
+    HOLD(&nodes->lock);
+    struct node *node = *bucket_of(nodes, hash);
 
-    pthread_mutex_lock(&nodes->lock);
-    struct node *node = find(nodes, parent, name, version, hash);
-    if (!node)
-        node = insert(nodes, parent, name, version, hash);
-    if (node) {
-        node->look_ups++;
-        *ret = (uintptr_t)node;
+    while (node && (node->hash != hash || node->parent != parent || node->version != version ||
+                    node->spoilt || strcmp(node->name, name) != 0))
+        node = node->next;
+    if (!node) {
+        size_t size = strlen(name) + 1;
+        node = malloc(sizeof *node + size);
+        if (!node)
+            return -ENOMEM;
+        if (nodes->count >= nodes->bucket_count)
+            resize(nodes, nodes->bucket_count * 2);
+        struct node **bucket = bucket_of(nodes, hash);
+        *node = (struct node){.parent = parent, .next = *bucket, .version = version, .hash = hash};
+        memcpy(node->name, name, size);
+        *bucket = node;
+        nodes->count++;
+        parent->children++;
     }
-    pthread_mutex_unlock(&nodes->lock);
-    return node ? 0 : -ENOMEM;
-}
-
-static void unlink_node(struct nodes *nodes, struct node *node)
-{
-    struct node **at = bucket_of(nodes, node->hash);
-
-    while (*at != node)
-        at = &(*at)->next;
-    *at = node->next;
-    nodes->count--;
-    if (nodes->bucket_count > BUCKETS_MIN && nodes->count < nodes->bucket_count / 8)
-        resize(nodes, nodes->bucket_count / 2);
+    node->look_ups++;
+    *ret = (uintptr_t)node;
+    return 0;
 }
 
 /* Frees NODE, and upwards what was there only for its sake. */
 static void drop_unused(struct nodes *nodes, struct node *node)
 {
     while (node != nodes->root && node->look_ups == 0 && node->children == 0) {
-        struct node *parent = node->parent;
-        unlink_node(nodes, node);
+        struct node *parent = node->parent, **at = bucket_of(nodes, node->hash);
+        while (*at != node)
+            at = &(*at)->next;
+        *at = node->next;
         free(node);
+        nodes->count--;
+        if (nodes->bucket_count > BUCKETS_MIN && nodes->count < nodes->bucket_count / 8)
+            resize(nodes, nodes->bucket_count / 2);
         parent->children--;
         node = parent;
     }
@@ -205,181 +179,124 @@ uint64_t nodes_version(const struct nodes *nodes, uint64_t number)
     return node_of(nodes, number)->version;
 }
 
-/* Writes NODE's path to end at END (no NUL), backwards; returns where it starts. */
-static char *write_path(const struct nodes *nodes, const struct node *node, char *end)
-{
-    for (; node != nodes->root; node = node->parent) {
-        size_t length = strlen(node->name);
-        end -= length;
-        memcpy(end, node->name, length);
-        if (node->parent != nodes->root)
-            *--end = '/';
-    }
-    return end;
-}
-
-static size_t path_length(const struct nodes *nodes, const struct node *node)
-{
-    size_t length = 0;
-
-    for (; node != nodes->root; node = node->parent)
-        length += strlen(node->name) + (node->parent != nodes->root);
-    return length;
-}
-
 /* No lock: names and parents never change while a node lives, and the kernel holds NODE. */
 int nodes_path(struct nodes *nodes, uint64_t number, const char *name, char **ret)
 {
     const struct node *node = node_of(nodes, number);
-    size_t length = path_length(nodes, node), more = name ? strlen(name) : 0;
+    size_t length = name ? strlen(name) : 0;
 
-    char *path = malloc(length + 1 + more + 1);
+    /* Each name is followed by a slash, but for the last one. */
+    for (const struct node *at = node; at != nodes->root; at = at->parent)
+        length += strlen(at->name) + 1;
+    char *path = malloc(length + 1);
     if (!path)
         return -ENOMEM;
-    write_path(nodes, node, path + length);
+    char *start = path + length;
+    *start = '\0';
     if (name) {
-        if (length > 0)
-            path[length++] = '/';
-        memcpy(path + length, name, more);
-        length += more;
+        start -= strlen(name);
+        memcpy(start, name, strlen(name));
     }
-    path[length] = '\0';
+    for (; node != nodes->root; node = node->parent) {
+        *--start = name ? '/' : '\0';
+        name = node->name;
+        start -= strlen(name);
+        memcpy(start, name, strlen(name));
+    }
     *ret = path;
     return 0;
 }
 
-int nodes_enter(struct nodes *nodes, uint64_t number, uint64_t version, uint64_t size)
+/* With the lock held. */
+static enum node_pages open_pages(struct node *node, const struct node_file *file)
 {
-    struct node *node = node_of(nodes, number);
-
-    pthread_mutex_lock(&nodes->lock);
-    while (node->giving)
-        pthread_cond_wait(&nodes->given, &nodes->lock);
-    bool fits = node->entered == 0 || node->entered_version == version;
-    if (fits) {
-        node->spoilt |= version != node->version;
-        node->entered++;
-        node->entered_version = version;
-        node->entered_size = size;
-    }
-    pthread_mutex_unlock(&nodes->lock);
-    return fits ? 0 : -ESTALE;
+    if (file->pages_avoided || file->version != node->version)
+        return PAGES_AVOIDED;
+    if (node->spoilt)
+        return PAGES_OF_OTHER;
+    if (file->content != 0 && node->content == file->content)
+        return node->has_pages ? PAGES_KEPT : PAGES_DROPPED;
+    bool in_use = node->open_files > 0;
+    node->has_pages = false; /* by a mapping, also what does without pages brings its own */
+    if (in_use && node->content != 0)
+        return PAGES_OF_OTHER;
+    node->content = in_use ? 0 : file->content;
+    return PAGES_DROPPED;
 }
 
-void nodes_leave(struct nodes *nodes, uint64_t number)
+int nodes_enter(struct nodes *nodes, uint64_t number, const struct node_file *file,
+                enum node_pages *ret)
 {
-    pthread_mutex_lock(&nodes->lock);
-    node_of(nodes, number)->entered--;
-    pthread_mutex_unlock(&nodes->lock);
+    struct node *node = node_of(nodes, number);
+    HOLD(&nodes->lock);
+
+    while (node->giving)
+        pthread_cond_wait(&nodes->given, &nodes->lock);
+    if (node->entered > 0 && node->entered_version != file->version)
+        return -ESTALE;
+    node->spoilt |= file->version != node->version;
+    node->entered++;
+    node->entered_version = file->version;
+    node->entered_size = file->size;
+    *ret = open_pages(node, file);
+    node->other_files += *ret == PAGES_OF_OTHER;
+    node->open_files += *ret >= PAGES_DROPPED;
+    return 0;
+}
+
+void nodes_leave(struct nodes *nodes, uint64_t number, enum node_pages pages)
+{
+    struct node *node = node_of(nodes, number);
+    HOLD(&nodes->lock);
+
+    node->entered--;
+    node->other_files -= pages == PAGES_OF_OTHER;
+    node->open_files -= pages >= PAGES_DROPPED;
 }
 
 bool nodes_tell(struct nodes *nodes, uint64_t number, uint64_t version, uint64_t *ret)
 {
     struct node *node = node_of(nodes, number);
+    HOLD(&nodes->lock);
 
-    pthread_mutex_lock(&nodes->lock);
-    bool open = node->entered > 0;
-    if (open)
+    if (node->entered > 0)
         *ret = node->entered_size;
     else
         node->spoilt |= version != node->version;
-    pthread_mutex_unlock(&nodes->lock);
-    return open;
-}
-
-/* With the lock held. */
-static enum node_pages open_pages(struct node *node, uint64_t content)
-{
-    if (node->spoilt)
-        return PAGES_OF_OTHER;
-    if (content != 0 && node->content == content)
-        return node->has_pages ? PAGES_KEPT : PAGES_DROPPED;
-    if (node->open_files > 0 && node->content != 0) {
-        node->has_pages = false; /* by a mapping, also what does without pages brings its own */
-        return PAGES_OF_OTHER;
-    }
-    node->content = node->open_files > 0 ? 0 : content;
-    node->has_pages = false;
-    return PAGES_DROPPED;
-}
-
-enum node_pages nodes_open(struct nodes *nodes, uint64_t number, uint64_t content)
-{
-    struct node *node = node_of(nodes, number);
-
-    pthread_mutex_lock(&nodes->lock);
-    enum node_pages pages = open_pages(node, content);
-    if (pages == PAGES_OF_OTHER)
-        node->other_files++;
-    else
-        node->open_files++;
-    pthread_mutex_unlock(&nodes->lock);
-    return pages;
+    return node->entered > 0;
 }
 
 void nodes_note_pages(struct nodes *nodes, uint64_t number, uint64_t content)
 {
     struct node *node = node_of(nodes, number);
+    HOLD(&nodes->lock);
 
-    pthread_mutex_lock(&nodes->lock);
-    if (content != 0 && node->content == content && node->other_files == 0)
-        node->has_pages = true;
-    pthread_mutex_unlock(&nodes->lock);
+    node->has_pages |= content != 0 && node->content == content && node->other_files == 0;
 }
 
-/* With the lock held. */
-static bool wants_pages(const struct node *node, bool forgotten)
-{
-    return node->entered == 1 && node->open_files == 1 && (forgotten || !node->given);
-}
-
-bool nodes_wants_pages(struct nodes *nodes, uint64_t number, bool forgotten)
-{
-    pthread_mutex_lock(&nodes->lock);
-    bool wants = wants_pages(node_of(nodes, number), forgotten);
-    pthread_mutex_unlock(&nodes->lock);
-    return wants;
-}
-
-bool nodes_begin_giving(struct nodes *nodes, uint64_t number, bool forgotten)
+bool nodes_wants_pages(struct nodes *nodes, uint64_t number, bool forgotten, bool begin)
 {
     struct node *node = node_of(nodes, number);
+    HOLD(&nodes->lock);
 
-    pthread_mutex_lock(&nodes->lock);
-    node->giving = wants_pages(node, forgotten);
-    bool giving = node->giving;
-    pthread_mutex_unlock(&nodes->lock);
-    return giving;
+    bool wants = node->entered == 1 && node->open_files == 1 && (forgotten || !node->given);
+    node->giving |= wants && begin;
+    return wants;
 }
 
 void nodes_end_giving(struct nodes *nodes, uint64_t number, bool given, uint64_t content)
 {
     struct node *node = node_of(nodes, number);
+    HOLD(&nodes->lock);
 
-    pthread_mutex_lock(&nodes->lock);
     node->giving = false;
     node->given |= given;
     node->has_pages |= given && content != 0 && node->content == content;
     pthread_cond_broadcast(&nodes->given);
-    pthread_mutex_unlock(&nodes->lock);
-}
-
-void nodes_close(struct nodes *nodes, uint64_t number, bool other)
-{
-    struct node *node = node_of(nodes, number);
-
-    pthread_mutex_lock(&nodes->lock);
-    if (other)
-        node->other_files--;
-    else
-        node->open_files--;
-    pthread_mutex_unlock(&nodes->lock);
 }
 
 bool nodes_is_open(struct nodes *nodes, uint64_t number)
 {
-    pthread_mutex_lock(&nodes->lock);
-    bool open = node_of(nodes, number)->entered > 0;
-    pthread_mutex_unlock(&nodes->lock);
-    return open;
+    HOLD(&nodes->lock);
+    return node_of(nodes, number)->entered > 0;
 }

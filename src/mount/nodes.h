@@ -26,35 +26,50 @@ void nodes_free(struct nodes *nodes);
 int nodes_look_up(struct nodes *nodes, uint64_t parent, const char *name, uint64_t version,
                   uint64_t *ret);
 
-/* The version that NODE was looked up with; 0 for the root. */
+/* Takes COUNT look-ups back. */
+void nodes_forget(struct nodes *nodes, uint64_t node, uint64_t count);
+
+/* Returns the version that NODE was looked up with; 0 for the root. */
 uint64_t nodes_version(const struct nodes *nodes, uint64_t node);
 
 /*
- * A file of VERSION, SIZE bytes, is being opened by NODE. All that are open by one node are of one
- * version, as the kernel knows but one size of them: -ESTALE where others are of another version.
- * Where that is not what NODE was looked up with, NODE is spoilt: no one gets it any more, and what
- * is opened by it does without pages. Waits while pages are given.
+ * Makes the path of NODE, or of NAME in it where NAME is not NULL, as views take it. The caller
+ * frees it. Returns 0 or -ENOMEM.
  */
-int nodes_enter(struct nodes *nodes, uint64_t node, uint64_t version, uint64_t size);
+int nodes_path(struct nodes *nodes, uint64_t node, const char *name, char **ret);
 
-/* A file is closed that nodes_enter let in. */
-void nodes_leave(struct nodes *nodes, uint64_t node);
-
-/*
- * The kernel is being told that the file of NODE is of VERSION. Whether files are open by NODE:
- * then it is to be told *RET, their size.
- */
-bool nodes_tell(struct nodes *nodes, uint64_t node, uint64_t version, uint64_t *ret);
-
-/* What becomes of the kernel's pages of a node, when a file is opened. */
+/* What becomes of the kernel's pages of a node for a file that is opened. */
 enum node_pages {
-    PAGES_DROPPED,
-    PAGES_KEPT,     /* they are of its content */
+    NOT_ENTERED,
+    PAGES_AVOIDED,  /* they are of another version, or it is to have none */
     PAGES_OF_OTHER, /* that is open: it has to do without pages */
+    PAGES_DROPPED,
+    PAGES_KEPT, /* they are of its content */
 };
 
-/* A file of NODE that has this content (see view.h) is being opened. */
-enum node_pages nodes_open(struct nodes *nodes, uint64_t node, uint64_t content);
+struct node_file {
+    uint64_t version, size;
+    uint64_t content; /* see view.h */
+    bool pages_avoided;
+};
+
+/*
+ * A file is being opened by NODE. All that are open by one node are of one version, as the kernel
+ * knows but one size of them: -ESTALE where others are of another version. Where that is not what
+ * NODE was looked up with, NODE is spoilt: no one gets it any more, and what is opened by it does
+ * without pages. Waits while pages are given.
+ */
+int nodes_enter(struct nodes *nodes, uint64_t node, const struct node_file *file,
+                enum node_pages *ret);
+
+/* A file is closed that nodes_enter let in with PAGES. */
+void nodes_leave(struct nodes *nodes, uint64_t node, enum node_pages pages);
+
+/*
+ * The kernel is being told that the file of NODE is of VERSION. Returns true if files are open by
+ * NODE: then it is to be told *RET, their size.
+ */
+bool nodes_tell(struct nodes *nodes, uint64_t node, uint64_t version, uint64_t *ret);
 
 /*
  * The kernel has heard what becomes of the pages, by an open file of that content. Before that they
@@ -63,31 +78,17 @@ enum node_pages nodes_open(struct nodes *nodes, uint64_t node, uint64_t content)
 void nodes_note_pages(struct nodes *nodes, uint64_t node, uint64_t content);
 
 /*
- * Whether NODE has one open file alone, so that none of its pages is being read, and the kernel was
- * not given all of them before. FORGOTTEN: it drops those that it has.
+ * Returns true if NODE has one open file alone, so that none of its pages is being read, and the
+ * kernel was not given all of them before. FORGOTTEN: it drops those that it has. BEGIN: then no
+ * other file is let in until they are given.
  */
-bool nodes_wants_pages(struct nodes *nodes, uint64_t node, bool forgotten);
-
-/* The same, and no other file is let in until they are given. */
-bool nodes_begin_giving(struct nodes *nodes, uint64_t node, bool forgotten);
+bool nodes_wants_pages(struct nodes *nodes, uint64_t node, bool forgotten, bool begin);
 
 /* GIVEN: the kernel has all pages of NODE, of an open file of that content. */
 void nodes_end_giving(struct nodes *nodes, uint64_t node, bool given, uint64_t content);
 
-/* A file is closed that nodes_open was called for. OTHER: that had PAGES_OF_OTHER. */
-void nodes_close(struct nodes *nodes, uint64_t node, bool other);
-
-/* Whether a file of NODE is open. */
+/* Returns true if a file of NODE is open. */
 bool nodes_is_open(struct nodes *nodes, uint64_t node);
-
-/* Takes COUNT look-ups back. */
-void nodes_forget(struct nodes *nodes, uint64_t node, uint64_t count);
-
-/*
- * The path of NODE, or of NAME in it where NAME is not NULL, as views take it. The caller frees
- * it. Returns 0 or -ENOMEM.
- */
-int nodes_path(struct nodes *nodes, uint64_t node, const char *name, char **ret);
 
 DEFINE_CLEANUP(struct nodes *, nodes_free)
 #define cleanup_nodes CLEANUP(cleanup_by_nodes_free)

@@ -2,24 +2,7 @@
 /* What the kernel asks of a mounted view, answered from the view. */
 #pragma once
 
-#include "mount/handles.h"
-#include "mount/interest.h"
-#include "mount/nodes.h"
-#include "view/view.h"
-
 #include <fuse_lowlevel.h>
-
-/* What a session's requests work on; the session's user data. */
-struct mounted {
-    struct fuse_session *session;
-    struct view *view;
-    struct nodes *nodes;
-    struct handles handles;
-    struct interest interest;
-    bool permissions_checked; /* by the kernel */
-    bool pages_avoided;       /* no file has any in the kernel, but what is mapped */
-    double attribute_timeout; /* in seconds; below 0: as fits the view */
-};
 
 enum {
     /* Bytes of the largest read that is asked for and answered. */
@@ -30,4 +13,5 @@ enum {
     THREADS_MAX = 2 * BACKGROUND_MAX,
 };
 
-const struct fuse_lowlevel_ops *mount_operations(void);
+/* Their user data is a struct mounted. */
+extern const struct fuse_lowlevel_ops mount_operations;

@@ -548,9 +548,25 @@ static void test_threads(void **state)
     assert_int_equal(contest.wrong, 0);
 }
 
+static enum node_pages enter(struct nodes *nodes, uint64_t node, uint64_t version, uint64_t size,
+                             uint64_t content)
+{
+    const struct node_file file = {version, size, content, .pages_avoided = false};
+    enum node_pages pages = NOT_ENTERED;
+
+    int r = nodes_enter(nodes, node, &file, &pages);
+    assert_true(r == 0 || (r == -ESTALE && pages == NOT_ENTERED));
+    return pages;
+}
+
+static enum node_pages enter_file(struct nodes *nodes, uint64_t node, uint64_t content)
+{
+    return enter(nodes, node, nodes_version(nodes, node), 100, content);
+}
+
 static enum node_pages open_file(struct nodes *nodes, uint64_t node, uint64_t content)
 {
-    enum node_pages pages = nodes_open(nodes, node, content);
+    enum node_pages pages = enter_file(nodes, node, content);
 
     if (pages != PAGES_OF_OTHER)
         nodes_note_pages(nodes, node, content);
@@ -566,12 +582,12 @@ static void test_pages(void **state)
     for (unsigned round = 0; round < 3; round++) {
         assert_int_equal(open_file(nodes, node, 7), PAGES_DROPPED);
         assert_int_equal(open_file(nodes, node, 7), PAGES_KEPT);
-        nodes_close(nodes, node, false);
-        nodes_close(nodes, node, false);
+        nodes_leave(nodes, node, PAGES_DROPPED);
+        nodes_leave(nodes, node, PAGES_DROPPED);
         assert_int_equal(open_file(nodes, node, 7), PAGES_KEPT);
-        nodes_close(nodes, node, false);
+        nodes_leave(nodes, node, PAGES_DROPPED);
         assert_int_equal(open_file(nodes, node, 8), PAGES_DROPPED);
-        nodes_close(nodes, node, false);
+        nodes_leave(nodes, node, PAGES_DROPPED);
     }
     nodes_forget(nodes, node, 1);
 }
@@ -587,16 +603,16 @@ static void test_pages_of_another_content(void **state)
     assert_int_equal(open_file(nodes, node, 0), PAGES_OF_OTHER);
     for (unsigned i = 0; i < 3; i++) /* a mapping of the others may have brought theirs */
         assert_int_equal(open_file(nodes, node, 7), PAGES_DROPPED);
-    nodes_close(nodes, node, true);
-    nodes_close(nodes, node, true);
+    nodes_leave(nodes, node, PAGES_OF_OTHER);
+    nodes_leave(nodes, node, PAGES_OF_OTHER);
     assert_int_equal(open_file(nodes, node, 7), PAGES_DROPPED);
     assert_int_equal(open_file(nodes, node, 7), PAGES_KEPT);
     for (unsigned i = 0; i < 6; i++)
-        nodes_close(nodes, node, false);
+        nodes_leave(nodes, node, PAGES_DROPPED);
     assert_int_equal(open_file(nodes, node, 8), PAGES_DROPPED);
     assert_int_equal(open_file(nodes, node, 8), PAGES_KEPT);
-    nodes_close(nodes, node, false);
-    nodes_close(nodes, node, false);
+    nodes_leave(nodes, node, PAGES_DROPPED);
+    nodes_leave(nodes, node, PAGES_DROPPED);
     nodes_forget(nodes, node, 1);
 }
 
@@ -611,9 +627,9 @@ static void test_pages_of_unknown_content(void **state)
     assert_int_equal(open_file(nodes, node, 7), PAGES_DROPPED);
     assert_int_equal(open_file(nodes, node, 7), PAGES_DROPPED);
     for (unsigned i = 0; i < 4; i++)
-        nodes_close(nodes, node, false);
+        nodes_leave(nodes, node, PAGES_DROPPED);
     assert_int_equal(open_file(nodes, node, 7), PAGES_DROPPED);
-    nodes_close(nodes, node, false);
+    nodes_leave(nodes, node, PAGES_DROPPED);
     nodes_forget(nodes, node, 1);
 }
 
@@ -623,27 +639,15 @@ static void test_pages_are_not_dropped_yet(void **state)
     cleanup_nodes struct nodes *nodes = new_nodes();
     uint64_t node = look_up(nodes, NODE_ROOT, "file");
 
-    assert_int_equal(nodes_open(nodes, node, 7), PAGES_DROPPED);
-    assert_int_equal(nodes_open(nodes, node, 7), PAGES_DROPPED);
+    assert_int_equal(enter_file(nodes, node, 7), PAGES_DROPPED);
+    assert_int_equal(enter_file(nodes, node, 7), PAGES_DROPPED);
     nodes_note_pages(nodes, node, 8);
-    assert_int_equal(nodes_open(nodes, node, 7), PAGES_DROPPED);
+    assert_int_equal(enter_file(nodes, node, 7), PAGES_DROPPED);
     nodes_note_pages(nodes, node, 7);
-    assert_int_equal(nodes_open(nodes, node, 7), PAGES_KEPT);
+    assert_int_equal(enter_file(nodes, node, 7), PAGES_KEPT);
     for (unsigned i = 0; i < 4; i++)
-        nodes_close(nodes, node, false);
+        nodes_leave(nodes, node, PAGES_DROPPED);
     nodes_forget(nodes, node, 1);
-}
-
-static void enter_file(struct nodes *nodes, uint64_t node, uint64_t content)
-{
-    assert_int_equal(nodes_enter(nodes, node, nodes_version(nodes, node), 100), 0);
-    nodes_open(nodes, node, content);
-}
-
-static void leave_file(struct nodes *nodes, uint64_t node, bool other)
-{
-    nodes_close(nodes, node, other);
-    nodes_leave(nodes, node);
 }
 
 static void *enter_when_given(void *opaque)
@@ -651,9 +655,10 @@ static void *enter_when_given(void *opaque)
     struct nodes *nodes = opaque;
     uint64_t node = look_up(nodes, NODE_ROOT, "file");
 
-    assert_int_equal(nodes_enter(nodes, node, nodes_version(nodes, node), 100), 0);
-    assert_false(nodes_wants_pages(nodes, node, false));
-    nodes_leave(nodes, node);
+    enum node_pages pages = enter_file(nodes, node, 0);
+    assert_int_equal(pages, PAGES_DROPPED);
+    assert_false(nodes_wants_pages(nodes, node, false, false));
+    nodes_leave(nodes, node, pages);
     nodes_forget(nodes, node, 1);
     return NULL;
 }
@@ -666,13 +671,13 @@ static void test_entering_while_pages_are_given(void **state)
     pthread_t thread;
 
     enter_file(nodes, node, 0);
-    assert_true(nodes_begin_giving(nodes, node, false));
+    assert_true(nodes_wants_pages(nodes, node, false, true));
     assert_int_equal(pthread_create(&thread, NULL, enter_when_given, nodes), 0);
     usleep(50000);
-    assert_true(nodes_wants_pages(nodes, node, false)); /* no other one is in */
+    assert_true(nodes_wants_pages(nodes, node, false, false)); /* no other one is in */
     nodes_end_giving(nodes, node, true, 0);
     pthread_join(thread, NULL);
-    leave_file(nodes, node, false);
+    nodes_leave(nodes, node, PAGES_DROPPED);
     nodes_forget(nodes, node, 1);
 }
 
@@ -683,27 +688,27 @@ static void test_giving_pages(void **state)
     uint64_t node = look_up(nodes, NODE_ROOT, "file"), other = look_up(nodes, NODE_ROOT, "other");
 
     enter_file(nodes, node, 7);
-    assert_true(nodes_wants_pages(nodes, node, false));
-    assert_true(nodes_wants_pages(nodes, node, true));
+    assert_true(nodes_wants_pages(nodes, node, false, false));
+    assert_true(nodes_wants_pages(nodes, node, true, false));
     enter_file(nodes, node, 7);
-    assert_false(nodes_wants_pages(nodes, node, true));
-    assert_false(nodes_begin_giving(nodes, node, true));
-    leave_file(nodes, node, false);
+    assert_false(nodes_wants_pages(nodes, node, true, false));
+    assert_false(nodes_wants_pages(nodes, node, true, true));
+    nodes_leave(nodes, node, PAGES_DROPPED);
     enter_file(nodes, node, 8);
-    assert_false(nodes_wants_pages(nodes, node, true));
-    leave_file(nodes, node, true);
-    assert_true(nodes_begin_giving(nodes, node, false));
+    assert_false(nodes_wants_pages(nodes, node, true, false));
+    nodes_leave(nodes, node, PAGES_OF_OTHER);
+    assert_true(nodes_wants_pages(nodes, node, false, true));
     nodes_end_giving(nodes, node, false, 7);
-    assert_true(nodes_begin_giving(nodes, node, false));
+    assert_true(nodes_wants_pages(nodes, node, false, true));
     nodes_end_giving(nodes, node, true, 7);
-    assert_false(nodes_wants_pages(nodes, node, false));
-    assert_true(nodes_wants_pages(nodes, node, true));
-    assert_int_equal(nodes_open(nodes, node, 7), PAGES_KEPT);
-    nodes_close(nodes, node, false);
+    assert_false(nodes_wants_pages(nodes, node, false, false));
+    assert_true(nodes_wants_pages(nodes, node, true, false));
+    assert_int_equal(enter_file(nodes, node, 7), PAGES_KEPT);
+    nodes_leave(nodes, node, PAGES_DROPPED);
     enter_file(nodes, other, 0);
-    assert_true(nodes_wants_pages(nodes, other, false));
-    leave_file(nodes, other, false);
-    leave_file(nodes, node, false);
+    assert_true(nodes_wants_pages(nodes, other, false, false));
+    nodes_leave(nodes, other, PAGES_DROPPED);
+    nodes_leave(nodes, node, PAGES_DROPPED);
     nodes_forget(nodes, node, 1);
     nodes_forget(nodes, other, 1);
 }
@@ -716,14 +721,14 @@ static void test_one_version_is_open(void **state)
 
     assert_false(nodes_tell(nodes, node, nodes_version(nodes, node), &size));
     for (uint64_t version = 5; version < 8; version++) {
-        assert_int_equal(nodes_enter(nodes, node, version, version * 100), 0);
-        assert_int_equal(nodes_enter(nodes, node, version, version * 100), 0);
-        assert_int_equal(nodes_enter(nodes, node, version + 1, 3), -ESTALE);
+        assert_int_equal(enter(nodes, node, version, version * 100, 0), PAGES_AVOIDED);
+        assert_int_equal(enter(nodes, node, version, version * 100, 0), PAGES_AVOIDED);
+        assert_int_equal(enter(nodes, node, version + 1, 3, 0), NOT_ENTERED);
         assert_true(nodes_tell(nodes, node, 1234, &size));
         assert_int_equal(size, version * 100);
-        nodes_leave(nodes, node);
-        assert_int_equal(nodes_enter(nodes, node, version + 1, 3), -ESTALE);
-        nodes_leave(nodes, node);
+        nodes_leave(nodes, node, PAGES_AVOIDED);
+        assert_int_equal(enter(nodes, node, version + 1, 3, 0), NOT_ENTERED);
+        nodes_leave(nodes, node, PAGES_AVOIDED);
         assert_false(nodes_tell(nodes, node, version, &size));
     }
     nodes_forget(nodes, node, 1);
@@ -739,14 +744,12 @@ static void test_spoilt_nodes(void **state)
     assert_false(nodes_tell(nodes, told, version, &size));
     assert_true(look_up(nodes, NODE_ROOT, "told") == told);
     assert_false(nodes_tell(nodes, told, version + 1, &size));
-    assert_int_equal(nodes_enter(nodes, opened, version + 1, 5), 0);
-    nodes_leave(nodes, opened);
+    assert_int_equal(enter(nodes, opened, version + 1, 5, 7), PAGES_AVOIDED);
+    nodes_leave(nodes, opened, PAGES_AVOIDED);
     assert_false(look_up(nodes, NODE_ROOT, "told") == told);
     assert_false(look_up(nodes, NODE_ROOT, "opened") == opened);
-    assert_int_equal(nodes_enter(nodes, opened, version, 5), 0);
-    assert_int_equal(nodes_open(nodes, opened, 7), PAGES_OF_OTHER);
-    nodes_close(nodes, opened, true);
-    nodes_leave(nodes, opened);
+    assert_int_equal(enter(nodes, opened, version, 5, 7), PAGES_OF_OTHER);
+    nodes_leave(nodes, opened, PAGES_OF_OTHER);
 }
 
 int main(void)
