@@ -426,8 +426,12 @@ def test_other_arguments(tmp_path, mounts, rng, share_format):
     for size in (0, 1, 6, 12, 60_000):
         trees.write_file(tmp_path / "source" / f"size-{size}", rng.randbytes(size))
     for required in (2, 3):
-        words = ["-k", str(required), "-n", "4", "--format", share_format]
-        done = run("encode", *words, tmp_path / "source", tmp_path / "out")
+        words = ["-k", str(required), "-n", "4", "--format", share_format, tmp_path / "source"]
+        if required == 3 and share_format != "checked":  # they might be the user's own files
+            refused = run("encode", *words, tmp_path / "out", status=USAGE)
+            assert "holds files that are not of share 00" in refused.errors
+            shutil.rmtree(tmp_path / "out")
+        done = run("encode", *words, tmp_path / "out")
         options = {"required": required, "shares": 4, "format": share_format}
         compare_with_view(mounts, tmp_path / "source", tmp_path / "out", **options)
     assert done.summary["made"] == 4 * 5
