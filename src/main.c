@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The program, from its command line to its exit status. */
 #include "base/io.h"
+#include "base/log.h"
 #include "cli/background.h"
 #include "cli/beside.h"
 #include "cli/commands.h"
@@ -8,6 +9,7 @@
 #include "mount/mount.h"
 
 #include <string.h>
+#include <unistd.h>
 
 /* A command, in a process of its own: see background.h. */
 static int run_command(const struct command_row *command, struct options *options)
@@ -26,14 +28,25 @@ static int run_command(const struct command_row *command, struct options *option
     return background_end(status);
 }
 
+/* Mounting would only say what is wrong with a place that WORD was never meant to be. */
+static bool is_no_command(const char *word)
+{
+    return word[0] != '-' && !strchr(word, '/') && access(word, F_OK) < 0;
+}
+
 int main(int count, char *words[])
 {
-    const struct command_row *command = command_find(count > 1 ? words[1] : NULL);
+    const char *word = count > 1 ? words[1] : NULL;
+    const struct command_row *command = command_find(word);
     int skipped = command->command == COMMAND_MOUNT ? 0 : 1;
     cleanup_options struct options options = {0};
 
     if (count == 2 && strcmp(words[1], "--completion") == 0)
         return help_print_tables() < 0 ? EXIT_STATUS_FAILED : EXIT_STATUS_OK;
+    if (skipped == 0 && word && is_no_command(word)) {
+        log_error("%s: no such command, and no such directory; see zfec-fs --help", word);
+        return EXIT_STATUS_USAGE;
+    }
     int r =
         options_parse(command->command, command->name, count - skipped, words + skipped, &options);
     if (r < 0)

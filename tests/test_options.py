@@ -140,6 +140,13 @@ def source_words(path, spelled, restore):
     return [*words, path] if spelled == "positional" else [*words, "-o", f"source={path}"]
 
 
+@pytest.mark.parametrize("words", [["encod", "-k", "3", "a", "b"], ["help"], ["repiar", "--delete", "a"]])
+def test_no_such_command(binary, tmp_path, words):
+    done = subprocess.run([binary, *words], capture_output=True, text=True, check=False, cwd=tmp_path)
+    line = f"zfec-fs: {words[0]}: no such command, and no such directory; see zfec-fs --help\n"
+    assert (done.returncode, done.stdout, done.stderr) == (3, "", line)
+
+
 def test_mountpoint_missing(binary, source, tmp_path):
     missing = tmp_path / "missing"
     check_refused(mounts_module.run(source, missing), "missing", missing)

@@ -544,7 +544,7 @@ def test_since_when_a_node_differs_is_shown(sets, source, nodes, rng):
 
     since = found_different(sets, source, nodes, rng, f"rsync = {nodes}/bert")
     assert f"; differs since {since}" in shown("--dry-run")
-    assert f"up to date; 1 files, " in (line := shown())
+    assert f"up to date; 1 file, " in (line := shown())
     assert line.endswith(f"; mended, it differed since {since}")
     assert "differ" not in shown()
     spoil(nodes / "bert" / "file-3", rng)
@@ -697,7 +697,7 @@ def test_usr1_tells_how_far_it_is(sets, source, nodes, rng):
     told = process.stderr.readline()
     while b"home/bert" not in told:
         told = process.stderr.readline()
-    assert re.match(rb"home/bert 01 running, [\d,]+ files, .*/s", told)
+    assert re.match(rb"home/bert 01 running, [\d,]+ files?, .*/s", told)
     process.send_signal(signal.SIGINT)
     assert commands.finish(process, seen).status == FAILED
 
@@ -723,7 +723,7 @@ def test_lines_on_a_terminal(sets, source, nodes, rng):
     os.close(screen)
     assert process.wait() == OK
     text = shown.decode()
-    assert re.search(r"home/bert 01 running, [\d,]+ files, \d[\d.]* [kM]?B(ytes)?.*/s", text)
+    assert re.search(r"home/bert 01 running, [\d,]+ files?, \d[\d.]* [kM]?B(ytes)?.*/s", text)
     assert "\x1b[A" in text
     last = re.sub(r"\x1b\[[AK]", "", text.rpartition("\x1b[K")[2]).replace("\r", "").splitlines()
     assert [line.partition(";")[0] for line in last] == [

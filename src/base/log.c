@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -148,23 +149,17 @@ static void emit(enum log_level level, const char *text)
         write_to_file(line);
 }
 
-void log_message_v(enum log_level level, const char *format, va_list arguments)
+void log_message(enum log_level level, const char *format, ...)
 {
     char text[LINE_SIZE];
+    va_list arguments;
 
     if (level > settings.limit)
         return;
-    vsnprintf(text, sizeof text, format, arguments);
-    emit(level, text);
-}
-
-void log_message(enum log_level level, const char *format, ...)
-{
-    va_list arguments;
-
     va_start(arguments, format);
-    log_message_v(level, format, arguments);
+    vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
+    emit(level, text);
 }
 
 /* FNV-1a (Fowler, Noll, Vo). */

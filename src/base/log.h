@@ -7,7 +7,6 @@
  */
 #pragma once
 
-#include <stdarg.h>
 #include <stdbool.h>
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO };
@@ -41,7 +40,6 @@ static inline const char *log_path(const char *path)
 void log_limit(enum log_level level);
 
 void log_message(enum log_level level, const char *format, ...) LOG_FORMAT(2, 3);
-void log_message_v(enum log_level level, const char *format, va_list arguments) LOG_FORMAT(2, 0);
 
 /* As a warning, but nothing where the same line was logged lately: for what is found often. */
 void log_once(const char *format, ...) LOG_FORMAT(1, 2);

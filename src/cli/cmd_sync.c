@@ -97,13 +97,15 @@ static void show_nodes(const struct syncing *syncing, bool always)
                       transfer->reason);
             continue;
         }
-        draft_add(&text, "%s, %s files, %s, %s/s",
+        draft_add(&text, "%s, %s file%s, %s, %s/s",
                   failed ? "FAILED" : words[transfer->task][is_done],
-                  show_count(transfer->done.files).text, show_bytes(transfer->done.bytes).text,
+                  show_count(transfer->done.files).text, plural(transfer->done.files),
+                  show_bytes(transfer->done.bytes).text,
                   show_bytes((uint64_t)((double)transfer->done.bytes / (seconds > 1 ? seconds : 1)))
                       .text);
         if (transfer->errors > 0)
-            draft_add(&text, ", %s errors", show_count(transfer->errors).text);
+            draft_add(&text, ", %s error%s", show_count(transfer->errors).text,
+                      plural(transfer->errors));
         if (failed)
             draft_add(&text, ": %s", transfer->reason);
     }
@@ -148,14 +150,16 @@ static void show_outcome(const struct sync_set *set, const struct outcome *outco
     }
     if (failed)
         draft_add(&line, ": %s", outcome->error);
-    draft_add(&line, "; %s%s files, %s sent, %s deleted in %s", dry_run ? "would be: " : "",
-              show_count(update->done.files).text, show_bytes(update->done.bytes).text,
-              show_count(update->done.removed).text, show_time(update->ended - update->began).text);
+    draft_add(&line, "; %s%s file%s, %s sent, %s deleted in %s", dry_run ? "would be: " : "",
+              show_count(update->done.files).text, plural(update->done.files),
+              show_bytes(update->done.bytes).text, show_count(update->done.removed).text,
+              show_time(update->ended - update->began).text);
     if (outcome->looked)
-        draft_add(&line, "; %s files compared, %s different", show_count(outcome->verified).text,
-                  show_count(outcome->different).text);
+        draft_add(&line, "; %s file%s compared, %s different", show_count(outcome->verified).text,
+                  plural(outcome->verified), show_count(outcome->different).text);
     if (outcome->cleaned > 0)
-        draft_add(&line, "; %s leftovers removed", show_count(outcome->cleaned).text);
+        draft_add(&line, "; %s leftover%s removed", show_count(outcome->cleaned).text,
+                  plural(outcome->cleaned));
     if (outcome->different == 0)
         add_time(&line, "; differs since ", memory->differs_since);
     add_time(&line, "; mended, it differed since ", outcome->mended_since);

@@ -46,9 +46,10 @@ static void show_progress(struct meter *meter, bool always)
     if (done >= KNOWN_FROM)
         snprintf(rest, sizeof rest, ", %.0f %%, %s left", 100 * done,
                  show_time(seconds / done - seconds).text);
-    snprintf(line, sizeof line, "%s: %s%s%s files, %s, %s/s%s  %s", meter->name,
+    snprintf(line, sizeof line, "%s: %s%s%s file%s, %s, %s/s%s  %s", meter->name,
              show_count(files).text, all_files > 0 ? " of " : "",
-             all_files > 0 ? show_count(all_files).text : "", show_bytes(bytes).text,
+             all_files > 0 ? show_count(all_files).text : "",
+             plural(all_files > 0 ? all_files : files), show_bytes(bytes).text,
              show_bytes((uint64_t)((double)bytes / (seconds > 0 ? seconds : 1))).text, rest, path);
     cleanup_free char *shown = log_escape(line);
     if (shown) /* a path may hold a newline */

@@ -10,17 +10,21 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/sysmacros.h>
 
 DEFINE_CLEANUP(struct fuse_session *, fuse_session_destroy)
 
 static void log_library(enum fuse_log_level level, const char *format, va_list arguments)
 {
-    if (level == FUSE_LOG_DEBUG) /* comes in parts of lines, and only in the foreground */
+    cleanup_free char *line = NULL;
+
+    if (level == FUSE_LOG_DEBUG) { /* comes in parts of lines, and only in the foreground */
         vfprintf(stderr, format, arguments);
-    else
-        log_message_v(level <= FUSE_LOG_ERR ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, format,
-                      arguments);
+    } else if (vasprintf(&line, format, arguments) >= 0) {
+        line[strcspn(line, "\n")] = '\0';
+        log_message(level <= FUSE_LOG_ERR ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, "%s", line);
+    }
 }
 
 /* Adds "-o" and all options as libfuse takes them. */

@@ -78,24 +78,6 @@ static void test_message(void **state)
     assert_no_more();
 }
 
-static void log_through_list(enum log_level level, const char *format, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    log_message_v(level, format, arguments);
-    va_end(arguments);
-}
-
-static void test_argument_list(void **state)
-{
-    capture();
-    log_through_list(LOG_LEVEL_ERROR, "%s-%d", "x", 7);
-    release();
-    assert_logged("zfec-fs: x-7");
-    assert_no_more();
-}
-
 static void log_all_levels(void)
 {
     log_error("error");
@@ -361,7 +343,6 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_message),
-        cmocka_unit_test(test_argument_list),
         cmocka_unit_test(test_limit),
         cmocka_unit_test(test_control_characters),
         cmocka_unit_test(test_other_bytes),
