@@ -23,11 +23,19 @@ LEFTOVER = re.compile(
     r"\.rsync-partial|\.~tmp~|\..+\.[A-Za-z0-9]{6}|\.zfec-fs-new-.*|.+\.zfec-fs-partial|\.DS_Store|System Volume Information",
     re.DOTALL,
 )
+RANDOM = re.compile(r"\..+\.[A-Za-z0-9]{6}", re.DOTALL)
 GRANULARITIES = (2 * 10**9, 10**9, 10**6, 10**3, 100, 1)
 
 
+WORD = re.compile(r".*\.([A-Z]?[a-z]*|[A-Z]+)[0-9]*", re.DOTALL)  # .bashrc.backup is the user's
+
+
+def is_leftover_name(name):
+    return LEFTOVER.fullmatch(name) and not (RANDOM.fullmatch(name) and WORD.fullmatch(name))
+
+
 def is_leftover(path):
-    return any(LEFTOVER.fullmatch(part) for part in path.split("/"))
+    return any(map(is_leftover_name, path.split("/")))
 
 
 def granularity(time):
@@ -56,12 +64,14 @@ class Sample:
 
     def __init__(self, share_format, store):
         self.format, self.store, self.headers = share_format, store, []
-        self.modes, self.directories, self.empty = set(), set(), True
+        self.modes, self.directories, self.empty, self.files = set(), set(), True, 0
         self._look()
         indexes = Counter(header.index for header in self.headers)
         ks = Counter(header.version.k for header in self.headers)
         self.ks = set(ks)
         self.share = min(indexes, key=lambda i: (-indexes[i], i), default=None)
+        if share_format != "checked" and 2 * indexes[self.share] < self.files:
+            self.share = None  # files of any kind look like shares, now and then
         self.k = max(ks, key=lambda k: (ks[k], k), default=None)
 
     def keeps_no_modes(self, entry):
@@ -92,6 +102,7 @@ class Sample:
 
     def _look_at(self, entry):
         self.empty = False
+        self.files += 1
         self.modes.add((entry.mode, entry.owner))
         header = parse(self.format, entry.data)
         self.headers += [header] if header else []

@@ -1376,3 +1376,24 @@ def test_repair_replaces_nothing_that_it_cannot_read(user, rng, closed):
     result = commands.run("repair", stores.folder, status=FAILED, noisy=True, **how)
     assert "Permission denied" in result.errors
     assert {store: stores.path(store).read_bytes() for store in "ab"} == newer
+
+
+@needs_root
+@pytest.mark.parametrize("closed", ["file", "dir"])
+def test_an_old_version_is_not_taken_while_a_newer_one_may_not_be_read(user, rng, closed):
+    stores = Stores(user.folder / "stores", rng)
+    stores.put("other", 5000)
+    stores.put("dir/file", 5000)
+    stores.put("dir/file", 7000, mtime_ns=trees.MTIME_NS + 10**9, at={"a": 0, "b": 1})
+    home = user.folder / "home"
+    trees.write_file(home / "out" / "dir" / "file", b"the newest")
+    user.own(home)
+    user.own(stores.folder)
+    for store in "ab":
+        (stores.path(store, "dir/file") if closed == "file" else stores.path(store, "dir")).chmod(0)
+    how = {"before": user.WORDS, "binary": user.binary, "cwd": "/"}
+    result = commands.run("decode", stores.folder, home / "out", status=FAILED, noisy=True, **how)
+    assert "may be of a newer version, and may not be read" in result.errors
+    assert (home / "out" / "dir" / "file").read_bytes() == b"the newest"
+    result = commands.run("check", stores.folder, status=FAILED, noisy=True, **how)
+    assert "dir/file: cannot be checked: Permission denied" in result.errors

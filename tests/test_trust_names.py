@@ -15,7 +15,7 @@ import oracle
 import repairing
 import trees
 import trusting
-from commands import DAMAGED, LOST, OK
+from commands import DAMAGED, FAILED, LOST, OK
 from test_hostile_stores import put_socket
 from trusting import CONFLICT, DEVICE, DIRECTORY, FIFO, GONE, MTIME_NS, Link, Stores, as_root
 
@@ -479,6 +479,24 @@ def test_leftovers_are_told_and_are_no_files(make, mounts):
     assert said.json[-1]["may_lose"] == 2
 
 
+@pytest.mark.parametrize("name", [".bashrc.backup", ".env.sample", ".data.sqlite", ".a.123456"])
+@pytest.mark.parametrize("harm", ["gone", "cut off"])
+def test_what_looks_like_a_word_is_no_leftover(make, name, harm):
+    """It is a file like others, and told where it is lost."""
+    stores = make(3, 5)
+    stores.put(name)
+    for store in ("00", "01", "02"):
+        if harm == "gone":
+            stores.path(store, name).unlink()
+        else:
+            os.truncate(stores.path(store, name), 20)
+    stores.settle()
+    stores.check(status=LOST, health={name: ("lost",)})
+    said = stores.decode(expected={}, status=LOST)
+    assert said.json[-1]["lost"] == 1
+    stores.repair(status=LOST)
+
+
 def test_leftovers_of_repair_are_no_files(make, mounts):
     stores = make(3, 5)
     name = f"{repairing.TEMPORARY}0123456789abcdef"
@@ -549,3 +567,44 @@ def test_decode_deletes_nothing_that_some_store_has(make):
     said.demand(DAMAGED, ["only 04 has it"])
     assert {name: (place / name).read_bytes() for name in ("a", "b")} == {"a": data, "b": kept}
     assert not (place / "gone").exists()
+
+
+# What decode takes away
+
+
+def lose_sight(stores, how):
+    """Three of six stores have a newer file, and cannot be looked at."""
+    for store in ("00", "01", "02"):
+        shutil.rmtree(stores.folder / store)
+        if how == "empty":
+            (stores.folder / store).mkdir()
+        else:
+            (stores.folder / store).symlink_to("gone")
+
+
+@pytest.mark.parametrize("how", ["empty", "not there"])
+def test_decode_removes_nothing_that_a_store_may_have(make, how):
+    stores = make(3, 6)
+    stores.settle()
+    lose_sight(stores, how)
+    out = stores.base / "out"
+    trusting.run("decode", stores.folder, out)
+    trees.write_file(out / "newest", b"it is in the stores that are away")
+    said = trusting.run("decode", "--delete", stores.folder, out).demand(FAILED)
+    assert "newest is not removed: " in said.text
+    assert (out / "newest").exists()
+
+
+def test_decode_removes_nothing_that_a_store_has(make):
+    """Not confirmed, or left over."""
+    stores = make(3, 5)
+    for name in ("once", ".file.aB3xY9"):
+        stores.put(name, stores=["04"])
+    stores.settle()
+    out = stores.base / "out"
+    trusting.run("decode", stores.folder, out)
+    for name in ("once", ".file.aB3xY9", "none"):
+        trees.write_file(out / name, b"the user's")
+    trusting.run("decode", "--delete", stores.folder, out).demand(DAMAGED)
+    assert (out / "once").exists() and (out / ".file.aB3xY9").exists()
+    assert not (out / "none").exists()

@@ -388,6 +388,24 @@ def test_what_fewer_lack_is_not_removed(whole):
     refuse(whole, LOST, ["one is not removed: too few stores lack it"])
 
 
+def test_what_is_enough_by_its_own_k_is_not_removed(whole):
+    """Two disks of another set, whose k is 2: its files are there."""
+    whole.put("other-set", stores=["00", "01"], required=2)
+    refuse(whole, LOST, ["other-set is not removed: its shares are enough by their own k"])
+
+
+@pytest.mark.parametrize("share_format", ["classic", "fec"])
+def test_a_directory_of_other_files_is_not_taken_for_a_store(make, rng, share_format):
+    """Of files of any kind, some look like shares there."""
+    stores = make(3, 5, share_format)
+    plain = stores.folder / "plain"
+    for number in range(40):
+        trees.write_file(plain / f"file-{number}", b"hello %d" % number if number % 2 else rng.randbytes(50))
+    stores.settle()
+    for words in ([], ["--delete"]):
+        stores.repair(*words, status=(DAMAGED, FAILED))
+
+
 def test_what_k_stores_have_is_not_removed(make):
     """However many lack it."""
     stores = make(3, 8)

@@ -38,10 +38,8 @@ static void tell_hidden(void *context, const char *path, enum hidden why, const 
 
     if (copying->counting)
         return;
-    if (why == HIDDEN_FOREIGN) {
+    if (why == HIDDEN_FOREIGN)
         atomic_fetch_add(&copying->hidden, 1);
-        copying_keep(copying, path);
-    }
     log_warning("%s is not restored: %s%s", log_path(path), text,
                 why == HIDDEN_FOREIGN ? "; --unconfirmed takes it" : " (left over by a tool)");
 }
@@ -61,6 +59,7 @@ enum exit_status decode_command(struct options *options)
                                       .context = &copying,
                                       .stop = &copying.meter.progress.stop};
     int r = source_of_stores_now(options, terms, &source);
+    copying.stores = source;
     if (r < 0)
         status = status_of_stores(r);
     else if ((r = add_target(&copying, options, source)) == -EINVAL)

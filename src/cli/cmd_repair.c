@@ -68,6 +68,32 @@ static int give_shares(const struct options *options, struct roster *roster)
     return 0;
 }
 
+/*
+ * Without checks, a directory of other files may look like a store: all texts that begin alike do.
+ * Only what says the k that most stores say is written to.
+ */
+static void leave_other_k(const struct options *options, struct roster *roster)
+{
+    unsigned stores[256] = {0}, most = 0;
+    struct store_voice voice;
+
+    for (size_t i = 0; i < roster->count; i++) {
+        if (roster->entries[i].share >= 0 && store_voice(roster->entries[i].store, &voice))
+            stores[voice.required]++;
+    }
+    for (unsigned k = 0; k < 256; k++)
+        most = stores[k] >= stores[most] ? k : most;
+    for (size_t i = 0; i < roster->count; i++) {
+        struct roster_entry *entry = &roster->entries[i];
+        if (formats[options->encoding.format]->has_checks || entry->share < 0 || entry->added ||
+            !store_voice(entry->store, &voice) || voice.required == most)
+            continue;
+        log_warning("store %s says k = %u, and most say %u: nothing is written there",
+                    store_name(entry->store), voice.required, most);
+        entry->share = ROSTER_UNKNOWN;
+    }
+}
+
 static enum exit_status repair_names(struct copying *copying, struct source *source,
                                      const struct roster *roster)
 {
@@ -125,6 +151,8 @@ enum exit_status repair_command(struct options *options)
     if (r == 0 && (r = roster_make(source, options->jobs, &copying.meter.progress, &roster)) < 0 &&
         r != -ECANCELED)
         log_errno(r, "the stores");
+    if (r == 0)
+        leave_other_k(options, &roster);
     if (r == 0)
         r = give_shares(options, &roster);
     for (size_t i = 0; r == 0 && i < roster.count; i++) {

@@ -2,12 +2,15 @@
 #include "cli/copying.h"
 
 #include "base/array.h"
-#include "base/lock.h"
 #include "base/log.h"
 #include "cli/destination.h"
 #include "cli/holding.h"
 #include "cli/output.h"
 #include "engine/count.h"
+#include "engine/visit.h"
+#include "restore/survey.h"
+#include "tree/temporary.h"
+#include "view/store_source.h"
 
 #include <string.h>
 
@@ -109,28 +112,27 @@ static void tell(void *context, const struct copy_event *event)
         output_text(COLOUR_NONE, "%s: removed%s%s", event->path, in, where);
 }
 
-void copying_keep(struct copying *copying, const char *path)
-{
-    HOLD(&copying->lock);
-    copying->keeps_all |= names_add(&copying->unconfirmed, path) < 0;
-}
-
-/* It may be the last copy of what is in some store. */
+/* Returns true if PATH stays where it is: a store has it, or may have it. */
 static bool keeps(void *context, const char *path)
 {
     struct copying *copying = context;
-    HOLD(&copying->lock);
 
-    bool kept = copying->keeps_all;
-    for (size_t i = 0; !kept && i < copying->unconfirmed.count; i++)
-        kept = strcmp(names_get(&copying->unconfirmed, i), path) == 0;
-    return kept;
+    if (!copying->stores || temporary_is_name(visit_last_name(path)))
+        return false;
+    int r = survey_presence(store_source_stores(copying->stores), path);
+    if (r < 0) {
+        log_error("%s is not removed: %s", path,
+                  r == -ENODATA     ? "a store holds nothing: is it mounted?"
+                  : r == -EHOSTDOWN ? "a store could not be looked at"
+                                    : strerrordesc_np(-r));
+        atomic_fetch_add(&copying->counts[COPY_FAILED], 1);
+    }
+    return r != 0;
 }
 
 int copying_begin(struct copying *copying, const struct options *options)
 {
     *copying = (struct copying){.options = options};
-    pthread_mutex_init(&copying->lock, NULL);
     copying->settings = (struct copy_settings){
         .jobs = options->jobs,
         .look_closer = options->checksum,
@@ -265,8 +267,6 @@ void copying_end(struct copying *copying)
     for (size_t i = copying->begun ? 0 : copying->made.count; i > 0; i--)
         rmdir(names_get(&copying->made, i - 1));
     names_clear(&copying->made);
-    names_clear(&copying->unconfirmed);
-    pthread_mutex_destroy(&copying->lock);
 }
 
 int copying_finish(struct copying *copying, int result)

@@ -22,10 +22,8 @@ struct copying {
     struct names made; /* directories that did not exist before */
     bool begun;        /* something may have been written to them */
     atomic_ullong counts[COPY_KINDS];
-    atomic_ullong hidden;     /* names that too few stores have */
-    pthread_mutex_t lock;     /* of: */
-    struct names unconfirmed; /* these names, which --delete leaves where they are */
-    bool keeps_all;           /* there was no memory for them */
+    atomic_ullong hidden;  /* names that too few stores have */
+    struct source *stores; /* of decode: --delete takes what none of them has */
     bool counting;            /* all is gone through for the progress first: nothing is told yet */
 };
 
@@ -38,9 +36,6 @@ int copying_begin(struct copying *copying, const struct options *options);
  * Makes nothing. -EINVAL where PATH makes no sense.
  */
 int copying_add(struct copying *copying, const char *path, int share, const struct names *inputs);
-
-/* Keeps PATH from being removed. Any thread may call it. */
-void copying_keep(struct copying *copying, const char *path);
 
 /* Makes the directory PATH, unless it exists, or the run is dry. */
 int copying_make_directory(struct copying *copying, const char *path);

@@ -135,7 +135,7 @@ static struct removal count_removal(const struct repair *repair,
                                     const struct inspection *inspection, bool file)
 {
     const struct roster *roster = repair->roster;
-    struct removal removal = {0};
+    struct removal removal = {.complete = !file && inspection->would_need > 0};
     bool has[256] = {false}, lacks[256] = {false};
 
     for (size_t i = 0; i < roster->count; i++) {

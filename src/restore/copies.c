@@ -155,6 +155,7 @@ static int add_answers(struct copies *copies, const struct inquiry *looks,
             r = add(copies, terms, looks, i);
         } else if (r != -EEXIST && r != -ENOENT && r != -ENOTDIR && r != -EINPROGRESS) {
             worst = r;
+            copies->denied += r == -EACCES || r == -EPERM;
             copies->unread = is_no_verdict(r) ? r : copies->unread;
             log_once("%s: store %s: %s", log_path(path), store_name(store), strerrordesc_np(-r));
         }

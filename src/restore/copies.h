@@ -38,7 +38,8 @@ struct copy {
 
 struct copies {
     size_t count, room;
-    int unread; /* why a copy could not be opened, if that is no verdict on it; else 0 */
+    size_t denied; /* copies that this user may not read */
+    int unread;    /* why a copy could not be opened, if that is no verdict on it; else 0 */
     struct copy items[];
 };
 

@@ -566,6 +566,26 @@ static void log_incomplete(const struct share_set *set)
                   set->path, version->whole, set->copies->count, version->needed);
 }
 
+/*
+ * Returns true if copies that this user may not read could be a newer version, with those of it
+ * that can be read. A view shows what its user may see; a command is to say that it cannot.
+ */
+static bool may_hide_newer(const struct share_set *set)
+{
+    const struct copies *copies = set->copies;
+    cleanup_free struct copy_facts *facts = copies_facts(copies);
+    bool hides = copies->denied >= set->quorum.required;
+
+    for (size_t i = 0; facts && i < copies->count; i++) {
+        const struct share_header *header = &copies->items[i].facts.header;
+        if (!facts[i].has_header || header->mtime_ns <= set->version.header.mtime_ns)
+            continue;
+        const struct version newer = version_count(&set->quorum, facts, copies->count, header);
+        hides |= newer.whole + copies->denied >= newer.needed;
+    }
+    return set->terms.patient && copies->denied > 0 && (hides || !facts);
+}
+
 int share_set_check(struct share_set *set)
 {
     cleanup_free char *conflict = NULL;
@@ -573,7 +593,11 @@ int share_set_check(struct share_set *set)
     switch (set->verdict) {
     case VERDICT_USABLE:
         log_stale(set);
-        return 0;
+        if (!may_hide_newer(set))
+            return 0;
+        log_error("%s: %zu copies may be of a newer version, and may not be read", set->path,
+                  set->copies->denied);
+        break;
     case VERDICT_CONFLICT:
         conflict = share_set_describe_conflict(set);
         log_error("%s: conflict: %s", set->path, conflict ? conflict : "two versions");

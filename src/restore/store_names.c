@@ -200,7 +200,7 @@ int store_names(struct stores *stores, const struct share_terms *terms, const ch
     return r < 0 ? r : merge_names(&naming, columns, (size_t)r, names);
 }
 
-/* Returns 1 where a version of the file at PATH is complete. */
+/* Returns 1 where a version of the file at PATH is complete, or why that cannot be told. */
 static int is_complete(const struct share_terms *terms, const char *path,
                        const struct survey *survey)
 {
@@ -210,8 +210,8 @@ static int is_complete(const struct share_terms *terms, const char *path,
         return 0;
     int r = share_set_new(&survey->inquiry, terms, path, 0, &shares);
     if (r < 0)
-        return is_shortage(r) ? r : 0;
-    return share_set_is_complete(shares);
+        return is_no_verdict(r) ? r : 0;
+    return share_set_is_complete(shares) ? 1 : share_set_copies(shares)->unread;
 }
 
 /* Returns 1 where a file directly in the directory PATH is complete. */

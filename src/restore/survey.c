@@ -263,6 +263,25 @@ int survey_make_by(struct stores *stores, const struct share_terms *terms, const
     return 0;
 }
 
+int survey_presence(struct stores *stores, const char *path)
+{
+    cleanup_inquiry struct inquiry inquiry = NO_INQUIRY;
+
+    int r = inquiry_make(stores, path, NULL, &look_kind, NULL, &inquiry);
+    if (r == 0 && (inquiry.list->left_out > 0 || inquiry.list->unheard > 0))
+        r = -EHOSTDOWN;
+    for (size_t i = 0; r <= 0 && i < (inquiry.list ? inquiry.list->count : 0); i++) {
+        int result = inquiry_result(&inquiry, i);
+        if (result == 0)
+            r = 1;
+        else if (r == 0 && result != -ENOENT && result != -ENOTDIR)
+            r = result;
+        else if (r == 0 && store_list_is_empty(inquiry.list, i))
+            r = -ENODATA;
+    }
+    return r;
+}
+
 void survey_clear(struct survey *survey)
 {
     free(survey->ballots);

@@ -29,6 +29,13 @@ int survey_make_by(struct stores *stores, const struct share_terms *terms, const
                    const char *argument, const struct question_kind *kind,
                    const struct inquiry_enough *enough, struct survey *ret);
 
+/*
+ * Returns 1 if a store has something at PATH, and 0 if all of them lack it; or why not all could
+ * say: -ENODATA where one holds nothing, and is perhaps not mounted; -EHOSTDOWN where one is left
+ * out.
+ */
+int survey_presence(struct stores *stores, const char *path);
+
 void survey_clear(struct survey *survey);
 
 /* Says in the log that K is not known, so that nothing can be believed; returns -EIO. */

@@ -8,8 +8,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define LOWER  "abcdefghijklmnopqrstuvwxyz"
-#define UPPER  "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define DIGITS "0123456789"
 
 enum { RANDOM_LENGTH = 6 };
@@ -37,16 +35,7 @@ static const char *last_name(const char *path)
 
 bool leftovers_is_temporary(const char *path)
 {
-    const char *name = last_name(path), *dot = strrchr(name, '.');
-
-    if (*name != '.' || dot == name || strlen(dot + 1) != RANDOM_LENGTH ||
-        strspn(dot + 1, LOWER UPPER DIGITS) != RANDOM_LENGTH)
-        return false;
-    /* Letters with digits behind them: "backup", "Backup", "BACKUP", "old123". */
-    const char *rest = dot + 1 + strspn(dot + 1, UPPER);
-    if (rest <= dot + 2)
-        rest += strspn(rest, LOWER);
-    return rest[strspn(rest, DIGITS)];
+    return leftover_is_of_rsync(last_name(path));
 }
 
 /* No link is followed. Whatever cannot be looked at may be there. */

@@ -19,10 +19,7 @@
 /* Returns true if PATH is such a directory, or within one; *RET_LENGTH is the directory's part. */
 bool leftovers_folder(const char *path, size_t *ret_length);
 
-/*
- * Returns true if PATH may be a temporary file of rsync's: ".NAME.XXXXXX" with six random letters
- * and digits. What looks like a word, as in .bashrc.backup, is not taken for random.
- */
+/* Returns true if PATH may be a temporary file of rsync's, as leftover_is_of_rsync has it. */
 bool leftovers_is_temporary(const char *path);
 
 /*

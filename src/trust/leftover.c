@@ -3,9 +3,14 @@
 
 #include "base/array.h"
 
-#include <ctype.h>
 #include <stddef.h>
 #include <string.h>
+
+#define LOWER  "abcdefghijklmnopqrstuvwxyz"
+#define UPPER  "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define DIGITS "0123456789"
+
+enum { RANDOM_LENGTH = 6 };
 
 /* rsync(1), --partial-dir and --delay-updates; and what Windows puts on each disk. */
 static const char *const directories[] = {".rsync-partial", ".~tmp~", "System Volume Information"};
@@ -22,18 +27,18 @@ static bool has_suffix(const char *name, const char *suffix)
     return length > end && strcmp(name + length - end, suffix) == 0;
 }
 
-/* rsync's temporary names: a dot, the name, a dot, and six letters or digits (receiver.c). */
-static bool is_of_rsync(const char *name)
+bool leftover_is_of_rsync(const char *name)
 {
     const char *end = strrchr(name, '.');
 
-    if (name[0] != '.' || !end || end < name + 2 || strlen(end + 1) != 6)
+    if (name[0] != '.' || end < name + 2 || strlen(end + 1) != RANDOM_LENGTH ||
+        strspn(end + 1, LOWER UPPER DIGITS) != RANDOM_LENGTH)
         return false;
-    for (const char *at = end + 1; *at; at++) {
-        if (!isalnum((unsigned char)*at))
-            return false;
-    }
-    return true;
+    /* Letters with digits behind them: "backup", "Backup", "BACKUP", "old123". */
+    const char *rest = end + 1 + strspn(end + 1, UPPER);
+    if (rest <= end + 2)
+        rest += strspn(rest, LOWER);
+    return rest[strspn(rest, DIGITS)];
 }
 
 bool leftover_is_directory(const char *name)
@@ -49,7 +54,7 @@ bool leftover_is_name(const char *name)
 {
     return leftover_is_directory(name) || strcmp(name, ".DS_Store") == 0 ||
            has_prefix(name, LEFTOVER_PREFIX) || has_suffix(name, LEFTOVER_SUFFIX) ||
-           is_of_rsync(name);
+           leftover_is_of_rsync(name);
 }
 
 bool leftover_is_path(const char *path)

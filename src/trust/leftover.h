@@ -21,6 +21,13 @@ bool leftover_is_name(const char *name);
  * directory's. */
 bool leftover_is_path(const char *path);
 
+/*
+ * Returns true if NAME looks like a temporary file of rsync's: ".NAME.XXXXXX" with six random
+ * letters and digits (receiver.c). What looks like a word, as in .bashrc.backup, is a user's file;
+ * one of 40 random ones does.
+ */
+bool leftover_is_of_rsync(const char *name);
+
 /* Returns true if NAME is a leftover directory's. Such a directory is shown only if a file in it is
  * complete. */
 bool leftover_is_directory(const char *name);

@@ -109,6 +109,8 @@ const char *mend_refuses_removal(const struct quorum *quorum, const struct remov
 {
     if (removal->having >= quorum->required)
         return "enough stores have it";
+    if (removal->complete)
+        return "its shares are enough by their own k";
     if (removal->any_error)
         return "a store could not be looked at";
     if (removal->any_empty)

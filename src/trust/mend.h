@@ -54,6 +54,7 @@ bool mend_keeps_mode(const struct quorum *quorum, const struct ballot ballots[],
 struct removal {
     unsigned lacking; /* different votes of stores that take part and lack it */
     unsigned having;  /* that have it */
+    bool complete;    /* its shares are enough by their own k, though not by K */
     bool any_error;   /* a store could not be looked at */
     bool any_empty;   /* a store holds nothing */
     bool half_copied; /* one that lacks it lacks more than half of the names that are shown */

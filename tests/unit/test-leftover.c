@@ -10,9 +10,9 @@ static const char *const names[] = {
     ".~tmp~",
     "System Volume Information",
     ".DS_Store",
-    ".a.abcdef",
+    ".a.abCdef",
     ".a.b.c.Xy09zZ",
-    "..x.123456",
+    "..x.12345a",
     LEFTOVER_PREFIX,
     ".zfec-fs-new-7",
     ".zfec-fs-new-a b",
@@ -40,7 +40,12 @@ static const char *const files[] = {
     ".zfec-fs-new",
     LEFTOVER_SUFFIX,
     "a.zfec-fs-partial2",
-    ".a.abcdef.c",
+    ".bashrc.backup",
+    ".env.Sample",
+    ".a.BACKUP",
+    ".a.old123",
+    ".a.123456",
+    ".a.abCdef.c",
     "lost+found",
     ".bashrc",
     ".a.abcdef ",
@@ -95,9 +100,9 @@ static void test_what_is_beneath_a_directory_of_leftovers(void **state)
 static void test_other_directories_hold_no_leftovers(void **state)
 {
     assert_false(leftover_is_path(".DS_Store/a"));
-    assert_false(leftover_is_path(".a.abcdef/b"));
+    assert_false(leftover_is_path(".a.abCdef/b"));
     assert_false(leftover_is_path(".zfec-fs-new-1/b"));
-    assert_true(leftover_is_path(".a.abcdef/.b.abcdef"));
+    assert_true(leftover_is_path(".a.abCdef/.b.abCdef"));
 }
 
 static void test_long_parts(void **state)
@@ -112,7 +117,7 @@ static void test_long_parts(void **state)
     memset(path, 'x', 255);
     strcpy(path, ".a");
     memset(path + 2, 'b', 246);
-    strcpy(path + 248, ".abcdef"); /* a name of 255 bytes, the longest there is */
+    strcpy(path + 248, ".abCdef"); /* a name of 255 bytes, the longest there is */
     assert_int_equal(strlen(path), 255);
     assert_true(leftover_is_path(path));
 }
