@@ -24,7 +24,7 @@ struct copying {
     atomic_ullong counts[COPY_KINDS];
     atomic_ullong hidden;  /* names that too few stores have */
     struct source *stores; /* of decode: --delete takes what none of them has */
-    bool counting;            /* all is gone through for the progress first: nothing is told yet */
+    bool counting;         /* all is gone through for the progress first: nothing is told yet */
 };
 
 /* To be called before any thread is started. */
