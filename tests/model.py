@@ -166,6 +166,12 @@ class Model:
             return 2
         return int(any(map(self.has_nothing, self.stores)) or any(name.is_wrong() for name in self.names()))
 
+    def is_written(self, store):
+        """Rule 7: whether repair writes to a store; without checks, one that says another k may be none."""
+        says = Counter(self.samples[name].k for name in self.voting)
+        most_said = max(says, key=lambda k: (says[k], k), default=None)
+        return store in self.voting and (self.format == "checked" or self.samples[store].k == most_said)
+
     def repair_needs_required(self):
         """Rule 7: whether fewer stores take part than the largest k that two of them say."""
         says = Counter(k for _, k in {(share, k) for name, share in self.voting.items() for k in self.samples[name].ks})
@@ -618,13 +624,17 @@ class File:
         copy = self.all[store]
         if copy.header is None or store not in self.copies:
             return "damaged"
-        if not self.checked and self._is_like(store) and copy.data == self.share(copy.header.index):
+        if not self.checked and self._is_like(store) and self._has_right_payload(copy):
             return "good" if copy.header.index == self.model.voting.get(store) else "misplaced"
         if self.of[store] != self.version or (copy.is_intact() and self._has_other_digests(copy)):
             return "stale"
         if copy.data != self.share(copy.header.index):
             return "damaged"
         return "good" if copy.header.index == self.model.voting.get(store) else "misplaced"
+
+    def _has_right_payload(self, copy):
+        """Whatever the bits of its header say that mean nothing."""
+        return copy.data[copy.header.start :] == self.share(copy.header.index)[copy.header.start :]
 
     def _is_like(self, store):
         """Whether a copy is of what is shown, but for its time."""

@@ -255,7 +255,9 @@ class Comparison:
         self.owed_status("check", (status, lines, errors), self.model.status())
         told = {line["path"]: line for line in lines if line["message_type"] == "check"}
         for path, name in self.shown().items():
-            if path not in told:
+            if f"{path}: cannot be checked: Connection timed out" in errors:  # a search on a busy machine
+                self.counts["timed out"] += 1
+            elif path not in told:
                 self.tell("check silent", path, f"{name.state} is not told")
             else:
                 self.check_line(path, name, told[path])
@@ -343,13 +345,13 @@ class Comparison:
     def keeps_shares(self):
         """Whether an intact share is in the way of another kind."""
         return any(name.state == "shown" and name.keeps_share(store)
-                   for name in self.model.names() for store in self.model.voting)  # fmt: skip
+                   for name in self.model.names() for store in self.model.voting if self.model.is_written(store))  # fmt: skip
 
     def check_mended(self, store, path, old, new, same_inode):
         name = self.model.name(path)
         same = old is not None and new is not None and old[:2] == new[:2] and same_inode
         untouched = old == new and (same_inode or old is None)
-        if path == "" or self.model.samples[store].empty or store not in self.model.voting:
+        if path == "" or self.model.samples[store].empty or not self.model.is_written(store):
             if not untouched and path:
                 self.tell("repair touched", path, f"store {store} has no vote")
             return
