@@ -64,14 +64,12 @@ class Sample:
 
     def __init__(self, share_format, store):
         self.format, self.store, self.headers = share_format, store, []
-        self.modes, self.directories, self.empty, self.files = set(), set(), True, 0
+        self.modes, self.directories, self.empty = set(), set(), True
         self._look()
         indexes = Counter(header.index for header in self.headers)
         ks = Counter(header.version.k for header in self.headers)
         self.ks = set(ks)
         self.share = min(indexes, key=lambda i: (-indexes[i], i), default=None)
-        if share_format != "checked" and 2 * indexes[self.share] < self.files:
-            self.share = None  # files of any kind look like shares, now and then
         self.k = max(ks, key=lambda k: (ks[k], k), default=None)
 
     def keeps_no_modes(self, entry):
@@ -102,7 +100,6 @@ class Sample:
 
     def _look_at(self, entry):
         self.empty = False
-        self.files += 1
         self.modes.add((entry.mode, entry.owner))
         header = parse(self.format, entry.data)
         self.headers += [header] if header else []

@@ -235,9 +235,6 @@ static void settle_voice(struct sampling *sampling)
         }
     }
     voice->alike = most;
-    /* A few bytes are a header there: files of any kind look like shares, now and then. */
-    if (!formats[sampling->format]->has_checks && 2 * most < voice->looked_at)
-        voice->share = NO_VOTE;
     sampling->agreeing = most < most_of_k ? most : most_of_k;
 }
 
