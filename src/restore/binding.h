@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "restore/attempt.h"
+#include "restore/stripe.h"
 
 /*
  * Sets BOUND for each copy without a header whose blocks agree with the version's members, never

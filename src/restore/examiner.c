@@ -2,7 +2,7 @@
 #include "restore/examiner.h"
 
 #include "restore/spare.h"
-#include "restore/stripe_reading.h"
+#include "restore/stripe.h"
 #include "share/stripe.h"
 
 #include <string.h>
@@ -167,7 +167,7 @@ int examiner_run(struct examiner *examiner, uint64_t stripe, int *ret_spare)
     int r = attempt_start(&attempt, &reading);
     if (r < 0)
         return r;
-    r = stripe_reading_try(&attempt);
+    r = attempt_restore(&attempt);
     if (r < 0)
         return share_set_end_reading(examiner->set, &reading, r);
     r = compare_all(examiner, &attempt);

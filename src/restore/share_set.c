@@ -5,7 +5,7 @@
 #include "base/shortage.h"
 #include "base/zeros.h"
 #include "restore/binding.h"
-#include "restore/stripe_reading.h"
+#include "restore/stripe.h"
 #include "share/block.h"
 #include "trust/name.h"
 
@@ -730,11 +730,11 @@ int share_set_read_stripe(struct share_set *set, uint64_t stripe, uint8_t *data)
     if (is_dead(set, stripe))
         return -EIO;
     share_set_begin_reading(set, stripe, data, &reading);
-    int r = stripe_reading_run(&reading);
+    int r = stripe_read(&reading);
     if (r == -EAGAIN) {
         r = wait_for_late(set);
         share_set_begin_reading(set, stripe, data, &reading);
-        r = r < 0 ? r : stripe_reading_run(&reading);
+        r = r < 0 ? r : stripe_read(&reading);
     }
     return share_set_end_reading(set, &reading, r);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One stripe being read: what is wanted, its blocks as far as they were read, and what is known of
- * the others.
+ * The reading of one stripe from the copies of its shares, by rules 5 and 6 of docs/design.md.
+ * Readers of files, check and repair all do it here.
  */
 #pragma once
 
@@ -30,11 +30,12 @@ struct stripe_reading {
     bool partial; /* stores may still bring more copies: nothing is to be settled without them */
     bool whole;   /* all blocks are read, whether they are needed or not */
     bool apart;   /* what other stripes were given does not matter */
-    bool trial;   /* of a version that may not be the one: bad blocks are neither noted nor told */
+    bool trial;   /* of a version that may not be the one: bad blocks are not noted */
     const atomic_bool *stop; /* as in share_terms */
     uint8_t *data;           /* room for k*u bytes; the stripe, where the result is 0 */
 };
 
+/* A reading under way: which blocks were read, and what came of them. */
 struct attempt {
     const struct stripe_reading *reading;
     struct gather gather;
@@ -54,30 +55,21 @@ int attempt_start(struct attempt *ret, const struct stripe_reading *reading);
 
 void attempt_clear(struct attempt *attempt);
 
-/*
- * Reads what gather asks for, all of it at once, and others where that takes long, until gather has
- * enough or no more can come. Returns 0, or a shortage of our own.
- */
-int attempt_read_wanted(struct attempt *attempt);
-
-/* Reads all blocks that are left, and waits for those that are late. Returns as above. */
+/* Reads all blocks that are left, and waits for those that are late. Returns 0 or a shortage. */
 int attempt_read_rest(struct attempt *attempt);
 
 /*
- * Looks at the digests of members in local stores whose blocks were not read, and reads blocks
- * whose digest is not the one of the block at PLACE. Sets *RET to whether all members were looked
- * at. Returns 0 or -ENOMEM.
+ * Reads block after block until k of them give the stripe. Returns 0; -ENODATA where there are too
+ * few good blocks; -ENOTUNIQ where two contents are in conflict, whose sides the copies have then;
+ * -EBADMSG where blocks contradict each other otherwise and nothing settles it; -ETIMEDOUT where
+ * the search for that takes too long; -ETIME where a store that did not answer in time may have
+ * what is missing; -EAGAIN where more copies are to be had before that is tried; or another
+ * shortage.
  */
-int attempt_peek(struct attempt *attempt, size_t place, bool *ret);
+int attempt_restore(struct attempt *attempt);
 
-/*
- * Decodes the stripe, to reading->data, from the good blocks at k PLACES. -EBADMSG where they are
- * not what its digest stands for; -EINVAL where two are of one share.
+/* The same from start to end. -EAGAIN also for -ENODATA and -ETIME where more copies are to be had.
  */
-int attempt_decode(const struct attempt *attempt, const size_t places[]);
-
-/* Sets *RET to true if the good block at PLACE equals the one that the decoded stripe encodes to.
- */
-int attempt_compare(const struct attempt *attempt, size_t place, bool *ret);
+int stripe_read(const struct stripe_reading *reading);
 
 #define cleanup_attempt CLEANUP(attempt_clear)

@@ -1,0 +1,679 @@
+/* SPDX-License-Identifier: MIT */
+#include "restore/stripe.h"
+
+#include "base/clock.h"
+#include "base/lock.h"
+#include "base/log.h"
+#include "base/shortage.h"
+#include "restore/binding.h"
+#include "share/block.h"
+#include "share/stripe.h"
+#include "store/pace.h"
+#include "trust/solve.h"
+
+#include <limits.h>
+#include <string.h>
+
+enum {
+    /* Sets of blocks that are tried where one of them must be a lie: an error is an answer, too. */
+    TRIES_MAX = 4096,
+    TIME_MAX = CLOCK_SECOND,
+};
+
+void attempt_clear(struct attempt *attempt)
+{
+    if (attempt->round)
+        round_leave(attempt->round);
+    for (size_t i = 0; attempt->blocks && i < attempt->gather.count; i++)
+        buffer_give(&attempt->blocks[i]);
+    free(attempt->reads);
+    free(attempt->blocks);
+    free(attempt->copies);
+    free(attempt->gather.copies);
+}
+
+/*
+ * Reading order: shares of the version before others, healthy stores before others, quick ones
+ * before slow ones, trusted copies before others, and then pieces, which need no arithmetic.
+ */
+static unsigned reading_rank(const struct copy *copy)
+{
+    unsigned rank = copy->forged;
+
+    rank = rank * (COPY_USELESS + 1) + copy->role;
+    rank = rank * 2 + copy->failing;
+    rank = rank * 2 + copy->slow;
+    rank = rank * 2 + !copy->trusted;
+    return rank * 257 + (copy->index < 0 ? 256 : (unsigned)copy->index);
+}
+
+static int compare_rank(const void *left, const void *right)
+{
+    unsigned a = reading_rank(*(struct copy *const *)left);
+    unsigned b = reading_rank(*(struct copy *const *)right);
+
+    return (a > b) - (a < b);
+}
+
+/* Of which layout a copy is: its own, or where its header is lost that of shares made here. */
+static struct share_layout layout_of(const struct stripe_reading *reading, const struct copy *copy)
+{
+    return copy->facts.has_header ? copy->facts.header.layout
+                                  : header_plain_layout(reading->version);
+}
+
+/* Returns true if a copy has a block for the stripe that could be one of its blocks here. */
+static bool has_block(const struct stripe_reading *reading, const struct copy *copy)
+{
+    const struct share_layout layout = layout_of(reading, copy);
+
+    return copy->role != COPY_USELESS && !copy->changed &&
+           reading->stripe < layout_stripes(&layout) &&
+           layout_payload_size(&layout, reading->stripe) ==
+               layout_payload_size(&reading->version->layout, reading->stripe);
+}
+
+/* Puts the copies into reading order, by what is known of their stores now. */
+static void sort_copies(struct attempt *attempt)
+{
+    uint64_t paces[PACE_STORES];
+    size_t count = attempt->gather.count;
+    size_t compared = count < PACE_STORES ? count : PACE_STORES;
+
+    for (size_t i = 0; i < count; i++)
+        attempt->copies[i] = &attempt->reading->copies->items[i];
+    for (size_t i = 0; i < compared; i++)
+        paces[i] = store_pace(attempt->copies[i]->store);
+    attempt->patience = pace_patience(paces, compared);
+    for (size_t i = 0; i < count; i++)
+        attempt->copies[i]->slow = store_pace(attempt->copies[i]->store) > attempt->patience;
+    qsort(attempt->copies, count, sizeof(struct copy *), compare_rank);
+}
+
+int attempt_start(struct attempt *attempt, const struct stripe_reading *reading)
+{
+    HOLD(reading->lock);
+    size_t count = reading->copies->count;
+
+    *attempt = (struct attempt){
+        .reading = reading,
+        .gather = {.needed = reading->needed,
+                   .count = count,
+                   .copies = calloc(count, sizeof(struct gather_copy))},
+        .copies = calloc(count, sizeof(struct copy *)),
+        .blocks = calloc(count, sizeof(struct buffer)),
+        .reads = calloc(count, sizeof(struct block_read)),
+        .contested = reading->trust->contested && !reading->apart,
+        .spare = INT_MAX,
+    };
+    if (!attempt->copies || !attempt->blocks || !attempt->reads || !attempt->gather.copies)
+        return -ENOMEM;
+    sort_copies(attempt);
+    for (size_t i = 0; i < count; i++) {
+        const struct copy *copy = attempt->copies[i];
+        /* A block that is intact but wrong counts as before: the verdict is to stay the same. */
+        bool known_bad = !has_block(reading, copy) ||
+                         (!copy->forged && damage_has(&copy->damage, reading->stripe));
+        attempt->gather.copies[i] = (struct gather_copy){
+            .role = copy->role,
+            .bound = copy->bound,
+            .trusted = copy->trusted || !attempt->contested,
+            .index = copy->facts.has_header ? copy->index : GATHER_INDEX_UNKNOWN,
+            .block = known_bad ? BLOCK_BAD : BLOCK_UNREAD,
+        };
+    }
+    return 0;
+}
+
+/* Notes that a copy has no good block here, and says so the first time. */
+static void note_bad(struct attempt *attempt, size_t place, int error)
+{
+    const struct stripe_reading *reading = attempt->reading;
+    struct copy *copy = attempt->copies[place];
+    const char *why = error == -EBADMSG   ? "it does not verify"
+                      : error == -ENODATA ? "the share is cut off"
+                      : error == -ESTALE  ? "the file was changed while it was read"
+                                          : strerrordesc_np(-error);
+    bool of_block = error == -EBADMSG || error == -ENODATA;
+    bool is_news;
+
+    gather_bad(&attempt->gather, place);
+    {
+        HOLD(reading->lock);
+        is_news = !copy->failing && !copy->changed;
+        if (of_block || error == -EIO)
+            is_news = copy->damage.count == 0 && copy->role != COPY_OTHER;
+        if ((of_block || error == -EIO) && !reading->trial)
+            damage_add(&copy->damage, reading->stripe);
+        copy->changed |= error == -ESTALE;
+        copy->failing |= !of_block && error != -ESTALE;
+    }
+    if (is_news && !reading->trial)
+        log_once("%s: store %s: block %llu is bad: %s", reading->path, store_name(copy->store),
+                 (unsigned long long)reading->stripe, why);
+}
+
+/*
+ * Returns the index of the share that an intact block belongs to; -1 if it belongs to none. If the
+ * header is lost, the index follows from the block: most likely it is the same as in other blocks
+ * of the copy, except for a block in a wrong place.
+ */
+static int find_index(const struct stripe_reading *reading, const struct copy *copy, int likely,
+                      const uint8_t *block)
+{
+    size_t u = layout_payload_size(&reading->version->layout, reading->stripe);
+
+    if (!formats[reading->version->layout.format]->has_checks)
+        return copy->facts.header.index;
+    if (likely >= 0 && block_is_intact(block, u, reading->stripe, (uint8_t)likely))
+        return likely;
+    for (int index = 0; index < 256 && !copy->facts.has_header; index++) {
+        if (block_is_intact(block, u, reading->stripe, (uint8_t)index))
+            return index;
+    }
+    return -1;
+}
+
+/* Notes what came of reading the block at PLACE: R, and where that is 0, the block is there. */
+static void note_read(struct attempt *attempt, size_t place, int r)
+{
+    static const uint8_t no_digest[HASH_SIZE];
+    const struct stripe_reading *reading = attempt->reading;
+    bool checked = formats[reading->version->layout.format]->has_checks;
+    struct copy *copy = attempt->copies[place];
+    int index = -1;
+
+    if (is_shortage(r)) {
+        gather_bad(&attempt->gather, place);
+        attempt->shortage = r;
+        return;
+    }
+    attempt->missed |= r == -ETIMEDOUT;
+    if (r == 0)
+        index = find_index(reading, copy, attempt->gather.copies[place].index,
+                           attempt->blocks[place].data);
+    if (index < 0) {
+        note_bad(attempt, place, r < 0 ? r : -EBADMSG);
+        return;
+    }
+    HOLD(reading->lock);
+    copy->index = index;
+    gather_good(&attempt->gather, place, (uint8_t)index,
+                checked ? attempt->blocks[place].data : no_digest);
+}
+
+/*
+ * Asks for the blocks of the copies at PLACES in stores that are not local, and then reads the
+ * others. Sets *RET_NEWS to true if there were any. Returns 0 or -ENOMEM.
+ */
+static int ask(struct attempt *attempt, const size_t places[], size_t count, bool *ret_news)
+{
+    const struct stripe_reading *reading = attempt->reading;
+    size_t size = layout_block_size(&reading->version->layout, reading->stripe);
+
+    for (size_t i = 0; i < count; i++) {
+        const struct copy *copy = attempt->copies[places[i]];
+        const struct share_layout layout = layout_of(reading, copy);
+        int r = !store_is_remote(copy->store) || attempt->round ? 0 : round_new(&attempt->round);
+        if (r == 0 && store_is_remote(copy->store))
+            r = copy_ask(attempt->round, copy, layout_block_offset(&layout, reading->stripe), size,
+                         &attempt->reads[places[i]]);
+        if (r < 0)
+            return r;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct copy *copy = attempt->copies[places[i]];
+        const struct share_layout layout = layout_of(reading, copy);
+        struct buffer *block = &attempt->blocks[places[i]];
+        if (store_is_remote(copy->store))
+            continue;
+        int r = buffer_take(size, block);
+        if (r == 0)
+            r = copy_read_now(copy, layout_block_offset(&layout, reading->stripe), size,
+                              block->data);
+        note_read(attempt, places[i], r);
+        *ret_news = true;
+    }
+    return 0;
+}
+
+/* Waits for news of the blocks that were asked for. Returns how many may still come. */
+static unsigned wait_for_news(struct attempt *attempt)
+{
+    unsigned pending = attempt->round ? round_wait(attempt->round, attempt->patience).pending : 0;
+
+    for (size_t i = 0; attempt->round && i < attempt->gather.count; i++) {
+        const struct gather_copy *copy = &attempt->gather.copies[i];
+        if (copy->block != BLOCK_ASKED && copy->block != BLOCK_LATE)
+            continue;
+        if (attempt->reads[i].state == TASK_LATE)
+            gather_late(&attempt->gather, i);
+        else if (attempt->reads[i].state != TASK_PENDING)
+            note_read(attempt, i, block_read_take(&attempt->reads[i], &attempt->blocks[i]));
+    }
+    return pending;
+}
+
+/*
+ * Reads what gather asks for, all of it at once, and others where that takes long, until gather has
+ * enough or no more can come. Returns 0, or a shortage of our own.
+ */
+static int read_wanted(struct attempt *attempt)
+{
+    size_t places[256], count;
+
+    while ((count = gather_next(&attempt->gather, places)) > 0 || gather_waits(&attempt->gather)) {
+        bool news = false;
+        int r = ask(attempt, places, count, &news);
+        if (r < 0)
+            return r;
+        if (!news)
+            wait_for_news(attempt);
+        if (attempt->shortage < 0)
+            return attempt->shortage;
+    }
+    return 0;
+}
+
+int attempt_read_rest(struct attempt *attempt)
+{
+    cleanup_free size_t *places = calloc(attempt->gather.count, sizeof *places);
+    bool news;
+
+    if (!places)
+        return -ENOMEM;
+    size_t count = gather_rest(&attempt->gather, places, attempt->gather.count);
+    int r = ask(attempt, places, count, &news);
+    while (r == 0 && wait_for_news(attempt) > 0) {
+    }
+    return r < 0 ? r : attempt->shortage;
+}
+
+/*
+ * Looks at the digests of members in local stores whose blocks were not read, and reads blocks
+ * whose digest is not the one of the block at PLACE. Sets *RET to whether all members were looked
+ * at. Returns 0 or -ENOMEM.
+ */
+static int look_at_digests(struct attempt *attempt, size_t place, bool *ret)
+{
+    const struct stripe_reading *reading = attempt->reading;
+    struct gather *gather = &attempt->gather;
+    uint8_t there[HASH_SIZE];
+    bool news;
+
+    for (size_t i = 0; i < gather->count; i++) {
+        struct gather_copy *copy = &gather->copies[i];
+        if (copy->role != COPY_MEMBER || copy->block == BLOCK_GOOD || copy->block == BLOCK_BAD)
+            continue;
+        const struct share_layout layout = layout_of(reading, attempt->copies[i]);
+        uint64_t offset = layout_block_offset(&layout, reading->stripe);
+        int r = copy->block != BLOCK_UNREAD
+                    ? -EAGAIN
+                    : copy_read_now(attempt->copies[i], offset, sizeof there, there);
+        if (r == -EAGAIN) {
+            *ret = false;
+        } else if (r < 0 || memcmp(there, gather->copies[place].digest, HASH_SIZE) != 0) {
+            copy->block = BLOCK_ASKED;
+            r = ask(attempt, &i, 1, &news);
+            if (r < 0)
+                return r;
+        }
+    }
+    return 0;
+}
+
+/*
+ * Decodes the stripe, to reading->data, from the good blocks at k PLACES. -EBADMSG where they are
+ * not what its digest stands for; -EINVAL where two are of one share.
+ */
+static int decode(const struct attempt *attempt, const size_t places[])
+{
+    const struct stripe_reading *reading = attempt->reading;
+    const uint8_t *blocks[255];
+    uint8_t indices[255];
+
+    for (unsigned s = 0; s < reading->version->layout.required; s++) {
+        indices[s] = (uint8_t)attempt->gather.copies[places[s]].index;
+        blocks[s] = attempt->blocks[places[s]].data;
+    }
+    return stripe_decode(&reading->version->layout, reading->stripe, indices, blocks,
+                         reading->data);
+}
+
+/* Returns 1 if the good block at PLACE equals the one that the decoded stripe encodes to, 0 if not.
+ */
+static int is_right(const struct attempt *attempt, size_t place)
+{
+    const struct stripe_reading *reading = attempt->reading;
+    size_t size = layout_block_size(&reading->version->layout, reading->stripe);
+    uint8_t index = (uint8_t)attempt->gather.copies[place].index;
+    cleanup_encoder struct encoder *encoder = NULL;
+    cleanup_buffer struct buffer block = NO_BUFFER;
+
+    int r = encoder_new(&reading->version->layout, 1, &index, &encoder);
+    if (r == 0)
+        r = buffer_take(size, &block);
+    if (r == 0)
+        r = encoder_run(encoder, reading->stripe, reading->data, &block.data);
+    return r < 0 ? r : memcmp(block.data, attempt->blocks[place].data, size) == 0;
+}
+
+/* Says which block is wrong though others stand for the stripe; the copy is read last from here. */
+static void note_wrong(const struct attempt *attempt, size_t place)
+{
+    const struct stripe_reading *reading = attempt->reading;
+    struct copy *copy = attempt->copies[place];
+
+    {
+        HOLD(reading->lock);
+        copy->forged = true;
+        damage_add(&copy->damage, reading->stripe);
+    }
+    log_once("%s: store %s: block %llu is wrong: the other shares contradict it", reading->path,
+             store_name(copy->store), (unsigned long long)reading->stripe);
+}
+
+/* Rule 6: formats without checks. */
+
+/*
+ * Counts the copies of the version (those with a bad block only if BAD), and those of them that
+ * changed since the file was opened.
+ */
+static size_t count_members(const struct attempt *attempt, bool bad, unsigned *ret_withdrawn)
+{
+    const struct gather *gather = &attempt->gather;
+    size_t members = 0;
+
+    *ret_withdrawn = 0;
+    HOLD(attempt->reading->lock);
+    for (size_t i = 0; i < gather->count; i++) {
+        if (gather->copies[i].role == COPY_USELESS)
+            continue;
+        bool changed = attempt->copies[i]->changed;
+        members += changed || bad || gather->copies[i].block != BLOCK_BAD;
+        *ret_withdrawn += changed;
+    }
+    return members;
+}
+
+/* Reads blocks of so many shares that, if they agree, the others cannot change anything. */
+static int read_enough(struct attempt *attempt)
+{
+    struct gather *gather = &attempt->gather;
+    unsigned needed = gather->needed, withdrawn;
+
+    if (attempt->reading->whole || attempt->reading->untimed)
+        return attempt_read_rest(attempt);
+    size_t enough = solve_enough(attempt->reading->version->layout.required,
+                                 count_members(attempt, true, &withdrawn));
+    gather->needed = enough > needed ? (unsigned)enough : needed;
+    int r = read_wanted(attempt);
+    gather->needed = needed;
+    return r;
+}
+
+/* Lists the good blocks, the first of each share first; returns how many, and of how many shares.
+ */
+static size_t list_good(const struct attempt *attempt, size_t places[], size_t *ret_shares)
+{
+    const struct gather *gather = &attempt->gather;
+    size_t first[256], count = 0;
+
+    memset(first, 0xff, sizeof first);
+    for (size_t i = 0; i < gather->count; i++) {
+        const struct gather_copy *copy = &gather->copies[i];
+        if (copy->block == BLOCK_GOOD && first[copy->index] == SIZE_MAX)
+            places[count++] = first[copy->index] = i;
+    }
+    *ret_shares = count;
+    for (size_t i = 0; i < gather->count; i++) {
+        if (gather->copies[i].block == BLOCK_GOOD && first[gather->copies[i].index] != i)
+            places[count++] = i;
+    }
+    return count;
+}
+
+static int solve(struct attempt *attempt, const size_t places[], size_t count, unsigned withdrawn)
+{
+    const struct stripe_reading *reading = attempt->reading;
+    cleanup_free uint8_t *indices = calloc(count + 1, 1);
+    cleanup_free const uint8_t **blocks = calloc(count + 1, sizeof(uint8_t *));
+    cleanup_free bool *wrong = calloc(count + 1, sizeof *wrong);
+
+    if (!indices || !blocks || !wrong)
+        return -ENOMEM;
+    for (size_t i = 0; i < count; i++) {
+        indices[i] = (uint8_t)attempt->gather.copies[places[i]].index;
+        blocks[i] = attempt->blocks[places[i]].data;
+    }
+    int r = solve_stripe(&reading->version->layout, reading->stripe, indices, blocks, count,
+                         withdrawn, reading->data, wrong, &attempt->spare);
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        if (wrong[i])
+            note_wrong(attempt, places[i]);
+    }
+    return r;
+}
+
+/*
+ * Returns 1 where all blocks of COUNT different shares agree, and the stripe is decoded. The first
+ * k always do, but for what fills up the end of the file: where that is not zeros, one of them is
+ * wrong.
+ */
+static int agree(const struct attempt *attempt, const size_t places[], size_t count)
+{
+    const struct share_layout *layout = &attempt->reading->version->layout;
+    uint64_t stripe = attempt->reading->stripe;
+    size_t k = layout->required;
+    bool filled = k * layout_payload_size(layout, stripe) > layout_stripe_size(layout, stripe);
+
+    int r = decode(attempt, places);
+    r = r < 0 ? r : 1;
+    for (size_t i = filled ? 0 : k; r > 0 && i < count; i++)
+        r = is_right(attempt, places[i]);
+    return r;
+}
+
+static int restore_unchecked(struct attempt *attempt, size_t places[])
+{
+    unsigned k = attempt->reading->version->layout.required, withdrawn;
+    size_t shares = 0;
+
+    int r = read_enough(attempt);
+    if (r < 0)
+        return r;
+    size_t members = count_members(attempt, false, &withdrawn);
+    size_t good = list_good(attempt, places, &shares);
+    if (attempt->reading->untimed && shares >= attempt->gather.needed) {
+        r = agree(attempt, places, good);
+        return r < 0 ? r : r > 0 && withdrawn == 0 ? 0 : -EBADMSG;
+    }
+    if (shares >= k && shares >= solve_enough(k, members)) {
+        r = agree(attempt, places, shares);
+        if (r != 0)
+            return r < 0 ? r : 0;
+    }
+    r = attempt_read_rest(attempt);
+    if (r < 0)
+        return r;
+    good = list_good(attempt, places, &shares);
+    count_members(attempt, false, &withdrawn);
+    return shares < attempt->gather.needed ? -ENODATA : solve(attempt, places, good, withdrawn);
+}
+
+/* Rule 5: the format with checks. */
+
+/* Reads until the members at hand settle the stripe. Sets *RET_SEEN to whether all were looked at.
+ */
+static int read_and_look(struct attempt *attempt, bool *ret_seen)
+{
+    const struct stripe_reading *reading = attempt->reading;
+    size_t place;
+
+    *ret_seen = true;
+    if (reading->whole || attempt->contested)
+        return attempt_read_rest(attempt);
+    int r = read_wanted(attempt);
+    if (r == 0 && gather_choose(&attempt->gather, &place) == 0)
+        r = look_at_digests(attempt, place, ret_seen);
+    if (r == 0 && gather_is_contradicted(&attempt->gather) && !reading->partial) {
+        *ret_seen = true;
+        r = attempt_read_rest(attempt);
+    }
+    return r;
+}
+
+/* Holds copies without a header against all versions, once, where they might complete the stripe.
+ */
+static int bind_more(struct attempt *attempt)
+{
+    const struct stripe_reading *reading = attempt->reading;
+    bool done;
+
+    {
+        HOLD(reading->lock);
+        done = reading->trust->bound;
+    }
+    int r = done ? 0 : binding_run(reading);
+    for (size_t i = 0; r == 0 && i < attempt->gather.count; i++)
+        attempt->gather.copies[i].bound = attempt->copies[i]->bound;
+    return r;
+}
+
+/* Notes which copies are on which side, for the first stripe that is in conflict. */
+static void note_conflict(const struct attempt *attempt)
+{
+    struct content_trust *trust = attempt->reading->trust;
+    uint64_t stripe = attempt->reading->stripe;
+
+    HOLD(attempt->reading->lock);
+    if (trust->conflict && stripe >= trust->conflict_stripe)
+        return;
+    trust->conflict = true;
+    trust->conflict_stripe = stripe;
+    for (size_t i = 0; i < attempt->gather.count; i++)
+        attempt->copies[i]->side = gather_side(&attempt->gather, i);
+}
+
+/* Tries sets of k blocks of the group, until one gives what its digest stands for. */
+static int search(const struct attempt *attempt, const size_t places[], size_t count)
+{
+    unsigned k = attempt->reading->version->layout.required;
+    unsigned seed = (unsigned)attempt->reading->stripe;
+    bool all = count_combinations(k, count, TRIES_MAX) <= TRIES_MAX;
+    uint64_t end = clock_now() + TIME_MAX;
+    size_t chosen[256], some[256];
+
+    for (size_t i = 0; i < k; i++)
+        chosen[i] = i;
+    for (unsigned tries = 0; tries < TRIES_MAX; tries++) {
+        if (clock_now() >= end)
+            return -ETIMEDOUT;
+        for (size_t i = 0; i < k; i++)
+            some[i] = places[chosen[i]];
+        int r = decode(attempt, some);
+        if (r == 0 || (r != -EBADMSG && r != -EINVAL)) /* -EINVAL: two blocks are of one share */
+            return r;
+        if (!all)
+            random_combination(chosen, k, count, &seed);
+        else if (!next_combination(chosen, k, count))
+            break;
+    }
+    return -EBADMSG;
+}
+
+/* Decodes the group of the block at PLACE: in general from its first k blocks. */
+static int decode_group(struct attempt *attempt, size_t place, size_t places[])
+{
+    gather_list(&attempt->gather, place, false, places);
+    int r = decode(attempt, places);
+    if (r != -EBADMSG)
+        return r;
+    /* A block verifies, and is not the stripe's: somebody made it so. */
+    r = attempt_read_rest(attempt);
+    if (r < 0)
+        return r;
+    size_t count = gather_list(&attempt->gather, place, true, places);
+    r = search(attempt, places, count);
+    for (size_t i = 0; r >= 0 && i < count; i++) {
+        r = is_right(attempt, places[i]);
+        if (r == 0)
+            note_wrong(attempt, places[i]);
+    }
+    return r < 0 ? r : 0;
+}
+
+/*
+ * Gives the stripe of the group at PLACE, unless stripes that other threads gave meanwhile say
+ * otherwise of the copies; and notes whom to trust from here on: where blocks contradict each
+ * other, those in the group; where not all members were looked at, these and the ones that have
+ * been seen to agree.
+ */
+static int give(struct attempt *attempt, size_t place, bool all_seen)
+{
+    const struct stripe_reading *reading = attempt->reading;
+    struct gather *gather = &attempt->gather;
+    bool contradicted = gather_is_contradicted(gather);
+    size_t chosen;
+
+    HOLD(reading->lock);
+    for (size_t i = 0; i < gather->count; i++)
+        gather->copies[i].trusted =
+            attempt->copies[i]->trusted || !reading->trust->contested || reading->apart;
+    int r = gather_choose(gather, &chosen);
+    for (size_t i = 0; r == 0 && i < gather->count; i++) {
+        struct copy *copy = attempt->copies[i];
+        bool good = gather->copies[i].block == BLOCK_GOOD;
+        bool unseen = !all_seen && gather->copies[i].block != BLOCK_BAD;
+        if (good && memcmp(gather->copies[i].digest, gather->copies[place].digest, HASH_SIZE) == 0)
+            continue;
+        copy->trusted = copy->trusted && !contradicted && !unseen;
+        copy->differs |= good && contradicted;
+    }
+    reading->trust->contested |= r == 0 && contradicted;
+    return r;
+}
+
+static int restore_checked(struct attempt *attempt, size_t places[])
+{
+    const struct gather *gather = &attempt->gather;
+    bool seen;
+    size_t place;
+
+    int r = read_and_look(attempt, &seen);
+    if (r < 0)
+        return r;
+    if (gather_is_contradicted(gather) && attempt->reading->partial)
+        return -EAGAIN;
+    r = gather_has_unbound(gather) ? bind_more(attempt) : 0;
+    if (r == 0)
+        r = gather_choose(gather, &place);
+    if (r == -ENOTUNIQ && !attempt->missed)
+        note_conflict(attempt);
+    if (r == 0)
+        r = decode_group(attempt, place, places);
+    return r < 0 ? r : give(attempt, place, seen);
+}
+
+int attempt_restore(struct attempt *attempt)
+{
+    cleanup_free size_t *places = calloc(attempt->gather.count + 1, sizeof *places);
+
+    if (!places)
+        return -ENOMEM;
+    int r = formats[attempt->reading->version->layout.format]->has_checks
+                ? restore_checked(attempt, places)
+                : restore_unchecked(attempt, places);
+    bool unsettled = r == -ENODATA || r == -ENOTUNIQ || r == -EBADMSG;
+    return unsettled && attempt->missed ? -ETIME : r;
+}
+
+int stripe_read(const struct stripe_reading *reading)
+{
+    cleanup_attempt struct attempt attempt = {0};
+
+    int r = attempt_start(&attempt, reading);
+    if (r == 0)
+        r = attempt_restore(&attempt);
+    return (r == -ENODATA || r == -ETIME) && reading->partial ? -EAGAIN : r;
+}
