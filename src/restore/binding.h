@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "restore/stripe.h"
+#include "restore/reading.h"
 
 /*
  * Sets BOUND for each copy without a header whose blocks agree with the version's members, never

@@ -4,7 +4,6 @@
 #include "base/shortage.h"
 #include "base/times.h"
 #include "restore/attributes.h"
-#include "restore/examiner.h"
 #include "restore/look.h"
 #include "restore/spare.h"
 #include "restore/store_names.h"
@@ -309,23 +308,6 @@ static int sweep(const struct inspecting *inspecting, struct share_set *set)
     return r;
 }
 
-/* Judges the first stripe. */
-static int glance(struct inspection *inspection, struct share_set *set)
-{
-    cleanup_examiner struct examiner *examiner = NULL;
-    int spare = -1;
-
-    int r = examiner_new(set, true, &examiner);
-    if (r == 0)
-        r = examiner_run(examiner, 0, &spare);
-    if (is_shortage(r) || r == -ETIMEDOUT)
-        return r;
-    if (r < 0)
-        damage_add(&inspection->lost, 0);
-    limit_spare(inspection, spare);
-    return 0;
-}
-
 /* Copies that could not be opened are unreadable; what the others are, is found out. */
 static void judge_unopened(struct inspection *inspection)
 {
@@ -352,9 +334,7 @@ static int inspect_version(const struct inspecting *inspecting, struct share_set
     inspection->rival = version->rival;
     if (!has_blocks)
         return 0;
-    if (inspecting->depth->part > 0)
-        return sweep(inspecting, set);
-    return inspecting->depth->glance ? glance(inspection, set) : 0;
+    return inspecting->depth->part > 0 || inspecting->depth->glance ? sweep(inspecting, set) : 0;
 }
 
 /* Says how many shares are too few, and with which K they would do. */

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "restore/share_set.h"
 
+#include "base/lock.h"
 #include "base/log.h"
 #include "base/shortage.h"
 #include "base/zeros.h"
 #include "restore/binding.h"
-#include "restore/stripe.h"
+#include "restore/reading.h"
 #include "share/block.h"
 #include "trust/name.h"
 
@@ -214,6 +215,7 @@ static int add_late(struct share_set *set)
     cleanup_free struct copy_facts *facts = NULL;
     struct version version;
 
+    HOLD(&set->lock);
     set->partial = false;
     int r = copies_add_late(set->copies, &set->late, &set->terms, set->path);
     facts = r == 0 ? copies_facts(set->copies) : NULL;
@@ -232,17 +234,12 @@ static int add_late(struct share_set *set)
 
 static int wait_for_late(struct share_set *set)
 {
-    int r = 0;
-
-    pthread_mutex_lock(&set->late_lock);
-    if (set->late.list) {
-        inquiry_complete(&set->late);
-        pthread_mutex_lock(&set->lock);
-        r = add_late(set);
-        pthread_mutex_unlock(&set->lock);
-        inquiry_clear(&set->late);
-    }
-    pthread_mutex_unlock(&set->late_lock);
+    HOLD(&set->late_lock);
+    if (!set->late.list)
+        return 0;
+    inquiry_complete(&set->late);
+    int r = add_late(set);
+    inquiry_clear(&set->late);
     return r;
 }
 
@@ -287,24 +284,21 @@ void share_set_free(struct share_set *set)
 
 bool share_set_is_whole(struct share_set *set)
 {
-    pthread_mutex_lock(&set->lock);
-    bool whole = !set->partial && set->lost.count == 0 && !set->trust.contested;
-    pthread_mutex_unlock(&set->lock);
-    return whole;
+    HOLD(&set->lock);
+    return !set->partial && set->lost.count == 0 && !set->trust.contested;
 }
 
 bool share_set_is_sound(struct share_set *set)
 {
-    bool sound = share_set_is_whole(set);
-
-    pthread_mutex_lock(&set->lock);
+    if (!share_set_is_whole(set))
+        return false;
+    HOLD(&set->lock);
     for (size_t i = 0; i < set->copies->count; i++) {
         const struct copy *copy = &set->copies->items[i];
-        sound =
-            sound && copy->damage.count == 0 && !copy->failing && !copy->forged && !copy->changed;
+        if (copy->damage.count > 0 || copy->failing || copy->forged || copy->changed)
+            return false;
     }
-    pthread_mutex_unlock(&set->lock);
-    return sound;
+    return true;
 }
 
 size_t share_set_size(const struct share_set *set)
@@ -315,19 +309,16 @@ size_t share_set_size(const struct share_set *set)
 
 bool share_set_is_contested(struct share_set *set)
 {
-    pthread_mutex_lock(&set->lock);
-    bool contested = set->trust.contested;
-    pthread_mutex_unlock(&set->lock);
-    return contested;
+    HOLD(&set->lock);
+    return set->trust.contested;
 }
 
 void share_set_forget_trust(struct share_set *set)
 {
-    pthread_mutex_lock(&set->lock);
+    HOLD(&set->lock);
     set->trust.contested = false;
     for (size_t i = 0; i < set->copies->count; i++)
         set->copies->items[i].trusted = true;
-    pthread_mutex_unlock(&set->lock);
 }
 
 const struct share_header *share_set_header(const struct share_set *set)
@@ -342,10 +333,8 @@ const struct version *share_set_version(const struct share_set *set)
 
 bool share_set_is_conflict(struct share_set *set)
 {
-    pthread_mutex_lock(&set->lock);
-    bool conflict = set->verdict == VERDICT_CONFLICT || set->trust.conflict;
-    pthread_mutex_unlock(&set->lock);
-    return conflict;
+    HOLD(&set->lock);
+    return set->verdict == VERDICT_CONFLICT || set->trust.conflict;
 }
 
 bool share_set_is_complete(const struct share_set *set)
@@ -642,11 +631,9 @@ struct copies *share_set_copies(struct share_set *set)
 void share_set_begin_reading(struct share_set *set, uint64_t stripe, uint8_t *data,
                              struct stripe_reading *ret)
 {
-    pthread_mutex_lock(&set->lock);
-    bool partial = set->partial;
-    pthread_mutex_unlock(&set->lock);
+    HOLD(&set->lock);
     *ret = (struct stripe_reading){
-        .partial = partial,
+        .partial = set->partial,
         .path = set->path,
         .version = &set->version.header,
         .needed = set->version.needed,
@@ -655,19 +642,10 @@ void share_set_begin_reading(struct share_set *set, uint64_t stripe, uint8_t *da
         .copies = set->copies,
         .lock = &set->lock,
         .trust = &set->trust,
+        .bind = binding_run,
         .stop = set->terms.stop,
         .data = data,
     };
-}
-
-/* Returns true if all copies gave what they have: to read the stripe again would change nothing. */
-static bool is_final(const struct share_set *set)
-{
-    bool final = true;
-
-    for (size_t i = 0; i < set->copies->count; i++)
-        final = final && !set->copies->items[i].failing;
-    return final;
 }
 
 static const char *why_not(int error)
@@ -701,15 +679,20 @@ static void log_lost(struct share_set *set, const struct stripe_reading *reading
 
 int share_set_end_reading(struct share_set *set, const struct stripe_reading *reading, int r)
 {
+    bool is_news, failing = false;
+
     if (r == 0 || is_shortage(r))
         return r;
-    pthread_mutex_lock(&set->lock);
-    bool is_news = set->lost.count == 0 || (r == -ENOTUNIQ && !set->told_conflict);
-    set->told_conflict |= r == -ENOTUNIQ;
-    damage_add(&set->lost, reading->stripe);
-    if (is_final(set))
-        damage_add(&set->dead, reading->stripe);
-    pthread_mutex_unlock(&set->lock);
+    {
+        HOLD(&set->lock);
+        is_news = set->lost.count == 0 || (r == -ENOTUNIQ && !set->told_conflict);
+        set->told_conflict |= r == -ENOTUNIQ;
+        damage_add(&set->lost, reading->stripe);
+        for (size_t i = 0; i < set->copies->count; i++)
+            failing |= set->copies->items[i].failing;
+        if (!failing) /* to read it again would change nothing */
+            damage_add(&set->dead, reading->stripe);
+    }
     if (is_news)
         log_lost(set, reading, r);
     return r == -ETIMEDOUT || r == -ETIME ? -ETIMEDOUT : -EIO;
@@ -717,10 +700,8 @@ int share_set_end_reading(struct share_set *set, const struct stripe_reading *re
 
 static bool is_dead(struct share_set *set, uint64_t stripe)
 {
-    pthread_mutex_lock(&set->lock);
-    bool dead = damage_has(&set->dead, stripe);
-    pthread_mutex_unlock(&set->lock);
-    return dead;
+    HOLD(&set->lock);
+    return damage_has(&set->dead, stripe);
 }
 
 int share_set_read_stripe(struct share_set *set, uint64_t stripe, uint8_t *data)

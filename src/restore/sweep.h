@@ -18,7 +18,7 @@ struct sweep_depth {
     struct pool *pool;       /* whose idle threads help; NULL: none */
     atomic_uint_fast64_t
         *ahead;  /* while it goes on: bytes of the file that were looked at, or NULL */
-    bool glance; /* with headers alone: the first stripe as well */
+    bool glance; /* the first stripe alone */
 };
 
 struct sweep {

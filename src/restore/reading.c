@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "restore/stripe.h"
+#include "restore/reading.h"
 
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/shortage.h"
-#include "restore/binding.h"
 #include "share/block.h"
 #include "share/stripe.h"
 #include "store/pace.h"
@@ -534,7 +533,7 @@ static int bind_more(struct attempt *attempt)
         HOLD(reading->lock);
         done = reading->trust->bound;
     }
-    int r = done ? 0 : binding_run(reading);
+    int r = done ? 0 : reading->bind(reading);
     for (size_t i = 0; r == 0 && i < attempt->gather.count; i++)
         attempt->gather.copies[i].bound = attempt->copies[i]->bound;
     return r;

@@ -31,6 +31,8 @@ struct stripe_reading {
     bool whole;   /* all blocks are read, whether they are needed or not */
     bool apart;   /* what other stripes were given does not matter */
     bool trial;   /* of a version that may not be the one: bad blocks are not noted */
+    /* binding_run, which reads by the functions below. */
+    int (*bind)(const struct stripe_reading *reading);
     const atomic_bool *stop; /* as in share_terms */
     uint8_t *data;           /* room for k*u bytes; the stripe, where the result is 0 */
 };
