@@ -475,6 +475,11 @@ int sets_read(const char *path, struct sets *ret)
     int r = 0;
 
     *ret = (struct sets){0};
+    if (fd < 0 && errno == ENOENT)
+        return log_as(-ENOENT,
+                      "%s: there is no such file; write one after the example in "
+                      "zfec-fs-sets(5), or name another with --config",
+                      path);
     if (fd < 0 || fstat(fd, &status) < 0)
         return log_errno(-errno, "%s", path);
     if (!S_ISREG(
