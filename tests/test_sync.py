@@ -1146,7 +1146,7 @@ def test_lines_of_fstab(installed):
 
 def test_the_manual_has_all_keys():
     text = (mounts_module.REPOSITORY / "src" / "sync" / "sets.c").read_text()
-    known = set(re.findall(r'^    \{"(\w+)", take_', text, re.MULTILINE))
+    known = set(re.findall(r'^    \{"(\w+)", VALUE_', text, re.MULTILINE))
     page = (mounts_module.REPOSITORY / "docs" / "zfec-fs-sets.5.scd").read_text()
     keys = page.partition("# KEYS OF A SET")[2].partition("# WHAT IS SENT")[0]
     heads = re.findall(r"^(\*\w+\*(?:, \*\w+\*)*)$", keys, re.MULTILINE)
