@@ -120,6 +120,58 @@ def test_an_empty_source_deletes_nothing(sets, source, nodes):
     assert commands.snapshot(nodes) == before
 
 
+def test_a_stray_file_in_a_mountpoint_deletes_nothing(sets, source, nodes):
+    sets.write(source, local(nodes, NAMES), more="delete = yes")
+    sets.run()
+    before = commands.snapshot(nodes)
+    shutil.rmtree(source)
+    trees.write_file(source / "stray", b"x")
+    for words in ([], ["--dry-run"]):
+        errors = sets.run(*words, status=FAILED).errors
+        assert f"{source}: the source lacks more than half of the names that home/anna has" in errors
+        assert commands.snapshot(nodes) == before
+    sets.run("--delete-most")
+    assert os.listdir(nodes / "anna") == ["stray"]
+    sets.run()
+
+
+def test_the_names_that_count_are_those_of_the_last_good_run(sets, source, nodes):
+    """A node that keeps what the source lacks is no reason to refuse."""
+    sets.write(source, local(nodes, NAMES))
+    sets.run()
+    assert sets.state()["nodes"]["anna"]["names"] == len(list(source.rglob("*")))
+    for path in source.iterdir():
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    trees.write_file(source / "only", b"x")
+    sets.run()
+    sets.write(source, local(nodes, NAMES), more="delete = yes")
+    sets.run()
+    assert os.listdir(nodes / "anna") == ["only"]
+
+
+@pytest.mark.parametrize("missing", ["known", "new"])
+def test_a_dry_run_sees_a_place_that_is_missing(sets, source, nodes, tmp_path, missing):
+    """A node that was there, or the directory in which a new one is to be made; by a daemon, too."""
+    daemon = tmp_path / "daemon"
+    daemon.mkdir()
+    with syncing.rsync_daemon(daemon) as port:
+        targets = local(nodes / "disk", ["anna"]) | local(nodes, ["bert"])
+        targets["carl"] = f"rsync = rsync://127.0.0.1:{port}/data/disk/carl"
+        sets.write(source, targets, more="retries = 0", required=1)
+        if missing == "known":
+            (nodes / "disk").mkdir()
+            (daemon / "disk").mkdir()
+            sets.run()
+            assert health(sets.run("--dry-run")) == dict.fromkeys(NAMES, True)
+            shutil.rmtree(nodes / "disk" / "anna")
+            shutil.rmtree(daemon / "disk" / "carl")
+        result = sets.run("--dry-run", status=DAMAGED)
+    assert health(result) == {"anna": False, "bert": True, "carl": False}
+    assert "No such file or directory" in ends(result)["anna"]["error"]
+    assert not (nodes / "disk" / "anna").exists()
+    assert not (daemon / "disk" / "carl").exists()
+
+
 def test_dry_run(sets, source, nodes, rng):
     sets.write(source, local(nodes, NAMES), more="delete = yes")
     sets.run()
@@ -174,7 +226,11 @@ def test_names_of_sets(sets, source, nodes):
     assert sets.run().summary["sets"] == 2
     assert sorted(os.listdir(nodes)) == [*NAMES, "x", "y"]
     errors = sets.run("nobody", status=USAGE).errors
-    assert errors == f"zfec-fs: nobody: there is no such set in {sets.file}\n"
+    assert errors == f"zfec-fs: nobody: there is no such set in {sets.file}; it has home, other\n"
+    errors = sets.run("home/anna", status=USAGE).errors
+    assert "all nodes of a set are brought up to date at once; write home" in errors
+    errors = sets.run(str(source), status=USAGE).errors
+    assert "write the name of a set, not a path: home, other" in errors
 
 
 def test_a_node_in_the_source_is_refused(sets, source):
@@ -411,7 +467,7 @@ def test_state(sets, source, nodes):
         assert before <= when(node["as_of"]) <= datetime.now(timezone.utc)
         assert node == {
             "share": f"{index:02x}", "target": f"{nodes}/{name}", "up_to_date": True,
-            "tried": node["as_of"], "as_of": node["as_of"],
+            "tried": node["as_of"], "as_of": node["as_of"], "names": len(list(source.rglob("*"))),
         }  # fmt: skip
     good = state["nodes"]["carl"]["as_of"]
     while datetime.now(timezone.utc).replace(microsecond=0) <= when(good):
@@ -912,7 +968,10 @@ def test_the_good_one_is_good(sets, source, nodes):
 
 def test_a_file_that_is_not_there(sets):
     result = sets.run(status=FAILED)
-    assert result.errors == f"zfec-fs: {sets.file}: No such file or directory\n"
+    assert result.errors == (
+        f"zfec-fs: {sets.file}: there is no such file; write one after the example in "
+        "zfec-fs-sets(5), or name another with --config\n"
+    )
 
 
 @pytest.mark.parametrize("kind", ["fifo", "folder", "device"])
@@ -1087,7 +1146,7 @@ def test_lines_of_fstab(installed):
 
 def test_the_manual_has_all_keys():
     text = (mounts_module.REPOSITORY / "src" / "sync" / "sets.c").read_text()
-    known = set(re.findall(r'^    \{"(\w+)", take_', text, re.MULTILINE))
+    known = set(re.findall(r'^    \{"(\w+)", VALUE_', text, re.MULTILINE))
     page = (mounts_module.REPOSITORY / "docs" / "zfec-fs-sets.5.scd").read_text()
     keys = page.partition("# KEYS OF A SET")[2].partition("# WHAT IS SENT")[0]
     heads = re.findall(r"^(\*\w+\*(?:, \*\w+\*)*)$", keys, re.MULTILINE)
@@ -1110,4 +1169,4 @@ def example_of_the_readme():
 def test_examples_are_right(sets, example):
     sets.file.write_text(example())
     errors = sets.run("another", status=USAGE).errors
-    assert errors == f"zfec-fs: another: there is no such set in {sets.file}\n"
+    assert errors == f"zfec-fs: another: there is no such set in {sets.file}; it has home\n"

@@ -7,11 +7,11 @@
 #include "cli/named_sets.h"
 #include "cli/output.h"
 #include "cli/private_view.h"
+#include "sync/address.h"
 #include "sync/leftovers.h"
 #include "sync/run.h"
 #include "sync/sample.h"
 #include "sync/state.h"
-#include "tree/tree.h"
 
 #include <string.h>
 #include <sys/signalfd.h>
@@ -26,6 +26,7 @@ struct outcome {
     char error[REASON_SIZE]; /* "": it is up to date */
     char *share;             /* its directory in the view */
     char *list, *place;      /* for its transfers: see there */
+    char *above;             /* its place of TASK_REACH, or NULL */
     uint64_t verified;       /* files that were compared in the end, */
     uint64_t different;
     struct names paths;  /* of these, as many as are kept */
@@ -44,6 +45,7 @@ struct syncing {
     struct run run;           /* a transfer and */
     struct outcome *outcomes; /* an outcome for each node */
     const char *few;          /* see struct transfer */
+    uint64_t names;           /* of the source */
     time_t began;
 };
 
@@ -73,7 +75,7 @@ static void show_nodes(const struct syncing *syncing, bool always)
     static const char *const words[][2] = {
         [TASK_UPDATE] = {"running", "done"},     [TASK_COMPARE] = {"comparing", "compared"},
         [TASK_RESEND] = {"running", "done"},     [TASK_FIND] = {"cleaning", "cleaned"},
-        [TASK_REMOVE] = {"cleaning", "cleaned"},
+        [TASK_REMOVE] = {"cleaning", "cleaned"}, [TASK_REACH] = {"running", "done"},
     };
     const char *between = "";
     struct draft text = {0};
@@ -303,6 +305,15 @@ static int prepare_task(struct syncing *syncing, size_t i, struct transfer *tran
     int r;
 
     switch (transfer->task) {
+    case TASK_REACH: /* rclone makes what is missing */
+        if (mover != &rsync_mover)
+            return 0;
+        free(outcome->above);
+        outcome->above = NULL;
+        r = memory->as_of > 0 ? 0 : address_above(transfer->node->target, &outcome->above);
+        transfer->place = memory->as_of > 0 ? transfer->node->target : outcome->above;
+        transfer->dry_run = true;
+        return r < 0 ? r : transfer->place != NULL;
     case TASK_RESEND:
         if (!again || memory->different.count == 0)
             return 0;
@@ -311,6 +322,8 @@ static int prepare_task(struct syncing *syncing, size_t i, struct transfer *tran
         r = sample_write_paths(&memory->different, transfer->list, mover->list_end);
         return r < 0 ? r : 1;
     case TASK_UPDATE:
+        if (outcome->update.result < 0) /* its place is missing */
+            return 0;
         transfer->dry_run = options->dry_run;
         transfer->each_file = options->verbose;
         transfer->known = memory->as_of > 0;
@@ -351,6 +364,11 @@ static void judge_task(struct syncing *syncing, size_t i, const struct transfer 
     bool failed = transfer->result < 0;
 
     switch (transfer->task) {
+    case TASK_REACH:
+        outcome->update = *transfer;
+        if (failed)
+            fail_node(outcome, transfer->reason);
+        break;
     case TASK_UPDATE:
         outcome->update = *transfer;
         outcome->unfinished |= failed || transfer->tries > 1;
@@ -405,24 +423,28 @@ static int run_step(struct syncing *syncing, enum task task)
     return 0;
 }
 
-/* Refuses a source that is empty: one that is not mounted looks as if all was deleted. */
-static int refuse_empty_source(const struct syncing *syncing)
+/*
+ * Refuses a source that is empty, or has lost most of its names: one that is not mounted looks as
+ * if they had been deleted.
+ */
+static int refuse_lacking_source(const struct syncing *syncing)
 {
-    cleanup_names struct names names = NO_NAMES;
-    cleanup_tree struct tree *share = NULL;
-    bool removes = false;
+    const struct sync_set *set = syncing->set;
 
-    for (size_t i = 0; i < syncing->set->count; i++)
-        removes |= syncing->set->nodes[i].terms.remove;
-    int r = removes ? tree_open(syncing->outcomes[0].share, &share) : 0;
-    if (share)
-        r = tree_list(share, "", &names);
-    if (r < 0)
-        return log_errno(r, "%s: cannot be read", syncing->set->source);
-    if (removes && names.count == 0)
-        return log_as(-ENOENT,
-                      "%s: is empty: is it mounted? with delete = yes all would be deleted",
-                      syncing->set->source);
+    for (size_t i = 0; i < set->count && !syncing->options->remove_most; i++) {
+        const struct sync_node *node = &set->nodes[i];
+        if (!node->terms.remove)
+            continue;
+        if (syncing->names == 0)
+            return log_as(-ENOENT,
+                          "%s: is empty: is it mounted? with delete = yes all would be deleted",
+                          set->source);
+        if (2 * syncing->names < node->memory.names)
+            return log_as(-ENOENT,
+                          "%s: the source lacks more than half of the names that %s/%s has; is all "
+                          "of it mounted? --delete-most deletes them",
+                          set->source, set->name, node->name);
+    }
     return 0;
 }
 
@@ -431,9 +453,11 @@ static int run_steps(struct syncing *syncing, const char *folder)
 {
     const struct sync_set *set = syncing->set;
     bool dry_run = syncing->options->dry_run;
-    uint64_t count;
 
-    int r = refuse_empty_source(syncing);
+    int r = sample_write(syncing->outcomes[0].share, 0, 0, syncing->few, rsync_mover.list_end,
+                         &syncing->names);
+    if (r == 0)
+        r = refuse_lacking_source(syncing);
     if (r < 0)
         return r;
     /* From now on something may be left at the nodes: whoever stops this run may stop it for good.
@@ -447,9 +471,8 @@ static int run_steps(struct syncing *syncing, const char *folder)
             memory->unfinished_since = syncing->began;
     }
     r = dry_run ? 0 : state_write(folder, set);
-    if (r == 0)
-        r = sample_write(syncing->outcomes[0].share, 0, 0, syncing->few, rsync_mover.list_end,
-                         &count);
+    if (r == 0 && dry_run)
+        r = run_step(syncing, TASK_REACH);
     if (r == 0)
         r = run_step(syncing, TASK_RESEND);
     if (r == 0)
@@ -479,6 +502,7 @@ static void remember(const struct syncing *syncing, struct memory *memory, struc
     if (memory->up_to_date) {
         outcome->mended_since = memory->differs_since;
         memory->as_of = syncing->began;
+        memory->names = syncing->names;
         memory->differs_since = 0;
         names_clear(&memory->different);
     } else if (outcome->different > 0) {
@@ -570,10 +594,28 @@ static enum exit_status sync_set(const struct options *options, struct sync_set 
         free(outcomes[i].share);
         free(outcomes[i].list);
         free(outcomes[i].place);
+        free(outcomes[i].above);
     }
     private_view_close(&syncing.view);
     *stopped = syncing.run.stop;
     return status;
+}
+
+/* WORD is no set of the file PATH: it may be a node, or a directory. Returns -EINVAL. */
+static int refuse_name(const struct sets *sets, const char *path, const char *word)
+{
+    cleanup_free char *set = strndup(word, strcspn(word, "/"));
+    struct draft line = {0};
+
+    if (set && sets_find(sets, set))
+        return log_as(-EINVAL, "%s: all nodes of a set are brought up to date at once; write %s",
+                      word, set);
+    draft_add(&line, "%s: there is no such set in %s; ", word, path);
+    draft_add(&line, strchr(word, '/') ? "write the name of a set, not a path:" : "it has");
+    for (size_t i = 0; i < sets->count; i++)
+        draft_add(&line, "%s %s", i > 0 ? "," : "", sets->sets[i].name);
+    cleanup_free char *text = draft_take(&line);
+    return log_as(-EINVAL, "%s", text ? text : word);
 }
 
 enum exit_status sync_command(struct options *options)
@@ -589,7 +631,7 @@ enum exit_status sync_command(struct options *options)
     int r = sets_named(options, &path, &sets);
     for (size_t i = 0; r == 0 && i < options->word_count; i++) {
         if (!sets_find(&sets, options->words[i]))
-            r = log_as(-EINVAL, "%s: there is no such set in %s", options->words[i], path);
+            r = refuse_name(&sets, path, options->words[i]);
     }
     if (r < 0)
         return r == -EINVAL ? EXIT_STATUS_USAGE : EXIT_STATUS_FAILED;

@@ -6,7 +6,6 @@
 #include "base/thread.h"
 #include "store/pace.h"
 #include "tree/mounts.h"
-#include "tree/way.h"
 #include "trust/quorum.h"
 
 #include <pthread.h>
@@ -73,7 +72,7 @@ int store_new(const char *path, struct store **ret)
     struct store *store = calloc(1, sizeof *store);
     if (!store)
         return -ENOMEM;
-    store->closed = way_is_closed(real_path, &closed) < 0 || closed;
+    store->closed = mounts_closed_way(real_path, &closed) < 0 || closed;
     store->real_path = steal_pointer(real_path);
     atomic_init(&store->holders, 1);
     store->voice.share = NO_VOTE;

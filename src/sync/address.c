@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sync/address.h"
 
+#include <errno.h>
 #include <string.h>
 
 #define DAEMON "rsync://"
@@ -57,6 +58,21 @@ static size_t length_of(const char *target)
     while (length > 1 && target[length - 1] == '/')
         length--;
     return length;
+}
+
+int address_above(const char *target, char **ret)
+{
+    bool is_url = strncmp(target, DAEMON, strlen(DAEMON)) == 0;
+    /* Of a daemon, the first name is a module, which nobody makes. */
+    const char *path = is_url ? strchrnul(target + strlen(DAEMON), '/') + 1 : target;
+    const char *end = target + length_of(target);
+    const char *slash = path < end ? memrchr(path, '/', (size_t)(end - path)) : NULL;
+
+    *ret = NULL;
+    if (!slash || slash == path || slash[-1] == ':')
+        return 0;
+    *ret = strndup(target, (size_t)(slash - target));
+    return *ret ? 0 : -ENOMEM;
 }
 
 bool addresses_overlap(const char *one, const char *other)

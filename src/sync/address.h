@@ -10,6 +10,12 @@ const char *address_mistake(const char *target, bool is_of_rsync);
 /* Returns true if one is the other, or lies within it. */
 bool addresses_overlap(const char *one, const char *other);
 
+/*
+ * Stores in *RET where rsync's TARGET is to be made, what is above its last name; NULL where that
+ * cannot be missing. The caller frees it. Returns 0 or -ENOMEM.
+ */
+int address_above(const char *target, char **ret);
+
 /* What rsync's TARGET is: a directory of this machine, an rsync daemon, or a host reached by ssh.
  */
 enum address_kind { ADDRESS_LOCAL, ADDRESS_DAEMON, ADDRESS_SSH };

@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 enum task {
+    TASK_REACH,   /* find the place of a node, and do nothing there; of rsync */
     TASK_UPDATE,  /* bring a node up to date */
     TASK_COMPARE, /* compare the files of a list by content */
     TASK_RESEND,  /* send the files of a list, whatever the node has; of rclone */

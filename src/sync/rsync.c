@@ -145,6 +145,11 @@ static void rsync_call(const struct transfer *transfer, struct words *words)
         words_add(words, "%s/", target);
         words_add(words, "%s/", transfer->place);
         return;
+    case TASK_REACH: /* Nothing is sent, but a place that is missing is an error, as in an update.
+                      */
+        WORDS_ADD(words, "--files-from=/dev/null", "--", transfer->share);
+        words_add(words, "%s/./", transfer->place);
+        return;
     case TASK_COMPARE:
         WORDS_ADD(words, "--dry-run", "--checksum", "--out-format=%i %n", "--from0");
         words_add(words, "--files-from=%s", transfer->is_asking ? transfer->few : transfer->list);

@@ -28,15 +28,18 @@ static int choose_files(FTS *walk, size_t skipped, double part, time_t before, F
 {
     cleanup_free char *spare = NULL; /* one of all that were seen: taken where no other is */
     off_t spare_size = 0;
-    uint64_t seen = 0, taken = 0;
+    uint64_t names = 0, seen = 0, taken = 0;
     unsigned short dice[3];
     FTSENT *entry;
 
     if (getrandom(dice, sizeof dice, 0) < 0)
         return -errno;
-    while ((part > 0 || (taken < FEW && seen < FEW_AMONG)) && (entry = fts_read(walk))) {
+    while ((entry = fts_read(walk))) {
         const char *path = entry->fts_path + skipped;
         const struct stat *status = entry->fts_statp;
+        names += entry->fts_level > 0 && entry->fts_info != FTS_DP;
+        if (part == 0 && (taken == FEW || seen == FEW_AMONG))
+            continue;
         if (entry->fts_info != FTS_F || !S_ISREG(status->st_mode) || (end && strchr(path, end)))
             continue;
         if (part > 0 && (status->st_mtime >= before || status->st_ctime >= before))
@@ -56,7 +59,10 @@ static int choose_files(FTS *walk, size_t skipped, double part, time_t before, F
     }
     if (taken == 0 && spare)
         write_path(list, spare, end);
-    *ret_count = taken == 0 && spare ? 1 : taken;
+    if (part == 0)
+        *ret_count = names;
+    else
+        *ret_count = taken == 0 && spare ? 1 : taken;
     return 0;
 }
 

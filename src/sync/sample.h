@@ -9,9 +9,10 @@
 /*
  * Writes a random PART (0..1) of the files beneath FOLDER that have not changed since BEFORE to the
  * file LIST: their paths, relative to FOLDER, each with END behind it; at least one where there is
- * any. A PART of 0 is a few files, whenever they changed, that come first and are small, or else
- * the smallest of the first: to learn whether a share is what it should be, one is enough. Returns
- * 0, with how many they are, or a negative errno after one line in the log.
+ * any; *RET_COUNT is how many they are. A PART of 0 is a few files, whenever they changed, that
+ * come first and are small, or else the smallest of the first: to learn whether a share is what it
+ * should be, one is enough; then *RET_COUNT is how many names there are beneath FOLDER, of all
+ * kinds. Returns 0 or a negative errno after one line in the log.
  */
 int sample_write(const char *folder, double part, time_t before, const char *list, char end,
                  uint64_t *ret_count);

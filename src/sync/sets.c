@@ -84,124 +84,65 @@ refuse(const struct reading *reading, const char *format, ...)
     return -EINVAL;
 }
 
-/* The keys: where each may stand, and what its value means. */
-
-struct key {
+/* Where each key may stand, and what its value means. zfec-fs-sets(5) has a list as well; the tests
+ * compare. */
+static const struct key {
     const char *name;
-
-    /* Returns 0, or a negative errno after one line in the log. */
-    int (*take)(struct reading *reading, const struct key *key, void *field);
-    size_t field; /* of struct sync_set or struct sync_node, or of struct terms where it may be in
-                     both */
+    enum {
+        VALUE_TRUTH,  /* its field is a bool: yes or no, */
+        VALUE_TORN,   /* allow or error, */
+        VALUE_NUMBER, /* an unsigned from LEAST to MOST, */
+        VALUE_TIME,   /* seconds up to MOST: 90, 90s, 15m, 6h, 2d, */
+        VALUE_RATE,   /* a text, as rsync and rclone both understand it, */
+        VALUE_PATH,   /* a text, */
+        VALUE_FORMAT,
+        VALUE_BLOCK_SIZE,
+        VALUE_SHARE, /* an int; the others have no field: */
+        VALUE_EXCLUDE,
+        VALUE_EXCLUDE_FROM,
+        VALUE_RSYNC,
+        VALUE_RCLONE,
+    } value;
+    size_t field; /* of struct sync_set or sync_node, or of struct terms where it may be in both */
     unsigned least, most;
     enum where { IN_SET = 1, IN_NODE = 2, IN_BOTH = 3 } where;
-    bool many; /* may stand there more than once */
+} keys[] = {
+#define SET(member)  offsetof(struct sync_set, member)
+#define TERM(member) offsetof(struct terms, member)
+    {"source", VALUE_PATH, SET(source), 0, 0, IN_SET},
+    {"required", VALUE_NUMBER, SET(encoding.required), 1, 255, IN_SET},
+    {"shares", VALUE_NUMBER, SET(encoding.shares), 1, 256, IN_SET},
+    {"format", VALUE_FORMAT, SET(encoding.format), 0, 0, IN_SET},
+    {"block_size", VALUE_BLOCK_SIZE, SET(encoding.block_size), 0, 0, IN_SET},
+    {"exclude", VALUE_EXCLUDE, 0, 0, 0, IN_SET},
+    {"exclude_from", VALUE_EXCLUDE_FROM, 0, 0, 0, IN_SET},
+    {"xdev", VALUE_TRUTH, SET(rules.one_file_system), 0, 0, IN_SET},
+    {"torn", VALUE_TORN, SET(rules.torn_allowed), 0, 0, IN_SET},
+    {"share", VALUE_SHARE, offsetof(struct sync_node, share), 0, 0, IN_NODE},
+    {"rsync", VALUE_RSYNC, 0, 0, 0, IN_NODE},
+    {"rclone", VALUE_RCLONE, 0, 0, 0, IN_NODE},
+    {"delete", VALUE_TRUTH, TERM(remove), 0, 0, IN_BOTH},
+    {"max_delete", VALUE_NUMBER, TERM(removals), 1, 1000000000, IN_BOTH},
+    {"attributes", VALUE_TRUTH, TERM(attributes), 0, 0, IN_BOTH},
+    {"symlinks", VALUE_TRUTH, TERM(symlinks), 0, 0, IN_BOTH},
+    {"metadata", VALUE_TRUTH, TERM(metadata), 0, 0, IN_BOTH},
+    {"checksum", VALUE_TRUTH, TERM(look_at_checksums), 0, 0, IN_BOTH},
+    {"modify_window", VALUE_NUMBER, TERM(time_window), 0, 3600, IN_BOTH},
+    {"deadline", VALUE_TIME, TERM(deadline), 0, 30 * DAY_S, IN_BOTH},
+    {"timeout", VALUE_TIME, TERM(timeout), 0, DAY_S, IN_BOTH},
+    {"retries", VALUE_NUMBER, TERM(retries), 0, 100, IN_BOTH},
+    {"bwlimit", VALUE_RATE, TERM(rate), 0, 0, IN_BOTH},
+    {"ssh_key", VALUE_PATH, TERM(ssh_key), 0, 0, IN_BOTH},
+    {"ssh_config", VALUE_PATH, TERM(ssh_config), 0, 0, IN_BOTH},
+    {"password_file", VALUE_PATH, TERM(password_file), 0, 0, IN_BOTH},
+    {"rclone_config", VALUE_PATH, TERM(rclone_config), 0, 0, IN_BOTH},
+#undef TERM
+#undef SET
 };
 
-static int take_choice(struct reading *reading, const char *yes, const char *no, bool *ret)
-{
-    *ret = strcmp(reading->value, yes) == 0;
-    return *ret || strcmp(reading->value, no) == 0 ? 0 : refuse(reading, "write %s or %s", yes, no);
-}
+_Static_assert(COUNT_OF(keys) <= 32, "reading.given has a bit for each");
 
-static int take_truth(struct reading *reading, const struct key *key, void *field)
-{
-    return take_choice(reading, "yes", "no", field);
-}
-
-static int take_torn(struct reading *reading, const struct key *key, void *field)
-{
-    return take_choice(reading, "allow", "error", field);
-}
-
-static int take_number(struct reading *reading, const struct key *key, void *field)
-{
-    unsigned long number;
-    const char *end;
-
-    if (number_read(reading->value, key->least, key->most, &number, &end) < 0 || *end)
-        return refuse(reading, "write a whole number from %u to %u", key->least, key->most);
-    *(unsigned *)field = (unsigned)number;
-    return 0;
-}
-
-static int take_required(struct reading *reading, const struct key *key, void *field)
-{
-    reading->set->required_line = reading->line;
-    return take_number(reading, key, field);
-}
-
-/* 90, 90s, 15m, 6h, 2d */
-static int take_time(struct reading *reading, const struct key *key, void *field)
-{
-    static const char units[] = "smhd";
-    static const unsigned seconds[] = {1, 60, 60 * 60, DAY_S};
-    unsigned long number;
-    const char *end, *unit = units;
-
-    int r = number_read(reading->value, 1, key->most, &number, &end);
-    if (r == 0 && *end) {
-        unit = strchr(units, *end);
-        r = unit && !end[1] ? 0 : -EINVAL;
-    }
-    if (r < 0 || number > key->most / seconds[unit - units])
-        return refuse(reading, "write a time like 90s, 15m, 6h or 2d, at most %u days",
-                      key->most / DAY_S);
-    *(unsigned *)field = (unsigned)number * seconds[unit - units];
-    return 0;
-}
-
-/* As rsync and rclone both understand it. */
-static int take_rate(struct reading *reading, const struct key *key, void *field)
-{
-    unsigned long number;
-    const char *end;
-
-    if (number_read(reading->value, 1, 1000000000, &number, &end) < 0 || !*end ||
-        !strchr("KMG", *end) || end[1])
-        return refuse(reading, "write bytes a second like 500K or 2M");
-    return keep_text(reading->sets, reading->value, field);
-}
-
-static int take_path(struct reading *reading, const struct key *key, void *field)
-{
-    if (*reading->value != '/')
-        return refuse(reading, "write an absolute path");
-    return keep_text(reading->sets, reading->value, field);
-}
-
-static int take_format(struct reading *reading, const struct key *key, void *field)
-{
-    int r = share_format_from_name(reading->value, field);
-
-    return r < 0 ? refuse(reading, "write " FORMAT_NAMES) : 0;
-}
-
-static int take_block_size(struct reading *reading, const struct key *key, void *field)
-{
-    int r = block_size_from_text(reading->value, field);
-
-    return r < 0 ? refuse(reading, "write a power of two from 4K to 1M") : 0;
-}
-
-static int take_exclude(struct reading *reading, const struct key *key, void *field)
-{
-    return excludes_add(reading->set->rules.excludes, reading->value);
-}
-
-static int take_exclude_from(struct reading *reading, const struct key *key, void *field)
-{
-    if (*reading->value != '/')
-        return refuse(reading, "write an absolute path");
-    int r = excludes_add_file(reading->set->rules.excludes, reading->value);
-    if (r == -EINVAL)
-        return refuse(reading, "this is no text file; write the path of one");
-    return r < 0 ? refuse(reading, "%s; write the path of a file with a pattern a line",
-                          strerrordesc_np(-r))
-                 : 0;
-}
-
-static int take_share(struct reading *reading, const struct key *key, void *field)
+static int take_share(struct reading *reading, int *ret)
 {
     const struct sync_set *set = reading->set;
     const char *end;
@@ -217,7 +158,7 @@ static int take_share(struct reading *reading, const struct key *key, void *fiel
             return refuse(reading, "[%s/%s] has it already; write another one", set->name,
                           set->nodes[i].name);
     }
-    *(int *)field = (int)index;
+    *ret = (int)index;
     return 0;
 }
 
@@ -244,54 +185,76 @@ static int take_target(struct reading *reading, const struct mover *mover)
     return keep_text(reading->sets, reading->value, &node->target);
 }
 
-static int take_rsync(struct reading *reading, const struct key *key, void *field)
+/* Takes the value of the line to FIELD. */
+static int take_value(struct reading *reading, const struct key *key, void *field)
 {
-    return take_target(reading, &rsync_mover);
+    const char *value = reading->value, *end = "", *unit;
+    unsigned long number = 0;
+    int r = 0;
+
+    switch (key->value) {
+    case VALUE_TRUTH:
+    case VALUE_TORN: {
+        const char *yes = key->value == VALUE_TRUTH ? "yes" : "allow";
+        const char *no = key->value == VALUE_TRUTH ? "no" : "error";
+        *(bool *)field = strcmp(value, yes) == 0;
+        if (strcmp(value, yes) != 0 && strcmp(value, no) != 0)
+            return refuse(reading, "write %s or %s", yes, no);
+        return 0;
+    }
+    case VALUE_NUMBER:
+        if (number_read(value, key->least, key->most, &number, &end) < 0 || *end)
+            return refuse(reading, "write a whole number from %u to %u", key->least, key->most);
+        if (field == &reading->set->encoding.required)
+            reading->set->required_line = reading->line;
+        *(unsigned *)field = (unsigned)number;
+        return 0;
+    case VALUE_TIME: {
+        static const char units[] = "smhd";
+        static const unsigned seconds[] = {1, 60, 60 * 60, DAY_S};
+        r = number_read(value, 1, key->most, &number, &end);
+        unit = r == 0 && *end ? strchr(units, *end) : units;
+        if (r < 0 || !unit || (*end && end[1]) || number > key->most / seconds[unit - units])
+            return refuse(reading, "write a time like 90s, 15m, 6h or 2d, at most %u days",
+                          key->most / DAY_S);
+        *(unsigned *)field = (unsigned)number * seconds[unit - units];
+        return 0;
+    }
+    case VALUE_RATE:
+        if (number_read(value, 1, 1000000000, &number, &end) < 0 || !*end || !strchr("KMG", *end) ||
+            end[1])
+            return refuse(reading, "write bytes a second like 500K or 2M");
+        return keep_text(reading->sets, value, field);
+    case VALUE_PATH:
+        if (*value != '/')
+            return refuse(reading, "write an absolute path");
+        return keep_text(reading->sets, value, field);
+    case VALUE_FORMAT:
+        r = share_format_from_name(value, field);
+        return r < 0 ? refuse(reading, "write " FORMAT_NAMES) : 0;
+    case VALUE_BLOCK_SIZE:
+        r = block_size_from_text(value, field);
+        return r < 0 ? refuse(reading, "write a power of two from 4K to 1M") : 0;
+    case VALUE_SHARE:
+        return take_share(reading, field);
+    case VALUE_EXCLUDE:
+        return excludes_add(reading->set->rules.excludes, value);
+    case VALUE_EXCLUDE_FROM:
+        if (*value != '/')
+            return refuse(reading, "write an absolute path");
+        r = excludes_add_file(reading->set->rules.excludes, value);
+        if (r == -EINVAL)
+            return refuse(reading, "this is no text file; write the path of one");
+        return r < 0 ? refuse(reading, "%s; write the path of a file with a pattern a line",
+                              strerrordesc_np(-r))
+                     : 0;
+    case VALUE_RSYNC:
+        return take_target(reading, &rsync_mover);
+    case VALUE_RCLONE:
+        return take_target(reading, &rclone_mover);
+    }
+    return r;
 }
-
-static int take_rclone(struct reading *reading, const struct key *key, void *field)
-{
-    return take_target(reading, &rclone_mover);
-}
-
-/* zfec-fs-sets(5) has a list as well; the tests compare. */
-static const struct key keys[] = {
-#define SET(member)  offsetof(struct sync_set, member)
-#define NODE(member) offsetof(struct sync_node, member)
-#define TERM(member) offsetof(struct terms, member)
-    {"source", take_path, SET(source), 0, 0, IN_SET, false},
-    {"required", take_required, SET(encoding.required), 1, 255, IN_SET, false},
-    {"shares", take_number, SET(encoding.shares), 1, 256, IN_SET, false},
-    {"format", take_format, SET(encoding.format), 0, 0, IN_SET, false},
-    {"block_size", take_block_size, SET(encoding.block_size), 0, 0, IN_SET, false},
-    {"exclude", take_exclude, 0, 0, 0, IN_SET, true},
-    {"exclude_from", take_exclude_from, 0, 0, 0, IN_SET, true},
-    {"xdev", take_truth, SET(rules.one_file_system), 0, 0, IN_SET, false},
-    {"torn", take_torn, SET(rules.torn_allowed), 0, 0, IN_SET, false},
-    {"share", take_share, NODE(share), 0, 0, IN_NODE, false},
-    {"rsync", take_rsync, 0, 0, 0, IN_NODE, false},
-    {"rclone", take_rclone, 0, 0, 0, IN_NODE, false},
-    {"delete", take_truth, TERM(remove), 0, 0, IN_BOTH, false},
-    {"max_delete", take_number, TERM(removals), 1, 1000000000, IN_BOTH, false},
-    {"attributes", take_truth, TERM(attributes), 0, 0, IN_BOTH, false},
-    {"symlinks", take_truth, TERM(symlinks), 0, 0, IN_BOTH, false},
-    {"metadata", take_truth, TERM(metadata), 0, 0, IN_BOTH, false},
-    {"checksum", take_truth, TERM(look_at_checksums), 0, 0, IN_BOTH, false},
-    {"modify_window", take_number, TERM(time_window), 0, 3600, IN_BOTH, false},
-    {"deadline", take_time, TERM(deadline), 0, 30 * DAY_S, IN_BOTH, false},
-    {"timeout", take_time, TERM(timeout), 0, DAY_S, IN_BOTH, false},
-    {"retries", take_number, TERM(retries), 0, 100, IN_BOTH, false},
-    {"bwlimit", take_rate, TERM(rate), 0, 0, IN_BOTH, false},
-    {"ssh_key", take_path, TERM(ssh_key), 0, 0, IN_BOTH, false},
-    {"ssh_config", take_path, TERM(ssh_config), 0, 0, IN_BOTH, false},
-    {"password_file", take_path, TERM(password_file), 0, 0, IN_BOTH, false},
-    {"rclone_config", take_path, TERM(rclone_config), 0, 0, IN_BOTH, false},
-#undef TERM
-#undef NODE
-#undef SET
-};
-
-_Static_assert(COUNT_OF(keys) <= 32, "reading.given has a bit for each");
 
 static int take_key(struct reading *reading, const char *name, const char *value)
 {
@@ -308,7 +271,8 @@ static int take_key(struct reading *reading, const char *name, const char *value
     if (!(key->where & (node ? IN_NODE : IN_SET)))
         return refuse(reading, "%s: write it in the section of a %s", name, node ? "set" : "node");
     uint32_t bit = UINT32_C(1) << (key - keys);
-    if (!key->many && (reading->given & bit))
+    bool is_list = key->value == VALUE_EXCLUDE || key->value == VALUE_EXCLUDE_FROM;
+    if (!is_list && (reading->given & bit))
         return refuse(reading, "%s: it is there twice; leave one out", name);
     if (!*value)
         return refuse(reading, "%s: write a value behind the =", name);
@@ -319,7 +283,7 @@ static int take_key(struct reading *reading, const char *name, const char *value
                   : key->where == IN_NODE ? (void *)node
                   : node                  ? &node->terms
                                           : &set->terms;
-    int r = key->take(reading, key, (char *)whole + key->field);
+    int r = take_value(reading, key, (char *)whole + key->field);
     reading->value = NULL;
     return r;
 }
@@ -475,13 +439,15 @@ int sets_read(const char *path, struct sets *ret)
     int r = 0;
 
     *ret = (struct sets){0};
+    if (fd < 0 && errno == ENOENT)
+        return log_as(-ENOENT,
+                      "%s: there is no such file; write one after the example in "
+                      "zfec-fs-sets(5), or name another with --config",
+                      path);
     if (fd < 0 || fstat(fd, &status) < 0)
         return log_errno(-errno, "%s", path);
-    if (!S_ISREG(
-            status.st_mode)) { /* not what may have no end, or no beginning: a FIFO, a device */
-        log_error("%s: is not a file; give the path of one", path);
-        return -EINVAL;
-    }
+    if (!S_ISREG(status.st_mode)) /* what may have no end, or no beginning: a FIFO, a device */
+        return log_as(-EINVAL, "%s: is not a file; give the path of one", path);
     FILE *file = fdopen(fd, "r");
     if (!file)
         return log_errno(-errno, "%s", path);
@@ -497,10 +463,8 @@ int sets_read(const char *path, struct sets *ret)
     fclose(file);
     for (size_t i = 0; r == 0 && i < ret->count; i++)
         r = check_set(&reading, &ret->sets[i]);
-    if (r == 0 && ret->count == 0) {
-        log_error("%s: has no sets; zfec-fs-sets(5) says how to write them", path);
-        r = -EINVAL;
-    }
+    if (r == 0 && ret->count == 0)
+        r = log_as(-EINVAL, "%s: has no sets; zfec-fs-sets(5) says how to write them", path);
     return r;
 }
 

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "tree/metadata.h"
 
+#include "base/bytes.h"
 #include "base/times.h"
-#include "tree/acl.h"
 #include "tree/mounts.h"
 #include "tree/temporary.h"
 
 #include <fcntl.h>
+#include <linux/posix_acl.h>
+#include <linux/posix_acl_xattr.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 /* An object that was looked at, whatever its name stands for by now. */
 struct object {
@@ -23,6 +26,21 @@ static void close_object(struct object *object)
 {
     cleanup_close_fd(&object->fd);
     xattrs_clear(&object->xattrs);
+}
+
+static int look_at(int fd, bool is_open, struct object *ret)
+{
+    *ret = (struct object){.fd = fd, .is_open = is_open};
+    if (fd < 0 || fstat(fd, &ret->status) < 0)
+        return -errno;
+    snprintf(ret->path, sizeof ret->path, "/proc/self/fd/%d", fd);
+    return is_open ? xattrs_read_open(fd, NULL, &ret->xattrs)
+                   : xattrs_read_path(ret->path, NULL, &ret->xattrs);
+}
+
+static int look_at_name(int directory, const char *name, struct object *ret)
+{
+    return look_at(openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC), false, ret);
 }
 
 static bool same_owner(const struct stat *a, const struct stat *b)
@@ -47,22 +65,6 @@ static bool has_mode(const struct stat *there, mode_t mode)
     return S_ISLNK(there->st_mode) || (there->st_mode & 07777) == mode;
 }
 
-/* -ENOTSUP where the file system has no xattrs means that there are none. */
-static int look_at(int fd, bool is_open, struct object *ret)
-{
-    *ret = (struct object){.fd = fd, .is_open = is_open};
-    if (fd < 0 || fstat(fd, &ret->status) < 0)
-        return -errno;
-    snprintf(ret->path, sizeof ret->path, "/proc/self/fd/%d", fd);
-    return is_open ? xattrs_read_open(fd, NULL, &ret->xattrs)
-                   : xattrs_read_path(ret->path, NULL, &ret->xattrs);
-}
-
-static int open_object(int directory, const char *name)
-{
-    return openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-}
-
 static bool differs(const struct object *object, const struct metadata *metadata)
 {
     const struct stat *there = &object->status, *wanted = &metadata->status;
@@ -76,24 +78,52 @@ int metadata_differs(int directory, const char *name, const struct metadata *met
 {
     CLEANUP(close_object) struct object object;
 
-    int r = look_at(open_object(directory, name), false, &object);
+    int r = look_at_name(directory, name, &object);
     return r < 0 ? r : differs(&object, metadata);
+}
+
+/*
+ * Takes rights from *MODE, unless THERE has the access control list of WANTED (see acl(5)): without
+ * it, nobody is to have more than with it.
+ */
+static void leave_out_list(const struct xattrs *there, const struct xattrs *wanted, mode_t *mode)
+{
+    static const char name[] = "system.posix_acl_access";
+    /* Rights as in one digit of a mode; NAMED: those that all have that are named. */
+    unsigned group = 7, mask = 7, named = 7;
+    bool has_named = false;
+    struct xattr ours, list;
+
+    if (!xattrs_find(wanted, name, &list))
+        return;
+    if (xattrs_find(there, name, &ours) && ours.size == list.size &&
+        memcmp(ours.value, list.value, list.size) == 0)
+        return;
+    for (size_t at = sizeof(struct posix_acl_xattr_header);
+         at + sizeof(struct posix_acl_xattr_entry) <= list.size;
+         at += sizeof(struct posix_acl_xattr_entry)) {
+        uint32_t head =
+            load_le32((const uint8_t *)list.value + at); /* tag and rights, 16 bits each */
+        unsigned permitted = head >> 16 & 7, tag = head & 0xffff;
+        if (tag == ACL_GROUP_OBJ)
+            group = permitted;
+        if (tag == ACL_MASK)
+            mask = permitted;
+        if (tag == ACL_USER || tag == ACL_GROUP) {
+            named &= permitted;
+            has_named = true;
+        }
+    }
+    named = has_named ? named & mask : 7;
+    group &= mask & named;
+    *mode &= ~(mode_t)077 | group << 3 | named;
 }
 
 /* Errors that another try would not change: the user may not, or the file system cannot. */
 static bool is_refusal(int error)
 {
-    switch (error) {
-    case -EPERM:
-    case -EACCES:
-    case -EINVAL:
-    case -ENOTSUP:
-    case -ENOSYS:
-    case -E2BIG:
-        return true;
-    default:
-        return false;
-    }
+    return error == -EPERM || error == -EACCES || error == -EINVAL || error == -ENOTSUP ||
+           error == -ENOSYS || error == -E2BIG;
 }
 
 /* Notes a refusal, and returns 0 then; other errors are returned. */
@@ -107,11 +137,6 @@ static int note(struct metadata_lack *lack, enum metadata_part part, int error)
     return 0;
 }
 
-static int look_at_status(struct object *object)
-{
-    return fstat(object->fd, &object->status) < 0 ? -errno : 0;
-}
-
 static int look_again(struct object *object, bool at_xattrs)
 {
     if (at_xattrs) {
@@ -120,7 +145,7 @@ static int look_again(struct object *object, bool at_xattrs)
         if (r < 0)
             return r;
     }
-    return look_at_status(object);
+    return fstat(object->fd, &object->status) < 0 ? -errno : 0;
 }
 
 /* Returns true if it is a lack, and not only natural, that an object has another owner. */
@@ -154,30 +179,6 @@ static int give_xattrs(const struct object *object, const struct metadata *metad
         return -errno;
     int r = xattrs_write_path(object->path, &object->xattrs, &metadata->xattrs);
     return r < 0 ? r : 1;
-}
-
-/* A look that fails is an error and no refusal: what is there then is not known. */
-static int give_owner_and_xattrs(struct object *object, const struct metadata *metadata,
-                                 struct metadata_lack *lack)
-{
-    int r = note(lack, METADATA_OWNER, give_owner(object, metadata));
-    if (r > 0)
-        r = look_again(object, metadata->xattrs.size > 0);
-    if (r == 0)
-        r = note(lack, METADATA_ATTRIBUTES, give_xattrs(object, metadata));
-    bool refused = lack->parts & METADATA_ATTRIBUTES;
-    return r > 0 || (r == 0 && refused) ? look_again(object, refused) : r;
-}
-
-/* Without its access control list a mode may give more rights than with it. */
-static mode_t allowed_mode(const struct object *object, const struct metadata *metadata,
-                           const struct metadata_lack *lack)
-{
-    mode_t mode = owners_mode(&object->status, &metadata->status);
-
-    if (lack->parts & METADATA_ATTRIBUTES && !acl_same_access(&object->xattrs, &metadata->xattrs))
-        mode = acl_mode_without(&metadata->xattrs, mode);
-    return mode;
 }
 
 /* By the descriptor where that is possible: a path through /proc costs more than the call. */
@@ -218,31 +219,40 @@ static void note_unkept(const struct object *object, const struct metadata *meta
     lack->parts |= times_agree(&there->st_mtim, &wanted->st_mtim) ? 0u : METADATA_TIME;
 }
 
-static bool is_same(const struct stat *a, const struct stat *b)
-{
-    return a->st_mode == b->st_mode && a->st_uid == b->st_uid && a->st_gid == b->st_gid &&
-           times_compare(&a->st_mtim, &b->st_mtim) == 0;
-}
-
-/* Later steps undo what earlier ones do to bits of the mode, and to times. */
+/*
+ * Later steps undo what earlier ones do to bits of the mode, and to times. A look that fails is an
+ * error and no refusal: what is there then is not known.
+ */
 static int apply(struct object *object, const struct metadata *metadata, struct metadata_lack *lack)
 {
-    const struct stat *wanted = &metadata->status;
-    const struct stat before = object->status;
+    const struct stat *wanted = &metadata->status, *there = &object->status;
+    const struct stat before = *there;
     bool new_xattrs = !xattrs_are_equal(&object->xattrs, &metadata->xattrs);
 
-    int r = give_owner_and_xattrs(object, metadata, lack);
+    int r = note(lack, METADATA_OWNER, give_owner(object, metadata));
+    if (r > 0)
+        r = look_again(object, metadata->xattrs.size > 0);
     if (r == 0)
-        r = note(lack, METADATA_MODE, give_mode(object, allowed_mode(object, metadata, lack)));
+        r = note(lack, METADATA_ATTRIBUTES, give_xattrs(object, metadata));
+    bool refused = lack->parts & METADATA_ATTRIBUTES;
+    if (r > 0 || (r == 0 && refused))
+        r = look_again(object, refused);
+    if (r < 0)
+        return r;
+    mode_t mode = owners_mode(there, wanted);
+    if (refused)
+        leave_out_list(&object->xattrs, &metadata->xattrs, &mode);
+    r = note(lack, METADATA_MODE, give_mode(object, mode));
     if (r == 0)
         r = note(lack, METADATA_TIME, give_time(object, &wanted->st_mtim));
     if (r == 0)
-        r = look_at_status(object);
+        r = look_again(object, false);
     if (r < 0)
         return r;
     note_unkept(object, metadata, lack);
-    new_xattrs = new_xattrs && !(lack->parts & METADATA_ATTRIBUTES);
-    return new_xattrs || !is_same(&before, &object->status);
+    return (new_xattrs && !refused) || before.st_mode != there->st_mode ||
+           before.st_uid != there->st_uid || before.st_gid != there->st_gid ||
+           times_compare(&before.st_mtim, &there->st_mtim) != 0;
 }
 
 /*
@@ -266,34 +276,22 @@ static bool symlinks_are_own(int directory)
     return own;
 }
 
-static bool is_out_of_reach(const struct object *object, const struct metadata *metadata,
-                            int directory)
-{
-    return S_ISLNK(object->status.st_mode) && mounts_is_remote(object->status.st_dev) &&
-           differs(object, metadata) && !symlinks_are_own(directory);
-}
-
-/* Nothing is given to it. */
-static void note_all(const struct object *object, const struct metadata *metadata,
-                     struct metadata_lack *lack)
-{
-    note_unkept(object, metadata, lack);
-    if (!xattrs_are_equal(&object->xattrs, &metadata->xattrs))
-        lack->parts |= METADATA_ATTRIBUTES;
-    lack->error = -ENOTSUP;
-}
-
 int metadata_apply(int directory, const char *name, const struct metadata *metadata,
                    struct metadata_lack *ret_lack)
 {
     CLEANUP(close_object) struct object object;
     struct metadata_lack lack = {0, 0};
 
-    int r = look_at(open_object(directory, name), false, &object);
-    if (r == 0 && is_out_of_reach(&object, metadata, directory))
-        note_all(&object, metadata, &lack);
-    else if (r == 0)
+    int r = look_at_name(directory, name, &object);
+    if (r == 0 && S_ISLNK(object.status.st_mode) && mounts_is_remote(object.status.st_dev) &&
+        differs(&object, metadata) && !symlinks_are_own(directory)) {
+        note_unkept(&object, metadata, &lack);
+        if (!xattrs_are_equal(&object.xattrs, &metadata->xattrs))
+            lack.parts |= METADATA_ATTRIBUTES;
+        lack.error = -ENOTSUP;
+    } else if (r == 0) {
         r = apply(&object, metadata, &lack);
+    }
     *ret_lack = lack;
     return r;
 }

@@ -3,59 +3,57 @@
 
 #include "base/array.h"
 #include "base/cleanup.h"
+#include "base/lock.h"
 
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 /* Types of file systems, as /proc/self/mountinfo has them, without what follows a dot. */
 
 /* Networks, clusters, hosts of virtual machines, and what programs serve. */
-static const char *const remote[] = {
+static const char *const remote_types[] = {
     "fuse",   "fuseblk", "virtiofs", "9p",     "vboxsf",   "vmhgfs", "hgfs",       "prl_fs",
     "hostfs", "drvfs",   "nfs",      "nfs4",   "cifs",     "smb3",   "smbfs",      "ncpfs",
     "afs",    "coda",    "ceph",     "lustre", "beegfs",   "fhgfs",  "auristorfs", "gpfs",
     "panfs",  "wekafs",  "pvfs2",    "ibrix",  "orangefs", "acfs",   "glusterfs",  "gfs",
-    "gfs2",   "ocfs2",   "cvfs",     "snfs",   "davfs",    "sshfs",  "autofs",
+    "gfs2",   "ocfs2",   "cvfs",     "snfs",   "davfs",    "sshfs",  "autofs",     NULL,
 };
 
-static const char *const pseudo[] = {
+static const char *const pseudo_types[] = {
     "proc",       "sysfs",  "devtmpfs", "devpts",   "cgroup",    "cgroup2",    "debugfs",
     "tracefs",    "bpf",    "pstore",   "efivarfs", "selinuxfs", "securityfs", "configfs",
     "fusectl",    "mqueue", "resctrl",  "nsfs",     "smackfs",   "hugetlbfs",  "binfmt_misc",
-    "rpc_pipefs", "pipefs", "sockfs",   "nfsd",
+    "rpc_pipefs", "pipefs", "sockfs",   "nfsd",     NULL,
 };
 
-/* TYPE begins a line's rest: "fuse.sshfs host:/home rw,...". */
-static bool is_one_of(const char *type, const char *const types[], size_t count)
-{
-    size_t length = strcspn(type, ". ");
-
-    for (size_t i = 0; i < count; i++) {
-        if (strlen(types[i]) == length && strncmp(type, types[i], length) == 0)
-            return true;
-    }
-    return false;
-}
-
-static void close_file(FILE **file)
-{
-    if (*file)
-        fclose(*file);
-}
-
-/* A line of the table. */
-struct mount {
+/* The table of mounts, and its line that was read last. */
+struct mount_table {
+    FILE *file;
+    char *line;
+    size_t room;
     dev_t device;
-    char *point;
-    const char *type;
+    const char *point, *rest; /* "fuse.sshfs host:/home rw,..." */
 };
+
+static void open_table(struct mount_table *table)
+{
+    *table = (struct mount_table){.file = fopen("/proc/self/mountinfo", "re")};
+}
+
+static void close_table(struct mount_table *table)
+{
+    if (table->file)
+        fclose(table->file);
+    free(table->line);
+}
 
 /* Turns the \040 and the like of the table back into the bytes that they stand for. */
-static void unescape(char *text)
+static void unescape_octal(char *text)
 {
     char *end = text;
 
@@ -71,128 +69,146 @@ static void unescape(char *text)
     *end = '\0';
 }
 
-/* Reads "36 35 98:0 /root /point options - type source ..."; see proc(5). */
-static bool read_mount(char *line, struct mount *ret)
+/* Reads "36 35 98:0 /root /point options - type source ..."; see proc(5). False: no more lines. */
+static bool next_mount(struct mount_table *table)
 {
-    unsigned major_number, minor_number;
-    int start, end;
-    const char *type = strstr(line, " - ");
-
-    if (!type ||
-        sscanf(line, "%*d %*d %u:%u %*s %n%*s%n", &major_number, &minor_number, &start, &end) != 2)
-        return false;
-    line[end] = '\0';
-    unescape(line + start);
-    *ret = (struct mount){makedev(major_number, minor_number), line + start, type + 3};
-    return true;
+    while (table->file && getline(&table->line, &table->room, table->file) >= 0) {
+        unsigned major_number, minor_number;
+        int start, end;
+        const char *rest = strstr(table->line, " - ");
+        if (!rest || sscanf(table->line, "%*d %*d %u:%u %*s %n%*s%n", &major_number, &minor_number,
+                            &start, &end) != 2)
+            continue;
+        table->line[end] = '\0';
+        unescape_octal(table->line + start);
+        table->device = makedev(major_number, minor_number);
+        table->point = table->line + start;
+        table->rest = rest + 3;
+        return true;
+    }
+    return false;
 }
 
-static bool leads_to(const char *path, const char *point)
+static bool is_of_type(const struct mount_table *mount, const char *const types[])
 {
-    size_t length = strcmp(point, "/") == 0 ? 0 : strlen(point);
+    size_t length = strcspn(mount->rest, ". ");
 
-    return strncmp(path, point, length) == 0 && (path[length] == '\0' || path[length] == '/');
+    for (; *types; types++) {
+        if (strlen(*types) == length && strncmp(mount->rest, *types, length) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool is_on_the_way(const struct mount_table *mount, const char *path)
+{
+    size_t length = strcmp(mount->point, "/") == 0 ? 0 : strlen(mount->point);
+
+    return strncmp(path, mount->point, length) == 0 &&
+           (path[length] == '\0' || path[length] == '/');
 }
 
 /* Returns true if DEVICE is mounted somewhere, and of one of these types. */
-static bool is_of_type(dev_t device, const char *const types[], size_t count)
+static bool device_is_of_type(dev_t device, const char *const types[])
 {
-    CLEANUP(close_file) FILE *table = fopen("/proc/self/mountinfo", "re");
-    cleanup_free char *line = NULL;
-    struct mount mount;
-    size_t room = 0;
+    CLEANUP(close_table) struct mount_table table;
 
-    while (table && getline(&line, &room, table) >= 0) {
-        if (read_mount(line, &mount) && mount.device == device)
-            return is_one_of(mount.type, types, count);
+    open_table(&table);
+    while (next_mount(&table)) {
+        if (table.device == device)
+            return is_of_type(&table, types);
     }
     return false;
 }
 
 bool mounts_is_remote(dev_t device)
 {
-    return is_of_type(device, remote, COUNT_OF(remote));
+    return device_is_of_type(device, remote_types);
 }
 
-/* What was found out of devices, as long as the table stays the same. */
-static struct {
-    pthread_mutex_t lock;
-    int table; /* tells by poll(2) that it has changed; -1: not open yet */
-    size_t count;
-    struct {
-        dev_t device;
-        bool pseudo;
-    } known[64];
-} memory = {.lock = PTHREAD_MUTEX_INITIALIZER, .table = -1};
-
-/* With the lock held. */
-static void forget_if_changed(void)
+bool mounts_is_pseudo(dev_t device)
 {
+    /* What was found out of devices, as long as the table stays the same. */
+    static struct {
+        pthread_mutex_t lock;
+        int table; /* tells by poll(2) that it has changed; -1: not open yet */
+        size_t count;
+        struct {
+            dev_t device;
+            bool pseudo;
+        } known[64];
+    } memory = {.lock = PTHREAD_MUTEX_INITIALIZER, .table = -1};
+    size_t i = 0;
+
+    HOLD(&memory.lock);
     if (memory.table < 0)
         memory.table = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
     struct pollfd changes = {.fd = memory.table, .events = POLLPRI};
     if (memory.table < 0 || poll(&changes, 1, 0) != 0)
         memory.count = 0;
-}
-
-bool mounts_is_pseudo(dev_t device)
-{
-    pthread_mutex_lock(&memory.lock);
-    forget_if_changed();
-    size_t i = 0;
     while (i < memory.count && memory.known[i].device != device)
         i++;
     if (i == COUNT_OF(memory.known))
         i = memory.count = 0;
     if (i == memory.count) {
         memory.known[i].device = device;
-        memory.known[i].pseudo = is_of_type(device, pseudo, COUNT_OF(pseudo));
+        memory.known[i].pseudo = device_is_of_type(device, pseudo_types);
         memory.count++;
     }
-    bool found = memory.known[i].pseudo;
-    pthread_mutex_unlock(&memory.lock);
-    return found;
+    return memory.known[i].pseudo;
 }
 
 bool mounts_is_at(dev_t device, const char *path)
 {
-    CLEANUP(close_file) FILE *table = fopen("/proc/self/mountinfo", "re");
-    cleanup_free char *line = NULL;
-    struct mount mount;
-    size_t room = 0, longest = 0;
+    CLEANUP(close_table) struct mount_table table;
+    size_t longest = 0;
     bool found = false;
 
-    while (table && getline(&line, &room, table) >= 0) {
+    open_table(&table);
+    while (next_mount(&table)) {
         /* Of those on the way the longest counts, and the last one of these: it lies on top. */
-        if (!read_mount(line, &mount) || !leads_to(path, mount.point) ||
-            strlen(mount.point) < longest)
-            continue;
-        longest = strlen(mount.point);
-        found = mount.device == device;
+        if (is_on_the_way(&table, path) && strlen(table.point) >= longest) {
+            longest = strlen(table.point);
+            found = table.device == device;
+        }
     }
     return found;
 }
 
-/* Returns true for a FUSE server whose options, which end LINE, let no one in but its user. */
-static bool is_private(const char *line, const struct mount *mount)
+/* Returns true if PATH leads through a FUSE server that lets no one in but its user. */
+static bool is_behind_private_server(const char *path)
 {
-    static const char *const types[] = {"fuse", "fuseblk"};
-    const char *options = strrchr(line, ' ');
+    static const char *const types[] = {"fuse", "fuseblk", NULL};
+    CLEANUP(close_table) struct mount_table table;
 
-    return is_one_of(mount->type, types, COUNT_OF(types)) &&
-           !(options && strstr(options, "allow_other"));
+    open_table(&table);
+    while (next_mount(&table)) {
+        const char *options = strrchr(table.rest, ' ');
+        if (is_on_the_way(&table, path) && is_of_type(&table, types) &&
+            !(options && strstr(options, "allow_other")))
+            return true;
+    }
+    return false;
 }
 
-bool mounts_are_private(const char *path)
+int mounts_closed_way(const char *path, bool *ret)
 {
-    CLEANUP(close_file) FILE *table = fopen("/proc/self/mountinfo", "re");
-    cleanup_free char *line = NULL;
-    struct mount mount;
-    size_t room = 0;
-    bool found = false;
+    cleanup_free char *way = realpath(path, NULL);
+    struct statx status;
 
-    while (table && !found && getline(&line, &room, table) >= 0)
-        found = read_mount(line, &mount) && leads_to(path, mount.point) &&
-                is_private(mount.type, &mount);
-    return found;
+    if (!way)
+        return -errno;
+    bool closed = is_behind_private_server(way);
+    for (char *slash; !closed && (slash = strrchr(way, '/'));) {
+        bool is_root = slash == way;
+        slash[is_root] = '\0'; /* "/" itself comes last */
+        /* From the kernel's memory, which the way there has filled: its file system may hang. */
+        if (statx(AT_FDCWD, way, AT_STATX_DONT_SYNC, STATX_MODE, &status) < 0)
+            return -errno;
+        closed = !(status.stx_mode & S_IXOTH);
+        if (is_root)
+            break;
+    }
+    *ret = closed;
+    return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the table of mounts says of a file system, without asking the file system. */
+/* What the table of mounts, and the kernel's memory, say of a file system, which is not asked. */
 #pragma once
 
 #include <stdbool.h>
@@ -18,6 +18,9 @@ bool mounts_is_pseudo(dev_t device);
 /* Returns true if it is DEVICE that is mounted where the absolute PATH, without symlinks, leads. */
 bool mounts_is_at(dev_t device, const char *path);
 
-/* Returns true if the absolute PATH, without symlinks, leads through a FUSE server that answers no
- * one but its user. */
-bool mounts_are_private(const char *path);
+/*
+ * Sets *RET to whether PATH is closed to others than its user: by the mode of a directory on the
+ * way to it, or by a FUSE server that answers that user alone. What PATH itself allows does not
+ * count. Returns 0 or a negative errno.
+ */
+int mounts_closed_way(const char *path, bool *ret);

@@ -2,8 +2,8 @@
 #include "view/tree_source.h"
 
 #include "base/log.h"
+#include "tree/mounts.h"
 #include "tree/tree.h"
-#include "tree/way.h"
 #include "view/status.h"
 
 #include <limits.h>
@@ -336,7 +336,7 @@ int tree_source_new(const char *path, const struct encoding *encoding,
         r = tree_list(tree, "", &names);
     bool private = false;
     if (r == 0)
-        r = way_is_closed(path, &private);
+        r = mounts_closed_way(path, &private);
     if (r < 0)
         return r;
     tree_stay(tree, rules->one_file_system);
