@@ -112,6 +112,8 @@ const struct option_row option_rows[] = {
     {"delete", 0, COMMAND_DECODE, FLAG(remove), .help = "remove what is not in the stores"},
     {"delete", 0, COMMAND_REPAIR, FLAG(remove),
      .help = "remove what fewer stores have than are enough"},
+    {"force", 0, COMMAND_ENCODE | COMMAND_DECODE, FLAG(remove_most),
+     .help = "with --delete: also where most of DEST would go"},
     {"dry-run", 0, WRITERS | COMMAND_SYNC, FLAG(dry_run),
      .help = "say what would be done, and do nothing"},
     {"jobs", 'j', OF_SHARES | COMMAND_INFO, "N", NUMBER(jobs, 256),

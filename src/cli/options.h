@@ -68,7 +68,7 @@ struct options {
     char *config;  /* the file of sets; NULL: not given */
     char *log_file;
     bool quiet, verbose, json;
-    bool checksum, remove, dry_run, older, salvage;
+    bool checksum, remove, remove_most, dry_run, older, salvage;
 };
 
 struct option_row {
