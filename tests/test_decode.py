@@ -426,17 +426,31 @@ def test_salvage_of_less_keeps_what_was_salvaged(tmp_path, lossy):
     assert (out / "dir" / "lost.partial.2").read_bytes() != before
 
 
-def test_salvage_with_no_room_for_the_name(tmp_path, rng):
-    """It is told; what else there is, is restored."""
-    long_name = "n" * 250
-    for name in (long_name, "fine"):
-        trees.write_file(tmp_path / "source" / name, rng.randbytes(5 * STRIPE))
+@pytest.mark.parametrize("letter", ["n", "\N{CYRILLIC SMALL LETTER ZHE}"])
+def test_salvage_of_long_names(tmp_path, rng, letter):
+    """Their ends give way to the suffix; names that are alike until there stay apart."""
+    stem = letter * (253 // len(letter.encode()))
+    names = [stem + end for end in ("-1", "-2")]
+    names = [name if len(name.encode()) == 255 else "x" + name for name in names]
+    contents = {name: rng.randbytes(5 * STRIPE) for name in (*names, "fine")}
+    for name, content in contents.items():
+        trees.write_file(tmp_path / "source" / name, content)
     run("encode", *ENCODE, "--block-size", "4K", tmp_path / "source", tmp_path / "stores")
     for share in commands.all_shares(N)[: N - K + 1]:
-        damage(tmp_path / "stores" / share / long_name, 2)
-    done = run("decode", "--salvage", tmp_path / "stores", tmp_path / "out", status=LOST)
-    assert ("failed", long_name) in done.actions() and "too long" in done.errors
-    assert os.listdir(tmp_path / "out") == ["fine"]
+        for name in names:
+            damage(tmp_path / "stores" / share / name, 2)
+    out = tmp_path / "out"
+    for count in (1, 2):
+        done = run("decode", "--salvage", tmp_path / "stores", out, status=LOST)
+        assert not [action for action, _ in done.actions() if action == "failed"]
+        found = read_files(out)
+        assert found.pop("fine") == contents["fine"]
+        ends = (".partial", ".partial.2")[:count]
+        assert len(found) == 2 * count and all(name.endswith(ends) for name in found)
+        for name, content in found.items():
+            assert 250 < len(name.encode()) <= 255  # which is UTF-8 still
+            assert content[: 2 * STRIPE] in [contents[each][: 2 * STRIPE] for each in names]
+        assert len({content for content in found.values()}) == 2
 
 
 @pytest.mark.parametrize("words", [[], ["--delete"], ["--delete", "--dry-run"]], ids=" ".join)
@@ -651,3 +665,17 @@ def test_a_destination_that_is_a_symlink(tmp_path, rng):
     run("decode", tmp_path / "stores", tmp_path / "out")
     assert (tmp_path / "out").is_symlink()
     assert sorted(os.listdir(tmp_path / "user")) == ["file", "own"]
+
+
+def test_most_of_what_is_there_is_not_deleted_unless_forced(tmp_path, stores, out):
+    """A directory that is not what the stores are of."""
+    for number in range(40):
+        trees.write_file(out / "of somebody" / str(number), b"else")
+    before = commands.snapshot(out)
+    for words in ([], ["--dry-run"]):
+        done = run("decode", "--delete", *words, stores, out, status=FAILED)
+        assert "--delete would remove 41 of " in done.errors and "--delete-most" in done.errors
+        assert commands.snapshot(out) == before
+    run("decode", "--delete", "--delete-most", stores, out)
+    assert "of somebody" not in os.listdir(out)
+    run("decode", "--delete", stores, out)

@@ -472,6 +472,38 @@ def test_the_source_is_not_removed(source, tmp_path):
     assert commands.snapshot(source) == before
 
 
+@pytest.mark.parametrize("left", ["nothing", "a stray file", "few"])
+def test_delete_from_a_source_that_lacks_most(source, encoded, left):
+    """It looks as if it were not mounted: nothing is done."""
+    source.rename(source.parent / "mounted")
+    source.mkdir()
+    if left == "a stray file":
+        trees.write_file(source / "stray", b"beneath the mount")
+    elif left == "few":
+        names = sorted(os.listdir(source.parent / "mounted"))
+        for name in names[: len(names) // 3]:
+            shutil.move(source.parent / "mounted" / name, source / name)
+    before = commands.snapshot(encoded)
+    for words in ([], ["--dry-run"]):
+        done = run("encode", *ENCODE, "--delete", *words, source, encoded, status=FAILED)
+        assert re.search("is empty: |would remove .* names from .*/00: ", done.errors), done.errors
+        assert "--delete-most" in done.errors
+        assert commands.snapshot(encoded) == before
+    run("encode", *ENCODE, "--delete", "--delete-most", source, encoded)
+    assert set(os.listdir(encoded / "00")) == set(os.listdir(source))
+
+
+def test_delete_from_the_shares_of_another_source(tmp_path, source, encoded):
+    """Under the same index: most of their names are not in this source."""
+    other = tmp_path / "other-source"
+    for number in range(10):
+        trees.write_file(other / str(number), b"else" * 100)
+    before = commands.snapshot(encoded / "01")
+    done = run("encode", *ENCODE, "--delete", "--to", f"01={encoded / '01'}", other, status=FAILED)
+    assert "--delete would remove" in done.errors
+    assert commands.snapshot(encoded / "01") == before
+
+
 @pytest.mark.parametrize("delete", [True, False])
 def test_other_kinds(mounts, source, encoded, delete):
     """A directory for a file, a file or a symlink for a directory, and the reverse."""

@@ -7,13 +7,14 @@ say of stores, they say of repair as well.
 import os
 import shutil
 import stat
+from pathlib import Path
 
 import pytest
 
 import oracle
 import trees
 import trusting
-from commands import DAMAGED, FAILED, LOST, OK
+from commands import DAMAGED, FAILED, LOST, OK, USAGE
 from trusting import CONFLICT, MTIME_NS, NEWER, OLDER, Stores
 
 
@@ -512,6 +513,122 @@ def test_a_conflict_is_lost_beside_what_is_removed(whole):
         whole.symlink(store, "both", "two")
     whole.settle()
     whole.repair("--delete", status=LOST, removes=["00/one"])
+
+
+@pytest.mark.parametrize("share_format", oracle.FORMATS)
+@pytest.mark.parametrize("names", [("old", "new"), ("old/a", "new/a"), ("old/b/a", "other/a")])
+def test_what_a_rename_left_under_two_names_is_not_removed(make, share_format, names):
+    """Neither name has K shares and K stores lack each; together they restore the file."""
+    stores = make(3, 5, share_format)
+    data = stores.rng.randbytes(3000)
+    stores.put(names[0], data, stores=["00", "01"])
+    stores.put(names[1], data, stores=["02", "03"])
+    stores.settle()
+    # Two are enough for a directory.
+    made = [f"{store}/{parent}" for name, others in zip(names, (["02", "03"], ["00", "01"]))
+            for parent in parents_of(name) for store in [*others, "04"]]  # fmt: skip
+    says = [rf"^zfec-fs: {one} is not removed: was it renamed\? .* of {other}$"
+            for one, other in (names, reversed(names))]  # fmt: skip
+    stores.repair("--delete", status=LOST, writes=made, says=says)
+    for store in ("02", "03"):
+        stores.path(store, names[0]).parent.mkdir(parents=True, exist_ok=True)
+        stores.path(store, names[1]).rename(stores.path(store, names[0]))
+    stores.settle()
+    empty = dict.fromkeys(parents_of(names[1]), trusting.DIRECTORY)
+    stores.decode(expected={names[0]: data, **empty})
+
+
+def parents_of(name):
+    return [str(parent) for parent in list(Path(name).parents)[:-1]]
+
+
+def test_what_a_rename_of_a_single_share_left_is_not_removed(make):
+    """At K = 2 each name is foreign, and the directory of one, too."""
+    stores = make(2, 4)
+    data = stores.put("old", stores=["00"])
+    stores.put("new/new", data, stores=["01"])
+    refuse(stores, FAILED, ["old is not removed: .* of new/new", "new is not removed: .* of old"])
+
+
+def test_what_was_renamed_over_another_file_is_not_removed(make):
+    """Two stores have the old content under the new name still, which has no version in K."""
+    stores = make(3, 5)
+    data = stores.put("one", stores=["00", "01"])
+    stores.put("two", stores=["00", "01"], mtime_ns=OLDER)
+    stores.put("two", data, stores=["02", "03"])
+    refuse(stores, LOST, ["one is not removed: .* of two"])
+
+
+def test_other_shares_of_one_size_and_time_do_not_keep_a_name(make):
+    """They are too few, together as well."""
+    stores = make(3, 5)
+    stores.put("one", stores=["00", "01"])
+    stores.put("two", stores=["00", "01"])
+    stores.settle()
+    removes = [f"{store}/{name}" for store in ("00", "01") for name in ("one", "two")]
+    stores.repair("--delete", status=DAMAGED, removes=removes)
+
+
+def test_a_store_of_another_tree_is_not_emptied(make):
+    """Its shares are foreign here, and may be the last ones there."""
+    stores = make(2, 4)
+    for number in range(3):
+        stores.put(f"theirs-{number}", stores=["03"])
+    refuse(stores, FAILED, ["theirs-0 is not removed: .*another tree"])
+
+
+def put_others(stores, folder, count, index="03"):
+    """Shares of other files in a folder that is no store yet."""
+    for number in range(count):
+        share = stores.share(stores.rng.randbytes(3000), index)
+        trees.write_file(folder / f"theirs-{number}", share, MTIME_NS)
+
+
+@pytest.mark.parametrize("share_format", oracle.FORMATS)
+def test_shares_of_another_tree_are_not_added(make, tmp_path, share_format):
+    """Neither what is in the place of other files is overwritten, nor the rest removed."""
+    stores = make(2, 3, share_format, total=4)
+    added = tmp_path / "added"
+    put_others(stores, added, 3)
+    trees.write_file(added / "other-1", stores.share(b"theirs" * 100, "03", OLDER), OLDER)
+    before = trusting.fingerprints(added)
+    said = trusting.run("repair", *stores.words(), "--delete", "--add", f"03={added}", stores.folder)
+    said.demand(USAGE, ["--add 03=.*another tree"])
+    assert trusting.fingerprints(added) == before
+
+
+def test_a_stale_share_of_this_tree_is_added(make, tmp_path):
+    stores = make(2, 3, total=4)
+    added = tmp_path / "added"
+    put_others(stores, added, 2)
+    for name in stores.files:
+        trees.write_file(added / name, stores.share(b"old" * 100, "03", OLDER), OLDER)
+    stores.settle()
+    trusting.run("repair", "--add", f"03={added}", stores.folder).demand(DAMAGED)
+    for name, data in stores.files.items():
+        assert (added / name).read_bytes() == stores.share(data, "03")
+
+
+@pytest.mark.parametrize("share_format", ["fec", "classic"])
+def test_files_that_look_like_shares_are_not_written_to(make, share_format):
+    """All of them begin with the bytes of a header of the same k."""
+    stores = make(2, 3, share_format, total=4)
+    header = stores.share(b"", "03")
+    for number in range(3):
+        trees.write_file(stores.folder / "files" / f"theirs-{number}", header + b"plain text")
+    trees.write_file(stores.folder / "files" / "other-1", header + b"of the same name")
+    stores.settle()
+    stores.repair(status=(OK, DAMAGED), says=["files has mostly files that no other store has"])
+
+
+def test_a_directory_that_no_store_has_is_not_looked_for_in_stores(make):
+    """Beside the stores, in a directory that is none."""
+    stores = make(2, 4)
+    trees.write_file(stores.folder / "else" / "x" / "y" / "z", b"plain")
+    (stores.folder / "else" / "w").mkdir()
+    refuse(stores, DAMAGED, ["else: holds no share yet"])
+    said = trusting.run("repair", "--delete", stores.folder)
+    assert "No such file" not in said.text
 
 
 # Modes and owners that stores do not agree on

@@ -71,6 +71,23 @@ void names_sort_unique(struct names *names)
     names->count = kept + 1;
 }
 
+bool names_have(const struct names *names, const char *name)
+{
+    size_t low = 0, high = names->count;
+
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        int order = strcmp(name, names_get(names, middle));
+        if (order == 0)
+            return true;
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return false;
+}
+
 void names_clear(struct names *names)
 {
     free(names->bytes);

@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -36,6 +37,9 @@ const char *names_get(const struct names *names, size_t i);
 
 /* Sorts by byte values, and keeps of equal names the one that was added first. */
 void names_sort_unique(struct names *names);
+
+/* Returns true if NAMES, which are sorted, have NAME. */
+bool names_have(const struct names *names, const char *name);
 
 void names_clear(struct names *names);
 

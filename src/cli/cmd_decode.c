@@ -15,13 +15,14 @@ static int add_target(struct copying *copying, const struct options *options, st
 
     /* Directories where nothing is mounted look like stores of an empty tree. */
     copying->counting = true; /* names that are not confirmed are reported later, by the run */
-    int r = options->remove ? source_has_files(source) : 1;
+    int r = options->remove && !options->remove_most ? source_has_files(source) : 1;
     copying->counting = false;
     if (r < 0)
         return log_errno(r, "the stores");
     if (r == 0)
         return log_as(-ENOENT,
-                      "--delete: the stores are empty, nothing is removed: are they mounted?");
+                      "--delete: the stores are empty, nothing is removed: are they mounted? "
+                      "--delete-most removes all the same");
     /* The folder of the stores, too: with a new directory in it, that would be one. */
     r = real ? names_add(&inputs, real) : 0;
     if (r == 0)

@@ -62,6 +62,12 @@ static int give_shares(const struct options *options, struct roster *roster)
             return log_as(-EINVAL,
                           "--add %02x=%s: holds share %02x already; give another directory",
                           place->index, place->path, (uint8_t)entry->share);
+        if (roster_entry_is_alien(entry))
+            return log_as(
+                -EINVAL,
+                "--add %02x=%s: most files in it are in no other store, as if it were one "
+                "of another tree; give another directory, or empty this one",
+                place->index, place->path);
         entry->share = place->index;
         entry->added = true;
     }
@@ -70,9 +76,9 @@ static int give_shares(const struct options *options, struct roster *roster)
 
 /*
  * Without checks, a directory of other files may look like a store: all texts that begin alike do.
- * Only what says the k that most stores say is written to.
+ * Only what says the k that most stores say, and has mostly their files, is written to.
  */
-static void leave_other_k(const struct options *options, struct roster *roster)
+static void leave_other_files(const struct options *options, struct roster *roster)
 {
     unsigned stores[256] = {0}, most = 0;
     struct store_voice voice;
@@ -86,11 +92,19 @@ static void leave_other_k(const struct options *options, struct roster *roster)
     for (size_t i = 0; i < roster->count; i++) {
         struct roster_entry *entry = &roster->entries[i];
         if (formats[options->encoding.format]->has_checks || entry->share < 0 || entry->added ||
-            !store_voice(entry->store, &voice) || voice.required == most)
+            !store_voice(entry->store, &voice))
             continue;
-        log_warning("store %s says k = %u, and most say %u: nothing is written there",
-                    store_name(entry->store), voice.required, most);
+        if (voice.required != most)
+            log_error("store %s says k = %u, and most say %u: nothing is written there",
+                      store_name(entry->store), voice.required, most);
+        else if (roster_entry_is_alien(entry))
+            log_error("store %s has mostly files that no other store has: nothing is written "
+                      "there",
+                      store_name(entry->store));
+        else
+            continue;
         entry->share = ROSTER_UNKNOWN;
+        entry->left = true;
     }
 }
 
@@ -152,7 +166,7 @@ enum exit_status repair_command(struct options *options)
         r != -ECANCELED)
         log_errno(r, "the stores");
     if (r == 0)
-        leave_other_k(options, &roster);
+        leave_other_files(options, &roster);
     if (r == 0)
         r = give_shares(options, &roster);
     for (size_t i = 0; r == 0 && i < roster.count; i++) {

@@ -7,6 +7,7 @@
 #include "cli/holding.h"
 #include "cli/output.h"
 #include "engine/count.h"
+#include "engine/lacking.h"
 #include "engine/visit.h"
 #include "restore/survey.h"
 #include "tree/temporary.h"
@@ -120,7 +121,7 @@ static bool keeps(void *context, const char *path)
     if (!copying->stores || temporary_is_name(visit_last_name(path)))
         return false;
     int r = survey_presence(store_source_stores(copying->stores), path);
-    if (r < 0) {
+    if (r < 0 && !copying->counting) {
         log_error("%s is not removed: %s", path,
                   r == -ENODATA     ? "a store holds nothing: is it mounted?"
                   : r == -EHOSTDOWN ? "a store could not be looked at"
@@ -306,6 +307,36 @@ void copying_summarize(struct copying *copying, enum exit_status status)
     output_json("summary", object);
 }
 
+/*
+ * Refuses to remove more than half of what a target holds: a source that is not mounted, or is not
+ * the one that the target is of, looks as if so much had been deleted.
+ */
+static int refuse_to_remove_most(struct copying *copying, struct source *source)
+{
+    const struct options *options = copying->options;
+    cleanup_free struct lacking *found = calloc(copying->count + 1, sizeof *found);
+
+    if (!options->remove || options->remove_most)
+        return 0;
+    copying->counting = true; /* names that are not confirmed are reported later, by the run */
+    int r = found ? lacking_count(source, copying->targets, copying->count, &copying->settings,
+                                  &copying->meter.progress, found)
+                  : -ENOMEM;
+    copying->counting = false;
+    if (r < 0)
+        return log_errno(r, "%s", options->name);
+    for (size_t i = 0; i < copying->count; i++) {
+        if (2 * found[i].lacking <= found[i].names)
+            continue;
+        log_error("--delete would remove %s of %s names from %s: is all of the source mounted? "
+                  "nothing was done; --delete-most removes them",
+                  show_count(found[i].lacking).text, show_count(found[i].names).text,
+                  copying->targets[i].name);
+        r = -EPERM;
+    }
+    return r;
+}
+
 enum exit_status copying_run(struct copying *copying, struct source *source)
 {
     struct progress *progress = &copying->meter.progress;
@@ -315,7 +346,10 @@ enum exit_status copying_run(struct copying *copying, struct source *source)
     if (copying->counting)
         count_run(source, copying->options->jobs, progress);
     copying->counting = false;
-    int r = copy_run(source, copying->targets, copying->count, &copying->settings, progress);
+    int r = refuse_to_remove_most(copying, source);
+    if (r < 0)
+        return EXIT_STATUS_FAILED;
+    r = copy_run(source, copying->targets, copying->count, &copying->settings, progress);
     r = copying_finish(copying, r);
     if (copying->options->command != COMMAND_ENCODE && copying->counts[COPY_LOST] > 0)
         status = EXIT_STATUS_LOST;

@@ -114,6 +114,8 @@ const struct option_row option_rows[] = {
      .help = "remove what fewer stores have than are enough"},
     {"delete-most", 0, COMMAND_SYNC, FLAG(remove_most),
      .help = "delete also if the source lacks more than half of the names that a node has"},
+    {"delete-most", 0, COMMAND_ENCODE | COMMAND_DECODE, FLAG(remove_most),
+     .help = "with --delete: also if most of DEST would go"},
     {"dry-run", 0, WRITERS | COMMAND_SYNC, FLAG(dry_run),
      .help = "say what would be done, and do nothing"},
     {"jobs", 'j', OF_SHARES | COMMAND_INFO, "N", NUMBER(jobs, 256),

@@ -77,23 +77,6 @@ void clean_unwanted(const struct entry *entry)
     }
 }
 
-static bool has_name(const struct names *names, const char *name)
-{
-    size_t low = 0, high = names->count;
-
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        int order = strcmp(name, names_get(names, middle));
-        if (order == 0)
-            return true;
-        if (order < 0)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return false;
-}
-
 /* Takes out of a target's directory what the source has not, or what an earlier run left. */
 void clean_directory(const struct copy_work *copy, const struct target *target, const char *path,
                      const struct names *names)
@@ -108,7 +91,7 @@ void clean_directory(const struct copy_work *copy, const struct target *target, 
         copy_tell(copy, COPY_FAILED, path, target, r);
     for (size_t i = 0; r == 0 && i < there.count; i++) {
         const char *name = names_get(&there, i);
-        if (has_name(names, name) || !(temporary_is_name(name) || copy->settings->remove))
+        if (names_have(names, name) || !(temporary_is_name(name) || copy->settings->remove))
             continue;
         cleanup_free char *whole = visit_join(path, name);
         if (!whole)

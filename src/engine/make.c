@@ -5,6 +5,7 @@
 #include "engine/content.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -218,17 +219,47 @@ static bool is_free(const struct entry *entry, const char *path)
     return is_free;
 }
 
+/* FNV-1a: two names that are cut alike are told apart by it. */
+static uint64_t hash_name(const char *name)
+{
+    uint64_t hash = 0xcbf29ce484222325;
+
+    for (; *name; name++)
+        hash = (hash ^ (uint8_t)*name) * 0x100000001b3;
+    return hash;
+}
+
+/*
+ * The original's path with SUFFIX; the caller frees it. Where that name would be too long, its end
+ * gives way to a hash of all of it.
+ */
+static char *make_partial_path(const struct entry *entry, const char *suffix)
+{
+    const char *path = entry->original.path, *name = visit_last_name(path);
+    char hash[sizeof "~0123456789abcdef"] = "";
+    size_t length = strlen(name);
+    char *ret;
+
+    if (length + strlen(suffix) > NAME_MAX) {
+        snprintf(hash, sizeof hash, "~%016" PRIx64, hash_name(name));
+        length = NAME_MAX - strlen(hash) - strlen(suffix);
+        while (length > 1 && ((uint8_t)name[length] & 0xc0) == 0x80) /* within a character */
+            length--;
+    }
+    length += (size_t)(name - path);
+    return asprintf(&ret, "%.*s%s%s", (int)length, path, hash, suffix) < 0 ? NULL : ret;
+}
+
 /* The first of NAME.partial, NAME.partial.2, ... that is free; the caller frees it. */
 static int find_partial(const struct entry *entry, char **ret)
 {
     for (unsigned number = 1; number <= PARTIAL_MAX; number++) {
-        cleanup_free char *path = NULL;
-        int r = number == 1 ? asprintf(&path, "%s.partial", entry->original.path)
-                            : asprintf(&path, "%s.partial.%u", entry->original.path, number);
-        if (r < 0)
+        char suffix[sizeof ".partial." + 3 * sizeof number] = ".partial";
+        if (number > 1)
+            snprintf(suffix, sizeof suffix, ".partial.%u", number);
+        cleanup_free char *path = make_partial_path(entry, suffix);
+        if (!path)
             return -ENOMEM;
-        if (strlen(visit_last_name(path)) > NAME_MAX)
-            return -ENAMETOOLONG;
         if (is_free(entry, path)) {
             *ret = steal_pointer(path);
             return 0;

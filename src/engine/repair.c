@@ -135,7 +135,10 @@ static struct removal count_removal(const struct repair *repair,
                                     const struct inspection *inspection, bool file)
 {
     const struct roster *roster = repair->roster;
-    struct removal removal = {.complete = !file && inspection->would_need > 0};
+    struct removal removal = {
+        .complete = !file && inspection->would_need > 0,
+        .other = scattered_other(&roster->scattered, inspection->path),
+    };
     bool has[256] = {false}, lacks[256] = {false};
 
     for (size_t i = 0; i < roster->count; i++) {
@@ -148,6 +151,7 @@ static struct removal count_removal(const struct repair *repair,
         removal.any_error |= !report || report->state == COPY_UNREADABLE || entry->error < 0;
         removal.any_empty |= entry->empty && !entry->added;
         removal.half_copied |= lacking && 2 * entry->missing > roster->believed;
+        removal.alien |= !lacking && roster_entry_is_alien(entry);
         if (entry->share < 0 || entry->added)
             continue;
         bool *seen = lacking ? lacks : has;
@@ -159,9 +163,12 @@ static struct removal count_removal(const struct repair *repair,
     return removal;
 }
 
-static void tell_not_removed(const struct repair *repair, const char *path, const char *reason)
+/* OTHER: the other name that REASON is about, or NULL. */
+static void tell_not_removed(const struct repair *repair, const char *path, const char *reason,
+                             const char *other)
 {
-    log_error("%s is not removed: %s", log_path(path), reason);
+    log_error("%s is not removed: %s%s%s", log_path(path), reason, other ? " " : "",
+              other ? other : "");
     atomic_fetch_add(repair->settings->refused, 1);
 }
 
@@ -208,17 +215,18 @@ static bool share_stays(struct repair *repair, const struct inspection *inspecti
 {
     size_t place = (size_t)(report_of(inspection, repair->stores[target]) - inspection->copies);
     const struct ballot *ballot = &inspection->survey.ballots[place];
+    const bool remove = repair->settings->copy.remove;
     const struct removal removal = count_removal(repair, inspection, true);
+    const char *other = remove && removal.other ? removal.other : "";
     bool unread = look_answer(&inspection->survey.inquiry, place)->object.open_error < 0;
 
     if (!S_ISREG(ballot->status.st_mode) || !(ballot->has_header || unread))
         return false;
-    const char *reason = repair->settings->copy.remove
-                             ? mend_refuses_removal(&repair->roster->quorum, &removal)
-                             : "nothing but --delete removes an intact share";
+    const char *reason = remove ? mend_refuses_removal(&repair->roster->quorum, &removal)
+                                : "nothing but --delete removes an intact share";
     if (reason && !again) {
-        log_error("%s in %s is kept: %s", log_path(inspection->path), name_of(repair, target),
-                  reason);
+        log_error("%s in %s is kept: %s%s%s", log_path(inspection->path), name_of(repair, target),
+                  reason, *other ? " " : "", other);
         atomic_fetch_add(repair->settings->refused, 1);
         keep_way(repair, inspection->path, target);
     }
@@ -259,7 +267,7 @@ static bool may_be_removed(const struct repair *repair, const struct inspection 
         return false;
     const char *reason = mend_refuses_removal(&repair->roster->quorum, &removal);
     if (reason && !again)
-        tell_not_removed(repair, path, reason);
+        tell_not_removed(repair, path, reason, removal.other);
     return !reason;
 }
 
@@ -347,7 +355,7 @@ static bool keeps(void *opaque, const char *path)
     if (r == -ENOENT || (r == 0 && inspection.leftover))
         return false;
     if (r < 0) {
-        tell_not_removed(repair, path, strerrordesc_np(-r));
+        tell_not_removed(repair, path, strerrordesc_np(-r), NULL);
         return true;
     }
     const struct removal removal = count_removal(repair, &inspection, false);
@@ -355,7 +363,7 @@ static bool keeps(void *opaque, const char *path)
                              ? "the stores do not agree on what it is"
                              : mend_refuses_removal(&repair->roster->quorum, &removal);
     if (reason)
-        tell_not_removed(repair, path, reason);
+        tell_not_removed(repair, path, reason, inspection.conflict ? NULL : removal.other);
     return reason;
 }
 
@@ -386,15 +394,34 @@ static void choose_mending(struct repair *repair, const struct inspection *inspe
     }
 }
 
+/* Returns true if something is there in a store that repair writes to. */
+static bool is_in_target(const struct repair *repair, const struct inspection *inspection,
+                         size_t target)
+{
+    const struct copy_report *report = report_of(inspection, repair->stores[target]);
+
+    return report && report->state != COPY_ABSENT && report->state != COPY_UNREADABLE;
+}
+
+static bool is_in_any_target(const struct repair *repair, const struct inspection *inspection)
+{
+    bool found = false;
+
+    for (size_t i = 0; i < repair->count; i++)
+        found |= is_in_target(repair, inspection, i);
+    return found;
+}
+
 /* What has to be done in each target about a name that was judged. */
 static void choose_needs(struct repair *repair, const struct inspection *inspection,
                          const char *path, const int directories[], struct seen seen[], bool again,
                          enum need needs[])
 {
     bool restorable = is_restorable(inspection);
-    bool removed = is_our_leftover(inspection, path) ||
-                   (restorable ? goes_with_files(repair, inspection)
-                               : may_be_removed(repair, inspection, path, again));
+    bool removed = is_in_any_target(repair, inspection) &&
+                   (is_our_leftover(inspection, path) ||
+                    (restorable ? goes_with_files(repair, inspection)
+                                : may_be_removed(repair, inspection, path, again)));
     bool lost = !restorable && !inspection->hidden && !removed;
 
     if (lost && !again)
@@ -403,11 +430,10 @@ static void choose_needs(struct repair *repair, const struct inspection *inspect
         choose_mending(repair, inspection, directories, seen, again, needs);
         return;
     }
-    for (size_t i = 0; i < repair->count; i++) {
-        const struct copy_report *report = report_of(inspection, repair->stores[i]);
-        bool there = report && report->state != COPY_ABSENT && report->state != COPY_UNREADABLE;
-        needs[i] = !removed ? NEED_REFUSED : there ? NEED_REMOVAL : NEED_NOTHING;
-    }
+    for (size_t i = 0; i < repair->count; i++)
+        needs[i] = !removed                              ? NEED_REFUSED
+                   : is_in_target(repair, inspection, i) ? NEED_REMOVAL
+                                                         : NEED_NOTHING;
 }
 
 /*
@@ -475,7 +501,8 @@ static void list_targets(struct repair *repair)
     for (size_t i = 0; i < repair->roster->count; i++) {
         const struct roster_entry *entry = &repair->roster->entries[i];
         if (entry->share == ROSTER_UNKNOWN) {
-            tell_left(repair, entry);
+            if (!entry->left)
+                tell_left(repair, entry);
             continue;
         }
         repair->stores[repair->count] = entry->store;

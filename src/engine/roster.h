@@ -6,6 +6,7 @@
 #pragma once
 
 #include "engine/progress.h"
+#include "engine/scattered.h"
 #include "store/stores.h"
 #include "view/source.h"
 
@@ -16,7 +17,10 @@ struct roster_entry {
     int share;           /* its index; ROSTER_UNKNOWN: it has none */
     bool empty;          /* it holds nothing: perhaps it is not mounted */
     bool added;          /* the user said which share it is to hold */
+    bool left;           /* nothing is to be written there, and that was said */
     uint64_t missing;    /* of the names that are shown */
+    uint64_t files;      /* that it has */
+    uint64_t alone;      /* of these, the ones that no other store has, or too few to be shown */
     int error;           /* why something in it could not be looked at; 0: all was */
 };
 
@@ -26,6 +30,7 @@ struct roster {
     uint64_t believed; /* names that are shown, lost ones as well */
     size_t count;
     struct roster_entry *entries; /* in the order of the list of stores */
+    struct scattered scattered;
 };
 
 /*
@@ -37,6 +42,9 @@ int roster_make(struct source *source, unsigned jobs, struct progress *progress,
 
 /* The share that STORE holds, or ROSTER_UNKNOWN; as inspection_make wants it. */
 int roster_share(const void *roster, const struct store *store);
+
+/* Returns true if most files of a store are in no other: it looks like one of another tree. */
+bool roster_entry_is_alien(const struct roster_entry *entry);
 
 /* Returns true if a store holds nothing, and was not meant to. */
 bool roster_has_empty(const struct roster *roster);

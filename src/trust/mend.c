@@ -107,6 +107,8 @@ bool mend_keeps_mode(const struct quorum *quorum, const struct ballot ballots[],
 
 const char *mend_refuses_removal(const struct quorum *quorum, const struct removal *removal)
 {
+    if (removal->other)
+        return "was it renamed? Its shares are enough together with those of";
     if (removal->having >= quorum->required)
         return "enough stores have it";
     if (removal->complete)
@@ -120,5 +122,7 @@ const char *mend_refuses_removal(const struct quorum *quorum, const struct remov
     if (removal->half_copied)
         return "a store that lacks it lacks most other names, too: is it copied in part, or not "
                "mounted?";
+    if (removal->alien)
+        return "most files of a store that has it are in no other: is it of another tree?";
     return NULL;
 }

@@ -52,13 +52,16 @@ bool mend_keeps_mode(const struct quorum *quorum, const struct ballot ballots[],
 
 /* What stores say of a name that few of them have, or of a file that is to give way. */
 struct removal {
-    unsigned lacking; /* different votes of stores that take part and lack it */
-    unsigned having;  /* that have it */
-    bool complete;    /* its shares are enough by their own k, though not by K */
-    bool any_error;   /* a store could not be looked at */
-    bool any_empty;   /* a store holds nothing */
-    bool half_copied; /* one that lacks it lacks more than half of the names that are shown */
+    unsigned lacking;  /* different votes of stores that take part and lack it */
+    unsigned having;   /* that have it */
+    bool complete;     /* its shares are enough by their own k, though not by K */
+    bool any_error;    /* a store could not be looked at */
+    bool any_empty;    /* a store holds nothing */
+    bool half_copied;  /* one that lacks it lacks more than half of the names that are shown */
+    bool alien;        /* more than half of the files of one that has it are in no other store */
+    const char *other; /* a name with whose shares its own make up a version; NULL: there is none */
 };
 
-/* Returns NULL where the name may be removed, or why it may not. */
+/* Returns NULL where the name may be removed, or why it may not; the other name, if there is one,
+ * is to be said behind that. */
 const char *mend_refuses_removal(const struct quorum *quorum, const struct removal *removal);
