@@ -271,7 +271,7 @@ def test_worst_come_first(stores, report):
         ("1 more", "old", ["d: another version"]),
         ("1 more", "other-1", ["c: something else has this name"]),
         ("1 more", "weak", ["b: missing"]),
-        ("2 more", "fine", ["d: other mode, owner, time or attributes"]),
+        ("2 more", "fine", ["d: differs in mode"]),
         ("foreign", "removed", ["d: not confirmed"]),
     ]  # fmt: skip
     assert root.one("table", "worst").parent.one("h2").text == "What is wrong, the worst first"

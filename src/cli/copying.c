@@ -20,9 +20,6 @@ static const char *const actions[COPY_KINDS] = {
     [COPY_FAILED] = "failed",
 };
 
-/* What parts of its metadata are called, those of lower bits first. */
-static const char *const parts[] = {"owner", "attributes", "mode", "time"};
-
 static const char *reason_of(const struct copy_event *event)
 {
     return event->error < 0 ? strerrordesc_np(-event->error) : "the file system does not keep it";
@@ -32,9 +29,9 @@ static void tell_json(const struct copy_event *event)
 {
     json_t *lack = event->lack ? json_array() : NULL;
 
-    for (size_t i = 0; i < COUNT_OF(parts); i++) {
+    for (size_t i = 0; i < METADATA_PARTS; i++) {
         if (event->lack & 1u << i)
-            json_array_append_new(lack, json_string(parts[i]));
+            json_array_append_new(lack, json_string(metadata_words[i]));
     }
     json_t *object =
         json_pack("{s:s, s:s*, s:o*}", "action", actions[event->kind], "error",
@@ -50,15 +47,10 @@ static void tell_json(const struct copy_event *event)
 
 static void tell_text(const struct copy_event *event, const char *in, const char *where)
 {
-    const char *reason = reason_of(event), *between = "";
+    const char *reason = reason_of(event);
     struct draft lack = {0};
 
-    for (size_t i = 0; i < COUNT_OF(parts); i++) {
-        if (event->lack & 1u << i) {
-            draft_add(&lack, "%s%s", between, parts[i]);
-            between = ", ";
-        }
-    }
+    draft_add_metadata(&lack, event->lack);
     cleanup_free char *lacking = draft_take(&lack);
     switch (event->kind) {
     case COPY_FAILED:

@@ -7,7 +7,7 @@
 #include <string.h>
 
 const struct copy_words copy_words[COPY_STATES] = {
-    [COPY_GOOD] = {"good", "good", "other mode, owner, time or attributes"},
+    [COPY_GOOD] = {"good", "good", "differs in "},
     [COPY_ABSENT] = {"missing", "missing", "missing"},
     [COPY_STALE] = {"stale", "of another version", "another version"},
     [COPY_DAMAGED] = {"damaged", "damaged", " damaged"},
@@ -79,7 +79,7 @@ static void count_name(struct findings *findings, const struct inspection *inspe
         if (!store || (!shown && report->state != COPY_FOREIGN && report->state != COPY_LEFTOVER))
             continue;
         store->copies[report->state]++;
-        store->other_metadata += shown && report->other_metadata;
+        store->other_metadata += shown && report->other_metadata != 0;
         store->damaged_blocks += shown ? damage_size(&report->damage) : 0;
     }
     findings->foreign += !shown && !inspection->leftover;
@@ -217,6 +217,8 @@ const char *findings_wrong(const struct findings *findings, const struct inspect
         }
     }
     draft_add(text, "%s", words);
+    if (report->state == COPY_GOOD)
+        draft_add_metadata(text, report->other_metadata);
     if (report->state == COPY_MISPLACED)
         draft_add(text, "%02x here", report->index);
     return store ? store->name : "a new store";
@@ -326,7 +328,7 @@ static json_t *copy_json(const struct copy_report *report, const char *store)
         "share", report->index >= 0 ? json_sprintf("%02x", report->index) : NULL, "header_damaged",
         json_if(report->bad_header), "size_wrong", json_if(report->bad_size), "damaged_blocks",
         ranges_json(&report->damage), "other_content", json_if(report->other_content),
-        "other_metadata", json_if(report->other_metadata));
+        "other_metadata", json_if(report->other_metadata != 0));
 
     output_json_path(object, "store", store);
     return object;

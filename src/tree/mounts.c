@@ -173,6 +173,21 @@ bool mounts_is_at(dev_t device, const char *path)
     return found;
 }
 
+bool mounts_are_ours(const char *path)
+{
+    static const char type[] = "fuse.zfec-fs ";
+    CLEANUP(close_file) FILE *table = fopen("/proc/self/mountinfo", "re");
+    cleanup_free char *line = NULL;
+    struct mount mount;
+    size_t room = 0;
+    bool found = false;
+
+    while (table && !found && getline(&line, &room, table) >= 0)
+        found = read_mount(line, &mount) && strcmp(path, mount.point) == 0 &&
+                strncmp(mount.type, type, strlen(type)) == 0;
+    return found;
+}
+
 /* Returns true for a FUSE server whose options, which end LINE, let no one in but its user. */
 static bool is_private(const char *line, const struct mount *mount)
 {

@@ -18,6 +18,9 @@ bool mounts_is_pseudo(dev_t device);
 /* Returns true if it is DEVICE that is mounted where the absolute PATH, without symlinks, leads. */
 bool mounts_is_at(dev_t device, const char *path);
 
+/* Returns true if zfec-fs has mounted something at the absolute PATH, without symlinks. */
+bool mounts_are_ours(const char *path);
+
 /* Returns true if the absolute PATH, without symlinks, leads through a FUSE server that answers no
  * one but its user. */
 bool mounts_are_private(const char *path);
