@@ -1082,6 +1082,7 @@ def test_sums_and_sentences(stores):
 @pytest.mark.parametrize("command", ["check", "decode", "repair"])
 def test_stores_with_one_share_are_told(stores, tmp_path, command):
     folder = stores.folder
+    stores.settle_times()
     shutil.copytree(folder / "a", folder / "twin")
     status, text = run_text(command, folder, *([tmp_path / "out"] if command == "decode" else []))
     line = f"Stores {folder}/a and {folder}/twin hold the same share, 00: they count once"

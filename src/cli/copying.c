@@ -82,8 +82,7 @@ static bool is_unasked_removal(const struct options *options)
     return options->command == COMMAND_REPAIR || !(options->remove || options->verbose);
 }
 
-/* What was done as it should be is told to those who asked for it. */
-static void tell(void *context, const struct copy_event *event)
+void copying_tell(void *context, const struct copy_event *event)
 {
     struct copying *copying = context;
     const struct options *options = copying->options;
@@ -133,7 +132,7 @@ int copying_begin(struct copying *copying, const struct options *options)
         .older = options->older,
         .salvage = options->salvage,
         .context = copying,
-        .report = tell,
+        .report = copying_tell,
         .keeps = keeps,
     };
     return meter_start(&copying->meter, options->name);

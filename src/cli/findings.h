@@ -15,6 +15,7 @@ struct store_findings {
     char digits[3];   /* the share as it is shown, or "--" */
     uint64_t copies[COPY_STATES];
     uint64_t other_metadata, damaged_blocks;
+    uint64_t kept_modes; /* of copies whose mode and owner repair leaves as they are */
 };
 
 struct findings {
