@@ -135,7 +135,7 @@ int copying_begin(struct copying *copying, const struct options *options)
         .report = copying_tell,
         .keeps = keeps,
     };
-    return meter_start(&copying->meter, options->name);
+    return meter_start(&copying->meter, options->name, "run it again to go on from there");
 }
 
 /*
@@ -207,7 +207,7 @@ int copying_add(struct copying *copying, const char *path, int share, const stru
     if (r == 0)
         r = refuse_twice(copying, path, place);
     if (r == 0)
-        r = refuse_other(path, options->dry_run);
+        r = refuse_other(path, options->dry_run && options->command == COMMAND_REPAIR);
     if (r == 0)
         r = share == TARGET_WHOLE ? holding_check_whole(path, place)
                                   : holding_check_share(options, path, place, (uint8_t)share);
@@ -229,6 +229,18 @@ int copying_make_directory(struct copying *copying, const char *path)
     return errno == EEXIST ? 0 : log_errno(-errno, "%s: cannot be made", path);
 }
 
+/* Opens an empty directory that has no name any more: what a dry run would make. */
+static int open_unmade(struct tree **ret)
+{
+    char path[] = "/tmp/zfec-fs-XXXXXX";
+
+    if (!mkdtemp(path))
+        return -errno;
+    int r = tree_open(path, ret);
+    rmdir(path);
+    return r;
+}
+
 int copying_open(struct copying *copying)
 {
     for (size_t i = 0; i < copying->count; i++) {
@@ -237,6 +249,8 @@ int copying_open(struct copying *copying)
         if (r < 0)
             return r;
         r = tree_open(path, &copying->trees[i]);
+        if (r == -ENOENT && copying->options->dry_run)
+            r = open_unmade(&copying->trees[i]);
         if (r < 0)
             return log_errno(r, "%s: cannot be written to", path);
         copying->targets[i].tree = copying->trees[i];
