@@ -23,7 +23,7 @@ double meter_seconds(const struct meter *meter)
     return clock_seconds() - meter->started;
 }
 
-/* "12,345 of 50,000 files"; the total only where it is known. */
+/* Adds "12,345 of 50,000 files"; the total only where it is known. */
 static void draft_files(struct draft *text, const struct progress *progress)
 {
     uint64_t files = atomic_load(&progress->files), all = atomic_load(&progress->all_files);
@@ -66,9 +66,14 @@ static void show_progress(struct meter *meter, bool always)
     if (done > 1)
         done = 1;
     draft_add(&text, "%s: ", meter->name);
-    draft_files(&text, progress);
-    draft_add(&text, ", %s, %s/s", show_bytes(bytes).text,
-              show_bytes((uint64_t)((double)bytes / (seconds > 0 ? seconds : 1))).text);
+    if (files == 0 && bytes == 0) {
+        draft_add(&text, "found %s file%s, %s", show_count(all_files).text, plural(all_files),
+                  show_bytes(all_bytes).text);
+    } else {
+        draft_files(&text, progress);
+        draft_add(&text, ", %s, %s/s", show_bytes(bytes).text,
+                  show_bytes((uint64_t)((double)bytes / (seconds > 0 ? seconds : 1))).text);
+    }
     if (done >= KNOWN_FROM)
         draft_add(&text, ", %.0f %%, %s left", 100 * done,
                   show_time(seconds / done - seconds).text);
