@@ -306,11 +306,13 @@ def assert_nothing_to_do(shares, stores, *words):
     result = repair(shares, stores, *words, status=0)
     assert trees.snapshot(stores) == before
     assert re.search(r"; 0 made, 0 given metadata, 0 removed, 0 failed", result.stdout)
+    assert "Nothing was wrong: every file can be restored from any" in result.stdout
 
 
 def assert_mended(shares, stores, *words, expected=None, status=1):
     """Repairs; then all is as it should be, all see that it is, and nothing is left to be done."""
     result = repair(shares, stores, *words, status=status)
+    assert result.stdout.splitlines()[-1].startswith("All is mended: ") == (status == 1)
     assert_stores(stores, expected or shares.states)
     assert_intact(shares, stores)
     assert_nothing_to_do(shares, stores)

@@ -1060,7 +1060,7 @@ def test_sums_and_sentences(stores):
     assert status == DAMAGED
     lines = [re.sub(r" in \d+\.\d s", "", line) for line in text.splitlines()]
     assert lines == [
-        "empty: can lose 2 more stores; d: other mode, owner, time or attributes",
+        "empty: can lose 2 more stores; d: differs in mode",
         "file: can lose 1 more store; a: blocks 0, 2-3 damaged",
         "link: can lose 1 more store; b: missing",
         "old: can lose 0 more stores; b: another version; c: another version",
@@ -1077,6 +1077,16 @@ def test_sums_and_sentences(stores):
     assert [summary[name] for name in ("intact", "degraded", "lost")] == [4, 4, 0]
     assert summary["sentence"] == lines[-1]
     assert summary["command"] == "check" and summary["may_lose"] == 0
+
+
+@pytest.mark.parametrize("command", ["check", "decode", "repair"])
+def test_stores_with_one_share_are_told(stores, tmp_path, command):
+    folder = stores.folder
+    stores.settle_times()
+    shutil.copytree(folder / "a", folder / "twin")
+    status, text = run_text(command, folder, *([tmp_path / "out"] if command == "decode" else []))
+    line = f"Stores {folder}/a and {folder}/twin hold the same share, 00: they count once"
+    assert status == OK and text.splitlines()[0] == line
 
 
 def test_the_sentence_tells_files_from_other_names(stores):

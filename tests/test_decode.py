@@ -292,6 +292,13 @@ def test_dry_run(source, stores, out):
     assert all(line["target"] == str(out) for line in done.json[:-1])
 
 
+def test_dry_run_makes_nothing(tmp_path, stores):
+    """It says the same where nothing is there yet."""
+    dry = run("decode", "--dry-run", stores, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+    assert dry.actions() == run("decode", "-v", stores, tmp_path / "new").actions()
+
+
 def test_a_target_that_leads_elsewhere(tmp_path, source, stores, out, rng):
     outside = test_encode.make_source(tmp_path / "outside", rng)
     before = commands.snapshot(outside)

@@ -88,6 +88,8 @@ BAD_OPTIONS = {
     "no_such_option=1": "no_such_option",
     "requires=3": "requires",
     "restore=2": "restore",
+    "restore,unconfirmed=0": "unconfirmed",
+    "xdev=no": "xdev",
     "restore=yes": "restore",
 }
 
@@ -155,6 +157,30 @@ def test_mountpoint_missing(binary, source, tmp_path):
 def test_mountpoint_is_a_file(binary, source, tmp_path):
     path = trees.write_file(tmp_path / "a-file", DATA)
     check_refused(mounts_module.run(source, path), "a-file", path)
+
+
+def test_mountpoint_that_is_a_mount_already(mounts, source):
+    view = mounts.encoded(source)
+    result = mounts_module.run(source, view.path)
+    assert result.returncode == USAGE
+    assert re.fullmatch(r"zfec-fs: .*: zfec-fs has mounted .*nonempty\n", result.stderr)
+    assert mounts_module.run("-o", "nonempty", source, view.path).returncode == 0
+    subprocess.run(["fusermount3", "-u", view.path], check=True)
+    assert (view / "00" / "file").exists()
+
+
+@pytest.mark.parametrize("required", [1, 2])
+@pytest.mark.parametrize("words", ["decode", "check", "repair", "-o restore", "-o rebuild"])
+def test_store_in_place_of_the_stores(binary, source, mountpoint, words, required):
+    """Of a store for k = 1 alone all could be restored, but from the wrong directory."""
+    trees.write_file(source / "folder" / "file", DATA)
+    shares = source.parent / "shares"
+    mounts_module.run("encode", "-k", str(required), "-n", "2", source, shares)
+    more = [] if words in ("check", "repair") else [mountpoint]
+    result = mounts_module.run(*words.split(), shares / "01", *more)
+    check_refused(result, "01: looks like a store itself, of share 01", mountpoint)
+    alone = mounts_module.run("check", "--store", shares / "01")
+    assert alone.returncode == (0 if required == 1 else 2)
 
 
 @pytest.mark.parametrize("words", [[], ["-f"], ["-o", "required=3"], ["-o", "source=/tmp"]], ids=str)

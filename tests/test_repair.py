@@ -662,7 +662,12 @@ def test_add(eight, shares, stores, tmp_path, there):
     if there:
         added.mkdir()
     words = ("--add", f"07={added}")
-    repair(shares, stores, *words, status=1)
+    told = repair(shares, stores, *words, status=1).stdout.splitlines()
+    files = [path for path, item in eight.states["07"].items() if stat.S_ISREG(item.kind)]
+    size = sum(len(eight.states["07"][path].content) for path in files)
+    assert [line.partition(":")[0] for line in told] == ["elsewhere", "repair", "All is mended"]
+    assert f"made {len(files)} files ({size / 1000:.1f} kB) and" in told[0]
+    assert told[2].endswith(f"from any {REQUIRED} of the {COUNT + 1} shares again")
     assert_same_state(added, eight.states["07"])
     assert_stores(stores, shares.states)
     assert_intact(shares, stores, "--store", added)

@@ -127,7 +127,7 @@ STATES = {
     "stale": "of another version",
     "damaged": "damaged",
     "misplaced": "of another share",
-    "other_kind": "of other kind",
+    "other_kind": "of another kind",
     "unreadable": "unreadable",
     "other_metadata": "with other metadata",
 }
@@ -271,8 +271,8 @@ def test_worst_come_first(stores, report):
         ("1 more", "old", ["d: another version"]),
         ("1 more", "other-1", ["c: something else has this name"]),
         ("1 more", "weak", ["b: missing"]),
-        ("2 more", "fine", ["d: other mode, owner, time or attributes"]),
-        ("foreign", "removed", ["d: not confirmed"]),
+        ("2 more", "fine", ["d: differs in mode"]),
+        ("not confirmed", "removed", ["d: not confirmed"]),
     ]  # fmt: skip
     assert root.one("table", "worst").parent.one("h2").text == "What is wrong, the worst first"
 

@@ -65,7 +65,8 @@ enum exit_status check_command(struct options *options)
 
     if (take_stores(options, 0) < 0)
         return EXIT_STATUS_USAGE;
-    if (page_open(options->report, &page) < 0 || meter_start(&meter, "check") < 0)
+    if (page_open(options->report, &page) < 0 ||
+        meter_start(&meter, "check", "another run begins anew") < 0)
         return status;
     const struct share_terms terms = {.everything = true, .stop = &meter.progress.stop};
     int r = source_of_stores_now(options, terms, &source);

@@ -7,6 +7,7 @@
 #include "cli/background.h"
 #include "cli/sources.h"
 #include "mount/mount.h"
+#include "tree/mounts.h"
 #include "view/encoded.h"
 #include "view/report.h"
 #include "view/restored.h"
@@ -91,6 +92,12 @@ static int check_options(struct options *options)
                          mountpoint);
     if (!S_ISDIR(status.st_mode))
         return log_as(-EINVAL, "%s: cannot be the mountpoint, it is no directory", mountpoint);
+    cleanup_free char *real = realpath(mountpoint, NULL);
+    if (real && !options->covers && mounts_are_ours(real))
+        return log_as(-EINVAL,
+                      "%s: zfec-fs has mounted something there already; unmount it by fusermount3 "
+                      "-u, or use -o nonempty",
+                      mountpoint);
     return 0;
 }
 

@@ -5,6 +5,7 @@
 #include "cli/copying.h"
 #include "cli/destination.h"
 #include "cli/findings.h"
+#include "cli/output.h"
 #include "cli/sources.h"
 #include "engine/repair.h"
 
@@ -108,41 +109,150 @@ static void leave_other_files(const struct options *options, struct roster *rost
     }
 }
 
+/* What was done in one store. */
+struct mended {
+    atomic_ullong names, files, bytes, touched;
+};
+
+struct repairing {
+    struct copying *copying;
+    const struct roster *roster;
+    struct mended *mended; /* one for each store of the roster */
+    atomic_uint refused, kept, lost, unconfirmed;
+};
+
+static void note_event(void *context, const struct copy_event *event)
+{
+    struct repairing *repairing = context;
+    const struct roster *roster = repairing->roster;
+    struct stat status;
+
+    copying_tell(repairing->copying, event);
+    for (size_t i = 0; event->target && i < roster->count; i++) {
+        struct mended *mended = &repairing->mended[i];
+        if (store_name(roster->entries[i].store) != event->target->name)
+            continue;
+        mended->touched += event->kind == COPY_TOUCHED;
+        mended->names += event->kind == COPY_MADE;
+        if (event->kind == COPY_MADE && tree_stat(event->target->tree, event->path, &status) == 0 &&
+            S_ISREG(status.st_mode)) {
+            mended->files++;
+            mended->bytes += (uint64_t)status.st_size;
+        }
+    }
+}
+
+/* "new: made 5 files (200.0 kB) and 2 other names; gave 1 name its metadata" */
+static void tell_mended(const char *store, const struct mended *mended)
+{
+    uint64_t others = mended->names - mended->files;
+    const char *between = ": made";
+    struct draft line = {0};
+
+    draft_add(&line, "%s", store);
+    if (mended->files > 0) {
+        draft_add(&line, "%s %s file%s (%s)", between, show_count(mended->files).text,
+                  plural(mended->files), show_bytes(mended->bytes).text);
+        between = " and";
+    }
+    if (others > 0)
+        draft_add(&line, "%s %s%s name%s", between, show_count(others).text,
+                  mended->files > 0 ? " other" : "", plural(others));
+    if (mended->touched > 0)
+        draft_add(&line, "%s gave %s name%s the metadata of most stores",
+                  mended->names > 0 ? ";" : ":", show_count(mended->touched).text,
+                  plural(mended->touched));
+    output_draft(COLOUR_NONE, &line);
+}
+
+static void add_left(struct draft *line, uint64_t count, const char *what, const char *left)
+{
+    if (count > 0)
+        draft_add(line, "%s%s %s%s %s", line->out ? ", " : "", show_count(count).text, what,
+                  plural(count), left);
+}
+
+/* Says whether all is as it should be now, and if not, what is left. */
+static void tell_outcome(const struct repairing *repairing, const struct findings *findings)
+{
+    const struct roster *roster = repairing->roster;
+    const atomic_ullong *counts = repairing->copying->counts;
+    bool here[256] = {false}, done = counts[COPY_MADE] > 0 || counts[COPY_TOUCHED] > 0;
+    const struct quorum *quorum = &roster->quorum;
+    uint64_t shares = 0, kept = repairing->kept, empty = 0;
+    struct draft left = {0};
+
+    for (size_t i = 0; i < roster->count; i++) {
+        const struct roster_entry *entry = &roster->entries[i];
+        kept += findings->stores[i].kept_modes;
+        empty += entry->empty && !entry->added;
+        shares += entry->share >= 0 && !here[entry->share];
+        if (entry->share >= 0)
+            here[entry->share] = true;
+    }
+    add_left(&left, repairing->lost, "name", "lost");
+    add_left(&left, repairing->unconfirmed, "name", "not confirmed");
+    add_left(&left, kept, "share", "kept as it was");
+    add_left(&left, repairing->refused, "name", "not removed");
+    add_left(&left, counts[COPY_FAILED] + counts[COPY_LOST] + findings->failed, "failure", "");
+    add_left(&left, empty, "store", "empty");
+    add_left(&left, roster->left_out, "store", "not opened");
+    cleanup_free char *rest = left.out ? draft_take(&left) : NULL;
+    if (rest)
+        output_text(COLOUR_WARNING, "Not all is mended: %s", rest);
+    else
+        output_text(COLOUR_GOOD, "%s: every file can be restored from any %u of the %s shares%s",
+                    done ? "All is mended" : "Nothing was wrong",
+                    quorum->required > quorum->largest_k ? quorum->required : quorum->largest_k,
+                    show_count(shares).text, done ? " again" : "");
+}
+
 static enum exit_status repair_names(struct copying *copying, struct source *source,
                                      const struct roster *roster)
 {
     CLEANUP(findings_end) struct findings findings;
     const struct options *options = copying->options;
     atomic_ullong *counts = copying->counts;
-    atomic_uint refused = 0, lost = 0;
-    const struct repair_settings settings = {
-        .refused = &refused,
-        .lost = &lost,
+    cleanup_free struct mended *mended = calloc(roster->count + 1, sizeof *mended);
+    struct repairing repairing = {.copying = copying, .roster = roster, .mended = mended};
+    struct repair_settings settings = {
+        .refused = &repairing.refused,
+        .kept = &repairing.kept,
+        .lost = &repairing.lost,
+        .unconfirmed = &repairing.unconfirmed,
         .check = {.context = &findings, .report = findings_report, .failed = findings_failed},
         .copy = copying->settings,
     };
     enum exit_status status = EXIT_STATUS_OK;
 
-    if (findings_begin(&findings, options, roster) < 0)
+    settings.copy.context = &repairing;
+    settings.copy.report = note_event;
+    if (findings_begin(&findings, options, roster) < 0 || !mended)
         return EXIT_STATUS_FAILED;
     for (size_t i = 0; options->remove && i < roster->count; i++) {
         if (!roster->entries[i].empty || roster->entries[i].added)
             continue;
         log_error("--delete: store %s holds nothing, nothing is removed: is it mounted?",
                   store_name(roster->entries[i].store));
-        refused++;
+        repairing.refused++;
     }
     int r = repair_run(source, roster, &settings, &copying->meter.progress);
     r = copying_finish(copying, r);
-    if (lost > 0 || counts[COPY_LOST] > 0)
+    if (repairing.lost > 0 || counts[COPY_LOST] > 0)
         status = EXIT_STATUS_LOST;
-    else if (r < 0 || refused > 0 || findings.failed > 0 || roster->left_out > 0 ||
+    else if (r < 0 || repairing.refused > 0 || findings.failed > 0 || roster->left_out > 0 ||
              counts[COPY_FAILED] > 0)
         status = EXIT_STATUS_FAILED;
     else if (counts[COPY_MADE] > 0 || counts[COPY_TOUCHED] > 0 || counts[COPY_REMOVED] > 0 ||
              findings.degraded > 0 || findings.foreign > 0 || roster_has_empty(roster))
         status = EXIT_STATUS_DAMAGED;
+    for (size_t i = 0; !options->dry_run && i < roster->count; i++) {
+        if (mended[i].names > 0 || mended[i].touched > 0)
+            tell_mended(findings.stores[i].name, &mended[i]);
+    }
     copying_summarize(copying, status);
+    if (r == 0 && !options->dry_run)
+        tell_outcome(&repairing, &findings);
     return status;
 }
 

@@ -20,13 +20,14 @@ const struct command_row command_rows[COMMAND_COUNT] = {
     {"encode", COMMAND_ENCODE, "DIR", encode_command, "make the shares of a directory tree",
      .forms = {"[options] SOURCE DEST", "[options] SOURCE --to NN=DIR ..."},
      .about = "Makes the shares of all that is in SOURCE, in the directories 00, 01, ... of\n"
-              "DEST, or where --to says. What is there already, by size and time, stays as it\n"
-              "is.\n"},
+              "DEST, or where --to says. Files that are there already, with the right size and\n"
+              "time, are left as they are.\n"},
     {"decode", COMMAND_DECODE, "DIR", decode_command, "restore files from shares",
      .forms = {"[options] STORES DEST", "[options] --store DIR ... [STORES] DEST"},
      .about = "Restores all files to DEST, from any k of the shares that lie in the\n"
-              "directories of STORES. What is there already, by size and time, stays as it is.\n"
-              "A file that cannot be restored is named, and the others are restored.\n"},
+              "directories of STORES. Files that are there already, with the right size and\n"
+              "time, are left as they are. A file that cannot be restored is named, and the\n"
+              "others are restored.\n"},
     {"check", COMMAND_CHECK, "DIR", check_command, "say what is damaged, missing or old",
      .forms = {"[options] STORES", "[options] --store DIR ... [STORES]"},
      .about = "Reads every share of every file in the directories of STORES, and says what is\n"
@@ -111,10 +112,13 @@ int help_print(const struct command_row *command)
     for (size_t i = 0; i < COUNT_OF(command->forms) && command->forms[i]; i++)
         printf("%s zfec-fs%s%s %s\n", i == 0 ? "usage:" : "      ", is_mount ? "" : " ",
                command->name, command->forms[i]);
-    for (size_t i = 1; is_mount && i < COMMAND_COUNT; i++)
-        printf("%s%s%s", i == 1 ? "       zfec-fs " : "|", command_rows[i].name,
-               i + 1 == COMMAND_COUNT ? " --help\n" : "");
+    if (is_mount)
+        printf("       zfec-fs COMMAND --help\n");
     printf("\n%s\n", command->about);
+    for (size_t i = 1; is_mount && i < COMMAND_COUNT; i++)
+        printf("%s    %-*s%s\n%s", i == 1 ? "Commands, which need no mount:\n" : "", COLUMN - 4,
+               command_rows[i].name, command_rows[i].summary,
+               i + 1 == COMMAND_COUNT ? "\nOptions of mounts:\n" : "");
     for (const struct option_row *row = option_rows; row->help; row++) {
         if (row->commands & taken && !(row->commands & UNLISTED))
             print_option(row, is_mount && row->commands & BEHIND_O);

@@ -21,9 +21,6 @@ static const char *const actions[COPY_KINDS] = {
     [COPY_FAILED] = "failed",
 };
 
-/* What parts of its metadata are called, those of lower bits first. */
-static const char *const parts[] = {"owner", "attributes", "mode", "time"};
-
 static const char *reason_of(const struct copy_event *event)
 {
     return event->error < 0 ? strerrordesc_np(-event->error) : "the file system does not keep it";
@@ -33,9 +30,9 @@ static void tell_json(const struct copy_event *event)
 {
     json_t *lack = event->lack ? json_array() : NULL;
 
-    for (size_t i = 0; i < COUNT_OF(parts); i++) {
+    for (size_t i = 0; i < METADATA_PARTS; i++) {
         if (event->lack & 1u << i)
-            json_array_append_new(lack, json_string(parts[i]));
+            json_array_append_new(lack, json_string(metadata_words[i]));
     }
     json_t *object =
         json_pack("{s:s, s:s*, s:o*}", "action", actions[event->kind], "error",
@@ -51,15 +48,10 @@ static void tell_json(const struct copy_event *event)
 
 static void tell_text(const struct copy_event *event, const char *in, const char *where)
 {
-    const char *reason = reason_of(event), *between = "";
+    const char *reason = reason_of(event);
     struct draft lack = {0};
 
-    for (size_t i = 0; i < COUNT_OF(parts); i++) {
-        if (event->lack & 1u << i) {
-            draft_add(&lack, "%s%s", between, parts[i]);
-            between = ", ";
-        }
-    }
+    draft_add_metadata(&lack, event->lack);
     cleanup_free char *lacking = draft_take(&lack);
     switch (event->kind) {
     case COPY_FAILED:
@@ -91,8 +83,7 @@ static bool is_unasked_removal(const struct options *options)
     return options->command == COMMAND_REPAIR || !(options->remove || options->verbose);
 }
 
-/* What was done as it should be is told to those who asked for it. */
-static void tell(void *context, const struct copy_event *event)
+void copying_tell(void *context, const struct copy_event *event)
 {
     struct copying *copying = context;
     const struct options *options = copying->options;
@@ -142,10 +133,10 @@ int copying_begin(struct copying *copying, const struct options *options)
         .older = options->older,
         .salvage = options->salvage,
         .context = copying,
-        .report = tell,
+        .report = copying_tell,
         .keeps = keeps,
     };
-    return meter_start(&copying->meter, options->name);
+    return meter_start(&copying->meter, options->name, "run it again to go on from there");
 }
 
 /*
@@ -217,7 +208,7 @@ int copying_add(struct copying *copying, const char *path, int share, const stru
     if (r == 0)
         r = refuse_twice(copying, path, place);
     if (r == 0)
-        r = refuse_other(path, options->dry_run);
+        r = refuse_other(path, options->dry_run && options->command == COMMAND_REPAIR);
     if (r == 0)
         r = share == TARGET_WHOLE ? holding_check_whole(path, place)
                                   : holding_check_share(options, path, place, (uint8_t)share);
@@ -239,6 +230,18 @@ int copying_make_directory(struct copying *copying, const char *path)
     return errno == EEXIST ? 0 : log_errno(-errno, "%s: cannot be made", path);
 }
 
+/* Opens an empty directory that has no name any more: what a dry run would make. */
+static int open_unmade(struct tree **ret)
+{
+    char path[] = "/tmp/zfec-fs-XXXXXX";
+
+    if (!mkdtemp(path))
+        return -errno;
+    int r = tree_open(path, ret);
+    rmdir(path);
+    return r;
+}
+
 int copying_open(struct copying *copying)
 {
     for (size_t i = 0; i < copying->count; i++) {
@@ -247,6 +250,8 @@ int copying_open(struct copying *copying)
         if (r < 0)
             return r;
         r = tree_open(path, &copying->trees[i]);
+        if (r == -ENOENT && copying->options->dry_run)
+            r = open_unmade(&copying->trees[i]);
         if (r < 0)
             return log_errno(r, "%s: cannot be written to", path);
         copying->targets[i].tree = copying->trees[i];

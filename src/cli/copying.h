@@ -52,6 +52,10 @@ enum exit_status copying_run(struct copying *copying, struct source *source);
  */
 int copying_finish(struct copying *copying, int result);
 
+/* As struct copy_settings has it: counts what was done, and tells of it where it is a failure, or
+ * asked for. */
+void copying_tell(void *copying, const struct copy_event *event);
+
 /* Says what was done. */
 void copying_summarize(struct copying *copying, enum exit_status status);
 

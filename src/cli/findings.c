@@ -7,12 +7,12 @@
 #include <string.h>
 
 const struct copy_words copy_words[COPY_STATES] = {
-    [COPY_GOOD] = {"good", "good", "other mode, owner, time or attributes"},
+    [COPY_GOOD] = {"good", "good", "differs in "},
     [COPY_ABSENT] = {"missing", "missing", "missing"},
     [COPY_STALE] = {"stale", "of another version", "another version"},
     [COPY_DAMAGED] = {"damaged", "damaged", " damaged"},
     [COPY_MISPLACED] = {"misplaced", "of another share", "has share "},
-    [COPY_OTHER_KIND] = {"other_kind", "of other kind", "something else has this name"},
+    [COPY_OTHER_KIND] = {"other_kind", "of another kind", "something else has this name"},
     [COPY_UNREADABLE] = {"unreadable", "unreadable", "cannot be read"},
     [COPY_FOREIGN] = {"foreign", "not confirmed", "not confirmed"},
     [COPY_LEFTOVER] = {"leftover", "left over", "left over"},
@@ -79,7 +79,9 @@ static void count_name(struct findings *findings, const struct inspection *inspe
         if (!store || (!shown && report->state != COPY_FOREIGN && report->state != COPY_LEFTOVER))
             continue;
         store->copies[report->state]++;
-        store->other_metadata += shown && report->other_metadata;
+        store->other_metadata += shown && report->other_metadata != 0;
+        store->kept_modes += shown && report->keeps_mode &&
+                             report->other_metadata & (METADATA_MODE | METADATA_OWNER);
         store->damaged_blocks += shown ? damage_size(&report->damage) : 0;
     }
     findings->foreign += !shown && !inspection->leftover;
@@ -193,13 +195,35 @@ static void add_ranges(struct draft *text, const struct damage *damage)
         draft_add(text, " and %zu more", damage->count - SHOWN);
 }
 
+/* Returns true if all that is wrong with a copy is that its store is new. */
+static bool is_new(const struct findings *findings, const struct inspection *inspection, size_t i)
+{
+    const struct store_findings *store = store_of(findings, inspection, i);
+
+    return store && findings->roster->entries[store - findings->stores].added &&
+           (inspection->copies[i].state == COPY_ABSENT || !*inspection->path);
+}
+
+/* Returns true if a name has a line: something is wrong with it, or all are wanted. */
+static bool is_told(const struct findings *findings, const struct inspection *inspection)
+{
+    enum name_health health = inspection_health(inspection);
+    bool told = findings->options->verbose ||
+                (health != HEALTH_INTACT && (health != HEALTH_DEGRADED || output_is_json()));
+
+    for (size_t i = 0; i < inspection->count && !told && health == HEALTH_DEGRADED; i++)
+        told = copy_is_wrong(&inspection->copies[i]) && !is_new(findings, inspection, i);
+    return told;
+}
+
 const char *findings_wrong(const struct findings *findings, const struct inspection *inspection,
                            size_t i, struct draft *text)
 {
     const struct copy_report *report = &inspection->copies[i];
     const struct store_findings *store = store_of(findings, inspection, i);
 
-    if (!copy_is_wrong(report) || (inspection->hidden && report->state == COPY_ABSENT))
+    if (!copy_is_wrong(report) || (inspection->hidden && report->state == COPY_ABSENT) ||
+        (!findings->options->verbose && is_new(findings, inspection, i)))
         return NULL;
     const char *words = copy_words[report->state].wrong;
     if (report->state == COPY_STALE && report->other_content)
@@ -217,6 +241,8 @@ const char *findings_wrong(const struct findings *findings, const struct inspect
         }
     }
     draft_add(text, "%s", words);
+    if (report->state == COPY_GOOD)
+        draft_add_metadata(text, report->other_metadata);
     if (report->state == COPY_MISPLACED)
         draft_add(text, "%02x here", report->index);
     return store ? store->name : "a new store";
@@ -326,7 +352,7 @@ static json_t *copy_json(const struct copy_report *report, const char *store)
         "share", report->index >= 0 ? json_sprintf("%02x", report->index) : NULL, "header_damaged",
         json_if(report->bad_header), "size_wrong", json_if(report->bad_size), "damaged_blocks",
         ranges_json(&report->damage), "other_content", json_if(report->other_content),
-        "other_metadata", json_if(report->other_metadata));
+        "other_metadata", json_if(report->other_metadata != 0));
 
     output_json_path(object, "store", store);
     return object;
@@ -375,7 +401,7 @@ void findings_report(void *opaque, const char *path, const struct inspection *in
     pthread_mutex_lock(&findings->lock);
     count_name(findings, inspection);
     pthread_mutex_unlock(&findings->lock);
-    if (inspection_health(inspection) == HEALTH_INTACT && !findings->options->verbose)
+    if (!is_told(findings, inspection))
         return;
     if (output_is_json())
         tell_name_json(path, inspection);

@@ -15,6 +15,7 @@ struct store_findings {
     char digits[3];   /* the share as it is shown, or "--" */
     uint64_t copies[COPY_STATES];
     uint64_t other_metadata, damaged_blocks;
+    uint64_t kept_modes; /* of copies whose mode and owner repair leaves as they are */
 };
 
 struct findings {
@@ -62,7 +63,7 @@ uint64_t findings_sum(const uint64_t spares[SPARES + 1]);
 /* Returns true if something is wrong with a store, or it has nothing. */
 bool store_findings_are_bad(const struct store_findings *store);
 
-/* What a state is called: in JSON, "other_kind"; of many copies, "of other kind"; of one copy. */
+/* What a state is called: in JSON, "other_kind"; of many copies, "of another kind"; of one copy. */
 extern const struct copy_words {
     const char *name, *of_many, *wrong;
 } copy_words[COPY_STATES];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/holding.h"
 
+#include "base/io.h"
 #include "base/log.h"
 #include "store/voice.h"
 #include "trust/leftover.h"
@@ -8,6 +9,8 @@
 #include <errno.h>
 #include <libgen.h>
 #include <string.h>
+
+enum { LOOKED_AT = 64 }; /* files, to see whether a directory is a store */
 
 static void ignore_answer(void *context)
 {
@@ -87,6 +90,38 @@ int holding_check_share(const struct options *options, const char *path, const c
             other = voice.share;
     }
     return refuse_files(path, index, other);
+}
+
+static bool read_share(const struct tree *tree, const char *name, uint8_t *ret)
+{
+    uint8_t bytes[HEADER_SIZE_MAX];
+    struct share_header header;
+    cleanup_fd int fd = -1;
+    struct stat status;
+    size_t size;
+
+    if (tree_open_file(tree, name, &status, &fd) < 0 ||
+        io_read(fd, 0, bytes, sizeof bytes, &size) < 0 ||
+        header_read(SHARE_CHECKED, bytes, size, (uint64_t)status.st_size, &header) < 0)
+        return false;
+    *ret = header.index;
+    return true;
+}
+
+bool holding_has_share(const char *path, uint8_t *ret)
+{
+    cleanup_names struct names names = NO_NAMES;
+    cleanup_tree struct tree *tree = NULL;
+    size_t files = 0, shares = 0;
+
+    if (tree_open(path, &tree) < 0 || tree_list(tree, "", &names) < 0)
+        return false;
+    for (size_t i = 0; i < names.count && files < LOOKED_AT; i++) {
+        bool is_share = read_share(tree, names_get(&names, i), ret);
+        shares += is_share;
+        files += is_share || names.items[i].kind == S_IFREG;
+    }
+    return 2 * shares > files;
 }
 
 int holding_check_whole(const char *path, const char *place)

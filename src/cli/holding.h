@@ -15,5 +15,9 @@
 int holding_check_share(const struct options *options, const char *path, const char *place,
                         uint8_t index);
 
+/* Returns true if most files of PATH, not of directories in it, are shares with checks, and tells
+ * of which share. */
+bool holding_has_share(const char *path, uint8_t *ret);
+
 /* Checks that PLACE, for whole files, is no store. Returns 0 or -EINVAL. */
 int holding_check_whole(const char *path, const char *place);

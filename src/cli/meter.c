@@ -23,6 +23,27 @@ double meter_seconds(const struct meter *meter)
     return clock_seconds() - meter->started;
 }
 
+/* Adds "12,345 of 50,000 files"; the total only where it is known. */
+static void draft_files(struct draft *text, const struct progress *progress)
+{
+    uint64_t files = atomic_load(&progress->files), all = atomic_load(&progress->all_files);
+
+    draft_add(text, "%s", show_count(files).text);
+    if (all > 0)
+        draft_add(text, " of %s", show_count(all).text);
+    draft_add(text, " file%s", plural(all > 0 ? all : files));
+}
+
+static void stop(struct meter *meter)
+{
+    struct draft files = {0};
+
+    atomic_store(&meter->progress.stop, true);
+    draft_files(&files, &meter->progress);
+    cleanup_free char *done = draft_take(&files);
+    log_error("%s: stopping at %s; %s", meter->name, done ? done : "once", meter->after_stop);
+}
+
 /* "encode: 12,345 of 50,000 files, 1.2 of 4.5 GB, 27 %, 180 MB/s, 0:12 left, some/path" */
 static void show_progress(struct meter *meter, bool always)
 {
@@ -32,7 +53,8 @@ static void show_progress(struct meter *meter, bool always)
     uint64_t all_files = atomic_load(&progress->all_files);
     uint64_t all_bytes = atomic_load(&progress->all_bytes);
     double seconds = meter_seconds(meter);
-    char rest[128] = "", line[640], path[sizeof progress->path];
+    char path[sizeof progress->path];
+    struct draft text = {0};
 
     pthread_mutex_lock(&progress->lock);
     memcpy(path, progress->path, sizeof path);
@@ -43,15 +65,21 @@ static void show_progress(struct meter *meter, bool always)
             ((double)bytes + 1e5 * (double)files) / ((double)all_bytes + 1e5 * (double)all_files);
     if (done > 1)
         done = 1;
+    draft_add(&text, "%s: ", meter->name);
+    if (files == 0 && bytes == 0) {
+        draft_add(&text, "found %s file%s, %s", show_count(all_files).text, plural(all_files),
+                  show_bytes(all_bytes).text);
+    } else {
+        draft_files(&text, progress);
+        draft_add(&text, ", %s, %s/s", show_bytes(bytes).text,
+                  show_bytes((uint64_t)((double)bytes / (seconds > 0 ? seconds : 1))).text);
+    }
     if (done >= KNOWN_FROM)
-        snprintf(rest, sizeof rest, ", %.0f %%, %s left", 100 * done,
-                 show_time(seconds / done - seconds).text);
-    snprintf(line, sizeof line, "%s: %s%s%s file%s, %s, %s/s%s  %s", meter->name,
-             show_count(files).text, all_files > 0 ? " of " : "",
-             all_files > 0 ? show_count(all_files).text : "",
-             plural(all_files > 0 ? all_files : files), show_bytes(bytes).text,
-             show_bytes((uint64_t)((double)bytes / (seconds > 0 ? seconds : 1))).text, rest, path);
-    cleanup_free char *shown = log_escape(line);
+        draft_add(&text, ", %.0f %%, %s left", 100 * done,
+                  show_time(seconds / done - seconds).text);
+    draft_add(&text, "  %s", path);
+    cleanup_free char *line = draft_take(&text);
+    cleanup_free char *shown = line ? log_escape(line) : NULL;
     if (shown) /* a path may hold a newline */
         output_progress(shown, always);
 }
@@ -70,8 +98,7 @@ static void *watch(void *opaque)
         if (number == background_signal(SIGUSR1)) {
             show_progress(meter, !output_has_progress());
         } else if (number > 0) {
-            atomic_store(&meter->progress.stop, true);
-            log_error("%s: stopping; what is done stays done", meter->name);
+            stop(meter);
         } else if (meter_seconds(meter) > SHOWN_AFTER_S && output_has_progress()) {
             show_progress(meter, false);
         }
@@ -79,12 +106,13 @@ static void *watch(void *opaque)
     return NULL;
 }
 
-int meter_start(struct meter *meter, const char *name)
+int meter_start(struct meter *meter, const char *name, const char *after_stop)
 {
     sigset_t signals;
 
     progress_init(&meter->progress);
     meter->name = name;
+    meter->after_stop = after_stop;
     meter->started = clock_seconds();
     atomic_init(&meter->ended, false);
     background_signals(&signals);

@@ -12,14 +12,16 @@
 
 struct meter {
     struct progress progress;
-    const char *name; /* of the command */
+    const char *name;       /* of the command */
+    const char *after_stop; /* what another run does */
     pthread_t thread;
     atomic_bool ended;
     double started; /* seconds of the monotonic clock */
 };
 
-/* To be called before any other thread is started. Returns 0 or a negative errno. */
-int meter_start(struct meter *meter, const char *name);
+/* To be called before any other thread is started. Returns 0 or a negative errno. AFTER_STOP, told
+ * when it is stopped: what another run does. */
+int meter_start(struct meter *meter, const char *name, const char *after_stop);
 
 void meter_stop(struct meter *meter);
 

@@ -12,14 +12,182 @@
 
 enum { JOBS_MAX = 256, LONGEST_S = 24 * 60 * 60 };
 
+/* One option, as it was given. */
+struct given {
+    struct options *options;
+    const struct option_row *row;
+    void *field;
+    const char *text;  /* all of it, for messages: "shares=3", "--count 3" */
+    const char *value; /* NULL: the row wants none */
+};
+
+/* Those of the table's column "take" return -EDOM for a value that is not what the row wants. */
+
+static int take_flag(const struct given *given)
+{
+    *(bool *)given->field = true;
+    return 0;
+}
+
+static int take_passed_on(const struct given *given)
+{
+    if (given->row->field)
+        *(bool *)given->field = true;
+    return options_pass_on(given->options, given->text);
+}
+
+/* True for the first of two choices. */
+static int take_either(const struct given *given)
+{
+    const char *first = given->row->choices, *second = strchr(first, ' ') + 1;
+    bool is_second = strcmp(given->value, second) == 0;
+    size_t length = (size_t)(second - 1 - first);
+
+    *(bool *)given->field = !is_second;
+    return is_second ||
+                   (strlen(given->value) == length && strncmp(given->value, first, length) == 0)
+               ? 0
+               : -EDOM;
+}
+
+static int take_text(const struct given *given)
+{
+    char **field = given->field;
+
+    free(*field);
+    *field = strdup(given->value);
+    return *field ? 0 : -ENOMEM;
+}
+
+static int take_number(const struct given *given)
+{
+    unsigned long number = 0;
+    const char *end;
+
+    if (number_read(given->value, 1, given->row->number, &number, &end) < 0 || *end)
+        return -EDOM;
+    *(unsigned *)given->field = (unsigned)number;
+    return 0;
+}
+
+/* Plain digits, perhaps with a fraction. */
+static int take_seconds(const struct given *given)
+{
+    const char *value = given->value;
+    char *end;
+    double seconds = strtod(value, &end);
+
+    *(double *)given->field = seconds;
+    return *value >= '0' && *value <= '9' && !*end && seconds >= given->row->least &&
+                   seconds <= LONGEST_S
+               ? 0
+               : -EDOM;
+}
+
+static int take_part(const struct given *given)
+{
+    return number_read_part(given->value, given->field) < 0 ? -EDOM : 0;
+}
+
+static int take_quick(const struct given *given)
+{
+    given->options->sample = 0;
+    return 0;
+}
+
+static int take_format(const struct given *given)
+{
+    return share_format_from_name(given->value, given->field) < 0 ? -EDOM : 0;
+}
+
+static int take_block_size(const struct given *given)
+{
+    return block_size_from_text(given->value, given->field) < 0 ? -EDOM : 0;
+}
+
+static int take_store(const struct given *given)
+{
+    return names_add(&given->options->stores, given->value);
+}
+
+static int take_exclude(const struct given *given)
+{
+    return excludes_add(given->options->rules.excludes, given->value);
+}
+
+static int take_exclude_from(const struct given *given)
+{
+    int r = excludes_add_file(given->options->rules.excludes, given->value);
+
+    if (r == -EINVAL)
+        return log_as(r, "%s: this is no text file", given->text);
+    return r < 0 ? log_errno(r, "%s", given->text) : 0;
+}
+
+/* restore and rebuild: alone, or with =1 or =0. */
+static int take_view(const struct given *given)
+{
+    const char *value = given->value, *name = given->row->name;
+
+    if (value && strcmp(value, "0") != 0 && strcmp(value, "1") != 0)
+        return log_as(-EINVAL, "%s: give %s alone, or %s=1", given->text, name, name);
+    if (value && *value == '0')
+        return 0;
+    enum view_kind *view = &given->options->view;
+    if (*view != VIEW_ENCODED && *view != given->row->number)
+        return log_as(-EINVAL, "%s: restore and rebuild are two views; give one of them",
+                      given->text);
+    *view = given->row->number;
+    return 0;
+}
+
+/* 00,03-05 */
+static int take_share_list(const struct given *given)
+{
+    const char *at = given->value;
+
+    given->options->some_shares = true;
+    for (unsigned first, last;; at++) {
+        int r = number_read_share(at, &first, &at);
+        last = first;
+        if (r == 0 && *at == '-')
+            r = number_read_share(at + 1, &last, &at);
+        if (r < 0 || first > last || (*at && *at != ','))
+            return -EDOM;
+        for (unsigned i = first; i <= last; i++)
+            given->options->shares[i] = true;
+        if (!*at)
+            return 0;
+    }
+}
+
+/* NN=DIR */
+static int take_place(const struct given *given)
+{
+    struct options *options = given->options;
+    const char *end;
+    unsigned index;
+
+    if (number_read_share(given->value, &index, &end) < 0 || *end != '=' || !end[1])
+        return -EDOM;
+    for (size_t i = 0; i < options->place_count; i++) {
+        if (options->places[i].index == index)
+            return log_as(-EINVAL, "%s: share %02x is given twice", given->text, index);
+    }
+    options->places[options->place_count++] = (struct place_for_share){(uint8_t)index, end + 1};
+    return 0;
+}
+
+static int take_list(const struct given *given);
+
 #define AT(member)     .field = offsetof(struct options, member)
-#define FLAG(member)   .take = TAKE_FLAG, AT(member)
-#define TEXT(member)   .take = TAKE_TEXT, AT(member)
-#define PASSED(member) .take = TAKE_PASSED_ON, AT(member), .wants = "it no value"
+#define FLAG(member)   .take = take_flag, AT(member)
+#define TEXT(member)   .take = take_text, AT(member)
+#define PASSED(member) .take = take_passed_on, AT(member)
 #define NUMBER(member, most)                                                                       \
-    .take = TAKE_NUMBER, AT(member), .number = (most), .wants = "a whole number from 1 to " #most
+    .take = take_number, AT(member), .number = (most), .wants = "a whole number from 1 to " #most
 #define PLACE                                                                                      \
-    .take = TAKE_PLACE, .wants = "a share in two hex digits and a directory, like 03=/mnt/usb"
+    .take = take_place, .wants = "a share in two hex digits and a directory, like 03=/mnt/usb"
 
 enum {
     OF_STORES = COMMAND_DECODE | COMMAND_CHECK | COMMAND_REPAIR,
@@ -34,48 +202,53 @@ enum {
  * two. To add an option, add its row, use its field, and write it there.
  */
 const struct option_row option_rows[] = {
-    {"required", 'k', BEHIND_O | OF_SHARES, "K", NUMBER(required, 255),
-     .help = "shares that are enough to restore, 1..255 (default 3; of stores: what most of them "
-             "say)"},
+    {"required", 'k', BEHIND_O, "K", NUMBER(required, 255),
+     .help =
+         "shares that are enough to restore, 1..255 (default: 3 of a source, or what most stores "
+         "say)"},
+    {"required", 'k', OF_ENCODING, "K", NUMBER(required, 255),
+     .help = "shares that are enough to restore, 1..255 (default 3)"},
+    {"required", 'k', OF_STORES, "K", NUMBER(required, 255),
+     .help = "shares that are enough to restore, 1..255 (default: what most stores say)"},
     {"required", 'k', COMMAND_INFO, "K", NUMBER(required, 255),
      .help = "no effect here: each share file says it itself"},
     {"shares", 0, BEHIND_O, "N", NUMBER(encoding.shares, 256),
      .help = "shares to show, K..256 (default 20)"},
     {"count", 'n', OF_ENCODING, "N", NUMBER(encoding.shares, 256),
      .help = "shares that there are, K..256 (default 20)"},
-    {"shares", 0, COMMAND_ENCODE, "LIST", .take = TAKE_SHARE_LIST,
+    {"shares", 0, COMMAND_ENCODE, "LIST", .take = take_share_list,
      .wants = "shares in two hex digits, like 00,03-05",
-     .help = "make only these of DEST, like 00,03-05"},
+     .help = "make only these shares in DEST, like 00,03-05"},
     {"to", 0, COMMAND_ENCODE, "NN=DIR", PLACE, .help = "make share NN in DIR; may be repeated"},
     {"add", 0, COMMAND_REPAIR, "NN=DIR", PLACE,
      .help = "make share NN in DIR, a new store; may be repeated"},
     {"source", 0, BEHIND_O, "DIR", TEXT(source),
      .help = "the same as the argument SOURCE or STORES"},
-    {"restore", 0, BEHIND_O, .take = TAKE_VIEW, .number = VIEW_RESTORED,
+    {"restore", 0, BEHIND_O, .take = take_view, .number = VIEW_RESTORED,
      .help = "show the files of the shares in STORES"},
-    {"rebuild", 0, BEHIND_O, .take = TAKE_VIEW, .number = VIEW_REBUILT,
+    {"rebuild", 0, BEHIND_O, .take = take_view, .number = VIEW_REBUILT,
      .help = "show shares, made from those in STORES"},
-    {"store", 0, MOUNT_OF_STORES | OF_STORES, "DIR", .take = TAKE_STORE,
+    {"store", 0, MOUNT_OF_STORES | OF_STORES, "DIR", .take = take_store,
      .help = "one more store, from anywhere; may be repeated"},
-    {"store-timeout", 0, MOUNT_OF_STORES | OF_STORES, "S", .take = TAKE_SECONDS, AT(store_timeout),
+    {"store-timeout", 0, MOUNT_OF_STORES | OF_STORES, "S", .take = take_seconds, AT(store_timeout),
      .least = 0.1, .wants = "seconds, 0.1 to 86400",
      .help = "seconds until a store that does not answer is set aside, and the others are used "
              "(default 5)"},
     {"unconfirmed", 0, MOUNT_OF_STORES | COMMAND_DECODE, FLAG(unconfirmed),
-     .help = "take also names that too few stores have"},
+     .help = "also take names that too few stores have"},
     {"older", 0, COMMAND_DECODE, FLAG(older),
      .help = "of damaged files, take the newest whole version"},
     {"salvage", 0, COMMAND_DECODE, FLAG(salvage),
      .help = "of lost files, write what can be read to NAME.partial"},
     {"format", 0, BEHIND_O | OF_SHARES | COMMAND_INFO, "F", "checked classic fec",
-     .take = TAKE_FORMAT, .wants = "checked, classic or fec",
+     .take = take_format, AT(encoding.format), .wants = "checked, classic or fec",
      .help = "checked (default), classic (zfec_fs) or fec (zfec)"},
     {"block-size", 0, BEHIND_O | OF_ENCODING, "SIZE", "4K 8K 16K 32K 64K 128K 256K 512K 1M",
-     .take = TAKE_BLOCK_SIZE, .wants = "a power of two from 4K to 1M",
-     .help = "of checked format, a power of two, 4K..1M (64K)"},
-    {"exclude", 0, MOUNT_OF_SOURCE | COMMAND_ENCODE, "PATTERN", .take = TAKE_EXCLUDE,
+     .take = take_block_size, AT(encoding.block_size), .wants = "a power of two from 4K to 1M",
+     .help = "bytes with a check of their own: a power of two, 4K..1M (default 64K)"},
+    {"exclude", 0, MOUNT_OF_SOURCE | COMMAND_ENCODE, "PATTERN", .take = take_exclude,
      .help = "leave out what matches, as a .gitignore does"},
-    {"exclude-from", 0, MOUNT_OF_SOURCE | COMMAND_ENCODE, "FILE", .take = TAKE_EXCLUDE_FROM,
+    {"exclude-from", 0, MOUNT_OF_SOURCE | COMMAND_ENCODE, "FILE", .take = take_exclude_from,
      .help = "the same, with a pattern on each line of FILE"},
     {"xdev", 0, MOUNT_OF_SOURCE, FLAG(rules.one_file_system),
      .help = "other file systems in SOURCE are empty directories"},
@@ -83,29 +256,30 @@ const struct option_row option_rows[] = {
      .help = "the same as xdev"},
     {"one-file-system", 'x', COMMAND_ENCODE, FLAG(rules.one_file_system),
      .help = "other file systems in SOURCE are empty directories"},
-    {"torn", 0, MOUNT_OF_SOURCE | COMMAND_ENCODE, "allow", "allow error", .take = TAKE_EITHER,
+    {"torn", 0, MOUNT_OF_SOURCE | COMMAND_ENCODE, "allow", "allow error", .take = take_either,
      AT(rules.torn_allowed), .wants = "allow or error",
-     .help = "read files that change meanwhile as they are (default: error)"},
-    {"attr-timeout", 0, BEHIND_O, "S", .take = TAKE_SECONDS, AT(attribute_timeout),
-     .wants = "seconds, 0 to 86400", .help = "seconds that the kernel may keep attributes: faster"},
-    {"cache", 0, BEHIND_O, "no", "no yes", .take = TAKE_EITHER, AT(pages_avoided),
+     .help = "allow: read files that change meanwhile as they are (default: error)"},
+    {"attr-timeout", 0, BEHIND_O, "S", .take = take_seconds, AT(attribute_timeout),
+     .wants = "seconds, 0 to 86400",
+     .help = "seconds that the kernel may keep attributes; 1 is faster"},
+    {"cache", 0, BEHIND_O, "no", "no yes", .take = take_either, AT(pages_avoided),
      .wants = "yes or no", .help = "read past the kernel's cache of pages"},
     {"io-uring", 0, BEHIND_O, FLAG(io_uring),
      .help = "take the kernel's requests by io_uring, if it can"},
 
-    {"quick", 0, COMMAND_CHECK, .take = TAKE_QUICK,
+    {"quick", 0, COMMAND_CHECK, .take = take_quick,
      .help = "look at presence, sizes and headers only"},
-    {"sample", 0, COMMAND_CHECK, "P", .take = TAKE_PART, AT(sample),
+    {"sample", 0, COMMAND_CHECK, "P", .take = take_part, AT(sample),
      .wants = "a part of the blocks, like 5%",
      .help = "read only a random part of the blocks, like 5%"},
     {"report", 0, COMMAND_CHECK, "FILE", TEXT(report),
-     .help = "write what was found as a web page as well"},
+     .help = "also write what was found to FILE, as a web page"},
     {"config", 'c', COMMAND_SYNC, "FILE", TEXT(config),
      .help = "the file of sets (~/.config/zfec-fs/sets.ini; of root /etc/zfec-fs/sets.ini)"},
     {"checksum", 'c', COMMAND_ENCODE | COMMAND_DECODE, FLAG(checksum),
      .help = "compare contents where size and time are the same"},
     {"checksum", 0, COMMAND_SYNC, FLAG(checksum), .help = "compare contents, not sizes and times"},
-    {"verify", 0, COMMAND_SYNC, "P", .take = TAKE_PART, AT(verify),
+    {"verify", 0, COMMAND_SYNC, "P", .take = take_part, AT(verify),
      .wants = "a part of the files, like 5%",
      .help = "then compare a random part of the files, like 5%"},
     {"delete", 0, COMMAND_ENCODE, FLAG(remove), .help = "remove what is not in SOURCE"},
@@ -119,15 +293,15 @@ const struct option_row option_rows[] = {
     {"dry-run", 0, WRITERS | COMMAND_SYNC, FLAG(dry_run),
      .help = "say what would be done, and do nothing"},
     {"jobs", 'j', OF_SHARES | COMMAND_INFO, "N", NUMBER(jobs, 256),
-     .help = "threads (default: one per processor; far stores: 16)"},
+     .help = "threads (default: one per processor; 16 with remote stores)"},
     {"jobs", 'j', COMMAND_SYNC, "N", NUMBER(jobs, 256),
-     .help = "so many nodes at once (default: all)"},
+     .help = "how many nodes at once (default: all)"},
     {"quiet", 'q', COMMANDS, FLAG(quiet), .help = "only errors: no results, no progress"},
-    {"verbose", 'v', COMMANDS, FLAG(verbose), .help = "each file"},
+    {"verbose", 'v', COMMANDS, FLAG(verbose), .help = "also print each file"},
     {"json", 0, COMMANDS, FLAG(json), .help = "results as JSON, one object a line"},
-    {"log-file", 0, COMMANDS, "FILE", TEXT(log_file), .help = "write messages to FILE as well"},
+    {"log-file", 0, COMMANDS, "FILE", TEXT(log_file), .help = "also write messages to FILE"},
 
-    {NULL, 'o', COMMAND_MOUNT, "OPT[,OPT...]", .take = TAKE_LIST,
+    {NULL, 'o', COMMAND_MOUNT, "OPT[,OPT...]", .take = take_list,
      .help = "options for the mount: allow_other, fsname=NAME, ..."},
     {"allow-other", 0, BEHIND_O | UNLISTED, PASSED(others_allowed), .help = "other users may look"},
     {"allow-root", 0, BEHIND_O | UNLISTED, PASSED(command), .help = "root may look"},
@@ -135,7 +309,9 @@ const struct option_row option_rows[] = {
      .help = "unmount when the process ends"},
     {"default-permissions", 0, BEHIND_O | UNLISTED, PASSED(permissions_checked),
      .help = "the kernel checks modes"},
-    {"fsname", 0, BEHIND_O | UNLISTED, "NAME", .take = TAKE_PASSED_ON,
+    {"nonempty", 0, BEHIND_O | UNLISTED, FLAG(covers),
+     .help = "mount over another mount of zfec-fs"},
+    {"fsname", 0, BEHIND_O | UNLISTED, "NAME", .take = take_passed_on,
      .help = "name in the table of mounts"},
     {NULL, 'f', COMMAND_MOUNT, FLAG(foreground),
      .help = "stay in the foreground, log to standard error"},
@@ -157,8 +333,8 @@ static const char *const passed_on[] = {
 
 /* What fstab and mount(8) say to others, or what always holds here. */
 static const char *const ignored[] = {
-    "ro",    "rw",    "defaults", "auto",    "noauto",   "user", "nouser",   "users",
-    "owner", "group", "nofail",   "_netdev", "nonempty", "x-",   "comment=",
+    "ro",    "rw",    "defaults", "auto",   "noauto",  "user", "nouser",
+    "users", "owner", "group",    "nofail", "_netdev", "x-",   "comment=",
 };
 
 /* Whether TEXT is in a list; an entry that ends in "=" or "-" stands for all that begin so. */
@@ -203,140 +379,20 @@ struct option_spelling option_spell(const struct option_row *row)
     return ret;
 }
 
-static int take_list(struct options *options, const char *list);
-
-/* Reads 00,03-05 */
-static bool read_share_list(const char *at, bool shares[256])
+/* Takes the option of ROW, given as TEXT, all of it, with VALUE; NULL: without one. */
+static int take(struct options *options, const struct option_row *row, const char *text,
+                const char *value)
 {
-    for (unsigned first, last;; at++) {
-        int r = number_read_share(at, &first, &at);
-        last = first;
-        if (r == 0 && *at == '-')
-            r = number_read_share(at + 1, &last, &at);
-        if (r < 0 || first > last || (*at && *at != ','))
-            return false;
-        for (unsigned i = first; i <= last; i++)
-            shares[i] = true;
-        if (!*at)
-            return true;
-    }
-}
+    const struct given given = {options, row, (char *)options + row->field, text, value};
 
-/* restore and rebuild: alone, or with =1 or =0. */
-static int take_view(struct options *options, const struct option_row *row, const char *text,
-                     const char *value)
-{
-    if (value && strcmp(value, "0") != 0 && strcmp(value, "1") != 0)
-        return log_as(-EINVAL, "%s: give %s alone, or %s=1", text, row->name, row->name);
-    if (value && *value == '0')
-        return 0;
-    if (options->view != VIEW_ENCODED && options->view != row->number)
-        return log_as(-EINVAL, "%s: restore and rebuild are two views; give one of them", text);
-    options->view = row->number;
-    return 0;
-}
-
-/* Takes the option of ROW; TEXT is all of it, for messages: "shares=3", "--count 3". */
-static int take_value(struct options *options, const struct option_row *row, const char *text,
-                      const char *value)
-{
-    void *field = (char *)options + row->field;
-    unsigned long number = 0;
-    const char *end = "";
-    bool wrong = false, has_value = value != NULL;
-    int r = 0;
-
-    value = value ? value : "";
     /* An empty path would be taken for the working directory. */
-    if (has_value && !*value && row->value &&
+    if (value && !*value && row->value &&
         (strcmp(row->value, "DIR") == 0 || strcmp(row->value, "FILE") == 0))
         return log_as(-EINVAL, "%s: it is empty; give a path", text);
-    switch (row->take) {
-    case TAKE_FLAG:
-        *(bool *)field = true;
-        break;
-    case TAKE_EITHER: {
-        size_t length = strcspn(row->choices, " ");
-        bool first = strlen(value) == length && strncmp(value, row->choices, length) == 0;
-        wrong = !first && strcmp(value, row->choices + length + 1) != 0;
-        *(bool *)field = first;
-        break;
-    }
-    case TAKE_PASSED_ON:
-        wrong = has_value && !row->value;
-        if (!wrong && row->field)
-            *(bool *)field = true;
-        if (!wrong)
-            r = options_pass_on(options, text);
-        break;
-    case TAKE_TEXT:
-        free(*(char **)field);
-        *(char **)field = strdup(value);
-        r = *(char **)field ? 0 : -ENOMEM;
-        break;
-    case TAKE_NUMBER:
-        wrong = number_read(value, 1, row->number, &number, &end) < 0 || *end;
-        *(unsigned *)field = (unsigned)number;
-        break;
-    case TAKE_SECONDS: { /* plain digits, perhaps with a fraction */
-        char *behind;
-        double seconds = strtod(value, &behind);
-        wrong = *value < '0' || *value > '9' || *behind ||
-                !(seconds >= row->least && seconds <= LONGEST_S);
-        *(double *)field = seconds;
-        break;
-    }
-    case TAKE_PART:
-        wrong = number_read_part(value, field) < 0;
-        break;
-    case TAKE_QUICK:
-        options->sample = 0;
-        break;
-    case TAKE_FORMAT:
-        wrong = share_format_from_name(value, &options->encoding.format) < 0;
-        break;
-    case TAKE_BLOCK_SIZE:
-        wrong = block_size_from_text(value, &options->encoding.block_size) < 0;
-        break;
-    case TAKE_STORE:
-        r = names_add(&options->stores, value);
-        break;
-    case TAKE_EXCLUDE:
-        r = excludes_add(options->rules.excludes, value);
-        break;
-    case TAKE_EXCLUDE_FROM:
-        r = excludes_add_file(options->rules.excludes, value);
-        if (r == -EINVAL)
-            log_error("%s: this is no text file", text);
-        else if (r < 0)
-            log_errno(r, "%s", text);
-        break;
-    case TAKE_VIEW:
-        r = take_view(options, row, text, has_value ? value : NULL);
-        break;
-    case TAKE_SHARE_LIST:
-        options->some_shares = true;
-        wrong = !read_share_list(value, options->shares);
-        break;
-    case TAKE_PLACE: { /* NN=DIR */
-        unsigned index;
-        wrong = number_read_share(value, &index, &end) < 0 || *end != '=' || !end[1];
-        for (size_t i = 0; !wrong && i < options->place_count; i++) {
-            if (options->places[i].index == index)
-                return log_as(-EINVAL, "%s: share %02x is given twice", text, index);
-        }
-        if (!wrong)
-            options->places[options->place_count++] =
-                (struct place_for_share){(uint8_t)index, end + 1};
-        break;
-    }
-    case TAKE_LIST:
-        r = take_list(options, value);
-        break;
-    }
-    if (wrong)
-        log_error("%s: give %s", text, row->wants);
-    return wrong ? -EINVAL : r;
+    if (value && !row->value && row->take != take_view)
+        return log_as(-EINVAL, "%s: give it no value", text);
+    int r = row->take(&given);
+    return r == -EDOM ? log_as(-EINVAL, "%s: give %s", text, row->wants) : r;
 }
 
 /* Takes one option of a mount, "name" or "name=value". */
@@ -355,7 +411,7 @@ static int take_one(struct options *options, const char *text)
             options->of_source = row;
         if (!(row->commands & MOUNT_OF_SOURCE))
             options->of_stores = row;
-        return take_value(options, row, text, value);
+        return take(options, row, text, value);
     }
     if (is_listed(text, ignored, COUNT_OF(ignored)))
         return 0;
@@ -365,12 +421,12 @@ static int take_one(struct options *options, const char *text)
 }
 
 /* Takes the options of one -o; a backslash takes the next character as it is. */
-static int take_list(struct options *options, const char *list)
+static int take_list(const struct given *given)
 {
-    cleanup_free char *text = calloc(strlen(list) + 1, 1);
+    cleanup_free char *text = calloc(strlen(given->value) + 1, 1);
     int r = text ? 0 : -ENOMEM;
 
-    for (const char *from = list; r == 0 && *from; from += *from == ',') {
+    for (const char *from = given->value; r == 0 && *from; from += *from == ',') {
         char *end = text;
         for (; *from && *from != ','; from++) {
             if (*from == '\\' && from[1])
@@ -378,7 +434,7 @@ static int take_list(struct options *options, const char *list)
             *end++ = *from;
         }
         *end = '\0';
-        r = *text ? take_one(options, text) : 0;
+        r = *text ? take_one(given->options, text) : 0;
     }
     return r;
 }
@@ -405,7 +461,7 @@ static int take_found(struct options *options, int found, const char *value)
                      ? asprintf(&text, "--%s%s%s", row->name, value ? " " : "", value ? value : "")
                      : asprintf(&text, "-%c", row->letter);
 
-    return length < 0 ? -ENOMEM : take_value(options, row, text, value);
+    return length < 0 ? -ENOMEM : take(options, row, text, value);
 }
 
 /* Says what getopt_long(3) does not like; WORD is the last that it looked at. */

@@ -55,6 +55,7 @@ struct options {
     bool pages_avoided;                             /* reads go past the kernel's page cache */
     bool io_uring;                                  /* requests may come that way */
     bool foreground, debug, single;
+    bool covers; /* a mount of ours at the mountpoint */
 
     /* Of commands. */
     bool shares[256]; /* of --shares */
@@ -71,35 +72,19 @@ struct options {
     bool checksum, remove, remove_most, dry_run, older, salvage;
 };
 
+struct given;
+
 struct option_row {
     const char *name;    /* --NAME, or -o NAME with _ for each -; NULL: its letter alone */
     char letter;         /* -LETTER; 0: none */
     unsigned commands;   /* that take it */
     const char *value;   /* how help calls its value: DIR, FILE, NN=DIR, K; NULL: it takes none */
     const char *choices; /* the values that there are, "a b c"; NULL: others */
-    enum {
-        TAKE_FLAG,      /* its field is a bool, */
-        TAKE_EITHER,    /* true for the first of two choices, */
-        TAKE_PASSED_ON, /* true, or there is none: it goes on to libfuse, */
-        TAKE_TEXT,      /* a text, */
-        TAKE_NUMBER,    /* an unsigned, */
-        TAKE_SECONDS,   /* a double, */
-        TAKE_PART,      /* a double; the others have no field: */
-        TAKE_QUICK,
-        TAKE_FORMAT,
-        TAKE_BLOCK_SIZE,
-        TAKE_STORE,
-        TAKE_EXCLUDE,
-        TAKE_EXCLUDE_FROM,
-        TAKE_VIEW,
-        TAKE_SHARE_LIST,
-        TAKE_PLACE,
-        TAKE_LIST, /* of a mount, behind -o */
-    } take;
-    size_t field;      /* of struct options */
-    unsigned number;   /* of a number the most; of a view, which one */
-    double least;      /* of seconds */
-    const char *wants; /* what to give instead of a value that is none */
+    int (*take)(const struct given *given); /* sets its field, if it has one */
+    size_t field;                           /* of struct options */
+    unsigned number;                        /* of a number the most; of a view, which one */
+    double least;                           /* of seconds */
+    const char *wants;                      /* what to give instead of a value that is none */
     const char *help;
 };
 

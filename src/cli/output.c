@@ -101,6 +101,20 @@ void draft_add(struct draft *text, const char *format, ...)
     va_end(arguments);
 }
 
+const char *const metadata_words[METADATA_PARTS] = {"owner", "attributes", "mode", "time"};
+
+void draft_add_metadata(struct draft *text, unsigned parts)
+{
+    const char *between = "";
+
+    for (size_t i = 0; i < METADATA_PARTS; i++) {
+        if (parts & 1u << i) {
+            draft_add(text, "%s%s", between, metadata_words[i]);
+            between = ", ";
+        }
+    }
+}
+
 char *draft_take(struct draft *text)
 {
     draft_add(text, "%s", "");

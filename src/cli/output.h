@@ -6,6 +6,7 @@
 #pragma once
 
 #include "cli/options.h"
+#include "tree/metadata.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -49,6 +50,12 @@ struct draft {
     bool failed; /* for want of memory */
 };
 void draft_add(struct draft *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* What the parts of enum metadata_part are called, those of lower bits first. */
+extern const char *const metadata_words[METADATA_PARTS];
+
+/* Adds "mode, time". */
+void draft_add_metadata(struct draft *text, unsigned parts);
 
 /* Both end it: returns all of TEXT, or NULL without memory; or shows it as output_text does. */
 char *draft_take(struct draft *text);

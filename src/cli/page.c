@@ -132,7 +132,7 @@ static void add_verdict(struct draft *out, const struct findings *findings, cons
         const char *class, *words;
     } states[] = {
         [EXIT_STATUS_OK] = {"good", "Intact"},
-        [EXIT_STATUS_DAMAGED] = {"warning", "Damaged, and all can be restored"},
+        [EXIT_STATUS_DAMAGED] = {"warning", "Damaged, but everything can be restored"},
         [EXIT_STATUS_LOST] = {"bad", "Lost"},
         [EXIT_STATUS_FAILED] = {"warning", "Not all could be checked"},
     };
@@ -144,17 +144,18 @@ static void add_verdict(struct draft *out, const struct findings *findings, cons
     add_escaped(out, sentence);
     draft_add(out, "</h1>\n");
     if (findings->lost > 0)
-        draft_add(out, "<p>What is lost cannot be restored from these stores. If there are others, "
-                       "bring them back.</p>\n");
+        draft_add(out, "<p>What is lost cannot be restored from these stores. If there are more "
+                       "stores, bring them back and check again.</p>\n");
     if (findings->failed > 0)
-        draft_add(out, "<p>%s could not be looked at; the messages of the run say why.</p>\n",
+        draft_add(out, "<p>%s could not be checked; the messages of the run say why.</p>\n",
                   show_count(findings->failed).text);
     if (findings->degraded > 0)
-        draft_add(out,
-                  "<p>Something is wrong with %s %sname%s in some store; all of that can be "
-                  "restored, and <code>zfec-fs repair</code> mends it.</p>\n",
-                  show_count(findings->degraded).text, findings->lost > 0 ? "other " : "",
-                  plural(findings->degraded));
+        draft_add(
+            out,
+            "<p>In some stores something is wrong with %s %sname%s. All of that can be restored; "
+            "<code>zfec-fs repair</code> mends the stores.</p>\n",
+            show_count(findings->degraded).text, findings->lost > 0 ? "other " : "",
+            plural(findings->degraded));
     draft_add(out, "</header>\n");
 }
 
@@ -206,7 +207,7 @@ static void add_files(struct draft *out, const struct findings *findings)
 
     if (all == 0)
         return;
-    draft_add(out, "<section>\n<h2>Files and other names, by how many more stores they can lose"
+    draft_add(out, "<section>\n<h2>How many more stores each file or other name can lose"
                    "</h2>\n<div class=\"bar strip\" aria-hidden=\"true\">");
     for (size_t i = 0; i <= SPARES; i++) {
         uint64_t count = findings->spares[i];
@@ -366,7 +367,7 @@ static char *make_row(const struct findings *findings, const char *path,
               : spare + 1 < LEVEL_MAX ? spare + 1
                                       : LEVEL_MAX);
     if (inspection->hidden)
-        draft_add(&out, "foreign");
+        draft_add(&out, "not confirmed");
     else if (spare < 0)
         draft_add(&out, "lost");
     else

@@ -3,6 +3,8 @@
 
 #include "base/log.h"
 #include "cli/destination.h"
+#include "cli/holding.h"
+#include "cli/output.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -107,13 +109,32 @@ static int refuse_headerless(const struct options *options, const struct store_l
 }
 
 /*
+ * Refuses a store where the directory of the stores should be: its files are shares, and those in
+ * its directories are of one share.
+ */
+static int refuse_lone_store(const struct options *options, const struct store_list *list)
+{
+    uint8_t share;
+
+    if (!options->source || list->quorum.votes > 1 || !holding_has_share(options->source, &share))
+        return 0;
+    return log_as(
+        -EINVAL,
+        "%s: looks like a store itself, of share %02x; give its parent, or the stores one "
+        "by one with %sstore",
+        options->source, share, options->command == COMMAND_MOUNT ? "-o " : "--");
+}
+
+/*
  * Judges what a mount begins with. It waits for stores that are not there, or hold nothing yet;
  * with files in all of them, and no header, none is to be waited for.
  */
 static int judge_beginning(const struct options *options, const struct store_list *list)
 {
-    int r = refuse_format(options, list);
+    int r = refuse_lone_store(options, list);
 
+    if (r == 0)
+        r = refuse_format(options, list);
     if (r < 0 || list->left_out > 0 || list->quorum.with_files < list->count)
         return r;
     return refuse_headerless(options, list);
@@ -125,11 +146,11 @@ int source_of_stores(const struct options *options, struct source **ret)
     cleanup_store_list struct store_list *list = NULL;
 
     int r = open_stores(options, (struct share_terms){.patient = false}, &source);
+    if (r == 0 && stores_now(store_source_stores(source), &list) == 0)
+        r = judge_beginning(options, list);
     if (r == 0 && stores_count(store_source_stores(source)) == 0)
         log_warning("%s: no stores in it: it should have a directory for each share",
                     options->source);
-    if (r == 0 && stores_now(store_source_stores(source), &list) == 0)
-        r = judge_beginning(options, list);
     if (r == 0)
         *ret = steal_pointer(source);
     return r;
@@ -160,6 +181,24 @@ static int refuse_nested(struct source *source)
     return r;
 }
 
+/* Stores with the same share count once, which may be a mistake. */
+static void tell_same_shares(const struct store_list *list)
+{
+    struct store_voice one, other;
+
+    for (size_t i = 0; i < list->count; i++) {
+        bool told = !store_voice(list->stores[i], &one) || one.share == NO_VOTE;
+        for (size_t j = 0; j < i && !told; j++) {
+            told = store_voice(list->stores[j], &other) && other.share == one.share &&
+                   other.required == one.required;
+            if (told)
+                output_text(
+                    COLOUR_WARNING, "Stores %s and %s hold the same share, %02x: they count once",
+                    store_name(list->stores[j]), store_name(list->stores[i]), (uint8_t)one.share);
+        }
+    }
+}
+
 int source_hear_stores(const struct options *options, struct source *source)
 {
     cleanup_store_list struct store_list *list = NULL;
@@ -170,7 +209,9 @@ int source_hear_stores(const struct options *options, struct source *source)
     r = stores_now(store_source_stores(source), &list);
     if (r < 0)
         return log_errno(r, "the stores");
-    r = refuse_format(options, list);
+    r = refuse_lone_store(options, list);
+    if (r == 0)
+        r = refuse_format(options, list);
     if (r < 0)
         return r;
     const struct quorum *quorum = &list->quorum;
@@ -188,13 +229,16 @@ int source_hear_stores(const struct options *options, struct source *source)
                       "the stores do not say how many shares are needed: %zu of %zu that have "
                       "files have intact headers; give --required (is --format right?)",
                       quorum->with_vote, quorum->with_files);
+    tell_same_shares(list);
     if (found > 0 && found >= quorum->required)
         return 0;
     return log_as(-ENODATA, "%zu store%s found, %u needed: nothing can be restored%s", found,
-                  found == 1 ? "" : "s", found > 0 || quorum->given ? quorum->required : 1,
-                  found == 0                   ? "; are they mounted?"
-                  : found < quorum->with_files ? "; those with the same share count once"
-                                               : "");
+                  plural(found), found > 0 || quorum->given ? quorum->required : 1,
+                  found == 0                    ? "; are they mounted?"
+                  : found == quorum->with_files ? ""
+                  : found == 1
+                      ? "; all hold the same share: if they are parts of a store, give its parent"
+                      : "; those with the same share count once");
 }
 
 int source_of_stores_now(const struct options *options, struct share_terms terms,

@@ -250,9 +250,11 @@ static enum need mend_one(struct repair *repair, const struct inspection *inspec
         reason = report->index >= 0 && report->index != repair->targets[target].share
                      ? "the only copy of this share"
                      : "an older version, which is in as many stores, would be in fewer";
-    if (reason && !again)
+    if (reason && !again) {
         log_error("%s in %s is %s: %s", log_path(inspection->path), name_of(repair, target),
                   report->state == COPY_ABSENT ? "not made" : "kept", reason);
+        atomic_fetch_add(repair->settings->kept, 1);
+    }
     return NEED_REFUSED;
 }
 
@@ -422,10 +424,10 @@ static void choose_needs(struct repair *repair, const struct inspection *inspect
                    (is_our_leftover(inspection, path) ||
                     (restorable ? goes_with_files(repair, inspection)
                                 : may_be_removed(repair, inspection, path, again)));
-    bool lost = !restorable && !inspection->hidden && !removed;
 
-    if (lost && !again)
-        atomic_fetch_add(repair->settings->lost, 1);
+    if (!restorable && !removed && !inspection->leftover && !again)
+        atomic_fetch_add(
+            inspection->hidden ? repair->settings->unconfirmed : repair->settings->lost, 1);
     if (restorable && !removed) {
         choose_mending(repair, inspection, directories, seen, again, needs);
         return;

@@ -12,7 +12,9 @@ struct repair_settings {
     struct check_settings check; /* what was found, before anything is done */
     struct copy_settings copy;   /* its choose and context are repair's */
     atomic_uint *refused;        /* names that were not removed, for a reason that was told */
+    atomic_uint *kept;           /* copies that stay as they are, for a reason that was told */
     atomic_uint *lost;           /* names that cannot be restored, and were not removed */
+    atomic_uint *unconfirmed;    /* names that too few stores have, and that were not removed */
 };
 
 /* Returns as copy_run does. SOURCE and ROSTER as for check_run. */

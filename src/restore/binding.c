@@ -6,7 +6,7 @@
 enum { STRIPES_MAX = 4096 };
 
 /* How the blocks of a copy go with those of a version's members. */
-struct match {
+struct agreement {
     bool agrees, contradicts;
 };
 
@@ -56,7 +56,7 @@ static bool is_of(const struct copy *copy, const struct share_header *version)
 
 /* Holds the block at PLACE against those of VERSION's members. */
 static void compare(const struct attempt *attempt, size_t place, const struct share_header *version,
-                    struct match *match)
+                    struct agreement *match)
 {
     bool any = false, same = false;
 
@@ -73,10 +73,10 @@ static void compare(const struct attempt *attempt, size_t place, const struct sh
 /* Matches of all copies without a header with the versions of all others: row by row. */
 struct matching {
     const struct copies *copies;
-    struct match *matches;
+    struct agreement *matches;
 };
 
-static struct match *match_of(const struct matching *matching, size_t copy, size_t version)
+static struct agreement *match_of(const struct matching *matching, size_t copy, size_t version)
 {
     return &matching->matches[copy * matching->copies->count + version];
 }
@@ -105,7 +105,7 @@ static bool is_bound(const struct matching *matching, size_t copy,
 
     for (size_t j = 0; j < matching->copies->count; j++) {
         const struct copy *other = &matching->copies->items[j];
-        const struct match *match = match_of(matching, copy, j);
+        const struct agreement *match = match_of(matching, copy, j);
         if (!other->facts.has_header)
             continue;
         if (is_of(other, version)) {
@@ -122,8 +122,9 @@ static bool is_bound(const struct matching *matching, size_t copy,
 int binding_run(const struct stripe_reading *reading)
 {
     size_t count = reading->copies->count;
-    struct matching matching = {reading->copies, calloc(count * count + 1, sizeof(struct match))};
-    cleanup_free struct match *matches = matching.matches;
+    struct matching matching = {reading->copies,
+                                calloc(count * count + 1, sizeof(struct agreement))};
+    cleanup_free struct agreement *matches = matching.matches;
 
     int r = matches ? each_stripe(reading, look_at_all, &matching) : -ENOMEM;
     if (r < 0)
@@ -167,7 +168,7 @@ static int look_for_sharing(void *context, const struct attempt *attempt)
     const struct stripe_reading *reading = context;
 
     for (size_t i = 0; i < attempt->gather.count; i++) {
-        struct match match = {false, false};
+        struct agreement match = {false, false};
         if (!is_good(attempt, i) || !could_share(attempt->copies[i], reading->version))
             continue;
         compare(attempt, i, reading->version, &match);

@@ -9,6 +9,7 @@
 #include "restore/store_names.h"
 #include "share/block.h"
 #include "share/stripe.h"
+#include "tree/metadata.h"
 #include "trust/leftover.h"
 #include "trust/mend.h"
 
@@ -73,10 +74,12 @@ static void judge_names(struct inspection *inspection)
     }
 }
 
-static bool same_metadata(const struct stat *a, const struct stat *b)
+/* Returns what of the metadata differs. */
+static unsigned compare_metadata(const struct stat *a, const struct stat *b)
 {
-    return a->st_mode == b->st_mode && a->st_uid == b->st_uid && a->st_gid == b->st_gid &&
-           times_agree(&a->st_mtim, &b->st_mtim);
+    return (a->st_mode != b->st_mode ? METADATA_MODE : 0) |
+           (a->st_uid != b->st_uid || a->st_gid != b->st_gid ? METADATA_OWNER : 0) |
+           (times_agree(&a->st_mtim, &b->st_mtim) ? 0 : METADATA_TIME);
 }
 
 /* Returns true if a copy has a say in the metadata of what is shown. */
@@ -119,7 +122,8 @@ static int judge_metadata(const struct inspecting *inspecting)
         struct copy_report *report = &inspection->copies[i];
         const struct stat *status = &inspection->survey.ballots[i].status;
         if (report->state == COPY_GOOD || report->state == COPY_MISPLACED)
-            report->other_metadata = differs[i] || !same_metadata(status, &inspection->status);
+            report->other_metadata = compare_metadata(status, &inspection->status) |
+                                     (differs[i] ? METADATA_ATTRIBUTES : 0);
     }
     return r < 0 ? r : judge_modes(inspection);
 }

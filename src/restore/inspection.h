@@ -24,10 +24,10 @@ enum copy_state {
 
 struct copy_report {
     enum copy_state state;
-    int error;           /* why it is unreadable; else 0 */
-    int index;           /* of the share; -1: not known, or it is none */
-    bool other_metadata; /* mode, owner, time or attributes are not those of most */
-    bool keeps_mode;     /* mode and owner, though others are shown: rule 7 */
+    int error;               /* why it is unreadable; else 0 */
+    int index;               /* of the share; -1: not known, or it is none */
+    unsigned other_metadata; /* enum metadata_part: what is not that of most stores */
+    bool keeps_mode;         /* mode and owner, though others are shown: rule 7 */
     bool bad_header, bad_size;
     bool as_shown;      /* of an unreadable one: its size and time are those of what is shown */
     bool other_content; /* of the same version */

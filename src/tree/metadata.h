@@ -20,6 +20,7 @@ enum metadata_part {
     METADATA_ATTRIBUTES = 1 << 1,
     METADATA_MODE = 1 << 2,
     METADATA_TIME = 1 << 3,
+    METADATA_PARTS = 4,
 };
 
 /* What an object could not be given, by the user or in its file system. */

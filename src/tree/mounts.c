@@ -175,6 +175,19 @@ bool mounts_is_at(dev_t device, const char *path)
     return found;
 }
 
+bool mounts_are_ours(const char *path)
+{
+    static const char type[] = "fuse.zfec-fs ";
+    CLEANUP(close_table) struct mount_table table;
+
+    open_table(&table);
+    while (next_mount(&table)) {
+        if (strcmp(path, table.point) == 0 && strncmp(table.rest, type, strlen(type)) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* Returns true if PATH leads through a FUSE server that lets no one in but its user. */
 static bool is_behind_private_server(const char *path)
 {

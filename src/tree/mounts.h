@@ -24,3 +24,5 @@ bool mounts_is_at(dev_t device, const char *path);
  * count. Returns 0 or a negative errno.
  */
 int mounts_closed_way(const char *path, bool *ret);
+/* Returns true if zfec-fs has mounted something at the absolute PATH, without symlinks. */
+bool mounts_are_ours(const char *path);
