@@ -15,7 +15,7 @@ import pytest
 import oracle
 import trees
 import trusting
-from commands import DAMAGED, FAILED, LOST, OK
+from commands import DAMAGED, FAILED, LOST, OK, USAGE
 from trusting import BLOCK_SIZE, CONFLICT, DIRECTORY, GONE, MTIME_NS, NEWER, OLDER, Link, Stores
 
 SPREAD = True
@@ -763,3 +763,27 @@ def test_where_no_header_is_intact_all_is_lost(make, required):
     stores.check(status=LOST, required=required, says=["is --format right"])
     stores.decode(expected={}, status=LOST, required=required, says=["is --format right"])
     stores.repair(status=LOST, required=required, says=["is --format right"])
+
+
+@pytest.mark.parametrize("given", oracle.FORMATS)
+@pytest.mark.parametrize("share_format", ["fec", "classic"])
+def test_another_format_is_named(make, mounts, tmp_path, share_format, given):
+    """By every command, and by a mount that is to start; nothing is written."""
+    if given == share_format:
+        return
+    stores = make(2, 4, share_format)
+    for number in range(5):
+        stores.put(f"more-{number}")
+    before = trusting.fingerprints(stores.folder)
+    says = [f"^zfec-fs: the stores hold shares of format {share_format}, not {given}; "
+            f"give format {share_format}$"]  # fmt: skip
+    for words in (["check"], ["check", "--required", "2"], ["decode"], ["repair"]):
+        out = [tmp_path / "new"] if words == ["decode"] else []
+        said = trusting.run(*words, "--format", given, stores.folder, *out)
+        said.demand(USAGE, says)
+        assert len(said.text.splitlines()) == 1, said.text
+    (tmp_path / "mnt").mkdir()
+    trusting.run("-f", "-o", f"restore,format={given}", stores.folder, tmp_path / "mnt").demand(
+        USAGE, says
+    )
+    assert trusting.fingerprints(stores.folder) == before and not (tmp_path / "new").exists()

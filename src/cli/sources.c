@@ -82,6 +82,23 @@ int source_add_places(const struct options *options, const char *directory, stru
     return r;
 }
 
+/* What all stores would say in another format makes more sense than in the one that was given. */
+static int refuse_other_format(const struct options *options, const struct store_list *list)
+{
+    cleanup_free struct store_voice *voices = calloc(list->count + 1, sizeof *voices);
+    enum share_format given = options->encoding.format;
+    size_t count = 0;
+
+    for (size_t i = 0; voices && i < list->count; i++)
+        count += store_voice(list->stores[i], &voices[count]);
+    enum share_format found = voices ? quorum_format(voices, count, given) : given;
+    if (found == given)
+        return voices ? 0 : -ENOMEM;
+    log_error("the stores hold shares of format %s, not %s; give format %s", formats[found]->name,
+              formats[given]->name, formats[found]->name);
+    return -EINVAL;
+}
+
 /* Nothing of a store in another format would be restored, or told from damage. */
 static int refuse_format(const struct options *options, const struct store_list *list)
 {
@@ -94,7 +111,7 @@ static int refuse_format(const struct options *options, const struct store_list 
                   formats[options->encoding.format]->name, formats[options->encoding.format]->name);
         return -EINVAL;
     }
-    return 0;
+    return options->unconfirmed ? 0 : refuse_other_format(options, list);
 }
 
 static int refuse_headerless(const struct options *options, const struct store_list *list)

@@ -31,8 +31,10 @@ struct sampling {
     size_t next_file;
     size_t names;   /* that were looked at */
     size_t headers; /* intact ones that were found */
-    unsigned shares[256], required[256];
-    size_t agreeing; /* of them, on share and k */
+    struct {
+        unsigned shares[256], required[256];
+    } counts[SHARE_FORMATS];
+    size_t agreeing; /* of the intact ones, on share and k */
     int error;       /* of a directory that could not be listed */
     struct store_voice voice;
 };
@@ -51,7 +53,10 @@ struct step {
     char *path;
     struct names names;
     struct stat status;
-    struct share_header header;
+    struct {
+        struct share_header header;
+        int result;
+    } as[SHARE_FORMATS];
     int result;
 };
 
@@ -80,9 +85,12 @@ static void read_header(struct task *task)
     int r = tree_open_file(store_tree(task->store), step->path, &step->status, &fd);
     if (r == 0)
         r = io_read(fd, 0, bytes, sizeof bytes, &size);
-    if (r == 0)
-        r = header_read(step->format, bytes, size, (uint64_t)step->status.st_size, &step->header);
-    step->result = r;
+    for (enum share_format format = 0; format < SHARE_FORMATS; format++)
+        step->as[format].result =
+            r < 0 ? r
+                  : header_read(format, bytes, size, (uint64_t)step->status.st_size,
+                                &step->as[format].header);
+    step->result = step->as[step->format].result;
 }
 
 static void drop_step(struct task *task)
@@ -209,33 +217,53 @@ static int take_header(struct sampling *sampling, const struct step *step)
     if (step->result == 0 || step->result == -EBADMSG || step->result == -EMEDIUMTYPE)
         sampling->voice.looked_at++;
     sampling->voice.others += step->result == -EMEDIUMTYPE;
-    if (step->result == 0) {
-        sampling->headers++;
-        sampling->shares[step->header.index]++;
-        sampling->required[step->header.layout.required]++;
+    sampling->headers += step->result == 0;
+    for (enum share_format format = 0; format < SHARE_FORMATS; format++) {
+        const struct share_header *header = &step->as[format].header;
+        if (step->as[format].result < 0)
+            continue;
+        sampling->counts[format].shares[header->index]++;
+        sampling->counts[format].required[header->layout.required]++;
     }
     return 0;
+}
+
+/* What most say in one format: of two indices the first, and of two k the larger. */
+static struct format_voice settle_format(const unsigned shares[256], const unsigned required[256])
+{
+    struct format_voice voice = {.share = NO_VOTE};
+    unsigned most = 0, most_of_k = 0;
+
+    for (unsigned i = 0; i < 256; i++) {
+        if (shares[i] > most) {
+            most = shares[i];
+            voice.share = (int)i;
+        }
+        if (required[i] > 0 && required[i] >= most_of_k) {
+            most_of_k = required[i];
+            voice.required = i;
+        }
+    }
+    voice.agreeing = most < most_of_k ? most : most_of_k;
+    return voice;
 }
 
 static void settle_voice(struct sampling *sampling)
 {
     struct store_voice *voice = &sampling->voice;
-    unsigned most = 0, most_of_k = 0;
+    const struct format_voice *own = &voice->as[sampling->format];
+    const unsigned *shares = sampling->counts[sampling->format].shares;
+    const unsigned *required = sampling->counts[sampling->format].required;
 
-    voice->share = NO_VOTE;
-    for (unsigned i = 0; i < 256; i++) {
-        if (sampling->shares[i] > most) {
-            most = sampling->shares[i];
-            voice->share = (int)i;
-        }
-        voice->uses[i] = sampling->required[i] > 0;
-        if (sampling->required[i] > 0 && sampling->required[i] >= most_of_k) {
-            most_of_k = sampling->required[i];
-            voice->required = i;
-        }
-    }
-    voice->alike = most;
-    sampling->agreeing = most < most_of_k ? most : most_of_k;
+    for (enum share_format format = 0; format < SHARE_FORMATS; format++)
+        voice->as[format] =
+            settle_format(sampling->counts[format].shares, sampling->counts[format].required);
+    for (unsigned i = 0; i < 256; i++)
+        voice->uses[i] = required[i] > 0;
+    voice->share = own->share;
+    voice->required = own->required;
+    voice->alike = own->share < 0 ? 0 : shares[own->share];
+    sampling->agreeing = own->agreeing;
 }
 
 /* Headers that were found, those of another format included. */

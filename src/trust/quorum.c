@@ -78,6 +78,47 @@ void quorum_settle(const struct store_voice voices[], size_t count, unsigned giv
     *ret = quorum;
 }
 
+/* Returns true if most files of a store are shares of that format and k. */
+static bool is_mostly_of(const struct store_voice *voice, enum share_format format, unsigned k)
+{
+    const struct format_voice *own = &voice->as[format];
+
+    return own->share >= 0 && own->required == k && 2 * own->agreeing > voice->looked_at;
+}
+
+/* Different shares that the stores hold in a format; 0 where they are fewer than their k. */
+static unsigned count_shares_as(const struct store_voice voices[], size_t count,
+                                enum share_format format)
+{
+    unsigned most = 0;
+
+    for (unsigned k = 1; k < 256; k++) {
+        bool seen[256] = {false};
+        unsigned shares = 0;
+        for (size_t i = 0; i < count; i++) {
+            if (!is_mostly_of(&voices[i], format, k) || seen[voices[i].as[format].share])
+                continue;
+            seen[voices[i].as[format].share] = true;
+            shares++;
+        }
+        if (shares >= k && shares > most)
+            most = shares;
+    }
+    return most;
+}
+
+enum share_format quorum_format(const struct store_voice voices[], size_t count,
+                                enum share_format format)
+{
+    enum share_format best = format;
+
+    for (enum share_format other = 0; other < SHARE_FORMATS; other++) {
+        if (count_shares_as(voices, count, other) > count_shares_as(voices, count, best))
+            best = other;
+    }
+    return best;
+}
+
 int quorum_voter(const struct quorum *quorum, const struct store_voice *voice, size_t place)
 {
     if (quorum->no_files)

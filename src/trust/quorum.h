@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include "share/format.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/stat.h>
@@ -25,6 +27,13 @@ struct one_mode {
     gid_t gid;
 };
 
+/* What the files of a sample would say in some format. */
+struct format_voice {
+    int share;         /* the index that most say; NO_VOTE: none is a share there */
+    unsigned required; /* the k that most say */
+    unsigned agreeing; /* files that say both, at most */
+};
+
 /* What a sample of one store shows. */
 struct store_voice {
     int share;          /* the index that most of its intact headers say; NO_VOTE: it has none */
@@ -36,6 +45,7 @@ struct store_voice {
     bool has_files;     /* regular files, leftovers aside */
     bool has_names;     /* anything, leftovers aside */
     struct one_mode files, directories;
+    struct format_voice as[SHARE_FORMATS];
 };
 
 void one_mode_note(struct one_mode *one, const struct stat *status);
@@ -64,6 +74,13 @@ struct quorum {
  */
 void quorum_settle(const struct store_voice voices[], size_t count, unsigned given,
                    struct quorum *ret);
+
+/*
+ * The format that the stores seem to have: in which more of them than in FORMAT, and enough, hold
+ * different shares of one k, with most of their files. FORMAT itself where there is none.
+ */
+enum share_format quorum_format(const struct store_voice voices[], size_t count,
+                                enum share_format format);
 
 /* The vote of store number PLACE: below 0 where it has none, else equal for one and the same vote.
  */
