@@ -14,7 +14,7 @@ import os
 import re
 from collections import Counter, defaultdict, deque
 
-from model_shares import DIRECTORY, FILE, LINK, Entry, copy_of, decode, differences, make_piece, make_share, parse, solve
+from model_shares import DIRECTORY, FILE, LINK, Entry, copy_of, decode, differences, make_piece, make_share, parse, patterns, solve
 
 SAMPLE_HEADERS, SAMPLE_NAMES, SAMPLE_STRIPES = 64, 4096, 4096
 PLAIN = Entry().what()
@@ -38,11 +38,27 @@ def is_leftover(path):
     return any(map(is_leftover_name, path.split("/")))
 
 
+def once(method):
+    """Keeps what a method without arguments returns."""
+    key = f"once {method.__name__}"
+
+    @functools.wraps(method)
+    def kept(self):
+        if key not in self.__dict__:
+            self.__dict__[key] = method(self)
+        return self.__dict__[key]
+
+    return kept
+
+
+@functools.lru_cache(maxsize=1 << 16)
 def granularity(time):
     return next(unit for unit in GRANULARITIES if time % unit == 0)
 
 
 def is_same_time(one, other):
+    if one == other:
+        return True
     unit = max(granularity(one), granularity(other))
     return one // unit == other // unit
 
@@ -143,6 +159,7 @@ class Model:
             self._names[path] = Name(self, path)
         return self._names[path]
 
+    @once
     def names(self):
         return [self.name(path) for path in self.paths]
 
@@ -185,6 +202,7 @@ class Entries:
         self.copies = {s: copy_of(model.format, e.data, model.likely)
                        for s, e in self.entries.items() if e.kind == FILE}  # fmt: skip
 
+    @once
     def votes(self):
         """kind -> the shares that say it, and the stores without one as far as rule 2 lets them."""
         found, model = defaultdict(set), self.model
@@ -271,6 +289,7 @@ class Name(Entries):
 
     # Metadata
 
+    @once
     def holders(self):
         """The voting stores that hold what is shown."""
         holding = self.file.members if self.file else self.entries
@@ -282,6 +301,7 @@ class Name(Entries):
             votes[value(self.entries[store])].add(self.model.voting[store])
         return votes
 
+    @once
     def metadata(self):
         """(modes, owners): the sets of those that are right."""
         stores = self.holders()
@@ -311,6 +331,7 @@ class Name(Entries):
         deny = {self.model.voting[s] for s in stores if (self.entries[s].mode ^ entry.mode) & 0o7000}
         return not (mode ^ entry.mode) & 0o777 and entry.owner == owner and len(deny) < self.model.K
 
+    @once
     def times(self):
         """The times that are right: the finest of those that are the same as the newest with most votes."""
         votes, stores = defaultdict(set), self.holders()
@@ -323,6 +344,7 @@ class Name(Entries):
                   if not any(is_same_time(time, other) and granularity(other) < granularity(time) for other in same)}  # fmt: skip
         return finest | ({self.file.version.mtime} if self.file and self.file.checked else set())
 
+    @once
     def attributes(self):
         """name -> the values that are right; None: it is absent."""
         stores, right = self.holders(), {}
@@ -338,6 +360,7 @@ class Name(Entries):
 
     # Rule 9: verdicts
 
+    @once
     def is_lost(self):
         return self.state in ("lost", "conflict") or (self.file is not None and self.is_listed() and None in self.file.stripes())
 
@@ -352,6 +375,7 @@ class Name(Entries):
         stores = [store for store in self.model.stores if not self.model.has_nothing(store)]
         return self.state != "shown" or self.has_other_metadata() or any(self.state_of(s) != "good" for s in stores)
 
+    @once
     def has_other_metadata(self):
         """Whether not all stores that hold it show it alike, or as it is shown."""
         shown = [self.entries[store] for store in self.holders()]
@@ -510,6 +534,7 @@ class File:
         others = [found for v, found in agreement.items() if v != version]
         return agreement[version] == {True} and all(False in found for found in others)
 
+    @once
     def has_rivals(self):
         """Whether two contents of a stripe have what they need, and equally many shares."""
         if self.state != "shown" or not self.checked:
@@ -567,6 +592,7 @@ class File:
         """Rule 8: whether nobody has its end."""
         return (self.version.stripes() - 1) * self.version.block > self.longest
 
+    @once
     def is_contested(self):
         """Whether it depends on what was read before what a stripe is."""
         return self.checked and any(len(self.groups(number)) > 1 for number in range(self.version.stripes()))
@@ -608,6 +634,7 @@ class File:
 
     # Rule 9: verdicts
 
+    @once
     def content(self):
         """All bytes, or None."""
         stripes = self.stripes()
@@ -654,7 +681,7 @@ class File:
             made = self.share(copy.header.index)
             rows.append(differences(copy.data[copy.header.start :], made[-len(copy.data) + copy.header.start :]))
         least = 1 << 8
-        for wrong in set(zip(*rows)):
+        for wrong in patterns(rows):
             right = {s: c.header.index for (s, c), bad in zip(self.members.items(), wrong) if not bad}
             others = {c.header.index for c, bad in zip(self.members.values(), wrong) if bad}
             least = min(least, spare(right, self.version.k + len(others)))

@@ -3,6 +3,7 @@
 
 import functools
 import itertools
+import operator
 import struct
 from collections import defaultdict
 from typing import NamedTuple, Optional
@@ -190,6 +191,15 @@ def differences(one, other):
     return number.to_bytes(len(one), "big").translate(_IS_ONE)
 
 
+def patterns(rows):
+    """The different columns of rows whose bytes are 0 or 1, as tuples of these."""
+    parts = []
+    for some in (rows[at : at + 8] for at in range(0, len(rows), 8)):
+        bits = sum(int.from_bytes(row, "big") << place for place, row in enumerate(some))
+        parts.append(bits.to_bytes(len(some[0]), "big"))
+    return [tuple(column[at // 8] >> at % 8 & 1 for at in range(len(rows))) for column in set(zip(*parts))]
+
+
 def _differences(one, other):
     """The same, as one large number."""
     return int.from_bytes(differences(one, other), "big")
@@ -207,34 +217,43 @@ def solve(k, pairs):
     first = dict(reversed(pairs))
     source = pieces(k, {index: first[index] for index in indexes[:k]})
     expected = {index: oracle._interpolate(source, index) for index in indexes}
-    if all(data == expected[index] for index, data in pairs):
+    wrong = 0
+    for index, data in pairs:
+        wrong |= _differences(data, expected[index])
+    if not wrong:
         return source
-    columns = list(dict.fromkeys(zip(*(data for _, data in pairs))))
-    known = {}
+    places = [at for at, bad in enumerate(wrong.to_bytes(len(source[0]), "big")) if bad]
+    contested = list(zip(*(operator.itemgetter(*places, places[0])(data) for _, data in pairs)))[:-1]
+    columns, known = list(dict.fromkeys(contested)), {}
     for some in (columns[:_ATTEMPT], columns[_ATTEMPT:]):
         if some and not _solve_columns(k, [index for index, _ in pairs], some, known):
             return None
-    whole = [known[column] for column in zip(*(data for _, data in pairs))]
-    return [bytes(piece) for piece in zip(*whole)]
+    whole = [bytearray(piece) for piece in source]
+    for at, column in zip(places, contested):
+        for piece, value in zip(whole, known[column]):
+            piece[at] = value
+    return list(map(bytes, whole))
 
 
 def _solve_columns(k, indexes, columns, known):
     """Adds column -> its k bytes to `known`. False where there are none for some column."""
+    data = [bytes(values) for values in zip(*columns)]
     for chosen in itertools.combinations(range(len(indexes)), k):
         if len({indexes[place] for place in chosen}) < k:
             continue
-        data = [bytes(values) for values in zip(*columns)]
         source = pieces(k, {indexes[place]: data[place] for place in chosen})
         wrong, there = _count(indexes, data, source)
+        if min(wrong) > (len(indexes) - k) // 2:
+            continue
         left = []
         for at, column in enumerate(columns):
             if wrong[at] <= (there[at] - k) // 2:
                 known[column] = bytes(piece[at] for piece in source)
             else:
                 left.append(column)
-        columns = left
-        if not columns:
+        if not left:
             return True
+        columns, data = left, [bytes(values) for values in zip(*left)]
     return False
 
 

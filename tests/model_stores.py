@@ -18,7 +18,7 @@ KIND = {
     stat.S_IFREG: FILE, stat.S_IFDIR: DIRECTORY, stat.S_IFLNK: LINK, stat.S_IFIFO: FIFO,
     stat.S_IFSOCK: SOCKET, stat.S_IFCHR: CHAR, stat.S_IFBLK: BLOCK,
 }  # fmt: skip
-LONGEST = 1 << 26
+LONGEST, PIECE = 1 << 26, 1 << 20
 FORMAT = {kind: number for number, kind in KIND.items()}
 
 
@@ -91,22 +91,30 @@ def read_bytes(path):
     """The bytes of a file; of one that says it is huge, no more than a bit."""
     file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        if not stat.S_ISREG(os.fstat(file).st_mode):
+        status = os.fstat(file)
+        if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "is no file")
-        found = [os.read(file, 1 << 20)]
-        while len(found[-1]) and len(found) < LONGEST >> 20:
-            found.append(os.read(file, 1 << 20))
+        if status.st_size < PIECE:
+            found = os.read(file, status.st_size + 1)
+            if len(found) == status.st_size:
+                return found
+        found = [os.pread(file, PIECE, 0)]
+        while len(found[-1]) and len(found) < LONGEST // PIECE:
+            found.append(os.pread(file, PIECE, sum(map(len, found))))
         return b"".join(found)
     finally:
         os.close(file)
 
 
-def entry_at(path, content=True):
-    found = os.lstat(path)
+def entry_at(path, content=None, status=None):
+    """content: the bytes of a file, where they are known or not wanted."""
+    found = status or os.lstat(path)
     kind = KIND[stat.S_IFMT(found.st_mode)]
+    if kind != FILE:
+        content = b""
     return Entry(
         kind,
-        read_bytes(path) if content and kind == FILE else b"",
+        read_bytes(path) if content is None else content,
         0o777 if kind == LINK else stat.S_IMODE(found.st_mode),
         (found.st_uid, found.st_gid),
         found.st_mtime_ns,
@@ -129,19 +137,30 @@ def walk(folder, beneath=""):
             yield path
 
 
+def look(folder):
+    """(store, path) -> what lstat says of it."""
+    found = {}
+    for name in sorted(os.listdir(folder)):
+        for path in walk(os.path.join(folder, name)):
+            found[name, path] = os.lstat(os.path.join(folder, name, path))
+    return found
+
+
 def read(folder):
     """What write() takes, of stores on a disk."""
-    return {
-        name: {path: entry_at(os.path.join(folder, name, path)) for path in walk(os.path.join(folder, name))}
-        for name in sorted(os.listdir(folder))
-    }
+    return read_again(folder, look(folder), {}, {})
 
 
-def inodes(folder):
-    """(store, path) -> inode and change time."""
-    found = {}
-    for name in os.listdir(folder):
-        for path in walk(os.path.join(folder, name)):
-            status = os.lstat(os.path.join(folder, name, path))
-            found[name, path] = status.st_ino
+def read_again(folder, looks, before, stores):
+    """The same by what look() finds now; bytes are those from before where nothing was written."""
+    found = {name: {} for name in sorted(os.listdir(folder))}
+    for (name, path), status in looks.items():
+        is_same = (name, path) in before and marks(before[name, path]) == marks(status)
+        content = stores[name][path].data if is_same else None
+        found[name][path] = entry_at(os.path.join(folder, name, path), content, status)
     return found
+
+
+def marks(status):
+    """What no write leaves as it was."""
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns

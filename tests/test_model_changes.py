@@ -26,6 +26,9 @@ from model_shares import DIRECTORY, FILE, Entry
 
 SPREAD = True
 CASES = int(os.environ.get("ZFEC_FS_TEST_CASES", "3000"))
+STEPS = max(200, CASES // 20)
+READING_S = min(10, max(1.5, CASES / 20000))
+DECODED = max(5, CASES // 5000)
 BLOCK_SIZE = 4096
 TIME = 1400000000123456789
 FILES, STORES, HANDLES = 12, 5, 30
@@ -93,6 +96,7 @@ class Tree:
         self.sizes = {f"f{n}": rng.choice((1, 100, k * BLOCK_SIZE, rng.randint(1, 5 * k * BLOCK_SIZE)))
                       for n in range(FILES)}  # fmt: skip
         self.contents = defaultdict(list)  # of each file, so far
+        self.model = None  # of what there is now
         for name in [*self.sizes, *(f"z{number}" for number in range(8))]:
             content = Content(share_format, k, self.sizes.get(name, 10), TIME, rng)
             self.contents[name].append(content.data)
@@ -110,6 +114,7 @@ class Tree:
         size = self.sizes[name] if rng.random() < 0.7 else rng.randint(1, 4 * self.k * BLOCK_SIZE)
         mtime = rng.choice((TIME, TIME, TIME + rng.randint(-5, 5) * 10**9))
         content = Content(self.format, self.k, size, mtime, rng)
+        self.model = None
         self.contents[name].append(content.data)
         stores = list(self.stores)
         for store in stores if rng.random() < 0.6 else rng.sample(stores, rng.randint(1, STORES)):
@@ -120,7 +125,8 @@ class Tree:
 
     def owed(self, name):
         """The version and the stripes that an open gives now."""
-        found = Model(self.stores, self.format, self.k).name(name)
+        self.model = self.model or Model(self.stores, self.format, self.k)
+        found = self.model.name(name)
         version = found.file.version if found.file else None
         return version, found.file.stripes() if version else None
 
@@ -169,7 +175,7 @@ def test_a_file_that_is_held_open(mounts, tmp_path, rng, share_format, k):
         options = {} if share_format == "checked" else {"format": share_format}
         view = mounts.restored(tree.folder, required=k, cache="no", attr_timeout=0, **options)
         view.expect_log(r".*", count=0)
-        for step in range(max(200, CASES // 10)):
+        for step in range(STEPS):
             name = rng.choice(list(tree.sizes))
             what = rng.random()
             if what < 0.2:
@@ -260,7 +266,7 @@ def test_readers_while_copies_change(mounts, tmp_path, rng, k, changes):
         view.expect_log(r".*", count=0)
         writer = Writer(place / "stores", contents, changes, rng)
         writer.start()
-        deadline = time.monotonic() + min(20, max(2, CASES / 5000))
+        deadline = time.monotonic() + READING_S
         while time.monotonic() < deadline:
             found = read_in_pieces(view / "a", size, rng, counts)
             if not is_of_one(found, [content.data for content in contents]):
@@ -319,7 +325,7 @@ def test_a_tree_that_is_decoded(tmp_path, binary, rng, share_format, k):
     """Each file is one of its contents, or is missing and the status says so."""
     options = [] if share_format == "checked" else ["--format", share_format, "--required", str(k)]
     counts, wrong = Counter(), []
-    for number in range(max(6, CASES // 500)):
+    for number in range(DECODED):
         with model_stores.fast_folder(tmp_path) as place:
             sizes = {f"a{n}": rng.choice((100, 300000, 2000000)) for n in range(3)}
             contents = {name: [Content(share_format, k, size, TIME, rng) for _ in range(2)]

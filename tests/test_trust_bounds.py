@@ -28,7 +28,7 @@ from trusting import BLOCK_SIZE, GONE, MTIME_NS, NEWER, Stores, forged
 MIB = 1 << 20
 SIZE = 8 * MIB
 AT_ONCE_S = 10  # in which all of a few small files is done, on a machine that is busy
-STOP_S = 2  # in which a command ends that is told to
+STOP_S = 1  # in which a command ends that is told to
 SAMPLED = 4096  # stripes that copies without a header are compared in, at most
 FAR = 6 * MIB  # behind what is read ahead
 

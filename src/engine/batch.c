@@ -59,12 +59,13 @@ static struct pending *pending_new(const struct target *target, const char *temp
 }
 
 int batch_add(struct batch *batch, const struct target *target, const char *temporary,
-              const char *path, mode_t kind, const struct seen *seen, uint64_t size)
+              const char *path, mode_t kind, const struct seen *seen, uint64_t size, bool linked)
 {
     struct pending *pending = pending_new(target, temporary, path, seen);
     if (!pending)
         return -ENOMEM;
     pending->kind = kind & S_IFMT;
+    pending->linked = linked;
     pthread_mutex_lock(&batch->lock);
     *batch->end = pending;
     batch->end = &pending->next;
@@ -139,7 +140,7 @@ static int give_name(const struct batch *batch, int directory, struct pending *p
         if (error == 0)
             error = rename_to(directory, pending, name);
     }
-    if (error < 0)
+    if (error < 0 || pending->linked) /* rename leaves two names of one file as they are */
         unlinkat(directory, pending->temporary, 0);
     return error;
 }

@@ -17,6 +17,7 @@ struct pending {
     const struct target *target;
     char temporary[TEMPORARY_NAME_SIZE];
     bool careful; /* only what was seen may give way: */
+    bool linked;  /* the temporary name may be one of the file that is there */
     struct seen seen;
     mode_t kind;       /* S_IFREG, ... */
     int error;         /* how taking its name failed; 0: it did not */
@@ -40,10 +41,11 @@ int batch_new(batch_clear *clear, batch_done *done, void *context, struct batch 
 /*
  * What is called TEMPORARY in the directory of PATH is to get PATH's name; it has SIZE bytes and is
  * of that KIND. Where PATH is not what was SEEN any more (NULL: that does not matter), it is
- * -EBUSY, and stays. Returns 0, or -ENOMEM; then TEMPORARY is the caller's.
+ * -EBUSY, and stays. LINKED: it may be one with PATH already, though the file system does not show
+ * it (sshfs). Returns 0, or -ENOMEM; then TEMPORARY is the caller's.
  */
 int batch_add(struct batch *batch, const struct target *target, const char *temporary,
-              const char *path, mode_t kind, const struct seen *seen, uint64_t size);
+              const char *path, mode_t kind, const struct seen *seen, uint64_t size, bool linked);
 
 /* Has all that wait take their names. */
 void batch_commit(struct batch *batch);

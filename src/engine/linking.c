@@ -93,7 +93,7 @@ static int link_now(const struct pair *pair, size_t target)
                0) < 0)
         return -errno;
     int r = batch_add(copy->batch, &copy->targets[target], temporary, further->original.path,
-                      further->original.status.st_mode, entry_seen(further, target), 0);
+                      further->original.status.st_mode, entry_seen(further, target), 0, true);
     if (r < 0)
         unlinkat(directory, temporary, 0);
     return r;

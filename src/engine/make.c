@@ -42,7 +42,7 @@ static int finish(const struct entry *entry, size_t target, const char *temporar
                    : apply_to_file(entry, target, fd, &lack);
     if (r >= 0)
         r = batch_add(copy->batch, &copy->targets[target], temporary, path,
-                      entry->original.status.st_mode, entry_seen(entry, target), size);
+                      entry->original.status.st_mode, entry_seen(entry, target), size, false);
     if (r >= 0)
         copy_tell_lack(copy, path, &copy->targets[target], &lack);
     return r;

@@ -10,11 +10,6 @@ struct agreement {
     bool agrees, contradicts;
 };
 
-static bool is_to_stop(const struct stripe_reading *reading)
-{
-    return reading->stop && atomic_load(reading->stop);
-}
-
 /* Calls LOOK at one stripe after the other, evenly spaced where there are many, until it returns
  * something else than 0. */
 static int each_stripe(const struct stripe_reading *reading,
@@ -28,7 +23,7 @@ static int each_stripe(const struct stripe_reading *reading,
         struct stripe_reading at = *reading;
         cleanup_attempt struct attempt attempt = {0};
         at.stripe = count == stripes ? i : i * (stripes / count);
-        r = is_to_stop(reading) ? -ECANCELED : attempt_start(&attempt, &at);
+        r = stripe_reading_is_stopped(reading) ? -ECANCELED : attempt_start(&attempt, &at);
         if (r == 0)
             r = attempt_read_rest(&attempt);
         if (r == 0)

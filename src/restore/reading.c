@@ -446,7 +446,7 @@ static int solve(struct attempt *attempt, const size_t places[], size_t count, u
         blocks[i] = attempt->blocks[places[i]].data;
     }
     int r = solve_stripe(&reading->version->layout, reading->stripe, indices, blocks, count,
-                         withdrawn, reading->data, wrong, &attempt->spare);
+                         withdrawn, reading->stop, reading->data, wrong, &attempt->spare);
     for (size_t i = 0; r == 0 && i < count; i++) {
         if (wrong[i])
             note_wrong(attempt, places[i]);
@@ -566,6 +566,8 @@ static int search(const struct attempt *attempt, const size_t places[], size_t c
     for (size_t i = 0; i < k; i++)
         chosen[i] = i;
     for (unsigned tries = 0; tries < TRIES_MAX; tries++) {
+        if (stripe_reading_is_stopped(attempt->reading))
+            return -ECANCELED;
         if (clock_now() >= end)
             return -ETIMEDOUT;
         for (size_t i = 0; i < k; i++)

@@ -37,6 +37,11 @@ struct stripe_reading {
     uint8_t *data;           /* room for k*u bytes; the stripe, where the result is 0 */
 };
 
+static inline bool stripe_reading_is_stopped(const struct stripe_reading *reading)
+{
+    return reading->stop && atomic_load(reading->stop);
+}
+
 /* A reading under way: which blocks were read, and what came of them. */
 struct attempt {
     const struct stripe_reading *reading;

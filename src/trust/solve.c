@@ -59,8 +59,9 @@ struct solving {
     uint64_t stripe;
     const uint8_t *indices;
     const uint8_t *const *blocks;
-    size_t count, size;   /* of the blocks, and bytes in each */
-    int withdrawn;        /* copies that count as if they contradicted */
+    size_t count, size; /* of the blocks, and bytes in each */
+    int withdrawn;      /* copies that count as if they contradicted */
+    const atomic_bool *stop;
     unsigned share_count; /* different shares that the blocks are of */
     uint8_t **made;       /* by share: what a trial makes of those, and of the pieces 0..k-1 */
     uint8_t *targets[256];
@@ -189,6 +190,8 @@ static int search(struct solving *solving, uint8_t *data)
     for (size_t i = 0; i < k; i++)
         chosen[i] = i;
     for (unsigned tries = 0; tries < TRIES_MAX; tries++) {
+        if (solving->stop && atomic_load(solving->stop))
+            return -ECANCELED;
         if (clock_now() >= end)
             return -ETIMEDOUT;
         int r = try(solving, chosen, data);
@@ -220,8 +223,8 @@ static int finish_search(struct solving *solving, uint8_t *data, bool wrong[])
 }
 
 int solve_stripe(const struct share_layout *layout, uint64_t stripe, const uint8_t indices[],
-                 const uint8_t *const blocks[], size_t count, unsigned withdrawn, uint8_t *data,
-                 bool wrong[], int *ret_spare)
+                 const uint8_t *const blocks[], size_t count, unsigned withdrawn,
+                 const atomic_bool *stop, uint8_t *data, bool wrong[], int *ret_spare)
 {
     CLEANUP(forget_search)
     struct solving solving = {
@@ -231,6 +234,7 @@ int solve_stripe(const struct share_layout *layout, uint64_t stripe, const uint8
         .blocks = blocks,
         .count = count,
         .withdrawn = (int)withdrawn,
+        .stop = stop,
         .size = layout_block_size(layout, stripe),
     };
 

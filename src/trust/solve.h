@@ -10,6 +10,7 @@
 
 #include "share/format.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 /*
@@ -19,12 +20,12 @@
  * content, which were too few then, could be enough now. Sets WRONG for each block that differs
  * from the result. Sets *RET_SPARE to how many more right values each byte could lose and stay
  * solvable. Only bytes with wrong values count; INT_MAX if there are none. -EBADMSG where some byte
- * has no solution, or none that is found by so many tries; -ETIMEDOUT after a second; -ENODATA for
- * fewer than k different shares; -ENOMEM.
+ * has no solution, or none that is found by so many tries; -ETIMEDOUT after a second; -ECANCELED
+ * soon after STOP, which may be NULL, is set; -ENODATA for fewer than k different shares; -ENOMEM.
  */
 int solve_stripe(const struct share_layout *layout, uint64_t stripe, const uint8_t indices[],
-                 const uint8_t *const blocks[], size_t count, unsigned withdrawn, uint8_t *data,
-                 bool wrong[], int *ret_spare);
+                 const uint8_t *const blocks[], size_t count, unsigned withdrawn,
+                 const atomic_bool *stop, uint8_t *data, bool wrong[], int *ret_spare);
 
 /* How many different shares have to agree with each other so that COUNT copies, whatever the others
  * say, have no other solution. */

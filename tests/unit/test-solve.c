@@ -81,7 +81,7 @@ static struct answer solve(const struct scene *scene)
 
     answer.r =
         solve_stripe(&scene->layout, 0, scene->indices, (const uint8_t *const *)scene->blocks,
-                     scene->count, scene->withdrawn, data, answer.wrong, &answer.spare);
+                     scene->count, scene->withdrawn, NULL, data, answer.wrong, &answer.spare);
     memcpy(answer.data, data, scene->k * scene->size);
     free(data);
     return answer;
@@ -436,8 +436,12 @@ static void test_what_takes_too_long_is_no_contradiction(void **state)
         random_fill(blocks[i], size);
     }
     assert_int_equal(solve_stripe(&layout, 0, indices, (const uint8_t *const *)blocks, COUNT, 0,
-                                  data, wrong, &spare),
+                                  NULL, data, wrong, &spare),
                      -ETIMEDOUT);
+    atomic_bool stop = true;
+    assert_int_equal(solve_stripe(&layout, 0, indices, (const uint8_t *const *)blocks, COUNT, 0,
+                                  &stop, data, wrong, &spare),
+                     -ECANCELED);
     for (unsigned i = 0; i < COUNT; i++)
         free(blocks[i]);
     free(data);
