@@ -304,7 +304,7 @@ def test_it_is_looked_for_only_after_a_stop(sets, source, nodes, tmp_path):  # n
     assert calls_of(tmp_path) == 1
     unfinish(sets)
     sets.run("--dry-run", environment=environment)
-    assert calls_of(tmp_path) == 1
+    assert calls_of(tmp_path) == 2  # whether the place is there; what would be sent
     sets.run(environment=environment)
     assert calls_of(tmp_path) == 2
     unfinish(sets)

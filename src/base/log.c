@@ -21,8 +21,6 @@ enum {
     REMEMBERED = 1024,
 };
 
-static const char prefix[] = "zfec-fs: ";
-
 static struct {
     enum log_level limit;
     bool syslog, muted;
@@ -116,21 +114,12 @@ char *log_escape(const char *text)
     return line;
 }
 
-/* With the time, which a terminal does not need. */
-static void write_to_file(const char *line)
-{
-    char stamp[32];
-    struct tm parts;
-    time_t now = time(NULL);
-
-    strftime(stamp, sizeof stamp, "%Y-%m-%d %H:%M:%S", localtime_r(&now, &parts));
-    dprintf(settings.file, "%s %s", stamp, line);
-}
-
 static void emit(enum log_level level, const char *text)
 {
     static const int priorities[] = {LOG_ERR, LOG_WARNING, LOG_INFO};
-    char line[LINE_SIZE + 1];
+    char line[LINE_SIZE + 1], stamp[32];
+    struct tm parts;
+    time_t now = time(NULL);
 
     if (settings.muted)
         return;
@@ -140,79 +129,63 @@ static void emit(enum log_level level, const char *text)
         return;
     }
     /* One call for the whole line: lines of several threads must not mix. */
-    line[length] = '\n';
-    line[length + 1] = '\0';
+    strcpy(line + length, "\n");
     if (settings.before)
         settings.before();
-    fprintf(stderr, "%s%s", prefix, line);
-    if (settings.file > 0)
-        write_to_file(line);
+    fprintf(stderr, "zfec-fs: %s", line);
+    if (settings.file > 0) { /* with the time, which a terminal does not need */
+        strftime(stamp, sizeof stamp, "%Y-%m-%d %H:%M:%S", localtime_r(&now, &parts));
+        dprintf(settings.file, "%s %s", stamp, line);
+    }
 }
+
+/* A declaration: TEXT, with what follows FORMAT in it. */
+#define FORMATTED(text, format)                                                                    \
+    char text[LINE_SIZE];                                                                          \
+    va_list arguments;                                                                             \
+    va_start(arguments, format);                                                                   \
+    vsnprintf(text, sizeof text, format, arguments);                                               \
+    va_end(arguments)
 
 void log_message(enum log_level level, const char *format, ...)
 {
-    char text[LINE_SIZE];
-    va_list arguments;
-
     if (level > settings.limit)
         return;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
+    FORMATTED(text, format);
     emit(level, text);
 }
 
-/* FNV-1a (Fowler, Noll, Vo). */
-static uint64_t hash_of(const char *text)
-{
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-
-    for (; *text; text++)
-        hash = (hash ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
-    return hash;
-}
-
-/* Returns true if TEXT is not among the last lines that were asked for; from now on it is. */
-static bool is_news(const char *text)
+void log_once(const char *format, ...)
 {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-    static uint64_t lately[REMEMBERED];
+    static uint64_t lately[REMEMBERED]; /* lines, by FNV-1a (Fowler, Noll, Vo) */
     static size_t next;
-    uint64_t hash = hash_of(text);
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
     bool found = false;
 
+    FORMATTED(text, format);
+    if (settings.limit < LOG_LEVEL_WARNING)
+        return;
+    for (const char *at = text; *at; at++)
+        hash = (hash ^ (unsigned char)*at) * UINT64_C(0x100000001b3);
     pthread_mutex_lock(&lock);
     for (size_t i = 0; i < REMEMBERED && !found; i++)
         found = lately[i] == hash;
     if (!found)
         lately[next++ % REMEMBERED] = hash;
     pthread_mutex_unlock(&lock);
-    return !found;
-}
-
-void log_once(const char *format, ...)
-{
-    char text[LINE_SIZE];
-    va_list arguments;
-
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    if (settings.limit >= LOG_LEVEL_WARNING && is_news(text))
+    if (!found)
         emit(LOG_LEVEL_WARNING, text);
 }
 
 int log_errno(int error, const char *format, ...)
 {
-    char text[LINE_SIZE], reason[128];
-    va_list arguments;
+    char reason[128];
 
-    va_start(arguments, format);
-    int length = vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    if (length >= 0 && (size_t)length < sizeof text)
-        snprintf(text + length, sizeof text - (size_t)length, ": %s",
-                 strerror_r(-error, reason, sizeof reason));
+    FORMATTED(text, format);
+    size_t length = strlen(text);
+    snprintf(text + length, sizeof text - length, ": %s",
+             strerror_r(-error, reason, sizeof reason));
     emit(LOG_LEVEL_ERROR, text);
     return error;
 }

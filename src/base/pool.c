@@ -53,23 +53,6 @@ static bool wait_for_work(struct pool *pool)
     return pool->jobs || pool->wanted > 0;
 }
 
-/* Helps the newest team that wants help. The lock is held, and let go meanwhile. */
-static void help(struct pool *pool)
-{
-    struct team *team = pool->teams;
-
-    while (team->wanted == 0)
-        team = team->next;
-    team->wanted--;
-    pool->wanted--;
-    team->helping++;
-    pthread_mutex_unlock(&pool->lock);
-    team->body(team->context);
-    pthread_mutex_lock(&pool->lock);
-    if (--team->helping == 0)
-        pthread_cond_signal(&team->left);
-}
-
 static void *work_in(void *opaque)
 {
     struct pool *pool = opaque;
@@ -77,8 +60,18 @@ static void *work_in(void *opaque)
     pthread_mutex_lock(&pool->lock);
     while (wait_for_work(pool)) {
         pool->busy++;
-        if (pool->wanted > 0) {
-            help(pool);
+        if (pool->wanted > 0) { /* the newest team that wants help */
+            struct team *team = pool->teams;
+            while (team->wanted == 0)
+                team = team->next;
+            team->wanted--;
+            pool->wanted--;
+            team->helping++;
+            pthread_mutex_unlock(&pool->lock);
+            team->body(team->context);
+            pthread_mutex_lock(&pool->lock);
+            if (--team->helping == 0)
+                pthread_cond_signal(&team->left);
         } else {
             struct job *job = pool->jobs;
             pool->jobs = job->next;
@@ -160,19 +153,6 @@ void pool_free(struct pool *pool)
     free(pool);
 }
 
-static void call_helpers(struct pool *pool, struct team *team, size_t count)
-{
-    pthread_mutex_lock(&pool->lock);
-    team->wanted = count;
-    team->next = pool->teams;
-    pool->teams = team;
-    pool->wanted += count;
-    start_threads(pool, pool->wanted);
-    for (size_t i = 0; i < count; i++)
-        pthread_cond_signal(&pool->work);
-    pthread_mutex_unlock(&pool->lock);
-}
-
 void team_run(struct pool *pool, size_t size, void (*body)(void *context), void *context)
 {
     struct team team = {.body = body, .context = context, .left = PTHREAD_COND_INITIALIZER};
@@ -183,7 +163,15 @@ void team_run(struct pool *pool, size_t size, void (*body)(void *context), void 
         return;
     }
     pool = pool ? pool : &helpers;
-    call_helpers(pool, &team, (size < most ? size : most) - 1);
+    team.wanted = (size < most ? size : most) - 1;
+    pthread_mutex_lock(&pool->lock);
+    team.next = pool->teams;
+    pool->teams = &team;
+    pool->wanted += team.wanted;
+    start_threads(pool, pool->wanted);
+    for (size_t i = 0; i < team.wanted; i++)
+        pthread_cond_signal(&pool->work);
+    pthread_mutex_unlock(&pool->lock);
     body(context);
 
     /* A helper who comes later than this comes too late. */

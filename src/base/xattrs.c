@@ -36,17 +36,14 @@ bool xattrs_find(const struct xattrs *xattrs, const char *name, struct xattr *re
     return false;
 }
 
-static bool begins_with(const char *text, const char *start)
-{
-    return strncmp(text, start, strlen(start)) == 0;
-}
-
 /* As rsync -AX has it. */
 static bool is_kept(const char *name)
 {
-    if (begins_with(name, "system."))
-        return begins_with(name, "system.posix_acl_");
-    return begins_with(name, "user.") || geteuid() == 0;
+    static const char lists[] = "system.posix_acl_";
+
+    if (strncmp(name, "system.", strlen("system.")) == 0)
+        return strncmp(name, lists, strlen(lists)) == 0;
+    return strncmp(name, "user.", strlen("user.")) == 0 || geteuid() == 0;
 }
 
 static ssize_t get_or_list(const char *path, const char *name, char *bytes, size_t room)
@@ -163,14 +160,6 @@ bool xattrs_are_equal(const struct xattrs *a, const struct xattrs *b)
     return a->size == b->size && (a->size == 0 || memcmp(a->bytes, b->bytes, a->size) == 0);
 }
 
-static bool has_entry(const struct xattrs *xattrs, const struct xattr *entry)
-{
-    struct xattr other;
-
-    return xattrs_find(xattrs, entry->name, &other) && other.size == entry->size &&
-           memcmp(other.value, entry->value, entry->size) == 0;
-}
-
 int xattrs_write_path(const char *path, const struct xattrs *old, const struct xattrs *new)
 {
     struct xattr entry, other;
@@ -182,8 +171,9 @@ int xattrs_write_path(const char *path, const struct xattrs *old, const struct x
             r = -errno;
     }
     for (const char *at = new->bytes; xattrs_next(new, &at, &entry);) {
-        if (!has_entry(old, &entry) && setxattr(path, entry.name, entry.value, entry.size, 0) < 0 &&
-            r == 0)
+        bool has_it = xattrs_find(old, entry.name, &other) && other.size == entry.size &&
+                      memcmp(other.value, entry.value, entry.size) == 0;
+        if (!has_it && setxattr(path, entry.name, entry.value, entry.size, 0) < 0 && r == 0)
             r = -errno;
     }
     return r;

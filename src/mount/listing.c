@@ -3,7 +3,7 @@
 
 #include "base/pool.h"
 #include "base/thread.h"
-#include "tree/nearby.h"
+#include "tree/tree.h"
 
 enum {
     DOTS = 2,
@@ -79,10 +79,10 @@ static void look_up_next(void *opaque)
     struct look_ups *look_ups = opaque;
     size_t place;
 
-    nearby_begin();
+    tree_stay_nearby();
     while ((place = atomic_fetch_add(&look_ups->next, 1)) < look_ups->count)
         look_up(look_ups, place);
-    nearby_end();
+    tree_leave_nearby();
 }
 
 /*

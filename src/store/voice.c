@@ -6,7 +6,7 @@
 #include "base/io.h"
 #include "base/shortage.h"
 #include "share/format.h"
-#include "tree/nearby.h"
+#include "tree/tree.h"
 #include "trust/leftover.h"
 
 #include <stdio.h>
@@ -307,10 +307,10 @@ int voice_take(struct store *store, enum share_format format, const struct voice
     struct sampling sampling = {.store = store, .format = format, .watch = watch};
     int r = names_add(&sampling.directories, "");
 
-    nearby_begin();
+    tree_stay_nearby();
     while (r == 0 && count_headers(&sampling) < HEADERS_MAX && !is_settled(&sampling))
         r = look_on(&sampling);
-    nearby_end();
+    tree_leave_nearby();
     if (r < 0)
         return r;
     settle_voice(&sampling);

@@ -26,7 +26,13 @@ struct child {
     int handle;    /* readable when it has ended; below 0: that is known */
     double ended;  /* when: seconds of clock_seconds() */
     uint64_t said; /* bytes that were read of its streams */
-    bool stuck;    /* it has ended, and what it had started does not, not even by SIGKILL */
+    double looked; /* when it was looked at last, as well */
+    double idle;   /* seconds in which nothing worth the name was done */
+    struct deeds {
+        int64_t in, out; /* bytes */
+        double computed; /* seconds */
+    } deeds;             /* until the idle time began */
+    bool stuck;          /* it has ended, and what it had started does not, not even by SIGKILL */
     struct child_stream streams[CHILD_STREAMS];
 };
 
@@ -72,6 +78,18 @@ void child_kill(const struct child *child);
  * to tidy up. Then *RET is its status as waitpid(2) has it. To be called after its lines were read.
  */
 bool child_has_ended(struct child *child, int *ret);
+
+/*
+ * For how many seconds it has done nothing but wait, by what the kernel counts of it and of those
+ * that it has started: the bytes that were read and written, wherever, and the time that was
+ * computed. To be called every now and then. IDLE_IN bytes a second are read by a program that
+ * waits. 0 where the kernel does not say.
+ *
+ * Programs do not always notice by themselves that nobody answers any more. rclone tries again for
+ * each file. rsync tells the other end from time to time that it is still there, and takes it for a
+ * sign of life that the kernel took that.
+ */
+double child_idle(struct child *child, unsigned idle_in);
 
 /* Waits for nothing: what hangs in the kernel, though it was killed, ends when it wakes. */
 void child_leave(struct child *child);

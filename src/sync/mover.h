@@ -4,7 +4,6 @@
 #pragma once
 
 #include "sync/child.h"
-#include "sync/pulse.h"
 #include "sync/sets.h"
 
 #include <stdio.h>
@@ -68,7 +67,6 @@ struct transfer {
     enum transfer_step step;
     double due; /* when it is to be started, or killed, or left to itself */
     struct child child;
-    struct pulse pulse;
 };
 
 struct mover {

@@ -58,7 +58,6 @@ static void begin_program(struct run *run, struct transfer *transfer)
         finish_transfer(run, transfer, -EIO);
         return;
     }
-    pulse_begin(&transfer->child, &transfer->pulse);
     transfer->step = TRANSFER_RUNNING;
     if (!goes_on)
         run->happened(run->context, transfer, TRANSFER_BEGINS);
@@ -174,8 +173,7 @@ static void advance(struct run *run, struct transfer *transfer, double now)
             end_child(transfer, run->stop ? -ECANCELED : -ETIMEDOUT);
         /* Nobody is expected to answer any more. */
         else if (transfer->child.handle >= 0 &&
-                 pulse_idle(&transfer->child, mover->idle_in, &transfer->pulse) >=
-                     terms->timeout + mover->late)
+                 child_idle(&transfer->child, mover->idle_in) >= terms->timeout + mover->late)
             end_child(transfer, -EAGAIN);
         break;
     case TRANSFER_ENDING:

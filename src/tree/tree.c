@@ -2,17 +2,30 @@
 #include "tree/tree.h"
 
 #include "tree/mounts.h"
-#include "tree/nearby.h"
-#include "tree/walk.h"
 
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
+
+enum {
+    /* Longer paths are refused: a tree must not be able to make the walk through it endless. */
+    PATH_LENGTH_MAX = 1 << 16,
+    PLACE_FLAGS = O_PATH | O_NOFOLLOW | O_CLOEXEC,
+};
+
+/* The file systems that are entered besides the root's. */
+enum walk_reach {
+    WALK_ANYWHERE,
+    WALK_NO_PSEUDO, /* but for those that hold no one's data */
+    WALK_NOWHERE,   /* none */
+};
 
 struct tree {
     uint64_t number; /* of no other tree of this process, also later */
@@ -22,10 +35,41 @@ struct tree {
     char name[];
 };
 
-/* What shows instead of the file system that walk_avoid names. */
-static struct stat covered_status;
+/* Where a path leads. */
+struct place {
+    int fd;      /* O_PATH; -1: on the file system that is avoided */
+    bool closed; /* the root of another file system, which is not entered */
+};
 
-/* What the kernel remembers of a place, without asking its file system. */
+#define NO_PLACE ((struct place){.fd = -1})
+
+static void clear_place(struct place *place)
+{
+    cleanup_close_fd(&place->fd);
+}
+
+#define cleanup_place CLEANUP(clear_place)
+
+/* The file system that is not asked: see tree_avoid. */
+static struct {
+    atomic_bool set; /* after the rest: threads may be walking already */
+    dev_t device;
+    struct stat covered;
+} avoided;
+
+void tree_avoid(dev_t device, const struct stat *covered)
+{
+    avoided.covered = *covered;
+    avoided.device = device;
+    atomic_store(&avoided.set, true);
+}
+
+static bool is_avoided(dev_t device)
+{
+    return atomic_load(&avoided.set) && device == avoided.device;
+}
+
+/* What the kernel remembers of a place, without asking its file system: it might be avoided. */
 static int remembered(int place, struct statx *ret)
 {
     unsigned mask = STATX_TYPE | STATX_INO;
@@ -33,41 +77,270 @@ static int remembered(int place, struct statx *ret)
     return statx(place, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, mask, ret) < 0 ? -errno : 0;
 }
 
-int tree_device(const struct tree *tree, dev_t *ret)
+static int device_of(int fd, dev_t *ret)
 {
     struct statx status;
 
-    int r = remembered(tree->root, &status);
+    int r = remembered(fd, &status);
     if (r == 0)
         *ret = makedev(status.stx_dev_major, status.stx_dev_minor);
     return r;
 }
 
+/* From a directory to a path beneath it, without ever leaving it. */
+
+/* Opens PATH beneath ROOT, if it stays on ROOT's mount and fits PATH_MAX. */
+static int open_beneath(int root, const char *path, int flags)
+{
+    struct open_how how = {
+        .flags = (unsigned)flags,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV,
+    };
+
+    long fd = syscall(SYS_openat2, root, path, &how, sizeof how);
+    return fd < 0 ? -errno : (int)fd;
+}
+
+static bool goes_up(const char *path)
+{
+    for (const char *at = path; (at = strstr(at, "..")); at++) {
+        if ((at == path || at[-1] == '/') && (at[2] == '\0' || at[2] == '/'))
+            return true;
+    }
+    return false;
+}
+
+/*
+ * Opens PATH beneath ROOT for reading, by open(2)'s FLAGS, if it lies on ROOT's own mount. No
+ * symlink is followed, and a FIFO is not waited for. Returns the descriptor or a negative errno;
+ * what cannot be opened in this way may be by walk_beneath.
+ */
+static int walk_open(int root, const char *path, int flags)
+{
+    if (goes_up(path))
+        return -EXDEV;
+    flags |= O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC;
+    int fd = open_beneath(root, path, flags | O_NOATIME);
+
+    return fd == -EPERM ? open_beneath(root, path, flags) : fd;
+}
+
+/* Returns true if the walk ends at the root of file system DEVICE, which it came to from HOME's. */
+static bool is_closed(dev_t device, dev_t home, enum walk_reach reach)
+{
+    if (is_avoided(device))
+        return true;
+    if (device == home || reach == WALK_ANYWHERE)
+        return false;
+    return reach == WALK_NOWHERE || mounts_is_pseudo(device);
+}
+
+/* Name by name: across mounts, along paths of any length, and without openat2. */
+static int walk_by_steps(int root, const char *path, enum walk_reach reach, struct place *ret)
+{
+    cleanup_place struct place at = NO_PLACE;
+    char name[NAME_MAX + 1];
+    dev_t home, device;
+
+    int r = device_of(root, &home);
+    while (r == 0 && *path) {
+        if (at.closed)
+            return -ENOENT;
+        size_t length = strcspn(path, "/");
+        if (length > NAME_MAX)
+            return -ENAMETOOLONG;
+        *(char *)mempcpy(name, path, length) = '\0';
+        path += length + (path[length] == '/');
+        int fd = openat(at.fd < 0 ? root : at.fd, name, PLACE_FLAGS);
+        if (fd < 0)
+            return -errno;
+        cleanup_close_fd(&at.fd);
+        at.fd = fd;
+        r = device_of(fd, &device);
+        at.closed = r == 0 && is_closed(device, home, reach);
+    }
+    if (r < 0)
+        return r;
+    bool askable = !at.closed || !is_avoided(device);
+    *ret = (struct place){.fd = askable ? steal_fd(&at.fd) : -1, .closed = at.closed};
+    return 0;
+}
+
+/*
+ * Goes to PATH beneath the directory ROOT. No symlink is followed; one at the path's end is the
+ * place itself. "" is ROOT. -ENOENT, also for what lies beyond a closed place; -ENOTDIR where
+ * something on the way is no directory, a symlink for example; -EXDEV for ".."; ...
+ */
+static int walk_beneath(int root, const char *path, enum walk_reach reach, struct place *ret)
+{
+    if (strlen(path) > PATH_LENGTH_MAX)
+        return -ENAMETOOLONG;
+    if (goes_up(path))
+        return -EXDEV;
+    path = *path ? path : ".";
+    int fd = open_beneath(root, path, PLACE_FLAGS);
+
+    switch (fd) {
+    case -EXDEV:        /* a mount lies on the way */
+    case -ENAMETOOLONG: /* more than PATH_MAX */
+    case -EAGAIN:       /* something was renamed meanwhile */
+    case -ENOSYS:       /* Linux before 5.6 */
+    case -EPERM:        /* a sandbox that does not know openat2 */
+        return walk_by_steps(root, path, reach, ret);
+    case -ELOOP:
+        return -ENOTDIR;
+    default:
+        if (fd < 0)
+            return fd;
+        *ret = (struct place){.fd = fd};
+        return 0;
+    }
+}
+
+static int walk(const struct tree *tree, const char *path, struct place *ret)
+{
+    return walk_beneath(tree->root, path, tree->reach, ret);
+}
+
+/*
+ * Directories that a thread is busy in. Who looks at many names of one directory says so, and the
+ * way there is gone but once; a name in it then costs one system call instead of three. That the
+ * directory is renamed meanwhile is not seen, as it would not be by who reads it in one go.
+ */
+
+struct nearby {
+    uint64_t tree;  /* whose directory it is */
+    uint64_t mount; /* the number of the mount that it lies on: the tree's own */
+    char *path;
+    int fd; /* O_PATH */
+};
+
+/* Of each tree, the directory that this thread asked for last. */
+static _Thread_local struct {
+    bool busy;
+    struct nearby *items;
+    size_t count;
+    size_t expected; /* the item that is likely asked for next: trees are asked in turn */
+} here;
+
+void tree_stay_nearby(void)
+{
+    here.busy = true;
+}
+
+static void leave(struct nearby *nearby)
+{
+    cleanup_close_fd(&nearby->fd);
+    free(nearby->path);
+    nearby->fd = -1;
+    nearby->path = NULL;
+}
+
+void tree_leave_nearby(void)
+{
+    for (size_t i = 0; i < here.count; i++)
+        leave(&here.items[i]);
+    free(here.items);
+    memset(&here, 0, sizeof here);
+}
+
+/* The item of TREE, which may be a new one; NULL where there is no memory. */
+static struct nearby *item_of(uint64_t tree)
+{
+    for (size_t i = 0; i < here.count; i++) {
+        size_t at = (here.expected + i) % here.count;
+        if (here.items[at].tree == tree) {
+            here.expected = at + 1;
+            return &here.items[at];
+        }
+    }
+    struct nearby *more = reallocarray(here.items, here.count + 1, sizeof *more);
+    if (!more)
+        return NULL;
+    here.items = more;
+    more[here.count] = (struct nearby){.tree = tree, .fd = -1};
+    return &more[here.count++];
+}
+
+static bool mount_of(int fd, uint64_t *ret)
+{
+    struct statx status;
+
+    if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID, &status) < 0 ||
+        !(status.stx_mask & STATX_MNT_ID))
+        return false;
+    *ret = status.stx_mnt_id;
+    return true;
+}
+
+/* Goes to the directory PATH beneath ROOT. Returns true if it could, and on the root's own mount.
+ */
+static bool enter_directory(struct nearby *nearby, int root, const char *path, size_t length)
+{
+    cleanup_place struct place place = NO_PLACE;
+    uint64_t home;
+
+    leave(nearby);
+    nearby->path = strndup(path, length);
+    if (!nearby->path || walk_beneath(root, nearby->path, WALK_NOWHERE, &place) < 0 ||
+        place.fd < 0 || !mount_of(root, &home) || !mount_of(place.fd, &nearby->mount) ||
+        nearby->mount != home)
+        return false;
+    nearby->fd = steal_fd(&place.fd);
+    return true;
+}
+
+/*
+ * The directory of PATH, and its name in there; NULL where the thread is not busy, or where PATH is
+ * to be walked to for another reason. Valid until the next call.
+ */
+static const struct nearby *nearby_of(const struct tree *tree, const char *path,
+                                      const char **ret_name)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    size_t length = slash ? (size_t)(slash - path) : 0;
+
+    if (tree->remote || !here.busy || *name == '\0' || strcmp(name, ".") == 0 ||
+        strcmp(name, "..") == 0)
+        return NULL;
+    struct nearby *nearby = item_of(tree->number);
+    if (!nearby)
+        return NULL;
+    bool is_there =
+        nearby->path && strncmp(nearby->path, path, length) == 0 && !nearby->path[length];
+    if (!is_there && !enter_directory(nearby, tree->root, path, length))
+        return NULL;
+    *ret_name = name;
+    return nearby->fd >= 0 ? nearby : NULL;
+}
+
+/* Trees. */
+
+int tree_device(const struct tree *tree, dev_t *ret)
+{
+    return device_of(tree->root, ret);
+}
+
 int tree_open(const char *path, struct tree **ret)
 {
     static atomic_ullong number;
-    cleanup_tree struct tree *tree = NULL;
     cleanup_fd int root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    bool is_own;
     dev_t device;
 
     if (root < 0)
         return -errno;
-    int r = walk_is_avoided(root, &is_own);
-    if (r < 0 || is_own)
+    int r = device_of(root, &device);
+    if (r < 0 || is_avoided(device))
         return r < 0 ? r : -ENOTDIR;
-    tree = malloc(sizeof *tree + strlen(path) + 1);
+    struct tree *tree = malloc(sizeof *tree + strlen(path) + 1);
     if (!tree)
         return -ENOMEM;
     tree->number = atomic_fetch_add(&number, 1);
     tree->root = steal_fd(&root);
+    tree->remote = mounts_is_remote(device);
     tree->reach = WALK_ANYWHERE;
     strcpy(tree->name, path);
-    r = tree_device(tree, &device);
-    if (r < 0)
-        return r;
-    tree->remote = mounts_is_remote(device);
-    *ret = steal_pointer(tree);
+    *ret = tree;
     return 0;
 }
 
@@ -112,16 +385,10 @@ const char *tree_name(const struct tree *tree)
     return tree->name;
 }
 
-void tree_avoid(dev_t device, const struct stat *covered)
-{
-    covered_status = *covered;
-    walk_avoid(device);
-}
-
 static int status_of(const struct place *place, struct stat *ret)
 {
     if (place->fd < 0)
-        *ret = covered_status;
+        *ret = avoided.covered;
     else if (fstat(place->fd, ret) < 0)
         return -errno;
     if (place->closed)
@@ -173,13 +440,6 @@ static int stat_nearby(const struct nearby *nearby, const char *name, struct sta
     return 0;
 }
 
-/* The directory of PATH where this thread is busy in it; NULL where PATH is to be walked to. */
-static const struct nearby *nearby_of(const struct tree *tree, const char *path,
-                                      const char **ret_name)
-{
-    return tree->remote ? NULL : nearby_find(tree->number, tree->root, path, ret_name);
-}
-
 int tree_stat(const struct tree *tree, const char *path, struct stat *ret)
 {
     cleanup_place struct place place = NO_PLACE;
@@ -189,7 +449,7 @@ int tree_stat(const struct tree *tree, const char *path, struct stat *ret)
     int r = nearby ? stat_nearby(nearby, name, ret) : -EXDEV;
     if (r != -EXDEV)
         return r;
-    r = walk_beneath(tree->root, path, tree->reach, &place);
+    r = walk(tree, path, &place);
     return r < 0 ? r : status_of(&place, ret);
 }
 
@@ -292,7 +552,7 @@ int tree_look(const struct tree *tree, const char *path, struct tree_object *ret
 
     int r = nearby ? look_nearby(nearby, name, &object) : -EXDEV;
     if (r == -EXDEV) {
-        r = walk_beneath(tree->root, path, tree->reach, &place);
+        r = walk(tree, path, &place);
         if (r == 0)
             r = look_at(&place, &object);
     }
@@ -314,7 +574,7 @@ static int open_by_place(const struct tree *tree, const char *path, struct stat 
     cleanup_place struct place place = NO_PLACE;
     struct stat status;
 
-    int r = walk_beneath(tree->root, path, tree->reach, &place);
+    int r = walk(tree, path, &place);
     if (r < 0)
         return r;
     if (place.closed)
@@ -343,7 +603,7 @@ int tree_open_directory(const struct tree *tree, const char *path, int *ret_fd)
     cleanup_place struct place place = NO_PLACE;
     struct stat status;
 
-    int r = walk_beneath(tree->root, path, tree->reach, &place);
+    int r = walk(tree, path, &place);
     if (r < 0)
         return r;
     if (place.closed || fstat(place.fd, &status) < 0)
@@ -358,30 +618,10 @@ int tree_read_link(const struct tree *tree, const char *path, char **ret)
 {
     cleanup_place struct place place = NO_PLACE;
 
-    int r = walk_beneath(tree->root, path, tree->reach, &place);
+    int r = walk(tree, path, &place);
     if (r < 0)
         return r;
     return place.closed ? -EINVAL : read_target(place.fd, "", ret);
-}
-
-static bool is_dots(const char *name)
-{
-    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
-}
-
-static int read_names(DIR *directory, dev_t device, struct names *names)
-{
-    for (;;) {
-        errno = 0;
-        const struct dirent *entry = readdir(directory);
-        if (!entry)
-            return -errno;
-        struct listed known = {
-            .device = device, .inode = entry->d_ino, .kind = (mode_t)DTTOIF(entry->d_type)};
-        int r = is_dots(entry->d_name) ? 0 : names_add_known(names, entry->d_name, &known);
-        if (r < 0)
-            return r;
-    }
 }
 
 /* Opens the directory PATH to be read; *RET_FD is -1 for one that is closed. */
@@ -395,7 +635,7 @@ static int open_to_list(const struct tree *tree, const char *path, int *ret_fd)
         *ret_fd = fd;
         return 0;
     }
-    int r = walk_beneath(tree->root, path, tree->reach, &place);
+    int r = walk(tree, path, &place);
     if (r < 0 || place.closed)
         return r;
     *ret_fd = openat(place.fd, ".", FLAGS | O_NOATIME);
@@ -406,6 +646,7 @@ static int open_to_list(const struct tree *tree, const char *path, int *ret_fd)
 
 int tree_list(const struct tree *tree, const char *path, struct names *names)
 {
+    const struct dirent *entry;
     cleanup_dir DIR *directory = NULL;
     cleanup_fd int fd = -1;
     struct stat status;
@@ -413,10 +654,16 @@ int tree_list(const struct tree *tree, const char *path, struct names *names)
     int r = open_to_list(tree, path, &fd);
     if (r < 0 || fd < 0)
         return r;
-    directory = fdopendir(fd);
-    if (!directory)
+    if (fstat(fd, &status) < 0 || !(directory = fdopendir(fd)))
         return -errno;
-    return fstat(steal_fd(&fd), &status) < 0 ? -errno : read_names(directory, status.st_dev, names);
+    steal_fd(&fd);
+    while (r == 0 && (errno = 0, entry = readdir(directory))) {
+        struct listed known = {
+            .device = status.st_dev, .inode = entry->d_ino, .kind = (mode_t)DTTOIF(entry->d_type)};
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            r = names_add_known(names, entry->d_name, &known);
+    }
+    return r < 0 ? r : -errno;
 }
 
 int tree_get_xattr(const struct tree *tree, const char *path, const char *name, void *value,
@@ -424,7 +671,7 @@ int tree_get_xattr(const struct tree *tree, const char *path, const char *name, 
 {
     cleanup_place struct place place = NO_PLACE;
 
-    int r = walk_beneath(tree->root, path, tree->reach, &place);
+    int r = walk(tree, path, &place);
     if (r < 0)
         return r;
     if (place.closed)
@@ -441,7 +688,7 @@ int tree_list_xattr(const struct tree *tree, const char *path, char *names, size
 {
     cleanup_place struct place place = NO_PLACE;
 
-    int r = walk_beneath(tree->root, path, tree->reach, &place);
+    int r = walk(tree, path, &place);
     if (r < 0)
         return r;
     ssize_t there = place.closed ? 0 : listxattr(path_of(place.fd).text, names, size);
@@ -457,7 +704,7 @@ int tree_read_xattrs(const struct tree *tree, const char *path, const char *name
     cleanup_place struct place place = NO_PLACE;
 
     *ret = NO_XATTRS;
-    int r = walk_beneath(tree->root, path, tree->reach, &place);
+    int r = walk(tree, path, &place);
     return r < 0 || place.closed ? r : xattrs_read_path(path_of(place.fd).text, name, ret);
 }
 

@@ -88,6 +88,13 @@ int tree_list_xattr(const struct tree *tree, const char *path, char *names, size
 int tree_read_xattrs(const struct tree *tree, const char *path, const char *name,
                      struct xattrs *ret);
 
+/*
+ * Between the two, this thread goes to the directory of the names that it asks for but once, also
+ * if it is renamed meanwhile. For what is one question to who asks it, about many names.
+ */
+void tree_stay_nearby(void);
+void tree_leave_nearby(void);
+
 int tree_statfs(const struct tree *tree, struct statvfs *ret);
 
 /*

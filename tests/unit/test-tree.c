@@ -6,7 +6,6 @@
  */
 #include "support.h"
 
-#include "tree/nearby.h"
 #include "tree/tree.h"
 
 #include <fcntl.h>
@@ -195,9 +194,9 @@ static int stat_result(const char *path)
     struct tree_object object;
 
     int r = tree_stat(tree, path, &status);
-    nearby_begin();
+    tree_stay_nearby();
     int looked = tree_look(tree, path, &object), again = tree_stat(tree, path, &nearby);
-    nearby_end();
+    tree_leave_nearby();
     assert_int_equal(again, r);
     assert_int_equal(looked, r);
     if (r < 0)
