@@ -695,7 +695,7 @@ def test_stopped(tmp_path, mounts, rng, number):
         process.send_signal(number)
         done = commands.finish(process, first)
     assert done.status == FAILED and done.summary["exit_status"] == FAILED
-    assert re.search(r"stopping at [\d,]+ files; run it again to go on from there$", done.errors, re.M)
+    assert re.search(r"stopping at [\d,]+ files?; run it again to go on from there$", done.errors, re.M)
     assert commands.leftovers(tmp_path / "out") == []
     made = run(*words).summary["made"]
     assert 0 < made < 3 * 307
