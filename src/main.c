@@ -28,7 +28,7 @@ static int run_command(const struct command_row *command, struct options *option
     return background_end(status);
 }
 
-/* Mounting would only say what is wrong with a place that WORD was never meant to be. */
+/* Returns true if WORD is a mistyped command: as a place to mount, its error would mislead. */
 static bool is_no_command(const char *word)
 {
     return word[0] != '-' && !strchr(word, '/') && access(word, F_OK) < 0;

@@ -1403,7 +1403,7 @@ def test_an_old_version_is_not_taken_while_a_newer_one_may_not_be_read(user, rng
         (stores.path(store, "dir/file") if closed == "file" else stores.path(store, "dir")).chmod(0)
     how = {"before": user.WORDS, "binary": user.binary, "cwd": "/"}
     result = commands.run("decode", stores.folder, home / "out", status=FAILED, noisy=True, **how)
-    assert "may be of a newer version, and may not be read" in result.errors
+    assert "may be of a newer version, but you may not read them" in result.errors
     assert (home / "out" / "dir" / "file").read_bytes() == b"the newest"
     result = commands.run("check", stores.folder, status=FAILED, noisy=True, **how)
     assert "dir/file: cannot be checked: Permission denied" in result.errors

@@ -749,7 +749,7 @@ def test_stores_that_come_are_counted(make, mounts):
         time.sleep(0.2)
     trusting.compare(view.path, stores.files)
     view.unmount()
-    assert "K is 2 from here on, not 1" in view.log(), view.log()
+    assert "2 shares are needed from now on, not 1" in view.log(), view.log()
 
 
 @pytest.mark.parametrize("required", [None, 3])

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Large buffers that are used again: the first touch of fresh memory costs more than all the
- * work that is done on it (page faults), so what one request gives back the next one takes.
- * Any thread may take and give.
+ * Large buffers that are reused from one request to the next: page faults of fresh memory cost more
+ * than all the work that is done in it. Any thread may take and give.
  */
 #pragma once
 

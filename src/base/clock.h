@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Time that only goes forward, for how long something takes; in microseconds. */
+/* Monotonic time in microseconds, for measuring durations. */
 #pragma once
 
 #include <stdint.h>

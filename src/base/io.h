@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Files of this process: reading all of what is asked for, and how many may be open. */
+/* Reading in full, and the limit of open files of this process. */
 #pragma once
 
 #include <stddef.h>
@@ -11,5 +11,5 @@
  */
 int io_read(int fd, uint64_t offset, uint8_t *data, size_t size, size_t *ret);
 
-/* Lets this process have as many files open as it may: one for each store, or target, at a time. */
+/* Raises the limit of open files as far as allowed: each store or target needs one at a time. */
 void descriptors_allow_all(void);

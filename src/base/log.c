@@ -85,7 +85,7 @@ static size_t shown_length(const char *text)
     return shown ? length : 0;
 }
 
-/* Copies TEXT to LINE (SIZE bytes), what is not to be shown as \xNN; returns the length. */
+/* Copies TEXT to LINE (SIZE bytes), unprintable bytes as \xNN. Returns the length. */
 static size_t escape(const char *text, char *line, size_t size)
 {
     size_t length = 0;

@@ -41,7 +41,7 @@ void log_limit(enum log_level level);
 
 void log_message(enum log_level level, const char *format, ...) LOG_FORMAT(2, 3);
 
-/* As a warning, but nothing where the same line was logged lately: for what is found often. */
+/* Logs a warning, unless the same line was logged lately: for what is found often. */
 void log_once(const char *format, ...) LOG_FORMAT(1, 2);
 
 /* "<format>: <text of the errno in error>"; returns ERROR (negative) for `return log_errno(...)`.

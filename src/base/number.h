@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Numbers as people write them. */
+/* Parsing of numbers in arguments and settings. */
 #pragma once
 
 /*

@@ -174,7 +174,7 @@ void team_run(struct pool *pool, size_t size, void (*body)(void *context), void 
     pthread_mutex_unlock(&pool->lock);
     body(context);
 
-    /* A helper who comes later than this comes too late. */
+    /* Helpers that come after this are too late. */
     pthread_mutex_lock(&pool->lock);
     struct team **at = &pool->teams;
     while (*at != &team)

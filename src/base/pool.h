@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Threads that do jobs, jobs that bring more jobs, and teams: several threads for one thing that
- * takes a moment. What was put last is done first, so that few jobs wait while a tree is walked;
- * a team is helped before another job is begun.
+ * Threads that run jobs, which may add more jobs, and teams: several threads that share one short
+ * task. The newest job runs first, so that few jobs wait while a tree is walked. Idle threads help
+ * a team before they begin another job.
  */
 #pragma once
 
@@ -14,7 +14,7 @@
 
 struct pool;
 
-/* To be put first in a struct of the caller's. Whoever runs it frees it. */
+/* The first member of a struct of the caller's. RUN frees it. */
 struct job {
     void (*run)(struct job *job);
     struct job *next;
@@ -33,11 +33,10 @@ void pool_wait(struct pool *pool);
 void pool_free(struct pool *pool);
 
 /*
- * Calls BODY in this thread, and in others that come in time, until all calls have returned: SIZE
- * at most. Each call is to take a part of what is to be done until nothing is left. The others are
- * threads of POOL that have nothing to do, and the caller may be one of its jobs. POOL NULL: they
- * are those of the process, 15 at most. To start a thread takes as long as some things take, so
- * these stay for the next team a while.
+ * Calls BODY in this thread and in idle threads of POOL that come in time, SIZE threads at most,
+ * and waits until all calls have returned. Each call takes parts of the work until none is left.
+ * The caller may be a job of POOL. If POOL is NULL, the helpers are up to 15 threads of the
+ * process. They stay for a while, because starting a thread takes as long as some tasks.
  */
 void team_run(struct pool *pool, size_t size, void (*body)(void *context), void *context);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Zeros to read, as many as the largest stripe has, in one MiB of memory. */
+/* As many zeros as the largest stripe has, mapped from one MiB of memory. */
 #pragma once
 
 #include <stddef.h>

@@ -95,7 +95,7 @@ _Noreturn static void wait_and_exit(int reports, bool stays)
         signal(number, SIG_DFL);
         raise(number);
     }
-    log_error("ended before the work was done");
+    log_error("the process that did the work ended early; run the command again");
     _exit(EXIT_STATUS_FAILED);
 }
 

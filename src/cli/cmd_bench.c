@@ -52,7 +52,7 @@ enum exit_status bench_command(struct options *options)
                       "bench: takes no arguments but options; see zfec-fs bench --help");
     if (encoding->shares < encoding->required)
         return log_as(EXIT_STATUS_USAGE,
-                      "bench: %u shares of which %u are enough: give -n at least as much as -k",
+                      "bench: -n %u: fewer than -k %u; give at least as many shares",
                       encoding->shares, encoding->required);
     if (layout_new(encoding->format, encoding->required, encoding->shares, encoding->block_size,
                    (uint64_t)encoding->required * encoding->block_size, &settings.layout) < 0)

@@ -32,7 +32,7 @@ static int add_target(struct copying *copying, const struct options *options, st
     return copying_add(copying, options->words[options->word_count - 1], TARGET_WHOLE, &inputs);
 }
 
-/* Says what is not restored since too few stores have it. */
+/* Reports a name that is not restored because too few stores have it. */
 static void tell_hidden(void *context, const char *path, enum hidden why, const char *text)
 {
     struct copying *copying = context;

@@ -92,10 +92,11 @@ static int open_all(struct copying *copying, struct options *options, struct sou
     if (r < 0)
         return log_errno(r, "%s: cannot be read", options->source);
     if (r == 0)
-        return log_as(-ENOENT,
-                      "%s: is empty: is it mounted? with --delete all would be deleted; --delete-most "
-                      "does that",
-                      options->source);
+        return log_as(
+            -ENOENT,
+            "%s: is empty: is it mounted? with --delete all would be deleted; --delete-most "
+            "does that",
+            options->source);
     r = options->word_count == 2 ? copying_make_directory(copying, options->words[1]) : 0;
     return r < 0 ? r : copying_open(copying);
 }

@@ -88,10 +88,10 @@ static int check_options(struct options *options)
         return log_as(-EINVAL, "MOUNTPOINT: missing; see zfec-fs --help");
     const char *mountpoint = words[options->word_count - 1];
     if (stat(mountpoint, &status) < 0)
-        return log_errno(-errno, "%s: cannot be the mountpoint, create an empty directory there",
+        return log_errno(-errno, "%s: cannot be the mountpoint; create an empty directory there",
                          mountpoint);
     if (!S_ISDIR(status.st_mode))
-        return log_as(-EINVAL, "%s: cannot be the mountpoint, it is no directory", mountpoint);
+        return log_as(-EINVAL, "%s: cannot be the mountpoint: not a directory", mountpoint);
     cleanup_free char *real = realpath(mountpoint, NULL);
     if (real && !options->covers && mounts_are_ours(real))
         return log_as(-EINVAL,

@@ -43,7 +43,7 @@ static struct roster_entry *entry_at(struct roster *roster, const char *path)
 {
     for (size_t i = 0; i < roster->count; i++) {
         const struct store *store = roster->entries[i].store;
-        /* Of a remote store nothing but its name tells where it is, without asking it. */
+        /* A remote store is not asked where it is: only its name counts. */
         if (strcmp(store_name(store), path) == 0 ||
             (!store_is_remote(store) && store_is_at(store, path)))
             return &roster->entries[i];

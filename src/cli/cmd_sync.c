@@ -225,7 +225,7 @@ static void happened(void *context, const struct transfer *transfer, enum transf
     if (event == TRANSFER_ENDS || transfer->task != TASK_UPDATE)
         return; /* its outcome is told later */
     if (event == TRANSFER_IS_DISTRUSTED) {
-        log_warning("%s/%s: holds another share than %02x, or a damaged one; all is compared",
+        log_warning("%s/%s: holds a share other than %02x, or a damaged one; comparing everything",
                     set->name, node->name, (uint8_t)node->share);
         return;
     }

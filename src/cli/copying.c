@@ -70,7 +70,7 @@ static void tell_text(const struct copy_event *event, const char *in, const char
         log_warning("%s: an older version was taken, the newest is damaged", event->path);
         break;
     case COPY_PARTIAL:
-        log_warning("%s: has what can be read of it, and holes", event->path);
+        log_warning("%s: incomplete; holes stand for what cannot be read", event->path);
         break;
     default:
         log_info("%s: %s%s%s", event->path, actions[event->kind], in, where);

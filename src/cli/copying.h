@@ -24,7 +24,7 @@ struct copying {
     atomic_ullong counts[COPY_KINDS];
     atomic_ullong hidden;  /* names that too few stores have */
     struct source *stores; /* of decode: --delete takes what none of them has */
-    bool counting;         /* all is gone through for the progress first: nothing is told yet */
+    bool counting; /* the first pass, which only counts for the progress and reports nothing */
 };
 
 /* To be called before any thread is started. */
@@ -32,8 +32,8 @@ int copying_begin(struct copying *copying, const struct options *options);
 
 /*
  * Adds a target at PATH, a directory, or (not in a dry run) a place where one can be made. SHARE as
- * struct target has it; INPUTS are the real paths of what is read, to be kept out of harm's way.
- * Makes nothing. -EINVAL where PATH makes no sense.
+ * struct target has it; INPUTS are the real paths of all that is read; PATH must not overlap them.
+ * Makes nothing. Returns -EINVAL if PATH cannot be used.
  */
 int copying_add(struct copying *copying, const char *path, int share, const struct names *inputs);
 

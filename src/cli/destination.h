@@ -9,8 +9,7 @@
  * caller frees it. */
 int destination_resolve(const char *path, char **ret);
 
-/* Finds it for a PATH that may lead to what hangs: NULL where that is not known in a few seconds.
- */
+/* As destination_resolve, for a PATH that may hang: sets *RET to NULL if it takes some seconds. */
 void destination_resolve_soon(const char *path, char **ret);
 
 /* Finds the device that PATH, which is resolved, is or would be on. */

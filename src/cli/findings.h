@@ -77,5 +77,5 @@ const char *findings_wrong(const struct findings *findings, const struct inspect
  * known, else nothing is added. */
 bool findings_add_lost(const struct inspection *inspection, const char *before, struct draft *text);
 
-/* Returns what may be behind the loss of a name; NULL: who knows. */
+/* Returns a likely reason for the loss of a name; NULL: unknown. */
 const char *findings_hint(const struct inspection *inspection);

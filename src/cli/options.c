@@ -120,7 +120,7 @@ static int take_exclude_from(const struct given *given)
     int r = excludes_add_file(given->options->rules.excludes, given->value);
 
     if (r == -EINVAL)
-        return log_as(r, "%s: this is no text file", given->text);
+        return log_as(r, "%s: not a text file", given->text);
     return r < 0 ? log_errno(r, "%s", given->text) : 0;
 }
 
@@ -268,7 +268,7 @@ const struct option_row option_rows[] = {
      .help = "take the kernel's requests by io_uring, if it can"},
 
     {"quick", 0, COMMAND_CHECK, .take = take_quick,
-     .help = "look at presence, sizes and headers only"},
+     .help = "check presence, sizes and headers only"},
     {"sample", 0, COMMAND_CHECK, "P", .take = take_part, AT(sample),
      .wants = "a part of the blocks, like 5%",
      .help = "read only a random part of the blocks, like 5%"},
@@ -323,7 +323,7 @@ const struct option_row option_rows[] = {
     {0},
 };
 
-/* What else goes on to libfuse and the kernel. */
+/* Other options that are passed on to libfuse and the kernel. */
 static const char *const passed_on[] = {
     "dev",         "nodev",         "suid",        "nosuid",       "exec",     "noexec",
     "atime",       "noatime",       "diratime",    "nodiratime",   "relatime", "norelatime",
@@ -331,13 +331,13 @@ static const char *const passed_on[] = {
     "context=",    "fscontext=",    "defcontext=", "rootcontext=",
 };
 
-/* What fstab and mount(8) say to others, or what always holds here. */
+/* Options of fstab that are meant for mount(8), or that always hold here: they are ignored. */
 static const char *const ignored[] = {
     "ro",    "rw",    "defaults", "auto",   "noauto",  "user", "nouser",
     "users", "owner", "group",    "nofail", "_netdev", "x-",   "comment=",
 };
 
-/* Whether TEXT is in a list; an entry that ends in "=" or "-" stands for all that begin so. */
+/* Returns true if TEXT is in LIST. An entry that ends in "=" or "-" matches as a prefix. */
 static bool is_listed(const char *text, const char *const list[], size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -388,7 +388,7 @@ static int take(struct options *options, const struct option_row *row, const cha
     /* An empty path would be taken for the working directory. */
     if (value && !*value && row->value &&
         (strcmp(row->value, "DIR") == 0 || strcmp(row->value, "FILE") == 0))
-        return log_as(-EINVAL, "%s: it is empty; give a path", text);
+        return log_as(-EINVAL, "%s: empty; give a path", text);
     if (value && !row->value && row->take != take_view)
         return log_as(-EINVAL, "%s: give it no value", text);
     int r = row->take(&given);
@@ -474,7 +474,7 @@ static int refuse_word(const struct options *options, int found, const char *wor
     if (found == ':')
         return log_as(-EINVAL, "%s: give it a value; see zfec-fs%s%s --help", word, space, name);
     if (row)
-        return log_as(-EINVAL, "--%s: it takes no value; see zfec-fs%s%s --help", row->name, space,
+        return log_as(-EINVAL, "--%s: takes no value; see zfec-fs%s%s --help", row->name, space,
                       name);
     return log_as(-EINVAL, "%s: not an option of %s; see zfec-fs%s%s --help",
                   optopt ? letter : word, *name ? name : "mounts", space, name);

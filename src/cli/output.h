@@ -11,7 +11,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
-/* How loud, in which form, and whether in colours. Returns 0 or a negative errno (the log file). */
+/* Sets verbosity, form and colours by OPTIONS. Returns 0 or a negative errno (the log file). */
 int output_begin(const struct options *options);
 
 /* Ends the line about progress. Returns 0, or a negative errno where something was not written. */
@@ -19,7 +19,7 @@ int output_end(void);
 
 bool output_is_json(void);
 
-/* Returns true if somebody looks at a line about progress. */
+/* Returns true if progress is shown: on a terminal, unless quiet. */
 bool output_has_progress(void);
 
 enum colour { COLOUR_NONE, COLOUR_GOOD, COLOUR_WARNING, COLOUR_BAD };
@@ -37,8 +37,8 @@ void output_json(const char *type, json_t *object);
 void output_json_path(json_t *object, const char *key, const char *path);
 
 /*
- * What is shown of progress, lines parted by newlines, no more than fit the terminal; if ALWAYS,
- * also where nobody looks, and to stay.
+ * Shows progress: lines separated by newlines, cut to fit the terminal. With ALWAYS, also if
+ * progress is not shown otherwise, and so that it stays.
  */
 void output_progress(const char *lines, bool always);
 

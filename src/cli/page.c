@@ -101,7 +101,7 @@ static const char *const style[] = {
     "}",
 };
 
-/* Adds text with nothing in it that is a tag or ends an attribute; what is no text as \xNN. */
+/* Adds TEXT with special characters as entities, and with bytes that are no text as \xNN. */
 static void add_escaped(struct draft *out, const char *text)
 {
     static const char special[] = "&<>\"'";
@@ -117,7 +117,7 @@ static void add_escaped(struct draft *out, const char *text)
     }
 }
 
-/* Adds a name as an element of its own: it cannot turn the direction of what is around it. */
+/* Adds a name as an element of its own, so that it cannot reverse the text around it. */
 static void add_isolated(struct draft *out, const char *name)
 {
     draft_add(out, "<bdi class=\"name\">");

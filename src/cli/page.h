@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What check found as one page of HTML that needs nothing else: no script, no image, no network.
- * All that a person wants to know stands in words and numbers; colours only repeat it. Its file is
- * there as it was before, or whole.
+ * Writes what check found as one self-contained page of HTML: no script, no image, no network.
+ * Words and numbers say everything; colours only repeat it. The file is replaced as a whole, or not
+ * at all.
  */
 #pragma once
 

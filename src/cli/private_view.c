@@ -28,8 +28,7 @@
 enum {
     END_LIMIT_S = 20,
     KILLED_S = 1, /* what does not end by SIGKILL in that time hangs in the kernel */
-    /* For so long the kernel may keep attributes: what is edited during a run may be missed by it.
-     */
+    /* How long the kernel may keep attributes: a run may miss edits that are made meanwhile. */
     KEPT_S = 1,
 };
 
@@ -38,7 +37,8 @@ enum {
 /* In the process that serves: to the run, which waits for a byte. */
 static int report = -1;
 
-/* When the run has ended, or has given this process up, nobody should wait for it any more. */
+/* Releases the streams once the run has ended or abandoned this process, so that no reader waits.
+ */
 static void *watch_run(void *unused)
 {
     char byte;
@@ -197,7 +197,7 @@ static int make_folder(struct private_view *view)
         return log_errno(-errno, "%s: cannot be made", view->folder);
     int r = write_note(view->lock, view->folder);
     if (r < 0)
-        return log_errno(r, "the file of the lock");
+        return log_errno(r, "the lock file");
     if (asprintf(&view->mount, "%s/view", view->folder) < 0)
         return -ENOMEM;
     return mkdir(view->mount, 0700) < 0 ? log_errno(-errno, "%s: cannot be made", view->mount) : 0;
@@ -221,7 +221,7 @@ static int clean_up(int lock)
     ssize_t size = pread(lock, folder, sizeof folder - 1, 0);
 
     if (size < 0)
-        return log_errno(-errno, "the file of the lock");
+        return log_errno(-errno, "the lock file");
     folder[size] = '\0';
     if (!strstr(folder, "/" PREFIX))
         return 0;
@@ -254,8 +254,8 @@ void private_view_close(struct private_view *view)
         struct pollfd ended = {.fd = handle, .events = POLLIN};
         kill(view->server, SIGTERM);
         if (handle >= 0 && poll(&ended, 1, END_LIMIT_S * 1000) == 0) {
-            log_error(
-                "the source hangs: what reads it is left to itself, and ends when it answers");
+            log_error("the source hangs; the process that reads it is left behind until the source "
+                      "answers");
             close(steal_fd(&view->tie));
             unmount(view->mount);
             kill(view->server, SIGKILL);

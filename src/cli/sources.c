@@ -166,7 +166,7 @@ int source_of_stores(const struct options *options, struct source **ret)
     if (r == 0 && stores_now(store_source_stores(source), &list) == 0)
         r = judge_beginning(options, list);
     if (r == 0 && stores_count(store_source_stores(source)) == 0)
-        log_warning("%s: no stores in it: it should have a directory for each share",
+        log_warning("%s: no stores in it; it should have a directory for each share",
                     options->source);
     if (r == 0)
         *ret = steal_pointer(source);
@@ -246,9 +246,10 @@ int source_hear_stores(const struct options *options, struct source *source)
                       "the stores do not say how many shares are needed: %zu of %zu that have "
                       "files have intact headers; give --required (is --format right?)",
                       quorum->with_vote, quorum->with_files);
-    tell_same_shares(list);
-    if (found > 0 && found >= quorum->required)
+    if (found > 0 && found >= quorum->required) {
+        tell_same_shares(list);
         return 0;
+    }
     return log_as(-ENODATA, "%zu store%s found, %u needed: nothing can be restored%s", found,
                   plural(found), found > 0 || quorum->given ? quorum->required : 1,
                   found == 0                    ? "; are they mounted?"

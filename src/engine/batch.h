@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What was written and has no real name yet. To write each file out to the disk before it gets its
- * name takes long, one by one; so many are written out at once.
+ * Files that are written and wait for their names. Each must be on disk before it gets its name.
+ * That takes long one by one, so one sync serves many.
  */
 #pragma once
 

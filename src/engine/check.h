@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Goes through all that stores have, and judges each name. */
+/* Walks all stores and judges each name. */
 #pragma once
 
 #include "engine/roster.h"

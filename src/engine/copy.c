@@ -159,7 +159,7 @@ static bool wait_for_lock(const struct copy_work *copy, const struct target *tar
 
 /*
  * Opens and locks TARGET. A run that was killed may have it until the kernel has written out what
- * that was waiting for. What keeps it closed is told.
+ * that was waiting for. Reports why it cannot be opened.
  */
 static int begin_target(const struct copy_work *copy, struct target *target,
                         struct patience *patience)

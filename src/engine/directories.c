@@ -27,8 +27,8 @@ static bool open_for_owner(const struct entry *entry, size_t target)
 }
 
 /*
- * What a new directory should have, it has from the beginning: should this run be interrupted,
- * stores that are filled have their say in it. What cannot be set is told at the end.
+ * Gives a new directory its metadata at once: if this run is interrupted, the new store votes on
+ * it already. What cannot be set is reported at the end.
  */
 static void begin_metadata(const struct entry *entry, size_t target)
 {
@@ -173,7 +173,7 @@ void directories_end(struct copy_work *copy)
     }
 }
 
-/* Only who is not root may have opened the root to himself. */
+/* Notes the root of each target, whose mode target_begin may have changed unless this is root. */
 void directories_begin(struct copy_work *copy)
 {
     cleanup_entry struct entry entry = {.copy = copy};

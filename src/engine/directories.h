@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Directories: they are made before what is in them, and what is done in them changes their times;
- * so their metadata comes last, and is noted until then as it was before.
+ * Directories: they are made before their contents, which then change their times. So their
+ * metadata is noted as it was before, and set last.
  */
 #pragma once
 

@@ -26,8 +26,8 @@ struct copy_work {
 };
 
 /*
- * Calls the settings' report. TARGET is NULL for all. Where a target takes no writes at all, that
- * is told once, and not for each of its names.
+ * Reports an event; TARGET NULL stands for all targets. A target that takes no writes at all is
+ * reported once, and not for each of its names.
  */
 void copy_tell(const struct copy_work *copy, enum copy_kind kind, const char *path,
                const struct target *target, int error);
@@ -36,10 +36,10 @@ void copy_tell(const struct copy_work *copy, enum copy_kind kind, const char *pa
 void copy_tell_made(const struct copy_work *copy, const char *path, const struct target *target,
                     bool replaces_kind);
 
-/* Tells, once, that nothing can be written to TARGET; what fails in it is not told any more. */
+/* Reports, once, that nothing can be written to TARGET; later failures in it are not reported. */
 void copy_close_target(const struct copy_work *copy, const struct target *target, int error);
 
-/* Tells what PATH could not be given, if anything. */
+/* Reports the metadata that could not be set on PATH, if any. */
 void copy_tell_lack(const struct copy_work *copy, const char *path, const struct target *target,
                     const struct metadata_lack *lack);
 

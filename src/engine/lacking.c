@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-struct tally {
+struct lack {
     atomic_uint_fast64_t names, lacking;
 };
 
@@ -14,7 +14,7 @@ struct counting {
     struct visit visit;
     const struct target *targets;
     const struct copy_settings *settings;
-    struct tally *tallies; /* one for each target */
+    struct lack *tallies; /* one for each target */
     size_t count;
 };
 
@@ -124,7 +124,7 @@ int lacking_count(struct source *source, const struct target targets[], size_t c
         .part = ignore_part,
         .failed = run_failed,
     };
-    cleanup_free struct tally *tallies = calloc(count + 1, sizeof *tallies);
+    cleanup_free struct lack *tallies = calloc(count + 1, sizeof *tallies);
     struct counting counting = {
         .visit = {.operations = &operations, .source = source, .progress = progress},
         .targets = targets,

@@ -4,5 +4,5 @@
 
 #include "engine/entry.h"
 
-/* Returns 0 or -ENOMEM; what fails otherwise is told. */
+/* Returns 0 or -ENOMEM; other failures are reported. */
 int linking_run(struct copy_work *copy);

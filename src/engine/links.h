@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Files that have several names: one is copied, the others are linked to it at the end. Where the
- * trees of a source disagree on what belongs together (stores that lost a link), two names do where
- * more of the trees that have both say so than not. No I/O.
+ * trees of a source disagree (a store lost a link), two names are one file if more of the trees
+ * that have both say so than not. No I/O.
  */
 #pragma once
 

@@ -29,8 +29,8 @@ static int apply_to_file(const struct entry *entry, size_t target, int fd,
 }
 
 /*
- * What was made as TEMPORARY gets its metadata, and waits for its name. It is better than what is
- * there also without all of its metadata. FD is open for it if it is a file, and else below 0.
+ * Gives the new object TEMPORARY its metadata and queues it for its name. It replaces the old one
+ * even if some metadata cannot be set. FD is open for a file, and below 0 for anything else.
  */
 static int finish(const struct entry *entry, size_t target, const char *temporary, const char *path,
                   int fd, uint64_t size)
@@ -58,7 +58,7 @@ static void give_up(const struct entry *entry, size_t target, const char *tempor
     copy_tell(copy, COPY_FAILED, entry->original.path, &copy->targets[target], error);
 }
 
-/* Symlinks, and what is neither file nor directory. */
+/* Makes symlinks, FIFOs, sockets and devices. */
 static void make_special(const struct entry *entry, size_t target)
 {
     const struct original *original = &entry->original;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Names whose content is missing or wrong in some targets are made there: all but directories. */
+/* Makes names whose content is missing or wrong in some targets. Not for directories. */
 #pragma once
 
 #include "engine/entry.h"

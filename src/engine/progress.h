@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 struct progress {
-    atomic_bool stop; /* what is under way is finished or undone, and nothing new is begun */
+    atomic_bool stop; /* finish or undo what is under way, and begin nothing new */
     atomic_uint_fast64_t all_files, all_bytes; /* to do; 0 before that is known */
     atomic_uint_fast64_t files, bytes;         /* done */
     atomic_uint_fast64_t ahead;                /* bytes of what is begun and has not ended */
@@ -18,6 +18,6 @@ struct progress {
 void progress_init(struct progress *progress);
 void progress_clear(struct progress *progress);
 
-/* Work on PATH begins; it has ended, and had so many bytes. */
+/* Note that work on PATH begins, and that it has ended after BYTES bytes. */
 void progress_begin(struct progress *progress, const char *path);
 void progress_end(struct progress *progress, uint64_t bytes);

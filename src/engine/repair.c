@@ -56,8 +56,8 @@ static const char *name_of(const struct repair *repair, size_t target)
 }
 
 /*
- * The share that counts for the file in a copy now; -1: none does. The blocks of a stale one may be
- * those of what is shown; without checks, a share of another store counts for nothing.
+ * Returns the share that a copy adds to the file now; -1: none. Blocks of a stale copy may equal
+ * those of the shown version. Without checks, a copy whose index is not its store's adds none.
  */
 static int counted_share(const struct inspection *inspection, size_t place, int own,
                          bool with_stale)
@@ -70,7 +70,7 @@ static int counted_share(const struct inspection *inspection, size_t place, int 
     return counts && (checked || report->index == own) ? report->index : -1;
 }
 
-/* Why a copy that is not what is shown stays as it is; NULL: it does not. */
+/* Returns why a copy that differs from the shown version is kept; NULL: it is replaced. */
 static const char *find_reason_to_keep(const struct copy_report *report)
 {
     if (report->other_format)
@@ -130,7 +130,7 @@ static struct mend_copy *plan(const struct repair *repair, const struct inspecti
     return copies;
 }
 
-/* Counts who has a name, or a FILE there, and who not, among the stores that take part. */
+/* Counts the votes for and against a name (or, with FILE, a file of that name). */
 static struct removal count_removal(const struct repair *repair,
                                     const struct inspection *inspection, bool file)
 {

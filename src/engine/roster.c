@@ -68,7 +68,7 @@ static void note_errors(struct rostering *rostering, const struct inquiry *looks
     }
 }
 
-/* Counts a name that is shown, and who lacks it. */
+/* Counts a shown name, and for each store whether it lacks it. */
 static void note_missing(struct rostering *rostering, const struct survey *survey)
 {
     const struct inquiry *looks = &survey->inquiry;
@@ -134,7 +134,7 @@ static bool is_directory_anywhere(const struct survey *survey)
     return directory;
 }
 
-/* Whoever comes to it later says what is wrong with a name. */
+/* Reports nothing: check and repair visit the name again and do. */
 static void look_at_name(struct rostering *rostering, const char *path)
 {
     cleanup_survey struct survey survey = NO_SURVEY;

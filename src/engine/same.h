@@ -5,7 +5,7 @@
 #include "view/source.h"
 
 /*
- * Whether two open files of one layout have the same content: 1, 0, or the source's error;
- * -ECANCELED where PROGRESS says that it should stop.
+ * Returns 1 if two open files of one layout have the same content, 0 if not, the source's error, or
+ * -ECANCELED if PROGRESS says to stop.
  */
 int same_content(struct source_file *a, struct source_file *b, const struct progress *progress);

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/file.h>
 
-/* The path by which what is open as FD can be opened once more, or changed. */
+/* The path in /proc by which the file behind FD can be reopened or changed. */
 struct fd_path {
     char text[sizeof "/proc/self/fd/" + 3 * sizeof(int)];
 };
@@ -29,7 +29,7 @@ static int lock(int fd)
     return flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK ? -EBUSY : 0;
 }
 
-/* Opens the root to its owner, who is not the superuser. Where that fails, writing says why. */
+/* Gives the owner, who is not root, access to the root. If that fails, the first write says why. */
 static void open_for_owner(struct target *target, int fd, mode_t mode)
 {
     if (geteuid() != 0 && (mode & S_IRWXU) != S_IRWXU &&

@@ -49,8 +49,8 @@ struct original {
 };
 
 /*
- * Opens the root, and locks it against other runs; to WRITE, who is not root opens it to himself.
- * -EBUSY where there is another run; other errors have their own meaning.
+ * Opens the root and locks it against other runs. With WRITE, a user who is not root gets write
+ * permission for it. Returns -EBUSY if another run has it, or the error of opening it.
  */
 int target_begin(struct target *target, bool write);
 

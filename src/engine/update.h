@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Brings one name, of which is chosen what each target needs, up to date: all but directories. */
+/* Brings one name up to date in each target, as its needs say. Not for directories. */
 #pragma once
 
 #include "engine/entry.h"

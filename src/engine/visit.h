@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Goes through all that is in a source, directories before what is in them, by several threads. */
+/* Walks a source with several threads, each directory before its contents. */
 #pragma once
 
 #include "engine/progress.h"

@@ -59,7 +59,7 @@ int copies_new(const struct inquiry *looks, const struct share_terms *terms, con
 /* What is known of each copy, in their order; the caller frees it. NULL without memory. */
 struct copy_facts *copies_facts(const struct copies *copies);
 
-/* The other way. */
+/* Puts FACTS, in the order of copies_facts, back into the copies. */
 void copies_take_facts(struct copies *copies, const struct copy_facts facts[]);
 
 void copies_free(struct copies *copies);

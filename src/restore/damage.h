@@ -15,7 +15,7 @@ struct damage {
 
 bool damage_has(const struct damage *damage, uint64_t stripe);
 
-/* Without memory it stays unknown, and the block is read again. */
+/* Notes a bad stripe. Without memory it is not noted, and its block will be read again. */
 void damage_add(struct damage *damage, uint64_t stripe);
 
 /* The same for all from FIRST to LAST; none behind FIRST may be there yet. */

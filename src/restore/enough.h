@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * When the answers of some stores are enough, so that no one waits for those that are slow: where
- * all that are missing could say what they like, and the outcome would be the same.
+ * Decides when the answers of some stores are enough: when no answer of the missing ones could
+ * change the outcome. Then slow stores are not waited for.
  */
 #pragma once
 

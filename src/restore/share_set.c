@@ -425,7 +425,7 @@ void share_set_status(struct share_set *set, struct stat *ret)
     uint64_t size = usable ? set->version.header.layout.source_size : 0;
     ret->st_size = (off_t)size;
     ret->st_blocks = size > 0 ? (blkcnt_t)guess_blocks(set, size) : 0;
-    /* As the source had it, whatever the stores' storage makes of times. */
+    /* The source's time from the header: storage may have rounded that of the files. */
     if (usable)
         header_mtime(&set->version.header, &ret->st_mtim);
 }
@@ -584,7 +584,7 @@ int share_set_check(struct share_set *set)
         log_stale(set);
         if (!may_hide_newer(set))
             return 0;
-        log_error("%s: %zu copies may be of a newer version, and may not be read", set->path,
+        log_error("%s: %zu copies may be of a newer version, but you may not read them", set->path,
                   set->copies->denied);
         break;
     case VERDICT_CONFLICT:

@@ -202,7 +202,7 @@ static int refuse_unsaid(const struct survey *survey, const char *path, int erro
     if (error == 0)
         error = -ETIMEDOUT;
     cleanup_free char *text = survey_describe(survey);
-    log_once("%s: %s, and not all could say: %s", log_path(path), text ? text : "foreign",
+    log_once("%s: %s; not all stores could be asked: %s", log_path(path), text ? text : "foreign",
              strerrordesc_np(-error));
     return error == -ETIMEDOUT ? error : -EIO;
 }

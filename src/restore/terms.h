@@ -17,7 +17,7 @@ struct share_terms {
     enum share_format format;
     bool patient;     /* all stores are waited for, also where some are enough */
     bool unconfirmed; /* foreign names are shown, too, without special bits */
-    bool older;       /* who reads takes an older version of what is lost by itself */
+    bool older;       /* the reader itself falls back to older versions of lost files */
     bool everything;  /* and leftovers: for commands that judge each name */
     /* Told of each name that is not shown; NULL: the log says it. TEXT says which store has it. */
     void (*hidden)(void *context, const char *path, enum hidden why, const char *text);

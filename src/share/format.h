@@ -56,7 +56,7 @@ struct format {
     /* Each payload is between a digest and a check, and the header holds the source's time. */
     bool has_checks;
     bool has_total; /* the header holds the number of shares */
-    /* Byte j of a stripe is in piece j mod k, so that blocks are a matter of who reads; otherwise
+    /* Byte j of a stripe is in piece j mod k, so blocks are only a reader's unit; otherwise
      * piece p is bytes p*u .. of the stripe (u = layout_payload_size). */
     bool is_interleaved;
     uint32_t block_size; /* 0: as it is asked for */

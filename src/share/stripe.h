@@ -15,9 +15,9 @@ int encoder_new(const struct share_layout *layout, unsigned count, const uint8_t
 void encoder_free(struct encoder *encoder);
 
 /*
- * Stripe number STRIPE is at DATA, which has room for k*u bytes: what is behind the stripe's own
- * bytes is overwritten with the zeros that fill it up. BLOCKS[s], room for layout_block_size bytes,
- * becomes the block of share INDICES[s]. Returns 0 or -ENOMEM.
+ * Encodes stripe number STRIPE at DATA, which has room for k*u bytes; overwrites those behind the
+ * stripe's own with zeros. Writes the block of share INDICES[s] to BLOCKS[s], which has room for
+ * layout_block_size bytes. Returns 0 or -ENOMEM.
  */
 int encoder_run(const struct encoder *encoder, uint64_t stripe, uint8_t *data,
                 uint8_t *const blocks[]);
@@ -26,8 +26,8 @@ int encoder_run(const struct encoder *encoder, uint64_t stripe, uint8_t *data,
 int encoder_run_zeros(const struct encoder *encoder, uint64_t stripe, uint8_t *const blocks[]);
 
 /*
- * Stripe number STRIPE from the blocks (intact, of one version) of the k different shares of
- * INDICES, to DATA, which has room for k*u bytes. Returns 0, -ENOMEM, -EINVAL (an index twice),
+ * Restores stripe number STRIPE from the blocks (intact, of one version) of the k different shares
+ * INDICES to DATA, which has room for k*u bytes. Returns 0, -ENOMEM, -EINVAL (an index twice),
  * or, in checked format, -EBADMSG where the blocks' digests or the result's are not all the same.
  */
 int stripe_decode(const struct share_layout *layout, uint64_t stripe, const uint8_t indices[],

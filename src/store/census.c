@@ -15,11 +15,11 @@
 #include <string.h>
 
 enum {
-    /* A store without a vote is heard again after a second, or after so many times what it took;
-     * one that is asked by threads of its own holds up no one, and is heard within seconds. */
+    /* A store without a vote is sampled again after a second, or after this many times the last
+     * sample's time. For a remote store, which holds up no request, within AGAIN_LIMIT. */
     AGAIN_TIMES = 100,
     AGAIN_LIMIT = 10 * CLOCK_SECOND,
-    /* What takes more than three times as long as the others, and this, is late. */
+    /* A sample is late after three times the time of the others, plus this. */
     LATE_TIMES = 3,
     LATE_MORE = CLOCK_SECOND / 10,
 };
@@ -189,7 +189,7 @@ static bool is_due(const struct census *census, const struct store *store, struc
     return true;
 }
 
-/* Stores that are sampled by who asks, and who helps. */
+/* Stores that the asking thread and its helpers sample. */
 struct local_samples {
     struct census *census;
     struct store **stores;
@@ -346,9 +346,8 @@ static int find_shortage(struct census *census, const struct store_list *list)
 static void tell_change(struct census *census, const struct quorum *quorum)
 {
     if (census->required > 0 && quorum->required > 0 && quorum->required != census->required)
-        log_warning(
-            "K is %u from here on, not %u: so many shares are needed by what the stores say",
-            quorum->required, census->required);
+        log_warning("%u shares are needed from now on, not %u, as most stores say",
+                    quorum->required, census->required);
     if (quorum->required > 0)
         census->required = quorum->required;
 }

@@ -32,8 +32,8 @@ struct inquiry {
 };
 
 /*
- * Says if the answers at hand are enough: whatever the stores that are pending say, it would change
- * nothing. It is asked where all that are pending are late.
+ * Returns true if no answer of the pending stores could change the outcome. Called when all pending
+ * stores are late.
  */
 struct inquiry_enough {
     bool (*is_enough)(const struct inquiry *inquiry, const void *context);

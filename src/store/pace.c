@@ -7,8 +7,8 @@
 #include <string.h>
 
 enum {
-    /* An answer is late that takes so many times as long as is usual, and so much more: the time in
-     * which a loaded machine may well not get round to an answer that is there. */
+    /* An answer is late after PATIENCE_TIMES the usual time plus PATIENCE_MORE: a loaded machine
+     * may take that long to process an answer that has arrived. */
     PATIENCE_TIMES = 3,
     PATIENCE_MORE = CLOCK_SECOND / 10,
 };

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A round of questions that one request puts to several stores at once. A store may answer in a
- * microsecond, late, or never: the asker hears of each answer when it comes, and of those that are
- * late, and may go on whenever he has enough. What is not answered by the deadline, or when he
- * leaves, is left behind: it is not asked any more, or freed when (if ever) its thread comes back.
+ * microsecond, late, or never. The asker hears of each answer as it comes and of each that is late,
+ * and may leave when it has enough. Questions that are unanswered by the deadline, or when the
+ * asker leaves, are withdrawn; one that a thread has begun is freed when, if ever, that thread
+ * returns.
  */
 #pragma once
 
@@ -45,7 +46,7 @@ DEFINE_CLEANUP(struct round *, round_leave)
 #define cleanup_round CLEANUP(cleanup_by_round_leave)
 
 /*
- * Has STORE run a task that no one waits for, in this thread or in one of its own, however long
- * that takes.
+ * Runs TASK in this thread, or in one of STORE's if it is remote, however long that takes. Nobody
+ * waits for it.
  */
 void task_run_later(struct store *store, struct task *task);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Paths that stores are said to be at. The way to one may lead through a file system that hangs, so
- * each is asked by a thread of its own. One that does not come back in time is not sent again until
- * it has. Part of stores.c.
+ * Paths at which stores should be. The way to one may lead through a file system that hangs, so
+ * each has a thread of its own. A thread that does not return in time is not sent again until it
+ * has. Part of stores.c.
  */
 #pragma once
 

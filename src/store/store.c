@@ -37,7 +37,7 @@ struct store {
     unsigned queued, idle, threads;
     struct pace pace;
     uint64_t begun[THREADS_MAX]; /* when a thread began to ask what it asks; or: */
-    bool aside, probing; /* it did not answer in time; a thread tries whether it does again */
+    bool aside, probing;         /* it missed a deadline; a thread probes if it answers again */
     uint64_t aside_since;
 };
 
@@ -301,7 +301,7 @@ static bool put_aside(struct store *store)
 }
 
 /*
- * Sees whether a question has missed its deadline though no one waited so long, as there were other
+ * Checks if a question has missed its deadline though no asker waited so long, as there were other
  * stores to ask. Returns true if that is news. The lock is held.
  */
 static bool notice_hanging(struct store *store)

@@ -96,8 +96,8 @@ bool store_withdraw(struct store *store, struct task *task);
 uint64_t store_pace(struct store *store);
 
 /*
- * The store has not answered in time: it is not asked again until it does. It is tried again
- * from time to time, at no one's cost.
+ * Notes that the store has not answered in time. It is not asked again until it answers a probe,
+ * which a thread of its own sends from time to time.
  */
 void store_set_aside(struct store *store);
 bool store_is_aside(struct store *store);

@@ -79,7 +79,7 @@ static int list_paths(const struct stores *stores, struct names *paths, size_t *
     return r;
 }
 
-/* Says, the first time, what is wrong with a place; what the user named must be there then. */
+/* Reports a place that has no usable store, once. It is an error if the user named the place. */
 static int complain(const struct site *site, bool named)
 {
     if (named && site->result != -ETIMEDOUT)

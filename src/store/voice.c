@@ -47,7 +47,7 @@ static void forget_steps(struct sampling *sampling)
 }
 
 /* One question of the sample. */
-struct step {
+struct sample_step {
     struct task task;
     enum share_format format;
     char *path;
@@ -62,7 +62,7 @@ struct step {
 
 static void list_directory(struct task *task)
 {
-    struct step *step = (struct step *)task;
+    struct sample_step *step = (struct sample_step *)task;
 
     step->result = tree_list(store_tree(task->store), step->path, &step->names);
     names_sort_unique(&step->names);
@@ -70,14 +70,14 @@ static void list_directory(struct task *task)
 
 static void ask_status(struct task *task)
 {
-    struct step *step = (struct step *)task;
+    struct sample_step *step = (struct sample_step *)task;
 
     step->result = tree_stat(store_tree(task->store), step->path, &step->status);
 }
 
 static void read_header(struct task *task)
 {
-    struct step *step = (struct step *)task;
+    struct sample_step *step = (struct sample_step *)task;
     cleanup_fd int fd = -1;
     uint8_t bytes[HEADER_SIZE_MAX];
     size_t size = 0;
@@ -95,17 +95,17 @@ static void read_header(struct task *task)
 
 static void drop_step(struct task *task)
 {
-    struct step *step = (struct step *)task;
+    struct sample_step *step = (struct sample_step *)task;
 
     names_clear(&step->names);
     free(step->path);
     free(step);
 }
 
-static struct step *step_new(const struct sampling *sampling, const char *path,
-                             void (*run)(struct task *task))
+static struct sample_step *step_new(const struct sampling *sampling, const char *path,
+                                    void (*run)(struct task *task))
 {
-    struct step *step = calloc(1, sizeof *step);
+    struct sample_step *step = calloc(1, sizeof *step);
 
     if (!step)
         return NULL;
@@ -122,12 +122,13 @@ static struct step *step_new(const struct sampling *sampling, const char *path,
 /* A kind of question, and what its answer is good for. */
 struct step_kind {
     void (*run)(struct task *task);
-    int (*take)(struct sampling *sampling, const struct step *step);
+    int (*take)(struct sampling *sampling, const struct sample_step *step);
 };
 
 /* Takes the answers in the order of the questions; a shortage of our own says nothing. */
 static int take_answers(struct sampling *sampling, const struct step_kind *kind,
-                        struct step *const steps[], const enum task_state states[], size_t count)
+                        struct sample_step *const steps[], const enum task_state states[],
+                        size_t count)
 {
     int r = 0;
 
@@ -147,7 +148,7 @@ static int ask_next(struct sampling *sampling, const struct step_kind *kind,
                     const struct names *paths, size_t *next, size_t most)
 {
     cleanup_round struct round *round = NULL;
-    struct step *steps[AT_ONCE];
+    struct sample_step *steps[AT_ONCE];
     enum task_state states[AT_ONCE];
     size_t count = 0;
 
@@ -179,7 +180,7 @@ static int sort_in(struct sampling *sampling, const char *directory, const char 
     return names_add(kind == S_IFREG ? &sampling->files : &sampling->others, path);
 }
 
-static int take_list(struct sampling *sampling, const struct step *step)
+static int take_list(struct sampling *sampling, const struct sample_step *step)
 {
     int r = 0;
 
@@ -195,7 +196,7 @@ static int take_list(struct sampling *sampling, const struct step *step)
     return r;
 }
 
-static int take_status(struct sampling *sampling, const struct step *step)
+static int take_status(struct sampling *sampling, const struct sample_step *step)
 {
     const mode_t kind = step->status.st_mode & S_IFMT;
 
@@ -210,7 +211,7 @@ static int take_status(struct sampling *sampling, const struct step *step)
     return names_add(&sampling->directories, step->path);
 }
 
-static int take_header(struct sampling *sampling, const struct step *step)
+static int take_header(struct sampling *sampling, const struct sample_step *step)
 {
     if (step->status.st_mode)
         one_mode_note(&sampling->voice.files, &step->status);

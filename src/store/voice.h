@@ -9,7 +9,7 @@
 #include "store/store.h"
 #include "trust/quorum.h"
 
-/* Is told of each answer: a store that goes on answering does not hang. */
+/* Called for each answer: a store that keeps answering does not hang. */
 struct voice_watch {
     void (*answered)(void *context);
     void *context;

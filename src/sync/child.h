@@ -14,7 +14,7 @@
 
 enum { CHILD_STREAMS = 2, CHILD_LINE_SIZE = 8192 };
 
-/* Standard output and standard error, line by line; what a line has too many is dropped. */
+/* Standard output and standard error, line by line; overlong lines are cut. */
 struct child_stream {
     int fd; /* below 0: at its end */
     size_t length;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* rsync and rclone: what they are to do for a node, how they are called, what they say meanwhile.
- */
+/* rsync and rclone: tasks for a node, the command lines for them, and the parsing of output. */
 #pragma once
 
 #include "sync/child.h"

@@ -116,7 +116,7 @@ static void take_stats(struct transfer *transfer, json_t *stats)
 }
 
 /*
- * Takes a line of the log. What makes it end at once is told without JSON:
+ * Parses a line of the log. Fatal errors come without JSON:
  * "2024/01/31 12:00:00 Failed to ...". What it did with one object stands in its message only.
  */
 static void take_log(struct transfer *transfer, const char *line)

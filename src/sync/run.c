@@ -31,8 +31,8 @@ static void finish_transfer(struct run *run, struct transfer *transfer, int resu
 }
 
 /*
- * Begins the next try, or with an answer goes on with this one: starts what asks first, where there
- * is something to ask, and then what does it.
+ * Starts the next program of a transfer: first the one that asks what the node can do, if there is
+ * something to ask; once that has answered, the one that does the work.
  */
 static void begin_program(struct run *run, struct transfer *transfer)
 {

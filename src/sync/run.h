@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs rsync or rclone for many nodes at once, each in its own time: what one does holds up no
- * other. One thread, which waits for whatever comes first.
+ * Runs rsync or rclone for many nodes at once, so that no node holds up another. One thread waits
+ * for all of them.
  */
 #pragma once
 

@@ -244,7 +244,7 @@ static int take_value(struct reading *reading, const struct key *key, void *fiel
             return refuse(reading, "write an absolute path");
         r = excludes_add_file(reading->set->rules.excludes, value);
         if (r == -EINVAL)
-            return refuse(reading, "this is no text file; write the path of one");
+            return refuse(reading, "not a text file; write the path of one");
         return r < 0 ? refuse(reading, "%s; write the path of a file with a pattern a line",
                               strerrordesc_np(-r))
                      : 0;

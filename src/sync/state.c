@@ -37,12 +37,13 @@ int state_folder(char **ret)
     } else if (home && *home == '/') {
         length = asprintf(&path, "%s/.local/state/zfec-fs", home);
     } else {
-        log_error("no place for what is remembered; set HOME or XDG_STATE_HOME");
+        log_error("no directory for the state; set HOME or XDG_STATE_HOME");
         return -ENOENT;
     }
     int r = length < 0 ? -ENOMEM : make_folders(path);
     if (r < 0)
-        return log_errno(r, "%s: cannot be made", length < 0 ? "the folder of states" : path);
+        return log_errno(r, "%s: cannot be made",
+                         length < 0 ? "the directory for the state" : path);
     *ret = steal_pointer(path);
     return 0;
 }
@@ -128,7 +129,7 @@ int state_read(const char *folder, struct sync_set *set)
     json_t *whole = json_load_file(path, 0, &error);
     const json_t *nodes = json_object_get(whole, "nodes");
     if (!json_is_object(nodes) && access(path, F_OK) == 0)
-        log_warning("%s: corrupt; what it remembered is ignored: %s", path,
+        log_warning("%s: corrupt state file, ignored: %s", path,
                     whole ? "it has no nodes" : error.text);
     int r = 0;
     for (size_t i = 0; r == 0 && i < set->count; i++)

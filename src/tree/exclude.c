@@ -304,14 +304,14 @@ struct match_place {
     size_t step;
 };
 
-struct match {
+struct matcher {
     const struct rule *rule;
     const char *end; /* of the path */
     struct match_place now, star, directories;
 };
 
 /* False: a mismatch. */
-static bool take_step(struct match *match)
+static bool take_step(struct matcher *match)
 {
     struct match_place *now = &match->now;
     const struct step *step = &match->rule->steps[now->step++];
@@ -330,7 +330,7 @@ static bool take_step(struct match *match)
 }
 
 /* False: there is nothing left to try. */
-static bool go_back(struct match *match)
+static bool go_back(struct matcher *match)
 {
     struct match_place *star = &match->star, *directories = &match->directories;
 
@@ -352,7 +352,7 @@ static bool go_back(struct match *match)
 /* The first place in PATH (to END) that the head can end at, or NULL. */
 static const char *match_head(const struct rule *rule, const char *path, const char *end)
 {
-    struct match match = {.rule = rule, .end = end, .now = {path, 0}};
+    struct matcher match = {.rule = rule, .end = end, .now = {path, 0}};
 
     while (match.now.step < rule->head_end) {
         if (!take_step(&match) && !go_back(&match))
@@ -380,7 +380,7 @@ static bool match_tail(const struct rule *rule, const char *from, const char *en
     }
     if (rule->is_from_root && start != from)
         return false;
-    for (struct match match = {.rule = rule, .end = end, .now = {start, rule->tail}};;) {
+    for (struct matcher match = {.rule = rule, .end = end, .now = {start, rule->tail}};;) {
         bool is_through = match.now.step == rule->count;
         if (is_through && match.now.at == end)
             return true;

@@ -7,7 +7,7 @@
  * alone. Where git does not do what its documentation says, it is done as git does it:
  *   - [[:space:]] is space, tab, line feed and carriage return;
  *   - a pattern with a mistake in it (a '[' without its ']', an unknown class, a '\' at the end)
- *     excludes nothing, and nobody is told;
+ *     silently excludes nothing;
  *   - '\' before the '/' at the end is such a mistake: the '/' is taken off first.
  * git before 2.52 takes the "**" in "name**" + "/more" for any number of directories; it is a "*".
  *

@@ -170,7 +170,7 @@ static int give_owner(const struct object *object, const struct metadata *metada
 /* An access control list has its say in the mode. Returns 1 if something was given. */
 static int give_xattrs(const struct object *object, const struct metadata *metadata)
 {
-    /* Who is not root may write attributes only where he may write. */
+    /* Users other than root may set attributes only of files that they may write. */
     bool closed = !S_ISLNK(object->status.st_mode) && !(object->status.st_mode & S_IWUSR);
 
     if (xattrs_are_equal(&object->xattrs, &metadata->xattrs))
@@ -203,7 +203,7 @@ static int give_time(const struct object *object, const struct timespec *wanted)
     return r < 0 ? -errno : 0;
 }
 
-/* What was given may not have been kept, and who is not root did not try to give a file away. */
+/* Notes what the file system took but did not keep, and owners that only root could have set. */
 static void note_unkept(const struct object *object, const struct metadata *metadata,
                         struct metadata_lack *lack)
 {

@@ -12,7 +12,7 @@
 struct metadata {
     struct stat status; /* mode, owner and mtime count */
     struct xattrs xattrs;
-    bool owned; /* also for who is not root it is a lack if the owner is another one */
+    bool owned; /* another owner is a lack even if this user is not root */
 };
 
 enum metadata_part {

@@ -12,9 +12,8 @@ struct removal_terms {
 };
 
 /*
- * Removes what has the name NAME in DIRECTORY, a directory with all that is in it; no symlink is
- * followed. PATH is what it is called. Returns 0, also where nothing has that name, or a negative
- * errno.
+ * Removes NAME in DIRECTORY, a directory with its contents; follows no symlink. PATH is its name in
+ * reports. Returns 0, also if there is no such name, or a negative errno.
  */
 int remove_all(int directory, const char *name, const char *path,
                const struct removal_terms *terms);
@@ -23,5 +22,5 @@ int remove_all(int directory, const char *name, const char *path,
 int remove_contents(int directory, const char *name, const char *path,
                     const struct removal_terms *terms);
 
-/* Removes all of it and tells nobody. */
+/* Removes everything, without reporting any of it. */
 int remove_silently(int directory, const char *name);

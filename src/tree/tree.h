@@ -20,8 +20,8 @@
 struct tree;
 
 /*
- * PATH itself is trusted: the user named it, and it may be a symlink. The file system is asked for
- * nothing but the way there. -ENOTDIR also for what tree_avoid names.
+ * Opens the tree at PATH, which the user named: it is trusted, and may be a symlink. Asks the file
+ * system only for the way there. Returns -ENOTDIR for the device that tree_avoid names as well.
  */
 int tree_open(const char *path, struct tree **ret);
 

@@ -53,8 +53,8 @@ bool version_is_like(const struct share_header *a, const struct share_header *b)
 void version_settle_times(struct copy_facts copies[], size_t count, size_t first);
 
 /*
- * For where no version of one time is complete: storage may not have kept the times. Takes them
- * away. Returns false, and changes nothing, where they do not differ.
+ * Clears the times, for when no version of one time is complete: storage may not have kept them.
+ * Returns false, and changes nothing, if they do not differ.
  */
 bool version_forget_times(struct copy_facts copies[], size_t count);
 
