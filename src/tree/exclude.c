@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* What a part of a pattern stands for. */
-struct step {
+struct pattern_step {
     enum step_kind {
         STEP_BYTE,        /* one byte */
         STEP_STAR,        /* bytes, any number of them, but not '/' */
@@ -26,7 +26,7 @@ struct rule {
     bool includes; /* "!" */
     bool is_for_directories;
     bool is_from_root;
-    struct step *steps;
+    struct pattern_step *steps;
     size_t count, head_end, tail;
     size_t slashes; /* in the tail */
 };
@@ -36,12 +36,12 @@ struct excludes {
     size_t count, room;
 };
 
-static bool has_byte(const struct step *step, unsigned char byte)
+static bool has_byte(const struct pattern_step *step, unsigned char byte)
 {
     return step->bytes[byte / 8] & 1 << byte % 8;
 }
 
-static void add_range(struct step *step, unsigned char first, unsigned char last)
+static void add_range(struct pattern_step *step, unsigned char first, unsigned char last)
 {
     for (unsigned byte = first; byte <= last; byte++)
         step->bytes[byte / 8] |= (uint8_t)(1 << byte % 8);
@@ -57,7 +57,7 @@ static const char *read_byte(const char *at, unsigned char *ret)
     return *at ? at + 1 : NULL;
 }
 
-static bool add_class(struct step *step, const char *name, size_t length)
+static bool add_class(struct pattern_step *step, const char *name, size_t length)
 {
     static const struct {
         const char *name;
@@ -82,7 +82,7 @@ static bool add_class(struct step *step, const char *name, size_t length)
 }
 
 /* From behind the '['. A ']' that comes first is a member. */
-static const char *read_set(const char *at, struct step *step)
+static const char *read_set(const char *at, struct pattern_step *step)
 {
     bool negated = *at == '!' || *at == '^';
     unsigned char previous = 0; /* the byte before, with which a range may begin, or 0 */
@@ -114,7 +114,7 @@ static const char *read_set(const char *at, struct step *step)
     return at + 1;
 }
 
-static struct step *add_step(struct rule *rule, enum step_kind kind)
+static struct pattern_step *add_step(struct rule *rule, enum step_kind kind)
 {
     rule->steps[rule->count].kind = kind;
     return &rule->steps[rule->count++];
@@ -149,7 +149,7 @@ static const char *read_step(const char *text, const char *at, struct rule *rule
 
     if (*at == '*')
         return read_stars(text, at, rule);
-    struct step *step = add_step(rule, STEP_BYTE);
+    struct pattern_step *step = add_step(rule, STEP_BYTE);
     if (*at == '[')
         return read_set(at + 1, step);
     if (*at == '?') {
@@ -304,17 +304,17 @@ struct match_place {
     size_t step;
 };
 
-struct matcher {
+struct pattern_match {
     const struct rule *rule;
     const char *end; /* of the path */
     struct match_place now, star, directories;
 };
 
 /* False: a mismatch. */
-static bool take_step(struct matcher *match)
+static bool take_step(struct pattern_match *match)
 {
     struct match_place *now = &match->now;
-    const struct step *step = &match->rule->steps[now->step++];
+    const struct pattern_step *step = &match->rule->steps[now->step++];
 
     switch (step->kind) {
     case STEP_STAR:
@@ -330,7 +330,7 @@ static bool take_step(struct matcher *match)
 }
 
 /* False: there is nothing left to try. */
-static bool go_back(struct matcher *match)
+static bool go_back(struct pattern_match *match)
 {
     struct match_place *star = &match->star, *directories = &match->directories;
 
@@ -352,7 +352,7 @@ static bool go_back(struct matcher *match)
 /* The first place in PATH (to END) that the head can end at, or NULL. */
 static const char *match_head(const struct rule *rule, const char *path, const char *end)
 {
-    struct matcher match = {.rule = rule, .end = end, .now = {path, 0}};
+    struct pattern_match match = {.rule = rule, .end = end, .now = {path, 0}};
 
     while (match.now.step < rule->head_end) {
         if (!take_step(&match) && !go_back(&match))
@@ -380,7 +380,7 @@ static bool match_tail(const struct rule *rule, const char *from, const char *en
     }
     if (rule->is_from_root && start != from)
         return false;
-    for (struct matcher match = {.rule = rule, .end = end, .now = {start, rule->tail}};;) {
+    for (struct pattern_match match = {.rule = rule, .end = end, .now = {start, rule->tail}};;) {
         bool is_through = match.now.step == rule->count;
         if (is_through && match.now.at == end)
             return true;
