@@ -23,12 +23,9 @@ struct store_source {
     struct known *known;
     atomic_uint required; /* k, of the file that was looked at last */
     atomic_bool closed;   /* a store was, or the way to it */
-};
-
-/* How many stores are waited for, before a question is put. */
-struct asking {
-    struct enough terms;
-    struct inquiry_enough enough;
+    /* How many stores are waited for: */
+    struct enough enough;
+    struct inquiry_enough looks, lists;
 };
 
 struct store_file {
@@ -47,14 +44,11 @@ static void store_source_free(struct source *opaque)
     free(source);
 }
 
-/* Prepares for a question, whose answers IS_ENOUGH judges. */
-static const struct inquiry_enough *
-prepare(const struct store_source *source, struct asking *asking,
-        bool (*is_enough)(const struct inquiry *inquiry, const void *context))
+/* Returns QUESTION, how many stores are enough for it; NULL: all of them. */
+static const struct inquiry_enough *unless_patient(const struct store_source *source,
+                                                   const struct inquiry_enough *question)
 {
-    asking->terms = (struct enough){&source->terms};
-    asking->enough = (struct inquiry_enough){is_enough, &asking->terms};
-    return source->terms.patient ? NULL : &asking->enough;
+    return source->terms.patient ? NULL : question;
 }
 
 /* Says why a file is lost of which too few stores have a share. */
@@ -78,11 +72,10 @@ static int refuse_lost(const struct store_source *source, const char *path,
 static int survey(struct store_source *source, const char *path, struct survey *ret)
 {
     const struct share_terms *terms = &source->terms;
+    const struct inquiry_enough *enough = unless_patient(source, &source->looks);
     bool distant = false;
-    struct asking asking;
     enum hidden why;
 
-    const struct inquiry_enough *enough = prepare(source, &asking, enough_looks);
     int r = survey_make(source->stores, terms, path, enough, ret);
     if (r < 0)
         return r;
@@ -250,10 +243,9 @@ static int store_source_read_link(struct source *opaque, const char *path, char 
 static int store_source_list(struct source *opaque, const char *path, struct names *names)
 {
     struct store_source *source = (struct store_source *)opaque;
-    struct asking asking;
 
     int r = store_names(source->stores, &source->terms, path,
-                        prepare(source, &asking, enough_lists), names);
+                        unless_patient(source, &source->lists), names);
     return r == -ENOENT && *path == '\0' ? 0 : r; /* the root, without stores */
 }
 
@@ -474,6 +466,9 @@ int store_source_new(struct stores *stores, const struct share_terms *terms, str
         .terms = *terms,
         .stores = stores,
         .known = known,
+        .enough = {&source->terms},
+        .looks = {enough_looks, &source->enough},
+        .lists = {enough_lists, &source->enough},
     };
     *ret = &source->source;
     return 0;
