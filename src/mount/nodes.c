@@ -40,7 +40,7 @@ static struct node *node_of(const struct nodes *nodes, uint64_t number)
 }
 
 /* A spoilt node is equal to itself alone, so that no look-up finds it. */
-static int compare(const void *left, const void *right)
+static int compare_nodes(const void *left, const void *right)
 {
     const struct node *a = left, *b = right;
 
@@ -90,7 +90,7 @@ int nodes_look_up(struct nodes *nodes, uint64_t parent, const char *name, uint64
     node->version = version;
     memcpy(node->name, name, length);
     HOLD(&nodes->lock);
-    struct node **found = tsearch(node, &nodes->tree, compare);
+    struct node **found = tsearch(node, &nodes->tree, compare_nodes);
     if (found && *found == node) {
         node->parent->children++;
         nodes->count++;
@@ -111,9 +111,10 @@ static void spoil(struct nodes *nodes, struct node *node)
 {
     if (node->spoilt || node == nodes->root)
         return;
-    tdelete(node, &nodes->tree, compare);
+    tdelete(node, &nodes->tree, compare_nodes);
     node->spoilt = true;
-    tsearch(node, &nodes->tree, compare); /* for nodes_free; it does not matter if that fails */
+    tsearch(node, &nodes->tree,
+            compare_nodes); /* for nodes_free; it does not matter if that fails */
 }
 
 void nodes_forget(struct nodes *nodes, uint64_t number, uint64_t count)
@@ -127,7 +128,7 @@ void nodes_forget(struct nodes *nodes, uint64_t number, uint64_t count)
     /* Upwards, what was there only for its sake goes, too. */
     while (node != nodes->root && node->look_ups == 0 && node->children == 0) {
         struct node *parent = node->parent;
-        tdelete(node, &nodes->tree, compare);
+        tdelete(node, &nodes->tree, compare_nodes);
         free(node);
         nodes->count--;
         parent->children--;

@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* What a path of a view leads to. */
-struct place {
+struct tree_path {
     unsigned tree;    /* of the encoded view: a share's index, or ROOT; of the restored one: 0 */
     const char *path; /* in the source */
 };
@@ -45,11 +45,11 @@ void view_free(struct view *view)
 }
 
 /* -ENOENT where there is no such share. */
-static int locate(const struct view *view, const char *path, struct place *ret)
+static int locate(const struct view *view, const char *path, struct tree_path *ret)
 {
     static const char digits[] = "0123456789abcdef";
 
-    *ret = (struct place){view->shares > 0 && *path == '\0' ? ROOT : 0, path};
+    *ret = (struct tree_path){view->shares > 0 && *path == '\0' ? ROOT : 0, path};
     if (view->shares == 0 || *path == '\0')
         return 0;
     const char *high = strchr(digits, path[0]);
@@ -71,7 +71,7 @@ int view_stat(struct view *view, const char *path, struct stat *ret)
 {
     struct share_header header = {0};
     struct stat status;
-    struct place at;
+    struct tree_path at;
 
     int r = locate(view, path, &at);
     if (r == 0)
@@ -93,7 +93,7 @@ int view_stat(struct view *view, const char *path, struct stat *ret)
 
 int view_read_link(struct view *view, const char *path, char **ret)
 {
-    struct place at;
+    struct tree_path at;
 
     int r = locate(view, path, &at);
     return r < 0 ? r : view->source->operations->read_link(view->source, at.path, ret);
@@ -103,7 +103,7 @@ int view_list(struct view *view, const char *path, struct names *names)
 {
     char share[sizeof "ff"];
     size_t first = names->count;
-    struct place at;
+    struct tree_path at;
 
     int r = locate(view, path, &at);
     if (r == 0 && at.tree == ROOT) {
@@ -131,7 +131,7 @@ int view_get_xattr(struct view *view, const char *path, const char *name, void *
                    size_t *ret)
 {
     bool is_access_list = strcmp(name, access_list) == 0;
-    struct place at;
+    struct tree_path at;
 
     int r = locate(view, path, &at);
     if (r < 0)
@@ -159,7 +159,7 @@ static int list_xattr_of_shares(struct view *view, char *names, size_t size, siz
 
 int view_list_xattr(struct view *view, const char *path, char *names, size_t size, size_t *ret)
 {
-    struct place at;
+    struct tree_path at;
 
     int r = locate(view, path, &at);
     if (r == 0 && at.tree == ROOT)
@@ -186,7 +186,7 @@ int view_statfs(struct view *view, struct statvfs *ret)
 int view_open(struct view *view, const char *path, struct view_file **ret)
 {
     cleanup_source_file struct source_file *source = NULL;
-    struct place at;
+    struct tree_path at;
 
     int r = locate(view, path, &at);
     if (r == 0)
