@@ -8,9 +8,8 @@
 #include "cli/sources.h"
 #include "mount/mount.h"
 #include "tree/mounts.h"
-#include "view/encoded.h"
 #include "view/report.h"
-#include "view/restored.h"
+#include "view/view.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -112,8 +111,8 @@ static int open_view(struct options *options, struct view **ret)
     if (from_stores)
         watch_stores(store_source_stores(source));
     return options->view == VIEW_RESTORED
-               ? restored_view_new(source, options->permissions_checked, ret)
-               : encoded_view_new(source, options->encoding.shares, ret);
+               ? view_new_restored(source, options->permissions_checked, ret)
+               : view_new_encoded(source, options->encoding.shares, ret);
 }
 
 /* Stores are opened in the process that stays: threads may be on their way to those that hang. */

@@ -11,7 +11,7 @@
 #include "sync/child.h"
 #include "sync/mover.h"
 #include "tree/remove.h"
-#include "view/encoded.h"
+#include "view/view.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -127,7 +127,7 @@ static int serve(struct sync_set *set, const struct private_view *paths)
         r = tree_source_new(set->source, &set->encoding, &set->rules, &source);
     if (r < 0)
         return log_errno(r, "%s: cannot be the source", set->source);
-    r = encoded_view_new(steal_pointer(source), set->encoding.shares, &view);
+    r = view_new_encoded(steal_pointer(source), set->encoding.shares, &view);
     return r < 0 ? r : mount_serve(view, &settings);
 }
 

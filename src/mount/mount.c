@@ -4,7 +4,6 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "mount/mounted.h"
-#include "mount/operations.h"
 #include "tree/tree.h"
 
 #include <fcntl.h>

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * What a mount's requests work on, and what the kernel is told of names and nodes, and for how long
- * it may keep that. Any thread may call it.
- */
+/* What a mount's requests work on, and the operations that answer them. */
 #pragma once
 
 #include "mount/interest.h"
@@ -12,6 +9,15 @@
 #include <fuse_lowlevel.h>
 #include <pthread.h>
 #include <sys/queue.h>
+
+enum {
+    /* Bytes of the largest read that is asked for and answered. */
+    REQUEST_SIZE_MAX = 1 << 20,
+    /* Reads ahead that may be under way at once; when all of them are slow the others wait. */
+    BACKGROUND_MAX = 64,
+    /* Threads, made when they are needed: enough for all reads ahead and for what else is asked. */
+    THREADS_MAX = 2 * BACKGROUND_MAX,
+};
 
 /* What the kernel has open: a file of the view, or the listing of a directory. */
 struct handle {
@@ -36,22 +42,8 @@ struct mounted {
     double attribute_timeout; /* in seconds; below 0: as fits the view */
 };
 
-/* Returns a new handle with nothing in it, or NULL. */
-struct handle *handle_new(struct mounted *mounted);
-
 /* Closes what is in it. No request of it may be under way. */
 void handle_free(struct mounted *mounted, struct handle *handle);
 
-/* Returns true if the answers of the view take long. */
-bool mounted_is_slow(const struct mounted *mounted);
-
-/* Returns for how many seconds the kernel may keep attributes; of the root, perhaps not as long. */
-double mounted_kept_s(const struct mounted *mounted);
-double mounted_root_kept_s(const struct mounted *mounted);
-
-/* Reads the status of NODE, or of NAME in it where NAME is not NULL. */
-int mounted_stat(struct mounted *mounted, uint64_t node, const char *name, struct stat *ret);
-
-/* Fills the entry of NAME in PARENT and counts it as looked up. */
-int mounted_look_up(struct mounted *mounted, uint64_t parent, const char *name,
-                    struct fuse_entry_param *ret);
+/* Their user data is a struct mounted. Any thread may call them. */
+extern const struct fuse_lowlevel_ops mount_operations;

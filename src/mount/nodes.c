@@ -4,25 +4,24 @@
 #include "base/lock.h"
 
 #include <malloc.h>
+#include <search.h>
 #include <string.h>
 
-enum { BUCKETS_MIN = 1024 }; /* a power of two, as all their numbers are */
+enum { MANY = 1024 }; /* so many nodes take memory that is worth giving back */
 
 struct node {
     struct node *parent; /* NULL for the root */
-    struct node *next;   /* in the bucket */
     uint64_t version;
     uint64_t look_ups; /* what the kernel has to forget */
     uint64_t content;  /* of its open files, or those that were; 0: not known */
     uint64_t entered_version, entered_size; /* of what is open */
     uint32_t entered;                       /* how many files are */
     uint32_t children;                      /* nodes whose parent this is */
-    uint32_t hash;
-    uint32_t open_files, other_files; /* with pages, and with PAGES_OF_OTHER */
-    bool has_pages;                   /* those that the kernel has are of that content */
-    bool given;                       /* it was given all of them */
-    bool giving;                      /* it is being given them */
-    bool spoilt;                      /* it was told, or has pages, of another version */
+    uint32_t open_files, other_files;       /* with pages, and with PAGES_OF_OTHER */
+    bool has_pages;                         /* those that the kernel has are of that content */
+    bool given;                             /* it was given all of them */
+    bool giving;                            /* it is being given them */
+    bool spoilt;                            /* it was told, or has pages, of another version */
     char name[];
 };
 
@@ -30,8 +29,8 @@ struct nodes {
     pthread_mutex_t lock;
     pthread_cond_t given;
     struct node *root;
-    struct node **buckets;
-    size_t bucket_count, count;
+    void *tree; /* of all others, as tsearch(3) has it */
+    size_t count, most;
 };
 
 /* A node's number is its address, but for the root's, which the kernel sets. */
@@ -40,19 +39,19 @@ static struct node *node_of(const struct nodes *nodes, uint64_t number)
     return number == NODE_ROOT ? nodes->root : (struct node *)(uintptr_t)number;
 }
 
-/* FNV-1a (Fowler, Noll, Vo) of the name, begun with the parent's address. */
-static uint32_t hash_of(const struct node *parent, const char *name)
+/* A spoilt node is equal to itself alone, so that no look-up finds it. */
+static int compare_nodes(const void *left, const void *right)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325) ^ (uintptr_t)parent;
+    const struct node *a = left, *b = right;
 
-    for (; *name; name++)
-        hash = (hash ^ (unsigned char)*name) * UINT64_C(0x100000001b3);
-    return (uint32_t)(hash >> 32 ^ hash);
-}
-
-static struct node **bucket_of(const struct nodes *nodes, uint32_t hash)
-{
-    return &nodes->buckets[hash & (nodes->bucket_count - 1)];
+    if (a->parent != b->parent)
+        return (uintptr_t)a->parent < (uintptr_t)b->parent ? -1 : 1;
+    if (a->version != b->version)
+        return a->version < b->version ? -1 : 1;
+    if (a->spoilt != b->spoilt)
+        return a->spoilt ? 1 : -1;
+    return a->spoilt ? ((uintptr_t)a > (uintptr_t)b) - ((uintptr_t)a < (uintptr_t)b)
+                     : strcmp(a->name, b->name);
 }
 
 int nodes_new(struct nodes **ret)
@@ -63,10 +62,8 @@ int nodes_new(struct nodes **ret)
         return -ENOMEM;
     pthread_mutex_init(&nodes->lock, NULL);
     pthread_cond_init(&nodes->given, NULL);
-    nodes->bucket_count = BUCKETS_MIN;
-    nodes->buckets = calloc(nodes->bucket_count, sizeof *nodes->buckets);
     nodes->root = calloc(1, sizeof *nodes->root + 1);
-    if (!nodes->buckets || !nodes->root)
+    if (!nodes->root)
         return -ENOMEM;
     *ret = steal_pointer(nodes);
     return 0;
@@ -74,87 +71,50 @@ int nodes_new(struct nodes **ret)
 
 void nodes_free(struct nodes *nodes)
 {
-    for (size_t b = 0; nodes->buckets && b < nodes->bucket_count; b++) {
-        while (nodes->buckets[b]) {
-            struct node *node = nodes->buckets[b];
-            nodes->buckets[b] = node->next;
-            free(node);
-        }
-    }
-    free(nodes->buckets);
+    tdestroy(nodes->tree, free);
     free(nodes->root);
     pthread_cond_destroy(&nodes->given);
     pthread_mutex_destroy(&nodes->lock);
     free(nodes);
 }
 
-/* Gives the table COUNT buckets. Without memory it stays as it is, and works on, slower. */
-static void resize(struct nodes *nodes, size_t count)
-{
-    struct node **old = nodes->buckets;
-    size_t old_count = nodes->bucket_count;
-
-    struct node **buckets = calloc(count, sizeof(struct node *));
-    if (!buckets)
-        return;
-    nodes->buckets = buckets;
-    nodes->bucket_count = count;
-    for (size_t b = 0; b < old_count; b++) {
-        for (struct node *node = old[b], *next; node; node = next) {
-            struct node **bucket = bucket_of(nodes, node->hash);
-            next = node->next;
-            node->next = *bucket;
-            *bucket = node;
-        }
-    }
-    free(old);
-}
-
-int nodes_look_up(struct nodes *nodes, uint64_t parent_number, const char *name, uint64_t version,
+int nodes_look_up(struct nodes *nodes, uint64_t parent, const char *name, uint64_t version,
                   uint64_t *ret)
 {
-    struct node *parent = node_of(nodes, parent_number);
-    uint32_t hash = hash_of(parent, name);
-    HOLD(&nodes->lock);
-    struct node *node = *bucket_of(nodes, hash);
+    size_t length = strlen(name);
+    struct node *node = calloc(1, sizeof *node + length + 1);
 
-    while (node && (node->hash != hash || node->parent != parent || node->version != version ||
-                    node->spoilt || strcmp(node->name, name) != 0))
-        node = node->next;
-    if (!node) {
-        size_t size = strlen(name) + 1;
-        node = malloc(sizeof *node + size);
-        if (!node)
-            return -ENOMEM;
-        if (nodes->count >= nodes->bucket_count)
-            resize(nodes, nodes->bucket_count * 2);
-        struct node **bucket = bucket_of(nodes, hash);
-        *node = (struct node){.parent = parent, .next = *bucket, .version = version, .hash = hash};
-        memcpy(node->name, name, size);
-        *bucket = node;
+    if (!node)
+        return -ENOMEM;
+    node->parent = node_of(nodes, parent);
+    node->version = version;
+    memcpy(node->name, name, length);
+    HOLD(&nodes->lock);
+    struct node **found = tsearch(node, &nodes->tree, compare_nodes);
+    if (found && *found == node) {
+        node->parent->children++;
         nodes->count++;
-        parent->children++;
+        if (nodes->most < nodes->count)
+            nodes->most = nodes->count;
+    } else {
+        free(node);
     }
-    node->look_ups++;
-    *ret = (uintptr_t)node;
+    if (!found)
+        return -ENOMEM;
+    (*found)->look_ups++;
+    *ret = (uintptr_t)*found;
     return 0;
 }
 
-/* Frees NODE, and upwards what was there only for its sake. */
-static void drop_unused(struct nodes *nodes, struct node *node)
+/* With the lock held. */
+static void spoil(struct nodes *nodes, struct node *node)
 {
-    while (node != nodes->root && node->look_ups == 0 && node->children == 0) {
-        struct node *parent = node->parent, **at = bucket_of(nodes, node->hash);
-        while (*at != node)
-            at = &(*at)->next;
-        *at = node->next;
-        free(node);
-        nodes->count--;
-        if (nodes->bucket_count > BUCKETS_MIN && nodes->count < nodes->bucket_count / 8)
-            resize(nodes, nodes->bucket_count / 2);
-        parent->children--;
-        node = parent;
-    }
+    if (node->spoilt || node == nodes->root)
+        return;
+    tdelete(node, &nodes->tree, compare_nodes);
+    node->spoilt = true;
+    tsearch(node, &nodes->tree,
+            compare_nodes); /* for nodes_free; it does not matter if that fails */
 }
 
 void nodes_forget(struct nodes *nodes, uint64_t number, uint64_t count)
@@ -164,10 +124,19 @@ void nodes_forget(struct nodes *nodes, uint64_t number, uint64_t count)
     if (node == nodes->root)
         return;
     pthread_mutex_lock(&nodes->lock);
-    size_t buckets = nodes->bucket_count;
     node->look_ups -= count < node->look_ups ? count : node->look_ups;
-    drop_unused(nodes, node);
-    bool shrank = nodes->bucket_count < buckets;
+    /* Upwards, what was there only for its sake goes, too. */
+    while (node != nodes->root && node->look_ups == 0 && node->children == 0) {
+        struct node *parent = node->parent;
+        tdelete(node, &nodes->tree, compare_nodes);
+        free(node);
+        nodes->count--;
+        parent->children--;
+        node = parent;
+    }
+    bool shrank = nodes->most > MANY && nodes->count < nodes->most / 8;
+    if (shrank)
+        nodes->most = nodes->count;
     pthread_mutex_unlock(&nodes->lock);
     if (shrank) /* many are gone: gives their memory back, which free() keeps */
         malloc_trim(0);
@@ -234,7 +203,8 @@ int nodes_enter(struct nodes *nodes, uint64_t number, const struct node_file *fi
         pthread_cond_wait(&nodes->given, &nodes->lock);
     if (node->entered > 0 && node->entered_version != file->version)
         return -ESTALE;
-    node->spoilt |= file->version != node->version;
+    if (file->version != node->version)
+        spoil(nodes, node);
     node->entered++;
     node->entered_version = file->version;
     node->entered_size = file->size;
@@ -261,8 +231,8 @@ bool nodes_tell(struct nodes *nodes, uint64_t number, uint64_t version, uint64_t
 
     if (node->entered > 0)
         *ret = node->entered_size;
-    else
-        node->spoilt |= version != node->version;
+    else if (version != node->version)
+        spoil(nodes, node);
     return node->entered > 0;
 }
 

@@ -12,10 +12,8 @@
 #include "view/known.h"
 #include "view/report.h"
 #include "view/status.h"
-#include "view/store_space.h"
 
-#include <stdatomic.h>
-#include <stdbool.h>
+#include <limits.h>
 #include <string.h>
 
 struct store_source {
@@ -25,13 +23,9 @@ struct store_source {
     struct known *known;
     atomic_uint required; /* k, of the file that was looked at last */
     atomic_bool closed;   /* a store was, or the way to it */
-};
-
-/* How many stores are waited for, before a question is put. */
-struct asking {
-    struct enough terms;
-    struct inquiry_enough enough;
-    const struct inquiry_enough *argument; /* for inquiry_make */
+    /* How many stores are waited for: */
+    struct enough enough;
+    struct inquiry_enough looks, lists;
 };
 
 struct store_file {
@@ -50,22 +44,11 @@ static void store_source_free(struct source *opaque)
     free(source);
 }
 
-/* Prepares for a question, whose answers IS_ENOUGH judges. */
-static void prepare(struct store_source *source, struct asking *asking,
-                    bool (*is_enough)(const struct inquiry *inquiry, const void *context))
+/* Returns QUESTION, how many stores are enough for it; NULL: all of them. */
+static const struct inquiry_enough *unless_patient(const struct store_source *source,
+                                                   const struct inquiry_enough *question)
 {
-    asking->terms = (struct enough){&source->terms};
-    asking->enough = (struct inquiry_enough){is_enough, &asking->terms};
-    asking->argument = source->terms.patient ? NULL : &asking->enough;
-}
-
-/* Says what a name is in the log, where that makes it an error, which it returns. */
-static int refuse_conflict(const char *path, const struct survey *found)
-{
-    cleanup_free char *text = survey_describe(found);
-
-    log_error("%s: conflict: %s", log_path(path), text ? text : "two kinds");
-    return -EIO;
+    return source->terms.patient ? NULL : question;
 }
 
 /* Says why a file is lost of which too few stores have a share. */
@@ -85,70 +68,57 @@ static int refuse_lost(const struct store_source *source, const char *path,
     return -EIO;
 }
 
-/*
- * Others must not see what they could not get to by the directories of the stores; nor, later on,
- * what the kernel keeps of that.
- */
-static void note_privacy(struct store_source *source, const char *path, const struct survey *found)
-{
-    const struct store_list *list = found->inquiry.list;
-
-    for (size_t i = 0; i < list->count; i++) {
-        const struct ballot *root = *path == '\0' ? &found->ballots[i] : NULL;
-        if (store_is_closed(list->stores[i]) ||
-            (root && root->cast && status_keeps_out(&root->status, &found->status)))
-            atomic_store(&source->closed, true);
-    }
-    atomic_store(&source->source.is_private, atomic_load(&source->closed));
-}
-
 /* Asks the stores for PATH; -ENOENT where it is not shown, -EIO where it is a conflict. */
 static int survey(struct store_source *source, const char *path, struct survey *ret)
 {
     const struct share_terms *terms = &source->terms;
-    struct asking asking;
+    const struct inquiry_enough *enough = unless_patient(source, &source->looks);
+    bool distant = false;
     enum hidden why;
 
-    prepare(source, &asking, enough_looks);
-    int r = survey_make(source->stores, terms, path, asking.argument, ret);
+    int r = survey_make(source->stores, terms, path, enough, ret);
     if (r < 0)
         return r;
-    bool distant = false;
-    for (size_t i = 0; i < ret->inquiry.list->count; i++)
-        distant |= store_is_remote(ret->inquiry.list->stores[i]);
+    for (size_t i = 0; i < ret->inquiry.list->count; i++) {
+        struct store *store = ret->inquiry.list->stores[i];
+        const struct ballot *ballot = &ret->ballots[i];
+        distant |= store_is_remote(store);
+        /* Others must not see what they could not get to by the directories of the stores; nor,
+         * later on, what the kernel keeps of that. */
+        if (store_is_closed(store) ||
+            (*path == '\0' && ballot->cast && status_keeps_out(&ballot->status, &ret->status)))
+            atomic_store(&source->closed, true);
+    }
     atomic_store(&source->source.distant, distant);
-    note_privacy(source, path, ret);
+    atomic_store(&source->source.is_private, atomic_load(&source->closed));
     if (terms->everything)
         return 0;
     r = store_name_is_shown(source->stores, terms, path, ret, &why);
-    if (r > 0 && ret->ruling.verdict == NAME_CONFLICT)
-        return refuse_conflict(path, ret);
+    if (r > 0 && ret->ruling.verdict == NAME_CONFLICT) {
+        cleanup_free char *text = survey_describe(ret);
+        log_error("%s: conflict: %s", log_path(path), text ? text : "two kinds");
+        return -EIO;
+    }
     if (r > 0 && leftover_is_path(path)) { /* to judge it took its files */
         survey_clear(ret);
-        return survey_make(source->stores, terms, path, asking.argument, ret);
+        return survey_make(source->stores, terms, path, enough, ret);
     }
     return r > 0 ? 0 : r < 0 ? r : -ENOENT;
 }
 
-static void note_required(struct store_source *source, unsigned required)
-{
-    atomic_store(&source->required, required);
-}
-
-static int open_shares(struct store_source *source, struct share_set *shares,
-                       struct source_file **ret)
+int store_source_file(struct source *source, struct share_set *shares, struct source_file **ret)
 {
     struct store_file *file = malloc(sizeof *file);
 
     if (!file)
         return -ENOMEM;
     *file = (struct store_file){
-        .file = {.operations = source->source.operations,
+        .file = {.operations = source->operations,
                  .header = *share_set_header(shares),
                  .present = share_set_present(shares),
                  .distant = share_set_is_distant(shares)},
         .shares = shares,
-        .source = source,
+        .source = (struct store_source *)source,
     };
     share_set_status(shares, &file->file.status);
     *ret = &file->file;
@@ -187,51 +157,40 @@ static int stat_file(struct store_source *source, const char *path, const struct
         *header = *share_set_header(shares);
     if (header->layout.required == 0)
         return 0;
-    note_required(source, header->layout.required);
+    atomic_store(&source->required, header->layout.required);
     if (!ret_file || share_set_check(shares) < 0)
         return 0;
-    r = open_shares(source, shares, ret_file);
+    r = store_source_file(&source->source, shares, ret_file);
     if (r == 0)
         shares = NULL; /* they are the file's */
     return r;
 }
 
-/* Returns true if a store says that what it has here has several names. */
-static bool has_links(const struct survey *survey)
-{
-    for (size_t i = 0; i < survey->inquiry.list->count; i++) {
-        const struct ballot *ballot = &survey->ballots[i];
-        if (ballot->cast && !S_ISDIR(ballot->status.st_mode) && ballot->status.st_nlink > 1)
-            return true;
-    }
-    return false;
-}
-
-/* Returns true if an earlier store has the vote of number PLACE: it is the same one, or as good. */
-static bool has_voted(const struct survey *survey, size_t place)
-{
-    for (size_t i = 0; i < place; i++) {
-        if (survey->ballots[i].cast && survey->ballots[i].voter == survey->ballots[place].voter)
-            return true;
-    }
-    return false;
-}
-
+/* Notes what each voter has, where one of them says that it has several names. */
 static int note_inodes(const struct survey *survey, struct source_inodes *ret)
 {
     const struct store_list *list = survey->inquiry.list;
-    struct source_inode *items = calloc(list->count, sizeof *items);
+    struct source_inode *items = calloc(list->count + 1, sizeof *items);
+    bool has_links = false;
 
     if (!items)
         return -ENOMEM;
     *ret = (struct source_inodes){.items = items, .needed = list->quorum.required};
     for (size_t i = 0; i < list->count; i++) {
         const struct ballot *ballot = &survey->ballots[i];
-        if (ballot->cast && ballot->voter >= 0 && !has_voted(survey, i))
-            ret->items[ret->count++] =
-                (struct source_inode){list->stores[i], ballot->status.st_dev, ballot->status.st_ino,
-                                      ballot->status.st_nlink};
+        const struct stat *status = &ballot->status;
+        if (!ballot->cast)
+            continue;
+        has_links |= !S_ISDIR(status->st_mode) && status->st_nlink > 1;
+        bool counts = ballot->voter >= 0;
+        for (size_t j = 0; j < i && counts; j++) /* stores that are the same, or as good */
+            counts = !survey->ballots[j].cast || survey->ballots[j].voter != ballot->voter;
+        if (counts)
+            items[ret->count++] = (struct source_inode){list->stores[i], status->st_dev,
+                                                        status->st_ino, status->st_nlink};
     }
+    if (!has_links)
+        source_inodes_clear(ret);
     return 0;
 }
 
@@ -256,7 +215,7 @@ static int store_source_stat(struct source *opaque, const char *path, struct sta
         return r;
     struct stat status = found.status;
     strip_rights(&found, NULL, &status);
-    if (ret_inodes && has_links(&found))
+    if (ret_inodes)
         r = note_inodes(&found, ret_inodes);
     if (r == 0 && S_ISREG(status.st_mode))
         r = stat_file(source, path, &found, &status, ret_header, ret_file);
@@ -284,21 +243,10 @@ static int store_source_read_link(struct source *opaque, const char *path, char 
 static int store_source_list(struct source *opaque, const char *path, struct names *names)
 {
     struct store_source *source = (struct store_source *)opaque;
-    struct asking asking;
 
-    prepare(source, &asking, enough_lists);
-    int r = store_names(source->stores, &source->terms, path, asking.argument, names);
+    int r = store_names(source->stores, &source->terms, path,
+                        unless_patient(source, &source->lists), names);
     return r == -ENOENT && *path == '\0' ? 0 : r; /* the root, without stores */
-}
-
-/* The value of an attribute of the view's own; -ENOTSUP where NAME is none, or not one of PATH. */
-static int report(const struct store_source *source, const char *path, const char *name, char **ret)
-{
-    if (strcmp(name, REPORT_STORES_NAME) == 0 && *path == '\0')
-        return report_stores(source->stores, ret);
-    if (strcmp(name, REPORT_HEALTH_NAME) == 0 && *path != '\0')
-        return report_health(source->stores, &source->terms, path, ret);
-    return -ENOTSUP;
 }
 
 static int store_source_get_xattr(struct source *opaque, const char *path, const char *name,
@@ -306,8 +254,12 @@ static int store_source_get_xattr(struct source *opaque, const char *path, const
 {
     const struct store_source *source = (struct store_source *)opaque;
     cleanup_free char *own = NULL;
+    int r = -ENOTSUP;
 
-    int r = report(source, path, name, &own);
+    if (strcmp(name, REPORT_STORES_NAME) == 0 && *path == '\0')
+        r = report_stores(source->stores, &own);
+    else if (strcmp(name, REPORT_HEALTH_NAME) == 0 && *path != '\0')
+        r = report_health(source->stores, &source->terms, path, &own);
     if (r == 0) {
         *ret = strlen(own);
         if (size > 0 && *ret > size)
@@ -339,21 +291,67 @@ static int store_source_read_xattrs(struct source *opaque, const char *path, str
     return attributes_read(source->stores, &source->terms, path, ret);
 }
 
-static int store_source_statfs(struct source *opaque, struct statvfs *ret)
-{
-    struct store_source *source = (struct store_source *)opaque;
+struct space_question {
+    struct question question;
+    struct statvfs status;
+};
 
-    return store_space(source->stores, atomic_load(&source->required), ret);
+static int ask_space(const struct tree *tree, const char *path, struct question *question)
+{
+    return tree_statfs(tree, &((struct space_question *)question)->status);
 }
 
-/* Looks at PATH to open the file there: as survey, but for files it takes no more calls. */
-static int look_for_file(struct store_source *source, const char *path, unsigned rank,
-                         struct survey *ret)
+static void keep_least(fsblkcnt_t *least, fsblkcnt_t value)
 {
-    if (rank == 0)
-        return survey(source, path, ret);
-    int r = survey_make(source->stores, &source->terms, path, NULL, ret);
-    return r == 0 && ret->ruling.verdict == NAME_FOREIGN ? -ENOENT : r;
+    if (value < *least)
+        *least = value;
+}
+
+/*
+ * Each store takes a k-th of a file: all have k times the room of the smallest one of those that
+ * answer soon, in units of 4 KiB; k is that of the file that was looked at last.
+ */
+static int store_source_statfs(struct source *opaque, struct statvfs *ret)
+{
+    static const struct question_kind kind = {.size = sizeof(struct space_question),
+                                              .ask = ask_space};
+    static const struct inquiry_enough enough = {enough_most, NULL};
+    static const fsblkcnt_t unit = 4096, none = ~(fsblkcnt_t)0;
+    struct store_source *source = (struct store_source *)opaque;
+    cleanup_inquiry struct inquiry inquiry = NO_INQUIRY;
+    struct statvfs space = {.f_namemax = NAME_MAX};
+    bool first = true;
+
+    int r = inquiry_make(source->stores, "", NULL, &kind, &enough, &inquiry);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < inquiry.list->count; i++) {
+        const struct statvfs *store = &((struct space_question *)inquiry.questions[i])->status;
+        if (inquiry_result(&inquiry, i) < 0)
+            continue;
+        if (first)
+            space = (struct statvfs){.f_bsize = unit,
+                                     .f_frsize = unit,
+                                     .f_blocks = none,
+                                     .f_bfree = none,
+                                     .f_bavail = none,
+                                     .f_files = none,
+                                     .f_ffree = none,
+                                     .f_favail = none,
+                                     .f_namemax = NAME_MAX};
+        first = false;
+        fsblkcnt_t size = store->f_frsize ? store->f_frsize : store->f_bsize;
+        fsblkcnt_t times = atomic_load(&source->required) * size;
+        keep_least(&space.f_blocks, store->f_blocks * times / unit);
+        keep_least(&space.f_bfree, store->f_bfree * times / unit);
+        keep_least(&space.f_bavail, store->f_bavail * times / unit);
+        keep_least(&space.f_files, store->f_files);
+        keep_least(&space.f_ffree, store->f_ffree);
+        keep_least(&space.f_favail, store->f_favail);
+        keep_least(&space.f_namemax, store->f_namemax);
+    }
+    *ret = space;
+    return 0;
 }
 
 static int store_source_open_version(struct source *opaque, const char *path, unsigned rank,
@@ -363,7 +361,11 @@ static int store_source_open_version(struct source *opaque, const char *path, un
     cleanup_share_set struct share_set *shares = NULL;
     cleanup_survey struct survey found = NO_SURVEY;
 
-    int r = look_for_file(source, path, rank, &found);
+    /* For the next best version, which a command asks for, all stores are waited for. */
+    int r = rank == 0 ? survey(source, path, &found)
+                      : survey_make(source->stores, &source->terms, path, NULL, &found);
+    if (r == 0 && rank > 0 && found.ruling.verdict == NAME_FOREIGN)
+        return -ENOENT;
     if (r == 0 && !S_ISREG(found.status.st_mode))
         return S_ISDIR(found.status.st_mode) ? -EISDIR : -EINVAL;
     if (r == 0 && found.ruling.verdict == NAME_LOST)
@@ -378,42 +380,33 @@ static int store_source_open_version(struct source *opaque, const char *path, un
         r = share_set_check(shares);
     if (r < 0)
         return r;
-    note_required(source, share_set_header(shares)->layout.required);
+    atomic_store(&source->required, share_set_header(shares)->layout.required);
     share_set_keep_looks(shares, &found.inquiry);
-    r = open_shares(source, shares, ret);
+    r = store_source_file(opaque, shares, ret);
     if (r == 0)
         shares = NULL; /* they are the file's */
     return r;
 }
 
-/* Goes on with what is known of the file. Returns 0 or -ENOMEM. */
-static int remember(struct store_file *file, const char *path)
+/* Goes on with what is known of the file; but commands open each file but once. */
+static int store_source_open(struct source *opaque, const char *path, struct source_file **ret)
 {
-    const struct store_source *source = file->source;
+    const struct store_source *source = (struct store_source *)opaque;
+    cleanup_source_file struct source_file *opened = NULL;
 
-    if (source->terms.patient) /* and opens each file but once */
-        return 0;
-    file->content = known_open(source->known, path, file->shares);
-    if (!file->content)
-        return -ENOMEM;
-    file->shares = file->content->shares;
-    file->file.content = file->content->number;
-    return 0;
-}
-
-static int store_source_open(struct source *source, const char *path, struct source_file **ret)
-{
-    struct source_file *file;
-
-    int r = store_source_open_version(source, path, 0, &file);
+    int r = store_source_open_version(opaque, path, 0, &opened);
     if (r < 0)
         return r;
-    r = remember((struct store_file *)file, path);
-    if (r < 0)
-        source_close(file);
-    else
-        *ret = file;
-    return r;
+    if (!source->terms.patient) {
+        struct store_file *file = (struct store_file *)opened;
+        file->content = known_open(source->known, path, file->shares);
+        if (!file->content)
+            return -ENOMEM;
+        file->shares = file->content->shares;
+        file->file.content = file->content->number;
+    }
+    *ret = steal_pointer(opened);
+    return 0;
 }
 
 /* Of a view, what could not be read in time is an error of reading; for a command it is no verdict.
@@ -473,14 +466,12 @@ int store_source_new(struct stores *stores, const struct share_terms *terms, str
         .terms = *terms,
         .stores = stores,
         .known = known,
+        .enough = {&source->terms},
+        .looks = {enough_looks, &source->enough},
+        .lists = {enough_lists, &source->enough},
     };
     *ret = &source->source;
     return 0;
-}
-
-int store_source_file(struct source *source, struct share_set *shares, struct source_file **ret)
-{
-    return open_shares((struct store_source *)source, shares, ret);
 }
 
 struct stores *store_source_stores(struct source *source)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "view/tree_source.h"
 
+#include "base/io.h"
 #include "base/log.h"
 #include "tree/mounts.h"
 #include "tree/tree.h"
@@ -82,17 +83,6 @@ static int header_of(const struct tree_source *source, const struct stat *status
     return 0;
 }
 
-static int note_inode(const struct stat *status, struct source_inodes *ret)
-{
-    struct source_inode *item = malloc(sizeof *item);
-
-    if (!item)
-        return -ENOMEM;
-    *item = (struct source_inode){NULL, status->st_dev, status->st_ino, status->st_nlink};
-    *ret = (struct source_inodes){.items = item, .count = 1};
-    return 0;
-}
-
 static int tree_source_stat(struct source *source, const char *path, struct stat *ret,
                             struct share_header *ret_header, struct source_file **ret_file,
                             struct source_inodes *ret_inodes)
@@ -109,11 +99,17 @@ static int tree_source_stat(struct source *source, const char *path, struct stat
         return -ENOENT;
     if (r == 0 && S_ISREG(status.st_mode))
         r = header_of((struct tree_source *)source, &status, ret_header);
-    if (r == 0 && ret_inodes && !S_ISDIR(status.st_mode) && status.st_nlink > 1)
-        r = note_inode(&status, ret_inodes);
-    if (r == 0)
-        *ret = status;
-    return r;
+    if (r < 0)
+        return r;
+    if (ret_inodes && !S_ISDIR(status.st_mode) && status.st_nlink > 1) {
+        struct source_inode *item = malloc(sizeof *item);
+        if (!item)
+            return -ENOMEM;
+        *item = (struct source_inode){NULL, status.st_dev, status.st_ino, status.st_nlink};
+        *ret_inodes = (struct source_inodes){.items = item, .count = 1};
+    }
+    *ret = status;
+    return 0;
 }
 
 static int tree_source_read_link(struct source *source, const char *path, char **ret)
@@ -123,32 +119,26 @@ static int tree_source_read_link(struct source *source, const char *path, char *
     return r < 0 ? r : tree_read_link(tree_of(source), path, ret);
 }
 
-/* Adds number I of ALL, of the directory PATH, which is not excluded, unless it is itself. */
-static int add_name(struct source *source, const char *path, const struct names *all, size_t i,
-                    struct names *names)
-{
-    const char *name = names_get(all, i);
-    cleanup_free char *whole = NULL;
-
-    if (asprintf(&whole, "%s%s%s", path, *path ? "/" : "", name) < 0)
-        return -ENOMEM;
-    int r = check_excluded(source, whole, excludes_match_entry);
-    if (r == 0)
-        r = names_add_known(names, name, &all->items[i]);
-    return r == -ENOMEM ? r : 0; /* other errors: it is gone meanwhile */
-}
-
 static int tree_source_list(struct source *source, const char *path, struct names *names)
 {
+    const struct excludes *excludes = excludes_of(source);
     cleanup_names struct names all = NO_NAMES;
 
-    if (excludes_is_empty(excludes_of(source)))
+    if (excludes_is_empty(excludes))
         return tree_list(tree_of(source), path, names);
-    int r = excludes_match(excludes_of(source), path, true) ? -ENOENT : 0;
+    int r = excludes_match(excludes, path, true) ? -ENOENT : 0;
     if (r == 0)
         r = tree_list(tree_of(source), path, &all);
-    for (size_t i = 0; r == 0 && i < all.count; i++)
-        r = add_name(source, path, &all, i, names);
+    for (size_t i = 0; r == 0 && i < all.count; i++) {
+        cleanup_free char *whole = NULL;
+        if (asprintf(&whole, "%s%s%s", path, *path ? "/" : "", names_get(&all, i)) < 0)
+            return -ENOMEM;
+        /* The directory is not excluded; the name may be, or be gone meanwhile. */
+        r = check_excluded(source, whole, excludes_match_entry);
+        if (r == 0)
+            r = names_add_known(names, names_get(&all, i), &all.items[i]);
+        r = r == -ENOMEM ? r : 0;
+    }
     return r;
 }
 
@@ -183,18 +173,8 @@ static int tree_source_statfs(struct source *source, struct statvfs *ret)
 
 static void tree_source_close(struct source_file *file)
 {
-    close(((struct tree_file *)file)->fd);
+    cleanup_close_fd(&((struct tree_file *)file)->fd);
     free(file);
-}
-
-static long age_ns(const struct timespec *time)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    if (now.tv_sec - time->tv_sec < 0 || now.tv_sec - time->tv_sec > 1)
-        return LONG_MAX;
-    return (now.tv_sec - time->tv_sec) * 1000000000 + now.tv_nsec - time->tv_nsec;
 }
 
 /*
@@ -206,8 +186,11 @@ static int wait_for_tick(struct tree_file *file)
     struct stat *status = &file->file.status;
 
     for (int i = 0; i < TICKS_MAX; i++) {
-        long age = age_ns(&status->st_ctim);
-        if (age >= TICK_NS || age < 0)
+        struct timespec now;
+        clock_gettime(CLOCK_REALTIME, &now);
+        time_t seconds = now.tv_sec - status->st_ctim.tv_sec;
+        long age = seconds * 1000000000 + now.tv_nsec - status->st_ctim.tv_nsec;
+        if (seconds < 0 || seconds > 1 || age >= TICK_NS || age < 0)
             break;
         nanosleep(&(struct timespec){.tv_nsec = TICK_NS - age}, NULL);
         if (fstat(file->fd, status) < 0)
@@ -231,11 +214,10 @@ static int tree_source_open(struct source *opaque, const char *path, struct sour
     strcpy(file->path, path);
     struct stat *status = &file->file.status;
     int r = tree_open_file(source->tree, path, status, &file->fd);
-    if (r < 0) {
-        free(file);
-        return r;
-    }
-    r = file->torn_allowed ? 0 : wait_for_tick(file);
+    if (r < 0)
+        file->fd = -1;
+    if (r == 0 && !file->torn_allowed)
+        r = wait_for_tick(file);
     if (r == 0)
         r = header_of(source, status, &file->file.header);
     if (r < 0) {
@@ -259,55 +241,29 @@ static bool has_changed(const struct tree_file *file)
            !status_same_time(&now.st_ctim, &then->st_ctim);
 }
 
-/* Returns true if SIZE bytes from START on are a hole. */
-static bool is_hole(const struct tree_file *file, uint64_t start, size_t size)
-{
-    if (!file->is_sparse)
-        return false;
-    off_t data = lseek(file->fd, (off_t)start, SEEK_DATA);
-    return data < 0 ? errno == ENXIO : (uint64_t)data >= start + size;
-}
-
-/* Reads SIZE bytes from START on, *RET of them: fewer only where the file ends. */
-static int read_range(const struct tree_file *file, uint64_t start, size_t size, uint8_t *data,
-                      size_t *ret)
-{
-    size_t done = 0;
-
-    while (done < size) {
-        ssize_t n = pread(file->fd, data + done, size - done, (off_t)(start + done));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return log_errno(-errno, "%s: cannot read the source", file->path);
-        if (n == 0)
-            break;
-        done += (size_t)n;
-    }
-    *ret = done;
-    return 0;
-}
-
 static int tree_source_read_stripe(struct source_file *opaque, uint64_t stripe, uint8_t *data)
 {
     const struct tree_file *file = (struct tree_file *)opaque;
     const struct share_layout *layout = &opaque->header.layout;
-    size_t size = layout_stripe_size(layout, stripe), done = size;
-    uint64_t start = stripe * layout_full_stripe_size(layout);
+    size_t size = layout_stripe_size(layout, stripe), done = 0;
+    off_t start = (off_t)(stripe * layout_full_stripe_size(layout));
+    bool hole = false;
 
-    bool hole = is_hole(file, start, size);
-    int r = hole ? SOURCE_ZEROS : read_range(file, start, size, data, &done);
-    if (r < 0)
-        return r;
-    if (file->torn_allowed) {
-        memset(data + done, 0, size - done);
-        return r;
+    if (file->is_sparse) {
+        off_t found = lseek(file->fd, start, SEEK_DATA);
+        hole = found < 0 ? errno == ENXIO : found >= start + (off_t)size;
     }
-    if (done < size || has_changed(file)) {
+    int r = hole ? 0 : io_read(file->fd, (uint64_t)start, data, size, &done);
+    if (r < 0)
+        return log_errno(r, "%s: cannot read the source", file->path);
+    if (file->torn_allowed) {
+        if (!hole)
+            memset(data + done, 0, size - done);
+    } else if ((!hole && done < size) || has_changed(file)) {
         log_error("%s: changed while its share was being read; read it again", file->path);
         return -EIO;
     }
-    return r;
+    return hole ? SOURCE_ZEROS : 0;
 }
 
 static const struct source_operations operations = {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "support.h"
 
-#include "view/stripe_cache.h"
+#include "view/view_file.h"
 
 #include <errno.h>
 #include <pthread.h>
