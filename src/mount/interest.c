@@ -8,7 +8,7 @@ enum {
     CONFIRMED_FOR = 8, /* listings, by a look at a file that was left out */
 };
 
-/* Who comes after a pause may be someone else, and want something else. */
+/* After a pause, the next reader may be another program with other wants. */
 static const uint64_t PAUSE = CLOCK_SECOND;
 
 enum detail interest_in_listing(struct interest *interest)

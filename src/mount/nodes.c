@@ -186,7 +186,7 @@ static enum node_pages open_pages(struct node *node, const struct node_file *fil
     if (file->content != 0 && node->content == file->content)
         return node->has_pages ? PAGES_KEPT : PAGES_DROPPED;
     bool in_use = node->open_files > 0;
-    node->has_pages = false; /* by a mapping, also what does without pages brings its own */
+    node->has_pages = false; /* a mapping brings pages even of a file that uses none */
     if (in_use && node->content != 0)
         return PAGES_OF_OTHER;
     node->content = in_use ? 0 : file->content;

@@ -55,9 +55,9 @@ struct node_file {
 
 /*
  * A file is being opened by NODE. All that are open by one node are of one version, as the kernel
- * knows but one size of them: -ESTALE where others are of another version. Where that is not what
- * NODE was looked up with, NODE is spoilt: no one gets it any more, and what is opened by it does
- * without pages. Waits while pages are given.
+ * knows but one size of them: -ESTALE where others are of another version. If that is not
+ * the version that NODE was looked up with, NODE is retired: no lookup returns it, and files opened
+ * by it use no pages. Waits while pages are given.
  */
 int nodes_enter(struct nodes *nodes, uint64_t node, const struct node_file *file,
                 enum node_pages *ret);

@@ -204,7 +204,7 @@ static void answer_getattr(fuse_req_t request, fuse_ino_t node, struct fuse_file
         return;
     }
     /* What is open stays what it was, or fails to be read: with the size of another version the
-     * kernel would cut it off, or fill it up with zeros, and ask no one. */
+     * kernel would cut it off, or fill it up with zeros, without asking. */
     if (S_ISREG(status.st_mode) &&
         nodes_tell(mounted->nodes, node, status_version(&status), &size) &&
         (uint64_t)status.st_size != size)

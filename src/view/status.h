@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a view makes of the status that a tree gives. */
+/* Converts the status that a tree gives to the one that a view shows. */
 #pragma once
 
 #include "base/names.h"
