@@ -86,9 +86,10 @@ static bool is_mostly_of(const struct store_voice *voice, enum share_format form
     return own->share >= 0 && own->required == k && 2 * own->agreeing > voice->looked_at;
 }
 
-/* Different shares that the stores hold in a format; 0 where they are fewer than their k. */
+/* The most different shares of one k that the stores hold in a format; COMPLETE: of a k that they
+ * reach. */
 static unsigned count_shares_as(const struct store_voice voices[], size_t count,
-                                enum share_format format)
+                                enum share_format format, bool complete)
 {
     unsigned most = 0;
 
@@ -101,7 +102,7 @@ static unsigned count_shares_as(const struct store_voice voices[], size_t count,
             seen[voices[i].as[format].share] = true;
             shares++;
         }
-        if (shares >= k && shares > most)
+        if ((shares >= k || !complete) && shares > most)
             most = shares;
     }
     return most;
@@ -110,11 +111,15 @@ static unsigned count_shares_as(const struct store_voice voices[], size_t count,
 enum share_format quorum_format(const struct store_voice voices[], size_t count,
                                 enum share_format format)
 {
+    unsigned most = count_shares_as(voices, count, format, false);
     enum share_format best = format;
 
     for (enum share_format other = 0; other < SHARE_FORMATS; other++) {
-        if (count_shares_as(voices, count, other) > count_shares_as(voices, count, best))
+        unsigned shares = other == format ? 0 : count_shares_as(voices, count, other, true);
+        if (shares > most) {
+            most = shares;
             best = other;
+        }
     }
     return best;
 }

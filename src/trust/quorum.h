@@ -77,7 +77,8 @@ void quorum_settle(const struct store_voice voices[], size_t count, unsigned giv
 
 /*
  * The format that the stores seem to have: in which more of them than in FORMAT, and enough, hold
- * different shares of one k, with most of their files. FORMAT itself where there is none.
+ * different shares of one k, with most of their files. FORMAT itself where there is none, also if
+ * too few of its shares are there: bytes of one format may look like headers of another.
  */
 enum share_format quorum_format(const struct store_voice voices[], size_t count,
                                 enum share_format format);
