@@ -72,7 +72,7 @@ def tracer(tmp_path_factory):
     if platform.machine() != "x86_64":
         pytest.skip(f"tracer.c knows no registers of {platform.machine()}")
     path = tmp_path_factory.mktemp("tracer") / "tracer"
-    words = ["gcc", "-O1", "-Wall", "-Werror", "-o", path, Path(__file__).parent / "tracer.c"]
+    words = ["gcc", "-O1", "-Wall", "-Werror", "-o", path, Path(__file__).parent / "lib" / "tracer.c"]
     if not shutil.which("gcc"):
         pytest.skip("gcc is missing")
     subprocess.run(words, check=True)

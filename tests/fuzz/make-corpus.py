@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Writes the fuzzers' seeds, tests/fuzz/corpus/TARGET/seed-*, anew. Findings beside them stay.
 
-PYTHONPATH=tests tests/fuzz/make-corpus.py; the bytes are the same each time.
+PYTHONPATH=tests/lib tests/fuzz/make-corpus.py; the bytes are the same each time.
 """
 
 import itertools

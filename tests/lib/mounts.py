@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+REPOSITORY = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("ZFEC_FS", REPOSITORY / "build" / "zfec-fs")).absolute()
 IS_SANITIZED = BINARY.exists() and b"__asan_init" in BINARY.read_bytes()
 # Whether there is time for as many as .ci/run tries; a test takes fewer otherwise, by the printed seed.

@@ -7,7 +7,7 @@ import hashlib
 import json
 from pathlib import Path
 
-PATH = Path(__file__).parent / "vectors" / "shares.json"
+PATH = Path(__file__).resolve().parents[1] / "vectors" / "shares.json"
 
 Group = collections.namedtuple("Group", "format required shares block_size")
 
