@@ -22,9 +22,8 @@ import pytest
 import commands
 import mounts as mounts_module
 import oracle
-import test_faithful_tree as faithful
-import test_lifecycle as lifecycle
 import trees
+import users
 from commands import DAMAGED, FAILED, LOST, OK, USAGE
 
 GOLDEN = Path(__file__).parent / "golden" / "check"
@@ -38,8 +37,8 @@ HOUR_NS = 3600 * 10**9
 LIMIT_S = 60
 HANG_LIMIT_S = 15  # in which a check ends, whatever the stores do
 
-needs_root = faithful.needs_root
-user = lifecycle.user  # a fixture
+needs_root = users.needs_root
+user = users.user  # a fixture
 
 
 # Stores: directories a, b, c, ..., of which the first holds share 00, and so on

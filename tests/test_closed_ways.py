@@ -10,15 +10,15 @@ import time
 import pytest
 
 import commands
+import faithful
 import test_durable
-import test_faithful_tree as faithful
-import test_source_limits as limits
 import trees
+import users
 
 REQUIRED, SHARES = 2, 3
 DATA = b"of all stores together"
 
-pytestmark = faithful.needs_root
+pytestmark = users.needs_root
 VIEWS = pytest.mark.parametrize("view", ["restored", "rebuilt"])
 
 
@@ -54,7 +54,7 @@ class Shown:
         """To others, by whatever way; its user reads it in any case."""
         assert self.file.read_bytes()
         done = [
-            limits.as_nobody(*words).returncode != 0
+            users.as_nobody(*words).returncode != 0
             for words in (["cat", self.file], ["ls", self.root], ["ls", self.file.parent])
         ]
         assert done == [done[0]] * 3, done
@@ -69,7 +69,7 @@ class Shown:
 
 
 def nobody_may_read(path):
-    return limits.as_nobody("cat", path).returncode == 0
+    return users.as_nobody("cat", path).returncode == 0
 
 
 @VIEWS
@@ -221,10 +221,10 @@ def test_before_there_are_stores(public_path, mounts, stores, view):
     )
     mount.expect_log("no stores in it")
     mount.expect_log("is there now|2 shares are needed from now on", count=0)
-    assert limits.as_nobody("ls", mount.path).returncode != 0
+    assert users.as_nobody("ls", mount.path).returncode != 0
     for name in commands.all_shares(SHARES):
         (empty / name).symlink_to(stores / name)
-    wait_until(lambda: limits.as_nobody("ls", mount.path).returncode == 0)
+    wait_until(lambda: users.as_nobody("ls", mount.path).returncode == 0)
 
 
 def test_the_root_is_what_it_was(public_path, mounts, stores):

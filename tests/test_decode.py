@@ -9,12 +9,12 @@ import subprocess
 import pytest
 
 import commands
+import disks
 import mounts as mounts_module
 import oracle
 import test_encode
-import test_faithful_tree as faithful
-import test_lifecycle as lifecycle
 import trees
+import users
 from commands import DAMAGED, FAILED, LOST, USAGE, compare_trees, run
 
 K, N = 3, 5
@@ -22,9 +22,9 @@ ENCODE = ["-k", str(K), "-n", str(N)]
 BLOCK_SIZE = 4096
 STEP = BLOCK_SIZE + oracle.DIGEST_SIZE + oracle.CHECK_SIZE
 STRIPE = K * BLOCK_SIZE
-needs_root = faithful.needs_root
-user = lifecycle.user  # a fixture
-fast_place = commands.fast_place  # a fixture
+needs_root = users.needs_root
+user = users.user  # a fixture
+fast_place = disks.fast_place  # a fixture
 everything = test_encode.everything  # a fixture
 source = test_encode.source  # a fixture
 
@@ -145,17 +145,17 @@ def test_a_user(user, rng):
     user.own(home)
     for folder in (source / "dir" / "inner", source / "dir", source):
         folder.chmod(0o555)
-    test_encode.run_as(user, "encode", *ENCODE, source, home / "stores")
-    test_encode.run_as(user, "decode", home / "stores", home / "out")
+    users.run_as(user, "encode", *ENCODE, source, home / "stores")
+    users.run_as(user, "decode", home / "stores", home / "out")
     compare_trees(source, home / "out")
     for name in ("file-1", "dir/inner/file"):
         trees.write_file(source / name, b"changed")
     user.own(source)
     shutil.rmtree(home / "stores")
-    test_encode.run_as(user, "encode", *ENCODE, source, home / "stores")
-    test_encode.run_as(user, "decode", home / "stores", home / "out")
+    users.run_as(user, "encode", *ENCODE, source, home / "stores")
+    users.run_as(user, "decode", home / "stores", home / "out")
     compare_trees(source, home / "out")
-    assert test_encode.run_as(user, "decode", home / "stores", home / "out").summary["made"] == 0
+    assert users.run_as(user, "decode", home / "stores", home / "out").summary["made"] == 0
 
 
 # A second run
@@ -583,7 +583,7 @@ def test_a_full_disk(tmp_path, rng):
     for number in range(5):
         trees.write_file(tmp_path / "source" / f"file-{number}", rng.randbytes(700_000))
     run("encode", *ENCODE, tmp_path / "source", tmp_path / "stores")
-    with test_encode.small_disk(tmp_path / "out", "2m") as full:
+    with disks.small_disk(tmp_path / "out", "2m") as full:
         done = run("decode", tmp_path / "stores", full, status=FAILED)
         lines = done.errors.splitlines()
         assert 0 < len(lines) == done.summary["failed"] < 5

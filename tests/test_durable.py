@@ -9,16 +9,17 @@ import subprocess
 import pytest
 
 import commands
+import disks
 import test_encode
-import test_faithful_tree as faithful
 import trees
+import users
 from commands import DAMAGED, FAILED, run
 
 K, N = 2, 3
 ENCODE = ["-k", str(K), "-n", str(N)]
 SFTP_SERVER = "/usr/lib/openssh/sftp-server"
-needs_root = faithful.needs_root
-small_disk = test_encode.small_disk
+needs_root = users.needs_root
+small_disk = disks.small_disk
 
 CHANGES = (
     "mkdir mkdirat rename renameat renameat2 link linkat symlinkat mknodat unlink unlinkat chmod "

@@ -12,18 +12,24 @@ import subprocess
 import pytest
 
 import commands
+import disks
+import faithful
 import oracle
-import test_faithful_tree as faithful
-import test_lifecycle as lifecycle
 import trees
+import users
+import whole_tree
 from commands import FAILED, USAGE, all_shares, compare_with_view, run
+from disks import small_disk
 from mounts import wait_for_exit
+from users import run_as
+
+home = users.home  # a fixture
 
 K, N = 3, 5
 ENCODE = ["-k", str(K), "-n", str(N)]
-needs_root = faithful.needs_root
-user = lifecycle.user  # a fixture
-fast_place = commands.fast_place  # a fixture
+needs_root = users.needs_root
+user = users.user  # a fixture
+fast_place = disks.fast_place  # a fixture
 
 
 # Trees
@@ -49,7 +55,7 @@ def everything(fast_place, module_rng):
     """A tree with all that there is."""
     if not shutil.which("setfacl"):
         pytest.skip("setfacl is missing")
-    folder = faithful.make_tree(fast_place / "source", module_rng)
+    folder = whole_tree.make_tree(fast_place / "source", module_rng)
     make_deep(folder)
     return folder
 
@@ -168,19 +174,6 @@ def test_excludes(tmp_path, mounts, source):
     assert not (tmp_path / "out" / "00" / "dir" / "inner").exists()
 
 
-@contextlib.contextmanager
-def small_disk(path, size):
-    path.mkdir(exist_ok=True)
-    words = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", path]
-    done = subprocess.run(words, check=False, capture_output=True)
-    if done.returncode:
-        pytest.skip(f"cannot mount a file system in memory: {done.stderr}")
-    try:
-        yield path
-    finally:
-        subprocess.run(["umount", path], check=True)
-
-
 @needs_root
 @pytest.mark.parametrize("one", [True, False])
 def test_one_file_system(tmp_path, mounts, source, one):
@@ -236,29 +229,19 @@ def test_without_random_numbers(tmp_path, mounts, source, error):
 # As a user without root
 
 
-def run_as(user, *words, **how):
-    return run(*words, before=user.WORDS, binary=user.binary, cwd="/", **how)
-
-
-@pytest.fixture
-def home(user):
-    (user.folder / "home").mkdir()
-    return user.own(user.folder / "home")
-
-
 def own_below(folder):
     """Paths beyond PATH_MAX too."""
     commands.visit(
         folder,
         lambda fd, name, path, status: os.chown(
-            name, lifecycle.NOBODY, lifecycle.NOBODY, dir_fd=fd, follow_symlinks=False
+            name, users.NOBODY, users.NOBODY, dir_fd=fd, follow_symlinks=False
         ),
     )
 
 
 @needs_root
 def test_a_user(user, home, mounts, rng):
-    source = faithful.make_tree(home / "source", rng, lifecycle.NOBODY)
+    source = whole_tree.make_tree(home / "source", rng, users.NOBODY)
     make_deep(source)
     own_below(source)
     run_as(user, "encode", *ENCODE, source, home / "out")
@@ -291,7 +274,7 @@ def test_foreign_groups_are_no_change(user, home, rng):
     source = make_source(home / "source", rng)
     user.own(source)
     os.chown(source / "file-1", 0, 1234)
-    os.chown(source / "file-2", lifecycle.NOBODY, 1234)
+    os.chown(source / "file-2", users.NOBODY, 1234)
     run_as(user, "encode", *ENCODE, source, home / "out")
     before = commands.snapshot(home / "out")
     done = run_as(user, "encode", *ENCODE, source, home / "out").summary
@@ -367,12 +350,12 @@ def test_metadata_alone(mounts, source, encoded):
     os.utime(source / "dir" / "inner", ns=(0, -5))
     os.utime(source / "fifo", ns=(0, 12345), follow_symlinks=False)
     os.utime(source / "link", ns=(0, 12345), follow_symlinks=False)
-    if faithful.IS_ROOT:
+    if users.IS_ROOT:
         os.chown(source / "file-2", 1234, 5678)
         os.chown(source / "link", 1234, 5678, follow_symlinks=False)
     before = commands.snapshot(encoded)
     done = run("encode", *ENCODE, source, encoded).summary
-    assert done["made"] == 0 and done["metadata"] == N * (6 + faithful.IS_ROOT)
+    assert done["made"] == 0 and done["metadata"] == N * (6 + users.IS_ROOT)
     check_shares(mounts, source, encoded)
     after = commands.snapshot(encoded)
     assert {path: found[0][0] for path, found in after.items()} == {
@@ -804,7 +787,7 @@ def test_a_link_that_leads_elsewhere(tmp_path, mounts, source, encoded, rng):
 def test_names_in_json(tmp_path):
     names = [b"\xff\xfe\n", "naïve ☃".encode(), b'"quoted"\\\t', b"\x01\x7f"]
     for name in names:
-        trees.write_file(faithful.path_of(tmp_path / "source", name), b"data")
+        trees.write_file(whole_tree.path_of(tmp_path / "source", name), b"data")
     done = run("encode", "--shares", "00,01", "-v", tmp_path / "source", tmp_path / "out")
     lines = [line for line in done.json if line["message_type"] == "file" and line["path"]]
     for name in names:
@@ -874,7 +857,7 @@ def test_no_source(tmp_path, source, missing):
 
 @needs_root
 def test_harms_show(fast_place, module_rng):
-    source = faithful.make_tree(fast_place / "whole", module_rng)
+    source = whole_tree.make_tree(fast_place / "whole", module_rng)
     faithful.HANDS.copy("cp", source, fast_place / "harmed")
     commands.compare_trees(source, fast_place / "harmed")
     harmed = faithful.harm(fast_place / "harmed")

@@ -20,9 +20,11 @@ import commands
 import mounts as mounts_module
 import syncing
 import trees
+import whole_tree
 from commands import DAMAGED, FAILED, LOST, OK, USAGE
-from syncing import compare_with_encode, ends, health, local, nodes  # noqa: F401
-from syncing import sets, settle, source  # noqa: F401
+from syncing import (
+    compare_with_encode, ends, health, local, nodes, sets, settle, source,
+)  # noqa: F401
 
 pytestmark = pytest.mark.skipif(not shutil.which("rsync"), reason="rsync is missing")
 needs_rclone = pytest.mark.skipif(not shutil.which("rclone"), reason="rclone is missing")
@@ -57,7 +59,7 @@ def test_everything_that_a_tree_may_have(sets, tmp_path, module_rng):
         pytest.skip("setfacl is missing")
     source, nodes = tmp_path / "source", tmp_path / "nodes"
     nodes.mkdir()
-    commands.faithful.make_tree(source, module_rng)
+    whole_tree.make_tree(source, module_rng)
     sets.write(source, local(nodes, NAMES))
     sets.run()
     compare_with_encode(source, places(nodes), tmp_path)

@@ -16,13 +16,13 @@ import commands
 import mounts
 import repairing
 import test_encode
-import test_lifecycle as lifecycle
+import users
 from commands import DAMAGED, FAILED, OK, run
 
 EARLY = True
 ENCODE = ["encode", "-k", "2", "-n", "3"]
 WAITING = "another run writes there; waiting for it to end"
-user = lifecycle.user  # a fixture
+user = users.user  # a fixture
 
 
 @pytest.fixture
