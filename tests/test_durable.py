@@ -10,7 +10,7 @@ import pytest
 
 import commands
 import disks
-import test_encode
+import encoding
 import trees
 import users
 from commands import DAMAGED, FAILED, run
@@ -37,7 +37,7 @@ def needs_strace():
 @pytest.fixture
 def source(tmp_path, rng):
     """Of every kind of change one is the last somewhere: in a directory of its own."""
-    folder = test_encode.make_source(tmp_path / "source", rng)
+    folder = encoding.make_source(tmp_path / "source", rng)
     for name in ("links", "symlinks", "empty"):
         (folder / name).mkdir()
     os.link(folder / "file-0", folder / "links" / "link")

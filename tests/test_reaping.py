@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 import commands
+import encoding
 import mounts as mounts_module
 import syncing
-import test_encode
 import test_sync
 from commands import FAILED, OK
 
@@ -44,7 +44,7 @@ def none_left():
 
 @pytest.fixture
 def source(tmp_path, rng):
-    return test_encode.make_source(tmp_path / "source", rng)
+    return encoding.make_source(tmp_path / "source", rng)
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_nodes_in_sync(sets, source, nodes):
 @pytest.fixture
 def many(tmp_path, rng):
     """What takes a while."""
-    test_encode.make_many(tmp_path / "many", rng)
+    encoding.make_many(tmp_path / "many", rng)
     return tmp_path / "many"
 
 

@@ -10,9 +10,9 @@ import subprocess
 import pytest
 
 import commands
+import encoding
 import mounts as mounts_module
 import syncing
-import test_encode
 import trees
 from disks import LIMIT_S, loop_mount, need, new_image, run
 from syncing import ends, local, nodes, sets, settle, source  # noqa: F401
@@ -59,7 +59,7 @@ def test_a_snapshot_as_the_source(sets, nodes, tmp_path, rng):  # noqa: F811
     image = new_image(tmp_path / "image", 256 << 20, "mkfs.btrfs", "--quiet")
     with loop_mount(image, tmp_path / "disk", "mount") as disk:
         run("btrfs", "subvolume", "create", disk / "home")
-        test_encode.make_source(disk / "home" / "tree", rng)
+        encoding.make_source(disk / "home" / "tree", rng)
         snapshot = disk / "snapshot"
         sets.write(snapshot / "tree", local(nodes, ["anna", "bert"]))
         for edited in (None, "file-3"):
@@ -81,7 +81,7 @@ def test_a_snapshot_as_the_source(sets, nodes, tmp_path, rng):  # noqa: F811
 def test_metadata_in_a_file(mounts, tmp_path, rng):
     """Where most stores lose modes and owners, what getfacl says of them travels along."""
     need("getfacl", "setfacl")
-    home = test_encode.make_source(tmp_path / "home", rng)
+    home = encoding.make_source(tmp_path / "home", rng)
     (home / "fifo").unlink()
     (home / "file-0").chmod(0o640)
     (home / "dir").chmod(0o711)

@@ -8,8 +8,8 @@ import pytest
 
 import commands
 import disks
+import encoding
 import repairing
-import test_encode
 import trees
 import users
 from commands import FAILED, LOST, USAGE, run
@@ -25,7 +25,7 @@ needs_root = users.needs_root
 def world(tmp_path, rng, monkeypatch):
     """A folder to work in: a source, its stores, and places that nothing can be written to."""
     folder = tmp_path / "world"
-    test_encode.make_source(folder / "source", rng)
+    encoding.make_source(folder / "source", rng)
     run("encode", *ENCODE, folder / "source", folder / "stores")
     trees.write_file(folder / "file", b"data")
     (folder / "dangling").symlink_to("gone")

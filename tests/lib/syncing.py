@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 import commands
+import encoding
 import mounts as mounts_module
-import test_encode
 import trees
 
 LIMIT_S = 120
@@ -33,7 +33,7 @@ def sets(binary, tmp_path):
 
 @pytest.fixture
 def source(tmp_path, rng):
-    test_encode.make_source(tmp_path / "source", rng)
+    encoding.make_source(tmp_path / "source", rng)
     return tmp_path / "source"
 
 
