@@ -17,7 +17,8 @@ import oracle
 import trees
 import users
 from commands import FAILED, USAGE, compare_trees, run
-from decoding import ENCODE, K, keep
+from decoding import keep
+from encoding import ENCODE, K
 
 out = decoding.out  # a fixture
 stores = decoding.stores  # a fixture

@@ -13,7 +13,8 @@ import encoding
 import mounts as mounts_module
 import trees
 from commands import DAMAGED, LOST, run
-from decoding import ENCODE, K, N, STRIPE, damage, keep
+from decoding import STRIPE, damage, keep
+from encoding import ENCODE, K, N
 
 out = decoding.out  # a fixture
 stores = decoding.stores  # a fixture
