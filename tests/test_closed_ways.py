@@ -11,9 +11,9 @@ import pytest
 
 import commands
 import faithful
-import test_durable
 import trees
 import users
+from sftp_store import SftpStore
 
 REQUIRED, SHARES = 2, 3
 DATA = b"of all stores together"
@@ -142,17 +142,11 @@ def test_roots_that_only_a_group_may_enter(public_path, mounts, stores, view):
 
 @VIEWS
 @pytest.mark.parametrize("others", [False, True])
-def test_stores_beyond_a_server(public_path, mounts, stores, tmp_path, view, others):
+def test_stores_beyond_a_server(public_path, mounts, stores, view, others):
     """One that answers only its user closes the way as a mode does."""
     words = ["-o", "allow_other"] if others else []
     place = public_path / "far"
-    place.mkdir()
-    script = tmp_path / "ssh"
-    if not shutil.which("sshfs") or not os.access(test_durable.SFTP_SERVER, os.X_OK):
-        pytest.skip("sshfs or its server is missing")
-    script.write_text(f"#!/bin/sh\nexec {test_durable.SFTP_SERVER}\n")
-    script.chmod(0o755)
-    with mounted(["sshfs", "-o", f"ssh_command={script}", *words, f"host:{stores}", place], place):
+    with SftpStore(stores, place, client=words):
         assert nobody_may_read(place / "00" / "dir" / "file") == others
         shown = Shown(mounts, view, public_path, place)
         assert shown.is_closed() == (not others)

@@ -14,10 +14,10 @@ import encoding
 import trees
 import users
 from commands import DAMAGED, FAILED, run
+from sftp_store import SftpStore
 
 K, N = 2, 3
 ENCODE = ["-k", str(K), "-n", str(N)]
-SFTP_SERVER = "/usr/lib/openssh/sftp-server"
 needs_root = users.needs_root
 small_disk = disks.small_disk
 
@@ -178,19 +178,9 @@ def test_another_file_system_in_a_target(tmp_path, source):
 @pytest.fixture
 def far(tmp_path):
     """A folder beyond a FUSE server, which has no syncfs."""
-    if not shutil.which("sshfs") or not os.access(SFTP_SERVER, os.X_OK):
-        pytest.skip("sshfs or its server is missing")
     (tmp_path / "server").mkdir()
-    place = tmp_path / "far"
-    place.mkdir()
-    script = tmp_path / "ssh"
-    script.write_text(f"#!/bin/sh\nexec {SFTP_SERVER}\n")
-    script.chmod(0o755)
-    subprocess.run(
-        ["sshfs", "-o", f"ssh_command={script}", f"host:{tmp_path / 'server'}", place], check=True
-    )
-    yield place
-    subprocess.run(["fusermount3", "-uz", place], check=True)
+    with SftpStore(tmp_path / "server", tmp_path / "far") as store:
+        yield store.path
 
 
 def test_beyond_a_server(tmp_path, source, far):

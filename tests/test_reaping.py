@@ -15,7 +15,6 @@ import commands
 import encoding
 import mounts as mounts_module
 import syncing
-import test_sync
 from commands import FAILED, OK
 
 nodes, sets = syncing.nodes, syncing.sets  # fixtures
@@ -86,7 +85,7 @@ def test_a_mount_that_fails(tmp_path):
 
 
 def test_nodes_in_sync(sets, source, nodes):
-    sets.write(source, syncing.local(nodes, test_sync.NAMES))
+    sets.write(source, syncing.local(nodes, syncing.NAMES))
     sets.run("--verify", "50%")
 
 
@@ -144,7 +143,7 @@ def test_what_works_is_killed(tmp_path, many, number):
 
 @pytest.mark.parametrize("number", STOPS)
 def test_sync_that_is_stopped(sets, source, nodes, rng, number):
-    process, seen = test_sync.slow_run(sets, source, nodes, rng)
+    process, seen = syncing.slow_run(sets, source, nodes, rng)
     process.send_signal(number)
     assert commands.finish(process, seen).status == FAILED
 
