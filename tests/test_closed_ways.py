@@ -10,15 +10,15 @@ import time
 import pytest
 
 import commands
-import test_durable
-import test_faithful_tree as faithful
-import test_source_limits as limits
+import faithful
 import trees
+import users
+from sftp_store import SftpStore
 
 REQUIRED, SHARES = 2, 3
 DATA = b"of all stores together"
 
-pytestmark = faithful.needs_root
+pytestmark = users.needs_root
 VIEWS = pytest.mark.parametrize("view", ["restored", "rebuilt"])
 
 
@@ -54,7 +54,7 @@ class Shown:
         """To others, by whatever way; its user reads it in any case."""
         assert self.file.read_bytes()
         done = [
-            limits.as_nobody(*words).returncode != 0
+            users.as_nobody(*words).returncode != 0
             for words in (["cat", self.file], ["ls", self.root], ["ls", self.file.parent])
         ]
         assert done == [done[0]] * 3, done
@@ -69,7 +69,7 @@ class Shown:
 
 
 def nobody_may_read(path):
-    return limits.as_nobody("cat", path).returncode == 0
+    return users.as_nobody("cat", path).returncode == 0
 
 
 @VIEWS
@@ -142,17 +142,11 @@ def test_roots_that_only_a_group_may_enter(public_path, mounts, stores, view):
 
 @VIEWS
 @pytest.mark.parametrize("others", [False, True])
-def test_stores_beyond_a_server(public_path, mounts, stores, tmp_path, view, others):
+def test_stores_beyond_a_server(public_path, mounts, stores, view, others):
     """One that answers only its user closes the way as a mode does."""
     words = ["-o", "allow_other"] if others else []
     place = public_path / "far"
-    place.mkdir()
-    script = tmp_path / "ssh"
-    if not shutil.which("sshfs") or not os.access(test_durable.SFTP_SERVER, os.X_OK):
-        pytest.skip("sshfs or its server is missing")
-    script.write_text(f"#!/bin/sh\nexec {test_durable.SFTP_SERVER}\n")
-    script.chmod(0o755)
-    with mounted(["sshfs", "-o", f"ssh_command={script}", *words, f"host:{stores}", place], place):
+    with SftpStore(stores, place, client=words):
         assert nobody_may_read(place / "00" / "dir" / "file") == others
         shown = Shown(mounts, view, public_path, place)
         assert shown.is_closed() == (not others)
@@ -221,10 +215,10 @@ def test_before_there_are_stores(public_path, mounts, stores, view):
     )
     mount.expect_log("no stores in it")
     mount.expect_log("is there now|2 shares are needed from now on", count=0)
-    assert limits.as_nobody("ls", mount.path).returncode != 0
+    assert users.as_nobody("ls", mount.path).returncode != 0
     for name in commands.all_shares(SHARES):
         (empty / name).symlink_to(stores / name)
-    wait_until(lambda: limits.as_nobody("ls", mount.path).returncode == 0)
+    wait_until(lambda: users.as_nobody("ls", mount.path).returncode == 0)
 
 
 def test_the_root_is_what_it_was(public_path, mounts, stores):

@@ -10,12 +10,11 @@ import time
 import pytest
 
 import oracle
-import trees
+from reading import SETTLED_S, read_calls
 
 REQUIRED = 2
 BLOCK_SIZE = 4096
 STRIPE = REQUIRED * BLOCK_SIZE
-SETTLED_S = 3  # after that long a file's pages may stay in the kernel's cache
 
 
 @pytest.fixture
@@ -207,12 +206,6 @@ def test_unchanged_files_stay_cached(view, source, rng):
     assert (view / "00" / "file").read_bytes() == expected
     assert read_calls(view.process.pid) - count < 20 * STRIPE
     assert os.stat(view / "00" / "file").st_ino == before.st_ino
-
-
-def read_calls(pid):
-    """Bytes that a process has read, the kernel's requests among them."""
-    with open(f"/proc/{pid}/io", encoding="ascii") as file:
-        return int(file.readline().split()[1])
 
 
 # What is read meanwhile

@@ -9,16 +9,17 @@ import subprocess
 import pytest
 
 import commands
-import test_encode
-import test_faithful_tree as faithful
+import disks
+import encoding
 import trees
+import users
 from commands import DAMAGED, FAILED, run
+from sftp_store import SftpStore
 
 K, N = 2, 3
 ENCODE = ["-k", str(K), "-n", str(N)]
-SFTP_SERVER = "/usr/lib/openssh/sftp-server"
-needs_root = faithful.needs_root
-small_disk = test_encode.small_disk
+needs_root = users.needs_root
+small_disk = disks.small_disk
 
 CHANGES = (
     "mkdir mkdirat rename renameat renameat2 link linkat symlinkat mknodat unlink unlinkat chmod "
@@ -36,7 +37,7 @@ def needs_strace():
 @pytest.fixture
 def source(tmp_path, rng):
     """Of every kind of change one is the last somewhere: in a directory of its own."""
-    folder = test_encode.make_source(tmp_path / "source", rng)
+    folder = encoding.make_source(tmp_path / "source", rng)
     for name in ("links", "symlinks", "empty"):
         (folder / name).mkdir()
     os.link(folder / "file-0", folder / "links" / "link")
@@ -177,19 +178,9 @@ def test_another_file_system_in_a_target(tmp_path, source):
 @pytest.fixture
 def far(tmp_path):
     """A folder beyond a FUSE server, which has no syncfs."""
-    if not shutil.which("sshfs") or not os.access(SFTP_SERVER, os.X_OK):
-        pytest.skip("sshfs or its server is missing")
     (tmp_path / "server").mkdir()
-    place = tmp_path / "far"
-    place.mkdir()
-    script = tmp_path / "ssh"
-    script.write_text(f"#!/bin/sh\nexec {SFTP_SERVER}\n")
-    script.chmod(0o755)
-    subprocess.run(
-        ["sshfs", "-o", f"ssh_command={script}", f"host:{tmp_path / 'server'}", place], check=True
-    )
-    yield place
-    subprocess.run(["fusermount3", "-uz", place], check=True)
+    with SftpStore(tmp_path / "server", tmp_path / "far") as store:
+        yield store.path
 
 
 def test_beyond_a_server(tmp_path, source, far):

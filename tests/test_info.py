@@ -16,9 +16,8 @@ import pytest
 import commands
 import mounts as mounts_module
 import oracle
-import test_faithful_tree as faithful
-import test_lifecycle as lifecycle
 import trees
+import users
 from commands import DAMAGED, FAILED, OK, USAGE
 
 GOLDEN = Path(__file__).parent / "golden" / "info"
@@ -28,8 +27,8 @@ REQUIRED, SHARES, INDEX = 3, 7, 4
 SIZE = 5 * REQUIRED * BLOCK_SIZE + 1000
 LIMIT_S = 60
 
-needs_root = faithful.needs_root
-user = lifecycle.user  # a fixture
+needs_root = users.needs_root
+user = users.user  # a fixture
 
 
 def share_of(rng, share_format="checked", size=SIZE, block_size=BLOCK_SIZE, **how):

@@ -14,7 +14,7 @@ import pytest
 
 import mounts as mounts_module
 import trees
-from test_coherence import SETTLED_S, read_calls
+from reading import SETTLED_S, read_calls
 
 REQUIRED = 3
 BLOCK_SIZE = 4096

@@ -13,7 +13,7 @@ import pytest
 import mounts as mounts_module
 import oracle
 import trees
-from test_parallel import wait_until_idle
+from reading import wait_until_idle
 
 LARGE = os.environ.get("ZFEC_FS_TEST_LARGE") == "1"
 FILES, FOLDERS = (1_000_000, 10_000) if LARGE else (50_000, 500)

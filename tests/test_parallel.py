@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: MIT
 """A slow read holds up no other request, and no stripe is read over and over."""
 
-import concurrent.futures
+import concurrent
 import contextlib
 import functools
 import mmap
 import os
 import re
-import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ import held_reads
 import mounts as mounts_module
 import oracle
 import trees
+from reading import wait_until_idle
 
 MIB = 1 << 20
 PIECE = 128 * 1024
@@ -233,17 +233,6 @@ def walk_and_forget(view, index):
     assert sum(entry.stat().st_size for entry in os.scandir(view / f"{index:02x}")) == 5000 * 64
     trees.make_the_kernel_forget()
     wait_until_idle(view.process.pid)
-
-
-def wait_until_idle(pid):
-    """The server is told what the kernel forgets, and comes to it when it gets a processor."""
-    while any(state != "S" for state in thread_states(pid)):
-        time.sleep(0.01)
-
-
-def thread_states(pid):
-    texts = [path.read_text(encoding="ascii") for path in Path(f"/proc/{pid}/task").glob("*/stat")]
-    return [text.rpartition(")")[2].split()[0] for text in texts]
 
 
 def test_memory_is_bounded(mounts, tmp_path):

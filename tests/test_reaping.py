@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 
 import commands
+import encoding
 import mounts as mounts_module
 import syncing
-import test_encode
-import test_sync
 from commands import FAILED, OK
 
 nodes, sets = syncing.nodes, syncing.sets  # fixtures
@@ -44,7 +43,7 @@ def none_left():
 
 @pytest.fixture
 def source(tmp_path, rng):
-    return test_encode.make_source(tmp_path / "source", rng)
+    return encoding.make_source(tmp_path / "source", rng)
 
 
 @pytest.fixture
@@ -86,7 +85,7 @@ def test_a_mount_that_fails(tmp_path):
 
 
 def test_nodes_in_sync(sets, source, nodes):
-    sets.write(source, syncing.local(nodes, test_sync.NAMES))
+    sets.write(source, syncing.local(nodes, syncing.NAMES))
     sets.run("--verify", "50%")
 
 
@@ -96,7 +95,7 @@ def test_nodes_in_sync(sets, source, nodes):
 @pytest.fixture
 def many(tmp_path, rng):
     """What takes a while."""
-    test_encode.make_many(tmp_path / "many", rng)
+    encoding.make_many(tmp_path / "many", rng)
     return tmp_path / "many"
 
 
@@ -144,7 +143,7 @@ def test_what_works_is_killed(tmp_path, many, number):
 
 @pytest.mark.parametrize("number", STOPS)
 def test_sync_that_is_stopped(sets, source, nodes, rng, number):
-    process, seen = test_sync.slow_run(sets, source, nodes, rng)
+    process, seen = syncing.slow_run(sets, source, nodes, rng)
     process.send_signal(number)
     assert commands.finish(process, seen).status == FAILED
 

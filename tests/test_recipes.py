@@ -5,60 +5,17 @@ metadata in a file, backup repositories spread over remotes, rclone crypt in a s
 
 import contextlib
 import os
-import shutil
 import subprocess
 
 import pytest
 
 import commands
+import encoding
 import mounts as mounts_module
 import syncing
-import test_encode
 import trees
+from disks import LIMIT_S, loop_mount, need, new_image, run
 from syncing import ends, local, nodes, sets, settle, source  # noqa: F401
-
-LIMIT_S = 120
-
-
-def need(*programs):
-    path = f"{os.environ['PATH']}:/usr/sbin:/sbin"
-    missing = [name for name in programs if not shutil.which(name, path=path)]
-    if missing:
-        pytest.skip(f"missing: {' '.join(missing)}")
-
-
-def run(*words, **how):
-    environment = {**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin", "LC_ALL": "C"}
-    environment.update(how.pop("environment", {}))
-    done = subprocess.run(words, check=False, capture_output=True, timeout=LIMIT_S, env=environment,
-                          **how)  # fmt: skip
-    assert done.returncode == 0, (words, done.stderr.decode(errors="replace")[-2000:])
-    return done.stdout.decode()
-
-
-@contextlib.contextmanager
-def loop_mount(image, folder, *mount):
-    """A file system in a file."""
-    folder.mkdir()
-    try:
-        device = run("losetup", "--find", "--show", image).strip()
-    except AssertionError as error:
-        pytest.skip(f"no loop device: {error}")
-    try:
-        run(*mount, device, folder)
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", folder], check=False, capture_output=True)
-        run("losetup", "--detach", device)
-
-
-def new_image(path, size, *make):
-    if os.geteuid() != 0:
-        pytest.skip("loop devices need root")
-    with open(path, "wb") as file:
-        file.truncate(size)
-    run(*make, path)
-    return path
 
 
 def alias(sets, **folders):  # noqa: F811
@@ -102,7 +59,7 @@ def test_a_snapshot_as_the_source(sets, nodes, tmp_path, rng):  # noqa: F811
     image = new_image(tmp_path / "image", 256 << 20, "mkfs.btrfs", "--quiet")
     with loop_mount(image, tmp_path / "disk", "mount") as disk:
         run("btrfs", "subvolume", "create", disk / "home")
-        test_encode.make_source(disk / "home" / "tree", rng)
+        encoding.make_source(disk / "home" / "tree", rng)
         snapshot = disk / "snapshot"
         sets.write(snapshot / "tree", local(nodes, ["anna", "bert"]))
         for edited in (None, "file-3"):
@@ -124,7 +81,7 @@ def test_a_snapshot_as_the_source(sets, nodes, tmp_path, rng):  # noqa: F811
 def test_metadata_in_a_file(mounts, tmp_path, rng):
     """Where most stores lose modes and owners, what getfacl says of them travels along."""
     need("getfacl", "setfacl")
-    home = test_encode.make_source(tmp_path / "home", rng)
+    home = encoding.make_source(tmp_path / "home", rng)
     (home / "fifo").unlink()
     (home / "file-0").chmod(0o640)
     (home / "dir").chmod(0o711)

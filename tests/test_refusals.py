@@ -7,24 +7,25 @@ import shutil
 import pytest
 
 import commands
+import disks
+import encoding
 import repairing
-import test_encode
-import test_faithful_tree as faithful
 import trees
+import users
 from commands import FAILED, LOST, USAGE, run
 
 K, N = 2, 3
 ENCODE = ["-k", str(K), "-n", str(N)]
 PLAIN = [*ENCODE, "--format", "classic"]
 EACH = [f"--store=stores/{name}" for name in commands.all_shares(N)]
-needs_root = faithful.needs_root
+needs_root = users.needs_root
 
 
 @pytest.fixture
 def world(tmp_path, rng, monkeypatch):
     """A folder to work in: a source, its stores, and places that nothing can be written to."""
     folder = tmp_path / "world"
-    test_encode.make_source(folder / "source", rng)
+    encoding.make_source(folder / "source", rng)
     run("encode", *ENCODE, folder / "source", folder / "stores")
     trees.write_file(folder / "file", b"data")
     (folder / "dangling").symlink_to("gone")
@@ -249,7 +250,7 @@ def test_a_new_place_in_the_source_that_is_excluded(world):
 @pytest.mark.parametrize("place", ["source/other", "source/other/new"])
 def test_a_place_on_another_file_system(world, place):
     """With -x the source ends where it begins."""
-    with test_encode.small_disk(world / "source" / "other", "4m"):
+    with disks.small_disk(world / "source" / "other", "4m"):
         before = commands.snapshot(world)
         run("encode", *ENCODE, "source", "--to", f"00={place}", status=USAGE)
         assert commands.snapshot(world) == before

@@ -17,15 +17,11 @@ import mounts as mounts_module
 import oracle
 import repairing
 import trees
+from disks import ReadOnly
 from repairing import (
-    assert_intact,
-    assert_mended,
-    assert_nothing_to_do,
-    assert_same_state,
-    assert_stores,
-    json_lines,
-    repair,
-)
+    assert_intact, assert_mended, assert_nothing_to_do, assert_same_state, assert_stores,
+    json_lines, repair,
+)  # fmt: skip
 
 REQUIRED, COUNT = 3, 7
 BLOCK_SIZE = repairing.BLOCK_SIZE
@@ -906,23 +902,6 @@ def test_read_only_store(shares, stores):
         assert "Read-only file system" in result.stderr
     assert repairing.item_of(stores / "03" / "wide") == shares.states["03"]["wide"]._replace(group=())
     assert_mended(shares, stores)
-
-
-class ReadOnly:
-    """A bind mount of a directory over itself that takes no writes."""
-
-    def __init__(self, path):
-        self._path = path
-
-    def __enter__(self):
-        bind = ["mount", "--bind", self._path, self._path]
-        done = subprocess.run(bind, capture_output=True, text=True, check=False)
-        if done.returncode:
-            pytest.skip(f"no bind mount: {done.stderr.strip()}")
-        subprocess.run(["mount", "-o", "remount,bind,ro", self._path], check=True)
-
-    def __exit__(self, *_):
-        subprocess.run(["umount", self._path], check=True)
 
 
 def as_user():

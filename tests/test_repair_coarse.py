@@ -15,8 +15,8 @@ import pytest
 import repairing
 import trees
 from sftp_store import SftpStore
-from test_recipes import loop_mount, need, new_image
-from test_repair import ReadOnly
+from disks import loop_mount, need, new_image
+from disks import ReadOnly
 
 REQUIRED, COUNT = 2, 5
 SECOND = 10**9

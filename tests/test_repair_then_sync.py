@@ -14,7 +14,7 @@ import repairing
 import trees
 from sftp_store import SftpStore
 from syncing import ends, local, nodes, sets, source  # noqa: F401
-from test_recipes import loop_mount, need, new_image
+from disks import loop_mount, need, new_image
 
 NAMES = ["anna", "bert", "carl", "dora"]
 SECOND = 10**9

@@ -10,18 +10,18 @@ import stat
 
 import pytest
 
+import checking
 import commands
 import mounts as mounts_module
 import page
-import test_check
 import trees
+from checking import GOLDEN, Stores
 from commands import DAMAGED, FAILED, LOST, OK, USAGE
-from test_check import GOLDEN, Stores  # noqa: F401 (the latter is a fixture)
 
 WORST = 100
 SMALL_PIPE = 4096
 
-stores = test_check.stores  # a fixture
+stores = checking.stores  # a fixture
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def trouble(stores):
     for store, block in (("a", 1), ("c", 1)):
         stores.spoil(store, block, name="weaker")
     stores.put("old")
-    stores.put("old", mtime_ns=trees.MTIME_NS - test_check.HOUR_NS, at={"d": 3})
+    stores.put("old", mtime_ns=trees.MTIME_NS - checking.HOUR_NS, at={"d": 3})
     stores.path("d", "fine").chmod(0o600)
     stores.put("misplaced", at={"a": 0, "b": 1, "c": 3, "d": 3})
     stores.path("c", "other-1").unlink()
@@ -65,9 +65,9 @@ def trouble(stores):
 
 
 KINDS = {
-    "intact": (test_check.intact, OK),
-    "missing": (test_check.missing, DAMAGED),
-    "lost": (test_check.lost, LOST),
+    "intact": (checking.intact, OK),
+    "missing": (checking.missing, DAMAGED),
+    "lost": (checking.lost, LOST),
     "trouble": (trouble, LOST),
 }
 
@@ -322,7 +322,7 @@ def test_nothing_wrong_has_no_list(stores, report):
 
 
 HOSTILE_NAMES = [
-    *(name for name in test_check.HOSTILE_NAMES if b"/" not in name),
+    *(name for name in checking.HOSTILE_NAMES if b"/" not in name),
     b"<script>alert(1)<script>",
     b"<!-- <h1>&lt;&amp;&#60;",
     b"]]><style>*{display:none}",
@@ -385,7 +385,7 @@ def test_page_of_a_damaged_run_is_written_quietly(stores, tmp_path, monkeypatch)
     stores.spoil("b", 1)
     stores.settle_times()
     monkeypatch.chdir(tmp_path)
-    status, text = test_check.run_text("check", "-q", "--report=page.html", stores.folder)
+    status, text = checking.run_text("check", "-q", "--report=page.html", stores.folder)
     assert (status, text) == (DAMAGED, "")
     assert page.read(tmp_path / "page.html").one("h1").text.startswith("Every file survives")
 

@@ -17,7 +17,7 @@ import pytest
 import mounts as mounts_module
 import oracle
 import trees
-from test_coherence import SETTLED_S
+from reading import SETTLED_S
 from test_failing_store import (  # noqa: F401
     FIRST_LIMIT_S,
     eventually,

@@ -10,6 +10,8 @@ import pytest
 
 import mounts as mounts_module
 import trees
+from disks import TemporaryMount
+from users import as_nobody
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -62,22 +64,6 @@ def test_the_root_file_system(mounts, tmp_path):
     assert sorted(os.listdir(share)) == sorted(os.listdir("/"))
     beneath = str(tmp_path).lstrip("/")
     assert os.listdir(share / beneath / "mnt-0") == []
-
-
-class TemporaryMount:
-    """A file system of its own in the source."""
-
-    def __init__(self, path, kind):
-        path.mkdir()
-        self._path = path
-        if subprocess.run(["mount", "-t", kind, kind, path], check=False).returncode:
-            pytest.skip(f"{kind} cannot be mounted here")
-
-    def __enter__(self):
-        return self._path
-
-    def __exit__(self, *_):
-        subprocess.run(["umount", "-l", self._path], check=True)
 
 
 @as_root
@@ -219,13 +205,6 @@ def test_wrong_options(source, tmp_path, options, line):
 
 
 # To whom
-
-
-def as_nobody(*command):
-    return subprocess.run(
-        ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *command],
-        check=False, capture_output=True,
-    )  # fmt: skip
 
 
 @as_root

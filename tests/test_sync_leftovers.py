@@ -18,7 +18,7 @@ import syncing
 import trees
 from commands import DAMAGED, FAILED, OK
 from syncing import compare_with_encode, ends, local, nodes, sets, source  # noqa: F401
-from test_sync import NAMES, large_file, needs_rclone, places, processes_of
+from syncing import NAMES, large_file, needs_rclone, places, processes_of
 
 pytestmark = pytest.mark.skipif(not shutil.which("rsync"), reason="rsync is missing")
 

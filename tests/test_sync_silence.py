@@ -20,7 +20,7 @@ from commands import DAMAGED, LOST, OK
 from failing_store import FailingStore
 from relay import Relay
 from syncing import ends, health, local, nodes, sets, source  # noqa: F401
-from test_sync import large_file
+from syncing import large_file
 
 EARLY = True
 KINDS = ["daemon", *mounts_module.if_long("sftp", "webdav")]

@@ -13,21 +13,21 @@ import time
 import pytest
 
 import commands
+import encoding
 import mounts
 import repairing
-import test_encode
-import test_lifecycle as lifecycle
+import users
 from commands import DAMAGED, FAILED, OK, run
 
 EARLY = True
 ENCODE = ["encode", "-k", "2", "-n", "3"]
 WAITING = "another run writes there; waiting for it to end"
-user = lifecycle.user  # a fixture
+user = users.user  # a fixture
 
 
 @pytest.fixture
 def source(tmp_path, rng):
-    return test_encode.make_source(tmp_path / "source", rng)
+    return encoding.make_source(tmp_path / "source", rng)
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_not_for_ever(tmp_path, source, stores):
 def test_a_run_that_was_killed(tmp_path, rng, command):
     """What works for it is not gone at once: it may be in the middle of a sync."""
     source, stores, out = tmp_path / "source", tmp_path / "stores", tmp_path / "out"
-    test_encode.make_many(source, rng, sizes=(100_000, 300_000))
+    encoding.make_many(source, rng, sizes=(100_000, 300_000))
     words = [*ENCODE, source, stores]
     if command != "encode":
         run(*words)

@@ -4,18 +4,13 @@
 import base64
 import json
 import os
-import shutil
 import stat
 import subprocess
-import tempfile
 import time
 from collections import defaultdict, namedtuple
 from pathlib import Path
 
-import pytest
-
 import mounts as mounts_module
-import test_faithful_tree as faithful
 import trees
 
 OK, DAMAGED, LOST, USAGE, FAILED = range(5)
@@ -23,20 +18,6 @@ TEMPORARY = ".zfec-fs-new-"
 LIMIT_S = 120
 
 Facts = namedtuple("Facts", "mode owner mtime_ns device target xattrs content")
-
-
-@pytest.fixture(scope="module")
-def fast_place(tmp_path_factory):
-    """In memory, where that holds all that a tree may have: large attributes and all times."""
-    free = shutil.disk_usage(faithful.MEMORY).free if os.access(faithful.MEMORY, os.W_OK) else 0
-    if free < 400 << 20:
-        yield tmp_path_factory.mktemp("place")
-        return
-    with tempfile.TemporaryDirectory(prefix="zfec-fs-test-", dir=faithful.MEMORY) as folder:
-        if faithful.set_attribute(folder, "user.probe", b""):
-            yield Path(folder)
-        else:
-            yield tmp_path_factory.mktemp("place")
 
 
 # Running

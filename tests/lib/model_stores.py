@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
-import test_faithful_tree as faithful
+from disks import MEMORY
 from model_shares import BLOCK, CHAR, DIRECTORY, FIFO, FILE, LINK, SOCKET, Entry
 
 KIND = {
@@ -25,10 +25,10 @@ FORMAT = {kind: number for number, kind in KIND.items()}
 @contextmanager
 def fast_folder(otherwise):
     """A directory in memory, where that has room; it is removed."""
-    if not os.access(faithful.MEMORY, os.W_OK) or shutil.disk_usage(faithful.MEMORY).free < 1 << 30:
+    if not os.access(MEMORY, os.W_OK) or shutil.disk_usage(MEMORY).free < 1 << 30:
         yield Path(tempfile.mkdtemp(dir=otherwise))
         return
-    with tempfile.TemporaryDirectory(prefix="zfec-fs-test-", dir=faithful.MEMORY) as folder:
+    with tempfile.TemporaryDirectory(prefix="zfec-fs-test-", dir=MEMORY) as folder:
         yield Path(folder)
 
 

@@ -16,9 +16,9 @@ SERVERS = ("/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server")
 
 
 class SftpStore:
-    """A folder, mounted elsewhere. BEFORE are words to run the server by, MORE its options."""
+    """A folder, mounted elsewhere. BEFORE are words to run the server by, MORE its options, CLIENT sshfs's."""
 
-    def __init__(self, source, mountpoint, before=(), more=()):
+    def __init__(self, source, mountpoint, before=(), more=(), client=()):
         server = next((path for path in SERVERS if os.access(path, os.X_OK)), None)
         if not server or not shutil.which("sshfs"):
             pytest.skip("sshfs or sftp-server is missing")
@@ -29,7 +29,7 @@ class SftpStore:
             [*before, server, *more], stdin=questions[0], stdout=answers[1]
         )
         self._client = subprocess.Popen(
-            ["sshfs", "-f", "-o", "passive", f"store:{self.source}", self.path],
+            ["sshfs", "-f", "-o", "passive", *client, f"store:{self.source}", self.path],
             stdin=answers[0],
             stdout=questions[1],
         )

@@ -14,11 +14,14 @@ from pathlib import Path
 import pytest
 
 import commands
+import encoding
 import mounts as mounts_module
-import test_encode
 import trees
 
 LIMIT_S = 120
+needs_rclone = pytest.mark.skipif(not shutil.which("rclone"), reason="rclone is missing")
+NAMES = ["anna", "bert", "carl"]
+
 
 # What a run needs: to be imported by the tests that make runs.
 
@@ -33,7 +36,7 @@ def sets(binary, tmp_path):
 
 @pytest.fixture
 def source(tmp_path, rng):
-    test_encode.make_source(tmp_path / "source", rng)
+    encoding.make_source(tmp_path / "source", rng)
     return tmp_path / "source"
 
 
@@ -149,6 +152,51 @@ def compare_with_encode(source, places, folder, required=2, shares=None, exclude
     commands.run("encode", "-k", str(required), "-n", str(shares), *rules, source, made)
     for index, place in enumerate(places):
         commands.compare_trees(made / trees.share_name(index), place)
+
+
+def places(nodes):
+    return [nodes / name for name in NAMES]
+
+
+def large_file(source, rng, size=3_000_000, name="large"):
+    return trees.write_file(source / name, rng.randbytes(size))
+
+
+def spoil(path, rng):
+    """Another byte, and the same size and time."""
+    status = path.stat()
+    data = bytearray(path.read_bytes())
+    data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+    path.write_bytes(data)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def slow_run(sets, source, nodes, rng, *words):
+    """One that takes long: its second node is slow. Returns it once that has begun."""
+    large_file(source, rng)
+    targets = local(nodes, NAMES)
+    targets["bert"] += "\nbwlimit = 10K"
+    sets.write(source, targets)
+    process = sets.start(*words)
+    seen = b""
+    while b'"node":"bert"' not in seen:
+        line = process.stdout.readline()
+        assert line, process.stderr.read()
+        seen += line
+    return process, seen
+
+
+def processes_of(process):
+    """All that descend from it."""
+    found, more = [], [process.pid]
+    while more:
+        children = subprocess.run(
+            ["ps", "-o", "pid=", "--ppid", ",".join(map(str, more))],
+            check=False, capture_output=True, text=True,
+        )  # fmt: skip
+        more = [int(pid) for pid in children.stdout.split()]
+        found += more
+    return found
 
 
 # Servers

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: MIT
+"""How sync calls rsync, ssh and rclone, and what is installed to have systemd call sync."""
+
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from syncing import sets, source  # noqa: F401
+
+pytestmark = pytest.mark.skipif(not shutil.which("rsync"), reason="rsync is missing")
+
+
+# How rsync, ssh and rclone are called
+
+
+def recorder(tmp_path, name):
+    """A program that writes its words down, and ends well."""
+    tools = tmp_path / "tools"
+    tools.mkdir(exist_ok=True)
+    program = tools / name
+    program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >>"{tmp_path}/{name}.words"\nexit 0\n')
+    program.chmod(0o755)
+    return {"PATH": f"{tools}:{os.environ['PATH']}"}
+
+
+def words_of(tmp_path, name):
+    return (tmp_path / f"{name}.words").read_text().splitlines()
+
+
+def test_what_is_passed_on_to_rsync(sets, source, tmp_path):
+    key = tmp_path / "a key's"
+    sets.write(source, {
+        "a": f"rsync = me@host:some path\nssh_key = {key}\nbwlimit = 500K\ntimeout = 9",
+        "b": "rsync = rsync://host/module/path\npassword_file = /secret\n"
+             "delete = yes\nmax_delete = 7",
+    })  # fmt: skip
+    sets.run(environment=recorder(tmp_path, "rsync"))
+    words = words_of(tmp_path, "rsync")
+    quoted = str(key).replace("'", "''")
+    shell = [word for word in words if word.startswith("--rsh=")]
+    assert shell == [
+        "--rsh=ssh -o BatchMode=yes -o ConnectTimeout=9 -o ServerAliveInterval=4"
+        f" -i '{quoted}'"
+    ] * 3
+    for word in ("--bwlimit=500K", "--timeout=10", "me@host:some path/", "--password-file=/secret",
+                 "rsync://host/module/path/"):  # fmt: skip
+        assert words.count(word) == 3, word  # asking, copying, looking for what was left
+    assert words.count("--delete-delay") == words.count("--max-delete=7") == 1
+    assert words.count("--") == 6
+    # What was there before is not made again: see the disk that is not mounted.
+    sets.run(environment=recorder(tmp_path, "rsync"))
+    assert "rsync://host/module/path/./" in words_of(tmp_path, "rsync")
+
+
+def test_what_is_passed_on_to_rclone(sets, source, tmp_path):
+    sets.write(source, {
+        "a": "rclone = one:a\nbwlimit = 2M\nrclone_config = /c\nmetadata = yes",
+        "b": "rclone = two:b\ndelete = yes\nsymlinks = no",
+    })  # fmt: skip
+    sets.run(environment=recorder(tmp_path, "rclone"))
+    words = words_of(tmp_path, "rclone")
+    assert {"copy", "sync", "one:a", "two:b", "--bwlimit=2M", "--config=/c"} <= {*words}
+    assert words.count("--metadata") == 1
+    # Asking, copying, looking for what was left.
+    assert words.count("--links") == words.count("--skip-links") == 3
+    assert words.count("--max-delete=1000") == 1
+
+
+def test_a_child_has_clean_signals_and_no_other_files(sets, source, tmp_path):
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    program = tools / "rsync"
+    program.write_text(
+        f"#!/bin/sh\ngrep ^Sig /proc/self/status >{tmp_path}/signals\n"
+        f"ls -l /proc/self/fd >{tmp_path}/files\nps -o pid=,pgid=,sid= -p $$ >{tmp_path}/group\n"
+    )
+    program.chmod(0o755)
+    sets.write(source, {"a": "rsync = h:p"}, required=1)
+    sets.run(environment={"PATH": f"{tools}:{os.environ['PATH']}"})
+    signals = dict(
+        line.split(":\t") for line in (tmp_path / "signals").read_text().splitlines()
+    )
+    assert int(signals["SigBlk"], 16) == 0
+    assert int(signals["SigIgn"], 16) == 0
+    opened = re.findall(r" (\d+) -> (\S+)", (tmp_path / "files").read_text())
+    assert {number for number, _ in opened} <= {"0", "1", "2", "3"}  # the last is of ls itself
+    assert dict(opened)["0"] == "/dev/null"
+    # A session of its own: no terminal to ask for a password on.
+    pid, group, session = (tmp_path / "group").read_text().split()
+    assert pid == group == session
+
+
+# What is installed for systemd
+
+
+@pytest.fixture(scope="module")
+def installed(binary, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("installed")
+    subprocess.run(
+        ["meson", "install", "-C", binary.parent, "--no-rebuild", "--quiet", "--destdir", folder],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return folder
+
+
+def installed_at(folder, name):
+    (path,) = folder.rglob(name)
+    return path
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is missing")
+@pytest.mark.parametrize("unit", [
+    "zfec-fs-sync@.service", "zfec-fs-sync@.timer", "mnt-zfec.mount", "mnt-restored.mount",
+])  # fmt: skip
+def test_units(binary, installed, tmp_path, unit):
+    """Each with the others beside it, and the program where it really is."""
+    for name in ("zfec-fs-sync@.service", "zfec-fs-sync@.timer", unit):
+        text = installed_at(installed, name).read_text()
+        text = re.sub(r"^ExecStart=\S+", f"ExecStart={binary}", text, flags=re.MULTILINE)
+        (tmp_path / name).write_text(text)
+    command = ["systemd-analyze", "verify", "--man=no", tmp_path / unit]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    complaints = [line for line in done.stderr.splitlines() if "zfec" in line or "mnt-" in line]
+    assert (done.returncode, complaints) == (0, []), done.stderr
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is missing")
+def test_units_could_be_wrong(tmp_path):
+    unit = tmp_path / "wrong.service"
+    unit.write_text("[Service]\nExecStart=/nowhere\nType=twice\n")
+    command = ["systemd-analyze", "verify", "--man=no", unit]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert "wrong.service" in done.stderr
+
+
+def test_the_service_runs_what_is_installed(installed):
+    text = installed_at(installed, "zfec-fs-sync@.service").read_text()
+    program = re.search(r"^ExecStart=(\S+) sync -- %i$", text, re.MULTILINE)[1]
+    assert (installed / program.lstrip("/")).is_file()
+
+
+def test_lines_of_fstab(installed):
+    text = installed_at(installed, "fstab").read_text()
+    lines = [line.split() for line in text.splitlines() if not line.startswith("#")]
+    assert [(len(line), line[2]) for line in lines] == [(6, "fuse.zfec-fs")] * 2
+    if shutil.which("findmnt"):
+        done = subprocess.run(
+            ["findmnt", "--tab-file", installed_at(installed, "fstab"), "-n", "-o", "TARGET"],
+            check=True, capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.stdout.split() == ["/mnt/zfec", "/mnt/restored"]
