@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import mounts as mounts_module
+import oracle
 import trees
 
 pytest.importorskip("pyfuse3", reason="needs python3-pyfuse3")
@@ -296,6 +297,29 @@ def test_headers_that_cannot_be_read_at_first(failing, view_of, stores, tmp_path
     for place in places:
         place.go_on()
     assert eventually(lambda: read_or_error(view / "file") == data)
+
+
+IN_TIME = [*((share_format, 0) for share_format in oracle.FORMATS), ("checked", 4096)]
+
+
+@pytest.mark.parametrize("share_format, start", IN_TIME)
+def test_what_was_not_read_in_time_is_not_lost(failing, stores, tmp_path, data, rng, share_format, start):
+    """The header, or all blocks behind a damaged one; the store says so, as a network's does."""
+    places = [failing.make(f"store-{number}") for number in range(3)]
+    for name in ("file", "other", "third"):
+        shares = trees.make_shares(share_format, data, 2, 20, range(3))
+        for number, place in enumerate(places):
+            share = bytearray(shares[number])
+            if name == "file" and number == 0 and start > 0:
+                share[:64] = rng.randbytes(64)
+            if name != "file" or number < 2:
+                trees.write_file(place.source / name, bytes(share))
+    places[0].fail("file", start, error=errno.ETIMEDOUT)
+    words = ["--format", share_format]
+    for command in (["check"], ["decode"], ["repair"]):
+        out = [tmp_path / "out"] if command == ["decode"] else []
+        done = mounts_module.run(*command, *words, stores, *out)
+        assert done.returncode == 4 and "1 lost" not in done.stdout, (command, done)
 
 
 SHORTAGES = ["EMFILE", "ENFILE", "ENOMEM"]

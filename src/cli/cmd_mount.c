@@ -92,7 +92,7 @@ static int check_options(struct options *options)
     if (!S_ISDIR(status.st_mode))
         return log_as(-EINVAL, "%s: cannot be the mountpoint: not a directory", mountpoint);
     cleanup_free char *real = realpath(mountpoint, NULL);
-    if (real && !options->covers && mounts_are_ours(real))
+    if (real && !options->covers && mounts_are_ours(real) > 0)
         return log_as(-EINVAL,
                       "%s: zfec-fs has mounted something there already; unmount it by fusermount3 "
                       "-u, or use -o nonempty",

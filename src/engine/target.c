@@ -66,11 +66,12 @@ int target_begin(struct target *target, bool write)
         return -errno;
     if (write)
         open_for_owner(target, place, status.st_mode);
-    r = open_root(target, place);
+    int remote = mounts_is_remote(status.st_dev);
+    r = remote < 0 ? remote : open_root(target, place);
     if (r < 0)
         close_again(target, place);
     else /* what is beyond a network or a FUSE server is not written out by syncfs */
-        target->device = mounts_is_remote(status.st_dev) ? 0 : status.st_dev;
+        target->device = remote ? 0 : status.st_dev;
     return r;
 }
 

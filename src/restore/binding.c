@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "restore/binding.h"
 
+#include "base/lock.h"
+
 #include <string.h>
 
 enum { STRIPES_MAX = 4096 };
@@ -9,6 +11,13 @@ enum { STRIPES_MAX = 4096 };
 struct agreement {
     bool agrees, contradicts;
 };
+
+/* No verdict can follow from what a copy was not found to be of. */
+static void note_missed(const struct stripe_reading *reading)
+{
+    HOLD(reading->lock);
+    reading->trust->missed = true;
+}
 
 /* Calls LOOK at one stripe after the other, evenly spaced where there are many, until it returns
  * something else than 0. */
@@ -26,6 +35,8 @@ static int each_stripe(const struct stripe_reading *reading,
         r = stripe_reading_is_stopped(reading) ? -ECANCELED : attempt_start(&attempt, &at);
         if (r == 0)
             r = attempt_read_rest(&attempt);
+        if (attempt.missed)
+            note_missed(reading);
         if (r == 0)
             r = look(context, &attempt);
     }
@@ -124,13 +135,12 @@ int binding_run(const struct stripe_reading *reading)
     int r = matches ? each_stripe(reading, look_at_all, &matching) : -ENOMEM;
     if (r < 0)
         return r;
-    pthread_mutex_lock(reading->lock);
+    HOLD(reading->lock);
     for (size_t i = 0; i < count; i++) {
         struct copy *copy = &reading->copies->items[i];
         copy->bound = copy->role == COPY_NAMELESS && is_bound(&matching, i, reading->version);
     }
     reading->trust->bound = true;
-    pthread_mutex_unlock(reading->lock);
     return 0;
 }
 

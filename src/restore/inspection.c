@@ -384,7 +384,9 @@ static int inspect_shares(const struct inspecting *inspecting)
         inspection->version = share_set_version(set)->header;
     if (share_set_header(set))
         compare_unopened(inspection);
-    if (inspection->survey.ruling.verdict != NAME_LOST && share_set_check(set) == 0)
+    bool lost = inspection->survey.ruling.verdict == NAME_LOST;
+    int checked = lost ? 0 : share_set_check(set);
+    if (!lost && checked == 0)
         r = inspect_version(inspecting, set);
     else
         lose_all(inspection);
@@ -399,7 +401,7 @@ static int inspect_shares(const struct inspecting *inspecting)
             judge_copy(inspecting, set, &copies->items[i], report);
     }
     inspection->shares = steal_pointer(set);
-    return r;
+    return r == 0 && checked == -ETIMEDOUT ? checked : r;
 }
 
 /* What is no file is whole in each store that has it. */

@@ -4,14 +4,15 @@
 #include "base/io.h"
 #include "base/shortage.h"
 
-/* A header that cannot be read is lost: the blocks may be good. A shortage says nothing of it. */
+/* A header that cannot be read is lost: the blocks may be good. A shortage, or no answer in time,
+ * says nothing of it. */
 static void read_header(struct look *look)
 {
     int r = io_read(look->object.fd, 0, look->header, sizeof look->header, &look->header_size);
 
     if (r < 0)
         look->header_size = 0;
-    if (is_shortage(r))
+    if (is_shortage(r) || r == -ETIMEDOUT)
         look->object.open_error = r;
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "restore/reading.h"
 
-#include "base/clock.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/shortage.h"
@@ -12,12 +11,6 @@
 
 #include <limits.h>
 #include <string.h>
-
-enum {
-    /* Sets of blocks that are tried where one of them must be a lie: an error is an answer, too. */
-    TRIES_MAX = 4096,
-    TIME_MAX = CLOCK_SECOND,
-};
 
 void attempt_clear(struct attempt *attempt)
 {
@@ -534,6 +527,8 @@ static int bind_more(struct attempt *attempt)
         done = reading->trust->bound;
     }
     int r = done ? 0 : reading->bind(reading);
+    HOLD(reading->lock);
+    attempt->missed |= reading->trust->missed;
     for (size_t i = 0; r == 0 && i < attempt->gather.count; i++)
         attempt->gather.copies[i].bound = attempt->copies[i]->bound;
     return r;
@@ -557,30 +552,21 @@ static void note_conflict(const struct attempt *attempt)
 /* Tries sets of k blocks of the group, until one gives what its digest stands for. */
 static int search(const struct attempt *attempt, const size_t places[], size_t count)
 {
-    unsigned k = attempt->reading->version->layout.required;
-    unsigned seed = (unsigned)attempt->reading->stripe;
-    bool all = count_combinations(k, count, TRIES_MAX) <= TRIES_MAX;
-    uint64_t end = clock_now() + TIME_MAX;
-    size_t chosen[256], some[256];
+    const struct stripe_reading *reading = attempt->reading;
+    size_t k = reading->version->layout.required, some[256];
+    struct trials trials;
 
-    for (size_t i = 0; i < k; i++)
-        chosen[i] = i;
-    for (unsigned tries = 0; tries < TRIES_MAX; tries++) {
-        if (stripe_reading_is_stopped(attempt->reading))
-            return -ECANCELED;
-        if (clock_now() >= end)
-            return -ETIMEDOUT;
-        for (size_t i = 0; i < k; i++)
-            some[i] = places[chosen[i]];
-        int r = decode(attempt, some);
-        if (r == 0 || (r != -EBADMSG && r != -EINVAL)) /* -EINVAL: two blocks are of one share */
+    trials_begin(&trials, k, count, reading->stripe, reading->stop);
+    for (;;) {
+        int r = trials_next(&trials);
+        if (r < 0)
             return r;
-        if (!all)
-            random_combination(chosen, k, count, &seed);
-        else if (!next_combination(chosen, k, count))
-            break;
+        for (size_t i = 0; i < k; i++)
+            some[i] = places[trials.chosen[i]];
+        r = decode(attempt, some);
+        if (r != -EBADMSG && r != -EINVAL) /* -EINVAL: two blocks are of one share */
+            return r;
     }
-    return -EBADMSG;
 }
 
 /* Decodes the group of the block at PLACE: in general from its first k blocks. */

@@ -14,6 +14,7 @@
 struct content_trust {
     bool contested; /* it gave a stripe that intact blocks contradicted */
     bool bound;     /* copies without a header were held against all versions */
+    bool missed;    /* a store did not answer in time when copies were held against versions */
     bool conflict;  /* a stripe has two contents with equal claims; the first such one: */
     uint64_t conflict_stripe;
 };

@@ -40,10 +40,11 @@ struct share_set {
     struct inquiry late;       /* looks of which some are pending */
     pthread_mutex_t lock;      /* of what reading teaches about the copies, and of: */
     struct content_trust trust;
-    bool partial;       /* there are such looks */
-    bool told_conflict; /* between contents, in the log */
-    struct damage lost; /* stripes that could not be restored */
-    struct damage dead; /* those of them that stay so, whatever is tried again */
+    bool partial;            /* there are such looks */
+    bool told_conflict;      /* between contents, in the log */
+    struct damage lost;      /* stripes that could not be restored */
+    struct damage dead;      /* those of them that stay so, whatever is tried again */
+    struct damage undecided; /* and those where to find out took too long */
 };
 
 /* Says which stores have another version than the chosen one. */
@@ -276,6 +277,7 @@ void share_set_free(struct share_set *set)
     inquiry_clear(&set->late);
     damage_clear(&set->lost);
     damage_clear(&set->dead);
+    damage_clear(&set->undecided);
     pthread_mutex_destroy(&set->lock);
     pthread_mutex_destroy(&set->late_lock);
     free(set->path);
@@ -575,6 +577,13 @@ static bool may_hide_newer(const struct share_set *set)
     return set->terms.patient && copies->denied > 0 && (hides || !facts);
 }
 
+/* Returns true if what was found missing may be in a store that did not answer in time. */
+static bool has_missed(struct share_set *set)
+{
+    HOLD(&set->lock);
+    return set->trust.missed;
+}
+
 int share_set_check(struct share_set *set)
 {
     cleanup_free char *conflict = NULL;
@@ -590,7 +599,7 @@ int share_set_check(struct share_set *set)
     case VERDICT_CONFLICT:
         conflict = share_set_describe_conflict(set);
         log_error("%s: conflict: %s", set->path, conflict ? conflict : "two versions");
-        return -EIO;
+        return has_missed(set) ? -ETIMEDOUT : -EIO;
     case VERDICT_INCOMPLETE:
         log_incomplete(set);
         break;
@@ -598,7 +607,9 @@ int share_set_check(struct share_set *set)
         log_error("%s: none of %zu copies is a share with an intact header (is format= right?)",
                   set->path, set->copies->count);
     }
-    return set->copies->unread < 0 ? set->copies->unread : -EIO;
+    if (set->copies->unread < 0)
+        return set->copies->unread;
+    return has_missed(set) ? -ETIMEDOUT : -EIO;
 }
 
 uint64_t share_set_present(const struct share_set *set)
@@ -691,27 +702,31 @@ int share_set_end_reading(struct share_set *set, const struct stripe_reading *re
         for (size_t i = 0; i < set->copies->count; i++)
             failing |= set->copies->items[i].failing;
         if (!failing) /* to read it again would change nothing */
-            damage_add(&set->dead, reading->stripe);
+            damage_add(r == -ETIMEDOUT ? &set->undecided : &set->dead, reading->stripe);
     }
     if (is_news)
         log_lost(set, reading, r);
     return r == -ETIMEDOUT || r == -ETIME ? -ETIMEDOUT : -EIO;
 }
 
-static bool is_dead(struct share_set *set, uint64_t stripe)
+/* What reading a stripe came to before, if that stays so. */
+static int known_error(struct share_set *set, uint64_t stripe)
 {
     HOLD(&set->lock);
-    return damage_has(&set->dead, stripe);
+    if (damage_has(&set->undecided, stripe))
+        return -ETIMEDOUT;
+    return damage_has(&set->dead, stripe) ? -EIO : 0;
 }
 
 int share_set_read_stripe(struct share_set *set, uint64_t stripe, uint8_t *data)
 {
     struct stripe_reading reading;
 
-    if (is_dead(set, stripe))
-        return -EIO;
+    int r = known_error(set, stripe);
+    if (r < 0)
+        return r;
     share_set_begin_reading(set, stripe, data, &reading);
-    int r = stripe_read(&reading);
+    r = stripe_read(&reading);
     if (r == -EAGAIN) {
         r = wait_for_late(set);
         share_set_begin_reading(set, stripe, data, &reading);

@@ -73,7 +73,9 @@ void share_set_forget_trust(struct share_set *set);
  */
 void share_set_status(struct share_set *set, struct stat *ret);
 
-/* Returns 0 where a version is usable; otherwise says why not in the log, and -EIO. */
+/* Returns 0 where a version is usable; otherwise says why not in the log, and -EIO; -ETIMEDOUT
+ * where a store that did not answer in time may have what is missing; or why a copy could not be
+ * opened. */
 int share_set_check(struct share_set *set);
 
 /*

@@ -153,7 +153,7 @@ bool store_voice(const struct store *store, struct store_voice *ret)
 
 bool store_is_at(const struct store *store, const char *path)
 {
-    return tree_is_remote(store->tree) ? mounts_is_at(store->device, store->real_path)
+    return tree_is_remote(store->tree) ? mounts_is_at(store->device, store->real_path) != 0
                                        : tree_is_at(store->tree, path);
 }
 

@@ -69,7 +69,8 @@ bool store_voice(const struct store *store, struct store_voice *ret);
 
 /*
  * Returns true if PATH, by which the store was opened, still leads there. A remote store is not
- * asked: its mount has to be there, whatever PATH is.
+ * asked: its mount has to be there, whatever PATH is, unless a shortage keeps that from being
+ * known.
  */
 bool store_is_at(const struct store *store, const char *path);
 

@@ -283,8 +283,11 @@ int metadata_apply(int directory, const char *name, const struct metadata *metad
     struct metadata_lack lack = {0, 0};
 
     int r = look_at_name(directory, name, &object);
-    if (r == 0 && S_ISLNK(object.status.st_mode) && mounts_is_remote(object.status.st_dev) &&
-        differs(&object, metadata) && !symlinks_are_own(directory)) {
+    int remote = r == 0 && S_ISLNK(object.status.st_mode) && differs(&object, metadata)
+                     ? mounts_is_remote(object.status.st_dev)
+                     : r;
+    r = remote < 0 ? remote : 0;
+    if (remote > 0 && !symlinks_are_own(directory)) {
         note_unkept(&object, metadata, &lack);
         if (!xattrs_are_equal(&object.xattrs, &metadata->xattrs))
             lack.parts |= METADATA_ATTRIBUTES;

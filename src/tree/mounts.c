@@ -1,17 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 #include "tree/mounts.h"
 
-#include "base/array.h"
 #include "base/cleanup.h"
 #include "base/lock.h"
+#include "base/shortage.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
+
+enum {
+    READ_LEAST = 16 << 10,
+    READINGS_MAX = 1000, /* of a table that changes all the time */
+};
 
 /* Types of file systems, as /proc/self/mountinfo has them, without what follows a dot. */
 
@@ -31,25 +38,29 @@ static const char *const pseudo_types[] = {
     "rpc_pipefs", "pipefs", "sockfs",   "nfsd",     NULL,
 };
 
-/* The table of mounts, and its line that was read last. */
-struct mount_table {
-    FILE *file;
-    char *line;
-    size_t room;
+struct mount {
     dev_t device;
     const char *point, *rest; /* "fuse.sshfs host:/home rw,..." */
 };
 
-static void open_table(struct mount_table *table)
-{
-    *table = (struct mount_table){.file = fopen("/proc/self/mountinfo", "re")};
-}
+/* /proc/self/mountinfo, as long as it stays the same. */
+static struct mount_table {
+    pthread_mutex_t lock;
+    int file;   /* tells by poll(2) that it has changed; -1: it has to be read again */
+    char *text; /* which the mounts point to */
+    size_t count;
+    struct mount *mounts;
+} table = {.lock = PTHREAD_MUTEX_INITIALIZER, .file = -1};
 
-static void close_table(struct mount_table *table)
+static void forget_table(struct mount_table *forgotten)
 {
-    if (table->file)
-        fclose(table->file);
-    free(table->line);
+    cleanup_close_fd(&forgotten->file);
+    forgotten->file = -1;
+    free(forgotten->text);
+    free(forgotten->mounts);
+    forgotten->text = NULL;
+    forgotten->mounts = NULL;
+    forgotten->count = 0;
 }
 
 /* Turns the \040 and the like of the table back into the bytes that they stand for. */
@@ -69,27 +80,116 @@ static void unescape_octal(char *text)
     *end = '\0';
 }
 
-/* Reads "36 35 98:0 /root /point options - type source ..."; see proc(5). False: no more lines. */
-static bool next_mount(struct mount_table *table)
+/* Takes a line: "36 35 98:0 /root /point options - type source ..."; see proc(5). */
+static void add_mount(struct mount_table *new, char *line)
 {
-    while (table->file && getline(&table->line, &table->room, table->file) >= 0) {
-        unsigned major_number, minor_number;
-        int start, end;
-        const char *rest = strstr(table->line, " - ");
-        if (!rest || sscanf(table->line, "%*d %*d %u:%u %*s %n%*s%n", &major_number, &minor_number,
-                            &start, &end) != 2)
-            continue;
-        table->line[end] = '\0';
-        unescape_octal(table->line + start);
-        table->device = makedev(major_number, minor_number);
-        table->point = table->line + start;
-        table->rest = rest + 3;
-        return true;
-    }
-    return false;
+    unsigned major_number, minor_number;
+    int start, end;
+    const char *rest = strstr(line, " - ");
+
+    if (!rest ||
+        sscanf(line, "%*d %*d %u:%u %*s %n%*s%n", &major_number, &minor_number, &start, &end) != 2)
+        return;
+    line[end] = '\0';
+    unescape_octal(line + start);
+    new->mounts[new->count++] =
+        (struct mount){makedev(major_number, minor_number), line + start, rest + 3};
 }
 
-static bool is_of_type(const struct mount_table *mount, const char *const types[])
+static int parse_table(struct mount_table *new)
+{
+    size_t lines = 0;
+
+    for (const char *at = new->text; (at = strchr(at, '\n')); at++)
+        lines++;
+    new->mounts = calloc(lines + 1, sizeof *new->mounts);
+    if (!new->mounts)
+        return -ENOMEM;
+    for (char *rest = new->text, *line; (line = strsep(&rest, "\n")) && rest;)
+        add_mount(new, line);
+    return 0;
+}
+
+/* Reads all of FILE from its start to *TEXT, which has *ROOM bytes and grows. */
+static int read_all(int file, char **text, size_t *room)
+{
+    size_t size = 0;
+
+    for (ssize_t got = 1; got > 0; size += (size_t)got) {
+        if (*room - size < 2) {
+            char *more = realloc(*text, 2 * *room + READ_LEAST);
+            if (!more)
+                return -ENOMEM;
+            *text = more;
+            *room = 2 * *room + READ_LEAST;
+        }
+        got = pread(file, *text + size, *room - size - 1, (off_t)size);
+        if (got < 0)
+            return -errno;
+    }
+    (*text)[size] = '\0';
+    return 0;
+}
+
+/* Another file that stands in for the kernel's does not tell: it is read each time. */
+static bool tells_changes(int file)
+{
+    struct statfs status;
+
+    return fstatfs(file, &status) == 0 && status.f_type == PROC_SUPER_MAGIC;
+}
+
+static bool has_changed(int file)
+{
+    struct pollfd changes = {.fd = file, .events = POLLPRI};
+
+    return poll(&changes, 1, 0) != 0;
+}
+
+/*
+ * The kernel gives a page at a time. What comes or goes between two of these may hide other lines,
+ * so that only what stayed the same meanwhile is believed.
+ */
+static int read_quietly(struct mount_table *new)
+{
+    size_t room = 0;
+
+    new->file = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+    if (new->file < 0)
+        return -errno;
+    for (unsigned tries = 0; tries < READINGS_MAX; tries++) {
+        int r = read_all(new->file, &new->text, &room);
+        if (r < 0)
+            return r;
+        if (!has_changed(new->file))
+            return parse_table(new);
+    }
+    return -EAGAIN;
+}
+
+/*
+ * Sees that TABLE is what the kernel has now. Returns 0 or a shortage, which is no answer to any
+ * question. Where the table cannot be had at all, as without /proc, no mounts are known. The lock
+ * is held.
+ */
+static int refresh(void)
+{
+    CLEANUP(forget_table) struct mount_table new = {.file = -1};
+
+    if (table.file >= 0 && !has_changed(table.file))
+        return 0;
+    forget_table(&table);
+    int r = read_quietly(&new);
+    if (r < 0)
+        return is_shortage(r) ? r : 0;
+    table.file = tells_changes(new.file) ? steal_fd(&new.file) : -1;
+    table.text = steal_pointer(new.text);
+    table.mounts = steal_pointer(new.mounts);
+    table.count = new.count;
+    return 0;
+}
+
+static bool is_of_type(const struct mount *mount, const char *const types[])
 {
     size_t length = strcspn(mount->rest, ". ");
 
@@ -100,7 +200,7 @@ static bool is_of_type(const struct mount_table *mount, const char *const types[
     return false;
 }
 
-static bool is_on_the_way(const struct mount_table *mount, const char *path)
+static bool is_on_the_way(const struct mount *mount, const char *path)
 {
     size_t length = strcmp(mount->point, "/") == 0 ? 0 : strlen(mount->point);
 
@@ -108,100 +208,71 @@ static bool is_on_the_way(const struct mount_table *mount, const char *path)
            (path[length] == '\0' || path[length] == '/');
 }
 
-/* Returns true if DEVICE is mounted somewhere, and of one of these types. */
-static bool device_is_of_type(dev_t device, const char *const types[])
+/* Returns 1 if DEVICE is mounted somewhere, and of one of these types, else 0; or a shortage. */
+static int device_is_of_type(dev_t device, const char *const types[])
 {
-    CLEANUP(close_table) struct mount_table table;
+    HOLD(&table.lock);
+    int r = refresh();
 
-    open_table(&table);
-    while (next_mount(&table)) {
-        if (table.device == device)
-            return is_of_type(&table, types);
+    for (size_t i = 0; r == 0 && i < table.count; i++) {
+        if (table.mounts[i].device == device)
+            return is_of_type(&table.mounts[i], types);
     }
-    return false;
+    return r;
 }
 
-bool mounts_is_remote(dev_t device)
+int mounts_is_remote(dev_t device)
 {
     return device_is_of_type(device, remote_types);
 }
 
-bool mounts_is_pseudo(dev_t device)
+int mounts_is_pseudo(dev_t device)
 {
-    /* What was found out of devices, as long as the table stays the same. */
-    static struct {
-        pthread_mutex_t lock;
-        int table; /* tells by poll(2) that it has changed; -1: not open yet */
-        size_t count;
-        struct {
-            dev_t device;
-            bool pseudo;
-        } known[64];
-    } memory = {.lock = PTHREAD_MUTEX_INITIALIZER, .table = -1};
-    size_t i = 0;
-
-    HOLD(&memory.lock);
-    if (memory.table < 0)
-        memory.table = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
-    struct pollfd changes = {.fd = memory.table, .events = POLLPRI};
-    if (memory.table < 0 || poll(&changes, 1, 0) != 0)
-        memory.count = 0;
-    while (i < memory.count && memory.known[i].device != device)
-        i++;
-    if (i == COUNT_OF(memory.known))
-        i = memory.count = 0;
-    if (i == memory.count) {
-        memory.known[i].device = device;
-        memory.known[i].pseudo = device_is_of_type(device, pseudo_types);
-        memory.count++;
-    }
-    return memory.known[i].pseudo;
+    return device_is_of_type(device, pseudo_types);
 }
 
-bool mounts_is_at(dev_t device, const char *path)
+int mounts_is_at(dev_t device, const char *path)
 {
-    CLEANUP(close_table) struct mount_table table;
-    size_t longest = 0;
-    bool found = false;
+    const struct mount *top = NULL;
 
-    open_table(&table);
-    while (next_mount(&table)) {
+    HOLD(&table.lock);
+    int r = refresh();
+    for (size_t i = 0; r == 0 && i < table.count; i++) {
+        const struct mount *mount = &table.mounts[i];
         /* Of those on the way the longest counts, and the last one of these: it lies on top. */
-        if (is_on_the_way(&table, path) && strlen(table.point) >= longest) {
-            longest = strlen(table.point);
-            found = table.device == device;
-        }
+        if (is_on_the_way(mount, path) && (!top || strlen(mount->point) >= strlen(top->point)))
+            top = mount;
     }
-    return found;
+    return r < 0 ? r : top && top->device == device;
 }
 
-bool mounts_are_ours(const char *path)
+int mounts_are_ours(const char *path)
 {
     static const char type[] = "fuse.zfec-fs ";
-    CLEANUP(close_table) struct mount_table table;
 
-    open_table(&table);
-    while (next_mount(&table)) {
-        if (strcmp(path, table.point) == 0 && strncmp(table.rest, type, strlen(type)) == 0)
-            return true;
-    }
-    return false;
+    HOLD(&table.lock);
+    int r = refresh();
+    for (size_t i = 0; r == 0 && i < table.count; i++)
+        r = strcmp(path, table.mounts[i].point) == 0 &&
+            strncmp(table.mounts[i].rest, type, strlen(type)) == 0;
+    return r;
 }
 
-/* Returns true if PATH leads through a FUSE server that lets no one in but its user. */
-static bool is_behind_private_server(const char *path)
+/* Returns 1 if PATH leads through a FUSE server that lets no one in but its user, else 0; or a
+ * shortage. */
+static int is_behind_private_server(const char *path)
 {
     static const char *const types[] = {"fuse", "fuseblk", NULL};
-    CLEANUP(close_table) struct mount_table table;
 
-    open_table(&table);
-    while (next_mount(&table)) {
-        const char *options = strrchr(table.rest, ' ');
-        if (is_on_the_way(&table, path) && is_of_type(&table, types) &&
-            !(options && strstr(options, "allow_other")))
-            return true;
+    HOLD(&table.lock);
+    int r = refresh();
+    for (size_t i = 0; r == 0 && i < table.count; i++) {
+        const struct mount *mount = &table.mounts[i];
+        const char *options = strrchr(mount->rest, ' ');
+        r = is_on_the_way(mount, path) && is_of_type(mount, types) &&
+            !(options && strstr(options, "allow_other"));
     }
-    return false;
+    return r;
 }
 
 int mounts_closed_way(const char *path, bool *ret)
@@ -211,7 +282,9 @@ int mounts_closed_way(const char *path, bool *ret)
 
     if (!way)
         return -errno;
-    bool closed = is_behind_private_server(way);
+    int closed = is_behind_private_server(way);
+    if (closed < 0)
+        return closed;
     for (char *slash; !closed && (slash = strrchr(way, '/'));) {
         bool is_root = slash == way;
         slash[is_root] = '\0'; /* "/" itself comes last */

@@ -125,14 +125,15 @@ static int walk_open(int root, const char *path, int flags)
     return fd == -EPERM ? open_beneath(root, path, flags) : fd;
 }
 
-/* Returns true if the walk ends at the root of file system DEVICE, which it came to from HOME's. */
-static bool is_closed(dev_t device, dev_t home, enum walk_reach reach)
+/* Returns 1 if the walk ends at the root of file system DEVICE, which it came to from HOME's, else
+ * 0; or a shortage. */
+static int is_closed(dev_t device, dev_t home, enum walk_reach reach)
 {
     if (is_avoided(device))
-        return true;
+        return 1;
     if (device == home || reach == WALK_ANYWHERE)
-        return false;
-    return reach == WALK_NOWHERE || mounts_is_pseudo(device);
+        return 0;
+    return reach == WALK_NOWHERE ? 1 : mounts_is_pseudo(device);
 }
 
 /* Name by name: across mounts, along paths of any length, and without openat2. */
@@ -157,7 +158,10 @@ static int walk_by_steps(int root, const char *path, enum walk_reach reach, stru
         cleanup_close_fd(&at.fd);
         at.fd = fd;
         r = device_of(fd, &device);
-        at.closed = r == 0 && is_closed(device, home, reach);
+        if (r == 0)
+            r = is_closed(device, home, reach);
+        at.closed = r > 0;
+        r = r < 0 ? r : 0;
     }
     if (r < 0)
         return r;
@@ -332,12 +336,15 @@ int tree_open(const char *path, struct tree **ret)
     int r = device_of(root, &device);
     if (r < 0 || is_avoided(device))
         return r < 0 ? r : -ENOTDIR;
+    int remote = mounts_is_remote(device);
+    if (remote < 0)
+        return remote;
     struct tree *tree = malloc(sizeof *tree + strlen(path) + 1);
     if (!tree)
         return -ENOMEM;
     tree->number = atomic_fetch_add(&number, 1);
     tree->root = steal_fd(&root);
-    tree->remote = mounts_is_remote(device);
+    tree->remote = remote;
     tree->reach = WALK_ANYWHERE;
     strcpy(tree->name, path);
     *ret = tree;

@@ -48,6 +48,38 @@ uint64_t count_combinations(size_t k, size_t count, uint64_t limit)
     return sets;
 }
 
+void trials_begin(struct trials *ret, size_t k, size_t count, uint64_t seed,
+                  const atomic_bool *stop)
+{
+    *ret = (struct trials){
+        .k = k,
+        .count = count,
+        .seed = (unsigned)seed,
+        .all = count_combinations(k, count, TRIES_MAX) <= TRIES_MAX,
+        .end = clock_of_thread() + TIME_MAX,
+        .stop = stop,
+    };
+}
+
+int trials_next(struct trials *trials)
+{
+    if (trials->stop && atomic_load(trials->stop))
+        return -ECANCELED;
+    if (clock_of_thread() >= trials->end)
+        return -ETIMEDOUT;
+    if (trials->done++ == 0) {
+        for (size_t i = 0; i < trials->k; i++)
+            trials->chosen[i] = i;
+    } else if (trials->done > TRIES_MAX) {
+        return -EBADMSG;
+    } else if (!trials->all) {
+        random_combination(trials->chosen, trials->k, trials->count, &trials->seed);
+    } else if (!next_combination(trials->chosen, trials->k, trials->count)) {
+        return -EBADMSG;
+    }
+    return 0;
+}
+
 size_t solve_enough(unsigned required, size_t count)
 {
     return (count + required + 1) / 2;
@@ -182,27 +214,16 @@ static int try(struct solving *solving, const size_t chosen[], uint8_t *data)
 
 static int search(struct solving *solving, uint8_t *data)
 {
-    unsigned k = solving->layout->required, seed = (unsigned)solving->stripe;
-    bool all = count_combinations(k, solving->count, TRIES_MAX) <= TRIES_MAX;
-    uint64_t end = clock_now() + TIME_MAX;
-    size_t chosen[256];
+    struct trials trials;
+    int r = 0;
 
-    for (size_t i = 0; i < k; i++)
-        chosen[i] = i;
-    for (unsigned tries = 0; tries < TRIES_MAX; tries++) {
-        if (solving->stop && atomic_load(solving->stop))
-            return -ECANCELED;
-        if (clock_now() >= end)
-            return -ETIMEDOUT;
-        int r = try(solving, chosen, data);
-        if (r < 0 || solving->left == 0)
-            return r;
-        if (!all)
-            random_combination(chosen, k, solving->count, &seed);
-        else if (!next_combination(chosen, k, solving->count))
-            break;
+    trials_begin(&trials, solving->layout->required, solving->count, solving->stripe,
+                 solving->stop);
+    while (r == 0 && solving->left > 0) {
+        r = trials_next(&trials);
+        r = r < 0 ? r : try(solving, trials.chosen, data);
     }
-    return -EBADMSG;
+    return r;
 }
 
 /* Makes the stripe of the solved pieces, and marks the blocks that differ from it. */

@@ -20,8 +20,8 @@
  * content, which were too few then, could be enough now. Sets WRONG for each block that differs
  * from the result. Sets *RET_SPARE to how many more right values each byte could lose and stay
  * solvable. Only bytes with wrong values count; INT_MAX if there are none. -EBADMSG where some byte
- * has no solution, or none that is found by so many tries; -ETIMEDOUT after a second; -ECANCELED
- * soon after STOP, which may be NULL, is set; -ENODATA for fewer than k different shares; -ENOMEM.
+ * has no solution, or none that is found by so many tries; -ETIMEDOUT and -ECANCELED as trials_next
+ * (STOP may be NULL); -ENODATA for fewer than k different shares; -ENOMEM.
  */
 int solve_stripe(const struct share_layout *layout, uint64_t stripe, const uint8_t indices[],
                  const uint8_t *const blocks[], size_t count, unsigned withdrawn,
@@ -30,6 +30,25 @@ int solve_stripe(const struct share_layout *layout, uint64_t stripe, const uint8
 /* How many different shares have to agree with each other so that COUNT copies, whatever the others
  * say, have no other solution. */
 size_t solve_enough(unsigned required, size_t count);
+
+/* Sets of K of COUNT numbers that are tried: all in order or, where these are too many, any. */
+struct trials {
+    size_t chosen[256]; /* the set to be tried */
+    size_t k, count;
+    unsigned done, seed;
+    bool all;
+    uint64_t end;
+    const atomic_bool *stop;
+};
+
+void trials_begin(struct trials *ret, size_t k, size_t count, uint64_t seed,
+                  const atomic_bool *stop);
+
+/*
+ * Returns 0 where there is one more set; -EBADMSG where all, or so many, were tried; -ETIMEDOUT
+ * after a second of this thread's processor time; -ECANCELED once STOP, if not NULL, is set.
+ */
+int trials_next(struct trials *trials);
 
 /* The next set of K of COUNT numbers in order; false behind the last one. */
 bool next_combination(size_t chosen[], size_t k, size_t count);

@@ -12,9 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
+
+enum { MOUNTS_BESIDE = 100 };
 
 static char folder[] = "/tmp/zfec-fs-test-mounts-XXXXXX";
 
@@ -340,6 +343,98 @@ static void test_two_at_one_place(void **state)
     remove_mount(path);
 }
 
+/* A shortage is no answer, and is not remembered as one. */
+static void test_shortage(void **state)
+{
+    dev_t of_proc = device_of("/proc"), of_root = device_of("/");
+    struct rlimit before, none;
+
+    if (!is_mounted("/proc"))
+        skip();
+    assert_int_equal(mounts_is_pseudo(of_proc), 1);
+    char *path = mount_tmpfs("new"); /* the table has to be read again */
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = 0;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    int results[] = {mounts_is_pseudo(of_proc), mounts_is_remote(of_root),
+                     mounts_is_at(of_proc, "/proc"), mounts_are_ours("/")};
+    bool closed;
+    int way = mounts_closed_way("/", &closed);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    for (size_t i = 0; i < COUNT_OF(results); i++)
+        assert_int_equal(results[i], -EMFILE);
+    assert_int_equal(way, -EMFILE);
+    assert_int_equal(mounts_is_pseudo(of_proc), 1);
+    assert_int_equal(mounts_is_at(of_proc, "/proc"), 1);
+    remove_mount(path);
+}
+
+/* Mounts that come and go: some before, some behind the others in the table. */
+static void mount_and_unmount(void *argument)
+{
+    const atomic_bool *stop = argument;
+    char *paths[MOUNTS_BESIDE];
+
+    for (size_t i = 0; i < MOUNTS_BESIDE; i++) {
+        assert_true(asprintf(&paths[i], "%s/beside-%zu", folder, i) >= 0);
+        mkdir(paths[i], 0755);
+    }
+    for (unsigned i = 0; !atomic_load(stop); i++) {
+        char *path = paths[i % MOUNTS_BESIDE];
+        umount2(path, MNT_DETACH);
+        mount("none", path, "tmpfs", 0, "size=64k");
+    }
+    for (size_t i = 0; i < MOUNTS_BESIDE; i++) {
+        umount2(paths[i], MNT_DETACH);
+        rmdir(paths[i]);
+        free(paths[i]);
+    }
+}
+
+struct changing {
+    atomic_bool stop;
+    atomic_uint wrong;
+    dev_t first, last; /* of a pseudo file system, and of data */
+    const char *place; /* of the last */
+};
+
+static void change_or_ask(void *argument, unsigned number)
+{
+    struct changing *changing = argument;
+
+    if (number == 0) {
+        mount_and_unmount(&changing->stop);
+        return;
+    }
+    for (unsigned i = 0; i < 2000; i++) {
+        changing->wrong += mounts_is_pseudo(changing->first) != 1;
+        changing->wrong += mounts_is_pseudo(changing->last) != 0;
+        changing->wrong += mounts_is_at(changing->last, changing->place) != 1;
+    }
+    atomic_store(&changing->stop, true);
+}
+
+/* The table is larger than what the kernel gives at once. */
+static void test_changing_table(void **state)
+{
+    char name[20], *paths[MOUNTS_BESIDE];
+
+    if (!is_mounted("/proc"))
+        skip();
+    for (size_t i = 0; i < COUNT_OF(paths); i++) {
+        snprintf(name, sizeof name, "stays-%zu", i);
+        paths[i] = mount_tmpfs(name);
+    }
+    const char *last = paths[COUNT_OF(paths) - 1];
+    struct changing changing = {
+        .first = device_of("/proc"), .last = device_of(last), .place = last};
+    in_threads(2, change_or_ask, &changing);
+    for (size_t i = 0; i < COUNT_OF(paths); i++)
+        remove_mount(paths[i]);
+    assert_int_equal(changing.wrong, 0);
+}
+
 static int set_up(void **state)
 {
     support_set_up(state);
@@ -366,6 +461,8 @@ static const struct CMUnitTest tests_with_mounts[] = {
     cmocka_unit_test(test_fuse),
     cmocka_unit_test(test_types_of_every_kind),
     cmocka_unit_test(test_two_at_one_place),
+    cmocka_unit_test(test_shortage),
+    cmocka_unit_test(test_changing_table),
 };
 
 int main(int count, char *words[])

@@ -7,8 +7,11 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
+#include <time.h>
 
 enum {
     K_MAX = 6,
@@ -447,6 +450,55 @@ static void test_what_takes_too_long_is_no_contradiction(void **state)
     free(data);
 }
 
+static volatile sig_atomic_t waited;
+
+/* As if others had the processor. */
+static void wait_long(int number)
+{
+    const struct timespec time = {.tv_sec = 1, .tv_nsec = 500000000};
+
+    if (!waited && nanosleep(&time, NULL) == 0)
+        waited = true;
+}
+
+/* The search is long: the sets that are tried first all have a wrong block. */
+static void test_a_loaded_machine_changes_no_result(void **state)
+{
+    enum { K = 3, COUNT = 12, WRONG = 4, SIZE = 3 << 14 };
+    const struct itimerval soon = {.it_value.tv_usec = 1000}, never = {.it_value.tv_usec = 0};
+    struct share_layout layout;
+    uint8_t indices[COUNT], *blocks[COUNT];
+    cleanup_encoder struct encoder *encoder = NULL;
+    bool wrong[COUNT];
+    int spare;
+
+    assert_int_equal(layout_new(SHARE_CLASSIC, K, COUNT, BLOCK_SIZE_DEFAULT, SIZE, &layout), 0);
+    size_t size = layout_block_size(&layout, 0);
+    uint8_t *source = exact_bytes(SIZE), *data = exact_bytes(K * size);
+    random_fill(source, SIZE);
+    for (unsigned i = 0; i < COUNT; i++) {
+        indices[i] = (uint8_t)i;
+        blocks[i] = exact_bytes(size);
+    }
+    assert_int_equal(encoder_new(&layout, COUNT, indices, &encoder), 0);
+    assert_int_equal(encoder_run(encoder, 0, source, blocks), 0);
+    for (unsigned i = 0; i < WRONG; i++)
+        random_fill(blocks[i], size);
+    waited = false;
+    signal(SIGPROF, wait_long);
+    assert_int_equal(setitimer(ITIMER_PROF, &soon, NULL), 0);
+    int r = solve_stripe(&layout, 0, indices, (const uint8_t *const *)blocks, COUNT, 0, NULL, data,
+                         wrong, &spare);
+    assert_int_equal(setitimer(ITIMER_PROF, &never, NULL), 0);
+    assert_true(waited);
+    assert_int_equal(r, 0);
+    assert_memory_equal(data, source, SIZE);
+    for (unsigned i = 0; i < COUNT; i++)
+        free(blocks[i]);
+    free(source);
+    free(data);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -463,6 +515,7 @@ int main(void)
         cmocka_unit_test(test_random_combinations_reach_all),
         cmocka_unit_test(test_copies_that_were_withdrawn_count_as_contradictions),
         cmocka_unit_test(test_what_takes_too_long_is_no_contradiction),
+        cmocka_unit_test(test_a_loaded_machine_changes_no_result),
     };
 
     return cmocka_run_group_tests(tests, support_set_up, NULL);
