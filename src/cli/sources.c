@@ -250,13 +250,15 @@ int source_hear_stores(const struct options *options, struct source *source)
         tell_same_shares(list);
         return 0;
     }
-    return log_as(-ENODATA, "%zu store%s found, %u needed: nothing can be restored%s", found,
-                  plural(found), found > 0 || quorum->given ? quorum->required : 1,
-                  found == 0                    ? "; are they mounted?"
-                  : found == quorum->with_files ? ""
-                  : found == 1
-                      ? "; all hold the same share: if they are parts of a store, give its parent"
-                      : "; those with the same share count once");
+    return log_as(
+        -ENODATA, "%zu store%s found, %u needed: nothing can be restored%s", found, plural(found),
+        found > 0 || quorum->given ? quorum->required : 1,
+        found == 0                    ? "; are they mounted?"
+        : found == quorum->with_files ? ""
+        : found == 1
+            ? "; all hold the same share and count once: if they are parts of a store, give its "
+              "parent"
+            : "; those with the same share count once");
 }
 
 int source_of_stores_now(const struct options *options, struct share_terms terms,
