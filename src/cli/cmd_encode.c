@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "cli/commands.h"
+#include "cli/options.h"
 
 #include "base/log.h"
 #include "cli/copying.h"
-#include "cli/destination.h"
+#include "cli/places.h"
 #include "cli/sources.h"
 
 #include <stdio.h>
@@ -41,12 +41,12 @@ static int refuse_inside(const struct options *options, const char *from, const 
 {
     cleanup_free char *place = NULL;
 
-    int r = destination_resolve(path, &place);
+    int r = place_resolve(path, &place);
     if (r < 0)
         return log_errno(r, "%s: cannot be written to", path);
-    if (options->remove && destination_lies_in(from, place))
+    if (options->remove && place_lies_in(from, place))
         return 0; /* copying_add refuses it, for a graver reason */
-    if (!source_shows(from, place, &options->rules, true))
+    if (!place_is_shown(from, place, &options->rules, true))
         return 0;
     return log_as(-EINVAL, "%s: lies in the source; choose another place, or exclude it", path);
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "cli/commands.h"
+#include "cli/options.h"
 
 #include "base/log.h"
 #include "cli/copying.h"
-#include "cli/destination.h"
 #include "cli/findings.h"
 #include "cli/output.h"
+#include "cli/places.h"
 #include "cli/sources.h"
 #include "engine/repair.h"
 
@@ -23,10 +23,10 @@ static int add_places(struct copying *copying, const struct options *options, st
     for (size_t i = 0; r == 0 && i < options->place_count; i++) {
         const char *path = options->places[i].path;
         cleanup_free char *place = NULL;
-        r = destination_resolve(path, &place);
+        r = place_resolve(path, &place);
         if (r < 0)
             return log_errno(r, "%s: cannot be written to", path);
-        if (real && destination_lies_in(real, place)) { /* also if there are no stores in it */
+        if (real && place_lies_in(real, place)) { /* also if there are no stores in it */
             log_error("%s: the stores lie in it, in %s; choose another place", path, folder);
             return -EINVAL;
         }

@@ -3,9 +3,8 @@
 
 #include "base/array.h"
 #include "base/log.h"
-#include "cli/destination.h"
-#include "cli/holding.h"
 #include "cli/output.h"
+#include "cli/places.h"
 #include "engine/count.h"
 #include "engine/lacking.h"
 #include "engine/visit.h"
@@ -13,6 +12,8 @@
 #include "tree/temporary.h"
 #include "view/store_source.h"
 
+#include <fcntl.h>
+#include <libgen.h>
 #include <string.h>
 
 static const char *const actions[COPY_KINDS] = {
@@ -148,7 +149,7 @@ static int refuse_input(const struct options *options, const char *path, const c
                         int share, const char *input)
 {
     bool repairs = options->command == COMMAND_REPAIR, same = strcmp(place, input) == 0;
-    bool within = destination_lies_in(place, input), around = destination_lies_in(input, place);
+    bool within = place_lies_in(place, input), around = place_lies_in(input, place);
 
     if (repairs && within && !same)
         log_error("%s: lies in the store %s; choose another place", path, input);
@@ -170,7 +171,7 @@ static int refuse_twice(const struct copying *copying, const char *path, const c
     for (size_t i = 0; i < copying->count; i++) {
         const char *other = copying->places[i];
         bool same = strcmp(other, place) == 0;
-        if (same || destination_lies_in(place, other) || destination_lies_in(other, place))
+        if (same || place_lies_in(place, other) || place_lies_in(other, place))
             return log_as(-EINVAL, "%s: %s the place of share %02x%s; give each share its own",
                           path, same ? "is" : "lies in or around",
                           (uint8_t)copying->targets[i].share, same ? ", too" : "");
@@ -200,7 +201,7 @@ int copying_add(struct copying *copying, const char *path, int share, const stru
     const struct options *options = copying->options;
     cleanup_free char *place = NULL, *name = strdup(path);
 
-    int r = name ? destination_resolve(path, &place) : -ENOMEM;
+    int r = name ? place_resolve(path, &place) : -ENOMEM;
     if (r < 0)
         return log_errno(r, "%s: cannot be written to", path);
     for (size_t i = 0; r == 0 && i < inputs->count; i++)
@@ -210,8 +211,8 @@ int copying_add(struct copying *copying, const char *path, int share, const stru
     if (r == 0)
         r = refuse_other(path, options->dry_run && options->command == COMMAND_REPAIR);
     if (r == 0)
-        r = share == TARGET_WHOLE ? holding_check_whole(path, place)
-                                  : holding_check_share(options, path, place, (uint8_t)share);
+        r = share == TARGET_WHOLE ? place_check_whole(path, place)
+                                  : place_check_share(options, path, place, (uint8_t)share);
     if (r < 0)
         return r;
     copying->names[copying->count] = steal_pointer(name);
@@ -275,6 +276,18 @@ void copying_end(struct copying *copying)
     names_clear(&copying->made);
 }
 
+/* Writes out the names in the directory that holds PATH. */
+static int settle(const char *path)
+{
+    cleanup_free char *copy = strdup(path);
+    cleanup_fd int fd = copy ? open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+
+    if (fd < 0) /* EACCES: a folder to write to alone */
+        return errno == EACCES ? 0 : -errno;
+    /* EINVAL: the file system has no way to do it. */
+    return fsync(fd) < 0 && errno != EINVAL ? -errno : 0;
+}
+
 int copying_finish(struct copying *copying, int result)
 {
     if (result == -ENOMEM)
@@ -282,7 +295,7 @@ int copying_finish(struct copying *copying, int result)
     copying->begun = result == 0 || result == -ENOMEM || result == -ECANCELED;
     for (size_t i = 0; copying->begun && i < copying->made.count; i++) {
         const char *path = names_get(&copying->made, i);
-        int r = destination_settle(path);
+        int r = settle(path);
         if (r < 0 && result == 0)
             result = log_errno(r, "%s: its name cannot be written out", path);
     }

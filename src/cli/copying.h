@@ -5,7 +5,6 @@
  */
 #pragma once
 
-#include "cli/exit_status.h"
 #include "cli/meter.h"
 #include "cli/options.h"
 #include "engine/copy.h"

@@ -12,6 +12,22 @@
 
 enum { JOBS_MAX = 256, LONGEST_S = 24 * 60 * 60 };
 
+struct given;
+
+struct option_row {
+    const char *name;    /* --NAME, or -o NAME with _ for each -; NULL: its letter alone */
+    char letter;         /* -LETTER; 0: none */
+    unsigned commands;   /* that take it */
+    const char *value;   /* how help calls its value: DIR, FILE, NN=DIR, K; NULL: it takes none */
+    const char *choices; /* the values that there are, "a b c"; NULL: others */
+    int (*take)(const struct given *given); /* sets its field, if it has one */
+    size_t field;                           /* of struct options */
+    unsigned number;                        /* of a number the most; of a view, which one */
+    double least;                           /* of seconds */
+    const char *wants;                      /* what to give instead of a value that is none */
+    const char *help;
+};
+
 /* One option, as it was given. */
 struct given {
     struct options *options;
@@ -201,7 +217,7 @@ enum {
  * In the order of help, which wraps the text. zfec-fs(1) says more of each; the tests compare the
  * two. To add an option, add its row, use its field, and write it there.
  */
-const struct option_row option_rows[] = {
+static const struct option_row option_rows[] = {
     {"required", 'k', BEHIND_O, "K", NUMBER(required, 255),
      .help =
          "shares that are enough to restore, 1..255 (default: 3 of a source, or what most stores "
@@ -323,6 +339,58 @@ const struct option_row option_rows[] = {
     {0},
 };
 
+static const struct command_row command_rows[] = {
+    {"", COMMAND_MOUNT, "DIR", mount_command, "show shares of a source, or what is in stores",
+     .forms = {"[options] [SOURCE] MOUNTPOINT", "-o restore [options] [STORES] MOUNTPOINT",
+               "-o rebuild [options] [STORES] MOUNTPOINT"},
+     .about = "The first form shows SOURCE (default /) as shares: a directory 00, 01, ... for\n"
+              "each, with every file erasure-coded to 1/k of its size. Copy them to different\n"
+              "places. The second form shows the files again, from any k of the shares that lie\n"
+              "in the sub-directories of STORES. The third form shows shares again, made from\n"
+              "the stores: those that were lost, too. All are read-only.\n"
+              "To unmount: fusermount3 -u MOUNTPOINT. A comma in a value is written as \\, .\n"},
+    {"encode", COMMAND_ENCODE, "DIR", encode_command, "make the shares of a directory tree",
+     .forms = {"[options] SOURCE DEST", "[options] SOURCE --to NN=DIR ..."},
+     .about = "Makes the shares of all that is in SOURCE, in the directories 00, 01, ... of\n"
+              "DEST, or where --to says. Files that are there already, with the right size and\n"
+              "time, are left as they are.\n"},
+    {"decode", COMMAND_DECODE, "DIR", decode_command, "restore files from shares",
+     .forms = {"[options] STORES DEST", "[options] --store DIR ... [STORES] DEST"},
+     .about = "Restores all files to DEST, from any k of the shares that lie in the\n"
+              "directories of STORES. Files that are there already, with the right size and\n"
+              "time, are left as they are. A file that cannot be restored is named, and the\n"
+              "others are restored.\n"},
+    {"check", COMMAND_CHECK, "DIR", check_command, "say what is damaged, missing or old",
+     .forms = {"[options] STORES", "[options] --store DIR ... [STORES]"},
+     .about = "Reads every share of every file in the directories of STORES, and says what is\n"
+              "damaged, missing or old, and what can still be lost.\n"},
+    {"repair", COMMAND_REPAIR, "DIR", repair_command, "make missing, damaged and old shares anew",
+     .forms = {"[options] STORES", "[options] --store DIR ... [STORES]"},
+     .about = "Brings every store in the directories of STORES to the newest version that can\n"
+              "be restored: makes missing, damaged and old shares anew.\n"},
+    {"info", COMMAND_INFO, "FILE", info_command, "say what share files are",
+     .forms = {"[options] FILE..."},
+     .about = "Says what share files say of themselves, and whether they are intact.\n"},
+    {"sync", COMMAND_SYNC, "SET", sync_command, "bring the nodes of sets up to date",
+     .forms = {"[options] [NAME...]"},
+     .about = "Brings every node of the sets NAME (default: of all) up to date, all at once, by\n"
+              "rsync or rclone, and says which nodes are up to date, and which are behind and\n"
+              "since when. zfec-fs-sets(5) has what the file of sets says.\n"},
+    {"bench", COMMAND_BENCH, "-", bench_command, "measure the code and the hash of this machine",
+     .forms = {"[options]"},
+     .about = "Measures how fast the code and the hash are on this machine, in memory, and\n"
+              "compares that with a network link. Takes some seconds.\n"},
+};
+
+const struct command_row *command_find(const char *word)
+{
+    for (size_t i = 1; word && i < COUNT_OF(command_rows); i++) {
+        if (strcmp(word, command_rows[i].name) == 0)
+            return &command_rows[i];
+    }
+    return &command_rows[0];
+}
+
 /* Other options that are passed on to libfuse and the kernel. */
 static const char *const passed_on[] = {
     "dev",         "nodev",         "suid",        "nosuid",       "exec",     "noexec",
@@ -370,9 +438,14 @@ int options_pass_on(struct options *options, const char *text)
     return 0;
 }
 
-struct option_spelling option_spell(const struct option_row *row)
+/* How an option is called behind -o. */
+struct spelling {
+    char text[24];
+};
+
+static struct spelling spell(const struct option_row *row)
 {
-    struct option_spelling ret = {""};
+    struct spelling ret = {""};
 
     for (size_t i = 0; row->name[i]; i++)
         ret.text[i] = (char)(row->name[i] == '-' ? '_' : row->name[i]);
@@ -403,14 +476,14 @@ static int take_one(struct options *options, const char *text)
 
     for (const struct option_row *row = option_rows; row->help; row++) {
         if (!row->name || !(row->commands & BEHIND_O) || strlen(row->name) != length ||
-            strncmp(option_spell(row).text, text, length) != 0)
+            strncmp(spell(row).text, text, length) != 0)
             continue;
         if (row->value && !value)
             return log_as(-EINVAL, "%s: give it a value: %s=...", text, text);
         if (!(row->commands & MOUNT_OF_STORES))
-            options->of_source = row;
+            strcpy(options->of_source, spell(row).text);
         if (!(row->commands & MOUNT_OF_SOURCE))
-            options->of_stores = row;
+            strcpy(options->of_stores, spell(row).text);
         return take(options, row, text, value);
     }
     if (is_listed(text, ignored, COUNT_OF(ignored)))
@@ -453,9 +526,8 @@ static const struct option_row *find_row(int found, enum command command)
     return NULL;
 }
 
-static int take_found(struct options *options, int found, const char *value)
+static int take_found(struct options *options, const struct option_row *row, const char *value)
 {
-    const struct option_row *row = find_row(found, options->command);
     cleanup_free char *text = NULL;
     int length = row->name
                      ? asprintf(&text, "--%s%s%s", row->name, value ? " " : "", value ? value : "")
@@ -480,16 +552,16 @@ static int refuse_word(const struct options *options, int found, const char *wor
                   optopt ? letter : word, *name ? name : "mounts", space, name);
 }
 
-int options_parse(enum command command, const char *name, int count, char *words[],
-                  struct options *ret)
+int options_parse(const struct command_row *row, int count, char *words[], struct options *ret)
 {
+    const enum command command = row->command;
     struct option names[COUNT_OF(option_rows)] = {0}, *next = names;
     char letters[2 * COUNT_OF(option_rows) + 2] = ":", *letter = letters + 1;
     int found;
 
     *ret = (struct options){
         .command = command,
-        .name = name,
+        .name = row->name,
         .encoding = {.format = SHARE_CHECKED,
                      .required = 3,
                      .shares = 20,
@@ -503,28 +575,27 @@ int options_parse(enum command command, const char *name, int count, char *words
                                            : 0,
     };
     for (size_t i = 0; option_rows[i].help; i++) {
-        const struct option_row *row = &option_rows[i];
-        if (!(row->commands & command))
+        const struct option_row *option = &option_rows[i];
+        if (!(option->commands & command))
             continue;
-        if (row->name)
-            *next++ = (struct option){row->name, row->value != NULL, NULL, FIRST_LONG + (int)i};
-        if (row->letter)
-            *letter++ = row->letter;
-        if (row->letter && row->value)
+        if (option->name)
+            *next++ =
+                (struct option){option->name, option->value != NULL, NULL, FIRST_LONG + (int)i};
+        if (option->letter)
+            *letter++ = option->letter;
+        if (option->letter && option->value)
             *letter++ = ':';
     }
     int r = excludes_new(&ret->rules.excludes);
     optind = 1;
     while (r == 0 && (found = getopt_long(count, words, letters, names, NULL)) >= 0)
         r = found == '?' || found == ':' ? refuse_word(ret, found, words[optind - 1])
-                                         : take_found(ret, found, optarg);
+                                         : take_found(ret, find_row(found, command), optarg);
     ret->words = words + optind;
     ret->word_count = (size_t)(count - optind);
     for (size_t i = 0; r == 0 && i < ret->word_count; i++) {
-        if (!*ret->words[i]) {
-            log_error("an argument is empty; give a path");
-            r = -EINVAL;
-        }
+        if (!*ret->words[i])
+            r = log_as(-EINVAL, "an argument is empty; give a path");
     }
     if (ret->required > 0)
         ret->encoding.required = ret->required;
@@ -540,4 +611,99 @@ void options_clear(struct options *options)
     free(options->report);
     free(options->config);
     free(options->log_file);
+}
+
+char *options_sets_path(const struct options *options)
+{
+    const char *folder = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+    char *path = NULL;
+    int length;
+
+    if (options->config)
+        return strdup(options->config);
+    if (geteuid() == 0)
+        return strdup("/etc/zfec-fs/sets.ini");
+    if (folder && *folder == '/')
+        length = asprintf(&path, "%s/zfec-fs/sets.ini", folder);
+    else
+        length = asprintf(&path, "%s/.config/zfec-fs/sets.ini", home ? home : "");
+    return length < 0 ? NULL : path;
+}
+
+enum { COLUMN = 27, WIDTH = 80 }; /* of the text behind an option, and of a line */
+
+/* Prints "-k" and "--required" with BETWEEN, or one of them, and returns how long that is. */
+static int print_switches(const struct option_row *row, const char *between, const char *no_letter)
+{
+    int length = row->letter ? printf("-%c%s", row->letter, row->name ? between : "")
+                             : printf("%s", no_letter);
+
+    return length + (row->name ? printf("--%s", row->name) : 0);
+}
+
+static void print_option(const struct option_row *row, bool behind_o)
+{
+    size_t column = 4;
+
+    printf("    ");
+    column +=
+        (size_t)(behind_o ? printf("-o %s", spell(row).text) : print_switches(row, ", ", "    "));
+    if (row->value)
+        column += (size_t)printf("%c%s", behind_o ? '=' : ' ', row->value);
+    if (column > COLUMN - 2) {
+        putchar('\n');
+        column = 0;
+    }
+    printf("%*s", (int)(COLUMN - column), "");
+    column = COLUMN;
+    for (const char *word = row->help; *word; word += strspn(word, " ")) {
+        size_t length = strcspn(word, " ");
+        if (column + length >= WIDTH) {
+            printf("\n%*s", COLUMN, "");
+            column = COLUMN;
+        }
+        column += (size_t)printf("%s%.*s", column > COLUMN ? " " : "", (int)length, word);
+        word += length;
+    }
+    putchar('\n');
+}
+
+void help_print(const struct command_row *command)
+{
+    bool is_mount = command == command_rows;
+    unsigned taken = command->command | (is_mount ? BEHIND_O : 0);
+
+    for (size_t i = 0; i < COUNT_OF(command->forms) && command->forms[i]; i++)
+        printf("%s zfec-fs%s%s %s\n", i == 0 ? "usage:" : "      ", is_mount ? "" : " ",
+               command->name, command->forms[i]);
+    if (is_mount)
+        printf("       zfec-fs COMMAND --help\n");
+    printf("\n%s\n", command->about);
+    for (size_t i = 1; is_mount && i < COUNT_OF(command_rows); i++)
+        printf("%s    %-*s%s\n%s", i == 1 ? "Commands, which need no mount:\n" : "", COLUMN - 4,
+               command_rows[i].name, command_rows[i].summary,
+               i + 1 == COUNT_OF(command_rows) ? "\nOptions of mounts:\n" : "");
+    for (const struct option_row *row = option_rows; row->help; row++) {
+        if (row->commands & taken && !(row->commands & UNLISTED))
+            print_option(row, is_mount && row->commands & BEHIND_O);
+    }
+}
+
+void help_print_tables(void)
+{
+    for (size_t i = 1; i < COUNT_OF(command_rows); i++)
+        printf("commands\t%s\t%s\t%s\n", command_rows[i].name, command_rows[i].words,
+               command_rows[i].summary);
+    for (const struct option_row *row = option_rows; row->help; row++) {
+        const char *value = row->choices ? row->choices : row->value ? row->value : "-";
+        if (row->commands & BEHIND_O)
+            printf("-o\t%s\t%s\t%s\n", spell(row).text, value, row->help);
+        for (size_t i = 0; i < COUNT_OF(command_rows); i++) {
+            if (!(row->commands & command_rows[i].command))
+                continue;
+            printf("%s\t", i > 0 ? command_rows[i].name : "mount");
+            print_switches(row, ",", "");
+            printf("\t%s\t%s\n", value, row->help);
+        }
+    }
 }

@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "cli/background.h"
-#include "cli/destination.h"
+#include "cli/places.h"
 #include "mount/mount.h"
 #include "sync/address.h"
 #include "sync/child.h"
@@ -83,7 +83,7 @@ static int check_nodes(const struct sync_set *set, const char *real)
         cleanup_free char *place = NULL;
         if (node->mover != &rsync_mover || address_kind(node->target) != ADDRESS_LOCAL)
             continue;
-        destination_resolve_soon(node->target, &place);
+        place_resolve_soon(node->target, &place);
         const char *const sources[] = {set->source, real}, *places[] = {node->target, place};
         for (int at = 0; at < 4; at++) {
             const char *source = sources[at % 2], *target = places[at / 2];
