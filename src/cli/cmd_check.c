@@ -3,7 +3,7 @@
 
 #include "base/lock.h"
 #include "base/log.h"
-#include "cli/meter.h"
+#include "cli/output.h"
 #include "cli/page.h"
 #include "cli/sources.h"
 

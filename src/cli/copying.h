@@ -5,8 +5,8 @@
  */
 #pragma once
 
-#include "cli/meter.h"
 #include "cli/options.h"
+#include "cli/output.h"
 #include "engine/copy.h"
 
 struct copying {

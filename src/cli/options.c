@@ -12,198 +12,46 @@
 
 enum { JOBS_MAX = 256, LONGEST_S = 24 * 60 * 60 };
 
-struct given;
-
 struct option_row {
     const char *name;    /* --NAME, or -o NAME with _ for each -; NULL: its letter alone */
     char letter;         /* -LETTER; 0: none */
     unsigned commands;   /* that take it */
     const char *value;   /* how help calls its value: DIR, FILE, NN=DIR, K; NULL: it takes none */
     const char *choices; /* the values that there are, "a b c"; NULL: others */
-    int (*take)(const struct given *given); /* sets its field, if it has one */
-    size_t field;                           /* of struct options */
-    unsigned number;                        /* of a number the most; of a view, which one */
-    double least;                           /* of seconds */
-    const char *wants;                      /* what to give instead of a value that is none */
+    enum {               /* what take_value() makes of it */
+           TAKE_FLAG,
+           TAKE_PASSED_ON, /* to libfuse, and a flag if it has a field */
+           TAKE_EITHER,    /* true for the first of two choices */
+           TAKE_TEXT,
+           TAKE_NUMBER,
+           TAKE_SECONDS,
+           TAKE_PART,
+           TAKE_FORMAT,
+           TAKE_BLOCK_SIZE,
+           TAKE_QUICK,
+           TAKE_STORE,
+           TAKE_EXCLUDE,
+           TAKE_EXCLUDE_FROM,
+           TAKE_VIEW,
+           TAKE_SHARES,
+           TAKE_PLACE,
+           TAKE_LIST, /* of options of a mount */
+    } kind;
+    size_t field;      /* of struct options, if it has one */
+    unsigned number;   /* of a number the most; of a view, which one */
+    double least;      /* of seconds */
+    const char *wants; /* what to give instead of a value that is none */
     const char *help;
 };
 
-/* One option, as it was given. */
-struct given {
-    struct options *options;
-    const struct option_row *row;
-    void *field;
-    const char *text;  /* all of it, for messages: "shares=3", "--count 3" */
-    const char *value; /* NULL: the row wants none */
-};
-
-/* Those of the table's column "take" return -EDOM for a value that is not what the row wants. */
-
-static int take_flag(const struct given *given)
-{
-    *(bool *)given->field = true;
-    return 0;
-}
-
-static int take_passed_on(const struct given *given)
-{
-    if (given->row->field)
-        *(bool *)given->field = true;
-    return options_pass_on(given->options, given->text);
-}
-
-/* True for the first of two choices. */
-static int take_either(const struct given *given)
-{
-    const char *first = given->row->choices, *second = strchr(first, ' ') + 1;
-    bool is_second = strcmp(given->value, second) == 0;
-    size_t length = (size_t)(second - 1 - first);
-
-    *(bool *)given->field = !is_second;
-    return is_second ||
-                   (strlen(given->value) == length && strncmp(given->value, first, length) == 0)
-               ? 0
-               : -EDOM;
-}
-
-static int take_text(const struct given *given)
-{
-    char **field = given->field;
-
-    free(*field);
-    *field = strdup(given->value);
-    return *field ? 0 : -ENOMEM;
-}
-
-static int take_number(const struct given *given)
-{
-    unsigned long number = 0;
-    const char *end;
-
-    if (number_read(given->value, 1, given->row->number, &number, &end) < 0 || *end)
-        return -EDOM;
-    *(unsigned *)given->field = (unsigned)number;
-    return 0;
-}
-
-/* Plain digits, perhaps with a fraction. */
-static int take_seconds(const struct given *given)
-{
-    const char *value = given->value;
-    char *end;
-    double seconds = strtod(value, &end);
-
-    *(double *)given->field = seconds;
-    return *value >= '0' && *value <= '9' && !*end && seconds >= given->row->least &&
-                   seconds <= LONGEST_S
-               ? 0
-               : -EDOM;
-}
-
-static int take_part(const struct given *given)
-{
-    return number_read_part(given->value, given->field) < 0 ? -EDOM : 0;
-}
-
-static int take_quick(const struct given *given)
-{
-    given->options->sample = 0;
-    return 0;
-}
-
-static int take_format(const struct given *given)
-{
-    return share_format_from_name(given->value, given->field) < 0 ? -EDOM : 0;
-}
-
-static int take_block_size(const struct given *given)
-{
-    return block_size_from_text(given->value, given->field) < 0 ? -EDOM : 0;
-}
-
-static int take_store(const struct given *given)
-{
-    return names_add(&given->options->stores, given->value);
-}
-
-static int take_exclude(const struct given *given)
-{
-    return excludes_add(given->options->rules.excludes, given->value);
-}
-
-static int take_exclude_from(const struct given *given)
-{
-    int r = excludes_add_file(given->options->rules.excludes, given->value);
-
-    if (r == -EINVAL)
-        return log_as(r, "%s: not a text file", given->text);
-    return r < 0 ? log_errno(r, "%s", given->text) : 0;
-}
-
-/* restore and rebuild: alone, or with =1 or =0. */
-static int take_view(const struct given *given)
-{
-    const char *value = given->value, *name = given->row->name;
-
-    if (value && strcmp(value, "0") != 0 && strcmp(value, "1") != 0)
-        return log_as(-EINVAL, "%s: give %s alone, or %s=1", given->text, name, name);
-    if (value && *value == '0')
-        return 0;
-    enum view_kind *view = &given->options->view;
-    if (*view != VIEW_ENCODED && *view != given->row->number)
-        return log_as(-EINVAL, "%s: restore and rebuild are two views; give one of them",
-                      given->text);
-    *view = given->row->number;
-    return 0;
-}
-
-/* 00,03-05 */
-static int take_share_list(const struct given *given)
-{
-    const char *at = given->value;
-
-    given->options->some_shares = true;
-    for (unsigned first, last;; at++) {
-        int r = number_read_share(at, &first, &at);
-        last = first;
-        if (r == 0 && *at == '-')
-            r = number_read_share(at + 1, &last, &at);
-        if (r < 0 || first > last || (*at && *at != ','))
-            return -EDOM;
-        for (unsigned i = first; i <= last; i++)
-            given->options->shares[i] = true;
-        if (!*at)
-            return 0;
-    }
-}
-
-/* NN=DIR */
-static int take_place(const struct given *given)
-{
-    struct options *options = given->options;
-    const char *end;
-    unsigned index;
-
-    if (number_read_share(given->value, &index, &end) < 0 || *end != '=' || !end[1])
-        return -EDOM;
-    for (size_t i = 0; i < options->place_count; i++) {
-        if (options->places[i].index == index)
-            return log_as(-EINVAL, "%s: share %02x is given twice", given->text, index);
-    }
-    options->places[options->place_count++] = (struct place_for_share){(uint8_t)index, end + 1};
-    return 0;
-}
-
-static int take_list(const struct given *given);
-
 #define AT(member)     .field = offsetof(struct options, member)
-#define FLAG(member)   .take = take_flag, AT(member)
-#define TEXT(member)   .take = take_text, AT(member)
-#define PASSED(member) .take = take_passed_on, AT(member)
+#define FLAG(member)   .kind = TAKE_FLAG, AT(member)
+#define TEXT(member)   .kind = TAKE_TEXT, AT(member)
+#define PASSED(member) .kind = TAKE_PASSED_ON, AT(member)
 #define NUMBER(member, most)                                                                       \
-    .take = take_number, AT(member), .number = (most), .wants = "a whole number from 1 to " #most
+    .kind = TAKE_NUMBER, AT(member), .number = (most), .wants = "a whole number from 1 to " #most
 #define PLACE                                                                                      \
-    .take = take_place, .wants = "a share in two hex digits and a directory, like 03=/mnt/usb"
+    .kind = TAKE_PLACE, .wants = "a share in two hex digits and a directory, like 03=/mnt/usb"
 
 enum {
     OF_STORES = COMMAND_DECODE | COMMAND_CHECK | COMMAND_REPAIR,
@@ -232,7 +80,7 @@ static const struct option_row option_rows[] = {
      .help = "shares to show, K..256 (default 20)"},
     {"count", 'n', OF_ENCODING, "N", NUMBER(encoding.shares, 256),
      .help = "shares that there are, K..256 (default 20)"},
-    {"shares", 0, COMMAND_ENCODE, "LIST", .take = take_share_list,
+    {"shares", 0, COMMAND_ENCODE, "LIST", .kind = TAKE_SHARES,
      .wants = "shares in two hex digits, like 00,03-05",
      .help = "make only these shares in DEST, like 00,03-05"},
     {"to", 0, COMMAND_ENCODE, "NN=DIR", PLACE, .help = "make share NN in DIR; may be repeated"},
@@ -240,13 +88,13 @@ static const struct option_row option_rows[] = {
      .help = "make share NN in DIR, a new store; may be repeated"},
     {"source", 0, BEHIND_O, "DIR", TEXT(source),
      .help = "the same as the argument SOURCE or STORES"},
-    {"restore", 0, BEHIND_O, .take = take_view, .number = VIEW_RESTORED,
+    {"restore", 0, BEHIND_O, .kind = TAKE_VIEW, .number = VIEW_RESTORED,
      .help = "show the files of the shares in STORES"},
-    {"rebuild", 0, BEHIND_O, .take = take_view, .number = VIEW_REBUILT,
+    {"rebuild", 0, BEHIND_O, .kind = TAKE_VIEW, .number = VIEW_REBUILT,
      .help = "show shares, made from those in STORES"},
-    {"store", 0, MOUNT_OF_STORES | OF_STORES, "DIR", .take = take_store,
+    {"store", 0, MOUNT_OF_STORES | OF_STORES, "DIR", .kind = TAKE_STORE,
      .help = "one more store, from anywhere; may be repeated"},
-    {"store-timeout", 0, MOUNT_OF_STORES | OF_STORES, "S", .take = take_seconds, AT(store_timeout),
+    {"store-timeout", 0, MOUNT_OF_STORES | OF_STORES, "S", .kind = TAKE_SECONDS, AT(store_timeout),
      .least = 0.1, .wants = "seconds, 0.1 to 86400",
      .help = "seconds until a store that does not answer is set aside, and the others are used "
              "(default 5)"},
@@ -257,14 +105,14 @@ static const struct option_row option_rows[] = {
     {"salvage", 0, COMMAND_DECODE, FLAG(salvage),
      .help = "of lost files, write what can be read to NAME.partial"},
     {"format", 0, BEHIND_O | OF_SHARES | COMMAND_INFO, "F", "checked classic fec",
-     .take = take_format, AT(encoding.format), .wants = "checked, classic or fec",
+     .kind = TAKE_FORMAT, AT(encoding.format), .wants = "checked, classic or fec",
      .help = "checked (default), classic (zfec_fs) or fec (zfec)"},
     {"block-size", 0, BEHIND_O | OF_ENCODING, "SIZE", "4K 8K 16K 32K 64K 128K 256K 512K 1M",
-     .take = take_block_size, AT(encoding.block_size), .wants = "a power of two from 4K to 1M",
+     .kind = TAKE_BLOCK_SIZE, AT(encoding.block_size), .wants = "a power of two from 4K to 1M",
      .help = "bytes with a check of their own: a power of two, 4K..1M (default 64K)"},
-    {"exclude", 0, MOUNT_OF_SOURCE | COMMAND_ENCODE, "PATTERN", .take = take_exclude,
+    {"exclude", 0, MOUNT_OF_SOURCE | COMMAND_ENCODE, "PATTERN", .kind = TAKE_EXCLUDE,
      .help = "leave out what matches, as a .gitignore does"},
-    {"exclude-from", 0, MOUNT_OF_SOURCE | COMMAND_ENCODE, "FILE", .take = take_exclude_from,
+    {"exclude-from", 0, MOUNT_OF_SOURCE | COMMAND_ENCODE, "FILE", .kind = TAKE_EXCLUDE_FROM,
      .help = "the same, with a pattern on each line of FILE"},
     {"xdev", 0, MOUNT_OF_SOURCE, FLAG(rules.one_file_system),
      .help = "other file systems in SOURCE are empty directories"},
@@ -272,20 +120,20 @@ static const struct option_row option_rows[] = {
      .help = "the same as xdev"},
     {"one-file-system", 'x', COMMAND_ENCODE, FLAG(rules.one_file_system),
      .help = "other file systems in SOURCE are empty directories"},
-    {"torn", 0, MOUNT_OF_SOURCE | COMMAND_ENCODE, "allow", "allow error", .take = take_either,
+    {"torn", 0, MOUNT_OF_SOURCE | COMMAND_ENCODE, "allow", "allow error", .kind = TAKE_EITHER,
      AT(rules.torn_allowed), .wants = "allow or error",
      .help = "allow: read files that change meanwhile as they are (default: error)"},
-    {"attr-timeout", 0, BEHIND_O, "S", .take = take_seconds, AT(attribute_timeout),
+    {"attr-timeout", 0, BEHIND_O, "S", .kind = TAKE_SECONDS, AT(attribute_timeout),
      .wants = "seconds, 0 to 86400",
      .help = "seconds that the kernel may keep attributes; 1 is faster"},
-    {"cache", 0, BEHIND_O, "no", "no yes", .take = take_either, AT(pages_avoided),
+    {"cache", 0, BEHIND_O, "no", "no yes", .kind = TAKE_EITHER, AT(pages_avoided),
      .wants = "yes or no", .help = "read past the kernel's cache of pages"},
     {"io-uring", 0, BEHIND_O, FLAG(io_uring),
      .help = "take the kernel's requests by io_uring, if it can"},
 
-    {"quick", 0, COMMAND_CHECK, .take = take_quick,
+    {"quick", 0, COMMAND_CHECK, .kind = TAKE_QUICK,
      .help = "check presence, sizes and headers only"},
-    {"sample", 0, COMMAND_CHECK, "P", .take = take_part, AT(sample),
+    {"sample", 0, COMMAND_CHECK, "P", .kind = TAKE_PART, AT(sample),
      .wants = "a part of the blocks, like 5%",
      .help = "read only a random part of the blocks, like 5%"},
     {"report", 0, COMMAND_CHECK, "FILE", TEXT(report),
@@ -295,7 +143,7 @@ static const struct option_row option_rows[] = {
     {"checksum", 'c', COMMAND_ENCODE | COMMAND_DECODE, FLAG(checksum),
      .help = "compare contents where size and time are the same"},
     {"checksum", 0, COMMAND_SYNC, FLAG(checksum), .help = "compare contents, not sizes and times"},
-    {"verify", 0, COMMAND_SYNC, "P", .take = take_part, AT(verify),
+    {"verify", 0, COMMAND_SYNC, "P", .kind = TAKE_PART, AT(verify),
      .wants = "a part of the files, like 5%",
      .help = "then compare a random part of the files, like 5%"},
     {"delete", 0, COMMAND_ENCODE, FLAG(remove), .help = "remove what is not in SOURCE"},
@@ -317,7 +165,7 @@ static const struct option_row option_rows[] = {
     {"json", 0, COMMANDS, FLAG(json), .help = "results as JSON, one object a line"},
     {"log-file", 0, COMMANDS, "FILE", TEXT(log_file), .help = "also write messages to FILE"},
 
-    {NULL, 'o', COMMAND_MOUNT, "OPT[,OPT...]", .take = take_list,
+    {NULL, 'o', COMMAND_MOUNT, "OPT[,OPT...]", .kind = TAKE_LIST,
      .help = "options for the mount: allow_other, fsname=NAME, ..."},
     {"allow-other", 0, BEHIND_O | UNLISTED, PASSED(others_allowed), .help = "other users may look"},
     {"allow-root", 0, BEHIND_O | UNLISTED, PASSED(command), .help = "root may look"},
@@ -327,7 +175,7 @@ static const struct option_row option_rows[] = {
      .help = "the kernel checks modes"},
     {"nonempty", 0, BEHIND_O | UNLISTED, FLAG(covers),
      .help = "mount over another mount of zfec-fs"},
-    {"fsname", 0, BEHIND_O | UNLISTED, "NAME", .take = take_passed_on,
+    {"fsname", 0, BEHIND_O | UNLISTED, "NAME", .kind = TAKE_PASSED_ON,
      .help = "name in the table of mounts"},
     {NULL, 'f', COMMAND_MOUNT, FLAG(foreground),
      .help = "stay in the foreground, log to standard error"},
@@ -452,19 +300,126 @@ static struct spelling spell(const struct option_row *row)
     return ret;
 }
 
+static int take_list(struct options *options, const char *value);
+
+/* "00,03-05". Returns 0, or -EDOM for anything else. */
+static int take_shares(struct options *options, const char *at)
+{
+    options->some_shares = true;
+    for (unsigned first, last;; at++) {
+        int r = number_read_share(at, &first, &at);
+        last = first;
+        if (r == 0 && *at == '-')
+            r = number_read_share(at + 1, &last, &at);
+        if (r < 0 || first > last || (*at && *at != ','))
+            return -EDOM;
+        for (unsigned i = first; i <= last; i++)
+            options->shares[i] = true;
+        if (!*at)
+            return 0;
+    }
+}
+
+/*
+ * Takes VALUE of the option of ROW, given as TEXT, all of it: "shares=3", "--count 3". Returns 0,
+ * -EDOM where VALUE is not what ROW wants, or another negative errno.
+ */
+static int take_value(struct options *options, const struct option_row *row, const char *text,
+                      const char *value)
+{
+    void *field = (char *)options + row->field;
+    const char *end;
+    unsigned long number;
+    unsigned index;
+    char *rest;
+    int r;
+
+    switch (row->kind) {
+    case TAKE_FLAG:
+        *(bool *)field = true;
+        return 0;
+    case TAKE_PASSED_ON:
+        if (row->field)
+            *(bool *)field = true;
+        return options_pass_on(options, text);
+    case TAKE_EITHER:
+        end = strchr(row->choices, ' ');
+        *(bool *)field = strcmp(value, end + 1) != 0;
+        number = (size_t)(end - row->choices);
+        return strcmp(value, end + 1) == 0 ||
+                       (strlen(value) == number && strncmp(value, row->choices, number) == 0)
+                   ? 0
+                   : -EDOM;
+    case TAKE_TEXT:
+        free(*(char **)field);
+        *(char **)field = strdup(value);
+        return *(char **)field ? 0 : -ENOMEM;
+    case TAKE_NUMBER:
+        if (number_read(value, 1, row->number, &number, &end) < 0 || *end)
+            return -EDOM;
+        *(unsigned *)field = (unsigned)number;
+        return 0;
+    case TAKE_SECONDS: /* plain digits, perhaps with a fraction */
+        *(double *)field = strtod(value, &rest);
+        return *value >= '0' && *value <= '9' && !*rest && *(double *)field >= row->least &&
+                       *(double *)field <= LONGEST_S
+                   ? 0
+                   : -EDOM;
+    case TAKE_PART:
+        return number_read_part(value, field) < 0 ? -EDOM : 0;
+    case TAKE_FORMAT:
+        return share_format_from_name(value, field) < 0 ? -EDOM : 0;
+    case TAKE_BLOCK_SIZE:
+        return block_size_from_text(value, field) < 0 ? -EDOM : 0;
+    case TAKE_QUICK:
+        options->sample = 0;
+        return 0;
+    case TAKE_STORE:
+        return names_add(&options->stores, value);
+    case TAKE_EXCLUDE:
+        return excludes_add(options->rules.excludes, value);
+    case TAKE_EXCLUDE_FROM:
+        r = excludes_add_file(options->rules.excludes, value);
+        if (r == -EINVAL)
+            return log_as(r, "%s: not a text file", text);
+        return r < 0 ? log_errno(r, "%s", text) : 0;
+    case TAKE_VIEW: /* alone, or with =1 or =0 */
+        if (value && strcmp(value, "0") != 0 && strcmp(value, "1") != 0)
+            return log_as(-EINVAL, "%s: give %s alone, or %s=1", text, row->name, row->name);
+        if (value && *value == '0')
+            return 0;
+        if (options->view != VIEW_ENCODED && options->view != row->number)
+            return log_as(-EINVAL, "%s: restore and rebuild are two views; give one of them", text);
+        options->view = row->number;
+        return 0;
+    case TAKE_SHARES:
+        return take_shares(options, value);
+    case TAKE_PLACE: /* NN=DIR */
+        if (number_read_share(value, &index, &end) < 0 || *end != '=' || !end[1])
+            return -EDOM;
+        for (size_t i = 0; i < options->place_count; i++) {
+            if (options->places[i].index == index)
+                return log_as(-EINVAL, "%s: share %02x is given twice", text, index);
+        }
+        options->places[options->place_count++] = (struct place_for_share){(uint8_t)index, end + 1};
+        return 0;
+    case TAKE_LIST:
+        return take_list(options, value);
+    }
+    return -EINVAL;
+}
+
 /* Takes the option of ROW, given as TEXT, all of it, with VALUE; NULL: without one. */
 static int take(struct options *options, const struct option_row *row, const char *text,
                 const char *value)
 {
-    const struct given given = {options, row, (char *)options + row->field, text, value};
-
     /* An empty path would be taken for the working directory. */
     if (value && !*value && row->value &&
         (strcmp(row->value, "DIR") == 0 || strcmp(row->value, "FILE") == 0))
         return log_as(-EINVAL, "%s: empty; give a path", text);
-    if (value && !row->value && row->take != take_view)
+    if (value && !row->value && row->kind != TAKE_VIEW)
         return log_as(-EINVAL, "%s: give it no value", text);
-    int r = row->take(&given);
+    int r = take_value(options, row, text, value);
     return r == -EDOM ? log_as(-EINVAL, "%s: give %s", text, row->wants) : r;
 }
 
@@ -494,12 +449,12 @@ static int take_one(struct options *options, const char *text)
 }
 
 /* Takes the options of one -o; a backslash takes the next character as it is. */
-static int take_list(const struct given *given)
+static int take_list(struct options *options, const char *value)
 {
-    cleanup_free char *text = calloc(strlen(given->value) + 1, 1);
+    cleanup_free char *text = calloc(strlen(value) + 1, 1);
     int r = text ? 0 : -ENOMEM;
 
-    for (const char *from = given->value; r == 0 && *from; from += *from == ',') {
+    for (const char *from = value; r == 0 && *from; from += *from == ',') {
         char *end = text;
         for (; *from && *from != ','; from++) {
             if (*from == '\\' && from[1])
@@ -507,7 +462,7 @@ static int take_list(const struct given *given)
             *end++ = *from;
         }
         *end = '\0';
-        r = *text ? take_one(given->options, text) : 0;
+        r = *text ? take_one(options, text) : 0;
     }
     return r;
 }

@@ -185,24 +185,6 @@ static int write_note(int lock, const char *note)
     return written < 0 ? -errno : (size_t)written < length ? -ENOSPC : 0;
 }
 
-static int make_folder(struct private_view *view)
-{
-    const char *base = getenv("XDG_RUNTIME_DIR");
-
-    if (!base || *base != '/' || access(base, W_OK) < 0)
-        base = "/tmp";
-    if (asprintf(&view->folder, "%s/" PREFIX "XXXXXX", base) < 0)
-        return -ENOMEM;
-    if (!mkdtemp(view->folder))
-        return log_errno(-errno, "%s: cannot be made", view->folder);
-    int r = write_note(view->lock, view->folder);
-    if (r < 0)
-        return log_errno(r, "the lock file");
-    if (asprintf(&view->mount, "%s/view", view->folder) < 0)
-        return -ENOMEM;
-    return mkdir(view->mount, 0700) < 0 ? log_errno(-errno, "%s: cannot be made", view->mount) : 0;
-}
-
 /* Also where the server is gone, or does not answer. */
 static void unmount(const char *path)
 {
@@ -212,34 +194,35 @@ static void unmount(const char *path)
     child_run(&words, END_LIMIT_S, NULL);
 }
 
-/* Removes what a run has left that was killed. */
-static int clean_up(int lock)
+int private_view_open(struct sync_set *set, int lock, struct private_view *ret)
 {
-    struct private_view left = {0};
-    char folder[PATH_MAX];
+    const char *base = getenv("XDG_RUNTIME_DIR");
     cleanup_free char *mount = NULL;
-    ssize_t size = pread(lock, folder, sizeof folder - 1, 0);
+    char folder[PATH_MAX];
 
+    *ret = (struct private_view){.lock = lock, .tie = -1};
+    /* What a run has left that was killed is removed. */
+    ssize_t size = pread(lock, folder, sizeof folder - 1, 0);
     if (size < 0)
         return log_errno(-errno, "the lock file");
     folder[size] = '\0';
-    if (!strstr(folder, "/" PREFIX))
-        return 0;
-    if (asprintf(&mount, "%s/view", folder) < 0)
+    if (strstr(folder, "/" PREFIX)) {
+        if (asprintf(&mount, "%s/view", folder) < 0)
+            return -ENOMEM;
+        unmount(mount);
+        remove_folder(&(struct private_view){.folder = folder, .mount = mount});
+    }
+    if (!base || *base != '/' || access(base, W_OK) < 0)
+        base = "/tmp";
+    if (asprintf(&ret->folder, "%s/" PREFIX "XXXXXX", base) < 0)
         return -ENOMEM;
-    unmount(mount);
-    left.folder = folder;
-    left.mount = mount;
-    remove_folder(&left);
-    return 0;
-}
-
-int private_view_open(struct sync_set *set, int lock, struct private_view *ret)
-{
-    *ret = (struct private_view){.lock = lock, .tie = -1};
-    int r = clean_up(lock);
-    if (r == 0)
-        r = make_folder(ret);
+    int r = mkdtemp(ret->folder) ? 0 : log_errno(-errno, "%s: cannot be made", ret->folder);
+    if (r == 0 && (r = write_note(lock, ret->folder)) < 0)
+        log_errno(r, "the lock file");
+    if (r == 0 && asprintf(&ret->mount, "%s/view", ret->folder) < 0)
+        r = -ENOMEM;
+    if (r == 0 && mkdir(ret->mount, 0700) < 0)
+        r = log_errno(-errno, "%s: cannot be made", ret->mount);
     if (r == 0)
         r = start_server(set, ret);
     if (r < 0)
