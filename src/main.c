@@ -3,13 +3,11 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "cli/background.h"
-#include "cli/beside.h"
-#include "cli/commands.h"
 #include "cli/output.h"
+#include "cli/sources.h"
 #include "mount/mount.h"
 
 #include <string.h>
-#include <unistd.h>
 
 /* A command, in a process of its own: see background.h. */
 static int run_command(const struct command_row *command, struct options *options)
@@ -17,7 +15,7 @@ static int run_command(const struct command_row *command, struct options *option
     if (background_enter(true) < 0)
         return EXIT_STATUS_FAILED;
     descriptors_allow_all();
-    int r = beside_check(options);
+    int r = sources_check_beside(options);
     if (r < 0)
         return background_end(r == -EINVAL ? EXIT_STATUS_USAGE : EXIT_STATUS_FAILED);
     if (output_begin(options) < 0)
@@ -28,32 +26,30 @@ static int run_command(const struct command_row *command, struct options *option
     return background_end(status);
 }
 
-/* Returns true if WORD is a mistyped command: as a place to mount, its error would mislead. */
-static bool is_no_command(const char *word)
-{
-    return word[0] != '-' && !strchr(word, '/') && access(word, F_OK) < 0;
-}
-
 int main(int count, char *words[])
 {
-    const char *word = count > 1 ? words[1] : NULL;
+    const char *word = count > 1 ? words[1] : "-";
     const struct command_row *command = command_find(word);
-    int skipped = command->command == COMMAND_MOUNT ? 0 : 1;
+    bool is_mount = command->command == COMMAND_MOUNT;
+    bool tables = count == 2 && strcmp(word, "--completion") == 0;
     cleanup_options struct options options = {0};
 
-    if (count == 2 && strcmp(words[1], "--completion") == 0)
-        return help_print_tables() < 0 ? EXIT_STATUS_FAILED : EXIT_STATUS_OK;
-    if (skipped == 0 && word && is_no_command(word)) {
-        log_error("%s: no such command, and no such directory; see zfec-fs --help", word);
-        return EXIT_STATUS_USAGE;
-    }
-    int r =
-        options_parse(command->command, command->name, count - skipped, words + skipped, &options);
+    /* A mistyped command: as a place to mount, its error would mislead. */
+    if (is_mount && word[0] != '-' && !strchr(word, '/') && access(word, F_OK) < 0)
+        return log_as(EXIT_STATUS_USAGE,
+                      "%s: no such command, and no such directory; see zfec-fs --help", word);
+    int skipped = is_mount ? 0 : 1;
+    int r = tables ? 0 : options_parse(command, count - skipped, words + skipped, &options);
     if (r < 0)
         return r == -ENOMEM ? EXIT_STATUS_FAILED : EXIT_STATUS_USAGE;
-    if (options.help)
-        return help_print(command) < 0 ? EXIT_STATUS_FAILED : EXIT_STATUS_OK;
-    if (options.version)
-        return version_print(mount_library_version()) < 0 ? EXIT_STATUS_FAILED : EXIT_STATUS_OK;
-    return skipped ? run_command(command, &options) : background_end((int)command->run(&options));
+    if (tables)
+        help_print_tables();
+    else if (options.help)
+        help_print(command);
+    else if (options.version)
+        printf("zfec-fs %s (libfuse %s)\n", VERSION, mount_library_version());
+    else
+        return is_mount ? background_end((int)command->run(&options))
+                        : run_command(command, &options);
+    return output_end() < 0 ? EXIT_STATUS_FAILED : EXIT_STATUS_OK;
 }

@@ -169,7 +169,7 @@ def test_comma_is_explained(shown):
 
 
 def test_exit_statuses(shown):
-    header = (mounts_module.REPOSITORY / "src" / "cli" / "exit_status.h").read_text()
+    header = (mounts_module.REPOSITORY / "src" / "cli" / "options.h").read_text()
     in_header = dict(re.findall(r"EXIT_STATUS_(\w+) = (\d+)", header))
     text = sections(shown["zfec-fs.1"])["EXIT STATUS"]
     in_page = dict(re.findall(r"^ {7}(\d+)\n +(.*\n?.*)", text, re.MULTILINE))

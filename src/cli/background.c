@@ -4,7 +4,7 @@
 #include "base/array.h"
 #include "base/cleanup.h"
 #include "base/log.h"
-#include "cli/exit_status.h"
+#include "cli/options.h"
 
 #include <fcntl.h>
 #include <sys/prctl.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cli/commands.h"
+#include "cli/options.h"
 
 #include "base/log.h"
 #include "cli/output.h"

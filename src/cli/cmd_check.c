@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "cli/commands.h"
+#include "cli/options.h"
 
 #include "base/lock.h"
 #include "base/log.h"
-#include "cli/meter.h"
+#include "cli/output.h"
 #include "cli/page.h"
 #include "cli/sources.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "cli/commands.h"
+#include "cli/options.h"
 
 #include "base/log.h"
 #include "cli/copying.h"
-#include "cli/destination.h"
+#include "cli/places.h"
 #include "cli/sources.h"
 
 #include <stdio.h>
@@ -36,21 +36,6 @@ static int check_options(struct options *options)
     return options->source ? 0 : -ENOMEM;
 }
 
-/* Refuses a target in the source, unless it is left out: it would be encoded, without end. */
-static int refuse_inside(const struct options *options, const char *from, const char *path)
-{
-    cleanup_free char *place = NULL;
-
-    int r = destination_resolve(path, &place);
-    if (r < 0)
-        return log_errno(r, "%s: cannot be written to", path);
-    if (options->remove && destination_lies_in(from, place))
-        return 0; /* copying_add refuses it, for a graver reason */
-    if (!source_shows(from, place, &options->rules, true))
-        return 0;
-    return log_as(-EINVAL, "%s: lies in the source; choose another place, or exclude it", path);
-}
-
 /* Adds each share's target; nothing is made yet. */
 static int add_targets(struct copying *copying, const struct options *options)
 {
@@ -61,7 +46,7 @@ static int add_targets(struct copying *copying, const struct options *options)
         return log_errno(-errno, "%s: cannot be the source", options->source);
     int r = names_add(&inputs, from);
     for (unsigned index = 0; r == 0 && index < options->encoding.shares; index++) {
-        cleanup_free char *path = NULL;
+        cleanup_free char *path = NULL, *real = NULL;
         const char *place = NULL;
         for (size_t i = 0; i < options->place_count; i++) {
             if (options->places[i].index == index)
@@ -73,32 +58,20 @@ static int add_targets(struct copying *copying, const struct options *options)
                 return -ENOMEM;
             place = path;
         }
-        if (place)
-            r = refuse_inside(options, from, place);
-        if (place && r == 0)
-            r = copying_add(copying, place, (int)index, &inputs);
+        if (!place)
+            continue;
+        r = place_resolve(place, &real);
+        if (r < 0)
+            return log_errno(r, "%s: cannot be written to", place);
+        /* It would be encoded, without end. One around the source copying_add refuses, if
+         * --delete makes that graver. */
+        if (!(options->remove && place_lies_in(from, real)) &&
+            place_is_shown(from, real, &options->rules, true))
+            return log_as(-EINVAL, "%s: lies in the source; choose another place, or exclude it",
+                          place);
+        r = copying_add(copying, place, (int)index, &inputs);
     }
     return r;
-}
-
-static int open_all(struct copying *copying, struct options *options, struct source **ret)
-{
-    int r = source_of_tree(options, ret);
-
-    if (r < 0)
-        return r;
-    /* A source that is not mounted looks like one from which all was deleted. */
-    r = options->remove && !options->remove_most ? source_has_files(*ret) : 1;
-    if (r < 0)
-        return log_errno(r, "%s: cannot be read", options->source);
-    if (r == 0)
-        return log_as(
-            -ENOENT,
-            "%s: is empty: is it mounted? with --delete all would be deleted; --delete-most "
-            "does that",
-            options->source);
-    r = options->word_count == 2 ? copying_make_directory(copying, options->words[1]) : 0;
-    return r < 0 ? r : copying_open(copying);
 }
 
 enum exit_status encode_command(struct options *options)
@@ -114,7 +87,22 @@ enum exit_status encode_command(struct options *options)
     int r = add_targets(&copying, options);
     if (r == -EINVAL)
         status = EXIT_STATUS_USAGE;
-    else if (r == 0 && open_all(&copying, options, &source) == 0)
+    if (r == 0)
+        r = source_of_tree(options, &source);
+    /* A source that is not mounted looks like one from which all was deleted. */
+    if (r == 0 && options->remove && !options->remove_most) {
+        int found = source_has_files(source);
+        if (found < 0)
+            r = log_errno(found, "%s: cannot be read", options->source);
+        else if (found == 0)
+            r = log_as(-ENOENT,
+                       "%s: is empty: is it mounted? with --delete all would be deleted; "
+                       "--delete-most does that",
+                       options->source);
+    }
+    if (r == 0 && options->word_count == 2)
+        r = copying_make_directory(&copying, options->words[1]);
+    if (r == 0 && copying_open(&copying) == 0)
         status = copying_run(&copying, source);
     copying_end(&copying);
     return status;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cli/commands.h"
+#include "cli/options.h"
 
 #include "base/lock.h"
 #include "base/log.h"
@@ -64,13 +64,13 @@ static int check_options(struct options *options)
         return log_as(-EINVAL,
                       "%s: no stores given; name their directory, STORES, or use store=DIR",
                       options->view == VIEW_RESTORED ? "restore" : "rebuild");
-    if (!from_stores && options->of_stores)
+    if (!from_stores && *options->of_stores)
         return log_as(-EINVAL,
                       "%s: there are no stores here; leave it out, or give restore or rebuild",
-                      option_spell(options->of_stores).text);
-    if (from_stores && options->of_source)
+                      options->of_stores);
+    if (from_stores && *options->of_source)
         return log_as(-EINVAL, "%s: that is for making shares of a source; leave it out",
-                      option_spell(options->of_source).text);
+                      options->of_source);
     if (!from_stores && encoding->required > encoding->shares)
         return log_as(-EINVAL, "required=%u: more than shares=%u; give at least as many shares",
                       encoding->required, encoding->shares);

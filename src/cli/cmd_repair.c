@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "cli/commands.h"
+#include "cli/options.h"
 
 #include "base/log.h"
 #include "cli/copying.h"
-#include "cli/destination.h"
 #include "cli/findings.h"
 #include "cli/output.h"
+#include "cli/places.h"
 #include "cli/sources.h"
 #include "engine/repair.h"
 
@@ -23,13 +23,12 @@ static int add_places(struct copying *copying, const struct options *options, st
     for (size_t i = 0; r == 0 && i < options->place_count; i++) {
         const char *path = options->places[i].path;
         cleanup_free char *place = NULL;
-        r = destination_resolve(path, &place);
+        r = place_resolve(path, &place);
         if (r < 0)
             return log_errno(r, "%s: cannot be written to", path);
-        if (real && destination_lies_in(real, place)) { /* also if there are no stores in it */
-            log_error("%s: the stores lie in it, in %s; choose another place", path, folder);
-            return -EINVAL;
-        }
+        if (real && place_lies_in(real, place)) /* also if there are no stores in it */
+            return log_as(-EINVAL, "%s: the stores lie in it, in %s; choose another place", path,
+                          folder);
         r = copying_add(copying, path, options->places[i].index, &inputs);
         if (r == 0)
             r = names_add(&paths, path);
@@ -39,24 +38,19 @@ static int add_places(struct copying *copying, const struct options *options, st
     return r < 0 || paths.count == 0 ? r : stores_add(stores, &paths);
 }
 
-static struct roster_entry *entry_at(struct roster *roster, const char *path)
-{
-    for (size_t i = 0; i < roster->count; i++) {
-        const struct store *store = roster->entries[i].store;
-        /* A remote store is not asked where it is: only its name counts. */
-        if (strcmp(store_name(store), path) == 0 ||
-            (!store_is_remote(store) && store_is_at(store, path)))
-            return &roster->entries[i];
-    }
-    return NULL;
-}
-
 /* What --add says counts; but a share that is there already does not become another one. */
 static int give_shares(const struct options *options, struct roster *roster)
 {
     for (size_t i = 0; i < options->place_count; i++) {
         const struct place_for_share *place = &options->places[i];
-        struct roster_entry *entry = entry_at(roster, place->path);
+        struct roster_entry *entry = NULL;
+        for (size_t at = 0; !entry && at < roster->count; at++) {
+            const struct store *store = roster->entries[at].store;
+            /* A remote store is not asked where it is: only its name counts. */
+            if (strcmp(store_name(store), place->path) == 0 ||
+                (!store_is_remote(store) && store_is_at(store, place->path)))
+                entry = &roster->entries[at];
+        }
         if (!entry)
             return log_as(-ENOENT, "--add %02x=%s: cannot be opened", place->index, place->path);
         if (entry->share >= 0 && entry->share != place->index)
@@ -283,12 +277,11 @@ enum exit_status repair_command(struct options *options)
         if (roster.entries[i].empty && !roster.entries[i].added)
             tell_empty_store(roster.entries[i].store);
     }
-    if (r == 0 && !roster.quorum.given && roster.quorum.votes < roster.quorum.largest_k) {
-        log_error("%u stores take part, and shares of k = %u are in use: give --required to say "
-                  "how many are needed",
-                  roster.quorum.votes, roster.quorum.largest_k);
-        r = -EPERM;
-    }
+    if (r == 0 && !roster.quorum.given && roster.quorum.votes < roster.quorum.largest_k)
+        r = log_as(-EPERM,
+                   "%u stores take part, and shares of k = %u are in use: give --required to say "
+                   "how many are needed",
+                   roster.quorum.votes, roster.quorum.largest_k);
     enum exit_status status =
         r == 0 ? repair_names(&copying, source, &roster) : status_of_stores(r);
     copying_end(&copying);

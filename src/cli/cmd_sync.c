@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-#include "cli/commands.h"
+#include "cli/options.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/background.h"
-#include "cli/named_sets.h"
 #include "cli/output.h"
 #include "cli/private_view.h"
 #include "sync/address.h"
 #include "sync/leftovers.h"
 #include "sync/run.h"
 #include "sync/sample.h"
+#include "sync/sets.h"
 #include "sync/state.h"
 
 #include <string.h>
@@ -622,13 +622,13 @@ enum exit_status sync_command(struct options *options)
 {
     enum exit_status status = EXIT_STATUS_OK;
     cleanup_sets struct sets sets = {0};
-    cleanup_free char *path = NULL;
+    cleanup_free char *path = options_sets_path(options);
     double began = clock_seconds();
     bool stopped = false;
     sigset_t passed;
     int count = 0;
 
-    int r = sets_named(options, &path, &sets);
+    int r = path ? sets_read(path, &sets) : -ENOMEM;
     for (size_t i = 0; r == 0 && i < options->word_count; i++) {
         if (!sets_find(&sets, options->words[i]))
             r = refuse_name(&sets, path, options->words[i]);

@@ -3,9 +3,8 @@
 
 #include "base/array.h"
 #include "base/log.h"
-#include "cli/destination.h"
-#include "cli/holding.h"
 #include "cli/output.h"
+#include "cli/places.h"
 #include "engine/count.h"
 #include "engine/lacking.h"
 #include "engine/visit.h"
@@ -13,6 +12,8 @@
 #include "tree/temporary.h"
 #include "view/store_source.h"
 
+#include <fcntl.h>
+#include <libgen.h>
 #include <string.h>
 
 static const char *const actions[COPY_KINDS] = {
@@ -77,12 +78,6 @@ static void tell_text(const struct copy_event *event, const char *in, const char
     }
 }
 
-/* Returns true if who gave such options may not expect that anything is removed. */
-static bool is_unasked_removal(const struct options *options)
-{
-    return options->command == COMMAND_REPAIR || !(options->remove || options->verbose);
-}
-
 void copying_tell(void *context, const struct copy_event *event)
 {
     struct copying *copying = context;
@@ -99,8 +94,9 @@ void copying_tell(void *context, const struct copy_event *event)
     else if (options->dry_run && kind < COPY_OLDER)
         output_text(COLOUR_NONE, "%s: would be %s%s%s", event->path,
                     kind == COPY_TOUCHED ? "given its metadata" : actions[kind], in, where);
-    else if (kind == COPY_REMOVED && is_unasked_removal(options))
-        /* What was in the way of another name is in no line of what was found. */
+    else if (kind == COPY_REMOVED &&
+             (options->command == COMMAND_REPAIR || !(options->remove || options->verbose)))
+        /* Not asked for: what was in the way of another name is in no line of what was found. */
         output_text(COLOUR_NONE, "%s: removed%s%s", event->path, in, where);
 }
 
@@ -148,70 +144,52 @@ static int refuse_input(const struct options *options, const char *path, const c
                         int share, const char *input)
 {
     bool repairs = options->command == COMMAND_REPAIR, same = strcmp(place, input) == 0;
-    bool within = destination_lies_in(place, input), around = destination_lies_in(input, place);
+    bool within = place_lies_in(place, input), around = place_lies_in(input, place);
 
     if (repairs && within && !same)
-        log_error("%s: lies in the store %s; choose another place", path, input);
-    else if (repairs && around && !same)
-        log_error("%s: the store %s lies in it; choose another place", path, input);
-    else if (!repairs && options->remove && around)
-        log_error("%s: --delete would remove %s, which lies in it; choose another place", path,
-                  input);
-    else if (!repairs && share == TARGET_WHOLE && within)
-        log_error("%s: lies in the stores that are read, %s; choose another place", path, input);
-    else
-        return 0;
-    return -EINVAL;
-}
-
-/* Refuses a PLACE that another target has, or lies in: one would remove what the other writes. */
-static int refuse_twice(const struct copying *copying, const char *path, const char *place)
-{
-    for (size_t i = 0; i < copying->count; i++) {
-        const char *other = copying->places[i];
-        bool same = strcmp(other, place) == 0;
-        if (same || destination_lies_in(place, other) || destination_lies_in(other, place))
-            return log_as(-EINVAL, "%s: %s the place of share %02x%s; give each share its own",
-                          path, same ? "is" : "lies in or around",
-                          (uint8_t)copying->targets[i].share, same ? ", too" : "");
-    }
+        return log_as(-EINVAL, "%s: lies in the store %s; choose another place", path, input);
+    if (repairs && around && !same)
+        return log_as(-EINVAL, "%s: the store %s lies in it; choose another place", path, input);
+    if (!repairs && options->remove && around)
+        return log_as(-EINVAL,
+                      "%s: --delete would remove %s, which lies in it; choose another place", path,
+                      input);
+    if (!repairs && share == TARGET_WHOLE && within)
+        return log_as(-EINVAL, "%s: lies in the stores that are read, %s; choose another place",
+                      path, input);
     return 0;
-}
-
-/* Refuses what is no directory, or not there though it MUST_EXIST. */
-static int refuse_other(const char *path, bool must_exist)
-{
-    struct stat status;
-
-    int r = stat(path, &status) < 0 ? -errno : S_ISDIR(status.st_mode) ? 0 : -ENOTDIR;
-    if (r == -ENOENT && lstat(path, &status) == 0)
-        log_error("%s: is a dangling symlink; create its target first", path);
-    else if (r == -ENOENT && must_exist)
-        log_error("%s: does not exist; create it for a dry run", path);
-    else if (r == -ENOENT)
-        return 0;
-    else if (r < 0)
-        log_errno(r, "%s: cannot be written to", path);
-    return r;
 }
 
 int copying_add(struct copying *copying, const char *path, int share, const struct names *inputs)
 {
     const struct options *options = copying->options;
     cleanup_free char *place = NULL, *name = strdup(path);
+    struct stat status;
 
-    int r = name ? destination_resolve(path, &place) : -ENOMEM;
+    int r = name ? place_resolve(path, &place) : -ENOMEM;
     if (r < 0)
         return log_errno(r, "%s: cannot be written to", path);
     for (size_t i = 0; r == 0 && i < inputs->count; i++)
         r = refuse_input(options, path, place, share, names_get(inputs, i));
-    if (r == 0)
-        r = refuse_twice(copying, path, place);
-    if (r == 0)
-        r = refuse_other(path, options->dry_run && options->command == COMMAND_REPAIR);
-    if (r == 0)
-        r = share == TARGET_WHOLE ? holding_check_whole(path, place)
-                                  : holding_check_share(options, path, place, (uint8_t)share);
+    for (size_t i = 0; r == 0 && i < copying->count; i++) { /* one would remove what others write */
+        const char *other = copying->places[i];
+        bool same = strcmp(other, place) == 0;
+        if (same || place_lies_in(place, other) || place_lies_in(other, place))
+            r = log_as(-EINVAL, "%s: %s the place of share %02x%s; give each share its own", path,
+                       same ? "is" : "lies in or around", (uint8_t)copying->targets[i].share,
+                       same ? ", too" : "");
+    }
+    if (r < 0)
+        return r;
+    int error = stat(path, &status) < 0 ? errno : S_ISDIR(status.st_mode) ? 0 : ENOTDIR;
+    if (error == ENOENT && lstat(path, &status) == 0)
+        return log_as(-ENOENT, "%s: is a dangling symlink; create its target first", path);
+    if (error == ENOENT && options->dry_run && options->command == COMMAND_REPAIR)
+        return log_as(-ENOENT, "%s: does not exist; create it for a dry run", path);
+    if (error != 0 && error != ENOENT)
+        return log_errno(-error, "%s: cannot be written to", path);
+    r = share == TARGET_WHOLE ? place_check_whole(path, place)
+                              : place_check_share(options, path, place, (uint8_t)share);
     if (r < 0)
         return r;
     copying->names[copying->count] = steal_pointer(name);
@@ -230,18 +208,6 @@ int copying_make_directory(struct copying *copying, const char *path)
     return errno == EEXIST ? 0 : log_errno(-errno, "%s: cannot be made", path);
 }
 
-/* Opens an empty directory that has no name any more: what a dry run would make. */
-static int open_unmade(struct tree **ret)
-{
-    char path[] = "/tmp/zfec-fs-XXXXXX";
-
-    if (!mkdtemp(path))
-        return -errno;
-    int r = tree_open(path, ret);
-    rmdir(path);
-    return r;
-}
-
 int copying_open(struct copying *copying)
 {
     for (size_t i = 0; i < copying->count; i++) {
@@ -250,8 +216,12 @@ int copying_open(struct copying *copying)
         if (r < 0)
             return r;
         r = tree_open(path, &copying->trees[i]);
-        if (r == -ENOENT && copying->options->dry_run)
-            r = open_unmade(&copying->trees[i]);
+        /* A dry run opens an empty directory that has no name any more, for what would be made. */
+        char unmade[] = "/tmp/zfec-fs-XXXXXX";
+        if (r == -ENOENT && copying->options->dry_run && mkdtemp(unmade)) {
+            r = tree_open(unmade, &copying->trees[i]);
+            rmdir(unmade);
+        }
         if (r < 0)
             return log_errno(r, "%s: cannot be written to", path);
         copying->targets[i].tree = copying->trees[i];
@@ -282,9 +252,11 @@ int copying_finish(struct copying *copying, int result)
     copying->begun = result == 0 || result == -ENOMEM || result == -ECANCELED;
     for (size_t i = 0; copying->begun && i < copying->made.count; i++) {
         const char *path = names_get(&copying->made, i);
-        int r = destination_settle(path);
-        if (r < 0 && result == 0)
-            result = log_errno(r, "%s: its name cannot be written out", path);
+        cleanup_free char *copy = strdup(path);
+        cleanup_fd int fd = copy ? open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+        /* EACCES: a folder to write to alone; EINVAL: the file system has no way to do it. */
+        if ((fd < 0 ? errno != EACCES : fsync(fd) < 0 && errno != EINVAL) && result == 0)
+            result = log_errno(-errno, "%s: its name cannot be written out", path);
     }
     return result;
 }

@@ -5,9 +5,8 @@
  */
 #pragma once
 
-#include "cli/exit_status.h"
-#include "cli/meter.h"
 #include "cli/options.h"
+#include "cli/output.h"
 #include "engine/copy.h"
 
 struct copying {

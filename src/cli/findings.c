@@ -204,18 +204,6 @@ static bool is_new(const struct findings *findings, const struct inspection *ins
            (inspection->copies[i].state == COPY_ABSENT || !*inspection->path);
 }
 
-/* Returns true if a name has a line: something is wrong with it, or all are wanted. */
-static bool is_told(const struct findings *findings, const struct inspection *inspection)
-{
-    enum name_health health = inspection_health(inspection);
-    bool told = findings->options->verbose ||
-                (health != HEALTH_INTACT && (health != HEALTH_DEGRADED || output_is_json()));
-
-    for (size_t i = 0; i < inspection->count && !told && health == HEALTH_DEGRADED; i++)
-        told = copy_is_wrong(&inspection->copies[i]) && !is_new(findings, inspection, i);
-    return told;
-}
-
 const char *findings_wrong(const struct findings *findings, const struct inspection *inspection,
                            size_t i, struct draft *text)
 {
@@ -345,19 +333,6 @@ static json_t *json_unless_0(unsigned number)
     return number > 0 ? json_integer(number) : NULL;
 }
 
-static json_t *copy_json(const struct copy_report *report, const char *store)
-{
-    json_t *object = json_pack(
-        "{s:s, s:o*, s:o*, s:o*, s:o*, s:o*, s:o*}", "state", copy_words[report->state].name,
-        "share", report->index >= 0 ? json_sprintf("%02x", report->index) : NULL, "header_damaged",
-        json_if(report->bad_header), "size_wrong", json_if(report->bad_size), "damaged_blocks",
-        ranges_json(&report->damage), "other_content", json_if(report->other_content),
-        "other_metadata", json_if(report->other_metadata != 0));
-
-    output_json_path(object, "store", store);
-    return object;
-}
-
 static void tell_name_json(const char *path, const struct inspection *inspection)
 {
     static const char *const healths[] = {
@@ -375,10 +350,16 @@ static void tell_name_json(const char *path, const struct inspection *inspection
 
     for (size_t i = 0; i < inspection->count; i++) {
         const struct copy_report *report = &inspection->copies[i];
-        if (copy_is_wrong(report) && !(inspection->hidden && report->state == COPY_ABSENT))
-            json_array_append_new(
-                problems,
-                copy_json(report, store_name(inspection->survey.inquiry.list->stores[i])));
+        if (!copy_is_wrong(report) || (inspection->hidden && report->state == COPY_ABSENT))
+            continue;
+        json_t *problem = json_pack(
+            "{s:s, s:o*, s:o*, s:o*, s:o*, s:o*, s:o*}", "state", copy_words[report->state].name,
+            "share", report->index >= 0 ? json_sprintf("%02x", report->index) : NULL,
+            "header_damaged", json_if(report->bad_header), "size_wrong", json_if(report->bad_size),
+            "damaged_blocks", ranges_json(&report->damage), "other_content",
+            json_if(report->other_content), "other_metadata", json_if(report->other_metadata != 0));
+        output_json_path(problem, "store", store_name(inspection->survey.inquiry.list->stores[i]));
+        json_array_append_new(problems, problem);
     }
     json_t *object = json_pack(
         "{s:s, s:s, s:i, s:o*, s:o*, s:o*, s:o*, s:o}", "health",
@@ -401,7 +382,13 @@ void findings_report(void *opaque, const char *path, const struct inspection *in
     pthread_mutex_lock(&findings->lock);
     count_name(findings, inspection);
     pthread_mutex_unlock(&findings->lock);
-    if (!is_told(findings, inspection))
+    /* It is told if something is wrong with it, or all are wanted. */
+    enum name_health health = inspection_health(inspection);
+    bool told = findings->options->verbose ||
+                (health != HEALTH_INTACT && (health != HEALTH_DEGRADED || output_is_json()));
+    for (size_t i = 0; i < inspection->count && !told && health == HEALTH_DEGRADED; i++)
+        told = copy_is_wrong(&inspection->copies[i]) && !is_new(findings, inspection, i);
+    if (!told)
         return;
     if (output_is_json())
         tell_name_json(path, inspection);
@@ -409,37 +396,31 @@ void findings_report(void *opaque, const char *path, const struct inspection *in
         tell_name(findings, path, inspection);
 }
 
-static void summarize_store(const struct store_findings *store)
+static void summarize_store(const struct findings *findings, size_t place, json_t *objects)
 {
+    const struct store_findings *store = &findings->stores[place];
     struct draft line = {0};
+    json_t *object = json_pack(
+        "{s:s?, s:I, s:I}", "share", store->share >= 0 ? store->digits : NULL, "other_metadata",
+        (json_int_t)store->other_metadata, "damaged_blocks", (json_int_t)store->damaged_blocks);
 
+    output_json_path(object, "store", store_name(findings->roster->entries[place].store));
     draft_add(&line, "  %s  %s: %s good", store->digits, store->name,
               show_count(store->copies[COPY_GOOD]).text);
-    for (enum copy_state state = COPY_GOOD + 1; state < COPY_STATES; state++) {
-        if (store->copies[state] > 0)
+    for (enum copy_state state = 0; state < COPY_STATES; state++) {
+        json_object_set_new(object, copy_words[state].name,
+                            json_integer((json_int_t)store->copies[state]));
+        if (state != COPY_GOOD && store->copies[state] > 0)
             draft_add(&line, ", %s %s", show_count(store->copies[state]).text,
                       copy_words[state].of_many);
     }
+    json_array_append_new(objects, object);
     if (store->other_metadata > 0)
         draft_add(&line, ", %s with other metadata", show_count(store->other_metadata).text);
     if (store->damaged_blocks > 0)
         draft_add(&line, " (%s bad block%s)", show_count(store->damaged_blocks).text,
                   plural(store->damaged_blocks));
     output_draft(store_findings_are_bad(store) ? COLOUR_WARNING : COLOUR_NONE, &line);
-}
-
-static json_t *store_json(const struct findings *findings, size_t place)
-{
-    const struct store_findings *store = &findings->stores[place];
-    json_t *object = json_pack(
-        "{s:s?, s:I, s:I}", "share", store->share >= 0 ? store->digits : NULL, "other_metadata",
-        (json_int_t)store->other_metadata, "damaged_blocks", (json_int_t)store->damaged_blocks);
-
-    output_json_path(object, "store", store_name(findings->roster->entries[place].store));
-    for (int state = 0; state < COPY_STATES; state++)
-        json_object_set_new(object, copy_words[state].name,
-                            json_integer((json_int_t)store->copies[state]));
-    return object;
 }
 
 void findings_summarize(const struct findings *findings, double seconds, json_t *summary)
@@ -455,10 +436,8 @@ void findings_summarize(const struct findings *findings, double seconds, json_t 
                 plural(findings->others), seconds, show_count(findings->intact).text,
                 show_count(findings->degraded).text, show_count(findings->lost).text);
     output_text(COLOUR_NONE, "Stores, and the share that each holds:");
-    for (size_t i = 0; i < findings->roster->count; i++) {
-        summarize_store(&findings->stores[i]);
-        json_array_append_new(stores, store_json(findings, i));
-    }
+    for (size_t i = 0; i < findings->roster->count; i++)
+        summarize_store(findings, i, stores);
     if (sentence)
         output_text(least < 0    ? COLOUR_BAD
                     : least == 0 ? COLOUR_WARNING

@@ -2,7 +2,7 @@
 /* What check and repair found: counted, told name by name, and summed up, as text and as JSON. */
 #pragma once
 
-#include "cli/exit_status.h"
+#include "cli/options.h"
 #include "cli/output.h"
 #include "engine/check.h"
 

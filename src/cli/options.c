@@ -12,182 +12,46 @@
 
 enum { JOBS_MAX = 256, LONGEST_S = 24 * 60 * 60 };
 
-/* One option, as it was given. */
-struct given {
-    struct options *options;
-    const struct option_row *row;
-    void *field;
-    const char *text;  /* all of it, for messages: "shares=3", "--count 3" */
-    const char *value; /* NULL: the row wants none */
+struct option_row {
+    const char *name;    /* --NAME, or -o NAME with _ for each -; NULL: its letter alone */
+    char letter;         /* -LETTER; 0: none */
+    unsigned commands;   /* that take it */
+    const char *value;   /* how help calls its value: DIR, FILE, NN=DIR, K; NULL: it takes none */
+    const char *choices; /* the values that there are, "a b c"; NULL: others */
+    enum {               /* what take_value() makes of it */
+           TAKE_FLAG,
+           TAKE_PASSED_ON, /* to libfuse, and a flag if it has a field */
+           TAKE_EITHER,    /* true for the first of two choices */
+           TAKE_TEXT,
+           TAKE_NUMBER,
+           TAKE_SECONDS,
+           TAKE_PART,
+           TAKE_FORMAT,
+           TAKE_BLOCK_SIZE,
+           TAKE_QUICK,
+           TAKE_STORE,
+           TAKE_EXCLUDE,
+           TAKE_EXCLUDE_FROM,
+           TAKE_VIEW,
+           TAKE_SHARES,
+           TAKE_PLACE,
+           TAKE_LIST, /* of options of a mount */
+    } kind;
+    size_t field;      /* of struct options, if it has one */
+    unsigned number;   /* of a number the most; of a view, which one */
+    double least;      /* of seconds */
+    const char *wants; /* what to give instead of a value that is none */
+    const char *help;
 };
 
-/* Those of the table's column "take" return -EDOM for a value that is not what the row wants. */
-
-static int take_flag(const struct given *given)
-{
-    *(bool *)given->field = true;
-    return 0;
-}
-
-static int take_passed_on(const struct given *given)
-{
-    if (given->row->field)
-        *(bool *)given->field = true;
-    return options_pass_on(given->options, given->text);
-}
-
-/* True for the first of two choices. */
-static int take_either(const struct given *given)
-{
-    const char *first = given->row->choices, *second = strchr(first, ' ') + 1;
-    bool is_second = strcmp(given->value, second) == 0;
-    size_t length = (size_t)(second - 1 - first);
-
-    *(bool *)given->field = !is_second;
-    return is_second ||
-                   (strlen(given->value) == length && strncmp(given->value, first, length) == 0)
-               ? 0
-               : -EDOM;
-}
-
-static int take_text(const struct given *given)
-{
-    char **field = given->field;
-
-    free(*field);
-    *field = strdup(given->value);
-    return *field ? 0 : -ENOMEM;
-}
-
-static int take_number(const struct given *given)
-{
-    unsigned long number = 0;
-    const char *end;
-
-    if (number_read(given->value, 1, given->row->number, &number, &end) < 0 || *end)
-        return -EDOM;
-    *(unsigned *)given->field = (unsigned)number;
-    return 0;
-}
-
-/* Plain digits, perhaps with a fraction. */
-static int take_seconds(const struct given *given)
-{
-    const char *value = given->value;
-    char *end;
-    double seconds = strtod(value, &end);
-
-    *(double *)given->field = seconds;
-    return *value >= '0' && *value <= '9' && !*end && seconds >= given->row->least &&
-                   seconds <= LONGEST_S
-               ? 0
-               : -EDOM;
-}
-
-static int take_part(const struct given *given)
-{
-    return number_read_part(given->value, given->field) < 0 ? -EDOM : 0;
-}
-
-static int take_quick(const struct given *given)
-{
-    given->options->sample = 0;
-    return 0;
-}
-
-static int take_format(const struct given *given)
-{
-    return share_format_from_name(given->value, given->field) < 0 ? -EDOM : 0;
-}
-
-static int take_block_size(const struct given *given)
-{
-    return block_size_from_text(given->value, given->field) < 0 ? -EDOM : 0;
-}
-
-static int take_store(const struct given *given)
-{
-    return names_add(&given->options->stores, given->value);
-}
-
-static int take_exclude(const struct given *given)
-{
-    return excludes_add(given->options->rules.excludes, given->value);
-}
-
-static int take_exclude_from(const struct given *given)
-{
-    int r = excludes_add_file(given->options->rules.excludes, given->value);
-
-    if (r == -EINVAL)
-        return log_as(r, "%s: not a text file", given->text);
-    return r < 0 ? log_errno(r, "%s", given->text) : 0;
-}
-
-/* restore and rebuild: alone, or with =1 or =0. */
-static int take_view(const struct given *given)
-{
-    const char *value = given->value, *name = given->row->name;
-
-    if (value && strcmp(value, "0") != 0 && strcmp(value, "1") != 0)
-        return log_as(-EINVAL, "%s: give %s alone, or %s=1", given->text, name, name);
-    if (value && *value == '0')
-        return 0;
-    enum view_kind *view = &given->options->view;
-    if (*view != VIEW_ENCODED && *view != given->row->number)
-        return log_as(-EINVAL, "%s: restore and rebuild are two views; give one of them",
-                      given->text);
-    *view = given->row->number;
-    return 0;
-}
-
-/* 00,03-05 */
-static int take_share_list(const struct given *given)
-{
-    const char *at = given->value;
-
-    given->options->some_shares = true;
-    for (unsigned first, last;; at++) {
-        int r = number_read_share(at, &first, &at);
-        last = first;
-        if (r == 0 && *at == '-')
-            r = number_read_share(at + 1, &last, &at);
-        if (r < 0 || first > last || (*at && *at != ','))
-            return -EDOM;
-        for (unsigned i = first; i <= last; i++)
-            given->options->shares[i] = true;
-        if (!*at)
-            return 0;
-    }
-}
-
-/* NN=DIR */
-static int take_place(const struct given *given)
-{
-    struct options *options = given->options;
-    const char *end;
-    unsigned index;
-
-    if (number_read_share(given->value, &index, &end) < 0 || *end != '=' || !end[1])
-        return -EDOM;
-    for (size_t i = 0; i < options->place_count; i++) {
-        if (options->places[i].index == index)
-            return log_as(-EINVAL, "%s: share %02x is given twice", given->text, index);
-    }
-    options->places[options->place_count++] = (struct place_for_share){(uint8_t)index, end + 1};
-    return 0;
-}
-
-static int take_list(const struct given *given);
-
 #define AT(member)     .field = offsetof(struct options, member)
-#define FLAG(member)   .take = take_flag, AT(member)
-#define TEXT(member)   .take = take_text, AT(member)
-#define PASSED(member) .take = take_passed_on, AT(member)
+#define FLAG(member)   .kind = TAKE_FLAG, AT(member)
+#define TEXT(member)   .kind = TAKE_TEXT, AT(member)
+#define PASSED(member) .kind = TAKE_PASSED_ON, AT(member)
 #define NUMBER(member, most)                                                                       \
-    .take = take_number, AT(member), .number = (most), .wants = "a whole number from 1 to " #most
+    .kind = TAKE_NUMBER, AT(member), .number = (most), .wants = "a whole number from 1 to " #most
 #define PLACE                                                                                      \
-    .take = take_place, .wants = "a share in two hex digits and a directory, like 03=/mnt/usb"
+    .kind = TAKE_PLACE, .wants = "a share in two hex digits and a directory, like 03=/mnt/usb"
 
 enum {
     OF_STORES = COMMAND_DECODE | COMMAND_CHECK | COMMAND_REPAIR,
@@ -201,7 +65,7 @@ enum {
  * In the order of help, which wraps the text. zfec-fs(1) says more of each; the tests compare the
  * two. To add an option, add its row, use its field, and write it there.
  */
-const struct option_row option_rows[] = {
+static const struct option_row option_rows[] = {
     {"required", 'k', BEHIND_O, "K", NUMBER(required, 255),
      .help =
          "shares that are enough to restore, 1..255 (default: 3 of a source, or what most stores "
@@ -216,7 +80,7 @@ const struct option_row option_rows[] = {
      .help = "shares to show, K..256 (default 20)"},
     {"count", 'n', OF_ENCODING, "N", NUMBER(encoding.shares, 256),
      .help = "shares that there are, K..256 (default 20)"},
-    {"shares", 0, COMMAND_ENCODE, "LIST", .take = take_share_list,
+    {"shares", 0, COMMAND_ENCODE, "LIST", .kind = TAKE_SHARES,
      .wants = "shares in two hex digits, like 00,03-05",
      .help = "make only these shares in DEST, like 00,03-05"},
     {"to", 0, COMMAND_ENCODE, "NN=DIR", PLACE, .help = "make share NN in DIR; may be repeated"},
@@ -224,13 +88,13 @@ const struct option_row option_rows[] = {
      .help = "make share NN in DIR, a new store; may be repeated"},
     {"source", 0, BEHIND_O, "DIR", TEXT(source),
      .help = "the same as the argument SOURCE or STORES"},
-    {"restore", 0, BEHIND_O, .take = take_view, .number = VIEW_RESTORED,
+    {"restore", 0, BEHIND_O, .kind = TAKE_VIEW, .number = VIEW_RESTORED,
      .help = "show the files of the shares in STORES"},
-    {"rebuild", 0, BEHIND_O, .take = take_view, .number = VIEW_REBUILT,
+    {"rebuild", 0, BEHIND_O, .kind = TAKE_VIEW, .number = VIEW_REBUILT,
      .help = "show shares, made from those in STORES"},
-    {"store", 0, MOUNT_OF_STORES | OF_STORES, "DIR", .take = take_store,
+    {"store", 0, MOUNT_OF_STORES | OF_STORES, "DIR", .kind = TAKE_STORE,
      .help = "one more store, from anywhere; may be repeated"},
-    {"store-timeout", 0, MOUNT_OF_STORES | OF_STORES, "S", .take = take_seconds, AT(store_timeout),
+    {"store-timeout", 0, MOUNT_OF_STORES | OF_STORES, "S", .kind = TAKE_SECONDS, AT(store_timeout),
      .least = 0.1, .wants = "seconds, 0.1 to 86400",
      .help = "seconds until a store that does not answer is set aside, and the others are used "
              "(default 5)"},
@@ -241,14 +105,14 @@ const struct option_row option_rows[] = {
     {"salvage", 0, COMMAND_DECODE, FLAG(salvage),
      .help = "of lost files, write what can be read to NAME.partial"},
     {"format", 0, BEHIND_O | OF_SHARES | COMMAND_INFO, "F", "checked classic fec",
-     .take = take_format, AT(encoding.format), .wants = "checked, classic or fec",
+     .kind = TAKE_FORMAT, AT(encoding.format), .wants = "checked, classic or fec",
      .help = "checked (default), classic (zfec_fs) or fec (zfec)"},
     {"block-size", 0, BEHIND_O | OF_ENCODING, "SIZE", "4K 8K 16K 32K 64K 128K 256K 512K 1M",
-     .take = take_block_size, AT(encoding.block_size), .wants = "a power of two from 4K to 1M",
+     .kind = TAKE_BLOCK_SIZE, AT(encoding.block_size), .wants = "a power of two from 4K to 1M",
      .help = "bytes with a check of their own: a power of two, 4K..1M (default 64K)"},
-    {"exclude", 0, MOUNT_OF_SOURCE | COMMAND_ENCODE, "PATTERN", .take = take_exclude,
+    {"exclude", 0, MOUNT_OF_SOURCE | COMMAND_ENCODE, "PATTERN", .kind = TAKE_EXCLUDE,
      .help = "leave out what matches, as a .gitignore does"},
-    {"exclude-from", 0, MOUNT_OF_SOURCE | COMMAND_ENCODE, "FILE", .take = take_exclude_from,
+    {"exclude-from", 0, MOUNT_OF_SOURCE | COMMAND_ENCODE, "FILE", .kind = TAKE_EXCLUDE_FROM,
      .help = "the same, with a pattern on each line of FILE"},
     {"xdev", 0, MOUNT_OF_SOURCE, FLAG(rules.one_file_system),
      .help = "other file systems in SOURCE are empty directories"},
@@ -256,20 +120,20 @@ const struct option_row option_rows[] = {
      .help = "the same as xdev"},
     {"one-file-system", 'x', COMMAND_ENCODE, FLAG(rules.one_file_system),
      .help = "other file systems in SOURCE are empty directories"},
-    {"torn", 0, MOUNT_OF_SOURCE | COMMAND_ENCODE, "allow", "allow error", .take = take_either,
+    {"torn", 0, MOUNT_OF_SOURCE | COMMAND_ENCODE, "allow", "allow error", .kind = TAKE_EITHER,
      AT(rules.torn_allowed), .wants = "allow or error",
      .help = "allow: read files that change meanwhile as they are (default: error)"},
-    {"attr-timeout", 0, BEHIND_O, "S", .take = take_seconds, AT(attribute_timeout),
+    {"attr-timeout", 0, BEHIND_O, "S", .kind = TAKE_SECONDS, AT(attribute_timeout),
      .wants = "seconds, 0 to 86400",
      .help = "seconds that the kernel may keep attributes; 1 is faster"},
-    {"cache", 0, BEHIND_O, "no", "no yes", .take = take_either, AT(pages_avoided),
+    {"cache", 0, BEHIND_O, "no", "no yes", .kind = TAKE_EITHER, AT(pages_avoided),
      .wants = "yes or no", .help = "read past the kernel's cache of pages"},
     {"io-uring", 0, BEHIND_O, FLAG(io_uring),
      .help = "take the kernel's requests by io_uring, if it can"},
 
-    {"quick", 0, COMMAND_CHECK, .take = take_quick,
+    {"quick", 0, COMMAND_CHECK, .kind = TAKE_QUICK,
      .help = "check presence, sizes and headers only"},
-    {"sample", 0, COMMAND_CHECK, "P", .take = take_part, AT(sample),
+    {"sample", 0, COMMAND_CHECK, "P", .kind = TAKE_PART, AT(sample),
      .wants = "a part of the blocks, like 5%",
      .help = "read only a random part of the blocks, like 5%"},
     {"report", 0, COMMAND_CHECK, "FILE", TEXT(report),
@@ -279,7 +143,7 @@ const struct option_row option_rows[] = {
     {"checksum", 'c', COMMAND_ENCODE | COMMAND_DECODE, FLAG(checksum),
      .help = "compare contents where size and time are the same"},
     {"checksum", 0, COMMAND_SYNC, FLAG(checksum), .help = "compare contents, not sizes and times"},
-    {"verify", 0, COMMAND_SYNC, "P", .take = take_part, AT(verify),
+    {"verify", 0, COMMAND_SYNC, "P", .kind = TAKE_PART, AT(verify),
      .wants = "a part of the files, like 5%",
      .help = "then compare a random part of the files, like 5%"},
     {"delete", 0, COMMAND_ENCODE, FLAG(remove), .help = "remove what is not in SOURCE"},
@@ -301,7 +165,7 @@ const struct option_row option_rows[] = {
     {"json", 0, COMMANDS, FLAG(json), .help = "results as JSON, one object a line"},
     {"log-file", 0, COMMANDS, "FILE", TEXT(log_file), .help = "also write messages to FILE"},
 
-    {NULL, 'o', COMMAND_MOUNT, "OPT[,OPT...]", .take = take_list,
+    {NULL, 'o', COMMAND_MOUNT, "OPT[,OPT...]", .kind = TAKE_LIST,
      .help = "options for the mount: allow_other, fsname=NAME, ..."},
     {"allow-other", 0, BEHIND_O | UNLISTED, PASSED(others_allowed), .help = "other users may look"},
     {"allow-root", 0, BEHIND_O | UNLISTED, PASSED(command), .help = "root may look"},
@@ -311,7 +175,7 @@ const struct option_row option_rows[] = {
      .help = "the kernel checks modes"},
     {"nonempty", 0, BEHIND_O | UNLISTED, FLAG(covers),
      .help = "mount over another mount of zfec-fs"},
-    {"fsname", 0, BEHIND_O | UNLISTED, "NAME", .take = take_passed_on,
+    {"fsname", 0, BEHIND_O | UNLISTED, "NAME", .kind = TAKE_PASSED_ON,
      .help = "name in the table of mounts"},
     {NULL, 'f', COMMAND_MOUNT, FLAG(foreground),
      .help = "stay in the foreground, log to standard error"},
@@ -322,6 +186,58 @@ const struct option_row option_rows[] = {
     {"version", 'V', COMMAND_MOUNT, FLAG(version), .help = "the version"},
     {0},
 };
+
+static const struct command_row command_rows[] = {
+    {"", COMMAND_MOUNT, "DIR", mount_command, "show shares of a source, or what is in stores",
+     .forms = {"[options] [SOURCE] MOUNTPOINT", "-o restore [options] [STORES] MOUNTPOINT",
+               "-o rebuild [options] [STORES] MOUNTPOINT"},
+     .about = "The first form shows SOURCE (default /) as shares: a directory 00, 01, ... for\n"
+              "each, with every file erasure-coded to 1/k of its size. Copy them to different\n"
+              "places. The second form shows the files again, from any k of the shares that lie\n"
+              "in the sub-directories of STORES. The third form shows shares again, made from\n"
+              "the stores: those that were lost, too. All are read-only.\n"
+              "To unmount: fusermount3 -u MOUNTPOINT. A comma in a value is written as \\, .\n"},
+    {"encode", COMMAND_ENCODE, "DIR", encode_command, "make the shares of a directory tree",
+     .forms = {"[options] SOURCE DEST", "[options] SOURCE --to NN=DIR ..."},
+     .about = "Makes the shares of all that is in SOURCE, in the directories 00, 01, ... of\n"
+              "DEST, or where --to says. Files that are there already, with the right size and\n"
+              "time, are left as they are.\n"},
+    {"decode", COMMAND_DECODE, "DIR", decode_command, "restore files from shares",
+     .forms = {"[options] STORES DEST", "[options] --store DIR ... [STORES] DEST"},
+     .about = "Restores all files to DEST, from any k of the shares that lie in the\n"
+              "directories of STORES. Files that are there already, with the right size and\n"
+              "time, are left as they are. A file that cannot be restored is named, and the\n"
+              "others are restored.\n"},
+    {"check", COMMAND_CHECK, "DIR", check_command, "say what is damaged, missing or old",
+     .forms = {"[options] STORES", "[options] --store DIR ... [STORES]"},
+     .about = "Reads every share of every file in the directories of STORES, and says what is\n"
+              "damaged, missing or old, and what can still be lost.\n"},
+    {"repair", COMMAND_REPAIR, "DIR", repair_command, "make missing, damaged and old shares anew",
+     .forms = {"[options] STORES", "[options] --store DIR ... [STORES]"},
+     .about = "Brings every store in the directories of STORES to the newest version that can\n"
+              "be restored: makes missing, damaged and old shares anew.\n"},
+    {"info", COMMAND_INFO, "FILE", info_command, "say what share files are",
+     .forms = {"[options] FILE..."},
+     .about = "Says what share files say of themselves, and whether they are intact.\n"},
+    {"sync", COMMAND_SYNC, "SET", sync_command, "bring the nodes of sets up to date",
+     .forms = {"[options] [NAME...]"},
+     .about = "Brings every node of the sets NAME (default: of all) up to date, all at once, by\n"
+              "rsync or rclone, and says which nodes are up to date, and which are behind and\n"
+              "since when. zfec-fs-sets(5) has what the file of sets says.\n"},
+    {"bench", COMMAND_BENCH, "-", bench_command, "measure the code and the hash of this machine",
+     .forms = {"[options]"},
+     .about = "Measures how fast the code and the hash are on this machine, in memory, and\n"
+              "compares that with a network link. Takes some seconds.\n"},
+};
+
+const struct command_row *command_find(const char *word)
+{
+    for (size_t i = 1; word && i < COUNT_OF(command_rows); i++) {
+        if (strcmp(word, command_rows[i].name) == 0)
+            return &command_rows[i];
+    }
+    return &command_rows[0];
+}
 
 /* Other options that are passed on to libfuse and the kernel. */
 static const char *const passed_on[] = {
@@ -370,28 +286,140 @@ int options_pass_on(struct options *options, const char *text)
     return 0;
 }
 
-struct option_spelling option_spell(const struct option_row *row)
+/* How an option is called behind -o. */
+struct spelling {
+    char text[24];
+};
+
+static struct spelling spell(const struct option_row *row)
 {
-    struct option_spelling ret = {""};
+    struct spelling ret = {""};
 
     for (size_t i = 0; row->name[i]; i++)
         ret.text[i] = (char)(row->name[i] == '-' ? '_' : row->name[i]);
     return ret;
 }
 
+static int take_list(struct options *options, const char *value);
+
+/* "00,03-05". Returns 0, or -EDOM for anything else. */
+static int take_shares(struct options *options, const char *at)
+{
+    options->some_shares = true;
+    for (unsigned first, last;; at++) {
+        int r = number_read_share(at, &first, &at);
+        last = first;
+        if (r == 0 && *at == '-')
+            r = number_read_share(at + 1, &last, &at);
+        if (r < 0 || first > last || (*at && *at != ','))
+            return -EDOM;
+        for (unsigned i = first; i <= last; i++)
+            options->shares[i] = true;
+        if (!*at)
+            return 0;
+    }
+}
+
+/*
+ * Takes VALUE of the option of ROW, given as TEXT, all of it: "shares=3", "--count 3". Returns 0,
+ * -EDOM where VALUE is not what ROW wants, or another negative errno.
+ */
+static int take_value(struct options *options, const struct option_row *row, const char *text,
+                      const char *value)
+{
+    void *field = (char *)options + row->field;
+    const char *end;
+    unsigned long number;
+    unsigned index;
+    char *rest;
+    int r;
+
+    switch (row->kind) {
+    case TAKE_FLAG:
+        *(bool *)field = true;
+        return 0;
+    case TAKE_PASSED_ON:
+        if (row->field)
+            *(bool *)field = true;
+        return options_pass_on(options, text);
+    case TAKE_EITHER:
+        end = strchr(row->choices, ' ');
+        *(bool *)field = strcmp(value, end + 1) != 0;
+        number = (size_t)(end - row->choices);
+        return strcmp(value, end + 1) == 0 ||
+                       (strlen(value) == number && strncmp(value, row->choices, number) == 0)
+                   ? 0
+                   : -EDOM;
+    case TAKE_TEXT:
+        free(*(char **)field);
+        *(char **)field = strdup(value);
+        return *(char **)field ? 0 : -ENOMEM;
+    case TAKE_NUMBER:
+        if (number_read(value, 1, row->number, &number, &end) < 0 || *end)
+            return -EDOM;
+        *(unsigned *)field = (unsigned)number;
+        return 0;
+    case TAKE_SECONDS: /* plain digits, perhaps with a fraction */
+        *(double *)field = strtod(value, &rest);
+        return *value >= '0' && *value <= '9' && !*rest && *(double *)field >= row->least &&
+                       *(double *)field <= LONGEST_S
+                   ? 0
+                   : -EDOM;
+    case TAKE_PART:
+        return number_read_part(value, field) < 0 ? -EDOM : 0;
+    case TAKE_FORMAT:
+        return share_format_from_name(value, field) < 0 ? -EDOM : 0;
+    case TAKE_BLOCK_SIZE:
+        return block_size_from_text(value, field) < 0 ? -EDOM : 0;
+    case TAKE_QUICK:
+        options->sample = 0;
+        return 0;
+    case TAKE_STORE:
+        return names_add(&options->stores, value);
+    case TAKE_EXCLUDE:
+        return excludes_add(options->rules.excludes, value);
+    case TAKE_EXCLUDE_FROM:
+        r = excludes_add_file(options->rules.excludes, value);
+        if (r == -EINVAL)
+            return log_as(r, "%s: not a text file", text);
+        return r < 0 ? log_errno(r, "%s", text) : 0;
+    case TAKE_VIEW: /* alone, or with =1 or =0 */
+        if (value && strcmp(value, "0") != 0 && strcmp(value, "1") != 0)
+            return log_as(-EINVAL, "%s: give %s alone, or %s=1", text, row->name, row->name);
+        if (value && *value == '0')
+            return 0;
+        if (options->view != VIEW_ENCODED && options->view != row->number)
+            return log_as(-EINVAL, "%s: restore and rebuild are two views; give one of them", text);
+        options->view = row->number;
+        return 0;
+    case TAKE_SHARES:
+        return take_shares(options, value);
+    case TAKE_PLACE: /* NN=DIR */
+        if (number_read_share(value, &index, &end) < 0 || *end != '=' || !end[1])
+            return -EDOM;
+        for (size_t i = 0; i < options->place_count; i++) {
+            if (options->places[i].index == index)
+                return log_as(-EINVAL, "%s: share %02x is given twice", text, index);
+        }
+        options->places[options->place_count++] = (struct place_for_share){(uint8_t)index, end + 1};
+        return 0;
+    case TAKE_LIST:
+        return take_list(options, value);
+    }
+    return -EINVAL;
+}
+
 /* Takes the option of ROW, given as TEXT, all of it, with VALUE; NULL: without one. */
 static int take(struct options *options, const struct option_row *row, const char *text,
                 const char *value)
 {
-    const struct given given = {options, row, (char *)options + row->field, text, value};
-
     /* An empty path would be taken for the working directory. */
     if (value && !*value && row->value &&
         (strcmp(row->value, "DIR") == 0 || strcmp(row->value, "FILE") == 0))
         return log_as(-EINVAL, "%s: empty; give a path", text);
-    if (value && !row->value && row->take != take_view)
+    if (value && !row->value && row->kind != TAKE_VIEW)
         return log_as(-EINVAL, "%s: give it no value", text);
-    int r = row->take(&given);
+    int r = take_value(options, row, text, value);
     return r == -EDOM ? log_as(-EINVAL, "%s: give %s", text, row->wants) : r;
 }
 
@@ -403,14 +431,14 @@ static int take_one(struct options *options, const char *text)
 
     for (const struct option_row *row = option_rows; row->help; row++) {
         if (!row->name || !(row->commands & BEHIND_O) || strlen(row->name) != length ||
-            strncmp(option_spell(row).text, text, length) != 0)
+            strncmp(spell(row).text, text, length) != 0)
             continue;
         if (row->value && !value)
             return log_as(-EINVAL, "%s: give it a value: %s=...", text, text);
         if (!(row->commands & MOUNT_OF_STORES))
-            options->of_source = row;
+            strcpy(options->of_source, spell(row).text);
         if (!(row->commands & MOUNT_OF_SOURCE))
-            options->of_stores = row;
+            strcpy(options->of_stores, spell(row).text);
         return take(options, row, text, value);
     }
     if (is_listed(text, ignored, COUNT_OF(ignored)))
@@ -421,12 +449,12 @@ static int take_one(struct options *options, const char *text)
 }
 
 /* Takes the options of one -o; a backslash takes the next character as it is. */
-static int take_list(const struct given *given)
+static int take_list(struct options *options, const char *value)
 {
-    cleanup_free char *text = calloc(strlen(given->value) + 1, 1);
+    cleanup_free char *text = calloc(strlen(value) + 1, 1);
     int r = text ? 0 : -ENOMEM;
 
-    for (const char *from = given->value; r == 0 && *from; from += *from == ',') {
+    for (const char *from = value; r == 0 && *from; from += *from == ',') {
         char *end = text;
         for (; *from && *from != ','; from++) {
             if (*from == '\\' && from[1])
@@ -434,7 +462,7 @@ static int take_list(const struct given *given)
             *end++ = *from;
         }
         *end = '\0';
-        r = *text ? take_one(given->options, text) : 0;
+        r = *text ? take_one(options, text) : 0;
     }
     return r;
 }
@@ -453,9 +481,8 @@ static const struct option_row *find_row(int found, enum command command)
     return NULL;
 }
 
-static int take_found(struct options *options, int found, const char *value)
+static int take_found(struct options *options, const struct option_row *row, const char *value)
 {
-    const struct option_row *row = find_row(found, options->command);
     cleanup_free char *text = NULL;
     int length = row->name
                      ? asprintf(&text, "--%s%s%s", row->name, value ? " " : "", value ? value : "")
@@ -480,16 +507,16 @@ static int refuse_word(const struct options *options, int found, const char *wor
                   optopt ? letter : word, *name ? name : "mounts", space, name);
 }
 
-int options_parse(enum command command, const char *name, int count, char *words[],
-                  struct options *ret)
+int options_parse(const struct command_row *row, int count, char *words[], struct options *ret)
 {
+    const enum command command = row->command;
     struct option names[COUNT_OF(option_rows)] = {0}, *next = names;
     char letters[2 * COUNT_OF(option_rows) + 2] = ":", *letter = letters + 1;
     int found;
 
     *ret = (struct options){
         .command = command,
-        .name = name,
+        .name = row->name,
         .encoding = {.format = SHARE_CHECKED,
                      .required = 3,
                      .shares = 20,
@@ -503,28 +530,27 @@ int options_parse(enum command command, const char *name, int count, char *words
                                            : 0,
     };
     for (size_t i = 0; option_rows[i].help; i++) {
-        const struct option_row *row = &option_rows[i];
-        if (!(row->commands & command))
+        const struct option_row *option = &option_rows[i];
+        if (!(option->commands & command))
             continue;
-        if (row->name)
-            *next++ = (struct option){row->name, row->value != NULL, NULL, FIRST_LONG + (int)i};
-        if (row->letter)
-            *letter++ = row->letter;
-        if (row->letter && row->value)
+        if (option->name)
+            *next++ =
+                (struct option){option->name, option->value != NULL, NULL, FIRST_LONG + (int)i};
+        if (option->letter)
+            *letter++ = option->letter;
+        if (option->letter && option->value)
             *letter++ = ':';
     }
     int r = excludes_new(&ret->rules.excludes);
     optind = 1;
     while (r == 0 && (found = getopt_long(count, words, letters, names, NULL)) >= 0)
         r = found == '?' || found == ':' ? refuse_word(ret, found, words[optind - 1])
-                                         : take_found(ret, found, optarg);
+                                         : take_found(ret, find_row(found, command), optarg);
     ret->words = words + optind;
     ret->word_count = (size_t)(count - optind);
     for (size_t i = 0; r == 0 && i < ret->word_count; i++) {
-        if (!*ret->words[i]) {
-            log_error("an argument is empty; give a path");
-            r = -EINVAL;
-        }
+        if (!*ret->words[i])
+            r = log_as(-EINVAL, "an argument is empty; give a path");
     }
     if (ret->required > 0)
         ret->encoding.required = ret->required;
@@ -540,4 +566,99 @@ void options_clear(struct options *options)
     free(options->report);
     free(options->config);
     free(options->log_file);
+}
+
+char *options_sets_path(const struct options *options)
+{
+    const char *folder = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+    char *path = NULL;
+    int length;
+
+    if (options->config)
+        return strdup(options->config);
+    if (geteuid() == 0)
+        return strdup("/etc/zfec-fs/sets.ini");
+    if (folder && *folder == '/')
+        length = asprintf(&path, "%s/zfec-fs/sets.ini", folder);
+    else
+        length = asprintf(&path, "%s/.config/zfec-fs/sets.ini", home ? home : "");
+    return length < 0 ? NULL : path;
+}
+
+enum { COLUMN = 27, WIDTH = 80 }; /* of the text behind an option, and of a line */
+
+/* Prints "-k" and "--required" with BETWEEN, or one of them, and returns how long that is. */
+static int print_switches(const struct option_row *row, const char *between, const char *no_letter)
+{
+    int length = row->letter ? printf("-%c%s", row->letter, row->name ? between : "")
+                             : printf("%s", no_letter);
+
+    return length + (row->name ? printf("--%s", row->name) : 0);
+}
+
+static void print_option(const struct option_row *row, bool behind_o)
+{
+    size_t column = 4;
+
+    printf("    ");
+    column +=
+        (size_t)(behind_o ? printf("-o %s", spell(row).text) : print_switches(row, ", ", "    "));
+    if (row->value)
+        column += (size_t)printf("%c%s", behind_o ? '=' : ' ', row->value);
+    if (column > COLUMN - 2) {
+        putchar('\n');
+        column = 0;
+    }
+    printf("%*s", (int)(COLUMN - column), "");
+    column = COLUMN;
+    for (const char *word = row->help; *word; word += strspn(word, " ")) {
+        size_t length = strcspn(word, " ");
+        if (column + length >= WIDTH) {
+            printf("\n%*s", COLUMN, "");
+            column = COLUMN;
+        }
+        column += (size_t)printf("%s%.*s", column > COLUMN ? " " : "", (int)length, word);
+        word += length;
+    }
+    putchar('\n');
+}
+
+void help_print(const struct command_row *command)
+{
+    bool is_mount = command == command_rows;
+    unsigned taken = command->command | (is_mount ? BEHIND_O : 0);
+
+    for (size_t i = 0; i < COUNT_OF(command->forms) && command->forms[i]; i++)
+        printf("%s zfec-fs%s%s %s\n", i == 0 ? "usage:" : "      ", is_mount ? "" : " ",
+               command->name, command->forms[i]);
+    if (is_mount)
+        printf("       zfec-fs COMMAND --help\n");
+    printf("\n%s\n", command->about);
+    for (size_t i = 1; is_mount && i < COUNT_OF(command_rows); i++)
+        printf("%s    %-*s%s\n%s", i == 1 ? "Commands, which need no mount:\n" : "", COLUMN - 4,
+               command_rows[i].name, command_rows[i].summary,
+               i + 1 == COUNT_OF(command_rows) ? "\nOptions of mounts:\n" : "");
+    for (const struct option_row *row = option_rows; row->help; row++) {
+        if (row->commands & taken && !(row->commands & UNLISTED))
+            print_option(row, is_mount && row->commands & BEHIND_O);
+    }
+}
+
+void help_print_tables(void)
+{
+    for (size_t i = 1; i < COUNT_OF(command_rows); i++)
+        printf("commands\t%s\t%s\t%s\n", command_rows[i].name, command_rows[i].words,
+               command_rows[i].summary);
+    for (const struct option_row *row = option_rows; row->help; row++) {
+        const char *value = row->choices ? row->choices : row->value ? row->value : "-";
+        if (row->commands & BEHIND_O)
+            printf("-o\t%s\t%s\t%s\n", spell(row).text, value, row->help);
+        for (size_t i = 0; i < COUNT_OF(command_rows); i++) {
+            if (!(row->commands & command_rows[i].command))
+                continue;
+            printf("%s\t", i > 0 ? command_rows[i].name : "mount");
+            print_switches(row, ",", "");
+            printf("\t%s\t%s\n", value, row->help);
+        }
+    }
 }

@@ -1,12 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The command line: one table of options, which the mounts, the commands, their help and the
- * completion of shells share, and what was given.
+ * The command line: one table of commands and one of options, which parsing, help and the
+ * completion of shells share; what was given; and how the program ends.
  */
 #pragma once
 
 #include "base/names.h"
 #include "view/tree_source.h"
+
+/*
+ * Where several hold: lost before failed before damaged. zfec-fs(1) and the tests say the same.
+ */
+enum exit_status {
+    EXIT_STATUS_OK = 0,
+    EXIT_STATUS_DAMAGED = 1, /* something is damaged, and all can be restored; or it was mended */
+    EXIT_STATUS_LOST = 2,    /* something cannot be restored */
+    EXIT_STATUS_USAGE = 3,   /* the arguments make no sense */
+    EXIT_STATUS_FAILED = 4,  /* it could not be done: I/O, permission, space; or it was stopped */
+};
 
 /* What takes an option; a mount takes switches, like -f, and others behind its -o. */
 enum command {
@@ -47,13 +58,13 @@ struct options {
 
     /* Of a mount. */
     enum view_kind { VIEW_ENCODED, VIEW_RESTORED, VIEW_REBUILT } view;
-    const struct option_row *of_source, *of_stores; /* the last that is of that alone; or NULL */
-    char *mount_options;                            /* for libfuse: "a,b=c"; NULL: none */
-    double attribute_timeout;                       /* seconds; below 0: not given */
-    bool others_allowed;                            /* other users may look */
-    bool permissions_checked;                       /* by the kernel */
-    bool pages_avoided;                             /* reads go past the kernel's page cache */
-    bool io_uring;                                  /* requests may come that way */
+    char of_source[24], of_stores[24]; /* the last option that is of that alone; "": none */
+    char *mount_options;               /* for libfuse: "a,b=c"; NULL: none */
+    double attribute_timeout;          /* seconds; below 0: not given */
+    bool others_allowed;               /* other users may look */
+    bool permissions_checked;          /* by the kernel */
+    bool pages_avoided;                /* reads go past the kernel's page cache */
+    bool io_uring;                     /* requests may come that way */
     bool foreground, debug, single;
     bool covers; /* a mount of ours at the mountpoint */
 
@@ -72,42 +83,53 @@ struct options {
     bool checksum, remove, remove_most, dry_run, older, salvage;
 };
 
-struct given;
-
-struct option_row {
-    const char *name;    /* --NAME, or -o NAME with _ for each -; NULL: its letter alone */
-    char letter;         /* -LETTER; 0: none */
-    unsigned commands;   /* that take it */
-    const char *value;   /* how help calls its value: DIR, FILE, NN=DIR, K; NULL: it takes none */
-    const char *choices; /* the values that there are, "a b c"; NULL: others */
-    int (*take)(const struct given *given); /* sets its field, if it has one */
-    size_t field;                           /* of struct options */
-    unsigned number;                        /* of a number the most; of a view, which one */
-    double least;                           /* of seconds */
-    const char *wants;                      /* what to give instead of a value that is none */
-    const char *help;
+struct command_row {
+    const char *name; /* "": the mounts, which are the first of them */
+    enum command command;
+    const char *words; /* how a shell completes what stands for itself: DIR, FILE, SET; "-": not */
+    enum exit_status (*run)(struct options *options);
+    const char *summary;
+    const char *forms[3]; /* of its arguments */
+    const char *about;    /* for its help */
 };
 
-/* A row without help comes behind the last. */
-extern const struct option_row option_rows[];
-
-/* How ROW is called behind -o. */
-struct option_spelling {
-    char text[24];
-};
-struct option_spelling option_spell(const struct option_row *row);
-
-/* Adds TEXT, "name" or "name=value", to what goes on to libfuse. Returns 0 or -ENOMEM. */
-int options_pass_on(struct options *options, const char *text);
+/* Returns the command that WORD is the name of, or the mounts. */
+const struct command_row *command_find(const char *word);
 
 /*
- * Takes the words of a command line apart, the first being the program or the command NAME.
+ * Takes the words of a command line apart, the first being the program or the name of COMMAND.
  * Returns 0, or a negative errno after one line in the log that says what is wrong and what to do;
  * -ENOMEM for want of memory alone. Clear RET in any case.
  */
-int options_parse(enum command command, const char *name, int count, char *words[],
-                  struct options *ret);
+int options_parse(const struct command_row *command, int count, char *words[], struct options *ret);
 
 void options_clear(struct options *options);
 
 #define cleanup_options CLEANUP(options_clear)
+
+/* Adds TEXT, "name" or "name=value", to what goes on to libfuse. Returns 0 or -ENOMEM. */
+int options_pass_on(struct options *options, const char *text);
+
+/* Returns the path of the file of sets, which the caller frees; NULL without memory. */
+char *options_sets_path(const struct options *options);
+
+/* Prints the help of a command, or of the mounts. */
+void help_print(const struct command_row *command);
+
+/*
+ * Prints the tables for the completion of shells: lines of four fields with tabs between them, none
+ * of which is empty. Of a command: "commands", its name, what its words are, a summary. Of an
+ * option: the command ("mount" for a mount's switches, "-o" for what is behind that),
+ * "-k,--required", what its value is, a help. What to complete is "-" (nothing), DIR, FILE, SET,
+ * NN=DIR, or one of "a b c"; any other is not known beforehand.
+ */
+void help_print_tables(void);
+
+enum exit_status mount_command(struct options *options);
+enum exit_status encode_command(struct options *options);
+enum exit_status decode_command(struct options *options);
+enum exit_status check_command(struct options *options);
+enum exit_status repair_command(struct options *options);
+enum exit_status info_command(struct options *options);
+enum exit_status sync_command(struct options *options);
+enum exit_status bench_command(struct options *options);

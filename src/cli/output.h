@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the commands show: results on standard output, as text or as JSON lines, and on a terminal a
- * line about how far they are. Any thread may call it.
+ * What the commands show: results on standard output, as text or as JSON lines, and on a terminal
+ * how far they are. Any thread may call it.
  */
 #pragma once
 
 #include "cli/options.h"
+#include "engine/progress.h"
 #include "tree/metadata.h"
 
 #include <jansson.h>
@@ -71,3 +72,24 @@ struct shown {
 struct shown show_bytes(uint64_t bytes);  /* 1.2 GB */
 struct shown show_count(uint64_t number); /* 12,345 */
 struct shown show_time(double seconds);   /* 1:02:03 */
+
+/*
+ * A thread that shows a run's progress after a second, and when SIGUSR1 asks for it; and that has
+ * the run stop when the user wants that (SIGINT, SIGTERM, SIGHUP; once more ends the process).
+ */
+struct meter {
+    struct progress progress;
+    const char *name;       /* of the command */
+    const char *after_stop; /* what another run does: told when this one is stopped */
+    pthread_t thread;
+    atomic_bool ended;
+    double started; /* seconds of the monotonic clock */
+};
+
+/* To be called before any other thread is started. Returns 0 or a negative errno, logged. */
+int meter_start(struct meter *meter, const char *name, const char *after_stop);
+
+void meter_stop(struct meter *meter);
+
+/* Returns the seconds since the start. */
+double meter_seconds(const struct meter *meter);

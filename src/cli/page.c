@@ -13,93 +13,7 @@
 
 enum { LEVEL_MAX = 5 }; /* of the classes l0 to l5: that, or better */
 
-/* On a screen by day and by night, on a small one, and on paper. Classes l0 to l5 are for files:
- * lost, and how many more stores they can lose. */
-static const char *const style[] = {
-    ":root { color-scheme: light dark; --paper: #f4f5f7; --card: #fff; --ink: #1d2126;",
-    "  --soft: #5c6570; --line: #e1e4e8; --good: #2b8a57; --warning: #975600; --bad: #c5283d;",
-    "  --good-card: #e8f5ee; --warning-card: #fdf3e1; --bad-card: #fdecee; --c-good: #3a9b67;",
-    "  --c-missing: #8b95a1; --c-stale: #d9a21b; --c-damaged: #d23b4b; --c-misplaced: #3b7dd8;",
-    "  --c-other_kind: #0f9aa0; --c-unreadable: #8b4fc4; --c-metadata: #b58863;",
-    "  --c-foreign: #c46aa8; --c-leftover: #c2c8cf; }",
-    "@media screen and (prefers-color-scheme: dark) { :root { --paper: #15181c; --card: #1e2329;",
-    "  --ink: #e4e7eb; --soft: #9aa4b0; --line: #333a43; --good: #5cc48c; --warning: #e9ad4d;",
-    "  --bad: #ff7d8b; --good-card: #183226; --warning-card: #382b14; --bad-card: #3d1d22; } }",
-    "* { box-sizing: border-box; }",
-    "body { margin: 0; background: var(--paper); color: var(--ink);",
-    "  font: 15px/1.5 system-ui, 'Segoe UI', 'Noto Sans', 'DejaVu Sans', sans-serif; }",
-    "main { max-width: 1040px; margin: 0 auto; padding: 24px 20px 40px; }",
-    "section, .verdict { background: var(--card); border: 1px solid var(--line);",
-    "  border-radius: 10px; padding: 20px 24px; margin: 0 0 16px; }",
-    ".verdict { border-left-width: 8px; }",
-    ".verdict.good { background: var(--good-card); border-color: var(--good); }",
-    ".verdict.warning { background: var(--warning-card); border-color: var(--warning); }",
-    ".verdict.bad { background: var(--bad-card); border-color: var(--bad); }",
-    ".state { margin: 0; font-weight: 700; letter-spacing: .02em; }",
-    ".good .state { color: var(--good); } .warning .state { color: var(--warning); }",
-    ".bad .state { color: var(--bad); }",
-    "h1 { font-size: 27px; line-height: 1.25; margin: 2px 0 6px; text-wrap: balance; }",
-    ".verdict p:last-child { margin-bottom: 0; } .verdict p { margin: 0 0 4px; }",
-    "h2 { font-size: 17px; margin: 0 0 12px; }",
-    "code { font-family: ui-monospace, 'DejaVu Sans Mono', monospace; font-size: .93em; }",
-    ".name { white-space: pre-wrap; overflow-wrap: anywhere; }",
-    ".soft, footer { color: var(--soft); }",
-    "dl { display: flex; flex-wrap: wrap; gap: 10px 30px; margin: 0 0 16px; padding: 4px 24px;",
-    "  font-size: 14px; }",
-    "dt { color: var(--soft); font-size: 13px; } dd { margin: 0; }",
-    ".bar { display: flex; gap: 2px; overflow: hidden; border-radius: 4px; height: 16px; }",
-    ".bar > span { flex: 1 1 0; min-width: 4px; } .strip { height: 44px; border-radius: 6px; }",
-    ".strip > span { container-type: inline-size; }",
-    ".strip b { display: none; text-align: center; line-height: 44px; color: #fff; }",
-    "@container (min-width: 3em) { .strip b { display: block; } }",
-    ".key { list-style: none; display: flex; flex-wrap: wrap; gap: 8px 24px; padding: 0;",
-    "  margin: 14px 0 0; }",
-    "i { display: inline-block; width: 11px; height: 11px; border-radius: 3px;",
-    "  margin-right: 6px; }",
-    ".l0 { background: #b81f3a; } .l1 { background: #c94f14; } .l2 { background: #dba11c; }",
-    ".l3 { background: #93ad2f; } .l4 { background: #3d873f; } .l5 { background: #237a50; }",
-    ".strip .l2 b, .strip .l3 b { color: #1d2126; }",
-    ".c-good { background: var(--c-good); } .c-missing { background: var(--c-missing); }",
-    ".c-stale { background: var(--c-stale); } .c-damaged { background: var(--c-damaged); }",
-    ".c-misplaced { background: var(--c-misplaced); }",
-    ".c-other_kind { background: var(--c-other_kind); }",
-    ".c-unreadable { background: var(--c-unreadable); }",
-    ".c-metadata { background: var(--c-metadata); }",
-    ".c-foreign { background: var(--c-foreign); } .c-leftover { background: var(--c-leftover); }",
-    "table { width: 100%; border-collapse: collapse; }",
-    "th { text-align: left; font-weight: 400; font-size: 13px; color: var(--soft);",
-    "  padding: 0 16px 6px 0; }",
-    "td { border-top: 1px solid var(--line); padding: 8px 16px 8px 0; vertical-align: top; }",
-    "th:last-child, td:last-child { padding-right: 0; }",
-    "th.number, td.number { text-align: right; font-variant-numeric: tabular-nums; }",
-    "td .bar { min-width: 120px; margin-top: 4px; }",
-    ".marks, .wrongs { list-style: none; margin: 0; padding: 0; }",
-    ".marks li { display: inline-block; margin-right: 14px; white-space: nowrap; }",
-    ".level { display: inline-block; min-width: 5.2em; text-align: center; color: #fff;",
-    "  font-weight: 700; border-radius: 4px; padding: 0 8px; white-space: nowrap; }",
-    ".level.l2, .level.l3 { color: #1d2126; } .share, .worst .path { font-weight: 600; }",
-    "footer { font-size: 13px; padding: 0 4px; }",
-    "@media print, (min-width: 641px) {",
-    "  .stores td.share, .worst td:first-child { width: 1px; } .stores td.parts { width: 34%; }",
-    "  .stores td.marked { width: 38%; }",
-    "}",
-    "@media screen and (max-width: 640px) {",
-    "  main { padding: 12px 10px 24px; } section, .verdict { padding: 14px; }",
-    "  dl { padding: 4px 14px; } h1 { font-size: 22px; } thead { display: none; }",
-    "  table, tbody { display: block; } td { border: 0; padding: 0; }",
-    "  tr { display: grid; grid-template-columns: auto 1fr auto; gap: 4px 10px;",
-    "    border-top: 1px solid var(--line); padding: 10px 0; }",
-    "  tbody tr:first-child { border-top: 0; } .parts, .marked { grid-column: 1 / -1; }",
-    "  .parts { order: 1; } .marked { order: 2; } td.number::after { content: ' good'; }",
-    "  .worst tr { display: block; } .worst td:first-child { float: right; margin-left: 10px; }",
-    "}",
-    "@media print {",
-    "  :root { --paper: #fff; } body { font-size: 10pt; } main { max-width: none; padding: 0; }",
-    "  section { border: 0; padding: 0; margin: 0 0 16pt; }",
-    "  * { -webkit-print-color-adjust: exact; print-color-adjust: exact; }",
-    "  tr, .key, .verdict { break-inside: avoid; } h2 { break-after: avoid; }",
-    "}",
-};
+extern const char *const page_style[]; /* the lines of page.css */
 
 /* Adds TEXT with special characters as entities, and with bytes that are no text as \xNN. */
 static void add_escaped(struct draft *out, const char *text)
@@ -270,25 +184,6 @@ static void add_store(struct draft *out, const struct store_findings *store)
     draft_add(out, "%s</td></tr>\n", bad ? "</ul>" : "");
 }
 
-static void add_worst(struct draft *out, const struct page *page)
-{
-    if (page->count == 0)
-        return;
-    if (page->all > page->count)
-        draft_add(out, "<section>\n<h2>The worst %zu of %s names with something wrong</h2>\n",
-                  page->count, show_count(page->all).text);
-    else
-        draft_add(out, "<section>\n<h2>What is wrong, the worst first</h2>\n");
-    draft_add(out, "<table class=\"worst\">\n<thead><tr><th>Can lose</th><th>Name, and what is "
-                   "wrong in which store</th></tr></thead>\n<tbody>\n");
-    for (size_t i = 0; i < page->count; i++)
-        draft_add(out, "%s", page->worst[i].row);
-    draft_add(out, "</tbody>\n</table>\n");
-    if (page->all > page->count)
-        draft_add(out, "<p class=\"soft\"><code>zfec-fs check</code> prints all of them.</p>\n");
-    draft_add(out, "</section>\n");
-}
-
 static char *make_page(const struct page *page, const struct findings *findings, double seconds)
 {
     cleanup_free char *sentence = findings_sentence(findings);
@@ -301,8 +196,8 @@ static char *make_page(const struct page *page, const struct findings *findings,
                     "<title>");
     add_escaped(&out, sentence ? sentence : "");
     draft_add(&out, "</title>\n<style>\n");
-    for (size_t i = 0; i < COUNT_OF(style); i++)
-        draft_add(&out, "%s\n", style[i]);
+    for (const char *const *line = page_style; *line; line++)
+        draft_add(&out, "%s", *line);
     draft_add(&out, "</style>\n</head>\n<body>\n<main>\n");
     add_verdict(&out, findings, sentence ? sentence : "");
     add_facts(&out, findings, seconds);
@@ -314,13 +209,26 @@ static char *make_page(const struct page *page, const struct findings *findings,
     for (size_t i = 0; i < findings->roster->count; i++)
         add_store(&out, &findings->stores[i]);
     draft_add(&out, "</tbody>\n</table>\n</section>\n");
-    add_worst(&out, page);
+    if (page->all > page->count)
+        draft_add(&out, "<section>\n<h2>The worst %zu of %s names with something wrong</h2>\n",
+                  page->count, show_count(page->all).text);
+    else if (page->count > 0)
+        draft_add(&out, "<section>\n<h2>What is wrong, the worst first</h2>\n");
+    if (page->count > 0)
+        draft_add(&out,
+                  "<table class=\"worst\">\n<thead><tr><th>Can lose</th><th>Name, and what is "
+                  "wrong in which store</th></tr></thead>\n<tbody>\n");
+    for (size_t i = 0; i < page->count; i++)
+        draft_add(&out, "%s", page->worst[i].row);
+    if (page->count > 0)
+        draft_add(&out, "</tbody>\n</table>\n%s</section>\n",
+                  page->all > page->count
+                      ? "<p class=\"soft\"><code>zfec-fs check</code> prints all of them.</p>\n"
+                      : "");
     draft_add(&out, "<footer>Made by zfec-fs " VERSION " check.</footer>\n"
                     "</main>\n</body>\n</html>\n");
     return draft_take(&out);
 }
-
-/* The names that are worst off. */
 
 /* Adds what is wrong with copies, once for all stores with which the same is wrong. */
 static void add_wrongs(struct draft *out, const struct findings *findings,
@@ -428,8 +336,6 @@ void page_consider(struct page *page, const struct findings *findings, const cha
     page->worst[place] = name;
     page->count++;
 }
-
-/* The file. */
 
 /* A page takes the place of an old one, and of nothing else: not of /dev/null, for one. */
 static int check_target(const struct page *page)

@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "cli/background.h"
-#include "cli/destination.h"
+#include "cli/places.h"
 #include "mount/mount.h"
 #include "sync/address.h"
 #include "sync/child.h"
@@ -83,7 +83,7 @@ static int check_nodes(const struct sync_set *set, const char *real)
         cleanup_free char *place = NULL;
         if (node->mover != &rsync_mover || address_kind(node->target) != ADDRESS_LOCAL)
             continue;
-        destination_resolve_soon(node->target, &place);
+        place_resolve_soon(node->target, &place);
         const char *const sources[] = {set->source, real}, *places[] = {node->target, place};
         for (int at = 0; at < 4; at++) {
             const char *source = sources[at % 2], *target = places[at / 2];
@@ -185,24 +185,6 @@ static int write_note(int lock, const char *note)
     return written < 0 ? -errno : (size_t)written < length ? -ENOSPC : 0;
 }
 
-static int make_folder(struct private_view *view)
-{
-    const char *base = getenv("XDG_RUNTIME_DIR");
-
-    if (!base || *base != '/' || access(base, W_OK) < 0)
-        base = "/tmp";
-    if (asprintf(&view->folder, "%s/" PREFIX "XXXXXX", base) < 0)
-        return -ENOMEM;
-    if (!mkdtemp(view->folder))
-        return log_errno(-errno, "%s: cannot be made", view->folder);
-    int r = write_note(view->lock, view->folder);
-    if (r < 0)
-        return log_errno(r, "the lock file");
-    if (asprintf(&view->mount, "%s/view", view->folder) < 0)
-        return -ENOMEM;
-    return mkdir(view->mount, 0700) < 0 ? log_errno(-errno, "%s: cannot be made", view->mount) : 0;
-}
-
 /* Also where the server is gone, or does not answer. */
 static void unmount(const char *path)
 {
@@ -212,34 +194,35 @@ static void unmount(const char *path)
     child_run(&words, END_LIMIT_S, NULL);
 }
 
-/* Removes what a run has left that was killed. */
-static int clean_up(int lock)
+int private_view_open(struct sync_set *set, int lock, struct private_view *ret)
 {
-    struct private_view left = {0};
-    char folder[PATH_MAX];
+    const char *base = getenv("XDG_RUNTIME_DIR");
     cleanup_free char *mount = NULL;
-    ssize_t size = pread(lock, folder, sizeof folder - 1, 0);
+    char folder[PATH_MAX];
 
+    *ret = (struct private_view){.lock = lock, .tie = -1};
+    /* What a run has left that was killed is removed. */
+    ssize_t size = pread(lock, folder, sizeof folder - 1, 0);
     if (size < 0)
         return log_errno(-errno, "the lock file");
     folder[size] = '\0';
-    if (!strstr(folder, "/" PREFIX))
-        return 0;
-    if (asprintf(&mount, "%s/view", folder) < 0)
+    if (strstr(folder, "/" PREFIX)) {
+        if (asprintf(&mount, "%s/view", folder) < 0)
+            return -ENOMEM;
+        unmount(mount);
+        remove_folder(&(struct private_view){.folder = folder, .mount = mount});
+    }
+    if (!base || *base != '/' || access(base, W_OK) < 0)
+        base = "/tmp";
+    if (asprintf(&ret->folder, "%s/" PREFIX "XXXXXX", base) < 0)
         return -ENOMEM;
-    unmount(mount);
-    left.folder = folder;
-    left.mount = mount;
-    remove_folder(&left);
-    return 0;
-}
-
-int private_view_open(struct sync_set *set, int lock, struct private_view *ret)
-{
-    *ret = (struct private_view){.lock = lock, .tie = -1};
-    int r = clean_up(lock);
-    if (r == 0)
-        r = make_folder(ret);
+    int r = mkdtemp(ret->folder) ? 0 : log_errno(-errno, "%s: cannot be made", ret->folder);
+    if (r == 0 && (r = write_note(lock, ret->folder)) < 0)
+        log_errno(r, "the lock file");
+    if (r == 0 && asprintf(&ret->mount, "%s/view", ret->folder) < 0)
+        r = -ENOMEM;
+    if (r == 0 && mkdir(ret->mount, 0700) < 0)
+        r = log_errno(-errno, "%s: cannot be made", ret->mount);
     if (r == 0)
         r = start_server(set, ret);
     if (r < 0)

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/sources.h"
 
+#include "base/array.h"
 #include "base/log.h"
-#include "cli/destination.h"
-#include "cli/holding.h"
 #include "cli/output.h"
+#include "cli/places.h"
+#include "sync/address.h"
+#include "sync/sets.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 int take_stores(struct options *options, size_t others)
 {
@@ -55,50 +58,6 @@ static int open_stores(const struct options *options, struct share_terms terms, 
     return r < 0 ? r : store_source_new(stores, &terms, ret);
 }
 
-/* Adds the places of the stores in DIRECTORY, or of OTHERS. */
-static int add_places(const struct options *options, const char *directory,
-                      const struct names *others, struct names *places)
-{
-    cleanup_stores struct stores *stores = NULL;
-
-    log_mute(true);
-    int r = find_stores(options, directory, others, true, &stores);
-    log_mute(false);
-    return r == 0 ? stores_real_paths(stores, places) : r == -ENOMEM ? r : 0;
-}
-
-int source_add_places(const struct options *options, const char *directory, struct names *places)
-{
-    int r = 0;
-
-    if (directory)
-        return add_places(options, directory, &NO_NAMES, places);
-    for (size_t i = 0; r == 0 && i < options->stores.count; i++) {
-        cleanup_names struct names one = NO_NAMES; /* others may not be there */
-        r = names_add(&one, names_get(&options->stores, i));
-        if (r == 0)
-            r = add_places(options, NULL, &one, places);
-    }
-    return r;
-}
-
-/* What all stores would say in another format makes more sense than in the one that was given. */
-static int refuse_other_format(const struct options *options, const struct store_list *list)
-{
-    cleanup_free struct store_voice *voices = calloc(list->count + 1, sizeof *voices);
-    enum share_format given = options->encoding.format;
-    size_t count = 0;
-
-    for (size_t i = 0; voices && i < list->count; i++)
-        count += store_voice(list->stores[i], &voices[count]);
-    enum share_format found = voices ? quorum_format(voices, count, given) : given;
-    if (found == given)
-        return voices ? 0 : -ENOMEM;
-    log_error("the stores hold shares of format %s, not %s; give format %s", formats[found]->name,
-              formats[given]->name, formats[found]->name);
-    return -EINVAL;
-}
-
 /* Nothing of a store in another format would be restored, or told from damage. */
 static int refuse_format(const struct options *options, const struct store_list *list)
 {
@@ -106,12 +65,25 @@ static int refuse_format(const struct options *options, const struct store_list 
         struct store_voice voice;
         if (!store_voice(list->stores[i], &voice) || voice.others <= voice.alike)
             continue;
-        log_error("store %s holds shares of format %s, not %s; leave format %s out, or that store",
-                  store_name(list->stores[i]), formats[SHARE_CHECKED]->name,
-                  formats[options->encoding.format]->name, formats[options->encoding.format]->name);
-        return -EINVAL;
+        const char *name = formats[options->encoding.format]->name;
+        return log_as(
+            -EINVAL,
+            "store %s holds shares of format %s, not %s; leave format %s out, or that store",
+            store_name(list->stores[i]), formats[SHARE_CHECKED]->name, name, name);
     }
-    return options->unconfirmed ? 0 : refuse_other_format(options, list);
+    if (options->unconfirmed)
+        return 0;
+    /* What all stores would say in another format may make more sense than in the given one. */
+    cleanup_free struct store_voice *voices = calloc(list->count + 1, sizeof *voices);
+    enum share_format given = options->encoding.format;
+    size_t count = 0;
+    for (size_t i = 0; voices && i < list->count; i++)
+        count += store_voice(list->stores[i], &voices[count]);
+    enum share_format found = voices ? quorum_format(voices, count, given) : given;
+    if (found == given)
+        return voices ? 0 : -ENOMEM;
+    return log_as(-EINVAL, "the stores hold shares of format %s, not %s; give format %s",
+                  formats[found]->name, formats[given]->name, formats[found]->name);
 }
 
 static int refuse_headerless(const struct options *options, const struct store_list *list)
@@ -120,9 +92,8 @@ static int refuse_headerless(const struct options *options, const struct store_l
 
     if (list->unheard > 0 || quorum->no_files || quorum->with_vote > 0 || options->unconfirmed)
         return 0;
-    log_error("no share with an intact header in any store: nothing can be restored (is --format "
-              "right?)");
-    return -ENODATA;
+    return log_as(-ENODATA, "no share with an intact header in any store: nothing can be restored "
+                            "(is --format right?)");
 }
 
 /*
@@ -133,7 +104,7 @@ static int refuse_lone_store(const struct options *options, const struct store_l
 {
     uint8_t share;
 
-    if (!options->source || list->quorum.votes > 1 || !holding_has_share(options->source, &share))
+    if (!options->source || list->quorum.votes > 1 || !place_has_share(options->source, &share))
         return 0;
     return log_as(
         -EINVAL,
@@ -142,29 +113,21 @@ static int refuse_lone_store(const struct options *options, const struct store_l
         options->source, share, options->command == COMMAND_MOUNT ? "-o " : "--");
 }
 
-/*
- * Judges what a mount begins with. It waits for stores that are not there, or hold nothing yet;
- * with files in all of them, and no header, none is to be waited for.
- */
-static int judge_beginning(const struct options *options, const struct store_list *list)
-{
-    int r = refuse_lone_store(options, list);
-
-    if (r == 0)
-        r = refuse_format(options, list);
-    if (r < 0 || list->left_out > 0 || list->quorum.with_files < list->count)
-        return r;
-    return refuse_headerless(options, list);
-}
-
 int source_of_stores(const struct options *options, struct source **ret)
 {
     cleanup_source struct source *source = NULL;
     cleanup_store_list struct store_list *list = NULL;
 
     int r = open_stores(options, (struct share_terms){.patient = false}, &source);
-    if (r == 0 && stores_now(store_source_stores(source), &list) == 0)
-        r = judge_beginning(options, list);
+    if (r == 0 && stores_now(store_source_stores(source), &list) == 0) {
+        r = refuse_lone_store(options, list);
+        if (r == 0)
+            r = refuse_format(options, list);
+        /* A mount waits for stores that are not there, or hold nothing yet; with files in all of
+         * them, and no header, none is to be waited for. */
+        if (r == 0 && list->left_out == 0 && list->quorum.with_files == list->count)
+            r = refuse_headerless(options, list);
+    }
     if (r == 0 && stores_count(store_source_stores(source)) == 0)
         log_warning("%s: no stores in it; it should have a directory for each share",
                     options->source);
@@ -188,11 +151,10 @@ static int refuse_nested(struct source *source)
     for (size_t i = 0; r == 0 && i < paths.count; i++) {
         for (size_t j = 0; r == 0 && j < paths.count; j++) {
             const char *inner = names_get(&paths, i), *outer = names_get(&paths, j);
-            if (i == j || strcmp(inner, outer) == 0 || !destination_lies_in(inner, outer))
-                continue;
-            log_error("store %s lies in another one, %s; give each store its own place", inner,
-                      outer);
-            r = -EINVAL;
+            if (strcmp(inner, outer) != 0 && place_lies_in(inner, outer))
+                r = log_as(-EINVAL,
+                           "store %s lies in another one, %s; give each store its own place", inner,
+                           outer);
         }
     }
     return r;
@@ -250,13 +212,15 @@ int source_hear_stores(const struct options *options, struct source *source)
         tell_same_shares(list);
         return 0;
     }
-    return log_as(-ENODATA, "%zu store%s found, %u needed: nothing can be restored%s", found,
-                  plural(found), found > 0 || quorum->given ? quorum->required : 1,
-                  found == 0                    ? "; are they mounted?"
-                  : found == quorum->with_files ? ""
-                  : found == 1
-                      ? "; all hold the same share: if they are parts of a store, give its parent"
-                      : "; those with the same share count once");
+    return log_as(
+        -ENODATA, "%zu store%s found, %u needed: nothing can be restored%s", found, plural(found),
+        found > 0 || quorum->given ? quorum->required : 1,
+        found == 0                    ? "; are they mounted?"
+        : found == quorum->with_files ? ""
+        : found == 1
+            ? "; all hold the same share and count once: if they are parts of a store, give its "
+              "parent"
+            : "; those with the same share count once");
 }
 
 int source_of_stores_now(const struct options *options, struct share_terms terms,
@@ -292,51 +256,170 @@ enum exit_status status_of_stores(int error)
                               : EXIT_STATUS_FAILED;
 }
 
-/* Adds the directories in DIRECTORY. Returns 1 where something else is there. */
-static int add_directories(struct source *source, const char *directory, struct names *directories)
-{
-    cleanup_names struct names names = NO_NAMES;
-
-    int r = source->operations->list(source, directory, &names);
-    for (size_t i = 0; r == 0 && i < names.count; i++) {
-        cleanup_free char *path = NULL;
-        mode_t kind = names.items[i].kind & S_IFMT;
-        struct share_header header = {0};
-        struct stat status;
-        if (asprintf(&path, "%s%s%s", directory, *directory ? "/" : "", names_get(&names, i)) < 0)
-            return -ENOMEM;
-        /* A listing need not tell, and what cannot be looked at is left for the copying to tell. */
-        if (kind == 0 && source->operations->stat(source, path, &status, &header, NULL, NULL) == 0)
-            kind = status.st_mode;
-        r = S_ISDIR(kind) ? names_add(directories, path) : 1;
-    }
-    return r < 0 && r != -ENOMEM && *directory ? 0 : r;
-}
-
 int source_has_files(struct source *source)
 {
     cleanup_names struct names directories = NO_NAMES;
 
     int r = names_add(&directories, "");
-    for (size_t i = 0; r == 0 && i < directories.count; i++) {
-        cleanup_free char *path = strdup(names_get(&directories, i));
-        r = path ? add_directories(source, path, &directories) : -ENOMEM;
+    for (size_t at = 0; r == 0 && at < directories.count; at++) {
+        cleanup_free char *directory = strdup(names_get(&directories, at));
+        cleanup_names struct names names = NO_NAMES;
+        if (!directory)
+            return -ENOMEM;
+        r = source->operations->list(source, directory, &names);
+        /* What cannot be looked at is left for the copying to tell, but for the root. */
+        if (r < 0 && r != -ENOMEM && *directory)
+            r = 0;
+        for (size_t i = 0; r == 0 && i < names.count; i++) {
+            cleanup_free char *path = NULL;
+            mode_t kind = names.items[i].kind & S_IFMT;
+            struct share_header header = {0};
+            struct stat status;
+            if (asprintf(&path, "%s%s%s", directory, *directory ? "/" : "", names_get(&names, i)) <
+                0)
+                return -ENOMEM;
+            if (kind == 0 && /* a listing need not tell */
+                source->operations->stat(source, path, &status, &header, NULL, NULL) == 0)
+                kind = status.st_mode;
+            r = S_ISDIR(kind) ? names_add(&directories, path) : 1;
+        }
     }
     return r;
 }
 
-bool source_shows(const char *from, const char *place, const struct tree_rules *rules,
-                  bool is_directory)
+/* Adds where PATH leads. What cannot be resolved is left for the command to tell. */
+static int add_place(struct names *places, const char *path)
 {
-    size_t length = strcmp(from, "/") == 0 ? 0 : strlen(from);
-    dev_t source, own;
+    cleanup_free char *real = NULL;
 
-    if (!destination_lies_in(place, from))
-        return false;
-    if (!place[length])
-        return true;
-    if (excludes_match(rules->excludes, place + length + 1, is_directory))
-        return false;
-    return !rules->one_file_system || destination_device(from, &source) < 0 ||
-           destination_device(place, &own) < 0 || source == own;
+    int r = place_resolve(path, &real);
+    return r == 0 ? names_add(places, real) : r == -ENOMEM ? r : 0;
+}
+
+/* Adds the real paths of the stores in DIRECTORY, or of OTHERS; not of what is not there. */
+static int add_stores(const struct options *options, const char *directory,
+                      const struct names *others, struct names *places)
+{
+    cleanup_stores struct stores *stores = NULL;
+
+    log_mute(true);
+    int r = find_stores(options, directory, others, true, &stores);
+    log_mute(false);
+    return r == 0 ? stores_real_paths(stores, places) : r == -ENOMEM ? r : 0;
+}
+
+/*
+ * Adds the directories and files that nothing may be written into, but what the command is for: of
+ * stores, all that it may have, also if its words make no sense.
+ */
+static int add_places(const struct options *options, struct names *places)
+{
+    const unsigned of_stores = COMMAND_CHECK | COMMAND_REPAIR | COMMAND_DECODE;
+    const enum command command = options->command;
+    const size_t count = options->word_count;
+    char **words = options->words;
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < options->place_count; i++)
+        r = add_place(places, options->places[i].path);
+    for (size_t i = 0; r == 0 && command & of_stores && i < options->stores.count; i++) {
+        cleanup_names struct names one = NO_NAMES; /* others may not be there */
+        r = names_add(&one, names_get(&options->stores, i));
+        if (r == 0)
+            r = add_stores(options, NULL, &one, places);
+    }
+    for (size_t i = 0; r == 0 && command & of_stores && i < count; i++)
+        r = add_stores(options, words[i], &NO_NAMES, places);
+    if (r == 0 && command == COMMAND_DECODE && count > 0)
+        r = add_place(places, words[count - 1]);
+    for (size_t i = 0; r == 0 && command == COMMAND_INFO && i < count; i++)
+        r = add_place(places, words[i]);
+    if (r < 0 || command != COMMAND_ENCODE || count < 2)
+        return r;
+    /* The shares in DEST, those that are to be made and others. */
+    r = add_stores(options, words[1], &NO_NAMES, places);
+    for (unsigned index = 0; r == 0 && index < options->encoding.shares; index++) {
+        cleanup_free char *path = NULL;
+        if (asprintf(&path, "%s/%02x", words[1], (uint8_t)index) < 0)
+            return -ENOMEM;
+        r = add_place(places, path);
+    }
+    return r;
+}
+
+/* A file that is to be written, as it was given, and where it really is. */
+struct beside {
+    const char *option, *path, *real;
+};
+
+static int refuse_source(const struct beside *file, const char *source,
+                         const struct tree_rules *rules)
+{
+    cleanup_free char *from = NULL;
+
+    place_resolve_soon(source, &from);
+    if (!from || !place_is_shown(from, file->real, rules, false))
+        return 0;
+    return log_as(-EINVAL, "%s %s: lies in the source %s; choose another place, or exclude it",
+                  file->option, file->path, source);
+}
+
+/* All sets, wanted or not: to look at a few more costs nothing, and a file is seldom in one. */
+static int refuse_sets(const struct beside *file, const struct options *options)
+{
+    cleanup_sets struct sets sets = {0};
+    cleanup_free char *path = options_sets_path(options);
+
+    log_mute(true);
+    int r = path ? sets_read(path, &sets) : -ENOMEM;
+    log_mute(false);
+    if (r < 0)
+        return 0; /* the command says why, and reads none of them */
+    for (size_t i = 0; r == 0 && i < sets.count; i++) {
+        const struct sync_set *set = &sets.sets[i];
+        r = refuse_source(file, set->source, &set->rules);
+        for (size_t j = 0; r == 0 && j < set->count; j++) {
+            const struct sync_node *node = &set->nodes[j];
+            cleanup_free char *place = NULL;
+            if (node->mover != &rsync_mover || address_kind(node->target) != ADDRESS_LOCAL)
+                continue;
+            place_resolve_soon(node->target, &place);
+            if (place && place_lies_in(file->real, place))
+                r = log_as(-EINVAL, "%s %s: lies in the node %s; choose another place",
+                           file->option, file->path, node->target);
+        }
+    }
+    return r;
+}
+
+int sources_check_beside(const struct options *options)
+{
+    struct beside files[] = {{"--log-file", options->log_file, NULL},
+                             {"--report", options->report, NULL}};
+    int r = 0;
+
+    for (size_t at = 0; r == 0 && at < COUNT_OF(files); at++) {
+        struct beside *file = &files[at];
+        cleanup_names struct names places = NO_NAMES;
+        cleanup_free char *real = NULL;
+        struct stat status;
+        /* A terminal or /dev/null holds nothing. */
+        if (!file->path || (stat(file->path, &status) == 0 && !S_ISREG(status.st_mode)) ||
+            place_resolve(file->path, &real) < 0)
+            continue;
+        file->real = real;
+        r = add_places(options, &places);
+        for (size_t i = 0; r == 0 && i < places.count; i++) {
+            if (place_lies_in(real, names_get(&places, i)))
+                r = log_as(-EINVAL,
+                           "%s %s: lies in %s, which the command reads or writes; choose another "
+                           "place",
+                           file->option, file->path, names_get(&places, i));
+        }
+        if (r == 0 && options->command == COMMAND_ENCODE && options->word_count > 0)
+            r = refuse_source(file, options->words[0], &options->rules);
+        if (r == 0 && options->command == COMMAND_SYNC)
+            r = refuse_sets(file, options);
+    }
+    return r;
 }

@@ -2,7 +2,6 @@
 /* The sources that a command line names. What fails has been logged. */
 #pragma once
 
-#include "cli/exit_status.h"
 #include "cli/options.h"
 #include "view/store_source.h"
 
@@ -17,7 +16,7 @@ int source_of_tree(struct options *options, struct source **ret);
 
 /*
  * What is in STORES and in all that store= names, for a mount: -EINVAL where a store is in another
- * format, -ENODATA where no share has a header and no store is to be waited for; logged.
+ * format, -ENODATA where no share has a header and no store is to be waited for.
  */
 int source_of_stores(const struct options *options, struct source **ret);
 
@@ -44,18 +43,13 @@ void tell_empty_store(const struct store *store);
  */
 int source_has_files(struct source *source);
 
-/*
- * Adds the absolute paths, without symlinks, of the stores in DIRECTORY, or, where that is NULL, of
- * those that --store names. What is not there is left out without a word. Returns 0 or -ENOMEM.
- */
-int source_add_places(const struct options *options, const char *directory, struct names *places);
-
-/*
- * Returns true if PLACE lies in the source at FROM, and RULES do not leave it out. Both paths are
- * resolved.
- */
-bool source_shows(const char *from, const char *place, const struct tree_rules *rules,
-                  bool is_directory);
-
 /* What a command ends with that could not open its stores. */
 enum exit_status status_of_stores(int error);
+
+/*
+ * Checks, before anything is made, that no file that a command writes beside its results,
+ * --log-file and --report, is in a store, nor elsewhere in what it reads or writes: it would take
+ * the place of a share, or be a name among them. Returns 0 or a negative errno; -EINVAL for such a
+ * file.
+ */
+int sources_check_beside(const struct options *options);

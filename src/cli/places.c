@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/places.h"
+
+#include "base/io.h"
+#include "base/log.h"
+#include "store/voice.h"
+#include "sync/child.h"
+#include "trust/leftover.h"
+
+#include <libgen.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    RESOLVE_LIMIT_S = 5,
+    LOOKED_AT = 64, /* files, to see whether a directory is a store */
+};
+
+int place_resolve(const char *path, char **ret)
+{
+    cleanup_free char *real = realpath(path, NULL), *one = strdup(path), *other = strdup(path);
+
+    if (real) {
+        *ret = steal_pointer(real);
+        return 0;
+    }
+    if (errno != ENOENT || !one || !other)
+        return -errno;
+    const char *parent = dirname(one);
+    if (strcmp(parent, path) == 0) /* the working directory was removed */
+        return -ENOENT;
+    int r = place_resolve(parent, &real);
+    if (!real)
+        return r;
+    const char *between = strcmp(real, "/") == 0 ? "" : "/";
+    return asprintf(ret, "%s%s%s", real, between, basename(other)) < 0 ? -ENOMEM : 0;
+}
+
+void place_resolve_soon(const char *path, char **ret)
+{
+    struct words words = {.names = NO_NAMES};
+
+    WORDS_ADD(&words, "realpath", "--canonicalize-missing", "--", path);
+    child_run(&words, RESOLVE_LIMIT_S, ret);
+}
+
+bool place_lies_in(const char *path, const char *folder)
+{
+    size_t length = strcmp(folder, "/") == 0 ? 0 : strlen(folder);
+
+    return strncmp(path, folder, length) == 0 && (path[length] == '/' || path[length] == '\0');
+}
+
+/* Finds the device that PATH is or would be on. */
+static int find_device(const char *path, dev_t *ret)
+{
+    struct stat status;
+
+    if (stat(path, &status) == 0) {
+        *ret = status.st_dev;
+        return 0;
+    }
+    if (errno != ENOENT || strcmp(path, "/") == 0)
+        return -errno;
+    cleanup_free char *copy = strdup(path);
+    return copy ? find_device(dirname(copy), ret) : -ENOMEM;
+}
+
+bool place_is_shown(const char *from, const char *place, const struct tree_rules *rules,
+                    bool is_directory)
+{
+    size_t length = strcmp(from, "/") == 0 ? 0 : strlen(from);
+    dev_t source, own;
+
+    if (!place_lies_in(place, from))
+        return false;
+    if (!place[length])
+        return true;
+    if (excludes_match(rules->excludes, place + length + 1, is_directory))
+        return false;
+    return !rules->one_file_system || find_device(from, &source) < 0 ||
+           find_device(place, &own) < 0 || source == own;
+}
+
+static void ignore_answer(void *context)
+{
+    (void)context;
+}
+
+/* Takes a sample of what is at PLACE, as of shares in that format. No PLACE holds nothing. */
+static int sample(const char *place, enum share_format format, struct store_voice *ret)
+{
+    static const struct voice_watch watch = {ignore_answer, NULL};
+    struct store *store;
+
+    *ret = (struct store_voice){.share = NO_VOTE};
+    if (store_new(place, &store) < 0)
+        return 0; /* it is new, or to open it will fail and say why */
+    int r = voice_take(store, format, &watch, ret);
+    store_release(store);
+    /* A disk's lost+found is closed to all but root. */
+    return r == -EACCES && ret->has_names ? 0 : r;
+}
+
+int place_check_share(const struct options *options, const char *path, const char *place,
+                      uint8_t index)
+{
+    /* A tree may have been encoded in another format before; a store is mended in its own. */
+    const bool any = options->command == COMMAND_ENCODE;
+    const enum share_format given = options->encoding.format;
+    cleanup_free char *one = strdup(path), *other_name = strdup(place);
+    int other = NO_VOTE;
+
+    if (!one || !other_name)
+        return -ENOMEM;
+    if (leftover_is_no_store(basename(one)) || leftover_is_no_store(basename(other_name)))
+        return log_as(-EINVAL,
+                      "%s: is never taken for a store, because of its name; give another place",
+                      path);
+    for (enum share_format format = 0; format < SHARE_FORMATS; format++) {
+        struct store_voice voice;
+        if (!any && format != given)
+            continue;
+        int r = sample(place, format, &voice);
+        if (r < 0)
+            return log_errno(r, "%s: cannot be looked at", path);
+        /*
+         * Formats other than checked take a few bytes for a header: all PDFs look like share 08 of
+         * k = 21, and videos, which begin with zeros, like share 00 of k = 1. So k has to be right
+         * as well, where it is said.
+         */
+        if (!voice.has_files ||
+            (voice.share == index && voice.alike >= voice.looked_at - voice.alike &&
+             (format == SHARE_CHECKED || !any || voice.required == options->encoding.required)))
+            return 0;
+        if (format == SHARE_CHECKED || (format == given && other == NO_VOTE))
+            other = voice.share;
+    }
+    if (other != NO_VOTE && other != index)
+        return log_as(-EINVAL,
+                      "%s: holds share %02x already; give share %02x another place, or empty this "
+                      "one",
+                      path, (uint8_t)other, index);
+    return log_as(-EINVAL,
+                  "%s: holds files that are not of share %02x, which would be overwritten; give "
+                  "another place, or empty this one",
+                  path, index);
+}
+
+int place_check_whole(const char *path, const char *place)
+{
+    struct store_voice voice;
+
+    /* Headers of the other formats are too weak to tell. */
+    if (sample(place, SHARE_CHECKED, &voice) < 0 || voice.share == NO_VOTE ||
+        voice.alike <= voice.looked_at / 2)
+        return 0;
+    return log_as(-EINVAL, "%s: is a store, of share %02x; give another place, or empty this one",
+                  path, (uint8_t)voice.share);
+}
+
+bool place_has_share(const char *path, uint8_t *ret)
+{
+    cleanup_names struct names names = NO_NAMES;
+    cleanup_tree struct tree *tree = NULL;
+    size_t files = 0, shares = 0;
+
+    if (tree_open(path, &tree) < 0 || tree_list(tree, "", &names) < 0)
+        return false;
+    for (size_t i = 0; i < names.count && files < LOOKED_AT; i++) {
+        uint8_t bytes[HEADER_SIZE_MAX];
+        struct share_header header;
+        cleanup_fd int fd = -1;
+        struct stat status;
+        size_t size;
+        bool is_share =
+            tree_open_file(tree, names_get(&names, i), &status, &fd) == 0 &&
+            io_read(fd, 0, bytes, sizeof bytes, &size) == 0 &&
+            header_read(SHARE_CHECKED, bytes, size, (uint64_t)status.st_size, &header) == 0;
+        if (is_share)
+            *ret = header.index;
+        shares += is_share;
+        files += is_share || names.items[i].kind == S_IFREG;
+    }
+    return 2 * shares > files;
+}
