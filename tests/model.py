@@ -468,7 +468,7 @@ class Name(Entries):
             and not any(map(model.has_nothing, model.stores))
             and not any(map(model.is_half_copied, lack))
             and not any(model.is_alien(store) for store in self.entries if store not in lack)
-            and not (is_there is bool and self.is_complete_by_own_k())
+            and not self.is_complete_by_own_k()
             and not any(p == self.path or p.startswith(self.path + "/") for p in model.scattered())
         )
 
@@ -482,7 +482,9 @@ class Name(Entries):
     @once
     def goes(self):
         """Whether repair --delete removes it."""
-        if self.state in ("leftover", "conflict", "hidden") or not self.path or not self.is_held() or not self.may_go():
+        if self.model.repair_needs_required() or self.state in ("leftover", "conflict", "hidden") or not self.path:
+            return False
+        if not self.is_held() or not self.may_go():
             return False
         inside = [self.model.name(p) for p in self.model.paths if p.startswith(self.path + "/")]
         inside = [one for one in inside if one.state != "leftover"]
