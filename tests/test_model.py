@@ -21,7 +21,7 @@ SPREAD = True
 CASES = int(os.environ.get("ZFEC_FS_TEST_CASES", "1000"))
 ONLY = os.environ.get("ZFEC_FS_MODEL_TREE")
 PARTS = {"checked": 6, "classic": 2, "fec": 2}  # the latter two in test_model_plain.py, at the same time
-TREE = 600  # files of a tree
+TREE = 1000  # files of a tree
 
 
 def compare(mounts, tmp_path, number, share_format, cases, honest=False):

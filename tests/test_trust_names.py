@@ -253,6 +253,28 @@ def test_what_one_store_has_is_to_be_had_unconfirmed(make, mounts):
     stores.holds(mounts, {}, decode=DAMAGED, check=DAMAGED, absent=expected)
 
 
+def test_what_is_unconfirmed_is_like_its_own_copies(make, mounts):
+    """What other kinds of the name are like does not count."""
+    stores = make(3, 6)
+    for store, time in (("00", MTIME_NS + 1), ("01", MTIME_NS + 2)):
+        os.mkfifo(stores.path(store, "a"), 0o600)
+        os.utime(stores.path(store, "a"), ns=(time, time))
+    stores.path("02", "a").mkdir()
+    stores.path("02", "a").chmod(0o777)
+    os.utime(stores.path("02", "a"), ns=(MTIME_NS, MTIME_NS))
+    data = stores.put("b", stores=["00"], required=1)
+    make_device(stores.path("01", "b"))
+    stores.put("b", stores=["02"], required=1, data=data)
+    stores.spoil_header("02", "b")
+    stores.settle()
+    view = stores.view(mounts, unconfirmed=True)
+    status = os.lstat(view / "a")
+    assert stat.S_ISFIFO(status.st_mode) and stat.S_IMODE(status.st_mode) == 0o600
+    assert status.st_mtime_ns == MTIME_NS + 2
+    assert (view / "b").read_bytes() == data
+    view.unmount()
+
+
 # What enough stores have
 
 

@@ -395,6 +395,17 @@ def test_what_is_enough_by_its_own_k_is_not_removed(whole):
     refuse(whole, LOST, ["other-set is not removed: its shares are enough by their own k"])
 
 
+@pytest.mark.parametrize("name", ["other-set", "other-set/folder/file"])
+def test_what_a_single_store_has_of_a_set_without_redundancy_is_not_removed(whole, name):
+    """Its k is 1; with required=1 it is there."""
+    whole.path("00", name).parent.mkdir(parents=True, exist_ok=True)
+    whole.put(name, stores=["00"], required=1)
+    whole.put("one", stores=["00"])
+    whole.settle()
+    says = ["other-set is not removed: its shares are enough by their own k"]
+    whole.repair("--delete", status=FAILED, removes=["00/one"], says=says)
+
+
 @pytest.mark.parametrize("share_format", ["classic", "fec"])
 def test_a_directory_of_other_files_is_not_taken_for_a_store(make, rng, share_format):
     """Of files of any kind, some look like shares there."""

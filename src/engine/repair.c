@@ -136,7 +136,8 @@ static struct removal count_removal(const struct repair *repair,
 {
     const struct roster *roster = repair->roster;
     struct removal removal = {
-        .complete = !file && inspection->would_need > 0,
+        .complete =
+            inspection->would_need > 0 || scattered_is_alone(&roster->scattered, inspection->path),
         .other = scattered_other(&roster->scattered, inspection->path),
     };
     bool has[256] = {false}, lacks[256] = {false};

@@ -157,12 +157,10 @@ static void look_at_name(struct rostering *rostering, const char *path)
         atomic_store(&rostering->visit.result, r);
     if (survey.ruling.verdict == NAME_SETTLED || survey.ruling.verdict == NAME_LOST)
         note_missing(rostering, &survey);
-    bool settled = survey.ruling.verdict == NAME_SETTLED;
-    if (settled ? S_ISDIR(survey.status.st_mode)
-                : survey.ruling.verdict == NAME_FOREIGN && is_directory_anywhere(&survey))
-        visit_into(&rostering->visit, path);
-    else if (settled && S_ISREG(survey.status.st_mode))
+    if (survey.ruling.verdict == NAME_SETTLED && S_ISREG(survey.status.st_mode))
         count_file(rostering, &survey);
+    if (is_directory_anywhere(&survey))
+        visit_into(&rostering->visit, path);
 }
 
 static void look_at_part(struct visit *visit, const char *directory, const struct names *names,

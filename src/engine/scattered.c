@@ -9,6 +9,7 @@
 struct piece {
     char *path;
     const char *other; /* another name's path, with whose shares there are enough; or NULL */
+    bool alone;        /* there are enough without others, by their own k though not by K */
     struct share_header version;
     bool shares[256];
 };
@@ -28,7 +29,7 @@ static struct share_header header_to_compare(const struct share_header *header)
 }
 
 static int add_piece(struct scattered *scattered, const char *path, const struct copy_facts facts[],
-                     size_t count, size_t first)
+                     size_t count, size_t first, bool alone)
 {
     if (scattered->count == scattered->room) {
         size_t room = scattered->room * 2 + 16;
@@ -39,8 +40,8 @@ static int add_piece(struct scattered *scattered, const char *path, const struct
         scattered->room = room;
     }
     struct piece *piece = &scattered->pieces[scattered->count];
-    *piece =
-        (struct piece){.path = strdup(path), .version = header_to_compare(&facts[first].header)};
+    *piece = (struct piece){
+        .path = strdup(path), .alone = alone, .version = header_to_compare(&facts[first].header)};
     if (!piece->path)
         return -ENOMEM;
     for (size_t i = first; i < count; i++) {
@@ -59,14 +60,14 @@ int scattered_add(struct scattered *scattered, const char *path, const struct qu
 
     for (size_t i = 0; r == 0 && i < count; i++) {
         const struct share_header *header = &facts[i].header;
+        const struct version version = version_count(quorum, facts, count, header);
+        const unsigned enough = header->layout.required + version.untimed;
         bool repeated = false;
         for (size_t j = 0; j < i; j++)
             repeated |= facts[j].has_header && !facts[j].misplaced &&
                         version_is_same(&facts[j].header, header);
-        /* Of an empty file there is nothing to restore. */
-        if (facts[i].has_header && !facts[i].misplaced && !repeated &&
-            header->layout.source_size > 0 && !version_count(quorum, facts, count, header).complete)
-            r = add_piece(scattered, path, facts, count, i);
+        if (facts[i].has_header && !facts[i].misplaced && !repeated && !version.complete)
+            r = add_piece(scattered, path, facts, count, i, version.whole >= enough);
     }
     return r;
 }
@@ -114,7 +115,8 @@ static void settle_version(struct piece pieces[], size_t count)
             there = pieces[i].shares[share];
         shares += there;
     }
-    if (shares < pieces[0].version.layout.required)
+    /* Of an empty file there is nothing to restore. */
+    if (shares < pieces[0].version.layout.required || pieces[0].version.layout.source_size == 0)
         return;
     const char *first = pieces[0].path, *last = pieces[count - 1].path;
     for (size_t i = 0; i < count && strcmp(first, last) != 0; i++)
@@ -153,18 +155,45 @@ static size_t find_first(const struct scattered *scattered, const char *path)
     return low;
 }
 
-const char *scattered_other(const struct scattered *scattered, const char *path)
+/* The next piece from number AT on that is PATH's, or of something beneath it; NULL behind the
+ * last. */
+static const struct piece *next_piece(const struct scattered *scattered, const char *path,
+                                      size_t *at)
 {
     const size_t length = strlen(path);
 
-    for (size_t i = find_first(scattered, path); i < scattered->count; i++) {
-        const struct piece *piece = &scattered->pieces[i];
+    while (*at < scattered->count) {
+        const struct piece *piece = &scattered->pieces[(*at)++];
         if (strncmp(piece->path, path, length) != 0)
             break;
-        if ((piece->path[length] == '\0' || piece->path[length] == '/') && piece->other)
+        if (piece->path[length] == '\0' || piece->path[length] == '/')
+            return piece;
+    }
+    return NULL;
+}
+
+const char *scattered_other(const struct scattered *scattered, const char *path)
+{
+    size_t at = find_first(scattered, path);
+    const struct piece *piece;
+
+    while ((piece = next_piece(scattered, path, &at))) {
+        if (piece->other)
             return piece->other;
     }
     return NULL;
+}
+
+bool scattered_is_alone(const struct scattered *scattered, const char *path)
+{
+    size_t at = find_first(scattered, path);
+    const struct piece *piece;
+
+    while ((piece = next_piece(scattered, path, &at))) {
+        if (piece->alone)
+            return true;
+    }
+    return false;
 }
 
 void scattered_clear(struct scattered *scattered)

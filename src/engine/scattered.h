@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Shares of one version that lie under several names, none of which has enough of them: an
- * interrupted rename leaves a file like that. Together they restore it, so none of them is removed
- * (rule 7 of docs/design.md). Pure bookkeeping, no I/O.
+ * Shares of versions under names that do not have enough of them: rule 7 of docs/design.md keeps
+ * these where they are enough by their own k, or together with those of the same version under
+ * another name, as an interrupted rename leaves them. Pure bookkeeping, no I/O.
  */
 #pragma once
 
@@ -31,5 +31,8 @@ void scattered_settle(struct scattered *scattered);
  * version; NULL where there is none.
  */
 const char *scattered_other(const struct scattered *scattered, const char *path);
+
+/* Returns true if shares of PATH, or of something beneath it, are enough by their own k. */
+bool scattered_is_alone(const struct scattered *scattered, const char *path);
 
 void scattered_clear(struct scattered *scattered);

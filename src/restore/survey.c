@@ -245,7 +245,8 @@ int survey_make_by(struct stores *stores, const struct share_terms *terms, const
     if (is_shortage(r))
         return r;
     name_rule(&list->quorum, survey.ballots, list->count, &survey.ruling);
-    bool settled = survey.ruling.verdict == NAME_SETTLED || survey.ruling.verdict == NAME_LOST;
+    bool shown = survey.ruling.verdict == NAME_SETTLED || survey.ruling.verdict == NAME_LOST ||
+                 (survey.ruling.verdict == NAME_FOREIGN && terms->unconfirmed);
     if (survey.ruling.verdict == NAME_ABSENT)
         return r;
     if (survey.ruling.verdict == NAME_FOREIGN && !terms->unconfirmed) {
@@ -253,10 +254,10 @@ int survey_make_by(struct stores *stores, const struct share_terms *terms, const
         if (r < 0)
             return r;
     }
-    if (settled)
+    if (shown)
         drop_others(&survey, path);
     vote_status(&list->quorum, survey.ballots, list->count, &survey.status);
-    if (settled)
+    if (shown)
         log_others(&survey, path);
     *ret = survey;
     survey = NO_SURVEY;

@@ -14,7 +14,7 @@ import os
 import re
 from collections import Counter, defaultdict, deque
 
-from model_shares import DIRECTORY, FILE, LINK, Entry, copy_of, decode, differences, make_piece, make_share, parse, patterns, solve
+from model_shares import BLOCK, CHAR, DIRECTORY, FILE, LINK, Entry, copy_of, decode, differences, make_piece, make_share, parse, patterns, solve
 
 SAMPLE_HEADERS, SAMPLE_NAMES, SAMPLE_STRIPES = 64, 4096, 4096
 PLAIN = Entry().what()
@@ -125,8 +125,8 @@ class Sample:
 class Model:
     """The tree that the stores hold."""
 
-    def __init__(self, stores, share_format, required=None):
-        self.stores, self.format, self.required = stores, share_format, required
+    def __init__(self, stores, share_format, required=None, unconfirmed=False):
+        self.stores, self.format, self.required, self.unconfirmed = stores, share_format, required, unconfirmed
         self.samples = {name: Sample(share_format, store) for name, store in stores.items()}
         self.with_files = [name for name in stores if not self.samples[name].empty]
         self.voting = {name: s.share for name, s in self.samples.items() if s.share is not None}
@@ -168,6 +168,11 @@ class Model:
         paths = [p for p in self.paths if p and os.path.dirname(p) == path]
         return {os.path.basename(p) for p in paths if self.name(p).is_listed()}
 
+    def eithers(self):
+        """Paths that may be shown and may be not, and what is beneath them."""
+        undecided = [name.path for name in self.names() if name.state == "either"]
+        return {path for path in self.paths for one in undecided if path == one or path.startswith(one + "/")}
+
     def has_nothing(self, store):
         """Whether a store is told as empty, and no longer looked at."""
         return bool(self.with_files) and self.samples[store].empty
@@ -185,6 +190,47 @@ class Model:
         says = Counter(self.samples[name].k for name in self.voting)
         most_said = max(says, key=lambda k: (says[k], k), default=None)
         return store in self.voting and (self.format == "checked" or self.samples[store].k == most_said)
+
+    def is_half_copied(self, store):
+        """Rule 7: whether a store lacks more than half of the names that are shown, lost ones included."""
+        return 2 * self._missing()[store] > len(self.listed())
+
+    @once
+    def listed(self):
+        return [name for name in self.names() if name.path and name.is_listed()]
+
+    @once
+    def _missing(self):
+        return Counter(store for name in self.listed() for store in self.stores if store not in name.entries)
+
+    def is_alien(self, store):
+        """Rule 7: whether most files of a store are in no other one, or not shown."""
+        alone, files = self._alone()
+        return 2 * alone[store] > files[store]
+
+    @once
+    def _alone(self):
+        alone, files = Counter(), Counter()
+        for name in self.names():
+            if not is_leftover_name(os.path.basename(name.path)):
+                files.update(list(name.copies))
+                if len(name.entries) == 1 or name.state == "foreign":
+                    alone.update(list(name.copies))
+        return alone, files
+
+    @once
+    def scattered(self):
+        """Rule 7: names that only together have the shares that a version needs."""
+        pieces = defaultdict(dict)
+        for name in self.names():
+            file = File(self, name.copies, name.entries)
+            for version in file.versions:
+                if version.size and len(file.full_shares(version)) < file.need(version):
+                    time = version.mtime if self.format == "checked" or version.mtime is None else version.mtime // GRANULARITIES[0]
+                    shares = {copy.header.index for copy in file.versions[version].values()}
+                    pieces[version._replace(mtime=time)].setdefault(name.path, set()).update(shares)
+        return {path for version, names in pieces.items() for path in names
+                if len(names) > 1 and len(set().union(*names.values())) >= version.k}  # fmt: skip
 
     def repair_needs_required(self):
         """Rule 7: whether fewer stores take part than the largest k that two of them say."""
@@ -229,8 +275,8 @@ class Entries:
 class Name(Entries):
     """Rule 3: one name of the tree.
 
-    state: shown (kind says as what), lost, conflict, foreign, leftover, or hidden, where the
-    directory that it lies in is not there.
+    state: shown (kind says as what), lost, conflict, foreign, leftover, either (unconfirmed: any of its
+    kinds may be shown), or hidden, where the directory that it lies in is not there.
     """
 
     def __init__(self, model, path):
@@ -261,12 +307,20 @@ class Name(Entries):
         if winners:
             return self._show(winners[0])
         held = {model.voting[s] for s in self.copies if self.speaks(s)}
-        return "lost" if len(held) >= 2 else "foreign"
+        return "lost" if len(held) >= 2 else self._decide_foreign()
 
-    def _show(self, kind):
+    def _decide_foreign(self):
+        """Of kinds with as many votes, either may be shown unconfirmed."""
+        votes = self.votes()
+        likely, _ = most({entry.what(): votes.get(entry.what(), set()) for entry in self.entries.values()})
+        if not self.model.unconfirmed or all(kind[0] in (CHAR, BLOCK) for kind in likely):
+            return "foreign"
+        return self._show(likely[0], 1) if len(likely) == 1 else "either"
+
+    def _show(self, kind, required=None):
         self.kind = kind
         if kind == PLAIN:
-            self.file = File(self.model, self.copies, self.entries)
+            self.file = File(self.model, self.copies, self.entries, required)
             return self.file.state
         return "shown"
 
@@ -401,6 +455,56 @@ class Name(Entries):
         """Rule 7: whether a store has an intact share where another kind is to be."""
         return store in self.copies and self.kind != PLAIN and self.speaks(store)
 
+    # Rule 7: repair --delete
+
+    def shares_with(self, is_there):
+        return {self.model.voting[s] for s in self.model.voting if is_there(self.entries.get(s))}
+
+    def may_go(self, is_there=bool):
+        """Whether the name may be removed, if what is_there(its Entry) says so counts as having it."""
+        model, lack = self.model, [s for s in self.model.stores if not is_there(self.entries.get(s))]
+        return (
+            len(self.shares_with(is_there)) < model.K <= len(self.shares_with(lambda entry: not is_there(entry)))
+            and not any(map(model.has_nothing, model.stores))
+            and not any(map(model.is_half_copied, lack))
+            and not any(model.is_alien(store) for store in self.entries if store not in lack)
+            and not self.is_complete_by_own_k()
+            and not any(p == self.path or p.startswith(self.path + "/") for p in model.scattered())
+        )
+
+    def is_complete_by_own_k(self):
+        return bool(self.copies) and File(self.model, self.copies, self.entries, 1).is_complete
+
+    def is_held(self):
+        """Whether it is in a store that repair writes to."""
+        return any(self.model.is_written(store) for store in self.entries)
+
+    @once
+    def goes(self):
+        """Whether repair --delete removes it."""
+        if self.model.repair_needs_required() or self.state in ("leftover", "conflict", "hidden") or not self.path:
+            return False
+        if not self.is_held() or not self.may_go():
+            return False
+        inside = [self.model.name(p) for p in self.model.paths if p.startswith(self.path + "/")]
+        inside = [one for one in inside if one.state != "leftover"]
+        if self.state != "shown":
+            return all(one.may_go() for one in inside)
+        return self.is_lost() or (self.kind[0] == DIRECTORY and any(one.copies for one in inside)
+                                  and all(one.goes() for one in inside))  # fmt: skip
+
+    def is_refused(self):
+        """Whether it is told that it stays."""
+        is_candidate = self.state in ("foreign", "lost") or (self.state == "shown" and self.is_lost())
+        return is_candidate and self.is_held() and not self.goes() and len(self.shares_with(bool)) < self.model.K
+
+    def gives_way(self, store):
+        """Whether what a store has goes where another kind is shown."""
+        if self.keeps_share(store):
+            return self.may_go(lambda entry: entry and entry.kind == FILE)
+        inside = [self.model.name(p) for p in self.model.stores[store] if p.startswith(self.path + "/")]
+        return all(one.state == "leftover" or (len(one.winners()) < 2 and one.may_go()) for one in inside)
+
     def may_lose(self):
         """No more than so many stores can go, whichever. Exact where all copies are good."""
         if self.is_lost() or self.state != "shown":
@@ -414,8 +518,9 @@ class Name(Entries):
 class File:
     """Rules 4 to 6: a regular file, its version and its stripes."""
 
-    def __init__(self, model, copies, entries):
+    def __init__(self, model, copies, entries, required=None):
         self.model, self.all, self.entries = model, copies, entries
+        self.K = required or model.K
         self.checked = model.format == "checked"
         if not self.checked:  # rule 6: a copy of another share does not count
             copies = {s: c for s, c in copies.items() if c.header and c.header.index == model.voting.get(s)}
@@ -424,7 +529,7 @@ class File:
         self.of = {s: copy.header.version for s, copy in copies.items() if copy.header}
         self.longest = max((len(copy.data) for copy in copies.values()), default=0)
         self.versions = self._group()
-        if not self.checked:
+        if not self.checked and not model.unconfirmed:
             self._tell_by_times()
         self.is_complete = self.in_conflict = False
         self.version = self._choose()
@@ -433,7 +538,7 @@ class File:
         self._groups, self._orders, self._given = {}, {}, {}
 
     def need(self, version):
-        need = max(version.k, self.model.K)
+        need = max(version.k, self.K)
         return need + (need == version.k and self._may_be_mixed(version))
 
     def _may_be_mixed(self, version):

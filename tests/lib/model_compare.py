@@ -4,7 +4,6 @@
 import errno
 import json
 import os
-import shutil
 import subprocess
 from collections import Counter, defaultdict
 
@@ -13,6 +12,7 @@ import mounts as mounts_module
 from model import Model, is_same_time
 from model_shares import DIRECTORY, FILE, LINK
 
+ACCESS = "system.posix_acl_access"
 SHOWN = 12
 LIMIT_S = 60
 SMALL_FILE = 64 << 10  # no larger files are read whole when they are opened
@@ -24,6 +24,7 @@ class Comparison:
     def __init__(self, mounts, folder, tree):
         self.mounts, self.folder, self.tree, self.rng = mounts, folder, tree, tree.rng
         self.stores, self.model = tree.stores, Model(tree.stores, tree.format, tree.required)
+        self.removes, self.unconfirmed = self.rng.random() < 0.5, self.rng.random() < 0.25
         self.place = folder / "stores"
         self.stories = {case.path: str(case) for case in tree.cases}
         self.wrong, self.counts = defaultdict(list), Counter(cases=len(tree.cases))
@@ -34,12 +35,13 @@ class Comparison:
             if self.model.unknown or self.model.too_few:
                 self.check_refusal()
             else:
-                self.check_views()
-                self.check_decode("decoded", self.model)
+                shown = Model(self.stores, self.tree.format, self.tree.required, True) if self.unconfirmed else self.model
+                self.check_views(shown)
+                self.check_decode("decoded", shown)
                 self.check_check()
                 self.check_repair()
         finally:
-            shutil.rmtree(self.folder)
+            model_stores.remove(self.folder)
 
     def tell(self, what, path, text):
         self.wrong[what].append(f"{what}: {text}: {self.stories.get(path, path)}")
@@ -50,6 +52,7 @@ class Comparison:
         return {
             "format": self.tree.format if self.tree.format != "checked" else None,
             "required": self.tree.required,
+            "unconfirmed": self.unconfirmed or None,
         }
 
     def command(self, name, *words):
@@ -90,15 +93,15 @@ class Comparison:
 
     # Views
 
-    def check_views(self):
+    def check_views(self, model):
         view = self.mounts.restored(self.place, **self.options())
         view.expect_log(r".*", count=0)
-        self.check_tree("restored", view.path, self.read_restored)
+        self.check_tree("restored", view.path, self.read_restored, model)
         view.unmount()
         count = self.tree.count if self.tree.format != "fec" else None
         view = self.mounts.rebuilt(self.place, **self.options(), shares=count)
         view.expect_log(r".*", count=0)
-        self.check_rebuilt(view.path)
+        self.check_rebuilt(view.path, model)
         view.unmount()
 
     def shown(self, model=None):
@@ -106,8 +109,8 @@ class Comparison:
         model = model or self.model
         return {p: n for p in model.paths if (n := model.name(p)).state in ("shown", "lost", "conflict")}
 
-    def check_tree(self, what, root, read):
-        for path, name in self.shown().items():
+    def check_tree(self, what, root, read, model):
+        for path, name in self.shown(model).items():
             place = os.path.join(root, path)
             try:
                 if name.state == "conflict" and not name.file:
@@ -116,14 +119,18 @@ class Comparison:
                 if name.state != "shown":
                     self.owed_error(what, path, lambda: model_stores.read_bytes(place))  # noqa: B023
                     continue
-                entry = model_stores.entry_at(place, content=b"")
+                entry = model_stores.entry_at(place, b"", None, self.is_bare(name))
             except OSError as error:
                 self.tell(what, path, f"lstat: {error.strerror}")
                 continue
             self.compare_entry(what, path, name, entry)
             if name.file and entry.kind == FILE:
                 read(what, path, place, name.file)
-        self.compare_listings(what, root)
+        self.compare_listings(what, root, model)
+
+    def is_bare(self, name):
+        """Whether its attributes are not asked for: no store has any, and asking takes long."""
+        return not any(entry.xattrs for entry in name.entries.values()) and self.rng.random() < 0.9
 
     def owed_error(self, what, path, function):
         try:
@@ -134,8 +141,8 @@ class Comparison:
             return
         self.tell(what, path, "owed EIO, there is no error")
 
-    def compare_listings(self, what, root):
-        for path, name in self.shown().items():
+    def compare_listings(self, what, root, model):
+        for path, name in self.shown(model).items():
             if name.state != "shown" or name.kind[0] != DIRECTORY:
                 continue
             try:
@@ -143,11 +150,12 @@ class Comparison:
             except OSError as error:
                 self.tell(what, path, f"listing: {error.strerror}")
                 continue
-            owed = self.model.children(path)
+            owed = model.children(path)
             for one in found ^ owed:
                 child = os.path.join(path, one)
-                state = self.model.name(child).state
-                self.tell(f"{what} listing", child, f"{state} is {'missing' if one in owed else 'shown'}")
+                state = model.name(child).state
+                if state != "either":
+                    self.tell(f"{what} listing", child, f"{state} is {'missing' if one in owed else 'shown'}")
 
     def compare_entry(self, what, path, name, entry):
         if name.state != "shown":
@@ -165,10 +173,16 @@ class Comparison:
         times = name.times()
         if path and entry.mtime not in times:
             self.tell(f"{what} time", path, f"{entry.mtime}, owed {times}")
+        self.compare_attributes(f"{what} attribute", path, name, entry)
+
+    def compare_attributes(self, what, path, name, entry):
         right, found = name.attributes(), dict(entry.xattrs)
         for one in right.keys() | found.keys():
-            if found.get(one) not in right.get(one, {None}):
-                self.tell(f"{what} attribute", path, f"{one}: {found.get(one)}, owed {right.get(one)}")
+            owed = right.get(one, {None})
+            if one == ACCESS and what.split()[0] not in ("restored", "rebuilt"):  # the kernel lets it go with the mode
+                owed = {value and fit_list(value, entry.mode) for value in owed}
+            if found.get(one) not in owed:
+                self.tell(what, path, f"{one}: {found.get(one)}, owed {owed}")
 
     def read_restored(self, what, path, place, file):
         """Whole, or stripe by stripe in some order, past the kernel's pages."""
@@ -210,7 +224,7 @@ class Comparison:
         elif found != owed:
             self.tell(f"{what} WRONG BYTES", path, f"{where}: {len(found)} bytes, owed {len(owed)}")
 
-    def check_rebuilt(self, root):
+    def check_rebuilt(self, root, model):
         """All of one share's tree: names, bytes, errors, metadata."""
         shares = sorted(os.listdir(root))
         if self.tree.format != "fec" and shares != [f"{index:02x}" for index in range(self.tree.count)]:
@@ -225,7 +239,7 @@ class Comparison:
             owed = file.share(index) if None not in file.stripes() else None
             self.compare_bytes(what, path, found, owed, f"share {share}")
 
-        self.check_tree("rebuilt", os.path.join(root, share), read)
+        self.check_tree("rebuilt", os.path.join(root, share), read, model)
 
     # Commands
 
@@ -235,10 +249,11 @@ class Comparison:
 
     def check_decode(self, folder, model, at_least=None):
         place = self.folder / folder
-        status, lines, errors = self.command("decode", self.place, place)
+        flags = ["--unconfirmed"] if model.unconfirmed else []
+        status, lines, errors = self.command("decode", *flags, self.place, place)
         names = {p: n for p, n in self.shown(model).items() if not n.is_lost()}
-        found = set(model_stores.walk(place)) if place.exists() else set()
-        for path in found - names.keys():
+        found = dict(model_stores.walk(place)) if place.exists() else {}
+        for path in found.keys() - names.keys() - model.eithers():
             self.tell(f"{folder} too much", path, f"{path} is {model.name(path).state}")
         decoded = {}
         for path, name in names.items():
@@ -246,13 +261,14 @@ class Comparison:
                 if not self.depends_on_order(name):
                     self.tell(f"{folder} missing", path, f"{path} is missing")
                 continue
-            entry = decoded[path] = model_stores.entry_at(os.path.join(place, path))
+            entry = decoded[path] = model_stores.entry_at(os.path.join(place, path), None, found[path], self.is_bare(name))
             self.compare_entry(folder, path, name, entry)
             if name.file:
                 self.compare_bytes(folder, path, entry.data, name.file.content())
         lost = any(name.is_lost() for name in model.names())
         foreign = any(model.name(path).state == "foreign" for path in model.paths)
-        self.owed_status(folder, (status, lines, errors), 2 if lost else 1 if foreign else 0)
+        if not model.eithers():
+            self.owed_status(folder, (status, lines, errors), 2 if lost else 1 if foreign else 0)
         return decoded
 
     def check_check(self):
@@ -327,14 +343,15 @@ class Comparison:
 
     def check_repair(self):
         before = model_stores.look(self.place)
-        status, lines, errors = self.command("repair", self.place)
+        flags = ["--delete"] if self.removes else []
+        status, lines, errors = self.command("repair", *flags, self.place)
         after = model_stores.look(self.place)
         found = model_stores.read_again(self.place, after, before, self.stores)
         if self.model.repair_needs_required():
             self.owed_status("repair", (status, lines, errors), 4)
-        elif any(name.is_lost() for name in self.model.names()):
+        elif any(name.is_lost() and not self.goes(name) for name in self.model.names()):
             self.owed_status("repair", (status, lines, errors), 2)
-        elif self.keeps_shares():
+        elif self.is_refused():
             self.owed_status("repair", (status, lines, errors), 4)
         elif status not in (0, 1):
             self.owed_status("repair", (status, lines, errors), 1)
@@ -349,10 +366,22 @@ class Comparison:
                 self.check_mended(store, path, old, new, same_inode)
         self.check_no_worse(found, changed)
 
-    def keeps_shares(self):
-        """Whether an intact share is in the way of another kind."""
-        return any(name.state == "shown" and name.keeps_share(store)
-                   for name in self.model.names() for store in self.model.voting if self.model.is_written(store))  # fmt: skip
+    def goes(self, name):
+        return self.removes and name.goes()
+
+    def is_refused(self):
+        """Whether something stays that was to go, or is in the way of another kind."""
+        model = self.model
+        if self.removes and (any(map(model.has_nothing, self.stores)) or any(name.is_refused() for name in model.names())):
+            return True
+        return any(name.state == "shown" and not self.goes(name) and self.is_in_the_way(name, store)
+                   for name in model.names() for store in name.entries if model.is_written(store))  # fmt: skip
+
+    def is_in_the_way(self, name, store):
+        """Whether a store has a share where another kind is to be, or a directory that is not empty."""
+        if name.entries[store].what() == name.kind or (self.removes and name.gives_way(store)):
+            return False
+        return name.keeps_share(store) or any(path.startswith(name.path + "/") for path in self.stores[store])
 
     def check_mended(self, store, path, old, new, same_inode):
         name = self.model.name(path)
@@ -361,6 +390,16 @@ class Comparison:
         if path == "" or self.model.samples[store].empty or not self.model.is_written(store):
             if not untouched and path:
                 self.tell("repair touched", path, f"store {store} has no vote")
+            return
+        if self.goes(name) or any(self.goes(self.model.name(one)) for one in parents(path)):
+            if new is not None:
+                self.tell("repair did not remove", path, f"store {store}")
+            return
+        above = [self.model.name(one) for one in parents(path) if one in self.stores[store]]
+        above = [one for one in above if one.state == "shown" and self.stores[store][one.path].what() != one.kind]
+        if above and new is None and self.removes:
+            if not all(one.gives_way(store) for one in above):
+                self.tell("repair removed", path, f"store {store}")
             return
         if name.state != "shown" or name.is_lost() or self.model.repair_needs_required():
             if not untouched:
@@ -371,7 +410,7 @@ class Comparison:
                 self.tell("repair touched", path, f"store {store}: it was good")
             self.check_given(store, path, name, new)
             return
-        if name.keeps_share(store):
+        if old is not None and self.is_in_the_way(name, store):
             if not untouched:
                 self.tell("repair DESTROYED a share", path, f"store {store}")
             return
@@ -415,16 +454,15 @@ class Comparison:
             self.tell("repair owner", path, f"store {store}: {new.owner}, owed {owners}")
         if not any(is_same_time(new.mtime, time) for time in times):
             self.tell("repair time", path, f"store {store}: {new.mtime}, owed {times}")
-        right, found = name.attributes(), dict(new.xattrs)
-        for one in right.keys() | found.keys():
-            if found.get(one) not in right.get(one, {None}):
-                self.tell("repair attribute", path, f"store {store}: {one}: {found.get(one)}, owed {right.get(one)}")
+        self.compare_attributes("repair attribute", path, name, new)
 
     def check_no_worse(self, found, changed):
         after = Model(found, self.tree.format, self.tree.required)
         same_votes = after.voting == self.model.voting  # not where the only share of a store had to go
         for path in changed:
             old, new = self.model.name(path), after.name(path)
+            if self.goes(old):
+                continue
             if same_votes and new.may_lose() < old.may_lose():
                 self.tell("repair MADE WORSE", path, f"could lose {old.may_lose()}, now {new.may_lose()}")
             if old.file and not old.is_lost() and (not new.file or new.file.content() != old.file.content()):
@@ -435,6 +473,21 @@ class Comparison:
             for path in after.paths:
                 if after.name(path).is_lost() and path not in lost_before and path in self.model.paths:
                     self.tell("repair MADE WORSE", path, "lost")
+
+
+def fit_list(value, mode):
+    """An access control list whose owner, mask and others have the rights of a mode."""
+    fitted = bytearray(value)
+    for at in range(4, len(value), 8):
+        shift = {1: 6, 16: 3, 32: 0}.get(value[at])
+        if shift is not None:
+            fitted[at + 2] = mode >> shift & 7
+    return bytes(fitted)
+
+
+def parents(path):
+    while path := os.path.dirname(path):
+        yield path
 
 
 def error_or(function):

@@ -3,6 +3,7 @@
 
 import functools
 import os
+import struct
 
 import oracle
 from model_shares import BLOCK, CHAR, DIRECTORY, FIFO, FILE, LINK, SOCKET, Entry
@@ -279,13 +280,12 @@ def other_kind(case, store, rng):
 
 
 def other_mode(case, store, rng):
-    case.change(store, mode=rng.choice((0o600, 0o666, 0o4755, 0o755, 0o400)))
-    if IS_ROOT:
-        case.change(store, owner=rng.choice(OWNERS))
+    entry = with_mode(case.entries[store], rng.choice((0o600, 0o666, 0o4755, 0o755, 0o400)))
+    case.entries[store] = entry._replace(owner=rng.choice(OWNERS))
 
 
 def other_attributes(case, store, rng):
-    case.change(store, xattrs=random_attributes(rng))
+    case.entries[store] = with_attributes(case.entries[store], rng)
 
 
 ONE = {
@@ -305,15 +305,33 @@ def random_special(rng, plain=False):
 
 
 CAPABILITY = bytes.fromhex("0100000200200000000000000000000000000000")
+ACLS = ("system.posix_acl_access", "system.posix_acl_default")
 
 
-def random_attributes(rng):
-    found = {"user.test": rng.choice((b"one", b"two"))}
+def acl(mode, named):
+    """An access control list that goes with a mode; a user has the `named` rights in it."""
+    rights = ((1, mode >> 6, -1), (2, named, 1000), (4, 4, -1), (16, mode >> 3, -1), (32, mode, -1))
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHi", tag, right & 7, who) for tag, right, who in rights)
+
+
+def with_mode(entry, mode):
+    """Its access control list has to go with it."""
+    lists = tuple((name, acl(mode, value[14]) if name == ACLS[0] else value) for name, value in entry.xattrs)
+    return entry._replace(mode=mode, xattrs=lists)
+
+
+def with_attributes(entry, rng):
+    found = {}
+    if entry.kind in (FILE, DIRECTORY):
+        found = {"user.test": rng.choice((b"one", b"two"))} if rng.random() < 0.8 else {}
+        for name in ACLS[: 1 + (entry.kind == DIRECTORY)]:
+            if rng.random() < 0.3:
+                found[name] = acl(entry.mode if name == ACLS[0] else 0o755, rng.choice((4, 7)))
     if IS_ROOT and rng.random() < 0.4:
         found["trusted.test"] = rng.choice((b"one", b"two"))
-    if IS_ROOT and rng.random() < 0.2:
+    if IS_ROOT and entry.kind == FILE and rng.random() < 0.2:
         found["security.capability"] = CAPABILITY
-    return tuple(sorted(found.items()))
+    return entry._replace(xattrs=tuple(sorted(found.items())))
 
 
 # What befalls several copies at once
@@ -337,6 +355,9 @@ def nothing(_case, _rng):
 
 def few(case, rng):
     """In few stores only."""
+    if rng.random() < 0.5:  # and under no other name
+        case.subject = Subject(case.tree, rng)
+        case.entries = {store: case.subject.entry("right", index) for store, index in case.tree.indexes.items()}
     for store in rng.sample(list(case.entries), max(0, len(case.entries) - rng.randint(1, case.tree.k))):
         del case.entries[store]
 
@@ -389,15 +410,14 @@ def modes(case, rng):
     """Modes, owners and attributes that stores do not agree on."""
     choices = rng.sample((0o644, 0o600, 0o664, 0o4755, 0o2755, 0o755), 2)
     owners = rng.choices(OWNERS, k=rng.choice((1, 2)))
-    attributes = [random_attributes(rng), random_attributes(rng), ()]
+    ways = [with_attributes(Entry(mode=mode), rng) for mode in (*choices, *choices)] + [Entry(mode=choices[0])]
     for store in case.entries:
-        case.change(store, mode=rng.choice(choices), owner=rng.choice(owners))
-        if rng.random() < 0.5:
-            case.change(store, xattrs=rng.choice(attributes))
+        way = rng.choice(ways)
+        case.change(store, mode=way.mode, owner=rng.choice(owners), xattrs=way.xattrs)
     case.story.append("modes")
 
 
-SEVERAL = {nothing: 15, single: 50, few: 5, camps: 9, no_headers: 6, kinds: 4, special: 3, modes: 3}
+SEVERAL = {nothing: 15, single: 50, few: 7, camps: 9, no_headers: 6, kinds: 4, special: 3, modes: 4}
 LEFTOVER_NAMES = (".movie.Ab12xY", "movie.5a8d90e6.zfec-fs-partial", ".DS_Store", ".zfec-fs-new-1", ".rsync-partial/a", "System Volume Information/x")
 
 
@@ -429,6 +449,8 @@ class Tree:
         self._make(rng, cases, honest)
         self.stores = self._lay_out(rng)
         if not honest:
+            self._dress_folders(rng)
+            self._plant(rng)
             self._change_stores(rng)
 
     def _make(self, rng, cases, honest):
@@ -446,7 +468,7 @@ class Tree:
                 change(case, rng)
 
     def _lay_out(self, rng):
-        roots = Entry(DIRECTORY, b"", 0o755, OWNERS[0], TIME)
+        roots = self.folder = Entry(DIRECTORY, b"", 0o755, OWNERS[0], TIME)
         stores = {store: {"": roots} for store in self.indexes}
         taken = {folder: roots for folder in FOLDERS}
         for case in self.cases:
@@ -462,6 +484,37 @@ class Tree:
                     del tree[path]
         return stores
 
+    def _dress_folders(self, rng):
+        """Stores do not agree on what directories are like."""
+        for folder in FOLDERS[1:]:
+            if rng.random() < 0.5:
+                continue
+            ways = [self.folder._replace(mode=mode, owner=rng.choice(OWNERS)) for mode in (0o755, 0o2775, 0o1777, 0o700)]
+            ways = [with_attributes(way, rng) for way in rng.sample(ways, 2) * 2] + [self.folder]
+            for tree in self.stores.values():
+                if tree.get(folder, Entry()).kind == DIRECTORY:
+                    tree[folder] = rng.choice(ways)
+
+    def _plant(self, rng):
+        """Directories that few stores have, also where others have a file."""
+        for number in range(rng.choice((0, 1, 1, 3))):
+            stores = rng.sample(list(self.indexes), min(len(self.indexes), rng.randint(1, self.k)))
+            place = rng.choice(self.cases).path if rng.random() < 0.5 else f"{rng.choice(('', 'd0/'))}own{number}"
+            parent = os.path.dirname(place)
+            stores = [s for s in stores if not parent or self.stores[s].get(parent, Entry()).kind == DIRECTORY]
+            inside = {place: None, f"{place}/f": (Subject(self, rng), self.k), f"{place}/sub": None}
+            inside[f"{place}/g"] = Subject(self, rng), rng.choice((1, self.k))
+            inside[f"{place}/sub/h"] = Subject(self, rng), self.k
+            inside[f"{place}/.x.Ab12xY"] = Subject(self, rng), self.k
+            for path, made in inside.items():
+                if made and rng.random() < 0.4:
+                    continue
+                for store in stores:
+                    if made is None:
+                        self.stores[store][path] = self.folder
+                    elif rng.random() < 0.8:
+                        self.stores[store][path] = made[0].entry("right", self.indexes[store], made[1])
+
     def _change_stores(self, rng):
         names = list(self.stores)
         if rng.random() < 0.15:  # under two names
@@ -476,7 +529,7 @@ class Tree:
             for path, entry in self.stores[name].items():
                 if entry.kind != LINK:
                     mode = 0o777 if entry.kind == DIRECTORY else 0o666
-                    self.stores[name][path] = entry._replace(mode=mode, owner=OWNERS[0])
+                    self.stores[name][path] = with_mode(entry, mode)._replace(owner=OWNERS[0])
         if rng.random() < 0.06:  # one that keeps times to the second
             name = rng.choice(names)
             for path, entry in self.stores[name].items():
@@ -486,7 +539,10 @@ class Tree:
             tree = self.stores[name]
             for path in [path for path in tree if path == folder or path.startswith(folder + "/")]:
                 del tree[path]
-
+        if rng.random() < 0.05:  # one that is copied in part
+            tree = self.stores[rng.choice(names)]
+            for path in [path for path, entry in tree.items() if entry.kind != DIRECTORY and rng.random() < 0.7]:
+                del tree[path]
         if rng.random() < 0.1:  # one with another store's share
             one, other = rng.choice(names), rng.choice(names)
             self.stores[one] = dict(self.stores[other])
