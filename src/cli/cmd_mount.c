@@ -100,12 +100,13 @@ static int check_options(struct options *options)
     return 0;
 }
 
-static int open_view(struct options *options, struct view **ret)
+static int open_view(struct options *options, const atomic_bool *stop, struct view **ret)
 {
     bool from_stores = options->view != VIEW_ENCODED;
     struct source *source;
 
-    int r = from_stores ? source_of_stores(options, &source) : source_of_tree(options, &source);
+    int r =
+        from_stores ? source_of_stores(options, stop, &source) : source_of_tree(options, &source);
     if (r < 0)
         return r;
     if (from_stores)
@@ -119,6 +120,7 @@ static int open_view(struct options *options, struct view **ret)
 enum exit_status mount_command(struct options *options)
 {
     static sigset_t asked;
+    static atomic_bool stop;
     cleanup_view struct view *view = NULL;
 
     if (check_options(options) < 0)
@@ -130,7 +132,7 @@ enum exit_status mount_command(struct options *options)
     sigaddset(&asked, SIGUSR1);
     sigprocmask(SIG_BLOCK, &asked, NULL);
     thread_start(log_stores, &asked);
-    int r = open_view(options, &view);
+    int r = open_view(options, &stop, &view);
     if (r < 0)
         return options->view == VIEW_ENCODED ? EXIT_STATUS_FAILED : status_of_stores(r);
     const struct mount_settings settings = {
@@ -144,6 +146,7 @@ enum exit_status mount_command(struct options *options)
         .debug = options->debug,
         .single = options->single,
         .ready = background_leave_user,
+        .stop = &stop,
     };
     r = mount_serve(view, &settings);
     watch_stores(NULL);

@@ -113,12 +113,12 @@ static int refuse_lone_store(const struct options *options, const struct store_l
         options->source, share, options->command == COMMAND_MOUNT ? "-o " : "--");
 }
 
-int source_of_stores(const struct options *options, struct source **ret)
+int source_of_stores(const struct options *options, const atomic_bool *stop, struct source **ret)
 {
     cleanup_source struct source *source = NULL;
     cleanup_store_list struct store_list *list = NULL;
 
-    int r = open_stores(options, (struct share_terms){.patient = false}, &source);
+    int r = open_stores(options, (struct share_terms){.patient = false, .stop = stop}, &source);
     if (r == 0 && stores_now(store_source_stores(source), &list) == 0) {
         r = refuse_lone_store(options, list);
         if (r == 0)

@@ -16,9 +16,10 @@ int source_of_tree(struct options *options, struct source **ret);
 
 /*
  * What is in STORES and in all that store= names, for a mount: -EINVAL where a store is in another
- * format, -ENODATA where no share has a header and no store is to be waited for.
+ * format, -ENODATA where no share has a header and no store is to be waited for. STOP as in
+ * share_terms.
  */
-int source_of_stores(const struct options *options, struct source **ret);
+int source_of_stores(const struct options *options, const atomic_bool *stop, struct source **ret);
 
 /*
  * The same for commands, which cannot wait for stores to come; says which hold nothing. TERMS: how

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "mount/mount.h"
 
+#include "base/array.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "mount/mounted.h"
@@ -8,6 +9,7 @@
 
 #include <fcntl.h>
 #include <malloc.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/sysmacros.h>
@@ -121,11 +123,48 @@ static int loop(struct fuse_session *session, bool single)
 #endif
 }
 
+static atomic_bool *stopping;
+static void (*end_session)(int number); /* libfuse's */
+
+static void stop(int number)
+{
+    atomic_store(stopping, true);
+    end_session(number);
+}
+
+/* Puts one handler in place of another, of the signals that end a session. */
+static void change_handlers(void (*from)(int number), void (*to)(int number))
+{
+    static const int numbers[] = {SIGHUP, SIGINT, SIGTERM};
+    struct sigaction action;
+
+    for (size_t i = 0; i < COUNT_OF(numbers); i++) {
+        if (sigaction(numbers[i], NULL, &action) < 0 || action.sa_handler != from)
+            continue;
+        action.sa_handler = to;
+        sigaction(numbers[i], &action, NULL);
+    }
+}
+
+/* libfuse waits for requests under way: those that take long are to end early. */
+static void watch_signals(atomic_bool *flag)
+{
+    struct sigaction action;
+
+    stopping = flag;
+    if (sigaction(SIGTERM, NULL, &action) < 0 || action.sa_handler == SIG_DFL ||
+        action.sa_handler == SIG_IGN)
+        return;
+    end_session = action.sa_handler;
+    change_handlers(end_session, stop);
+}
+
 /* From the session that can be mounted to its end. */
 static int serve(struct fuse_session *session, const struct mount_settings *settings)
 {
     if (fuse_set_signal_handlers(session) != 0) /* libfuse has said why */
         return -EIO;
+    watch_signals(settings->stop);
     int r = mount_session(session, settings->mountpoint);
     if (r == 0)
         r = settings->ready();
@@ -134,6 +173,7 @@ static int serve(struct fuse_session *session, const struct mount_settings *sett
         if (r < 0)
             log_errno(r, "the connection to the kernel broke");
     }
+    change_handlers(stop, end_session);
     fuse_remove_signal_handlers(session);
     fuse_session_unmount(session);
     return r < 0 ? r : 0; /* positive where a signal ended it */

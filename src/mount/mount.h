@@ -4,6 +4,7 @@
 
 #include "view/view.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 struct mount_settings {
@@ -17,6 +18,7 @@ struct mount_settings {
     bool debug;               /* show every request */
     bool single;              /* serve one request at a time */
     int (*ready)(void);       /* called when the mount is there; an error ends it */
+    atomic_bool *stop;        /* set by a signal that ends it */
 };
 
 /* Mounts, and returns when the mount has ended: 0, or a negative errno, which has been logged. */
