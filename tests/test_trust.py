@@ -567,6 +567,40 @@ def test_the_newest_shares_are_the_file_if_they_are_enough(make, mounts, share_f
                  log=["a: store .*04 has another version .older."])  # fmt: skip
 
 
+EVEN = MTIME_NS // (2 * 10**9) * 2 * 10**9  # seconds
+
+
+@UNCHECKED
+def test_two_edits_within_a_second_are_two_versions_where_a_store_has_finer_times(make, mounts, share_format):
+    """That the first was at a whole second means nothing there."""
+    stores = make(2, 4, share_format)
+    stores.put(size=20_000, stores=["00", "01"], mtime_ns=EVEN)
+    data = stores.put(size=20_000, stores=["02", "03"], mtime_ns=EVEN + 3 * 10**8)
+    stores.holds(mounts, {"a": data}, check=DAMAGED,
+                 log=["a: store .*00 has another version .older."])  # fmt: skip
+
+
+@UNCHECKED
+def test_where_a_store_has_only_whole_seconds_its_times_agree_with_finer_ones(make, mounts, share_format):
+    stores = make(3, 4, share_format)
+    data = stores.put(size=20_000, mtime_ns=EVEN + 3 * 10**8)
+    for path in (path for store in ("00", "01") for path in (stores.folder / store).iterdir()):
+        time = path.stat().st_mtime_ns // (2 * 10**9) * 2 * 10**9
+        os.utime(path, ns=(time, time))
+    stores.holds(mounts, {"a": data})
+
+
+@UNCHECKED
+def test_a_time_that_is_too_coarse_for_its_store_is_mended(make, mounts, share_format):
+    """Something rounded it; it would be of a version of its own for ever."""
+    stores = make(2, 4, share_format)
+    data = stores.put(size=20_000, mtime_ns=EVEN + 3 * 10**8)
+    os.utime(stores.path("03"), ns=(EVEN, EVEN))
+    stores.holds(mounts, {"a": data}, check=DAMAGED, writes=stores.shares(data, ["03"]))
+    assert stores.path("03").stat().st_mtime_ns == EVEN + 3 * 10**8
+    stores.check(status=OK)
+
+
 @UNCHECKED
 def test_no_byte_is_of_another_time(make, mounts, share_format):
     """A byte of the first piece and one of the last were edited: at each byte, only one share of the

@@ -16,6 +16,13 @@ uint64_t times_granularity(const struct timespec *time)
     return 1;
 }
 
+uint64_t times_granularity_in(const struct timespec *time, uint64_t unit)
+{
+    uint64_t granularity = times_granularity(time);
+
+    return unit > 0 && unit < granularity ? unit : granularity;
+}
+
 /* Rounds TIME down, also before 1970. The nanoseconds of a time are never negative. */
 static struct timespec round_down(const struct timespec *time, uint64_t granularity)
 {
@@ -37,8 +44,13 @@ struct timespec times_of_ns(int64_t nanoseconds)
 bool times_agree(const struct timespec *a, const struct timespec *b)
 {
     uint64_t ours = times_granularity(a), theirs = times_granularity(b);
-    uint64_t coarser = ours > theirs ? ours : theirs;
-    struct timespec left = round_down(a, coarser), right = round_down(b, coarser);
+
+    return times_agree_at(a, b, ours > theirs ? ours : theirs);
+}
+
+bool times_agree_at(const struct timespec *a, const struct timespec *b, uint64_t granularity)
+{
+    struct timespec left = round_down(a, granularity), right = round_down(b, granularity);
 
     return times_compare(&left, &right) == 0;
 }

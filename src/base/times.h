@@ -15,6 +15,12 @@
  */
 uint64_t times_granularity(const struct timespec *time);
 
+/*
+ * The same where the storage that TIME is from is known to keep times to UNIT: a time that happens
+ * to be whole is exact there. 0: not known.
+ */
+uint64_t times_granularity_in(const struct timespec *time, uint64_t unit);
+
 /* Returns the time that is so many nanoseconds after 1970. */
 struct timespec times_of_ns(int64_t nanoseconds);
 
@@ -23,6 +29,9 @@ struct timespec times_of_ns(int64_t nanoseconds);
  * granularities. This is not transitive: a coarse time agrees with many that disagree.
  */
 bool times_agree(const struct timespec *a, const struct timespec *b);
+
+/* Returns true if both are equal once they are rounded down to GRANULARITY. */
+bool times_agree_at(const struct timespec *a, const struct timespec *b, uint64_t granularity);
 
 /* Returns a number below, at or above 0 where A is before, at or after B. */
 int times_compare(const struct timespec *a, const struct timespec *b);

@@ -39,7 +39,7 @@ static void count_file(struct rostering *rostering, const struct survey *survey)
         struct copy_facts facts;
         if (!survey->ballots[i].cast || !survey->ballots[i].has_header)
             continue;
-        copy_facts_read(terms, look_answer(looks, i), survey->ballots[i].voter, &facts);
+        copy_facts_read(terms, looks, i, &facts);
         if (facts.size == layout_share_size(&facts.header.layout)) {
             atomic_fetch_add(&progress->all_bytes, facts.header.layout.source_size);
             return;
@@ -111,8 +111,7 @@ static int note_scattered(struct rostering *rostering, const char *path,
 
     for (size_t i = 0; facts && i < looks->list->count; i++) {
         if (inquiry_result(looks, i) == 0 && S_ISREG(look_answer(looks, i)->object.status.st_mode))
-            copy_facts_read(terms, look_answer(looks, i), store_list_voter(looks->list, i),
-                            &facts[count++]);
+            copy_facts_read(terms, looks, i, &facts[count++]);
     }
     if (!facts)
         return -ENOMEM;

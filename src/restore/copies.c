@@ -78,10 +78,18 @@ static int read_exactly(const struct copy_file *file, uint64_t offset, size_t si
     return r == 0 && done < size ? -ENODATA : r;
 }
 
-void copy_facts_read(const struct share_terms *terms, const struct look *look, int voter,
+void copy_facts_read(const struct share_terms *terms, const struct inquiry *looks, size_t place,
                      struct copy_facts *ret)
 {
-    *ret = (struct copy_facts){.size = (uint64_t)look->object.status.st_size};
+    const struct look *look = look_answer(looks, place);
+    struct store_voice voice;
+
+    store_voice(looks->list->stores[place], &voice);
+    const int voter = quorum_voter(&looks->list->quorum, &voice, place);
+    *ret = (struct copy_facts){
+        .size = (uint64_t)look->object.status.st_size,
+        .time_unit = voice.time_unit,
+    };
     int r = header_read(terms->format, look->header, look->header_size, ret->size, &ret->header);
     ret->has_header = r == 0;
     ret->other_format = r == -EMEDIUMTYPE;
@@ -114,7 +122,7 @@ static int add(struct copies *copies, const struct share_terms *terms, const str
         return -ENOMEM;
     copy->store = store_hold(store);
     copies->count++;
-    copy_facts_read(terms, answer, copy->voter, &copy->facts);
+    copy_facts_read(terms, looks, place, &copy->facts);
     if (copy->facts.has_header)
         copy->index = copy->facts.header.index;
     return 0;

@@ -43,8 +43,9 @@ struct copies {
     struct copy items[];
 };
 
-/* What a look says of a copy in a store with this VOTER: a header that it has, and its size. */
-void copy_facts_read(const struct share_terms *terms, const struct look *look, int voter,
+/* What the look at store number PLACE says of the copy there: a header that it has, and its size.
+ */
+void copy_facts_read(const struct share_terms *terms, const struct inquiry *looks, size_t place,
                      struct copy_facts *ret);
 
 /*

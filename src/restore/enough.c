@@ -34,8 +34,7 @@ static int collect(const struct inquiry *looks, const struct share_terms *terms,
         if (r < 0)
             continue;
         ret->ballots[ret->count] = survey_ballot(looks, terms, i);
-        copy_facts_read(terms, look_answer(looks, i), ret->ballots[ret->count].voter,
-                        &ret->facts[ret->count]);
+        copy_facts_read(terms, looks, i, &ret->facts[ret->count]);
         ret->count++;
     }
     return 0;

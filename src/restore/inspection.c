@@ -195,7 +195,9 @@ static void judge_stale(const struct inspecting *inspecting, struct share_set *s
     const struct copies *copies = share_set_copies(set);
     unsigned shares = 0;
 
-    if (has_shown_content(inspecting, set, copy)) {
+    /* Metadata tell no difference there, and would not be mended: the whole share is. */
+    bool same_time = times_agree(&copy->status.st_mtim, &inspecting->inspection->status.st_mtim);
+    if (!same_time && has_shown_content(inspecting, set, copy)) {
         report->state = COPY_GOOD;
         report->intact = report->other_time = true;
         return;

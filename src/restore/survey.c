@@ -18,11 +18,10 @@ struct ballot survey_ballot(const struct inquiry *looks, const struct share_term
     struct copy_facts facts;
 
     store_voice(looks->list->stores[place], &voice);
-    int voter = quorum_voter(&looks->list->quorum, &voice, place);
-    copy_facts_read(terms, look, voter, &facts);
+    copy_facts_read(terms, looks, place, &facts);
     return (struct ballot){
         .cast = true,
-        .voter = voter,
+        .voter = quorum_voter(&looks->list->quorum, &voice, place),
         .status = look->object.status,
         .target = look->object.target,
         .has_header = S_ISREG(look->object.status.st_mode) && facts.has_header && !facts.misplaced,

@@ -5,6 +5,7 @@
 
 #include "base/io.h"
 #include "base/shortage.h"
+#include "base/times.h"
 #include "share/format.h"
 #include "tree/tree.h"
 #include "trust/leftover.h"
@@ -213,8 +214,11 @@ static int take_status(struct sampling *sampling, const struct sample_step *step
 
 static int take_header(struct sampling *sampling, const struct sample_step *step)
 {
-    if (step->status.st_mode)
+    if (step->status.st_mode) {
         one_mode_note(&sampling->voice.files, &step->status);
+        sampling->voice.time_unit =
+            times_granularity_in(&step->status.st_mtim, sampling->voice.time_unit);
+    }
     if (step->result == 0 || step->result == -EBADMSG || step->result == -EMEDIUMTYPE)
         sampling->voice.looked_at++;
     sampling->voice.others += step->result == -EMEDIUMTYPE;

@@ -45,6 +45,7 @@ struct store_voice {
     bool has_files;     /* regular files, leftovers aside */
     bool has_names;     /* anything, leftovers aside */
     struct one_mode files, directories;
+    uint64_t time_unit; /* the finest that a time of its files shows, in ns; 0: it has none */
     struct format_voice as[SHARE_FORMATS];
 };
 

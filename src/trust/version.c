@@ -33,16 +33,20 @@ static int64_t finest_time(const struct copy_facts copies[], size_t count,
                            const struct copy_facts *copy)
 {
     const struct timespec own = times_of_ns(copy->header.mtime_ns);
+    const uint64_t own_unit = times_granularity_in(&own, copy->time_unit);
     struct timespec finest = own;
+    uint64_t least = own_unit;
 
     for (size_t i = 0; i < count; i++) {
         const struct timespec time = times_of_ns(copies[i].header.mtime_ns);
+        const uint64_t unit = times_granularity_in(&time, copies[i].time_unit);
         if (!has_file_time(&copies[i]) || !version_is_like(&copies[i].header, &copy->header) ||
-            !times_agree(&own, &time))
+            !times_agree_at(&own, &time, unit > own_unit ? unit : own_unit))
             continue;
-        uint64_t unit = times_granularity(&time), least = times_granularity(&finest);
-        if (unit < least || (unit == least && times_compare(&time, &finest) > 0))
+        if (unit < least || (unit == least && times_compare(&time, &finest) > 0)) {
             finest = time;
+            least = unit;
+        }
     }
     return header_time(&finest);
 }

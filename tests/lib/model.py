@@ -59,7 +59,10 @@ def granularity(time):
 def is_same_time(one, other):
     if one == other:
         return True
-    unit = max(granularity(one), granularity(other))
+    return is_same_at(one, other, max(granularity(one), granularity(other)))
+
+
+def is_same_at(one, other, unit):
     return one // unit == other // unit
 
 
@@ -81,6 +84,7 @@ class Sample:
     def __init__(self, share_format, store):
         self.format, self.store, self.headers = share_format, store, []
         self.modes, self.directories, self.empty = set(), set(), True
+        self.unit = GRANULARITIES[0]  # the finest that a time of its files shows
         self._look()
         indexes = Counter(header.index for header in self.headers)
         ks = Counter(header.version.k for header in self.headers)
@@ -116,6 +120,7 @@ class Sample:
 
     def _look_at(self, entry):
         self.empty = False
+        self.unit = min(self.unit, granularity(entry.mtime))
         self.modes.add((entry.mode, entry.owner))
         header = parse(self.format, entry.data)
         self.headers += [header] if header else []
@@ -562,9 +567,10 @@ class File:
 
     def _time_of(self, store):
         """The finest of the times that agree with its own; of two as fine, the later one."""
-        like = (self.entries[s].mtime for s, version in self.of.items() if version == self.of[store])
-        same = [time for time in like if is_same_time(time, self.entries[store].mtime)]
-        return min(same, key=lambda time: (granularity(time), -time))
+        times = {s: self.entries[s].mtime for s, version in self.of.items() if version == self.of[store]}
+        units = {s: min(granularity(time), self.model.samples[s].unit) for s, time in times.items()}
+        same = [s for s in times if is_same_at(times[s], times[store], max(units[s], units[store]))]
+        return min((units[s], -times[s]) for s in same)[1] * -1
 
     # Rule 4: the version
 

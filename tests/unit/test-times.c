@@ -105,6 +105,19 @@ static void test_rounded_by_any_file_system(void **state)
     }
 }
 
+/* A time that happens to be whole is exact in storage that keeps finer ones. */
+static void test_granularity_in_storage(void **state)
+{
+    struct timespec whole = at(10, 0), fine = at(10, 123456789);
+
+    assert_int_equal(times_granularity_in(&whole, 0), (uint64_t)2 * SECOND);
+    assert_int_equal(times_granularity_in(&whole, SECOND), SECOND);
+    assert_int_equal(times_granularity_in(&whole, 100), 100);
+    assert_int_equal(times_granularity_in(&fine, SECOND), 1);
+    assert_true(times_agree_at(&whole, &fine, SECOND));
+    assert_false(times_agree_at(&whole, &fine, 100));
+}
+
 static void test_equal(void **state)
 {
     struct timespec a = at(10, 0), b = at(10, 1), c = at(11, 0);
@@ -122,6 +135,7 @@ int main(void)
         cmocka_unit_test(test_not_transitive),
         cmocka_unit_test(test_before_1970),
         cmocka_unit_test(test_rounded_by_any_file_system),
+        cmocka_unit_test(test_granularity_in_storage),
         cmocka_unit_test(test_equal),
     };
 
