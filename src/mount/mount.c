@@ -152,7 +152,7 @@ static void watch_signals(atomic_bool *flag)
     struct sigaction action;
 
     stopping = flag;
-    if (sigaction(SIGTERM, NULL, &action) < 0 || action.sa_handler == SIG_DFL ||
+    if (!flag || sigaction(SIGTERM, NULL, &action) < 0 || action.sa_handler == SIG_DFL ||
         action.sa_handler == SIG_IGN)
         return;
     end_session = action.sa_handler;

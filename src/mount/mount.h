@@ -18,7 +18,7 @@ struct mount_settings {
     bool debug;               /* show every request */
     bool single;              /* serve one request at a time */
     int (*ready)(void);       /* called when the mount is there; an error ends it */
-    atomic_bool *stop;        /* set by a signal that ends it */
+    atomic_bool *stop;        /* set by a signal that ends it; NULL: none is */
 };
 
 /* Mounts, and returns when the mount has ended: 0, or a negative errno, which has been logged. */
