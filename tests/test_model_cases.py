@@ -75,7 +75,7 @@ def test_a_share_that_reads_as_zeros():
     assert three.K == 3 and three.name("a").is_lost() and three.status() == 2
     five = stores.model(["00", "01", "02", "03", "04"])
     assert content(five) == data and five.status() == 1
-    assert five.name("a").state_of("02") == "damaged" and five.name("a").file.may_replace("02")
+    assert five.name("a").state_of("02") == "damaged" and five.name("a").file.rule_7_may_replace("02")
 
 
 def test_a_single_store_is_not_believed():
@@ -107,8 +107,8 @@ def test_names_that_one_store_has():
         assert model.name(path).state == "foreign", path
         assert path not in model.children("")
     assert model.status() == 1
-    assert all(values == {None} for values in model.name("a").attributes().values())
-    assert model.name("a").metadata() == ({0o644}, {(0, 0)})
+    assert all(values == {None} for values in model.name("a").rule_3_attributes().values())
+    assert model.name("a").rule_3_mode() == ({0o644}, {(0, 0)})
 
 
 def test_two_kinds_of_a_name():
@@ -192,7 +192,7 @@ def test_bytes_are_judged_one_by_one():
     model = stores.model()
     assert content(model) == data
     assert [model.name("a").state_of(s) for s in ("01", "03")] == ["damaged"] * 2
-    assert model.name("a").file.may_replace("01")
+    assert model.name("a").file.rule_7_may_replace("01")
 
 
 def spoil_at(at):
@@ -253,7 +253,7 @@ def test_an_old_time_on_newer_content():
     older = stores.put("a", RNG.randbytes(6000), range(5), time=TIME - HOUR)
     model = stores.model()
     assert content(model) == newer != older
-    assert [model.name("a").file.may_replace(f"{i:02x}") for i in range(5)] == [False] * 5
+    assert [model.name("a").file.rule_7_may_replace(f"{i:02x}") for i in range(5)] == [False] * 5
 
 
 def test_storage_without_symlinks_and_empty_directories():
@@ -268,7 +268,7 @@ def test_storage_that_shows_one_mode():
     stores = Stores(3, 5).fill()
     stores.put("a", b"x", range(3))
     stores.put("a", b"x", (3, 4), mode=0o600)
-    assert stores.model().name("a").metadata()[0] == {0o600}
+    assert stores.model().name("a").rule_3_mode()[0] == {0o600}
 
 
 def test_two_contents_are_never_mixed():
@@ -289,7 +289,7 @@ def test_more_stores_win():
     stores.put("a", RNG.randbytes(5000), (3, 7, 11))
     model = stores.model()
     assert content(model) == most
-    assert not any(model.name("a").file.may_replace(store) for store in ("03", "07", "0b"))
+    assert not any(model.name("a").file.rule_7_may_replace(store) for store in ("03", "07", "0b"))
 
 
 def test_classic_has_one_solution_or_an_error():

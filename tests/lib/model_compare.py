@@ -9,7 +9,8 @@ from collections import Counter, defaultdict
 
 import model_stores
 import mounts as mounts_module
-from model import Model, is_same_time
+from model import Model, parents
+from model_votes import is_same_time
 from model_shares import DIRECTORY, FILE, LINK
 
 ACCESS = "system.posix_acl_access"
@@ -77,7 +78,7 @@ class Comparison:
         status = 4 if self.model.unknown else 2
         self.owed_status("check", self.command("check", self.place), status)
         repaired = self.command("repair", self.place)
-        if repaired[0] != 4 or not self.model.repair_needs_required():
+        if repaired[0] != 4 or not self.model.rule_7_needs_required():
             self.owed_status("repair", repaired, status)
         self.owed_status("decode", self.command("decode", self.place, self.folder / "decoded"), status)
         if not any(e.kind != DIRECTORY for tree in self.stores.values() for e in tree.values()):
@@ -165,18 +166,18 @@ class Comparison:
         if entry.what() != name.kind:
             self.tell(what, path, f"{entry.what()}, owed {name.kind}")
             return
-        modes, owners = name.metadata()
+        modes, owners = name.rule_3_mode()
         if entry.kind != LINK and entry.mode not in modes:
             self.tell(f"{what} mode", path, f"{entry.mode:o}, owed {[oct(m) for m in modes]}")
         if entry.owner not in owners:
             self.tell(f"{what} owner", path, f"{entry.owner}, owed {owners}")
-        times = name.times()
+        times = name.rule_3_times()
         if path and entry.mtime not in times:
             self.tell(f"{what} time", path, f"{entry.mtime}, owed {times}")
         self.compare_attributes(f"{what} attribute", path, name, entry)
 
     def compare_attributes(self, what, path, name, entry):
-        right, found = name.attributes(), dict(entry.xattrs)
+        right, found = name.rule_3_attributes(), dict(entry.xattrs)
         for one in right.keys() | found.keys():
             owed = right.get(one, {None})
             if one == ACCESS and what.split()[0] not in ("restored", "rebuilt"):  # the kernel lets it go with the mode
@@ -186,7 +187,7 @@ class Comparison:
 
     def read_restored(self, what, path, place, file):
         """Whole, or stripe by stripe in some order, past the kernel's pages."""
-        if self.rng.random() < 0.5 or file.version is None or file.is_beyond_all():
+        if self.rng.random() < 0.5 or file.version is None or file.rule_8_is_beyond_all():
             self.compare_bytes(what, path, error_or(lambda: model_stores.read_bytes(place)), file.content())
             return
         order = list(range(min(file.version.stripes(), 100)))
@@ -347,7 +348,7 @@ class Comparison:
         status, lines, errors = self.command("repair", *flags, self.place)
         after = model_stores.look(self.place)
         found = model_stores.read_again(self.place, after, before, self.stores)
-        if self.model.repair_needs_required():
+        if self.model.rule_7_needs_required():
             self.owed_status("repair", (status, lines, errors), 4)
         elif any(name.is_lost() and not self.goes(name) for name in self.model.names()):
             self.owed_status("repair", (status, lines, errors), 2)
@@ -367,19 +368,19 @@ class Comparison:
         self.check_no_worse(found, changed)
 
     def goes(self, name):
-        return self.removes and name.goes()
+        return self.removes and name.rule_7_goes()
 
     def is_refused(self):
         """Whether something stays that was to go, or is in the way of another kind."""
         model = self.model
-        if self.removes and (any(map(model.has_nothing, self.stores)) or any(name.is_refused() for name in model.names())):
+        if self.removes and (any(map(model.has_nothing, self.stores)) or any(name.rule_7_is_refused() for name in model.names())):
             return True
         return any(name.state == "shown" and not self.goes(name) and self.is_in_the_way(name, store)
-                   for name in model.names() for store in name.entries if model.is_written(store))  # fmt: skip
+                   for name in model.names() for store in name.entries if model.rule_7_is_written(store))  # fmt: skip
 
     def is_in_the_way(self, name, store):
         """Whether a store has a share where another kind is to be, or a directory that is not empty."""
-        if name.entries[store].what() == name.kind or (self.removes and name.gives_way(store)):
+        if name.entries[store].what() == name.kind or (self.removes and name.rule_7_gives_way(store)):
             return False
         return name.keeps_share(store) or any(path.startswith(name.path + "/") for path in self.stores[store])
 
@@ -387,7 +388,7 @@ class Comparison:
         name = self.model.name(path)
         same = old is not None and new is not None and old[:2] == new[:2] and same_inode
         untouched = old == new and (same_inode or old is None)
-        if path == "" or self.model.samples[store].empty or not self.model.is_written(store):
+        if path == "" or self.model.samples[store].empty or not self.model.rule_7_is_written(store):
             if not untouched and path:
                 self.tell("repair touched", path, f"store {store} has no vote")
             return
@@ -398,17 +399,18 @@ class Comparison:
         above = [self.model.name(one) for one in parents(path) if one in self.stores[store]]
         above = [one for one in above if one.state == "shown" and self.stores[store][one.path].what() != one.kind]
         if above and new is None and self.removes:
-            if not all(one.gives_way(store) for one in above):
+            if not all(one.rule_7_gives_way(store) for one in above):
                 self.tell("repair removed", path, f"store {store}")
             return
-        if name.state != "shown" or name.is_lost() or self.model.repair_needs_required():
+        if name.state != "shown" or name.is_lost() or self.model.rule_7_needs_required():
             if not untouched:
                 self.tell("repair touched", path, f"store {store}: {name.state}, lost {name.is_lost()}")
             return
         if old is not None and name.state_of(store) == "good":
             if not same:
                 self.tell("repair touched", path, f"store {store}: it was good")
-            self.check_given(store, path, name, new)
+            if new is not None:
+                self.check_given(store, path, name, new)
             return
         if old is not None and self.is_in_the_way(name, store):
             if not untouched:
@@ -423,7 +425,7 @@ class Comparison:
         self.check_written(store, path, name, old, new, same)
 
     def check_written(self, store, path, name, old, new, same):
-        may = name.file.may_replace(store)
+        may = name.file.rule_7_may_replace(store)
         if new is None:
             if may is not None:
                 self.tell("repair left", path, f"store {store}: nothing there")
@@ -444,10 +446,10 @@ class Comparison:
 
     def check_given(self, store, path, name, new):
         """The metadata of what is there after repair."""
-        modes, owners = name.metadata()
-        if name.keeps_mode(store):
+        modes, owners = name.rule_3_mode()
+        if name.rule_7_keeps_mode(store):
             modes, owners = {name.entries[store].mode}, {name.entries[store].owner}
-        times = name.times()
+        times = name.rule_3_times()
         if new.kind != LINK and new.mode not in modes:
             self.tell("repair mode", path, f"store {store}: {new.mode:o}, owed {[oct(m) for m in modes]}")
         if new.owner not in owners:
@@ -483,11 +485,6 @@ def fit_list(value, mode):
         if shift is not None:
             fitted[at + 2] = mode >> shift & 7
     return bytes(fitted)
-
-
-def parents(path):
-    while path := os.path.dirname(path):
-        yield path
 
 
 def error_or(function):

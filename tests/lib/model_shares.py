@@ -102,18 +102,18 @@ class Copy:
     def __init__(self, share_format, data, likely=()):
         self.data, self.checked = data, share_format == "checked"
         self.header = parse(share_format, data)
-        self._likely, self._blocks = likely, {}
+        self._likely, self._blocks, self._intact = likely, {}, None
 
     def is_of(self, version):
         return self.header is not None and self.header.version == version
 
     def is_full(self):
         """Whether it is as long as its header says."""
-        if self.header is None:
-            return False
+        if self.header is None or not self.checked:
+            return self.header is not None
         version = self.header.version
         size = oracle.checked_size(version.size, version.k, version.block) - 64
-        return not self.checked or len(self.data) == self.header.start + size
+        return len(self.data) == self.header.start + size
 
     def block(self, number, version):
         """(index, digest, payload) of an intact block of a version's stripe, or None (checked)."""
@@ -141,10 +141,12 @@ class Copy:
 
     def is_intact(self):
         """Whether header, length and all blocks are right, as far as the copy itself tells."""
-        if not self.is_full():
-            return False
-        version = self.header.version
-        return not self.checked or all(self.block(t, version) for t in range(version.stripes()))
+        if self._intact is None:
+            version = self.header.version if self.is_full() else None
+            self._intact = bool(version) and (
+                not self.checked or all(self.block(t, version) for t in range(version.stripes()))
+            )
+        return self._intact
 
 
 copy_of = functools.lru_cache(maxsize=1 << 15)(Copy)
