@@ -16,7 +16,7 @@ import repairing
 import trees
 import trusting
 from commands import DAMAGED, FAILED, LOST, OK
-from test_hostile_stores import put_socket
+from hostile import put_socket
 from trusting import CONFLICT, DEVICE, DIRECTORY, FIFO, GONE, MTIME_NS, Link, Stores, as_root
 
 CAPABILITY = bytes.fromhex("0100000200200000000000000000000000000000")

@@ -363,3 +363,11 @@ def replace(path, make):
     remove(path)
     with same_time(path):
         make(path)
+
+
+def actions(lines):
+    return {
+        (line["action"], line["path"], line.get("target"))
+        for line in lines
+        if line["message_type"] == "file"
+    }
