@@ -142,3 +142,27 @@ def test_licence_lines():
 
 def head(path):
     return path.read_text().splitlines()[:3]
+
+
+# The tests
+
+TEST_IMPORT = re.compile(r"^(import|from) test_\w+", re.MULTILINE)
+TEST_LINES = 600
+LONGER = {"test-tree.c"}  # goes through itself in three ways
+
+
+def files_of_tests():
+    return sorted(mounts_module.REPOSITORY.glob("tests/**/*.py"))
+
+
+def test_what_tests_share_is_in_lib():
+    """No file of tests imports another one: each can be split and moved by itself."""
+    found = [path.name for path in files_of_tests() if TEST_IMPORT.search(path.read_text())]
+    assert not found
+
+
+def test_files_of_tests_are_short():
+    tests = mounts_module.REPOSITORY / "tests"
+    files = [*tests.glob("test_*.py"), *tests.glob("unit/*.c")]
+    lengths = {path.name: len(path.read_text().splitlines()) for path in files}
+    assert {name for name, count in lengths.items() if count > TEST_LINES} == LONGER

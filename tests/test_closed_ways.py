@@ -165,15 +165,6 @@ def test_a_source_beyond_a_server(public_path, mounts, source, others):
     view.unmount()
 
 
-@contextlib.contextmanager
-def mounted(command, place):
-    subprocess.run(command, check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["fusermount3", "-uz", place], check=True)
-
-
 @VIEWS
 @pytest.mark.parametrize("attr_timeout", [0, 600])
 def test_a_store_that_comes_later(public_path, mounts, stores, view, attr_timeout):

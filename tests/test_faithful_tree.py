@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 import mounts as mounts_module
-import test_lifecycle as lifecycle
 import trees
 import users
 from disks import MEMORY

@@ -3,7 +3,7 @@
 
 import pytest
 
-from test_model import PARTS, check_honest, compare_all, trees_of
+from model_trials import PARTS, check_honest, compare_all, trees_of
 
 SPREAD = True
 PLAIN = ("classic", "fec")

@@ -7,14 +7,12 @@ whole and with its metadata; and another run finishes the work. tracer.c interfe
 By default some of all calls are taken, by the seed; ZFEC_FS_TEST_FAULTS=all takes them all.
 """
 
-import contextlib
 import errno
 import os
 import platform
 import re
 import shutil
 import signal
-import stat
 import subprocess
 import tempfile
 import threading
@@ -28,6 +26,7 @@ import mounts as mounts_module
 import oracle
 import repairing
 import trees
+from repairing import is_directory, same_metadata
 
 REQUIRED, COUNT = 2, 5
 STRIPE = REQUIRED * repairing.BLOCK_SIZE
@@ -253,16 +252,6 @@ def calls(tracer, numbers, tree):
 
 def is_content(item, other):
     return other is not None and (item.kind, item.content) == (other.kind, other.content)
-
-
-def is_directory(item):
-    return item is not None and item.kind == stat.S_IFDIR
-
-
-def same_metadata(item, other):
-    """But for the time of a directory, which changes with what is done in it."""
-    fields = ("mode", "uid", "gid", "xattrs") + (() if is_directory(item) else ("mtime_ns",))
-    return all(getattr(item, field) == getattr(other, field) for field in fields)
 
 
 def copy_problem(found, before, good, lacking=False):
@@ -503,92 +492,6 @@ def test_written_out_before_it_is_named(calls):
     assert named >= 6
 
 
-# Full disks
-
-
-@contextlib.contextmanager
-def small_disk(place, size):
-    """A file system in memory; a function that makes it larger is what it gives."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount")
-    words = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", place]
-    done = subprocess.run(words, capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(f"no tmpfs: {done.stderr.strip()}")
-    try:
-        yield lambda larger: subprocess.run(
-            ["mount", "-o", f"remount,size={larger}", place], check=True
-        )
-    finally:
-        subprocess.run(["umount", place], check=True)
-
-
-@pytest.fixture
-def many_files(mounts, tmp_path, rng):
-    source = tmp_path / "source"
-    for number in range(12):
-        trees.write_file(source / f"dir-{number % 3}" / f"file-{number}", rng.randbytes(90_000))
-        os.utime(source / f"dir-{number % 3}", ns=(0, 10**18))
-    os.utime(source, ns=(0, 10**18))
-    return repairing.encode(mounts, source, tmp_path / "shares", "checked", REQUIRED, COUNT)
-
-
-def is_part_of(found, expected):
-    """Files that are there are whole."""
-    return all(
-        item.content == expected[path].content and same_metadata(item, expected[path])
-        for path, item in found.items()
-        if item.kind == stat.S_IFREG
-    )
-
-
-def test_full_disk(many_files, tmp_path):
-    """One store's disk is too small: the others are mended, and it has what fits in; then the rest."""
-    stores = many_files.copy_to(tmp_path / "stores")
-    repairing.remove(stores / "01" / "dir-1")
-    shutil.rmtree(stores / "03")
-    (stores / "03").mkdir()
-    words = ("--add", f"03={stores / '03'}")
-    with small_disk(stores / "03", "256K") as enlarge:
-        result = repairing.repair(many_files, stores, *words, status=4)
-        assert "No space left on device" in result.stderr
-        assert not repairing.temporary_names(stores)
-        states = repairing.states_of(stores)
-        assert not repairing.differences(states["01"], many_files.states["01"])
-        assert is_part_of(states["03"], many_files.states["03"])
-        enlarge("16M")
-        repairing.repair(many_files, stores, *words, status=1)
-        repairing.assert_stores(stores, many_files.states)
-        repairing.assert_nothing_to_do(many_files, stores)
-
-
-def test_all_on_a_full_disk(many_files, tmp_path):
-    """Nothing that is there is given up for what has no room."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    with small_disk(place, "16M") as enlarge:
-        stores = many_files.copy_to(place / "stores")
-        for name in ("01", "04"):
-            for path in many_files.files():
-                repairing.change_bytes(stores / name / path, 5000)
-        used = os.statvfs(place)
-        enlarge((used.f_blocks - used.f_bfree) * used.f_frsize + 100_000)
-        before = repairing.states_of(stores)
-        result = repairing.run("repair", stores)
-        assert result.returncode in (1, 4), result.stderr
-        assert not repairing.temporary_names(stores)
-        states = repairing.states_of(stores)
-        for name, path in ((name, path) for name in states for path in many_files.files()):
-            item = states[name][path]
-            assert item.content in (
-                before[name][path].content,
-                many_files.states[name][path].content,
-            )
-        enlarge("16M")
-        repairing.run("repair", stores)
-        repairing.assert_stores(stores, many_files.states)
-
-
 # Several stores are filled at once
 
 
@@ -619,4 +522,3 @@ def test_killed_while_several_stores_are_filled(tracer, numbers, tree):
     with ThreadPoolExecutor(WORKERS) as pool:
         failures = [problem for problems in pool.map(run, range(1, 20, 4)) for problem in problems]
     assert not failures, "\n".join(failures[:FAILURES_SHOWN])
-

@@ -18,7 +18,7 @@ import mounts as mounts_module
 import oracle
 import trees
 from reading import SETTLED_S
-from test_failing_store import (  # noqa: F401
+from store_failures import (  # noqa: F401
     FIRST_LIMIT_S,
     eventually,
     failing,

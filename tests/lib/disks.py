@@ -34,6 +34,9 @@ class TemporaryMount:
 
 @contextlib.contextmanager
 def small_disk(path, size):
+    """A file system in memory, for root."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount")
     path.mkdir(exist_ok=True)
     words = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", path]
     done = subprocess.run(words, check=False, capture_output=True)
@@ -43,6 +46,10 @@ def small_disk(path, size):
         yield path
     finally:
         subprocess.run(["umount", path], check=True)
+
+
+def enlarge(path, size):
+    subprocess.run(["mount", "-o", f"remount,size={size}", path], check=True)
 
 
 def need(*programs):

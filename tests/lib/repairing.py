@@ -363,3 +363,21 @@ def replace(path, make):
     remove(path)
     with same_time(path):
         make(path)
+
+
+def actions(lines):
+    return {
+        (line["action"], line["path"], line.get("target"))
+        for line in lines
+        if line["message_type"] == "file"
+    }
+
+
+def same_metadata(item, other):
+    """But for the time of a directory, which changes with what is done in it."""
+    fields = ("mode", "uid", "gid", "xattrs") + (() if is_directory(item) else ("mtime_ns",))
+    return all(getattr(item, field) == getattr(other, field) for field in fields)
+
+
+def is_directory(item):
+    return item is not None and item.kind == stat.S_IFDIR

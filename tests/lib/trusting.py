@@ -409,3 +409,25 @@ def read_at(file, at, count=BLOCK_SIZE):
 def forged(required, size, index=0, mtime_ns=MTIME_NS):
     """A header alone, with a right check, that says what it likes."""
     return oracle.checked_header(required, index, size, mtime_ns, BLOCK_SIZE)
+
+
+@pytest.fixture
+def make(tmp_path, rng):
+    def make_stores(required, names, *more, **how):
+        return Stores(tmp_path, rng, required, names, *more, **how)
+
+    return make_stores
+
+
+@pytest.fixture
+def whole(make):
+    """Five stores of a tree of some size, k = 3."""
+    stores = make(3, 5)
+    for number in range(12):
+        name = f"dir/file-{number}"
+        stores.files[name] = stores.put(name, size=500)
+    return stores
+
+
+def is_of(found, data, at):
+    return found == data[at : at + BLOCK_SIZE]
