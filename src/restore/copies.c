@@ -93,7 +93,8 @@ void copy_facts_read(const struct share_terms *terms, const struct inquiry *look
     int r = header_read(terms->format, look->header, look->header_size, ret->size, &ret->header);
     ret->has_header = r == 0;
     ret->other_format = r == -EMEDIUMTYPE;
-    if (!formats[terms->format]->has_checks && !terms->unconfirmed)
+    ret->unconfirmed = terms->unconfirmed;
+    if (!formats[terms->format]->has_checks)
         ret->header.mtime_ns = header_time(&look->object.status.st_mtim);
     ret->misplaced = ret->has_header && !formats[terms->format]->has_checks && voter >= 0 &&
                      voter != ret->header.index;

@@ -98,8 +98,8 @@ struct version version_count(const struct quorum *quorum, const struct copy_fact
         const struct share_header *own = &copies[i].header;
         if (!is_of(&copies[i], header))
             continue;
-        version.untimed |=
-            copies[i].untimed && own->layout.required > 1 && own->layout.source_size > 0;
+        version.untimed |= copies[i].untimed && !copies[i].unconfirmed &&
+                           own->layout.required > 1 && own->layout.source_size > 0;
         version.members += !(seen[own->index] & HAVE);
         seen[own->index] |= HAVE;
         if (copies[i].size != layout_share_size(&own->layout))
