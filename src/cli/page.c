@@ -387,12 +387,8 @@ static int write_file(const struct page *page, const char *text)
     int r = temporary_file(page->directory, temporary, &fd);
     if (r < 0)
         return r;
-    for (size_t left = strlen(text); r == 0 && left > 0;) {
-        ssize_t n = write(fd, text, left);
-        r = n < 0 && errno != EINTR ? -errno : 0;
-        text += n > 0 ? n : 0;
-        left -= n > 0 ? (size_t)n : 0;
-    }
+    if (dprintf(fd, "%s", text) < 0)
+        r = -errno;
     mode_t hidden = umask(0); /* whoever may read what the user makes may read this */
     umask(hidden);
     if (r == 0 && (fchmod(fd, 0666 & ~hidden) < 0 || fsync(fd) < 0))
