@@ -149,23 +149,18 @@ int background_leave_streams(void)
     return 0;
 }
 
-static void report_status(int status)
+int background_end(int status)
 {
     unsigned char byte = (unsigned char)status;
 
+    if (report < 0)
+        return status;
+    background_leave_streams();
     /* Where the user's process is gone, nobody needs to know. */
     while (write(report, &byte, 1) < 0 && errno == EINTR) {
     }
     close(report);
     report = -1;
-}
-
-int background_end(int status)
-{
-    if (report >= 0) {
-        background_leave_streams();
-        report_status(status);
-    }
     return status;
 }
 
@@ -177,8 +172,5 @@ int background_leave_user(void)
         return log_errno(-errno, "cannot become a daemon");
     log_to_syslog();
     int r = background_leave_streams();
-    if (r < 0)
-        return log_errno(r, "cannot become a daemon");
-    report_status(EXIT_STATUS_OK);
-    return 0;
+    return r < 0 ? log_errno(r, "cannot become a daemon") : background_end(EXIT_STATUS_OK);
 }

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Work in another process than the one that the user started. His process stays, and ends with the
- * exit status that is reported to it. It waits for the other's end, and reaps it, for a second
- * at most: a thread that waits for a store that hangs holds up the end of its process. What
- * comes after the split is another process from the beginning: its threads live on.
+ * exit status that is reported to it. It waits a second at most for the other's end: a thread that
+ * waits for a store that hangs holds that up.
  */
 #pragma once
 
@@ -12,12 +11,9 @@
 
 /*
  * Returns 0 in another process, or a negative errno, which has been logged. A mount goes on in the
- * background once it is known that it works.
- *
- * For a command the user's process stays to its end, and the other ends with it. SIGINT, SIGTERM,
- * SIGHUP and SIGUSR1 are blocked in the other, to which they come as background_signal(), and only
- * so: from a terminal and from timeout(1) both get them. The second that means to stop ends the
- * user's process at once.
+ * background once it works. Of a command the user's process stays to its end, and the other ends
+ * with it; SIGINT, SIGTERM, SIGHUP and SIGUSR1 come to the other as background_signal() alone. The
+ * second that means to stop ends the user's process at once.
  */
 int background_enter(bool is_command);
 
@@ -26,8 +22,8 @@ int background_signal(int number);
 void background_signals(sigset_t *ret);
 
 /*
- * Leaves the user's terminal and lets his process exit with status 0. In a process that has not
- * entered the background: nothing. Returns 0 or a negative errno, which has been logged.
+ * Leaves the user's terminal and lets his process, if there is one, exit with status 0. Returns 0
+ * or a negative errno, which has been logged.
  */
 int background_leave_user(void);
 

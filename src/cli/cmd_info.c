@@ -138,7 +138,7 @@ enum exit_status info_command(struct options *options)
             log_error("%s: has no intact header of a share (is --format right?)", looked.path);
         else if (r < 0)
             log_errno(r, "%s", looked.path);
-        else if (output_is_json())
+        else if (options->json)
             tell_json(&looked, intact);
         else
             tell_text(&looked, intact);

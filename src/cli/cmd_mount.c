@@ -100,28 +100,14 @@ static int check_options(struct options *options)
     return 0;
 }
 
-static int open_view(struct options *options, const atomic_bool *stop, struct view **ret)
-{
-    bool from_stores = options->view != VIEW_ENCODED;
-    struct source *source;
-
-    int r =
-        from_stores ? source_of_stores(options, stop, &source) : source_of_tree(options, &source);
-    if (r < 0)
-        return r;
-    if (from_stores)
-        watch_stores(store_source_stores(source));
-    return options->view == VIEW_RESTORED
-               ? view_new_restored(source, options->permissions_checked, ret)
-               : view_new_encoded(source, options->encoding.shares, ret);
-}
-
 /* Stores are opened in the process that stays: threads may be on their way to those that hang. */
 enum exit_status mount_command(struct options *options)
 {
     static sigset_t asked;
     static atomic_bool stop;
     cleanup_view struct view *view = NULL;
+    bool from_stores = options->view != VIEW_ENCODED;
+    struct source *source;
 
     if (check_options(options) < 0)
         return EXIT_STATUS_USAGE;
@@ -132,9 +118,16 @@ enum exit_status mount_command(struct options *options)
     sigaddset(&asked, SIGUSR1);
     sigprocmask(SIG_BLOCK, &asked, NULL);
     thread_start(log_stores, &asked);
-    int r = open_view(options, &stop, &view);
+    int r =
+        from_stores ? source_of_stores(options, &stop, &source) : source_of_tree(options, &source);
+    if (r == 0 && from_stores)
+        watch_stores(store_source_stores(source));
+    if (r == 0)
+        r = options->view == VIEW_RESTORED
+                ? view_new_restored(source, options->permissions_checked, &view)
+                : view_new_encoded(source, options->encoding.shares, &view);
     if (r < 0)
-        return options->view == VIEW_ENCODED ? EXIT_STATUS_FAILED : status_of_stores(r);
+        return from_stores ? status_of_stores(r) : EXIT_STATUS_FAILED;
     const struct mount_settings settings = {
         .mountpoint = options->words[options->word_count - 1],
         .source = options->source ? options->source : "zfec-fs",

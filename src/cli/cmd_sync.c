@@ -423,31 +423,6 @@ static int run_step(struct syncing *syncing, enum task task)
     return 0;
 }
 
-/*
- * Refuses a source that is empty, or has lost most of its names: one that is not mounted looks as
- * if they had been deleted.
- */
-static int refuse_lacking_source(const struct syncing *syncing)
-{
-    const struct sync_set *set = syncing->set;
-
-    for (size_t i = 0; i < set->count && !syncing->options->remove_most; i++) {
-        const struct sync_node *node = &set->nodes[i];
-        if (!node->terms.remove)
-            continue;
-        if (syncing->names == 0)
-            return log_as(-ENOENT,
-                          "%s: is empty: is it mounted? with delete = yes all would be deleted",
-                          set->source);
-        if (2 * syncing->names < node->memory.names)
-            return log_as(-ENOENT,
-                          "%s: the source lacks more than half of the names that %s/%s has; is all "
-                          "of it mounted? --delete-most deletes them",
-                          set->source, set->name, node->name);
-    }
-    return 0;
-}
-
 /* Does all steps, with the view mounted. Returns 0 or a negative errno. */
 static int run_steps(struct syncing *syncing, const char *folder)
 {
@@ -456,10 +431,21 @@ static int run_steps(struct syncing *syncing, const char *folder)
 
     int r = sample_write(syncing->outcomes[0].share, 0, 0, syncing->few, rsync_mover.list_end,
                          &syncing->names);
-    if (r == 0)
-        r = refuse_lacking_source(syncing);
     if (r < 0)
         return r;
+    /* A source that is not mounted looks as if most names had been deleted. */
+    for (size_t i = 0; i < set->count && !syncing->options->remove_most; i++) {
+        const struct sync_node *node = &set->nodes[i];
+        if (node->terms.remove && syncing->names == 0)
+            return log_as(-ENOENT,
+                          "%s: is empty: is it mounted? with delete = yes all would be deleted",
+                          set->source);
+        if (node->terms.remove && 2 * syncing->names < node->memory.names)
+            return log_as(-ENOENT,
+                          "%s: the source lacks more than half of the names that %s/%s has; is all "
+                          "of it mounted? --delete-most deletes them",
+                          set->source, set->name, node->name);
+    }
     /* From now on something may be left at the nodes: whoever stops this run may stop it for good.
      * A node of which nothing is known may hold what a forgotten run has left. */
     for (size_t i = 0; i < set->count; i++) {

@@ -284,51 +284,40 @@ void copying_summarize(struct copying *copying, enum exit_status status)
     output_json("summary", object);
 }
 
-/*
- * Refuses to remove more than half of what a target holds: a source that is not mounted, or is not
- * the one that the target is of, looks as if so much had been deleted.
- */
-static int refuse_to_remove_most(struct copying *copying, struct source *source)
-{
-    const struct options *options = copying->options;
-    cleanup_free struct lacking *found = calloc(copying->count + 1, sizeof *found);
-
-    if (!options->remove || options->remove_most)
-        return 0;
-    copying->counting = true; /* names that are not confirmed are reported later, by the run */
-    int r = found ? lacking_count(source, copying->targets, copying->count, &copying->settings,
-                                  &copying->meter.progress, found)
-                  : -ENOMEM;
-    copying->counting = false;
-    if (r < 0)
-        return log_errno(r, "%s", options->name);
-    for (size_t i = 0; i < copying->count; i++) {
-        if (2 * found[i].lacking <= found[i].names)
-            continue;
-        log_error("--delete would remove %s of %s names from %s: is all of the source mounted? "
-                  "nothing was done; --delete-most removes them",
-                  show_count(found[i].lacking).text, show_count(found[i].names).text,
-                  copying->targets[i].name);
-        r = -EPERM;
-    }
-    return r;
-}
-
 enum exit_status copying_run(struct copying *copying, struct source *source)
 {
     struct progress *progress = &copying->meter.progress;
+    const struct options *options = copying->options;
     enum exit_status status = EXIT_STATUS_OK;
+    struct lacking found[256] = {0};
+    int r = 0;
 
-    copying->counting = output_has_progress();
-    if (copying->counting)
-        count_run(source, copying->options->jobs, progress);
+    copying->counting = true; /* names that are not confirmed are reported later, by the run */
+    if (output_has_progress())
+        count_run(source, options->jobs, progress);
+    /* A source that is not mounted, or is not the one that a target is of, looks as if most of what
+     * the target holds had been deleted. */
+    if (options->remove && !options->remove_most)
+        r = lacking_count(source, copying->targets, copying->count, &copying->settings, progress,
+                          found);
     copying->counting = false;
-    int r = refuse_to_remove_most(copying, source);
+    if (r < 0) {
+        log_errno(r, "%s", options->name);
+        return EXIT_STATUS_FAILED;
+    }
+    for (size_t i = 0; i < copying->count; i++) {
+        if (2 * found[i].lacking > found[i].names)
+            r = log_as(-EPERM,
+                       "--delete would remove %s of %s names from %s: is all of the source "
+                       "mounted? nothing was done; --delete-most removes them",
+                       show_count(found[i].lacking).text, show_count(found[i].names).text,
+                       copying->targets[i].name);
+    }
     if (r < 0)
         return EXIT_STATUS_FAILED;
     r = copy_run(source, copying->targets, copying->count, &copying->settings, progress);
     r = copying_finish(copying, r);
-    if (copying->options->command != COMMAND_ENCODE && copying->counts[COPY_LOST] > 0)
+    if (options->command != COMMAND_ENCODE && copying->counts[COPY_LOST] > 0)
         status = EXIT_STATUS_LOST;
     else if (r < 0 || copying->counts[COPY_FAILED] > 0 || copying->counts[COPY_LOST] > 0)
         status = EXIT_STATUS_FAILED;

@@ -26,12 +26,12 @@ struct copying {
     bool counting; /* the first pass, which only counts for the progress and reports nothing */
 };
 
-/* To be called before any thread is started. */
+/* To be called before any thread is started. End it in any case. */
 int copying_begin(struct copying *copying, const struct options *options);
 
 /*
  * Adds a target at PATH, a directory, or (not in a dry run) a place where one can be made. SHARE as
- * struct target has it; INPUTS are the real paths of all that is read; PATH must not overlap them.
+ * struct target has it; INPUTS are the real paths of all that is read, which PATH must not overlap.
  * Makes nothing. Returns -EINVAL if PATH cannot be used.
  */
 int copying_add(struct copying *copying, const char *path, int share, const struct names *inputs);
@@ -45,18 +45,14 @@ int copying_open(struct copying *copying);
 /* Brings the targets up to date, and says how many of what there were. */
 enum exit_status copying_run(struct copying *copying, struct source *source);
 
-/*
- * Takes the RESULT of copy_run. Writes out the names of directories that were made for it. Returns
- * RESULT, or why that failed.
- */
+/* The parts of that: takes the RESULT of copy_run, writes out the names of directories that were
+ * made for it, and returns RESULT, or why that failed; says what was done. */
 int copying_finish(struct copying *copying, int result);
-
-/* As struct copy_settings has it: counts what was done, and tells of it where it is a failure, or
- * asked for. */
-void copying_tell(void *copying, const struct copy_event *event);
-
-/* Says what was done. */
 void copying_summarize(struct copying *copying, enum exit_status status);
+
+/* As struct copy_settings has it: counts what was done, and tells of failures and what was asked
+ * for. */
+void copying_tell(void *copying, const struct copy_event *event);
 
 /* Where nothing was begun, the directories that were made are removed again. */
 void copying_end(struct copying *copying);

@@ -385,12 +385,12 @@ void findings_report(void *opaque, const char *path, const struct inspection *in
     /* It is told if something is wrong with it, or all are wanted. */
     enum name_health health = inspection_health(inspection);
     bool told = findings->options->verbose ||
-                (health != HEALTH_INTACT && (health != HEALTH_DEGRADED || output_is_json()));
+                (health != HEALTH_INTACT && (health != HEALTH_DEGRADED || findings->options->json));
     for (size_t i = 0; i < inspection->count && !told && health == HEALTH_DEGRADED; i++)
         told = copy_is_wrong(&inspection->copies[i]) && !is_new(findings, inspection, i);
     if (!told)
         return;
-    if (output_is_json())
+    if (findings->options->json)
         tell_name_json(path, inspection);
     else
         tell_name(findings, path, inspection);

@@ -63,18 +63,18 @@ uint64_t findings_sum(const uint64_t spares[SPARES + 1]);
 /* Returns true if something is wrong with a store, or it has nothing. */
 bool store_findings_are_bad(const struct store_findings *store);
 
-/* What a state is called: in JSON, "other_kind"; of many copies, "of another kind"; of one copy. */
+/* What a state is called: in JSON; of many copies, "of another kind"; of one copy. */
 extern const struct copy_words {
     const char *name, *of_many, *wrong;
 } copy_words[COPY_STATES];
 
-/* Returns the name of the store of an inspection's copy number I, as it is shown, if something is
- * wrong with that copy, and adds what it is, "block 0 damaged", to TEXT; else NULL. */
+/* Returns the shown name of the store of copy number I if something is wrong with that copy, and
+ * adds what it is, "block 0 damaged", to TEXT; else NULL. */
 const char *findings_wrong(const struct findings *findings, const struct inspection *inspection,
                            size_t i, struct draft *text);
 
-/* Adds BEFORE and which stripes of a name are lost, "stripes 3, 7-9 of 12". Returns true if that is
- * known, else nothing is added. */
+/* Adds BEFORE and "stripes 3, 7-9 of 12", those of a name that are lost. Returns true if they are
+ * known; else adds nothing. */
 bool findings_add_lost(const struct inspection *inspection, const char *before, struct draft *text);
 
 /* Returns a likely reason for the loss of a name; NULL: unknown. */

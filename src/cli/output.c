@@ -58,11 +58,6 @@ int output_end(void)
     return 0;
 }
 
-bool output_is_json(void)
-{
-    return output.json;
-}
-
 bool output_has_progress(void)
 {
     return output.progress;

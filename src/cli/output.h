@@ -18,8 +18,6 @@ int output_begin(const struct options *options);
 /* Ends the line about progress. Returns 0, or a negative errno where something was not written. */
 int output_end(void);
 
-bool output_is_json(void);
-
 /* Returns true if progress is shown: on a terminal, unless quiet. */
 bool output_has_progress(void);
 

@@ -379,39 +379,28 @@ void page_close(struct page *page)
     cleanup_close_fd(&page->directory);
 }
 
-static int write_file(const struct page *page, const char *text)
+int page_write(const struct page *page, const struct findings *findings, double seconds)
 {
     char temporary[TEMPORARY_NAME_SIZE];
     cleanup_fd int fd = -1;
 
-    int r = temporary_file(page->directory, temporary, &fd);
-    if (r < 0)
-        return r;
-    for (size_t left = strlen(text); r == 0 && left > 0;) {
-        ssize_t n = write(fd, text, left);
-        r = n < 0 && errno != EINTR ? -errno : 0;
-        text += n > 0 ? n : 0;
-        left -= n > 0 ? (size_t)n : 0;
-    }
-    mode_t hidden = umask(0); /* whoever may read what the user makes may read this */
-    umask(hidden);
-    if (r == 0 && (fchmod(fd, 0666 & ~hidden) < 0 || fsync(fd) < 0))
-        r = -errno;
-    if (r == 0)
-        r = check_target(page); /* once more: hours may have passed */
-    if (r == 0)
-        return temporary_rename(page->directory, temporary, page->name);
-    unlinkat(page->directory, temporary, 0);
-    return r;
-}
-
-int page_write(const struct page *page, const struct findings *findings, double seconds)
-{
     if (page->directory < 0)
         return 0;
     cleanup_free char *text = make_page(page, findings, seconds);
     int r = text ? page->error : -ENOMEM;
     if (r == 0)
-        r = write_file(page, text);
+        r = temporary_file(page->directory, temporary, &fd);
+    if (r < 0)
+        return log_errno(r, "--report %s: cannot be written", page->path);
+    mode_t hidden = umask(0); /* whoever may read what the user makes may read this */
+    umask(hidden);
+    if (dprintf(fd, "%s", text) < 0 || fchmod(fd, 0666 & ~hidden) < 0 || fsync(fd) < 0)
+        r = -errno;
+    if (r == 0)
+        r = check_target(page); /* once more: hours may have passed */
+    if (r == 0)
+        r = temporary_rename(page->directory, temporary, page->name);
+    else
+        unlinkat(page->directory, temporary, 0);
     return r < 0 ? log_errno(r, "--report %s: cannot be written", page->path) : 0;
 }

@@ -24,8 +24,8 @@ struct page {
 };
 
 /*
- * Finds out whether a page can be written at PATH, which lives as long as the page; NULL: none is
- * wanted. Returns 0, or a negative errno, which has been logged. Close RET in any case.
+ * Finds out whether a page can be written at PATH, which lives as long as RET; NULL: none is
+ * wanted. Returns 0 or a negative errno, logged. Close RET in any case.
  */
 int page_open(const char *path, struct page *ret);
 

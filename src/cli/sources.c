@@ -48,11 +48,12 @@ static int find_stores(const struct options *options, const char *directory,
     return stores_open(directory, others, &what, ret);
 }
 
-static int open_stores(const struct options *options, struct share_terms terms, struct source **ret)
+int source_find_stores(const struct options *options, struct share_terms terms, struct source **ret)
 {
     struct stores *stores;
 
     terms.format = options->encoding.format;
+    terms.patient = options->command != COMMAND_MOUNT;
     terms.unconfirmed = options->unconfirmed;
     int r = find_stores(options, options->source, &options->stores, terms.patient, &stores);
     return r < 0 ? r : store_source_new(stores, &terms, ret);
@@ -118,7 +119,8 @@ int source_of_stores(const struct options *options, const atomic_bool *stop, str
     cleanup_source struct source *source = NULL;
     cleanup_store_list struct store_list *list = NULL;
 
-    int r = open_stores(options, (struct share_terms){.patient = false, .stop = stop}, &source);
+    int r =
+        source_find_stores(options, (struct share_terms){.patient = false, .stop = stop}, &source);
     if (r == 0 && stores_now(store_source_stores(source), &list) == 0) {
         r = refuse_lone_store(options, list);
         if (r == 0)
@@ -134,12 +136,6 @@ int source_of_stores(const struct options *options, const atomic_bool *stop, str
     if (r == 0)
         *ret = steal_pointer(source);
     return r;
-}
-
-int source_find_stores(const struct options *options, struct share_terms terms, struct source **ret)
-{
-    terms.patient = true;
-    return open_stores(options, terms, ret);
 }
 
 /* What is written to the outer one of two such stores would be taken for the inner one's. */

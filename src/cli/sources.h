@@ -23,9 +23,9 @@ int source_of_stores(const struct options *options, const atomic_bool *stop, str
 
 /*
  * The same for commands, which cannot wait for stores to come; says which hold nothing. TERMS: how
- * names that are not believed are dealt with; format and the like are set here. -ENOENT where there
- * are no stores now; -EINVAL where one lies in another; -ENODATA where too few of them hold
- * anything; -EIO where K is not known.
+ * names that are not believed are dealt with; format and the like are set here.
+ * -ENOENT: there are no stores now; -EINVAL: one lies in another; -ENODATA: too few of them hold
+ * anything; -EIO: K is not known.
  */
 int source_of_stores_now(const struct options *options, struct share_terms terms,
                          struct source **ret);

@@ -14,15 +14,10 @@ struct copy_facts {
     bool misplaced;    /* without checks: its index is not that of most of its store's headers */
     bool other_format; /* instead of a header, one of another format, with checks */
     struct share_header header;
-<<<<<<< ours
     uint64_t size;      /* bytes of the copy */
     uint64_t time_unit; /* as its store's voice has it */
     bool untimed; /* without checks: times do not tell versions apart here, though they differ */
-=======
-    uint64_t size; /* bytes of the copy */
-    bool untimed;  /* without checks: times do not tell versions apart here, though they differ */
     bool unconfirmed; /* and k of such are taken as they are */
->>>>>>> theirs
 };
 
 enum copy_role {
