@@ -6,7 +6,6 @@
 #include "cli/output.h"
 #include "cli/places.h"
 #include "engine/count.h"
-#include "engine/lacking.h"
 #include "engine/visit.h"
 #include "restore/survey.h"
 #include "tree/temporary.h"

@@ -346,7 +346,7 @@ int meter_start(struct meter *meter, const char *name, const char *after_stop)
 {
     sigset_t signals;
 
-    progress_init(&meter->progress);
+    meter->progress = NO_PROGRESS;
     meter->name = name;
     meter->after_stop = after_stop;
     meter->started = clock_seconds();
@@ -362,5 +362,4 @@ void meter_stop(struct meter *meter)
     atomic_store(&meter->ended, true);
     pthread_kill(meter->thread, background_signal(SIGUSR1)); /* which wakes it */
     pthread_join(meter->thread, NULL);
-    progress_clear(&meter->progress);
 }

@@ -1,93 +1,61 @@
 /* SPDX-License-Identifier: MIT */
-#include "engine/batch.h"
+/*
+ * Files that are written and wait for their names. Each must be on disk before it gets its name.
+ * That takes long one by one, so one sync serves many.
+ */
+#include "engine/item.h"
 
 #include <fcntl.h>
-#include <pthread.h>
-#include <stdbool.h>
 #include <stdio.h>
-#include <string.h>
 
 enum {
     COUNT_MAX = 1000,
     SIZE_MAX_BYTES = 256 << 20,
 };
 
-struct batch {
-    batch_clear *clear;
-    batch_done *done;
-    void *context;
-    pthread_mutex_t lock;
-    struct pending *first, **end;
-    size_t count;
-    uint64_t size;
+/* One thing that waits for its name. */
+struct pending {
+    struct pending *next;
+    struct target *target;
+    char temporary[TEMPORARY_NAME_SIZE];
+    bool careful; /* only what was seen may give way: */
+    struct seen seen;
+    bool linked;       /* the temporary name may be one of the file that is there */
+    mode_t kind;       /* S_IFREG, ... */
+    int error;         /* how taking its name failed; 0: it did not */
+    size_t name_start; /* of its last part in: */
+    char path[];
 };
 
-int batch_new(batch_clear *clear, batch_done *done, void *context, struct batch **ret)
-{
-    struct batch *batch = calloc(1, sizeof *batch);
-
-    if (!batch)
-        return -ENOMEM;
-    *batch = (struct batch){.clear = clear, .done = done, .context = context, .end = &batch->first};
-    pthread_mutex_init(&batch->lock, NULL);
-    *ret = batch;
-    return 0;
-}
-
-void batch_free(struct batch *batch)
-{
-    pthread_mutex_destroy(&batch->lock);
-    free(batch);
-}
-
-static struct pending *pending_new(const struct target *target, const char *temporary,
-                                   const char *path, const struct seen *seen)
+int batch_add(const struct item *item, const struct slot *slot, const char *path, uint64_t size,
+              bool linked)
 {
     struct pending *pending = calloc(1, sizeof *pending + strlen(path) + 1);
+    struct batch *batch = &item->copy->batch;
     const char *slash = strrchr(path, '/');
+    bool full;
 
-    if (!pending)
-        return NULL;
-    pending->target = target;
-    pending->careful = seen;
-    if (seen)
-        pending->seen = *seen;
-    strcpy(pending->temporary, temporary);
-    strcpy(pending->path, path);
-    pending->name_start = slash ? (size_t)(slash + 1 - path) : 0;
-    return pending;
-}
-
-int batch_add(struct batch *batch, const struct target *target, const char *temporary,
-              const char *path, mode_t kind, const struct seen *seen, uint64_t size, bool linked)
-{
-    struct pending *pending = pending_new(target, temporary, path, seen);
     if (!pending)
         return -ENOMEM;
-    pending->kind = kind & S_IFMT;
+    pending->target = slot->target;
+    pending->careful = slot->seen;
+    if (slot->seen)
+        pending->seen = *slot->seen;
     pending->linked = linked;
-    pthread_mutex_lock(&batch->lock);
-    *batch->end = pending;
-    batch->end = &pending->next;
-    batch->count++;
-    batch->size += size;
-    bool full = batch->count >= COUNT_MAX || batch->size >= SIZE_MAX_BYTES;
-    pthread_mutex_unlock(&batch->lock);
+    pending->kind = item->original.status.st_mode & S_IFMT;
+    pending->name_start = slash ? (size_t)(slash + 1 - path) : 0;
+    strcpy(pending->temporary, slot->temporary);
+    strcpy(pending->path, path);
+    {
+        HOLD(&batch->lock);
+        *batch->end = pending;
+        batch->end = &pending->next;
+        batch->size += size;
+        full = ++batch->count >= COUNT_MAX || batch->size >= SIZE_MAX_BYTES;
+    }
     if (full)
-        batch_commit(batch);
+        batch_commit(item->copy);
     return 0;
-}
-
-static struct pending *take_all(struct batch *batch)
-{
-    pthread_mutex_lock(&batch->lock);
-    struct pending *first = batch->first;
-    batch->first = NULL;
-    batch->end = &batch->first;
-    batch->count = 0;
-    batch->size = 0;
-    pthread_mutex_unlock(&batch->lock);
-    return first;
 }
 
 /* A directory that names are given in, one after the other. */
@@ -117,26 +85,20 @@ static int rename_to(int directory, const struct pending *pending, const char *n
     return renameat(directory, pending->temporary, directory, name) < 0 ? -errno : 0;
 }
 
-/* Notes whether something of another kind gives way; of what was seen that is known. */
-static void note_kind(int directory, const char *name, struct pending *pending)
-{
-    struct stat status;
-
-    if (!pending->careful)
-        pending->seen.other_kind = fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-                                   (status.st_mode & S_IFMT) != pending->kind;
-}
-
 /* Gives one its name, unless there is an ERROR already; what gets none is removed. */
-static int give_name(const struct batch *batch, int directory, struct pending *pending, int error)
+static int give_name(const struct copy_work *copy, int directory, struct pending *pending,
+                     int error)
 {
     const char *name = pending->path + pending->name_start;
+    struct stat status;
 
-    note_kind(directory, name, pending);
-    if (error == 0 && pending->careful && !seen_is_there(directory, name, &pending->seen))
+    if (!pending->careful) /* of what was seen that is known */
+        pending->seen.other_kind = fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+                                   (status.st_mode & S_IFMT) != pending->kind;
+    else if (error == 0 && !seen_is_there(directory, name, &pending->seen))
         error = -EBUSY;
     if (error == 0 && (error = rename_to(directory, pending, name)) == -EISDIR) {
-        error = batch->clear(batch->context, pending->target, directory, pending->path);
+        error = clean_way(copy, pending->target, directory, pending->path);
         if (error == 0)
             error = rename_to(directory, pending, name);
     }
@@ -145,45 +107,50 @@ static int give_name(const struct batch *batch, int directory, struct pending *p
     return error;
 }
 
-/* Gives all of one target their names, after an ERROR none. */
-static void name_all(const struct batch *batch, struct pending *first, const struct target *target,
-                     int error)
+/* Gives all of one target their names, once it is written out; if that fails, none. */
+static void name_in_target(const struct copy_work *copy, struct pending *first,
+                           const struct target *target)
 {
     struct opened opened = {.fd = -1};
+    bool settled = false;
+    int r = 0;
 
     for (struct pending *pending = first; pending; pending = pending->next) {
         if (pending->target != target)
             continue;
+        if (!settled)
+            r = target_settle(target);
+        settled = true;
         pending->error = open_directory_of(pending, &opened);
         if (pending->error < 0) /* once more: otherwise the temporary name stays */
             pending->error = open_directory_of(pending, &opened);
         if (pending->error == 0)
-            pending->error = give_name(batch, opened.fd, pending, error);
+            pending->error = give_name(copy, opened.fd, pending, r);
     }
     cleanup_close_fd(&opened.fd);
 }
 
-/* Returns true if a pending one before it in the list is of the same target. */
-static bool is_first_of_target(const struct pending *first, const struct pending *pending)
+void batch_commit(struct copy_work *copy)
 {
-    while (first != pending && first->target != pending->target)
-        first = first->next;
-    return first == pending;
-}
+    struct batch *batch = &copy->batch;
+    struct pending *first;
 
-void batch_commit(struct batch *batch)
-{
-    struct pending *first = take_all(batch);
-
-    for (struct pending *pending = first; pending; pending = pending->next) {
-        const struct target *target = pending->target;
-        if (is_first_of_target(first, pending))
-            name_all(batch, first, target, target->device && syncfs(target->root) < 0 ? -errno : 0);
+    {
+        HOLD(&batch->lock);
+        first = batch->first;
+        batch->first = NULL;
+        batch->end = &batch->first;
+        batch->count = 0;
+        batch->size = 0;
     }
+    for (size_t i = 0; first && i < copy->count; i++)
+        name_in_target(copy, first, &copy->targets[i]);
     while (first) {
-        struct pending *next = first->next;
-        batch->done(batch->context, first);
-        free(first);
-        first = next;
+        cleanup_free struct pending *pending = first;
+        first = pending->next;
+        if (pending->error < 0)
+            copy_tell(copy, COPY_FAILED, pending->path, pending->target, pending->error);
+        else
+            copy_tell_made(copy, pending->path, pending->target, pending->seen.other_kind);
     }
 }

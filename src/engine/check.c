@@ -12,24 +12,25 @@ struct check {
 };
 
 /* As a directory, the root is a name, too. */
-static void check_name(struct check *check, const char *path)
+static void check_name(struct visit *visit, const char *path, void *part)
 {
-    struct source *source = check->visit.source;
+    struct check *check = (struct check *)visit;
+    struct source *source = visit->source;
     const struct check_settings *settings = check->settings;
     const struct sweep_depth depth = {
         .part = settings->part,
         .seed = settings->seed,
-        .stop = &check->visit.progress->stop,
-        .pool = check->visit.pool,
-        .ahead = &check->visit.progress->ahead,
+        .stop = &visit->progress->stop,
+        .pool = visit->pool,
+        .ahead = &visit->progress->ahead,
     };
     cleanup_inspection struct inspection inspection = NO_INSPECTION;
 
-    progress_begin(check->visit.progress, path);
+    progress_begin(visit->progress, path);
     int r = inspection_make(store_source_stores(source), store_source_terms(source), path, &depth,
                             roster_share, check->roster, &inspection);
     if (is_shortage(r))
-        atomic_store(&check->visit.result, r);
+        atomic_store(&visit->result, r);
     if (r == -ENOENT || r == -ECANCELED) /* it is gone, or we are to go */
         return;
     if (r < 0) {
@@ -38,22 +39,10 @@ static void check_name(struct check *check, const char *path)
     }
     settings->report(settings->context, path, &inspection);
     if (S_ISREG(inspection.status.st_mode))
-        progress_end(check->visit.progress, inspection.version.layout.source_size);
+        progress_end(visit->progress, inspection.version.layout.source_size);
     if (S_ISDIR(inspection.status.st_mode) && *path && !inspection.hidden &&
         inspection.survey.ruling.verdict == NAME_SETTLED)
-        visit_into(&check->visit, path);
-}
-
-static void check_part(struct visit *visit, const char *directory, const struct names *names,
-                       size_t first, size_t end)
-{
-    for (size_t i = first; i < end && !atomic_load(&visit->progress->stop); i++) {
-        cleanup_free char *path = visit_join(directory, names_get(names, i));
-        if (path)
-            check_name((struct check *)visit, path);
-        else
-            atomic_store(&visit->result, -ENOMEM);
-    }
+        visit_into(visit, path);
 }
 
 static void check_failed(struct visit *visit, const char *path, int error)
@@ -68,7 +57,7 @@ int check_run(struct source *source, const struct roster *roster,
               const struct check_settings *settings, struct progress *progress)
 {
     static const struct visit_operations operations = {
-        .part = check_part,
+        .name = check_name,
         .failed = check_failed,
     };
     struct check check = {
@@ -79,6 +68,6 @@ int check_run(struct source *source, const struct roster *roster,
 
     int r = visit_run(&check.visit, settings->jobs);
     if (r == 0)
-        check_name(&check, "");
+        check_name(&check.visit, "", NULL);
     return r == 0 && atomic_load(&progress->stop) ? -ECANCELED : r;
 }

@@ -3,24 +3,90 @@
 
 #include "base/buffer.h"
 #include "base/bytes.h"
+#include "base/io.h"
+#include "base/zeros.h"
 #include "share/block.h"
+#include "share/stripe.h"
 
 #include <fcntl.h>
-#include <string.h>
 
-/* What pieces that were written come to, in any order. */
-static void add_written(struct new_file *file, uint64_t offset, const uint8_t *data, size_t size)
+enum {
+    PART_BYTES = 8 << 20, /* of the file, that one thread reads at a time */
+};
+
+/* A run under way. */
+struct passing {
+    const struct content *content;
+    struct share_layout layout; /* of shares as they are made here */
+    struct slot *shares[256];   /* the slots that are shares */
+    size_t share_count;
+    struct encoder *encoder; /* NULL: no blocks are wanted */
+    uint64_t part;           /* stripes */
+    atomic_int error;
+    atomic_int bad;                /* stripes that were left out */
+    atomic_uint_fast64_t reported; /* bytes that the progress knows of */
+};
+
+/* What each thread needs for itself. */
+struct room {
+    struct buffer stripe;
+    struct buffer blocks; /* of all shares */
+    size_t block_room;    /* of one, with the header before it */
+};
+
+static void clear_room(struct room *room)
+{
+    buffer_give(&room->blocks);
+    buffer_give(&room->stripe);
+}
+
+static int make_room(const struct passing *passing, struct room *room)
+{
+    const struct share_layout *layout = &passing->layout;
+    bool empty = layout->source_size == 0;
+    int r = 0;
+
+    room->block_room = HEADER_SIZE_MAX + (empty ? 0 : layout_block_size(layout, 0));
+    if (passing->share_count > 0)
+        r = buffer_take(passing->share_count * room->block_room, &room->blocks);
+    if (r == 0 && !empty)
+        r = buffer_take(layout_payload_size(layout, 0) * layout->required, &room->stripe);
+    return r;
+}
+
+/* Adds to what all pieces that were written come to, in any order. */
+static void add_written(atomic_uint_fast64_t *written, uint64_t offset, const uint8_t *data,
+                        size_t size)
 {
     uint8_t sum[HASH_SIZE];
 
     hash(data, size, offset, sum);
-    atomic_fetch_add(&file->written, load_le64(sum));
+    atomic_fetch_add(written, load_le64(sum));
 }
 
-static int write_bytes(struct new_file *file, uint64_t offset, const uint8_t *data, size_t size)
+/* SIZE bytes at OFFSET, all of them. */
+static int read_bytes(int fd, uint64_t offset, uint8_t *data, size_t size)
+{
+    size_t got;
+    int r = io_read(fd, offset, data, size, &got);
+
+    return r == 0 && got < size ? -EBADMSG : r;
+}
+
+static int compare_bytes(int fd, uint64_t offset, const uint8_t *data, size_t size)
+{
+    cleanup_buffer struct buffer there = NO_BUFFER;
+
+    int r = data ? buffer_take(size, &there) : -ENOMEM;
+    if (r == 0)
+        r = read_bytes(fd, offset, there.data, size);
+    return r == 0 && memcmp(there.data, data, size) != 0 ? -EBADMSG : r;
+}
+
+static int write_bytes(int fd, uint64_t offset, const uint8_t *data, size_t size)
 {
     while (size > 0) {
-        ssize_t n = pwrite(file->fd, data, size, (off_t)offset);
+        ssize_t n = pwrite(fd, data, size, (off_t)offset);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
@@ -32,102 +98,229 @@ static int write_bytes(struct new_file *file, uint64_t offset, const uint8_t *da
     return 0;
 }
 
-static int write_and_sum(struct new_file *file, uint64_t offset, const uint8_t *data, size_t size)
+/* Writes or compares SIZE bytes that belong at OFFSET, unless the slot has failed. */
+static void take(const struct passing *passing, struct slot *slot, uint64_t offset,
+                 const uint8_t *data, size_t size)
 {
-    add_written(file, offset, data, size);
-    return write_bytes(file, offset, data, size);
+    const struct content *content = passing->content;
+    int none = 0, r;
+
+    if (atomic_load(&slot->result) < 0)
+        return;
+    if (content->reread)
+        add_written(&slot->written, offset, data, size);
+    if (content->compares)
+        r = compare_bytes(slot->fd, offset, data, size);
+    else
+        r = write_bytes(slot->fd, offset, data, size);
+    if (r < 0)
+        atomic_compare_exchange_strong(&slot->result, &none, r);
 }
 
-/* SIZE bytes at OFFSET, all of them. */
-static int read_bytes(int fd, uint64_t offset, uint8_t *data, size_t size)
+static uint8_t *block_of(const struct room *room, size_t share)
 {
-    while (size > 0) {
-        ssize_t n = pread(fd, data, size, (off_t)offset);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? -errno : -EBADMSG;
-        data += n;
-        offset += (size_t)n;
-        size -= (size_t)n;
+    return room->blocks.data + share * room->block_room + HEADER_SIZE_MAX;
+}
+
+/* Takes the blocks, of which SIZE bytes each were made, with the header if they are the first. */
+static void take_blocks(const struct passing *passing, const struct room *room, uint64_t stripe,
+                        size_t size)
+{
+    for (size_t i = 0; i < passing->share_count; i++) {
+        struct slot *slot = passing->shares[i];
+        uint8_t header[HEADER_SIZE_MAX], *start = block_of(room, i);
+        size_t header_size = 0;
+        if (stripe == 0) {
+            header_size =
+                target_file_header(slot->target, &passing->content->source->header, header);
+            start -= header_size;
+            memcpy(start, header, header_size);
+        }
+        take(passing, slot, stripe == 0 ? 0 : layout_block_offset(&passing->layout, stripe), start,
+             header_size + size);
     }
-    return 0;
 }
 
-static int compare_bytes(struct new_file *file, uint64_t offset, const uint8_t *data, size_t size)
+/* Takes the stripe itself, DATA; NULL for zeros: of these there is nothing to write. */
+static void take_whole(const struct passing *passing, uint64_t stripe, const uint8_t *data)
 {
-    cleanup_buffer struct buffer there = NO_BUFFER;
+    const struct content *content = passing->content;
+    uint64_t offset = stripe * layout_full_stripe_size(&passing->layout);
+    size_t size = layout_stripe_size(&passing->layout, stripe);
 
-    int r = data ? buffer_take(size, &there) : -ENOMEM;
+    for (size_t i = 0; i < content->count; i++) {
+        struct slot *slot = &content->slots[i];
+        if (slot->fd < 0 || slot->target->share != TARGET_WHOLE)
+            continue;
+        if (data || content->compares)
+            take(passing, slot, offset, data ? data : zeros(), size);
+        else
+            atomic_store(&slot->has_holes, true);
+    }
+}
+
+static int run_stripe(struct passing *passing, const struct room *room, uint64_t stripe)
+{
+    struct source_file *source = passing->content->source;
+    uint8_t *blocks[256], *data = room->stripe.data;
+    bool hole = source->operations->is_hole &&
+                source->status.st_blocks < source->status.st_size / 512 &&
+                source->operations->is_hole(source, stripe);
+
+    int r = hole ? SOURCE_ZEROS : source->operations->read_stripe(source, stripe, data);
+    bool bad = r < 0 && r != -ENOMEM && passing->content->holes;
+    if (r < 0 && !bad)
+        return r;
+    atomic_fetch_add(&passing->bad, bad);
+    take_whole(passing, stripe, r == 0 ? data : NULL);
+    if (bad || !passing->encoder)
+        return 0;
+    for (size_t i = 0; i < passing->share_count; i++)
+        blocks[i] = block_of(room, i);
+    r = r == SOURCE_ZEROS ? encoder_run_zeros(passing->encoder, stripe, blocks)
+                          : encoder_run(passing->encoder, stripe, data, blocks);
     if (r == 0)
-        r = read_bytes(file->fd, offset, there.data, size);
-    return r < 0 ? r : memcmp(there.data, data, size) == 0 ? 0 : -EBADMSG;
+        take_blocks(passing, room, stripe, layout_block_size(&passing->layout, stripe));
+    return r;
 }
 
-/* Reads a share that was written again, piece by piece as a pass has them. */
-static int reread(const struct source_file *file, const struct new_file *written)
+/* Runs part number NUMBER. Returns false once an error makes the rest needless. */
+static bool run_stripes(void *context, uint64_t number)
 {
-    struct new_file again = {.target = written->target};
-    struct share_layout layout = header_plain_layout(&file->header);
-    uint64_t size = layout_share_size(&layout);
-    cleanup_buffer struct buffer piece = NO_BUFFER;
+    struct passing *passing = context;
+    struct progress *progress = passing->content->progress;
+    uint64_t first = number * passing->part, left = passing->content->source->present - first;
+    uint64_t end = first + (left < passing->part ? left : passing->part);
+    CLEANUP(clear_room) struct room room = {0};
+    int none = 0;
 
-    if (fdatasync(written->fd) < 0)
+    int r = atomic_load(&passing->error);
+    if (r == 0)
+        r = make_room(passing, &room);
+    for (uint64_t stripe = first; r == 0 && stripe < end; stripe++)
+        r = atomic_load(&progress->stop) ? -ECANCELED : run_stripe(passing, &room, stripe);
+    if (r < 0) {
+        atomic_compare_exchange_strong(&passing->error, &none, r);
+        return false;
+    }
+    uint64_t bytes = (end - first) * layout_full_stripe_size(&passing->layout);
+    atomic_fetch_add(&progress->ahead, bytes);
+    atomic_fetch_add(&passing->reported, bytes);
+    return true;
+}
+
+/* Returns as content_run, but that only the source and what makes blocks of it are concerned. */
+static int run_all(struct passing *passing)
+{
+    const struct content *content = passing->content;
+    uint64_t present = content->source->present;
+    uint64_t missing = layout_stripes(&passing->layout) - present;
+    CLEANUP(clear_room) struct room room = {0};
+
+    if (passing->layout.source_size == 0) { /* whose share is a header */
+        int r = make_room(passing, &room);
+        if (r == 0)
+            take_blocks(passing, &room, 0, 0);
+        return r;
+    }
+    if (missing > 0 && !content->holes)
+        return -EIO;
+    if (present > 0)
+        pool_each(content->pool, (present - 1) / passing->part + 1, run_stripes, passing);
+    int r = atomic_load(&passing->error);
+    return r < 0 ? r : atomic_load(&passing->bad) + (missing > 0);
+}
+
+/* Reads a share that was written again, in the same pieces. */
+static int reread(const struct passing *passing, const struct slot *slot)
+{
+    const struct share_layout *layout = &passing->layout;
+    uint64_t size = layout_share_size(layout), full = layout_full_block_size(layout);
+    cleanup_buffer struct buffer piece = NO_BUFFER;
+    atomic_uint_fast64_t again = 0;
+
+    if (fdatasync(slot->fd) < 0)
         return -errno;
     /* What stays in memory all the same is compared there. */
-    posix_fadvise(written->fd, 0, 0, POSIX_FADV_DONTNEED);
-    int r = buffer_take(HEADER_SIZE_MAX + layout_full_block_size(&layout), &piece);
+    posix_fadvise(slot->fd, 0, 0, POSIX_FADV_DONTNEED);
+    int r = buffer_take(HEADER_SIZE_MAX + full, &piece);
     for (uint64_t at = 0, end; r == 0 && at < size; at = end) {
-        end = pass_piece_end(&layout, at);
-        r = read_bytes(written->fd, at, piece.data, end - at);
+        end = at + full + (at == 0 ? layout->header_size : 0);
+        end = end < size ? end : size;
+        r = read_bytes(slot->fd, at, piece.data, end - at);
         if (r == 0)
             add_written(&again, at, piece.data, end - at);
     }
-    if (r < 0)
-        return r;
-    return atomic_load(&again.written) == atomic_load(&written->written) ? 0 : -EBADMSG;
+    return r == 0 && again != atomic_load(&slot->written) ? -EBADMSG : r;
 }
 
-static int end_with_hole(const struct new_file *file, uint64_t size)
+int content_run(const struct content *content)
 {
-    return atomic_load(&file->has_holes) && ftruncate(file->fd, (off_t)size) < 0 ? -errno : 0;
-}
+    struct passing passing = {.content = content};
+    uint8_t indices[256];
+    int r = 0;
 
-int content_write(struct source_file *file, struct new_file files[], size_t count,
-                  const struct content_settings *settings)
-{
-    const struct pass pass = {
-        .source = file,
-        .files = files,
-        .count = count,
-        .take = settings->reread ? write_and_sum : write_bytes,
-        .skips_zeros = true,
-        .skips_errors = settings->holes,
-        .pool = settings->pool,
-        .progress = settings->progress,
-    };
-
-    int r = pass_run(&pass);
-    for (size_t i = 0; r >= 0 && i < count; i++) {
-        if (files[i].result == 0)
-            files[i].result = end_with_hole(&files[i], file->header.layout.source_size);
-        if (files[i].result == 0 && settings->reread)
-            files[i].result = reread(file, &files[i]);
+    passing.layout = header_plain_layout(&content->source->header);
+    for (size_t i = 0; i < content->count; i++) {
+        struct slot *slot = &content->slots[i];
+        if (slot->fd < 0 || slot->target->share == TARGET_WHOLE)
+            continue;
+        indices[passing.share_count] = (uint8_t)slot->target->share;
+        passing.shares[passing.share_count++] = slot;
+    }
+    uint64_t at_once = PART_BYTES / layout_full_stripe_size(&passing.layout);
+    /* Each stripe of a file that is far away costs the time of the way: many are read at once. */
+    passing.part = at_once > 0 && !content->source->distant ? at_once : 1;
+    if (passing.share_count > 0 && passing.layout.source_size > 0)
+        r = encoder_new(&passing.layout, (unsigned)passing.share_count, indices, &passing.encoder);
+    if (r == 0)
+        r = run_all(&passing);
+    atomic_fetch_sub(&content->progress->ahead, atomic_load(&passing.reported));
+    if (passing.encoder)
+        encoder_free(passing.encoder);
+    for (size_t i = 0; r >= 0 && i < content->count; i++) {
+        struct slot *slot = &content->slots[i];
+        off_t size = (off_t)content->source->header.layout.source_size;
+        if (slot->fd < 0 || slot->result < 0)
+            continue;
+        if (slot->has_holes && ftruncate(slot->fd, size) < 0)
+            slot->result = -errno;
+        else if (content->reread)
+            slot->result = reread(&passing, slot);
     }
     return r;
 }
 
-int content_compare(struct source_file *file, struct new_file files[], size_t count,
-                    const struct content_settings *settings)
+/* As the source reads a stripe, but with zeros where there are some. */
+static int read_stripe(struct source_file *file, uint64_t stripe, uint8_t *data)
 {
-    const struct pass pass = {
-        .source = file,
-        .files = files,
-        .count = count,
-        .take = compare_bytes,
-        .pool = settings->pool,
-        .progress = settings->progress,
-    };
+    int r = file->operations->read_stripe(file, stripe, data);
 
-    return pass_run(&pass);
+    if (r != SOURCE_ZEROS)
+        return r;
+    memset(data, 0, layout_stripe_size(&file->header.layout, stripe));
+    return 0;
+}
+
+int content_is_same(struct source_file *a, struct source_file *b, const struct progress *progress)
+{
+    const struct share_layout *layout = &a->header.layout;
+    cleanup_buffer struct buffer left = NO_BUFFER, right = NO_BUFFER;
+
+    if (layout->source_size == 0)
+        return 1;
+    size_t room = layout_payload_size(layout, 0) * layout->required;
+    int r = buffer_take(room, &left);
+    if (r == 0)
+        r = buffer_take(room, &right);
+    for (uint64_t stripe = 0; r == 0 && stripe < layout_stripes(layout); stripe++) {
+        if (atomic_load(&progress->stop))
+            return -ECANCELED;
+        r = read_stripe(a, stripe, left.data);
+        if (r == 0)
+            r = read_stripe(b, stripe, right.data);
+        if (r == 0 && memcmp(left.data, right.data, layout_stripe_size(layout, stripe)) != 0)
+            return 0;
+    }
+    return r < 0 ? r : 1;
 }

@@ -1,28 +1,33 @@
 /* SPDX-License-Identifier: MIT */
-/* The content of one file for several targets at once: see pass.h. */
+/*
+ * The content of one file for several targets: it is read once, stripe by stripe, several parts at
+ * a time, and each stripe becomes a block of each share that is wanted, or is taken as it is.
+ */
 #pragma once
 
-#include "engine/pass.h"
+#include "base/pool.h"
+#include "engine/progress.h"
+#include "engine/target.h"
 
-/* What is to be done beside, and by whom. */
-struct content_settings {
+struct content {
+    struct source_file *source;
+    struct slot *slots; /* those whose file is open take part; results are in them */
+    size_t count;
+    bool compares;     /* writes nothing: -EBADMSG where something else is there */
+    bool reread;       /* shares, once written, from the disk if possible: -EBADMSG as well */
     bool holes;        /* leave out stripes that cannot be read */
-    bool reread;       /* read what was written again, from the disk if possible */
     struct pool *pool; /* whose idle threads help; NULL: none */
     struct progress *progress;
 };
 
 /*
- * Writes FILE's content for COUNT targets to their descriptors. Returns 0 where the source could be
- * read, or with HOLES how many stripes could not; otherwise its error, or -ECANCELED. Single
- * results are in FILES: -EBADMSG where another content was read again than was written.
+ * Writes or compares the content. Returns 0 where the source could be read, or with HOLES how many
+ * stripes could not; otherwise its error, or -ECANCELED where the progress says to stop.
  */
-int content_write(struct source_file *file, struct new_file files[], size_t count,
-                  const struct content_settings *settings);
+int content_run(const struct content *content);
 
 /*
- * Compares what is there with what would be written, with -EBADMSG as the result where it differs.
- * Returns as above.
+ * Returns 1 if two open files of one layout have the same content, 0 if not, the source's error, or
+ * -ECANCELED.
  */
-int content_compare(struct source_file *file, struct new_file files[], size_t count,
-                    const struct content_settings *settings);
+int content_is_same(struct source_file *a, struct source_file *b, const struct progress *progress);

@@ -3,78 +3,62 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "engine/clean.h"
-#include "engine/directories.h"
-#include "engine/linking.h"
-#include "engine/update.h"
+#include "engine/item.h"
+#include "engine/links.h"
 
-/* Returns true if it may be one more name of a file that was seen: these come at the end. */
-static bool is_further_name(struct entry *entry)
+static void *begin_part(struct visit *visit, const char *path)
 {
-    struct copy_work *copy = entry->copy;
-
-    if (entry->inodes.count == 0)
-        return false;
-    int r = links_add(copy->links, &entry->inodes, entry->original.path);
-    if (r < 0)
-        atomic_store(&copy->result, r);
-    return r == 0;
+    return copy_open_directories((struct copy_work *)visit, path);
 }
 
-/* Takes out what an interrupted run of ours left in stores: that is no further name of a file. */
-static bool is_swept(struct entry *entry)
+static void end_part(struct visit *visit, void *directories)
 {
-    if (!entry->copy->settings->owned || !temporary_is_name(entry->original.name))
-        return false;
-    entry_choose(entry, true);
-    clean_unwanted(entry);
-    return entry_any_needs(entry, NEED_REMOVAL);
+    copy_close_directories((struct copy_work *)visit, directories);
 }
 
-static void run_entry(struct copy_work *copy, const char *path, const int directories[])
+/* Chooses and does what ITEM needs, unless it may be one more name of a file that was seen. */
+static void run_item(struct item *item)
 {
-    struct entry entry = {.copy = copy, .directories = directories, .original.path = path};
-    cleanup_free enum need *needs = calloc(copy->count, sizeof *needs);
+    struct copy_work *copy = item->copy;
+    bool refused = copy->count > 0;
 
-    progress_begin(copy->visit.progress, path);
-    entry.needs = needs;
-    int r = needs ? entry_look(&entry) : -ENOMEM;
-    if (r < 0) {
-        if (r != -ENOENT)
-            copy_tell(copy, COPY_LOST, path, NULL, r);
-    } else if (!is_swept(&entry) && !is_further_name(&entry)) {
-        entry_choose(&entry, false);
-        clean_unwanted(&entry);
-        if (S_ISDIR(entry.original.status.st_mode) && !entry_any_needs(&entry, NEED_REMOVAL) &&
-            !entry_is_refused(&entry))
-            directories_enter(&entry);
-        else if (!S_ISDIR(entry.original.status.st_mode))
-            update_name(&entry);
+    if (copy->settings->owned && temporary_is_name(item->original.name)) {
+        /* What an interrupted run of ours left in stores goes: that is no further name of a file.
+         */
+        item_choose(item, true);
+        clean_unwanted(item);
+        if (item_any_needs(item, NEED_REMOVAL))
+            return;
     }
-    if (r == 0 && S_ISREG(entry.original.status.st_mode))
-        progress_end(copy->visit.progress, (uint64_t)entry.original.status.st_size);
-    entry_clear(&entry);
+    int r = item->inodes.count > 0 ? links_add(copy->links, &item->inodes, item->original.path) : 1;
+    if (r < 0)
+        atomic_store(&copy->visit.result, r);
+    if (r == 0) /* these come at the end */
+        return;
+    item_choose(item, false);
+    clean_unwanted(item);
+    for (const struct slot *slot = item->slots; slot < item->end; slot++)
+        refused &= slot->need == NEED_REFUSED;
+    if (!S_ISDIR(item->original.status.st_mode))
+        update_name(item);
+    else if (!refused && !item_any_needs(item, NEED_REMOVAL))
+        directories_enter(item);
 }
 
-static void run_copy_part(struct visit *visit, const char *path, const struct names *names,
-                          size_t first, size_t end)
+static void copy_name(struct visit *visit, const char *path, void *directories)
 {
     struct copy_work *copy = (struct copy_work *)visit;
-    int *directories = copy_open_directories(copy, path);
+    cleanup_item struct item item = {.copy = copy};
 
-    if (!directories)
-        atomic_store(&copy->result, -ENOMEM);
-    for (size_t i = first; directories && i < end && !atomic_load(&visit->progress->stop); i++) {
-        cleanup_free char *whole = visit_join(path, names_get(names, i));
-        if (whole)
-            run_entry(copy, whole, directories);
-        else
-            atomic_store(&copy->result, -ENOMEM);
-    }
-    copy_close_directories(copy, directories);
+    progress_begin(visit->progress, path);
+    if (item_begin(copy, path, directories, &item) < 0 || item_look(&item) < 0)
+        return;
+    run_item(&item);
+    if (S_ISREG(item.original.status.st_mode))
+        progress_end(visit->progress, (uint64_t)item.original.status.st_size);
 }
 
-static void run_directory(struct visit *visit, const char *path, const struct names *names)
+static void copy_directory(struct visit *visit, const char *path, const struct names *names)
 {
     const struct copy_work *copy = (struct copy_work *)visit;
 
@@ -82,50 +66,18 @@ static void run_directory(struct visit *visit, const char *path, const struct na
         clean_directory(copy, &copy->targets[i], path, names);
 }
 
-static void run_failed(struct visit *visit, const char *path, int error)
+static void copy_failed(struct visit *visit, const char *path, int error)
 {
     if (error != -ENOENT || *path == '\0')
         copy_tell((struct copy_work *)visit, COPY_LOST, path, NULL, error);
 }
 
-/* Names are durable before the run has succeeded: files were written out before they got theirs. */
-static void settle_targets(const struct copy_work *copy)
-{
-    for (size_t i = 0; i < copy->count && !copy->settings->dry_run; i++) {
-        int r = target_settle(&copy->targets[i]);
-        if (r < 0)
-            copy_tell(copy, COPY_FAILED, ".", &copy->targets[i], r);
-    }
-}
-
-static void end_all(struct copy_work *copy)
-{
-    batch_commit(copy->batch);
-    int r = linking_run(copy);
-    if (r < 0)
-        atomic_store(&copy->result, r);
-    directories_end(copy);
-    settle_targets(copy);
-}
-
-static int clear_way(void *context, const struct target *target, int directory, const char *path)
-{
-    return clean_way(context, target, directory, path);
-}
-
-/* Something got its name, or not. */
-static void note_named(void *context, const struct pending *pending)
-{
-    if (pending->error < 0)
-        copy_tell(context, COPY_FAILED, pending->path, pending->target, pending->error);
-    else
-        copy_tell_made(context, pending->path, pending->target, pending->seen.other_kind);
-}
-
 static const struct visit_operations operations = {
-    .directory = run_directory,
-    .part = run_copy_part,
-    .failed = run_failed,
+    .directory = copy_directory,
+    .begin = begin_part,
+    .end = end_part,
+    .name = copy_name,
+    .failed = copy_failed,
 };
 
 /* How long a run waits for others that have its targets, and when it says so. */
@@ -135,83 +87,63 @@ enum {
     LOCK_STEP_NS = 20 * 1000 * 1000,
 };
 
-struct patience {
-    uint64_t began;
-    bool told;
-};
-
-/* Returns false if the wait is over: all of it, or the run is to stop. */
-static bool wait_for_lock(const struct copy_work *copy, const struct target *target,
-                          struct patience *patience)
-{
-    const struct timespec step = {.tv_nsec = LOCK_STEP_NS};
-    uint64_t waited = clock_now() - patience->began;
-
-    if (waited > LOCK_LIMIT || atomic_load(&copy->visit.progress->stop))
-        return false;
-    if (waited > LOCK_SILENCE && !patience->told) {
-        log_error("%s: another run writes there; waiting for it to end", target->name);
-        patience->told = true;
-    }
-    nanosleep(&step, NULL);
-    return true;
-}
-
 /*
- * Opens and locks TARGET. A run that was killed may have it until the kernel has written out what
- * that was waiting for. Reports why it cannot be opened.
+ * Opens and locks all targets that can be had; the others, of which it reports why, do not keep
+ * these from being written. Waits, for all together, for other runs: one that was killed may have a
+ * target until the kernel has written out what that was waiting for. Returns 0 if any was had.
  */
-static int begin_target(const struct copy_work *copy, struct target *target,
-                        struct patience *patience)
-{
-    int r;
-
-    do
-        r = target_begin(target, !copy->settings->dry_run);
-    while (r == -EBUSY && wait_for_lock(copy, target, patience));
-    if (r == -EBUSY) {
-        log_error("%s: another run writes there; nothing was done", target->name);
-    } else if (r < 0) {
-        target->root = -1;
-        copy_close_target(copy, target, r);
-    }
-    return r;
-}
-
-/* Begins all that can be; the others do not keep these from being written. */
 static int begin_targets(const struct copy_work *copy, size_t *ret_begun)
 {
-    struct patience patience = {.began = clock_now()};
-    bool any = copy->count == 0;
-    int failed = 0;
+    const struct timespec step = {.tv_nsec = LOCK_STEP_NS};
+    uint64_t began = clock_now();
+    bool told = false, any = copy->count == 0;
+    int failed = 0, r;
 
     for (size_t i = 0; i < copy->count; i++, (*ret_begun)++) {
-        int r = begin_target(copy, &copy->targets[i], &patience);
-        if (r == -EBUSY)
-            return r;
+        struct target *target = &copy->targets[i];
+        while ((r = target_begin(target, !copy->settings->dry_run)) == -EBUSY) {
+            uint64_t waited = clock_now() - began;
+            if (waited > LOCK_LIMIT || atomic_load(&copy->visit.progress->stop))
+                return log_as(r, "%s: another run writes there; nothing was done", target->name);
+            if (waited > LOCK_SILENCE && !told) {
+                log_error("%s: another run writes there; waiting for it to end", target->name);
+                told = true;
+            }
+            nanosleep(&step, NULL);
+        }
         any |= r == 0;
-        failed = r < 0 ? r : failed;
+        if (r == 0)
+            continue;
+        failed = r;
+        target->root = -1;
+        copy_close_target(copy, target, r);
     }
     return any ? 0 : failed;
 }
 
 static int run(struct copy_work *copy)
 {
-    cleanup_batch struct batch *batch = NULL;
     cleanup_links struct links *links = NULL;
 
-    int r = batch_new(clear_way, note_named, copy, &batch);
-    if (r == 0)
-        r = links_new(&links);
+    int r = links_new(&links);
     if (r < 0)
         return r;
-    copy->batch = batch;
     copy->links = links;
     directories_begin(copy);
     r = visit_run(&copy->visit, copy->settings->jobs);
-    end_all(copy);
-    if (r == 0)
-        r = atomic_load(&copy->result);
+    if (r < 0)
+        atomic_store(&copy->visit.result, r);
+    batch_commit(copy);
+    links_make(copy);
+    directories_end(copy);
+    /* Names are durable before the run has succeeded: files were written out before they got them.
+     */
+    for (size_t i = 0; i < copy->count && !copy->settings->dry_run; i++) {
+        r = target_settle(&copy->targets[i]);
+        if (r < 0)
+            copy_tell(copy, COPY_FAILED, ".", &copy->targets[i], r);
+    }
+    r = atomic_load(&copy->visit.result);
     return r == 0 && atomic_load(&copy->visit.progress->stop) ? -ECANCELED : r;
 }
 
@@ -223,16 +155,16 @@ int copy_run(struct source *source, struct target targets[], size_t count,
         .targets = targets,
         .count = count,
         .settings = settings,
+        .batch = {.lock = PTHREAD_MUTEX_INITIALIZER, .end = &copy.batch.first},
+        .lock = PTHREAD_MUTEX_INITIALIZER,
     };
     size_t begun = 0;
 
-    pthread_mutex_init(&copy.lock, NULL);
     int r = begin_targets(&copy, &begun);
     bool refused = r < 0;
     if (!refused)
         r = run(&copy);
     while (begun > 0)
         target_end(&targets[--begun], refused);
-    pthread_mutex_destroy(&copy.lock);
     return r;
 }

@@ -4,7 +4,6 @@
 
 #include "base/pool.h"
 #include "engine/progress.h"
-#include "engine/seen.h"
 #include "engine/target.h"
 
 struct copy_event {
@@ -42,12 +41,11 @@ struct copy_settings {
     bool (*keeps)(void *context, const char *path);
 
     /*
-     * What each target needs; NULL: what target_compare says. DIRECTORIES has a descriptor for
-     * each, below 0 where the directory is not there, and SEEN what is there, of which the caller's
-     * part is to be set. AGAIN: all that was needed for it has been done. Idle threads of POOL
-     * (NULL: none) help. *RET_FILE: the file that they need; NULL where it is the source's.
+     * Sets what each slot needs; NULL: that is what slot_compare says. The caller's part of what
+     * was seen there is to be set, too. AGAIN: all that was needed for it has been done. Idle
+     * threads of POOL (NULL: none) help. *RET_FILE: the file that they need; NULL where it is the
+     * source's.
      */
-    void (*choose)(void *context, const struct original *original, const int directories[],
-                   struct seen seen[], bool again, struct pool *pool, enum need needs[],
-                   struct source_file **ret_file);
+    void (*choose)(void *context, const struct original *original, struct slot slots[], bool again,
+                   struct pool *pool, struct source_file **ret_file);
 };

@@ -1,8 +1,103 @@
 /* SPDX-License-Identifier: MIT */
-#include "engine/directories.h"
+/*
+ * Removes what should not be in a target; and directories: they are made before their contents,
+ * which then change their times. So their metadata is noted as it was before, and set last.
+ */
+#include "engine/item.h"
+#include "tree/remove.h"
 
 #include <fcntl.h>
-#include <string.h>
+
+/* A removal in a target. */
+struct cleaning {
+    const struct copy_work *copy;
+    struct target *target;
+    bool kept; /* something in a directory is not to be removed */
+};
+
+/* What an interrupted run of ours left goes without a word. */
+static void tell_removed(void *opaque, const char *path)
+{
+    const struct cleaning *cleaning = opaque;
+
+    if (!temporary_is_name(visit_last_name(path)))
+        copy_tell(cleaning->copy, COPY_REMOVED, path, cleaning->target, 0);
+}
+
+static void look_whether_kept(void *opaque, const char *path)
+{
+    struct cleaning *cleaning = opaque;
+    const struct copy_settings *settings = cleaning->copy->settings;
+
+    cleaning->kept |= !settings->remove;
+    if (!cleaning->kept && settings->keeps)
+        cleaning->kept = settings->keeps(settings->context, path);
+}
+
+int clean_way(const struct copy_work *copy, struct target *target, int directory, const char *path)
+{
+    const char *name = visit_last_name(path);
+    bool dry_run = copy->settings->dry_run;
+    struct cleaning cleaning = {copy, target, false};
+    const struct removal_terms look = {true, look_whether_kept, &cleaning};
+    const struct removal_terms remove = {dry_run, tell_removed, &cleaning};
+
+    int r = remove_contents(directory, name, path, &look);
+    if (r == -EACCES && !copy->settings->owned)
+        r = 0; /* removing opens it to its owner */
+    if (r == -ENOENT || r == -ENOTDIR)
+        return 0;
+    if (r == 0 && cleaning.kept)
+        r = -ENOTEMPTY;
+    if (r == 0)
+        r = remove_contents(directory, name, path, &remove);
+    if (r == 0 && !dry_run && unlinkat(directory, name, AT_REMOVEDIR) < 0)
+        r = -errno;
+    return r;
+}
+
+static void clean(const struct copy_work *copy, struct target *target, int directory,
+                  const char *path)
+{
+    struct cleaning cleaning = {copy, target, false};
+    const struct removal_terms terms = {copy->settings->dry_run, tell_removed, &cleaning};
+
+    int r = remove_all(directory, visit_last_name(path), path, &terms);
+    if (r < 0)
+        copy_tell(copy, COPY_FAILED, path, target, r);
+}
+
+void clean_unwanted(const struct item *item)
+{
+    for (struct slot *slot = item->slots; slot < item->end; slot++) {
+        if (slot->need == NEED_REMOVAL && slot->directory >= 0)
+            clean(item->copy, slot->target, slot->directory, item->original.path);
+    }
+}
+
+void clean_directory(const struct copy_work *copy, struct target *target, const char *path,
+                     const struct names *names)
+{
+    const struct copy_settings *settings = copy->settings;
+    cleanup_names struct names there = NO_NAMES;
+    cleanup_fd int directory = -1;
+
+    int r = tree_open_directory(target->tree, path, &directory);
+    if (r == 0)
+        r = tree_list(target->tree, path, &there);
+    if (r < 0 && r != -ENOENT && r != -ENOTDIR)
+        copy_tell(copy, COPY_FAILED, path, target, r);
+    for (size_t i = 0; r == 0 && i < there.count; i++) {
+        const char *name = names_get(&there, i);
+        if (names_have(names, name) || !(temporary_is_name(name) || settings->remove))
+            continue;
+        cleanup_free char *whole = visit_join(path, name);
+        if (!whole)
+            copy_tell(copy, COPY_FAILED, path, target, -ENOMEM);
+        else if (!settings->keeps || !settings->keeps(settings->context, whole))
+            clean(copy, target, directory, whole);
+    }
+}
 
 /* A directory, as it was before anything in it was changed. */
 struct directory {
@@ -10,189 +105,160 @@ struct directory {
     bool as_it_was;         /* it was neither made nor opened by this run, in any target */
     struct stat status;
     struct xattrs xattrs;
-    struct seen *seen; /* in each target; or NULL */
+    struct seen *seen; /* in each target, where one of them keeps its mode; else NULL */
     char path[];
 };
 
-/* Whose owner has closed it to himself is opened until all in it is done; then true. */
-static bool open_for_owner(const struct entry *entry, size_t target)
+/* Opens one whose owner has closed it to himself until all in it is done. Returns true if it did.
+ */
+static bool open_for_owner(const struct item *item, const struct slot *slot)
 {
+    const char *name = item->original.name;
     struct stat status;
-    int directory = entry->directories[target];
 
-    return geteuid() != 0 &&
-           fstatat(directory, entry->original.name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+    return geteuid() != 0 && fstatat(slot->directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
            (status.st_mode & S_IRWXU) != S_IRWXU &&
-           fchmodat(directory, entry->original.name, (status.st_mode & 07777) | S_IRWXU, 0) == 0;
+           fchmodat(slot->directory, name, (status.st_mode & 07777) | S_IRWXU, 0) == 0;
 }
 
 /*
  * Gives a new directory its metadata at once: if this run is interrupted, the new store votes on
  * it already. What cannot be set is reported at the end.
  */
-static void begin_metadata(const struct entry *entry, size_t target)
+static void begin_metadata(const struct item *item, const struct slot *slot)
 {
     struct metadata_lack lack;
 
-    entry_apply_metadata(entry, target, entry->original.name, &lack);
-    open_for_owner(entry, target);
+    item_apply_metadata(item, slot, item->original.name, &lack);
+    open_for_owner(item, slot);
 }
 
-static int make_directory(const struct entry *entry, size_t target)
+static int make_directory(const struct item *item, const struct slot *slot)
 {
-    int directory = entry->directories[target];
-    const char *name = entry->original.name;
-
-    const struct seen *seen = entry_seen(entry, target);
+    int directory = slot->directory;
+    const char *name = item->original.name;
 
     int r = mkdirat(directory, name, 0700) < 0 ? -errno : 0;
-    if (r == -EEXIST && (!seen || seen_is_there(directory, name, seen)) &&
+    if (r == -EEXIST && (!slot->seen || seen_is_there(directory, name, slot->seen)) &&
         unlinkat(directory, name, 0) == 0)
         r = mkdirat(directory, name, 0700) < 0 ? -errno : 0;
     if (r == 0)
-        begin_metadata(entry, target);
+        begin_metadata(item, slot);
     return r;
 }
 
-/*
- * What it has before it is made anywhere: new directories in stores would have their say in it. One
- * that is not known is not given to any.
- */
-static int look_at_directory(struct entry *entry)
+/* Notes the directory of ITEM, whose xattrs and seen become the note's. */
+static void note_directory(struct item *item, bool as_it_was)
 {
-    int r = entry_look_at_xattrs(entry);
-
-    if (r < 0 && r != -ENOENT)
-        copy_tell(entry->copy, COPY_LOST, entry->original.path, NULL, r);
-    return r;
-}
-
-/* Notes the directory of ENTRY, whose xattrs become the note's. */
-static int note_directory(struct copy_work *copy, struct entry *entry, bool as_it_was)
-{
-    const struct original *original = &entry->original;
+    const struct original *original = &item->original;
     struct directory *directory = malloc(sizeof *directory + strlen(original->path) + 1);
+    struct copy_work *copy = item->copy;
+    bool keeps = false;
 
-    if (!directory)
-        return -ENOMEM;
+    if (!directory) {
+        atomic_store(&copy->visit.result, -ENOMEM);
+        return;
+    }
     directory->as_it_was = as_it_was;
     directory->status = original->status;
     directory->xattrs = original->xattrs;
-    entry->original.xattrs = NO_XATTRS;
-    directory->seen = entry->seen;
-    entry->seen = NULL;
+    item->original.xattrs = NO_XATTRS;
+    for (const struct slot *slot = item->slots; slot < item->end; slot++)
+        keeps |= slot->seen && slot->seen->keeps_mode;
+    directory->seen = keeps ? steal_pointer(item->seen) : NULL;
     strcpy(directory->path, original->path);
-    pthread_mutex_lock(&copy->lock);
+    HOLD(&copy->lock);
     directory->next = copy->directories;
     copy->directories = directory;
-    pthread_mutex_unlock(&copy->lock);
-    return 0;
 }
 
-void directories_enter(struct entry *entry)
+void directories_enter(struct item *item)
 {
-    struct copy_work *copy = entry->copy;
-    const char *path = entry->original.path;
+    const struct copy_work *copy = item->copy;
+    const char *path = item->original.path;
     bool as_it_was = true;
 
-    bool known = look_at_directory(entry) == 0;
-    for (size_t i = 0; i < copy->count; i++) {
-        if (entry->needs[i] == NEED_CONTENT) {
+    /* Before it is made anywhere: new directories in stores would have their say in it. What is not
+     * known is not given to any. */
+    bool known = item_look_at_xattrs(item) == 0;
+    for (struct slot *slot = item->slots; slot < item->end; slot++) {
+        if (slot->need == NEED_CONTENT) {
             as_it_was = false;
-            bool replaces = entry_replaces_kind(entry, i);
-            int r = copy->settings->dry_run ? 0 : make_directory(entry, i);
+            bool replaces = item_replaces_kind(item, slot);
+            int r = copy->settings->dry_run ? 0 : make_directory(item, slot);
             if (r < 0)
-                copy_tell(copy, COPY_FAILED, path, &copy->targets[i], r);
+                copy_tell(copy, COPY_FAILED, path, slot->target, r);
             else
-                copy_tell_made(copy, path, &copy->targets[i], replaces);
-        } else if (entry->needs[i] == NEED_METADATA && !copy->settings->dry_run) {
-            as_it_was &= !open_for_owner(entry, i);
+                copy_tell_made(copy, path, slot->target, replaces);
+        } else if (slot->need == NEED_METADATA && !copy->settings->dry_run) {
+            as_it_was &= !open_for_owner(item, slot);
         }
     }
-    int r = known ? note_directory(copy, entry, as_it_was) : 0;
-    if (r < 0)
-        atomic_store(&copy->result, r);
-    visit_into(&copy->visit, path);
-}
-
-/*
- * Gives a directory its metadata, and writes it out where that is not done for the target as a
- * whole. It is opened before: the metadata may close it.
- */
-static void end_in_target(const struct entry *entry, size_t i, bool told)
-{
-    const char *path = entry->original.path;
-    const struct copy_work *copy = entry->copy;
-    const struct target *target = &copy->targets[i];
-    cleanup_fd int fd = -1;
-    int r = 0;
-
-    if (!copy->settings->dry_run)
-        r = target_open_unsettled(target, entry->directories[i], entry->original.name, &fd);
-    entry_end_metadata(entry, i, told);
-    if (fd >= 0)
-        r = target_settle_open(fd);
-    if (r < 0 && r != -ENOENT) /* which the metadata's end has told */
-        copy_tell(copy, COPY_FAILED, path, target, r);
-}
-
-/* What stayed where a directory was to be keeps its own metadata. */
-static bool has_something_else(const struct entry *entry, size_t target)
-{
-    struct stat status;
-
-    return fstatat(entry->directories[target], entry->original.name, &status,
-                   AT_SYMLINK_NOFOLLOW) == 0 &&
-           !S_ISDIR(status.st_mode);
-}
-
-static void end_directory(struct copy_work *copy, struct directory *directory)
-{
-    cleanup_entry struct entry entry = {.copy = copy};
-
-    int r = entry_begin(copy, directory->path, &entry);
-    entry.original.status = directory->status;
-    entry.original.xattrs = directory->xattrs;
-    directory->xattrs = NO_XATTRS;
-    entry.seen = directory->seen;
-    if (r < 0)
-        atomic_store(&copy->result, r);
-    for (size_t i = 0; r == 0 && i < copy->count; i++) {
-        if (entry.directories[i] >= 0 && !has_something_else(&entry, i))
-            end_in_target(&entry, i, directory->as_it_was);
-    }
-}
-
-void directories_end(struct copy_work *copy)
-{
-    while (copy->directories) {
-        struct directory *directory = copy->directories;
-        copy->directories = directory->next;
-        end_directory(copy, directory);
-        free(directory);
-    }
+    if (known)
+        note_directory(item, as_it_was);
+    visit_into(&item->copy->visit, path);
 }
 
 /* Notes the root of each target, whose mode target_begin may have changed unless this is root. */
 void directories_begin(struct copy_work *copy)
 {
-    cleanup_entry struct entry entry = {.copy = copy};
+    cleanup_item struct item item = {.copy = copy};
 
-    int r = entry_begin(copy, "", &entry);
+    int r = item_begin(copy, "", NULL, &item);
     if (r == 0)
-        r = entry_look(&entry);
-    if (r < 0)
-        copy_tell(copy, COPY_LOST, ".", NULL, r);
-    else if (copy->settings->choose) /* what is seen of it says whether its mode stays */
-        entry_choose(&entry, false);
+        r = item_look(&item);
+    if (r == 0 && copy->settings->choose) /* what is seen of it says whether its mode stays */
+        item_choose(&item, false);
     if (r == 0)
-        r = look_at_directory(&entry);
-    for (size_t i = 0; r == 0 && i < copy->count; i++) {
-        if (copy->targets[i].fresh && entry.directories[i] >= 0 && !copy->settings->dry_run)
-            begin_metadata(&entry, i);
+        r = item_look_at_xattrs(&item);
+    if (r == -ENOMEM)
+        atomic_store(&copy->visit.result, r);
+    for (const struct slot *slot = item.slots; r == 0 && slot < item.end; slot++) {
+        if (slot->target->fresh && slot->directory >= 0 && !copy->settings->dry_run)
+            begin_metadata(&item, slot);
     }
     if (r == 0)
-        r = note_directory(copy, &entry, geteuid() == 0);
-    if (r == -ENOMEM)
-        atomic_store(&copy->result, r);
+        note_directory(&item, geteuid() == 0);
+}
+
+/*
+ * Gives a directory its metadata, and writes it out where that is not done for the target as a
+ * whole. It is opened before: the metadata may close it. What stayed where a directory was to be
+ * keeps its own metadata.
+ */
+static void end_in_slot(const struct item *item, const struct slot *slot, bool told)
+{
+    const char *name = item->original.name;
+    const struct copy_work *copy = item->copy;
+    struct stat status;
+    cleanup_fd int fd = -1;
+    int r = 0;
+
+    if (slot->directory < 0 || (fstatat(slot->directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+                                !S_ISDIR(status.st_mode)))
+        return;
+    if (!copy->settings->dry_run)
+        r = target_open_unsettled(slot->target, slot->directory, name, &fd);
+    item_end_metadata(item, slot, told);
+    if (fd >= 0)
+        r = target_settle_open(fd);
+    if (r < 0 && r != -ENOENT) /* which the metadata's end has told */
+        copy_tell(copy, COPY_FAILED, item->original.path, slot->target, r);
+}
+
+void directories_end(struct copy_work *copy)
+{
+    while (copy->directories) {
+        cleanup_free struct directory *directory = copy->directories;
+        cleanup_item struct item item = {.copy = copy};
+        copy->directories = directory->next;
+        int r = item_begin(copy, directory->path, NULL, &item);
+        item.original.status = directory->status;
+        item.original.xattrs = directory->xattrs;
+        item.seen = directory->seen;
+        for (struct slot *slot = item.slots; r == 0 && slot < item.end; slot++) {
+            slot->seen = item.seen ? &item.seen[slot - item.slots] : NULL;
+            end_in_slot(&item, slot, directory->as_it_was);
+        }
+    }
 }

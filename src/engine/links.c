@@ -1,33 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/links.h"
 
-#include <limits.h>
-#include <pthread.h>
-#include <search.h>
-#include <string.h>
+#include "engine/content.h"
+#include "engine/item.h"
+#include "trust/name.h"
+#include "trust/version.h"
 
-struct name {
-    struct name *next;
-    struct name *first; /* closer to the name that its group is linked to; itself: it is that */
+#include <fcntl.h>
+#include <limits.h>
+#include <search.h>
+
+struct linked_name {
+    struct linked_name *next;
+    struct linked_name *first; /* closer to the name its group is linked to; itself: it is that */
     bool waits;
     struct source_inodes inodes;
-    char *path;
+    char path[];
 };
 
 /* An object in one tree that has several names there. */
 struct linked_object {
     struct source_inode inode;
-    struct linked_object *next;
-    struct name *last; /* of its names, in the order in which they are settled */
+    struct linked_name *last; /* of its names, in the order in which they are settled */
 };
 
 struct links {
     pthread_mutex_t lock;
-    void *tree; /* of objects; see tsearch(3) */
-    struct linked_object *objects;
-    struct name *names;
+    void *objects; /* see tsearch(3) */
+    struct linked_name *names;
     size_t count;
-    struct name **sorted; /* all names by path, once they are settled */
+    struct linked_name **sorted; /* all names by path, once they are settled */
 };
 
 int links_new(struct links **ret)
@@ -41,6 +43,24 @@ int links_new(struct links **ret)
     return 0;
 }
 
+static void free_name(struct linked_name *name)
+{
+    source_inodes_clear(&name->inodes);
+    free(name);
+}
+
+void links_free(struct links *links)
+{
+    while (links->names) {
+        struct linked_name *name = links->names;
+        links->names = name->next;
+        free_name(name);
+    }
+    tdestroy(links->objects, free);
+    free(links->sorted);
+    free(links);
+}
+
 static int compare_inodes(const void *left, const void *right)
 {
     const struct source_inode *a = left, *b = right;
@@ -49,108 +69,65 @@ static int compare_inodes(const void *left, const void *right)
         return (uintptr_t)a->tree < (uintptr_t)b->tree ? -1 : 1;
     if (a->device != b->device)
         return a->device < b->device ? -1 : 1;
-    return a->number == b->number ? 0 : a->number < b->number ? -1 : 1;
-}
-
-static void free_name(struct name *name)
-{
-    source_inodes_clear(&name->inodes);
-    free(name->path);
-    free(name);
-}
-
-void links_free(struct links *links)
-{
-    while (links->objects) {
-        struct linked_object *object = links->objects;
-        links->objects = object->next;
-        tdelete(object, &links->tree, compare_inodes);
-        free(object);
-    }
-    while (links->names) {
-        struct name *name = links->names;
-        links->names = name->next;
-        free_name(name);
-    }
-    free(links->sorted);
-    pthread_mutex_destroy(&links->lock);
-    free(links);
-}
-
-static struct name *name_new(const struct source_inodes *inodes, const char *path)
-{
-    struct name *name = calloc(1, sizeof *name);
-
-    if (!name)
-        return NULL;
-    name->first = name;
-    name->path = strdup(path);
-    name->inodes.items = calloc(inodes->count, sizeof *inodes->items);
-    if (!name->path || !name->inodes.items) {
-        free_name(name);
-        return NULL;
-    }
-    name->inodes.count = inodes->count;
-    memcpy(name->inodes.items, inodes->items, inodes->count * sizeof *inodes->items);
-    return name;
+    return (a->number > b->number) - (a->number < b->number);
 }
 
 static struct linked_object *find_object(const struct links *links,
                                          const struct source_inode *inode)
 {
-    struct linked_object **found = tfind(inode, &links->tree, compare_inodes);
+    struct linked_object **found = tfind(inode, &links->objects, compare_inodes);
 
     return found ? *found : NULL;
 }
 
-static int add_object(struct links *links, const struct source_inode *inode)
-{
-    struct linked_object *object = calloc(1, sizeof *object);
-
-    if (!object)
-        return -ENOMEM;
-    object->inode = *inode;
-    if (!tsearch(object, &links->tree, compare_inodes)) {
-        free(object);
-        return -ENOMEM;
-    }
-    object->next = links->objects;
-    links->objects = object;
-    return 0;
-}
-
 /* Notes the objects of NAME. The lock is held. */
-static int add_objects(struct links *links, struct name *name)
+static int add_objects(struct links *links, struct linked_name *name)
 {
     for (size_t i = 0; i < name->inodes.count; i++) {
         const struct source_inode *inode = &name->inodes.items[i];
-        bool known = inode->names > 1 && find_object(links, inode);
-        int r = known || inode->names <= 1 ? 0 : add_object(links, inode);
-        if (r < 0)
-            return r;
-        name->waits |= known;
+        if (inode->names <= 1)
+            continue;
+        if (find_object(links, inode)) {
+            name->waits = true;
+            continue;
+        }
+        struct linked_object *object = calloc(1, sizeof *object);
+        if (!object)
+            return -ENOMEM;
+        object->inode = *inode;
+        if (!tsearch(object, &links->objects, compare_inodes)) {
+            free(object);
+            return -ENOMEM;
+        }
     }
     return 0;
 }
 
 int links_add(struct links *links, const struct source_inodes *inodes, const char *path)
 {
-    struct name *name = name_new(inodes, path);
+    struct linked_name *name = calloc(1, sizeof *name + strlen(path) + 1);
+    struct source_inode *items = calloc(inodes->count + 1, sizeof *items);
 
-    if (!name)
+    if (!name || !items) {
+        free(name);
+        free(items);
         return -ENOMEM;
-    pthread_mutex_lock(&links->lock);
-    int r = add_objects(links, name);
-    if (r == 0) {
-        name->next = links->names;
-        links->names = name;
-        links->count++;
-        r = !name->waits;
     }
-    pthread_mutex_unlock(&links->lock);
-    if (r < 0)
+    memcpy(items, inodes->items, inodes->count * sizeof *items);
+    name->inodes = *inodes;
+    name->inodes.items = items;
+    name->first = name;
+    strcpy(name->path, path);
+    HOLD(&links->lock);
+    int r = add_objects(links, name);
+    if (r < 0) {
         free_name(name);
-    return r;
+        return r;
+    }
+    name->next = links->names;
+    links->names = name;
+    links->count++;
+    return !name->waits;
 }
 
 /* How many trees have both names, and as one object or as two. */
@@ -170,42 +147,38 @@ static void count_voices(const struct source_inodes *a, const struct source_inod
     }
 }
 
-static struct name *first_of(struct name *name)
+static struct linked_name *first_of(struct linked_name *name)
 {
     while (name->first != name)
         name = name->first = name->first->first;
     return name;
 }
 
-static int compare_paths(const void *left, const void *right)
+static int compare_by_path(const void *left, const void *right)
 {
-    return strcmp((*(struct name *const *)left)->path, (*(struct name *const *)right)->path);
+    return strcmp((*(struct linked_name *const *)left)->path,
+                  (*(struct linked_name *const *)right)->path);
 }
 
-/* What is copied already comes first, and then by path. */
-static void join(struct name *a, struct name *b)
-{
-    struct name *one = first_of(a), *other = first_of(b);
-
-    if (one->waits != other->waits ? one->waits : strcmp(one->path, other->path) > 0)
-        one->first = other;
-    else
-        other->first = one;
-}
-
-/* Joins NAME with those that are next to it in some tree, where they belong together. */
-static void settle_links(const struct links *links, struct name *name)
+/* Joins NAME with those that are next to it in some tree, where they belong together. What is
+ * copied already comes first, and then by path. */
+static void settle_links(const struct links *links, struct linked_name *name)
 {
     for (size_t i = 0; i < name->inodes.count; i++) {
         struct linked_object *object = find_object(links, &name->inodes.items[i]);
-        struct name *last = object ? object->last : NULL;
+        struct linked_name *last = object ? object->last : NULL;
         unsigned one = 0, two = 0;
         if (object)
             object->last = name;
         if (last && first_of(last) != first_of(name))
             count_voices(&last->inodes, &name->inodes, &one, &two);
-        if (one > two)
-            join(last, name);
+        if (one <= two)
+            continue;
+        struct linked_name *left = first_of(last), *right = first_of(name);
+        if (left->waits != right->waits ? left->waits : strcmp(left->path, right->path) > 0)
+            left->first = right;
+        else
+            right->first = left;
     }
 }
 
@@ -216,35 +189,173 @@ int links_settle(struct links *links)
     links->sorted = calloc(links->count + 1, sizeof *links->sorted);
     if (!links->sorted)
         return -ENOMEM;
-    for (struct name *name = links->names; name; name = name->next)
+    for (struct linked_name *name = links->names; name; name = name->next)
         links->sorted[count++] = name;
-    qsort(links->sorted, count, sizeof *links->sorted, compare_paths);
+    qsort(links->sorted, count, sizeof *links->sorted, compare_by_path);
     for (size_t i = 0; i < count; i++)
         settle_links(links, links->sorted[i]);
     return 0;
 }
 
-void links_visit_first(const struct links *links, void (*visit)(void *context, const char *path),
-                       void *context)
+void links_visit(const struct links *links, bool further,
+                 void (*visit)(void *context, const char *first, const char *path, unsigned voices),
+                 void *context)
 {
     for (size_t i = 0; i < links->count; i++) {
-        const struct name *name = links->sorted[i];
-        if (name->waits && name->first == name)
-            visit(context, name->path);
+        struct linked_name *name = links->sorted[i], *first = first_of(name);
+        unsigned one, two;
+        if (further && first != name) {
+            count_voices(&first->inodes, &name->inodes, &one, &two);
+            visit(context, first->path, name->path, name->inodes.items[0].tree ? one : UINT_MAX);
+        } else if (!further && first == name && name->waits) {
+            visit(context, NULL, name->path, 0);
+        }
     }
 }
 
-void links_visit_further(const struct links *links,
-                         void (*visit)(void *context, const char *first, const char *path,
-                                       unsigned voices),
-                         void *context)
+/* Two names of what may be one file. */
+struct pair {
+    struct item first, further;
+    unsigned voices; /* trees of the source that say so */
+    bool asked;
+    int is_one; /* where it was asked: 1, 0, or why that cannot be said */
+};
+
+static void end_pair(struct pair *pair)
 {
-    for (size_t i = 0; i < links->count; i++) {
-        struct name *name = links->sorted[i], *first = first_of(name);
-        unsigned one, two;
-        if (first == name)
-            continue;
-        count_voices(&first->inodes, &name->inodes, &one, &two);
-        visit(context, first->path, name->path, name->inodes.items[0].tree ? one : UINT_MAX);
+    item_end(&pair->first);
+    item_end(&pair->further);
+}
+
+/*
+ * To link two files into one is to lose one of them. What k stores say is believed, as everywhere;
+ * what fewer say only where contents are the same.
+ */
+static int ask_whether_one(struct pair *pair)
+{
+    const struct original *a = &pair->first.original, *b = &pair->further.original;
+    const struct ballot left = {.status = a->status, .target = a->link_target};
+    const struct ballot right = {.status = b->status, .target = b->link_target};
+    unsigned required = a->header.layout.required;
+
+    if (!ballot_same_kind(&left, &right))
+        return 0;
+    if (!S_ISREG(a->status.st_mode))
+        return 1;
+    if (required == 0 || !version_is_same(&a->header, &b->header))
+        return 0;
+    if (pair->voices >= required && pair->voices >= pair->first.inodes.needed)
+        return 1;
+    int r = item_open_file(&pair->first);
+    if (r == 0)
+        r = item_open_file(&pair->further);
+    return r < 0 ? r
+                 : content_is_same(pair->first.file, pair->further.file,
+                                   pair->first.copy->visit.progress);
+}
+
+static int is_one_file(struct pair *pair)
+{
+    if (!pair->asked)
+        pair->is_one = ask_whether_one(pair);
+    pair->asked = true;
+    return pair->is_one;
+}
+
+/* Returns true if a file system says that it can have no such link: then a file of its own has to
+ * do. */
+static bool is_impossible(int error)
+{
+    return error == -EPERM || error == -EMLINK || error == -EXDEV || error == -EOPNOTSUPP ||
+           error == -ENOSYS;
+}
+
+/* Returns 1 where both names are linked now, 0 where they cannot be, or why they are not. */
+static int link_in_slot(struct pair *pair, const struct slot *first, struct slot *slot)
+{
+    const char *first_name = pair->first.original.name, *name = pair->further.original.name;
+    struct stat a, b;
+
+    if (first->need != NEED_METADATA && first->need != NEED_NOTHING)
+        return 0; /* it is not there as it should be, which has been told */
+    if (fstatat(first->directory, first_name, &a, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT ? 0 : -errno; /* there is nothing to link to */
+    bool there = fstatat(slot->directory, name, &b, AT_SYMLINK_NOFOLLOW) == 0;
+    if (!there && errno != ENOENT)
+        return -errno;
+    bool linked = there && a.st_ino == b.st_ino && a.st_dev == b.st_dev;
+    if (linked && slot->need != NEED_CONTENT)
+        return 1;
+    int r = is_one_file(pair);
+    if (linked || r <= 0) /* as they should be, unless they are not one file */
+        return r;
+    if (pair->further.copy->settings->dry_run) {
+        make_in_dry_run(&pair->further, slot);
+        return 1;
     }
+    temporary_name(slot->temporary);
+    if (linkat(first->directory, first_name, slot->directory, slot->temporary, 0) < 0)
+        return is_impossible(-errno) ? 0 : -errno;
+    r = batch_add(&pair->further, slot, pair->further.original.path, 0, true);
+    if (r < 0)
+        unlinkat(slot->directory, slot->temporary, 0);
+    return r == 0 ? 1 : r;
+}
+
+/* Looks at a name that waited until now. Returns 0, or where there is nothing to do below 0. */
+static int begin(struct copy_work *copy, const char *path, struct item *item)
+{
+    item->copy = copy;
+    if (atomic_load(&copy->visit.progress->stop))
+        return -ECANCELED;
+    int r = item_begin(copy, path, NULL, item);
+    return r == 0 ? item_look(item) : r;
+}
+
+/* Does what a name needs that waited. What is not linked stays, or becomes, a file of its own. */
+static void run_waiting(void *context, const char *path_of_first, const char *path, unsigned voices)
+{
+    struct copy_work *copy = context;
+    CLEANUP(end_pair) struct pair pair = {{.copy = copy}, {.copy = copy}, .voices = voices};
+    struct item *first = &pair.first, *further = &pair.further;
+
+    if (begin(copy, path, further) < 0)
+        return;
+    item_choose(further, false);
+    int r = path_of_first ? begin(copy, path_of_first, first) : -ENOENT;
+    if (r == 0)
+        item_choose(first, true);
+    /* If it does not seem to be there as it should, it is looked at again: a look may have failed.
+     */
+    if (r == 0 && (item_any_needs(first, NEED_CONTENT) || item_any_needs(first, NEED_REFUSED)))
+        item_choose(first, true);
+    for (size_t i = 0; r == 0 && i < copy->count; i++) {
+        struct slot *slot = &further->slots[i];
+        if (slot->need == NEED_REMOVAL || slot->need == NEED_REFUSED || slot->directory < 0 ||
+            first->slots[i].directory < 0)
+            continue;
+        int linked = link_in_slot(&pair, &first->slots[i], slot);
+        if (linked > 0)
+            slot->need = NEED_NOTHING;
+        else if (linked < 0)
+            copy_tell(copy, COPY_FAILED, path, slot->target, linked);
+    }
+    if (r < 0 && r != -ENOENT)
+        return;
+    clean_unwanted(further);
+    update_name(further);
+}
+
+void links_make(struct copy_work *copy)
+{
+    int r = links_settle(copy->links);
+
+    if (r < 0) {
+        atomic_store(&copy->visit.result, r);
+        return;
+    }
+    links_visit(copy->links, false, run_waiting, copy);
+    batch_commit(copy);
+    links_visit(copy->links, true, run_waiting, copy);
+    batch_commit(copy);
 }

@@ -24,18 +24,14 @@ int links_add(struct links *links, const struct source_inodes *inodes, const cha
 /* Finds out what belongs together. No name may be added any more. Returns 0 or -ENOMEM. */
 int links_settle(struct links *links);
 
-/* Calls VISIT for each name that waits and belongs to none that was copied, but has to be. */
-void links_visit_first(const struct links *links, void (*visit)(void *context, const char *path),
-                       void *context);
-
 /*
- * Calls VISIT for all other names, with the name that each belongs to, and how many trees say so;
- * UINT_MAX where the source is just one tree.
+ * Calls VISIT for each name that waits and belongs to none that was copied, but has to be, with
+ * FIRST NULL. Or, with FURTHER, for all other names: with the name FIRST that each belongs to, and
+ * how many trees say so; UINT_MAX where the source is just one tree.
  */
-void links_visit_further(const struct links *links,
-                         void (*visit)(void *context, const char *first, const char *path,
-                                       unsigned voices),
-                         void *context);
+void links_visit(const struct links *links, bool further,
+                 void (*visit)(void *context, const char *first, const char *path, unsigned voices),
+                 void *context);
 
 DEFINE_CLEANUP(struct links *, links_free)
 #define cleanup_links CLEANUP(cleanup_by_links_free)

@@ -1,202 +1,145 @@
 /* SPDX-License-Identifier: MIT */
-#include "engine/make.h"
-
-#include "engine/clean.h"
+/* Makes names whose content is missing or wrong in some slots, and mends the others. */
 #include "engine/content.h"
+#include "engine/item.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/stat.h>
 
 enum {
     PARTIAL_MAX = 100, /* names that are tried for what can be read of a file */
 };
 
-/* A file is written out at once where that is not done for its target as a whole. */
-static int apply_to_file(const struct entry *entry, size_t target, int fd,
-                         struct metadata_lack *lack)
-{
-    const struct metadata metadata = entry_metadata(entry, target);
-    struct stat status;
-
-    int r = metadata_apply_open(fd, &metadata, &status, lack);
-    if (r >= 0 && status.st_dev != entry->copy->targets[target].device && fsync(fd) < 0)
-        r = -errno;
-    return r;
-}
-
 /*
- * Gives the new object TEMPORARY its metadata and queues it for its name. It replaces the old one
- * even if some metadata cannot be set. FD is open for a file, and below 0 for anything else.
+ * Gives the new object its metadata and queues it for its name, which is PATH's. It replaces the
+ * old one even if some metadata cannot be set. A file is written out at once where that is not done
+ * for its target as a whole.
  */
-static int finish(const struct entry *entry, size_t target, const char *temporary, const char *path,
-                  int fd, uint64_t size)
+static int finish(const struct item *item, struct slot *slot, const char *path, uint64_t size)
 {
-    const struct copy_work *copy = entry->copy;
+    const struct metadata metadata = item_metadata(item, slot);
     struct metadata_lack lack;
+    struct stat status;
+    int r;
 
-    int r = fd < 0 ? entry_apply_metadata(entry, target, temporary, &lack)
-                   : apply_to_file(entry, target, fd, &lack);
+    if (slot->fd < 0) {
+        r = item_apply_metadata(item, slot, slot->temporary, &lack);
+    } else {
+        r = metadata_apply_open(slot->fd, &metadata, &status, &lack);
+        if (r >= 0 && status.st_dev != slot->target->device && fsync(slot->fd) < 0)
+            r = -errno;
+    }
     if (r >= 0)
-        r = batch_add(copy->batch, &copy->targets[target], temporary, path,
-                      entry->original.status.st_mode, entry_seen(entry, target), size, false);
+        r = batch_add(item, slot, path, size, false);
     if (r >= 0)
-        copy_tell_lack(copy, path, &copy->targets[target], &lack);
+        copy_tell_lack(item->copy, path, slot->target, &lack);
     return r;
 }
 
-/* A temporary name that its maker gives up, or the reason why something was not made. */
-static void give_up(const struct entry *entry, size_t target, const char *temporary, int error)
+static void close_file(struct slot *slot)
 {
-    const struct copy_work *copy = entry->copy;
-
-    if (temporary)
-        unlinkat(entry->directories[target], temporary, 0);
-    copy_tell(copy, COPY_FAILED, entry->original.path, &copy->targets[target], error);
+    cleanup_close_fd(&slot->fd);
+    slot->fd = -1;
 }
 
-/* Makes symlinks, FIFOs, sockets and devices. */
-static void make_special(const struct entry *entry, size_t target)
+/* Makes a symlink, FIFO, socket or device. */
+static void make_special(const struct item *item, struct slot *slot)
 {
-    const struct original *original = &entry->original;
-    int directory = entry->directories[target];
-    char temporary[TEMPORARY_NAME_SIZE];
+    const struct original *original = &item->original;
+    mode_t mode = original->status.st_mode;
 
-    temporary_name(temporary);
-    int r = S_ISLNK(original->status.st_mode)
-                ? symlinkat(original->link_target, directory, temporary)
-                : mknodat(directory, temporary, original->status.st_mode & ~07777u,
-                          original->status.st_rdev);
-    if (r < 0) {
-        give_up(entry, target, NULL, -errno);
+    temporary_name(slot->temporary);
+    int r = S_ISLNK(mode) ? symlinkat(original->link_target, slot->directory, slot->temporary)
+                          : mknodat(slot->directory, slot->temporary, mode & ~07777u,
+                                    original->status.st_rdev);
+    r = r < 0 ? -errno : finish(item, slot, original->path, 0);
+    if (r == 0)
         return;
-    }
-    r = finish(entry, target, temporary, original->path, -1, 0);
-    if (r < 0)
-        give_up(entry, target, temporary, r);
+    unlinkat(slot->directory, slot->temporary, 0);
+    copy_tell(item->copy, COPY_FAILED, original->path, slot->target, r);
 }
 
-/* Files: content for all targets at once. */
-
-/* The temporary files of an entry, for the targets that need content. */
-struct making {
-    struct new_file *files;
-    size_t *places; /* of these in all targets */
-    char (*names)[TEMPORARY_NAME_SIZE];
-    size_t count;
-};
-
-static void end_making(struct making *making)
+static int run_content(const struct item *item, struct source_file *source, bool compares,
+                       bool holes)
 {
-    for (size_t i = 0; i < making->count; i++)
-        cleanup_close_fd(&making->files[i].fd);
-    free(making->files);
-    free(making->places);
-    free(making->names);
-}
-
-static int begin_making(const struct entry *entry, struct making *making)
-{
-    const struct copy_work *copy = entry->copy;
-
-    making->files = calloc(copy->count, sizeof *making->files);
-    making->places = calloc(copy->count, sizeof *making->places);
-    making->names = calloc(copy->count, sizeof *making->names);
-    if (!making->files || !making->places || !making->names)
-        return -ENOMEM;
-    for (size_t i = 0; i < copy->count; i++) {
-        struct new_file *file = &making->files[making->count];
-        if (entry->needs[i] != NEED_CONTENT)
-            continue;
-        *file = (struct new_file){.target = &copy->targets[i], .fd = -1};
-        int r = temporary_file(entry->directories[i], making->names[making->count], &file->fd);
-        if (r < 0)
-            give_up(entry, i, NULL, r);
-        else
-            making->places[making->count++] = i;
-    }
-    return 0;
-}
-
-static void give_all_up(const struct entry *entry, const struct making *making)
-{
-    for (size_t i = 0; i < making->count; i++)
-        unlinkat(entry->directories[making->places[i]], making->names[i], 0);
-}
-
-/* Each file that was written waits for its name, which is PATH's. */
-static void finish_making(struct entry *entry, const struct making *making,
-                          const struct source_file *source, const char *path)
-{
-    entry->original.status = source->status;
-    for (size_t i = 0; i < making->count; i++) {
-        struct new_file *file = &making->files[i];
-        uint64_t size = target_file_size(file->target, &source->header);
-        int r = file->result;
-        if (r == 0)
-            r = finish(entry, making->places[i], making->names[i], path, file->fd, size);
-        if (r < 0)
-            give_up(entry, making->places[i], making->names[i], r);
-    }
-}
-
-/* Writes SOURCE to new files. Returns as content_write does; where it fails, nothing is left. */
-static int make_files(struct entry *entry, struct source_file *source, bool holes, const char *path)
-{
-    const struct copy_work *copy = entry->copy;
-    const struct content_settings settings = {
+    const struct copy_work *copy = item->copy;
+    const struct content content = {
+        .source = source,
+        .slots = item->slots,
+        .count = copy->count,
+        .compares = compares,
+        .reread = copy->settings->reread && !compares,
         .holes = holes,
-        .reread = copy->settings->reread,
         .pool = copy->visit.pool,
         .progress = copy->visit.progress,
     };
-    CLEANUP(end_making) struct making making = {0};
 
-    int r = begin_making(entry, &making);
-    if (r == 0 && making.count > 0)
-        r = content_write(source, making.files, making.count, &settings);
-    if (r < 0)
-        give_all_up(entry, &making);
-    else
-        finish_making(entry, &making, source, path);
-    return r;
+    return content_run(&content);
 }
 
-/* What is there already of VERSION, by size and time, an earlier run has taken. */
-static void leave_version(struct entry *entry, const struct source_file *version)
+/* Writes SOURCE to new files, which are to have the name of PATH. Returns as content_run does;
+ * where it fails, nothing is left. */
+static int make_files(struct item *item, struct source_file *source, bool holes, const char *path)
 {
-    const struct copy_work *copy = entry->copy;
+    const struct copy_work *copy = item->copy;
+    bool any = false;
 
-    entry->original.status = version->status;
-    entry->original.header = version->header;
-    for (size_t i = 0; i < copy->count && !copy->settings->look_closer; i++) {
-        if (entry->needs[i] == NEED_CONTENT)
-            entry->needs[i] =
-                target_compare(&copy->targets[i], entry->directories[i], &entry->original);
+    for (struct slot *slot = item->slots; slot < item->end; slot++) {
+        if (slot->need != NEED_CONTENT)
+            continue;
+        slot->result = 0;
+        slot->written = 0;
+        slot->has_holes = false;
+        int r = temporary_file(slot->directory, slot->temporary, &slot->fd);
+        if (r < 0)
+            copy_tell(copy, COPY_FAILED, item->original.path, slot->target, r);
+        any |= r == 0;
     }
+    int result = any ? run_content(item, source, false, holes) : 0;
+    if (result >= 0)
+        item->original.status = source->status;
+    for (struct slot *slot = item->slots; slot < item->end; slot++) {
+        int r = result < 0 ? result : slot->result;
+        if (slot->fd < 0)
+            continue;
+        if (r >= 0)
+            r = finish(item, slot, path, target_file_size(slot->target, &source->header));
+        if (r < 0)
+            unlinkat(slot->directory, slot->temporary, 0);
+        if (r < 0 && result >= 0)
+            copy_tell(copy, COPY_FAILED, item->original.path, slot->target, r);
+        close_file(slot);
+    }
+    return result;
 }
 
-/* An older version that is whole, if there is one: 0, or -ENOENT. */
-static int make_older(struct entry *entry)
+/* Makes an older version that is whole, if there is one. Returns 0, or -ENOENT. */
+static int make_older(struct item *item)
 {
-    struct source *source = entry->copy->visit.source;
+    const struct copy_work *copy = item->copy;
+    struct source *source = copy->visit.source;
     int r = -EIO;
 
     if (!source->operations->open_version)
         return -ENOENT;
     for (unsigned rank = 1; r == -EIO; rank++) {
         cleanup_source_file struct source_file *file = NULL;
-        r = source->operations->open_version(source, entry->original.path, rank, &file);
+        r = source->operations->open_version(source, item->original.path, rank, &file);
         if (r < 0)
             continue;
-        leave_version(entry, file);
-        r = make_files(entry, file, false, entry->original.path);
+        item->original.status = file->status;
+        item->original.header = file->header;
+        /* What is there already of it, by size and time, an earlier run has taken. */
+        for (struct slot *slot = item->slots; slot < item->end; slot++) {
+            if (slot->need == NEED_CONTENT && !copy->settings->look_closer)
+                slot->need = slot_compare(slot, &item->original);
+        }
+        r = make_files(item, file, false, item->original.path);
     }
     if (r == 0)
-        copy_tell(entry->copy, COPY_OLDER, entry->original.path, NULL, 0);
+        copy_tell(copy, COPY_OLDER, item->original.path, NULL, 0);
     return r;
 }
 
@@ -204,44 +147,43 @@ static int make_older(struct entry *entry)
  * Returns true if PATH is no name of the source, nor there in a target that it is to be made in: an
  * earlier run may have read more of the file.
  */
-static bool is_free(const struct entry *entry, const char *path)
+static bool is_free(const struct item *item, const char *path)
 {
-    struct source *source = entry->copy->visit.source;
+    struct source *source = item->copy->visit.source;
     const char *name = visit_last_name(path);
     struct share_header header;
     struct stat status;
 
     bool is_free = source->operations->stat(source, path, &status, &header, NULL, NULL) == -ENOENT;
-    for (size_t i = 0; is_free && i < entry->copy->count; i++)
-        is_free = entry->needs[i] != NEED_CONTENT ||
-                  (fstatat(entry->directories[i], name, &status, AT_SYMLINK_NOFOLLOW) < 0 &&
-                   errno == ENOENT);
+    for (size_t i = 0; is_free && i < item->copy->count; i++) {
+        const struct slot *slot = &item->slots[i];
+        is_free =
+            slot->need != NEED_CONTENT ||
+            (fstatat(slot->directory, name, &status, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT);
+    }
     return is_free;
 }
 
-/* FNV-1a: two names that are cut alike are told apart by it. */
-static uint64_t hash_name(const char *name)
-{
-    uint64_t hash = 0xcbf29ce484222325;
-
-    for (; *name; name++)
-        hash = (hash ^ (uint8_t)*name) * 0x100000001b3;
-    return hash;
-}
-
 /*
- * The original's path with SUFFIX; the caller frees it. Where that name would be too long, its end
- * gives way to a hash of all of it.
+ * The original's path with ".partial", or ".partial.2", ...; the caller frees it. Where that name
+ * would be too long, its end gives way to a hash of all of it, by which two names that are cut
+ * alike are told apart.
  */
-static char *make_partial_path(const struct entry *entry, const char *suffix)
+static char *partial_path(const char *path, unsigned number)
 {
-    const char *path = entry->original.path, *name = visit_last_name(path);
+    const char *name = visit_last_name(path);
     char hash[sizeof "~0123456789abcdef"] = "";
+    char suffix[sizeof ".partial." + 3 * sizeof number] = ".partial";
     size_t length = strlen(name);
     char *ret;
 
+    if (number > 1)
+        snprintf(suffix, sizeof suffix, ".partial.%u", number);
     if (length + strlen(suffix) > NAME_MAX) {
-        snprintf(hash, sizeof hash, "~%016" PRIx64, hash_name(name));
+        uint64_t fnv = 0xcbf29ce484222325; /* FNV-1a */
+        for (size_t i = 0; i < length; i++)
+            fnv = (fnv ^ (uint8_t)name[i]) * 0x100000001b3;
+        snprintf(hash, sizeof hash, "~%016" PRIx64, fnv);
         length = NAME_MAX - strlen(hash) - strlen(suffix);
         while (length > 1 && ((uint8_t)name[length] & 0xc0) == 0x80) /* within a character */
             length--;
@@ -250,87 +192,123 @@ static char *make_partial_path(const struct entry *entry, const char *suffix)
     return asprintf(&ret, "%.*s%s%s", (int)length, path, hash, suffix) < 0 ? NULL : ret;
 }
 
-/* The first of NAME.partial, NAME.partial.2, ... that is free; the caller frees it. */
-static int find_partial(const struct entry *entry, char **ret)
+/* Makes what can be read of it, under the first of these names that is free. */
+static int make_partial(struct item *item)
 {
     for (unsigned number = 1; number <= PARTIAL_MAX; number++) {
-        char suffix[sizeof ".partial." + 3 * sizeof number] = ".partial";
-        if (number > 1)
-            snprintf(suffix, sizeof suffix, ".partial.%u", number);
-        cleanup_free char *path = make_partial_path(entry, suffix);
+        cleanup_free char *path = partial_path(item->original.path, number);
         if (!path)
             return -ENOMEM;
-        if (is_free(entry, path)) {
-            *ret = steal_pointer(path);
-            return 0;
-        }
+        if (!is_free(item, path))
+            continue;
+        int r = make_files(item, item->file, true, path);
+        if (r >= 0)
+            copy_tell(item->copy, COPY_PARTIAL, path, NULL, 0);
+        return r;
     }
     return -EEXIST;
 }
 
-/* What can be read of it, beside its name. */
-static int make_partial(struct entry *entry)
+static void make_file(struct item *item)
 {
-    cleanup_free char *path = NULL;
+    const struct copy_work *copy = item->copy;
+    const char *path = item->original.path;
 
-    int r = find_partial(entry, &path);
-    if (r == 0)
-        r = make_files(entry, entry->file, true, path);
-    if (r >= 0)
-        copy_tell(entry->copy, COPY_PARTIAL, path, NULL, 0);
-    return r;
-}
-
-static void make_file(struct entry *entry)
-{
-    const struct copy_work *copy = entry->copy;
-    const char *path = entry->original.path;
-
-    int r = entry_open_file(entry);
+    int r = item_open_file(item);
     if (r == -ENOENT && copy->visit.source->live)
         return; /* it is gone meanwhile */
     if (r == 0)
-        r = make_files(entry, entry->file, false, path);
+        r = make_files(item, item->file, false, path);
     if (r == 0 || r == -ECANCELED)
         return;
-    if (copy->settings->older && make_older(entry) == 0)
+    if (copy->settings->older && make_older(item) == 0)
         return;
     copy_tell(copy, COPY_LOST, path, NULL, r);
-    if (!copy->settings->salvage || !entry->file)
+    if (!copy->settings->salvage || !item->file)
         return;
-    r = make_partial(entry);
-    if (r < 0 && r != -ECANCELED)
+    r = make_partial(item);
+    if (r < 0)
         copy_tell(copy, COPY_FAILED, path, NULL, r);
 }
 
-void make_in_dry_run(const struct entry *entry, size_t target)
+void make_in_dry_run(const struct item *item, const struct slot *slot)
 {
-    const struct copy_work *copy = entry->copy;
-    const char *path = entry->original.path;
-    int directory = entry->directories[target];
+    const struct copy_work *copy = item->copy;
+    const char *path = item->original.path;
 
-    int r = directory < 0 ? 0 : clean_way(copy, &copy->targets[target], directory, path);
+    int r = slot->directory < 0 ? 0 : clean_way(copy, slot->target, slot->directory, path);
     if (r < 0)
-        copy_tell(copy, COPY_FAILED, path, &copy->targets[target], r);
+        copy_tell(copy, COPY_FAILED, path, slot->target, r);
     else
-        copy_tell_made(copy, path, &copy->targets[target], entry_replaces_kind(entry, target));
+        copy_tell_made(copy, path, slot->target, item_replaces_kind(item, slot));
 }
 
-void make_content(struct entry *entry)
+/*
+ * Looks at contents where nothing else says that they differ. What cannot be read is lost, whatever
+ * the target has.
+ */
+static void look_closer(struct item *item)
 {
-    struct copy_work *copy = entry->copy;
-    mode_t kind = entry->original.status.st_mode & S_IFMT;
+    const struct copy_work *copy = item->copy;
+    bool any = false;
 
-    if (copy->settings->dry_run || kind != S_IFREG) {
-        for (size_t i = 0; i < copy->count; i++) {
-            if (entry->needs[i] != NEED_CONTENT)
-                continue;
-            if (copy->settings->dry_run)
-                make_in_dry_run(entry, i);
-            else
-                make_special(entry, i);
-        }
-        return;
+    int r = item_open_file(item);
+    for (struct slot *slot = item->slots; r == 0 && slot < item->end; slot++) {
+        if (slot->need != NEED_METADATA)
+            continue;
+        slot->fd = openat(slot->directory, item->original.name,
+                          O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        slot->result = slot->fd < 0 ? -errno : 0;
+        any = true;
     }
-    make_file(entry);
+    if (any)
+        r = run_content(item, item->file, true, false);
+    for (struct slot *slot = item->slots; any && slot < item->end; slot++) {
+        if (r == 0 && slot->need == NEED_METADATA && slot->result < 0)
+            slot->need = NEED_CONTENT;
+        close_file(slot);
+    }
+    if (r < 0 && !(r == -ENOENT && copy->visit.source->live))
+        copy_tell(copy, COPY_LOST, item->original.path, NULL, r);
+}
+
+/*
+ * Gives a name its metadata. A file's is written out at once where that is not done for the target
+ * as a whole, unless it closes the file.
+ */
+static void mend_metadata(const struct item *item, const struct slot *slot)
+{
+    const struct copy_work *copy = item->copy;
+    cleanup_fd int fd = -1;
+
+    bool changed = item_end_metadata(item, slot, true);
+    if (!changed || copy->settings->dry_run || !S_ISREG(item->original.status.st_mode))
+        return;
+    int r = target_open_unsettled(slot->target, slot->directory, item->original.name, &fd);
+    if (r == 0 && fd >= 0)
+        r = target_settle_open(fd);
+    if (r < 0 && r != -EACCES)
+        copy_tell(copy, COPY_FAILED, item->original.path, slot->target, r);
+}
+
+void update_name(struct item *item)
+{
+    const struct copy_settings *settings = item->copy->settings;
+    bool regular = S_ISREG(item->original.status.st_mode);
+
+    if (settings->look_closer && regular && item_any_needs(item, NEED_METADATA))
+        look_closer(item);
+    bool content = item_any_needs(item, NEED_CONTENT);
+    if ((content || item_any_needs(item, NEED_METADATA)) && item_look_at_xattrs(item) < 0)
+        return; /* it is gone meanwhile, or that was told */
+    if (content && regular && !settings->dry_run)
+        make_file(item);
+    for (struct slot *slot = item->slots; slot < item->end; slot++) {
+        if (slot->need == NEED_METADATA)
+            mend_metadata(item, slot);
+        else if (slot->need == NEED_CONTENT && settings->dry_run)
+            make_in_dry_run(item, slot);
+        else if (slot->need == NEED_CONTENT && !regular)
+            make_special(item, slot);
+    }
 }

@@ -2,9 +2,11 @@
 /* How far a run is, for whoever wants to show it, and the wish that it end. Any thread may look. */
 #pragma once
 
-#include <pthread.h>
+#include "base/lock.h"
+
 #include <stdatomic.h>
 #include <stdint.h>
+#include <string.h>
 
 struct progress {
     atomic_bool stop; /* finish or undo what is under way, and begin nothing new */
@@ -15,9 +17,20 @@ struct progress {
     char path[256];                            /* the end of the one that was begun last */
 };
 
-void progress_init(struct progress *progress);
-void progress_clear(struct progress *progress);
+#define NO_PROGRESS ((struct progress){.lock = PTHREAD_MUTEX_INITIALIZER})
 
-/* Note that work on PATH begins, and that it has ended after BYTES bytes. */
-void progress_begin(struct progress *progress, const char *path);
-void progress_end(struct progress *progress, uint64_t bytes);
+/* Notes that work on PATH begins. */
+static inline void progress_begin(struct progress *progress, const char *path)
+{
+    size_t length = strlen(path), room = sizeof progress->path - 1;
+    HOLD(&progress->lock);
+
+    strcpy(progress->path, length > room ? path + length - room : path);
+}
+
+/* Notes that it has ended, after BYTES bytes. */
+static inline void progress_end(struct progress *progress, uint64_t bytes)
+{
+    atomic_fetch_add(&progress->files, 1);
+    atomic_fetch_add(&progress->bytes, bytes);
+}

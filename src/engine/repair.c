@@ -8,9 +8,7 @@
 #include "trust/mend.h"
 #include "view/store_source.h"
 
-#include <pthread.h>
 #include <stdio.h>
-#include <string.h>
 
 struct repair {
     struct source *source;
@@ -31,6 +29,7 @@ static void tell(void *opaque, const struct copy_event *event)
     settings->report(settings->context, event);
 }
 
+/* What was found in STORE; NULL: it is gone meanwhile. */
 static const struct copy_report *report_of(const struct inspection *inspection,
                                            const struct store *store)
 {
@@ -38,36 +37,16 @@ static const struct copy_report *report_of(const struct inspection *inspection,
         if (inspection->survey.inquiry.list->stores[i] == store)
             return &inspection->copies[i];
     }
-    return NULL; /* the store is gone meanwhile */
+    return NULL;
 }
 
-/* Of what cannot be read nothing is known, but that it is not mended. */
-static void tell_refused(const struct repair *repair, const char *path, const struct target *target,
+/* Tells of what cannot be read: nothing is known of it but that it is not mended. */
+static void tell_refused(struct repair *repair, const char *path, const struct target *target,
                          int error)
 {
     const struct copy_event event = {COPY_FAILED, path, target, .error = error};
 
-    tell((void *)repair, &event);
-}
-
-static const char *name_of(const struct repair *repair, size_t target)
-{
-    return repair->targets[target].name;
-}
-
-/*
- * Returns the share that a copy adds to the file now; -1: none. Blocks of a stale copy may equal
- * those of the shown version. Without checks, a copy whose index is not its store's adds none.
- */
-static int counted_share(const struct inspection *inspection, size_t place, int own,
-                         bool with_stale)
-{
-    const struct copy_report *report = &inspection->copies[place];
-    bool checked = formats[inspection->version.layout.format]->has_checks;
-    bool counts = report->state == COPY_GOOD || report->state == COPY_MISPLACED ||
-                  report->state == COPY_DAMAGED || (report->state == COPY_STALE && with_stale);
-
-    return counts && (checked || report->index == own) ? report->index : -1;
+    tell(repair, &event);
 }
 
 /* Returns why a copy that differs from the shown version is kept; NULL: it is replaced. */
@@ -90,10 +69,12 @@ static bool is_to_be_replaced(const struct copy_report *report)
     return report->state != COPY_UNREADABLE || (report->error == -EACCES && report->as_shown);
 }
 
-/* Lists the copies of all stores, and which of them repair is to replace. */
-static struct mend_copy *list_copies(const struct repair *repair,
-                                     const struct inspection *inspection)
+/* Lists the copies of all stores, and which of them repair replaces: those that it is to replace,
+ * and may, whether stale copies count for the file or not. The caller frees them. */
+static struct mend_copy *plan(const struct repair *repair, const struct inspection *inspection)
 {
+    unsigned needed = quorum_need(&repair->roster->quorum, inspection->version.layout.required);
+    bool checked = formats[inspection->version.layout.format]->has_checks;
     struct mend_copy *copies = calloc(inspection->count + 1, sizeof *copies);
 
     for (size_t i = 0; copies && i < inspection->count; i++) {
@@ -109,20 +90,17 @@ static struct mend_copy *list_copies(const struct repair *repair,
         }
         copies[i].replace = copies[i].target >= 0 && is_to_be_replaced(report);
     }
-    return copies;
-}
-
-/* As list_copies, of those only that it may replace, whether stale copies count for the file or
- * not. */
-static struct mend_copy *plan(const struct repair *repair, const struct inspection *inspection)
-{
-    const struct quorum *quorum = &repair->roster->quorum;
-    unsigned needed = quorum_need(quorum, inspection->version.layout.required);
-    struct mend_copy *copies = list_copies(repair, inspection);
-
     for (int with_stale = 0; copies && with_stale < 2; with_stale++) {
-        for (size_t i = 0; i < inspection->count; i++)
-            copies[i].has = counted_share(inspection, i, copies[i].target, with_stale);
+        for (size_t i = 0; i < inspection->count; i++) {
+            const struct copy_report *report = &inspection->copies[i];
+            /* Blocks of a stale copy may equal those of the shown version. */
+            bool counts = report->state == COPY_GOOD || report->state == COPY_MISPLACED ||
+                          report->state == COPY_DAMAGED ||
+                          (report->state == COPY_STALE && with_stale);
+            /* Without checks, a copy whose index is not its store's adds no share. */
+            counts &= checked || report->index == copies[i].target;
+            copies[i].has = counts ? report->index : -1;
+        }
         mend_keep_needed(copies, inspection->count, needed);
     }
     if (copies)
@@ -135,10 +113,10 @@ static struct removal count_removal(const struct repair *repair,
                                     const struct inspection *inspection, bool file)
 {
     const struct roster *roster = repair->roster;
+    const struct scattered scattered = roster_scattered(roster, inspection->path);
     struct removal removal = {
-        .complete =
-            inspection->would_need > 0 || scattered_is_alone(&roster->scattered, inspection->path),
-        .other = scattered_other(&roster->scattered, inspection->path),
+        .complete = inspection->would_need > 0 || scattered.alone,
+        .other = scattered.other,
     };
     bool has[256] = {false}, lacks[256] = {false};
 
@@ -178,18 +156,7 @@ static char *way_in(const struct repair *repair, const char *path, size_t target
 {
     char *way = NULL;
 
-    return asprintf(&way, "%s/%s/", name_of(repair, target), path) < 0 ? NULL : way;
-}
-
-/* Notes for a dry run that no directory would be made there. */
-static void keep_way(struct repair *repair, const char *path, size_t target)
-{
-    cleanup_free char *way = way_in(repair, path, target);
-
-    pthread_mutex_lock(&repair->lock);
-    if (way)
-        names_add(&repair->kept, way);
-    pthread_mutex_unlock(&repair->lock);
+    return asprintf(&way, "%s/%s/", repair->targets[target].name, path) < 0 ? NULL : way;
 }
 
 /* Returns true if something that is kept is where a directory of PATH would have to be. */
@@ -197,13 +164,12 @@ static bool is_in_the_way(struct repair *repair, const char *path, size_t target
 {
     cleanup_free char *way = way_in(repair, path, target);
     bool found = false;
+    HOLD(&repair->lock);
 
-    pthread_mutex_lock(&repair->lock);
     for (size_t i = 0; way && i < repair->kept.count && !found; i++) {
         const char *kept = names_get(&repair->kept, i);
         found = strncmp(way, kept, strlen(kept)) == 0;
     }
-    pthread_mutex_unlock(&repair->lock);
     return found;
 }
 
@@ -225,13 +191,16 @@ static bool share_stays(struct repair *repair, const struct inspection *inspecti
         return false;
     const char *reason = remove ? mend_refuses_removal(&repair->roster->quorum, &removal)
                                 : "nothing but --delete removes an intact share";
-    if (reason && !again) {
-        log_error("%s in %s is kept: %s%s%s", log_path(inspection->path), name_of(repair, target),
-                  reason, *other ? " " : "", other);
-        atomic_fetch_add(repair->settings->refused, 1);
-        keep_way(repair, inspection->path, target);
-    }
-    return reason;
+    if (!reason || again)
+        return reason;
+    log_error("%s in %s is kept: %s%s%s", log_path(inspection->path), repair->targets[target].name,
+              reason, *other ? " " : "", other);
+    atomic_fetch_add(repair->settings->refused, 1);
+    cleanup_free char *way = way_in(repair, inspection->path, target);
+    HOLD(&repair->lock);
+    if (way) /* for a dry run: no directory would be made there */
+        names_add(&repair->kept, way);
+    return true;
 }
 
 /* What has to be done about one copy of something that can be restored; PLANNED: it is replaced. */
@@ -252,7 +221,7 @@ static enum need mend_one(struct repair *repair, const struct inspection *inspec
                      ? "the only copy of this share"
                      : "an older version, which is in as many stores, would be in fewer";
     if (reason && !again) {
-        log_error("%s in %s is %s: %s", log_path(inspection->path), name_of(repair, target),
+        log_error("%s in %s is %s: %s", log_path(inspection->path), repair->targets[target].name,
                   report->state == COPY_ABSENT ? "not made" : "kept", reason);
         atomic_fetch_add(repair->settings->kept, 1);
     }
@@ -281,46 +250,34 @@ static bool is_restorable(const struct inspection *inspection)
     return health == HEALTH_INTACT || health == HEALTH_DEGRADED;
 }
 
-static int inspect(const struct repair *repair, const char *path, struct inspection *ret)
+static int inspect(const struct repair *repair, const char *path, const struct sweep_depth *depth,
+                   struct inspection *ret)
+{
+    return inspection_make(store_source_stores(repair->source), store_source_terms(repair->source),
+                           path, depth, roster_share, repair->roster, ret);
+}
+
+/* Returns 0 if all in the directory PATH may go as well, or why not. Adds the directories in it to
+ * DIRECTORIES, and notes whether there are FILES. */
+static int look_whether_all_go(const struct repair *repair, const char *path,
+                               struct names *directories, bool *files)
 {
     const struct sweep_depth depth = {.stop = &repair->progress->stop};
-
-    return inspection_make(store_source_stores(repair->source), store_source_terms(repair->source),
-                           path, &depth, roster_share, repair->roster, ret);
-}
-
-/* What may go with a directory: the directories in it that were not looked into yet, and whether
- * there are files. */
-struct going {
-    struct names directories;
-    bool files;
-};
-
-/* Returns 0 if PATH may go as well, or why not. */
-static int add_going(const struct repair *repair, const char *path, struct going *going)
-{
-    cleanup_inspection struct inspection inspection = NO_INSPECTION;
-
-    int r = inspect(repair, path, &inspection);
-    if (r < 0)
-        return r;
-    if (!may_be_removed(repair, &inspection, path, true))
-        return -ENOTEMPTY;
-    if (!is_restorable(&inspection)) {
-        going->files |= S_ISREG(inspection.status.st_mode);
-        return 0;
-    }
-    return S_ISDIR(inspection.status.st_mode) ? names_add(&going->directories, path) : -ENOTEMPTY;
-}
-
-static int add_all_going(const struct repair *repair, const char *path, struct going *going)
-{
     cleanup_names struct names names = NO_NAMES;
 
     int r = repair->source->operations->list(repair->source, path, &names);
     for (size_t i = 0; r == 0 && i < names.count; i++) {
         cleanup_free char *whole = visit_join(path, names_get(&names, i));
-        r = whole ? add_going(repair, whole, going) : -ENOMEM;
+        cleanup_inspection struct inspection inspection = NO_INSPECTION;
+        r = whole ? inspect(repair, whole, &depth, &inspection) : -ENOMEM;
+        if (r < 0)
+            return r;
+        if (!may_be_removed(repair, &inspection, whole, true))
+            return -ENOTEMPTY;
+        if (!is_restorable(&inspection))
+            *files |= S_ISREG(inspection.status.st_mode);
+        else
+            r = S_ISDIR(inspection.status.st_mode) ? names_add(directories, whole) : -ENOTEMPTY;
     }
     return r;
 }
@@ -331,18 +288,18 @@ static int add_all_going(const struct repair *repair, const char *path, struct g
  */
 static bool goes_with_files(const struct repair *repair, const struct inspection *inspection)
 {
-    struct going going = {.directories = NO_NAMES};
+    cleanup_names struct names directories = NO_NAMES;
+    bool files = false;
 
     if (!*inspection->path || !S_ISDIR(inspection->status.st_mode) ||
         !may_be_removed(repair, inspection, inspection->path, true))
         return false;
-    int r = add_all_going(repair, inspection->path, &going);
-    for (size_t i = 0; r == 0 && i < going.directories.count; i++) {
-        cleanup_free char *path = strdup(names_get(&going.directories, i));
-        r = path ? add_all_going(repair, path, &going) : -ENOMEM;
+    int r = look_whether_all_go(repair, inspection->path, &directories, &files);
+    for (size_t i = 0; r == 0 && i < directories.count; i++) {
+        cleanup_free char *path = strdup(names_get(&directories, i));
+        r = path ? look_whether_all_go(repair, path, &directories, &files) : -ENOMEM;
     }
-    names_clear(&going.directories);
-    return r == 0 && going.files;
+    return r == 0 && files;
 }
 
 /*
@@ -352,9 +309,10 @@ static bool goes_with_files(const struct repair *repair, const struct inspection
 static bool keeps(void *opaque, const char *path)
 {
     const struct repair *repair = opaque;
+    const struct sweep_depth depth = {.stop = &repair->progress->stop};
     cleanup_inspection struct inspection inspection = NO_INSPECTION;
 
-    int r = inspect(repair, path, &inspection);
+    int r = inspect(repair, path, &depth, &inspection);
     if (r == -ENOENT || (r == 0 && inspection.leftover))
         return false;
     if (r < 0) {
@@ -370,93 +328,56 @@ static bool keeps(void *opaque, const char *path)
     return reason;
 }
 
-/* Returns true if a name is what an interrupted run of ours left: it goes, and nothing says so. */
-static bool is_our_leftover(const struct inspection *inspection, const char *path)
-{
-    return inspection->leftover && temporary_is_name(visit_last_name(path));
-}
-
 /* What has to be done about a name that can be restored, in each target that can be reached. */
 static void choose_mending(struct repair *repair, const struct inspection *inspection,
-                           const int directories[], struct seen seen[], bool again,
-                           enum need needs[])
+                           struct slot slots[], bool again)
 {
     cleanup_free struct mend_copy *copies = plan(repair, inspection);
 
     for (size_t i = 0; i < repair->count; i++) {
         const struct copy_report *report = report_of(inspection, repair->stores[i]);
         /* A directory that could not be made has been told; a dry run makes none. */
-        bool reachable = directories[i] >= 0 || (repair->settings->copy.dry_run &&
-                                                 !is_in_the_way(repair, inspection->path, i));
-        needs[i] = NEED_REFUSED;
-        seen[i].keeps_mode = report && report->keeps_mode;
-        seen[i].other_kind = report && report->state == COPY_OTHER_KIND;
+        bool reachable = slots[i].directory >= 0 || (repair->settings->copy.dry_run &&
+                                                     !is_in_the_way(repair, inspection->path, i));
+        slots[i].seen->keeps_mode = report && report->keeps_mode;
+        slots[i].seen->other_kind = report && report->state == COPY_OTHER_KIND;
         if (copies && report && reachable)
-            needs[i] =
+            slots[i].need =
                 mend_one(repair, inspection, i, copies[report - inspection->copies].replace, again);
     }
 }
 
-/* Returns true if something is there in a store that repair writes to. */
-static bool is_in_target(const struct repair *repair, const struct inspection *inspection,
-                         size_t target)
-{
-    const struct copy_report *report = report_of(inspection, repair->stores[target]);
-
-    return report && report->state != COPY_ABSENT && report->state != COPY_UNREADABLE;
-}
-
-static bool is_in_any_target(const struct repair *repair, const struct inspection *inspection)
-{
-    bool found = false;
-
-    for (size_t i = 0; i < repair->count; i++)
-        found |= is_in_target(repair, inspection, i);
-    return found;
-}
-
-/* What has to be done in each target about a name that was judged. */
+/* What has to be done in each target about a name that was judged; they are all refused yet. */
 static void choose_needs(struct repair *repair, const struct inspection *inspection,
-                         const char *path, const int directories[], struct seen seen[], bool again,
-                         enum need needs[])
+                         const char *path, struct slot slots[], bool again)
 {
-    bool restorable = is_restorable(inspection);
-    bool removed = is_in_any_target(repair, inspection) &&
-                   (is_our_leftover(inspection, path) ||
-                    (restorable ? goes_with_files(repair, inspection)
-                                : may_be_removed(repair, inspection, path, again)));
+    bool restorable = is_restorable(inspection), removed = false;
 
-    if (!restorable && !removed && !inspection->leftover && !again)
+    for (size_t i = 0; i < repair->count; i++) { /* where something is there */
+        const struct copy_report *report = report_of(inspection, repair->stores[i]);
+        if (report && report->state != COPY_ABSENT && report->state != COPY_UNREADABLE)
+            slots[i].need = NEED_REMOVAL;
+        removed |= slots[i].need == NEED_REMOVAL;
+    }
+    /* What an interrupted run of ours left goes, and nothing says so. */
+    bool ours = inspection->leftover && temporary_is_name(visit_last_name(path));
+    removed = removed && (ours || (restorable ? goes_with_files(repair, inspection)
+                                              : may_be_removed(repair, inspection, path, again)));
+    for (size_t i = 0; i < repair->count; i++) {
+        if (!removed)
+            slots[i].need = NEED_REFUSED;
+        else if (slots[i].need != NEED_REMOVAL)
+            slots[i].need = NEED_NOTHING;
+    }
+    if (restorable && !removed)
+        choose_mending(repair, inspection, slots, again);
+    else if (!removed && !inspection->leftover && !again)
         atomic_fetch_add(
             inspection->hidden ? repair->settings->unconfirmed : repair->settings->lost, 1);
-    if (restorable && !removed) {
-        choose_mending(repair, inspection, directories, seen, again, needs);
-        return;
-    }
-    for (size_t i = 0; i < repair->count; i++)
-        needs[i] = !removed                              ? NEED_REFUSED
-                   : is_in_target(repair, inspection, i) ? NEED_REMOVAL
-                                                         : NEED_NOTHING;
 }
 
-/*
- * The file as its inspection found it: what most stores say, also where k others agree on something
- * else, which would be read as well if it came first.
- */
-static int take_file(const struct repair *repair, struct inspection *inspection,
-                     struct source_file **ret)
-{
-    if (!inspection->shares || inspection->spare < 0 || inspection->conflict)
-        return 0;
-    int r = store_source_file(repair->source, inspection->shares, ret);
-    if (r == 0)
-        inspection->shares = NULL; /* they are the file's */
-    return r;
-}
-
-static void choose(void *opaque, const struct original *original, const int directories[],
-                   struct seen seen[], bool again, struct pool *pool, enum need needs[],
-                   struct source_file **ret_file)
+static void choose(void *opaque, const struct original *original, struct slot slots[], bool again,
+                   struct pool *pool, struct source_file **ret_file)
 {
     struct repair *repair = opaque;
     const struct check_settings *check = &repair->settings->check;
@@ -466,27 +387,33 @@ static void choose(void *opaque, const struct original *original, const int dire
                                       .ahead = &repair->progress->ahead};
     cleanup_inspection struct inspection inspection = NO_INSPECTION;
 
-    int r = inspection_make(store_source_stores(repair->source), store_source_terms(repair->source),
-                            original->path, &depth, roster_share, repair->roster, &inspection);
-    if (r == 0)
-        r = take_file(repair, &inspection, ret_file);
+    for (size_t i = 0; i < repair->count; i++)
+        slots[i].need = NEED_REFUSED;
+    int r = inspect(repair, original->path, &depth, &inspection);
+    /* The file is as its inspection found it: what most stores say, also where k others agree on
+     * something else, which would be read as well if it came first. */
+    if (r == 0 && inspection.shares && inspection.spare >= 0 && !inspection.conflict) {
+        r = store_source_file(repair->source, inspection.shares, ret_file);
+        if (r == 0)
+            inspection.shares = NULL; /* they are the file's */
+    }
     if (r < 0 && r != -ENOENT && r != -ECANCELED && !again)
         check->failed(check->context, original->path, r);
-    if (r == 0 && !again)
+    if (r < 0)
+        return;
+    if (!again)
         check->report(check->context, original->path, &inspection);
-    if (r == 0)
-        choose_needs(repair, &inspection, original->path, directories, seen, again, needs);
-    for (size_t i = 0; i < repair->count; i++) {
-        needs[i] = r < 0 ? NEED_REFUSED : needs[i];
-        const struct copy_report *report = r < 0 ? NULL : report_of(&inspection, repair->stores[i]);
+    choose_needs(repair, &inspection, original->path, slots, again);
+    for (size_t i = 0; i < repair->count && !again; i++) {
+        const struct copy_report *report = report_of(&inspection, repair->stores[i]);
         int error = report ? report->error : -ENODEV;
-        if (r == 0 && error < 0 && needs[i] == NEED_REFUSED && !again)
+        if (error < 0 && slots[i].need == NEED_REFUSED)
             tell_refused(repair, original->path, &repair->targets[i], error);
     }
 }
 
-/* Why a store that holds no share is left as it is. */
-static void tell_left(const struct repair *repair, const struct roster_entry *entry)
+/* Says why a store that holds no share is left as it is. */
+static void tell_left(struct repair *repair, const struct roster_entry *entry)
 {
     const struct target target = {.name = store_name(entry->store), .share = ROSTER_UNKNOWN};
     cleanup_names struct names names = NO_NAMES;
@@ -499,38 +426,31 @@ static void tell_left(const struct repair *repair, const struct roster_entry *en
                   target.name);
 }
 
-static void list_targets(struct repair *repair)
+int repair_run(struct source *source, const struct roster *roster,
+               const struct repair_settings *settings, struct progress *progress)
 {
-    for (size_t i = 0; i < repair->roster->count; i++) {
-        const struct roster_entry *entry = &repair->roster->entries[i];
-        if (entry->share == ROSTER_UNKNOWN) {
-            if (!entry->left)
-                tell_left(repair, entry);
+    cleanup_free struct target *targets = calloc(roster->count + 1, sizeof *targets);
+    cleanup_free const struct store **stores = calloc(roster->count + 1, sizeof(struct store *));
+    struct repair repair = {
+        source, roster, settings, progress, targets, stores, .lock = PTHREAD_MUTEX_INITIALIZER};
+    struct copy_settings copy = settings->copy;
+
+    if (!targets || !stores)
+        return -ENOMEM;
+    for (size_t i = 0; i < roster->count; i++) {
+        const struct roster_entry *entry = &roster->entries[i];
+        if (entry->share == ROSTER_UNKNOWN && !entry->left)
+            tell_left(&repair, entry);
+        if (entry->share == ROSTER_UNKNOWN)
             continue;
-        }
-        repair->stores[repair->count] = entry->store;
-        repair->targets[repair->count++] = (struct target){
+        stores[repair.count] = entry->store;
+        targets[repair.count++] = (struct target){
             .tree = store_tree(entry->store),
             .name = store_name(entry->store),
             .share = entry->share,
             .fresh = entry->empty,
         };
     }
-}
-
-int repair_run(struct source *source, const struct roster *roster,
-               const struct repair_settings *settings, struct progress *progress)
-{
-    cleanup_free struct target *targets = calloc(roster->count + 1, sizeof *targets);
-    cleanup_free const struct store **stores = calloc(roster->count + 1, sizeof(struct store *));
-    struct repair repair = {source,  roster, settings, progress,
-                            targets, stores, 0,        PTHREAD_MUTEX_INITIALIZER,
-                            NO_NAMES};
-    struct copy_settings copy = settings->copy;
-
-    if (!targets || !stores)
-        return -ENOMEM;
-    list_targets(&repair);
     copy.context = &repair;
     copy.report = tell;
     copy.choose = choose;

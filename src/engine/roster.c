@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/roster.h"
 
+#include "base/array.h"
 #include "base/shortage.h"
 #include "engine/visit.h"
 #include "restore/copies.h"
@@ -9,23 +10,217 @@
 #include "trust/leftover.h"
 #include "view/store_source.h"
 
-#include <pthread.h>
+struct scattered_piece {
+    char *path;
+    const char *other; /* another name's path, with whose shares there are enough; or NULL */
+    bool alone;        /* there are enough without others, by their own k though not by K */
+    struct share_header version;
+    bool shares[256];
+};
 
-struct tally;
+/*
+ * Adds what PATH has of the version of FACTS[first]. Without checks, the time is that of the
+ * share's file, which some storage rounds down to two seconds: times within the same two are taken
+ * for equal.
+ */
+static int add_piece(struct roster *roster, const char *path, const struct copy_facts facts[],
+                     size_t count, size_t first, bool alone)
+{
+    enum { COARSEST = 2000000000 };
+    const struct share_header *header = &facts[first].header;
+
+    if (roster->piece_count == roster->piece_room) {
+        size_t room = roster->piece_room * 2 + 16;
+        struct scattered_piece *pieces = reallocarray(roster->pieces, room, sizeof *pieces);
+        if (!pieces)
+            return -ENOMEM;
+        roster->pieces = pieces;
+        roster->piece_room = room;
+    }
+    struct scattered_piece *piece = &roster->pieces[roster->piece_count];
+    *piece = (struct scattered_piece){.path = strdup(path), .alone = alone, .version = *header};
+    if (!piece->path)
+        return -ENOMEM;
+    if (!formats[header->layout.format]->has_checks)
+        piece->version.mtime_ns = header->mtime_ns / COARSEST - (header->mtime_ns % COARSEST < 0);
+    for (size_t i = first; i < count; i++) {
+        if (facts[i].has_header && !facts[i].misplaced && version_is_same(&facts[i].header, header))
+            piece->shares[facts[i].header.index] = true;
+    }
+    roster->piece_count++;
+    return 0;
+}
+
+/* Adds the versions of which PATH has shares, but fewer than they need. */
+static int add_pieces(struct roster *roster, const char *path, const struct quorum *quorum,
+                      const struct copy_facts facts[], size_t count)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        const struct share_header *header = &facts[i].header;
+        const struct version version = version_count(quorum, facts, count, header);
+        const unsigned enough = header->layout.required + version.untimed;
+        bool repeated = false;
+        for (size_t j = 0; j < i; j++)
+            repeated |= facts[j].has_header && !facts[j].misplaced &&
+                        version_is_same(&facts[j].header, header);
+        if (facts[i].has_header && !facts[i].misplaced && !repeated && !version.complete)
+            r = add_piece(roster, path, facts, count, i, version.whole >= enough);
+    }
+    return r;
+}
+
+static int compare_versions(const struct share_header *a, const struct share_header *b)
+{
+    const int64_t left[] = {(int64_t)a->layout.source_size, a->mtime_ns, a->layout.required,
+                            a->layout.block_size, a->total};
+    const int64_t right[] = {(int64_t)b->layout.source_size, b->mtime_ns, b->layout.required,
+                             b->layout.block_size, b->total};
+    size_t i = 0;
+
+    while (i < COUNT_OF(left) - 1 && left[i] == right[i])
+        i++;
+    return (left[i] > right[i]) - (left[i] < right[i]);
+}
+
+static int compare_paths(const void *a, const void *b)
+{
+    return strcmp(((const struct scattered_piece *)a)->path,
+                  ((const struct scattered_piece *)b)->path);
+}
+
+static int compare_pieces(const void *a, const void *b)
+{
+    int order = compare_versions(&((const struct scattered_piece *)a)->version,
+                                 &((const struct scattered_piece *)b)->version);
+
+    return order == 0 ? compare_paths(a, b) : order;
+}
+
+/* Notes another name with each piece, where there are enough shares of its version; then sorts by
+ * path. */
+static void settle_pieces(struct scattered_piece pieces[], size_t count)
+{
+    size_t end;
+
+    if (count == 0)
+        return;
+    qsort(pieces, count, sizeof *pieces, compare_pieces);
+    for (size_t start = 0; start < count; start = end) {
+        bool there[256] = {false};
+        unsigned shares = 0;
+        for (end = start;
+             end < count && compare_versions(&pieces[start].version, &pieces[end].version) == 0;
+             end++) {
+            for (unsigned share = 0; share < 256; share++) {
+                shares += pieces[end].shares[share] && !there[share];
+                there[share] |= pieces[end].shares[share];
+            }
+        }
+        const char *first = pieces[start].path, *last = pieces[end - 1].path;
+        /* Of an empty file there is nothing to restore. */
+        if (shares < pieces[start].version.layout.required || strcmp(first, last) == 0 ||
+            pieces[start].version.layout.source_size == 0)
+            continue;
+        for (size_t i = start; i < end; i++)
+            pieces[i].other = strcmp(pieces[i].path, first) == 0 ? last : first;
+    }
+    qsort(pieces, count, sizeof *pieces, compare_paths);
+}
+
+struct scattered roster_scattered(const struct roster *roster, const char *path)
+{
+    struct scattered ret = {.other = NULL};
+    const size_t length = strlen(path);
+    size_t low = 0, high = roster->piece_count;
+
+    while (low < high) { /* for the first piece whose path is not before PATH */
+        size_t middle = (low + high) / 2;
+        if (strcmp(roster->pieces[middle].path, path) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (size_t i = low; i < roster->piece_count; i++) {
+        const struct scattered_piece *piece = &roster->pieces[i];
+        if (strncmp(piece->path, path, length) != 0)
+            break;
+        if (piece->path[length] != '\0' && piece->path[length] != '/')
+            continue;
+        ret.alone |= piece->alone;
+        ret.other = ret.other ? ret.other : piece->other;
+    }
+    return ret;
+}
 
 struct rostering {
     struct visit visit;
     struct roster *roster;
-    struct tally *tallies; /* one for each store */
-    atomic_uint_fast64_t believed;
-    pthread_mutex_t lock; /* of the roster's scattered shares */
+    pthread_mutex_t lock; /* of the roster's pieces */
 };
 
-/* As roster_entry has them. */
-struct tally {
-    atomic_int error;
-    atomic_uint_fast64_t missing, files, alone;
-};
+/* Notes why STORE, or any (NULL), could not say something. */
+static void note_error(struct rostering *rostering, const struct store *store, int error)
+{
+    struct roster *roster = rostering->roster;
+
+    for (size_t i = 0; i < roster->count; i++) {
+        if (error < 0 && error != -ENOENT && error != -ENOTDIR &&
+            (!store || roster->entries[i].store == store))
+            atomic_store(&roster->entries[i].error, error);
+    }
+}
+
+/* Counts a name for each store. Returns true if one has a directory there. */
+static bool note_stores(struct rostering *rostering, const char *path, const struct survey *survey)
+{
+    struct roster *roster = rostering->roster;
+    const struct inquiry *looks = &survey->inquiry;
+    enum name_verdict verdict = survey->ruling.verdict;
+    bool believed = verdict == NAME_SETTLED || verdict == NAME_LOST, directory = false;
+    bool leftover = leftover_is_name(visit_last_name(path));
+    size_t having = 0;
+
+    atomic_fetch_add(&roster->believed, believed);
+    for (size_t i = 0; i < looks->list->count; i++)
+        having += inquiry_result(looks, i) == 0;
+    for (size_t i = 0; i < looks->list->count; i++) {
+        int r = inquiry_result(looks, i);
+        const struct tree_object *object = r == 0 ? &look_answer(looks, i)->object : NULL;
+        struct roster_entry *entry = i < roster->count ? &roster->entries[i] : NULL;
+        note_error(rostering, looks->list->stores[i], object ? object->open_error : r);
+        directory |= object && S_ISDIR(survey->ballots[i].status.st_mode);
+        if (!entry || entry->store != looks->list->stores[i])
+            continue;
+        atomic_fetch_add(&entry->missing, believed && (r == -ENOENT || r == -ENOTDIR));
+        if (!object || !S_ISREG(object->status.st_mode) || leftover)
+            continue;
+        atomic_fetch_add(&entry->files, 1);
+        atomic_fetch_add(&entry->alone, having == 1 || verdict == NAME_FOREIGN);
+    }
+    return directory;
+}
+
+/* Notes the shares of what this name alone has too few of. Returns 0 or -ENOMEM. */
+static int note_scattered(struct rostering *rostering, const char *path,
+                          const struct survey *survey)
+{
+    const struct share_terms *terms = store_source_terms(rostering->visit.source);
+    const struct inquiry *looks = &survey->inquiry;
+    cleanup_free struct copy_facts *facts = calloc(looks->list->count + 1, sizeof *facts);
+    size_t count = 0;
+
+    for (size_t i = 0; facts && i < looks->list->count; i++) {
+        if (inquiry_result(looks, i) == 0 && S_ISREG(look_answer(looks, i)->object.status.st_mode))
+            copy_facts_read(terms, looks, i, &facts[count++]);
+    }
+    if (!facts)
+        return -ENOMEM;
+    version_settle_times(facts, count, 0);
+    HOLD(&rostering->lock);
+    return add_pieces(rostering->roster, path, &looks->list->quorum, facts, count);
+}
 
 /* Counts a file for the progress. What its headers say of its size is no more than that. */
 static void count_file(struct rostering *rostering, const struct survey *survey)
@@ -47,131 +242,29 @@ static void count_file(struct rostering *rostering, const struct survey *survey)
     }
 }
 
-/* Notes why STORE, or any (NULL), could not say something. */
-static void note_error(struct rostering *rostering, const struct store *store, int error)
-{
-    for (size_t i = 0; i < rostering->roster->count; i++) {
-        if ((!store || rostering->roster->entries[i].store == store) && error != -ENOENT &&
-            error != -ENOTDIR)
-            atomic_store(&rostering->tallies[i].error, error);
-    }
-}
-
-static void note_errors(struct rostering *rostering, const struct inquiry *looks)
-{
-    for (size_t i = 0; i < looks->list->count; i++) {
-        int r = inquiry_result(looks, i);
-        if (r == 0)
-            r = look_answer(looks, i)->object.open_error;
-        if (r < 0)
-            note_error(rostering, looks->list->stores[i], r);
-    }
-}
-
-/* Counts a shown name, and for each store whether it lacks it. */
-static void note_missing(struct rostering *rostering, const struct survey *survey)
-{
-    const struct inquiry *looks = &survey->inquiry;
-
-    atomic_fetch_add(&rostering->believed, 1);
-    for (size_t i = 0; i < looks->list->count && i < rostering->roster->count; i++) {
-        int r = inquiry_result(looks, i);
-        if ((r == -ENOENT || r == -ENOTDIR) &&
-            rostering->roster->entries[i].store == looks->list->stores[i])
-            atomic_fetch_add(&rostering->tallies[i].missing, 1);
-    }
-}
-
-/* Counts a file for the stores that have it. */
-static void note_files(struct rostering *rostering, const struct survey *survey)
-{
-    const struct inquiry *looks = &survey->inquiry;
-    size_t count = looks->list->count, having = 0;
-
-    for (size_t i = 0; i < count; i++)
-        having += inquiry_result(looks, i) == 0;
-    bool alone = having == 1 || survey->ruling.verdict == NAME_FOREIGN;
-    for (size_t i = 0; i < count && i < rostering->roster->count; i++) {
-        if (rostering->roster->entries[i].store != looks->list->stores[i] ||
-            inquiry_result(looks, i) < 0 || !S_ISREG(look_answer(looks, i)->object.status.st_mode))
-            continue;
-        atomic_fetch_add(&rostering->tallies[i].files, 1);
-        atomic_fetch_add(&rostering->tallies[i].alone, alone);
-    }
-}
-
-/* Notes the shares of what this name alone has too few of. Returns 0 or -ENOMEM. */
-static int note_scattered(struct rostering *rostering, const char *path,
-                          const struct survey *survey)
-{
-    const struct share_terms *terms = store_source_terms(rostering->visit.source);
-    const struct inquiry *looks = &survey->inquiry;
-    cleanup_free struct copy_facts *facts = calloc(looks->list->count + 1, sizeof *facts);
-    size_t count = 0;
-
-    for (size_t i = 0; facts && i < looks->list->count; i++) {
-        if (inquiry_result(looks, i) == 0 && S_ISREG(look_answer(looks, i)->object.status.st_mode))
-            copy_facts_read(terms, looks, i, &facts[count++]);
-    }
-    if (!facts)
-        return -ENOMEM;
-    version_settle_times(facts, count, 0);
-    pthread_mutex_lock(&rostering->lock);
-    int r = scattered_add(&rostering->roster->scattered, path, &looks->list->quorum, facts, count);
-    pthread_mutex_unlock(&rostering->lock);
-    return r;
-}
-
-/* Returns true if a store has a directory there, though too few may have it for it to be shown. */
-static bool is_directory_anywhere(const struct survey *survey)
-{
-    bool directory = false;
-
-    for (size_t i = 0; i < survey->inquiry.list->count; i++)
-        directory |=
-            inquiry_result(&survey->inquiry, i) == 0 && S_ISDIR(survey->ballots[i].status.st_mode);
-    return directory;
-}
-
 /* Reports nothing: check and repair visit the name again and do. */
-static void look_at_name(struct rostering *rostering, const char *path)
+static void look_at_name(struct visit *visit, const char *path, void *part)
 {
+    struct rostering *rostering = (struct rostering *)visit;
+    struct source *source = visit->source;
     cleanup_survey struct survey survey = NO_SURVEY;
-
-    struct source *source = rostering->visit.source;
 
     int r =
         survey_make(store_source_stores(source), store_source_terms(source), path, NULL, &survey);
     if (is_shortage(r))
-        atomic_store(&rostering->visit.result, r);
+        atomic_store(&visit->result, r);
     if (r < 0) {
         note_error(rostering, NULL, r);
         return;
     }
-    note_errors(rostering, &survey.inquiry);
-    if (!leftover_is_name(visit_last_name(path)))
-        note_files(rostering, &survey);
+    bool directory = note_stores(rostering, path, &survey);
     r = note_scattered(rostering, path, &survey);
     if (r < 0)
-        atomic_store(&rostering->visit.result, r);
-    if (survey.ruling.verdict == NAME_SETTLED || survey.ruling.verdict == NAME_LOST)
-        note_missing(rostering, &survey);
+        atomic_store(&visit->result, r);
     if (survey.ruling.verdict == NAME_SETTLED && S_ISREG(survey.status.st_mode))
         count_file(rostering, &survey);
-    if (is_directory_anywhere(&survey))
-        visit_into(&rostering->visit, path);
-}
-
-static void look_at_part(struct visit *visit, const char *directory, const struct names *names,
-                         size_t first, size_t end)
-{
-    for (size_t i = first; i < end; i++) {
-        cleanup_free char *path = visit_join(directory, names_get(names, i));
-        if (path)
-            look_at_name((struct rostering *)visit, path);
-        else
-            atomic_store(&visit->result, -ENOMEM);
-    }
+    if (directory) /* also where too few may have it for it to be shown */
+        visit_into(visit, path);
 }
 
 static void note_failure(struct visit *visit, const char *path, int error)
@@ -179,46 +272,12 @@ static void note_failure(struct visit *visit, const char *path, int error)
     note_error((struct rostering *)visit, NULL, error);
 }
 
-static const struct visit_operations operations = {
-    .part = look_at_part,
-    .failed = note_failure,
-};
-
-static int begin_roster(struct rostering *rostering, struct store_list *list)
-{
-    struct roster *roster = rostering->roster;
-
-    roster->entries = calloc(list->count + 1, sizeof *roster->entries);
-    rostering->tallies = calloc(list->count + 1, sizeof *rostering->tallies);
-    if (!roster->entries || !rostering->tallies)
-        return -ENOMEM;
-    roster->left_out = list->left_out;
-    roster->quorum = list->quorum;
-    for (size_t i = 0; i < list->count; i++) {
-        struct store_voice voice;
-        if (!store_voice(list->stores[i],
-                         &voice)) /* it is not to be taken for one without shares */
-            atomic_store(&rostering->tallies[i].error,
-                         list->why_unheard < 0 ? list->why_unheard : -ETIMEDOUT);
-        roster->entries[roster->count++] = (struct roster_entry){
-            .store = store_hold(list->stores[i]),
-            .share = voice.share,
-            .empty = store_list_is_empty(list, i),
-        };
-    }
-    return 0;
-}
-
-static void take_tally(const struct tally *tally, struct roster_entry *entry)
-{
-    entry->error = atomic_load(&tally->error);
-    entry->missing = atomic_load(&tally->missing);
-    entry->files = atomic_load(&tally->files);
-    entry->alone = atomic_load(&tally->alone);
-}
-
 int roster_make(struct source *source, unsigned jobs, struct progress *progress, struct roster *ret)
 {
+    static const struct visit_operations operations = {
+        .name = look_at_name,
+        .failed = note_failure,
+    };
     struct rostering rostering = {
         .visit = {.operations = &operations, .source = source, .progress = progress},
         .roster = ret,
@@ -228,19 +287,29 @@ int roster_make(struct source *source, unsigned jobs, struct progress *progress,
 
     *ret = (struct roster){0};
     int r = stores_now(store_source_stores(source), &list);
-    if (r == 0)
-        r = begin_roster(&rostering, list);
-    if (r == 0)
-        r = visit_run(&rostering.visit, jobs);
-    for (size_t i = 0; r == 0 && i < ret->count; i++)
-        take_tally(&rostering.tallies[i], &ret->entries[i]);
-    ret->believed = atomic_load(&rostering.believed);
-    scattered_settle(&ret->scattered);
-    free(rostering.tallies);
-    pthread_mutex_destroy(&rostering.lock);
-    if (r == 0 && atomic_load(&progress->stop))
-        r = -ECANCELED;
-    return r;
+    if (r < 0)
+        return r;
+    ret->entries = calloc(list->count + 1, sizeof *ret->entries);
+    if (!ret->entries)
+        return -ENOMEM;
+    ret->left_out = list->left_out;
+    ret->quorum = list->quorum;
+    for (size_t i = 0; i < list->count; i++) {
+        struct store_voice voice;
+        /* One that was not heard is not to be taken for one without shares. */
+        int error = store_voice(list->stores[i], &voice) ? 0
+                    : list->why_unheard < 0              ? list->why_unheard
+                                                         : -ETIMEDOUT;
+        ret->entries[ret->count++] = (struct roster_entry){
+            .store = store_hold(list->stores[i]),
+            .share = voice.share,
+            .empty = store_list_is_empty(list, i),
+            .error = error,
+        };
+    }
+    r = visit_run(&rostering.visit, jobs);
+    settle_pieces(ret->pieces, ret->piece_count);
+    return r == 0 && atomic_load(&progress->stop) ? -ECANCELED : r;
 }
 
 int roster_share(const void *opaque, const struct store *store)
@@ -273,6 +342,8 @@ void roster_clear(struct roster *roster)
     for (size_t i = 0; i < roster->count; i++)
         store_release(roster->entries[i].store);
     free(roster->entries);
-    scattered_clear(&roster->scattered);
+    for (size_t i = 0; i < roster->piece_count; i++)
+        free(roster->pieces[i].path);
+    free(roster->pieces);
     *roster = (struct roster){0};
 }

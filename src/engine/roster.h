@@ -6,31 +6,35 @@
 #pragma once
 
 #include "engine/progress.h"
-#include "engine/scattered.h"
 #include "store/stores.h"
 #include "view/source.h"
 
 enum { ROSTER_UNKNOWN = NO_VOTE };
 
 struct roster_entry {
-    struct store *store; /* held */
-    int share;           /* its index; ROSTER_UNKNOWN: it has none */
-    bool empty;          /* it holds nothing: perhaps it is not mounted */
-    bool added;          /* the user said which share it is to hold */
-    bool left;           /* nothing is to be written there, and that was said */
-    uint64_t missing;    /* of the names that are shown */
-    uint64_t files;      /* that it has */
-    uint64_t alone;      /* of these, the ones that no other store has, or too few to be shown */
-    int error;           /* why something in it could not be looked at; 0: all was */
+    struct store *store;          /* held */
+    int share;                    /* its index; ROSTER_UNKNOWN: it has none */
+    bool empty;                   /* it holds nothing: perhaps it is not mounted */
+    bool added;                   /* the user said which share it is to hold */
+    bool left;                    /* nothing is to be written there, and that was said */
+    atomic_uint_fast64_t missing; /* of the names that are shown */
+    atomic_uint_fast64_t files;   /* that it has */
+    atomic_uint_fast64_t
+        alone;        /* of these, those that no other store has, or too few to be shown */
+    atomic_int error; /* why something in it could not be looked at; 0: all was */
 };
+
+/* The shares of one version under one name, which has not enough of them. */
+struct scattered_piece;
 
 struct roster {
     size_t left_out; /* stores that could not be opened */
     struct quorum quorum;
-    uint64_t believed; /* names that are shown, lost ones as well */
+    atomic_uint_fast64_t believed; /* names that are shown, lost ones as well */
     size_t count;
-    struct roster_entry *entries; /* in the order of the list of stores */
-    struct scattered scattered;
+    struct roster_entry *entries;   /* in the order of the list of stores */
+    struct scattered_piece *pieces; /* by path */
+    size_t piece_count, piece_room;
 };
 
 /*
@@ -48,6 +52,18 @@ bool roster_entry_is_alien(const struct roster_entry *entry);
 
 /* Returns true if a store holds nothing, and was not meant to. */
 bool roster_has_empty(const struct roster *roster);
+
+/*
+ * Shares of versions under a name, or beneath it, that does not have enough of them: rule 7 of
+ * docs/design.md keeps these where they are enough by their own k, or together with those of the
+ * same version under another name, as an interrupted rename leaves them.
+ */
+struct scattered {
+    bool alone;
+    const char *other; /* that other name; NULL: there is none */
+};
+
+struct scattered roster_scattered(const struct roster *roster, const char *path);
 
 void roster_clear(struct roster *roster);
 

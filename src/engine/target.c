@@ -10,52 +10,9 @@
 #include <string.h>
 #include <sys/file.h>
 
-/* The path in /proc by which the file behind FD can be reopened or changed. */
-struct fd_path {
-    char text[sizeof "/proc/self/fd/" + 3 * sizeof(int)];
-};
-
-static struct fd_path path_of(int fd)
-{
-    struct fd_path path;
-
-    snprintf(path.text, sizeof path.text, "/proc/self/fd/%d", fd);
-    return path;
-}
-
-/* What cannot be locked, as many file systems on a network, is used without. */
-static int lock(int fd)
-{
-    return flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK ? -EBUSY : 0;
-}
-
-/* Gives the owner, who is not root, access to the root. If that fails, the first write says why. */
-static void open_for_owner(struct target *target, int fd, mode_t mode)
-{
-    if (geteuid() != 0 && (mode & S_IRWXU) != S_IRWXU &&
-        chmod(path_of(fd).text, (mode & 07777) | S_IRWXU) == 0)
-        target->mode_before = mode;
-}
-
-static void close_again(struct target *target, int fd)
-{
-    if (target->mode_before)
-        chmod(path_of(fd).text, target->mode_before & 07777);
-    target->mode_before = 0;
-}
-
-static int open_root(struct target *target, int place)
-{
-    cleanup_fd int root = open(path_of(place).text, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-    int r = root < 0 ? -errno : lock(root);
-    if (r == 0)
-        target->root = steal_fd(&root);
-    return r;
-}
-
 int target_begin(struct target *target, bool write)
 {
+    char path[sizeof "/proc/self/fd/" + 3 * sizeof(int)]; /* which opens, and changes, the root */
     cleanup_fd int place = -1;
     struct stat status;
 
@@ -64,23 +21,33 @@ int target_begin(struct target *target, bool write)
         return r;
     if (fstat(place, &status) < 0)
         return -errno;
-    if (write)
-        open_for_owner(target, place, status.st_mode);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", place);
+    /* If giving its owner access fails, the first write says why. */
+    bool opened = write && geteuid() != 0 && (status.st_mode & S_IRWXU) != S_IRWXU &&
+                  chmod(path, (status.st_mode & 07777) | S_IRWXU) == 0;
     int remote = mounts_is_remote(status.st_dev);
-    r = remote < 0 ? remote : open_root(target, place);
+    cleanup_fd int root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (remote < 0 || root < 0)
+        r = remote < 0 ? remote : -errno;
+    else if (flock(root, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
+        r = -EBUSY; /* what cannot be locked, as many file systems on a network, is used without */
+    if (r < 0 && opened)
+        chmod(path, status.st_mode & 07777);
     if (r < 0)
-        close_again(target, place);
-    else /* what is beyond a network or a FUSE server is not written out by syncfs */
-        target->device = remote ? 0 : status.st_dev;
-    return r;
+        return r;
+    target->root = steal_fd(&root);
+    target->mode_before = opened ? status.st_mode : 0;
+    /* What is beyond a network or a FUSE server is not written out by syncfs. */
+    target->device = remote ? 0 : status.st_dev;
+    return 0;
 }
 
 void target_end(struct target *target, bool undo)
 {
     if (target->root < 0)
         return;
-    if (undo)
-        close_again(target, target->root);
+    if (undo && target->mode_before)
+        fchmod(target->root, target->mode_before & 07777);
     close(target->root);
 }
 
@@ -128,36 +95,47 @@ size_t target_file_header(const struct target *target, const struct share_header
     return (size_t)own.layout.header_size;
 }
 
-static bool has_header(const struct target *target, int directory, const struct original *original)
+void seen_take(int directory, const char *name, struct seen *ret)
+{
+    *ret = (struct seen){0};
+    if (fstatat(directory, name, &ret->status, AT_SYMLINK_NOFOLLOW) < 0)
+        *ret = (struct seen){.error = -errno};
+}
+
+bool seen_is_there(int directory, const char *name, const struct seen *seen)
+{
+    const struct stat *before = &seen->status;
+    struct seen now;
+
+    seen_take(directory, name, &now);
+    return now.error == seen->error && now.status.st_dev == before->st_dev &&
+           now.status.st_ino == before->st_ino && now.status.st_size == before->st_size &&
+           now.status.st_mtim.tv_sec == before->st_mtim.tv_sec &&
+           now.status.st_mtim.tv_nsec == before->st_mtim.tv_nsec;
+}
+
+static bool has_header(const struct slot *slot, const struct original *original)
 {
     uint8_t wanted[HEADER_SIZE_MAX], there[HEADER_SIZE_MAX];
-    size_t size = target_file_header(target, &original->header, wanted);
+    size_t size = target_file_header(slot->target, &original->header, wanted);
     cleanup_fd int fd = -1;
 
     if (size == 0)
         return true;
-    fd = openat(directory, original->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    fd = openat(slot->directory, original->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     return fd >= 0 && pread(fd, there, size, 0) == (ssize_t)size &&
            memcmp(wanted, there, size) == 0;
 }
 
-static bool same_link(int directory, const struct original *original)
-{
-    char there[PATH_MAX];
-    ssize_t length = readlinkat(directory, original->name, there, sizeof there);
-
-    return length >= 0 && (size_t)length == strlen(original->link_target) &&
-           memcmp(there, original->link_target, (size_t)length) == 0;
-}
-
-enum need target_compare(const struct target *target, int directory,
-                         const struct original *original)
+enum need slot_compare(const struct slot *slot, const struct original *original)
 {
     const struct stat *wanted = &original->status;
+    char link_target[PATH_MAX];
     struct stat there;
+    ssize_t length;
     bool same;
 
-    if (fstatat(directory, original->name, &there, AT_SYMLINK_NOFOLLOW) < 0 ||
+    if (fstatat(slot->directory, original->name, &there, AT_SYMLINK_NOFOLLOW) < 0 ||
         (there.st_mode & S_IFMT) != (wanted->st_mode & S_IFMT))
         return NEED_CONTENT;
     switch (wanted->st_mode & S_IFMT) {
@@ -166,13 +144,15 @@ enum need target_compare(const struct target *target, int directory,
         break;
     case S_IFREG:
         same = original->header.layout.required > 0 &&
-               (uint64_t)there.st_size == target_file_size(target, &original->header) &&
+               (uint64_t)there.st_size == target_file_size(slot->target, &original->header) &&
                status_same_time(&there.st_mtim, &wanted->st_mtim) &&
                there.st_nlink <= wanted->st_nlink && /* else it is another file's, too */
-               has_header(target, directory, original);
+               has_header(slot, original);
         break;
     case S_IFLNK:
-        same = same_link(directory, original);
+        length = readlinkat(slot->directory, original->name, link_target, sizeof link_target);
+        same = length >= 0 && (size_t)length == strlen(original->link_target) &&
+               memcmp(link_target, original->link_target, (size_t)length) == 0;
         break;
     default:
         same = there.st_rdev == wanted->st_rdev;

@@ -1,22 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* A directory tree that a command writes: one share of a source's files, or the files themselves.
+/*
+ * A directory tree that a command writes, one share of a source's files or the files themselves,
+ * and a name in it.
  */
 #pragma once
 
 #include "tree/metadata.h"
+#include "tree/temporary.h"
 #include "tree/tree.h"
 #include "view/source.h"
 
 #include <stdatomic.h>
 
 enum { TARGET_WHOLE = -1 };
-
-/* Returns true if a target takes any writes, which is asked once one has failed. */
-enum closed {
-    CLOSED_UNKNOWN,
-    CLOSED_NOT,
-    CLOSED_WHOLLY, /* and that has been told */
-};
 
 struct target {
     const struct tree *tree;
@@ -26,16 +22,12 @@ struct target {
     int root;         /* its own: open for syncfs(2) and flock(2) */
     mode_t mode_before; /* its own: the root's, until it was opened to its owner; 0: the same */
     dev_t device;       /* its own: what syncfs(2) of the root writes out; 0: nothing */
-    atomic_int closed;  /* the copy's own: enum closed */
-};
-
-/* What has to be done for one name in a target. */
-enum need {
-    NEED_NOTHING,
-    NEED_METADATA,
-    NEED_CONTENT, /* and metadata */
-    NEED_REMOVAL,
-    NEED_REFUSED, /* it cannot be done; that has been said */
+    /* The copy's own: whether it takes any writes, which is asked once one has failed. */
+    _Atomic enum closed {
+        CLOSED_UNKNOWN,
+        CLOSED_NOT,
+        CLOSED_WHOLLY, /* and that has been told */
+    } closed;
 };
 
 /* What a name is in the source. */
@@ -46,6 +38,38 @@ struct original {
     struct share_header header; /* of a file's shares; required is 0 where that is not known */
     char *link_target;          /* of a symlink */
     struct xattrs xattrs;
+};
+
+/* What a name stood for when it was looked at: to notice that someone has changed it since. */
+struct seen {
+    int error; /* 0, or why nothing was seen: -ENOENT, ... */
+    struct stat status;
+    bool keeps_mode; /* the caller's: mode and owner are to stay as they are */
+    bool other_kind; /* the caller's: than what is to be there */
+};
+
+void seen_take(int directory, const char *name, struct seen *ret);
+
+/* Returns true if NAME in DIRECTORY is what was seen, as far as inode, size and mtime tell. */
+bool seen_is_there(int directory, const char *name, const struct seen *seen);
+
+/* One name in one target. Any thread may change what is atomic. */
+struct slot {
+    struct target *target;
+    int directory; /* that holds the name; below 0: it is not there */
+    enum need {    /* what has to be done */
+                NEED_NOTHING,
+                NEED_METADATA,
+                NEED_CONTENT, /* and metadata */
+                NEED_REMOVAL,
+                NEED_REFUSED, /* it cannot be done; that has been said */
+    } need;
+    struct seen *seen; /* before the need was chosen: nothing else may give way; NULL: anything */
+    char temporary[TEMPORARY_NAME_SIZE]; /* of what is being made */
+    int fd;                              /* of a file that is made or compared; else below 0 */
+    atomic_int result;                   /* of that: 0, or the first error */
+    atomic_uint_fast64_t written;        /* stands for all that was written */
+    atomic_bool has_holes;               /* of these nothing was written */
 };
 
 /*
@@ -79,6 +103,5 @@ uint64_t target_file_size(const struct target *target, const struct share_header
 size_t target_file_header(const struct target *target, const struct share_header *header,
                           uint8_t ret[HEADER_SIZE_MAX]);
 
-/* What has to be done for ORIGINAL, whose name is in DIRECTORY: by kind, size, time and header. */
-enum need target_compare(const struct target *target, int directory,
-                         const struct original *original);
+/* What has to be done for ORIGINAL in a slot: by kind, size, time and header. */
+enum need slot_compare(const struct slot *slot, const struct original *original);

@@ -5,7 +5,6 @@
 #include "base/thread.h"
 
 #include <stdio.h>
-#include <string.h>
 
 enum {
     PART_SIZE = 64, /* names that one thread takes at a time */
@@ -13,7 +12,7 @@ enum {
     JOBS_DISTANT = 16,
 };
 
-/* A directory that was listed, until its last part is done. */
+/* A directory, until the last part of its names is done. */
 struct visit_listing {
     struct names names;
     atomic_size_t holders;
@@ -24,8 +23,13 @@ struct visit_job {
     struct job job;
     struct visit *visit;
     struct visit_listing *listing;
-    size_t first, end;
+    size_t first, end; /* of the names; END 0: these are to be listed */
 };
+
+static bool goes_on(const struct visit *visit)
+{
+    return !atomic_load(&visit->progress->stop) && atomic_load(&visit->result) == 0;
+}
 
 static void listing_release(struct visit_listing *listing)
 {
@@ -35,26 +39,39 @@ static void listing_release(struct visit_listing *listing)
     free(listing);
 }
 
-static bool goes_on(const struct visit *visit)
+static void run_part(struct visit *visit, const struct visit_listing *listing, size_t first,
+                     size_t end)
 {
-    return !atomic_load(&visit->progress->stop) && atomic_load(&visit->result) == 0;
+    const struct visit_operations *operations = visit->operations;
+    void *part = operations->begin ? operations->begin(visit, listing->path) : NULL;
+
+    for (size_t i = first; i < end && goes_on(visit); i++) {
+        cleanup_free char *path = visit_join(listing->path, names_get(&listing->names, i));
+        if (path)
+            operations->name(visit, path, part);
+        else
+            atomic_store(&visit->result, -ENOMEM);
+    }
+    if (operations->end)
+        operations->end(visit, part);
 }
 
-static void run_part(struct job *opaque)
+static void run_listing(struct visit *visit, struct visit_listing *listing);
+
+static void run_visit_job(struct job *opaque)
 {
     struct visit_job *job = (struct visit_job *)opaque;
-    struct visit_listing *listing = job->listing;
 
-    if (goes_on(job->visit))
-        job->visit->operations->part(job->visit, listing->path, &listing->names, job->first,
-                                     job->end);
-    listing_release(listing);
+    if (goes_on(job->visit) && job->end == 0)
+        run_listing(job->visit, job->listing);
+    else if (goes_on(job->visit))
+        run_part(job->visit, job->listing, job->first, job->end);
+    listing_release(job->listing);
     free(job);
 }
 
 /* Takes a hold of LISTING over. */
-static void put(struct visit *visit, void (*run)(struct job *), struct visit_listing *listing,
-                size_t first, size_t end)
+static void put(struct visit *visit, struct visit_listing *listing, size_t first, size_t end)
 {
     struct visit_job *job = calloc(1, sizeof *job);
 
@@ -63,38 +80,26 @@ static void put(struct visit *visit, void (*run)(struct job *), struct visit_lis
         listing_release(listing);
         return;
     }
-    *job = (struct visit_job){{.run = run}, visit, listing, first, end};
+    *job = (struct visit_job){{.run = run_visit_job}, visit, listing, first, end};
     pool_put(visit->pool, &job->job);
 }
 
-static void put_parts(struct visit *visit, struct visit_listing *listing)
+static void run_listing(struct visit *visit, struct visit_listing *listing)
 {
-    size_t most = atomic_load(&visit->source->distant) ? PART_SIZE_DISTANT : PART_SIZE;
+    const struct visit_operations *operations = visit->operations;
 
-    for (size_t first = 0; first < listing->names.count; first += most) {
+    int r = visit->source->operations->list(visit->source, listing->path, &listing->names);
+    names_sort_unique(&listing->names);
+    if (r < 0 && operations->failed)
+        operations->failed(visit, listing->path, r);
+    else if (r == 0 && operations->directory)
+        operations->directory(visit, listing->path, &listing->names);
+    size_t most = atomic_load(&visit->source->distant) ? PART_SIZE_DISTANT : PART_SIZE;
+    for (size_t first = 0; operations->name && first < listing->names.count; first += most) {
         size_t left = listing->names.count - first;
         atomic_fetch_add(&listing->holders, 1);
-        put(visit, run_part, listing, first, first + (left < most ? left : most));
+        put(visit, listing, first, first + (left < most ? left : most));
     }
-}
-
-static void run_listing(struct job *opaque)
-{
-    struct visit_job *job = (struct visit_job *)opaque;
-    struct visit *visit = job->visit;
-    struct visit_listing *listing = job->listing;
-
-    if (goes_on(visit)) {
-        int r = visit->source->operations->list(visit->source, listing->path, &listing->names);
-        names_sort_unique(&listing->names);
-        if (r < 0)
-            visit->operations->failed(visit, listing->path, r);
-        else if (visit->operations->directory)
-            visit->operations->directory(visit, listing->path, &listing->names);
-        put_parts(visit, listing);
-    }
-    listing_release(listing);
-    free(job);
 }
 
 void visit_into(struct visit *visit, const char *path)
@@ -107,26 +112,23 @@ void visit_into(struct visit *visit, const char *path)
     }
     atomic_init(&listing->holders, 1);
     strcpy(listing->path, path);
-    put(visit, run_listing, listing, 0, 0);
-}
-
-/* A source knows how far away it is once it was asked for something. */
-static unsigned fitting_jobs(struct source *source)
-{
-    struct share_header header;
-    struct stat status;
-    unsigned jobs = thread_processors();
-
-    source->operations->stat(source, "", &status, &header, NULL, NULL);
-    return atomic_load(&source->distant) && jobs < JOBS_DISTANT ? JOBS_DISTANT : jobs;
+    put(visit, listing, 0, 0);
 }
 
 int visit_run(struct visit *visit, unsigned jobs)
 {
     cleanup_pool struct pool *pool = NULL;
+    struct share_header header;
+    struct stat status;
 
-    atomic_init(&visit->result, 0);
-    int r = pool_new(jobs > 0 ? jobs : fitting_jobs(visit->source), &pool);
+    if (jobs == 0) {
+        /* A source knows how far away it is once it was asked for something. */
+        visit->source->operations->stat(visit->source, "", &status, &header, NULL, NULL);
+        jobs = thread_processors();
+        if (atomic_load(&visit->source->distant) && jobs < JOBS_DISTANT)
+            jobs = JOBS_DISTANT;
+    }
+    int r = pool_new(jobs, &pool);
     if (r < 0)
         return r;
     visit->pool = pool;

@@ -7,14 +7,17 @@
 
 struct visit;
 
-/* All functions are called by any of the threads. Paths as in source.h. */
+/* Any thread may call these, and at once; NULL: there is nothing to do. Paths as in source.h. */
 struct visit_operations {
-    /* A directory was listed; its names are sorted. May be NULL. */
+    /* A directory was listed; its names are sorted. */
     void (*directory)(struct visit *visit, const char *path, const struct names *names);
 
-    /* Its names FIRST .. END - 1. To go into one, that calls visit_into. */
-    void (*part)(struct visit *visit, const char *path, const struct names *names, size_t first,
-                 size_t end);
+    /* One thread visits some names of a directory: what begin returns is passed on, then ended. */
+    void *(*begin)(struct visit *visit, const char *path);
+    void (*end)(struct visit *visit, void *part);
+
+    /* A name. To go into a directory, call visit_into. */
+    void (*name)(struct visit *visit, const char *path, void *part);
 
     /* It could not be listed. */
     void (*failed)(struct visit *visit, const char *path, int error);
@@ -24,15 +27,14 @@ struct visit_operations {
 struct visit {
     const struct visit_operations *operations;
     struct source *source;
-    struct progress *progress; /* it ends early where this says so */
+    struct progress *progress; /* the visit ends early where this says so */
     struct pool *pool;         /* its own, while it goes on; else NULL */
-    atomic_int result;         /* its own */
+    atomic_int result;         /* 0; any error set here ends the visit */
 };
 
 /*
  * Visits the root and all beneath. JOBS threads; 0: one for each processor, or more where the
- * source is far away, since they wait for it most of the time. Returns 0 or a negative errno of its
- * own.
+ * source is far away, since they wait for it most of the time. Returns the result.
  */
 int visit_run(struct visit *visit, unsigned jobs);
 

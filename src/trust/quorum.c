@@ -78,31 +78,36 @@ void quorum_settle(const struct store_voice voices[], size_t count, unsigned giv
     *ret = quorum;
 }
 
-/* Returns true if most files of a store are shares of that format and k. */
-static bool is_mostly_of(const struct store_voice *voice, enum share_format format, unsigned k)
+/*
+ * Returns true if the store says that it holds shares of that format and k: one intact header does
+ * where a format has checks; bytes that look like the others come by chance, and most files have
+ * to.
+ */
+static bool says(const struct store_voice *voice, enum share_format format, unsigned k)
 {
     const struct format_voice *own = &voice->as[format];
 
-    return own->share >= 0 && own->required == k && 2 * own->agreeing > voice->looked_at;
+    return own->share >= 0 && own->required == k &&
+           (formats[format]->has_checks || 2 * own->agreeing > voice->looked_at);
 }
 
-/* The most different shares of one k that the stores hold in a format; COMPLETE: of a k that they
- * reach. */
+/* The most different shares of one k that the stores hold in a format, of those k that are LEAST or
+ * more; ENOUGH: and that they reach. */
 static unsigned count_shares_as(const struct store_voice voices[], size_t count,
-                                enum share_format format, bool complete)
+                                enum share_format format, unsigned least, bool enough)
 {
     unsigned most = 0;
 
-    for (unsigned k = 1; k < 256; k++) {
+    for (unsigned k = least; k < 256; k++) {
         bool seen[256] = {false};
         unsigned shares = 0;
         for (size_t i = 0; i < count; i++) {
-            if (!is_mostly_of(&voices[i], format, k) || seen[voices[i].as[format].share])
+            if (!says(&voices[i], format, k) || seen[voices[i].as[format].share])
                 continue;
             seen[voices[i].as[format].share] = true;
             shares++;
         }
-        if ((shares >= k || !complete) && shares > most)
+        if ((shares >= k || !enough) && shares > most)
             most = shares;
     }
     return most;
@@ -111,11 +116,11 @@ static unsigned count_shares_as(const struct store_voice voices[], size_t count,
 enum share_format quorum_format(const struct store_voice voices[], size_t count,
                                 enum share_format format)
 {
-    unsigned most = count_shares_as(voices, count, format, false);
+    unsigned most = count_shares_as(voices, count, format, 1, false);
     enum share_format best = format;
 
     for (enum share_format other = 0; other < SHARE_FORMATS; other++) {
-        unsigned shares = other == format ? 0 : count_shares_as(voices, count, other, true);
+        unsigned shares = other == format ? 0 : count_shares_as(voices, count, other, 2, true);
         if (shares > most) {
             most = shares;
             best = other;

@@ -19,14 +19,12 @@ static void note(const char *format, const char *first, const char *path, unsign
     snprintf(visited + used, sizeof visited - used, format, first, path, voices);
 }
 
-static void visit_first(void *context, const char *path)
+static void visit(void *context, const char *first, const char *path, unsigned voices)
 {
-    note("%s%s ", "", path, 0);
-}
-
-static void visit_further(void *context, const char *first, const char *path, unsigned voices)
-{
-    note(voices == UINT_MAX ? "%s<%s " : "%s<%s:%u ", first, path, voices);
+    if (!first)
+        note("%s%s ", "", path, 0);
+    else
+        note(voices == UINT_MAX ? "%s<%s " : "%s<%s:%u ", first, path, voices);
 }
 
 /* Adds PATH, which has these inode numbers in the trees; says whether it is to be copied at once.
@@ -60,8 +58,8 @@ static struct links *begin(void **state)
 static void end(struct links *links, const char *expected)
 {
     assert_int_equal(links_settle(links), 0);
-    links_visit_first(links, visit_first, NULL);
-    links_visit_further(links, visit_further, NULL);
+    links_visit(links, false, visit, NULL);
+    links_visit(links, true, visit, NULL);
     assert_string_equal(visited, expected);
     links_free(links);
 }

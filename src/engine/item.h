@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of the copy engine share: a run of it, one name of the source with all that is
+ * known of it, and what each file does with that.
+ */
+#pragma once
+
+#include "engine/copy_settings.h"
+#include "engine/visit.h"
+
+/* Things that were made and wait for their names: see batch.c. */
+struct batch {
+    pthread_mutex_t lock;
+    struct pending *first, **end;
+    size_t count;
+    uint64_t size;
+};
+
+/* A run. */
+struct copy_work {
+    struct visit visit;
+    struct target *targets;
+    size_t count;
+    const struct copy_settings *settings;
+    struct batch batch;
+    struct links *links;
+    pthread_mutex_t lock;
+    struct directory *directories; /* see directories.c; guarded by the lock */
+};
+
+/* One name, and where it is in each target. */
+struct item {
+    struct copy_work *copy;
+    struct original original;
+    struct slot *slots, *end; /* one for each target */
+    struct seen *seen;        /* theirs; or NULL */
+    int *directories;         /* theirs, where the item has opened them; else NULL */
+    struct source_file *file; /* opened, where it came to hand */
+    struct source_inodes inodes;
+};
+
+/* item.c */
+
+/*
+ * Reports an event; TARGET NULL stands for all targets. A target that takes no writes at all is
+ * reported once, and not for each of its names.
+ */
+void copy_tell(const struct copy_work *copy, enum copy_kind kind, const char *path,
+               struct target *target, int error);
+
+/* Tells that PATH was made, and before that that something of another kind gave way, if it did. */
+void copy_tell_made(const struct copy_work *copy, const char *path, struct target *target,
+                    bool replaces_kind);
+
+/* Reports, once, that nothing can be written to TARGET; later failures in it are not reported. */
+void copy_close_target(const struct copy_work *copy, struct target *target, int error);
+
+/* Reports the metadata that could not be set on PATH, if any. */
+void copy_tell_lack(const struct copy_work *copy, const char *path, struct target *target,
+                    const struct metadata_lack *lack);
+
+/*
+ * Opens the directory PATH in all targets; one that is not there is below 0, and where it cannot be
+ * opened, that is told. NULL without memory, which is noted.
+ */
+int *copy_open_directories(struct copy_work *copy, const char *path);
+void copy_close_directories(const struct copy_work *copy, int *directories);
+
+/*
+ * An item for PATH in DIRECTORIES, which live as long; NULL: it opens them itself. Look at it
+ * next. Returns 0 or -ENOMEM, which is noted. End it in any case.
+ */
+int item_begin(struct copy_work *copy, const char *path, const int directories[], struct item *ret);
+void item_end(struct item *item);
+
+#define cleanup_item CLEANUP(item_end)
+
+/*
+ * Looks at all of the original but the attributes; and takes the file, where it comes to hand. It
+ * has as many links as the tree says that has most: what a target has may be linked as often.
+ * Returns 0, or a negative errno, which is told unless it is gone.
+ */
+int item_look(struct item *item);
+
+/* The same for the attributes. */
+int item_look_at_xattrs(struct item *item);
+
+/* Opens its file, unless it is open. */
+int item_open_file(struct item *item);
+
+/* Chooses what each slot needs. AGAIN: all that was needed for it has been done. */
+void item_choose(struct item *item, bool again);
+
+bool item_any_needs(const struct item *item, enum need need);
+
+/* Returns true if something of another kind has the name in a slot, and is to give way. */
+bool item_replaces_kind(const struct item *item, const struct slot *slot);
+
+/*
+ * The original's metadata for a slot; it lives as long as the item's. Most stores may keep less
+ * of a time than a share's header or what the target has: then it is the finest that agrees.
+ */
+struct metadata item_metadata(const struct item *item, const struct slot *slot);
+
+/* Gives NAME in the slot's directory the original's metadata, or in a dry run says whether that
+ * would change it: see metadata.h. */
+int item_apply_metadata(const struct item *item, const struct slot *slot, const char *name,
+                        struct metadata_lack *ret_lack);
+
+/* The same for the name itself, and tells of it; what this run made or opened is not TOLD. Returns
+ * true if something was changed, or would be. */
+bool item_end_metadata(const struct item *item, const struct slot *slot, bool told);
+
+/* make.c */
+
+/* Brings one name up to date in each slot, as that needs. Not for directories. */
+void update_name(struct item *item);
+
+/* Tells what would be made in a slot, and what would be removed for it. */
+void make_in_dry_run(const struct item *item, const struct slot *slot);
+
+/* batch.c */
+
+/*
+ * What has the slot's temporary name is to get that of PATH in the same directory; it has SIZE
+ * bytes. Where PATH is not what was seen any more, it gets none. LINKED: it may be one with PATH
+ * already, though the file system does not show it (sshfs). Returns 0, or -ENOMEM; then the
+ * temporary name is the caller's.
+ */
+int batch_add(const struct item *item, const struct slot *slot, const char *path, uint64_t size,
+              bool linked);
+
+/* Has all that wait take their names, and tells of it. */
+void batch_commit(struct copy_work *copy);
+
+/* directories.c */
+
+/*
+ * Removes the directory PATH in DIRECTORY, which is in the way of another kind. Removes its
+ * contents only if --delete is set and none of them is kept. A dry run only reports. Returns 0,
+ * also if nothing is in the way, or why the directory stays.
+ */
+int clean_way(const struct copy_work *copy, struct target *target, int directory, const char *path);
+
+/* Removes the item's name from each slot that needs that. */
+void clean_unwanted(const struct item *item);
+
+/*
+ * Removes from a target's directory PATH what an interrupted run left, and with --delete everything
+ * that is not among the source's NAMES, which are sorted.
+ */
+void clean_directory(const struct copy_work *copy, struct target *target, const char *path,
+                     const struct names *names);
+
+/* Notes the root, which is there in all targets. */
+void directories_begin(struct copy_work *copy);
+
+/* Makes the directory where it is missing, and has it visited. */
+void directories_enter(struct item *item);
+
+/* Gives all of them their metadata, and has names durable where target_settle does not. */
+void directories_end(struct copy_work *copy);
+
+/* links.c */
+
+/* Links further names of a file to the first, once that is what it should be. Failures are told. */
+void links_make(struct copy_work *copy);
