@@ -57,6 +57,8 @@ enum exit_status decode_command(struct options *options)
         r = names_add(&inputs, real);
     if (r == 0)
         r = stores_real_paths(store_source_stores(source), &inputs);
+    for (size_t i = 0; r == 0 && i < inputs.count; i++)
+        r = whereabouts_claim(names_get(&inputs, i), WHEREABOUTS_READ);
     if (r == 0) {
         r = copying_add(&copying, options->words[options->word_count - 1], TARGET_WHOLE, &inputs);
         if (r == -EINVAL)

@@ -38,6 +38,17 @@ static int add_places(struct copying *copying, const struct options *options, st
     return r < 0 || paths.count == 0 ? r : stores_add(stores, &paths);
 }
 
+/* No store is emptied by what is removed in another one, where it is mounted. */
+static int claim_stores(struct source *source)
+{
+    cleanup_names struct names paths = NO_NAMES;
+
+    int r = stores_real_paths(store_source_stores(source), &paths);
+    for (size_t i = 0; r == 0 && i < paths.count; i++)
+        r = whereabouts_claim(names_get(&paths, i), WHEREABOUTS_WRITTEN);
+    return r;
+}
+
 /* What --add says counts; but a share that is there already does not become another one. */
 static int give_shares(const struct options *options, struct roster *roster)
 {
@@ -266,6 +277,8 @@ enum exit_status repair_command(struct options *options)
         r = add_places(&copying, options, source);
     if (r == 0)
         r = source_hear_stores(options, source);
+    if (r == 0)
+        r = claim_stores(source);
     if (r == 0 && (r = roster_make(source, options->jobs, &copying.meter.progress, &roster)) < 0 &&
         r != -ECANCELED)
         log_errno(r, "the stores");

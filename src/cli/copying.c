@@ -139,12 +139,17 @@ int copying_begin(struct copying *copying, const struct options *options)
  * INPUT where files that are not in the source are removed; and one in a store for whole files,
  * which would take the places of shares.
  */
-static int refuse_input(const struct options *options, const char *path, const char *place,
-                        int share, const char *input)
+static int refuse_input(const struct options *options, const char *path,
+                        const struct whereabouts *place, int share, const char *input)
 {
-    bool repairs = options->command == COMMAND_REPAIR, same = strcmp(place, input) == 0;
-    bool within = place_lies_in(place, input), around = place_lies_in(input, place);
+    bool repairs = options->command == COMMAND_REPAIR;
+    cleanup_whereabouts struct whereabouts other = {0};
 
+    int r = whereabouts_find(input, &other);
+    if (r < 0)
+        return r;
+    bool within = whereabouts_within(place, &other), around = whereabouts_within(&other, place);
+    bool same = within && around;
     if (repairs && within && !same)
         return log_as(-EINVAL, "%s: lies in the store %s; choose another place", path, input);
     if (repairs && around && !same)
@@ -162,18 +167,21 @@ static int refuse_input(const struct options *options, const char *path, const c
 int copying_add(struct copying *copying, const char *path, int share, const struct names *inputs)
 {
     const struct options *options = copying->options;
-    cleanup_free char *place = NULL, *name = strdup(path);
+    cleanup_free char *real = NULL, *name = strdup(path);
+    cleanup_whereabouts struct whereabouts place = {0};
     struct stat status;
 
-    int r = name ? place_resolve(path, &place) : -ENOMEM;
+    int r = name ? place_resolve(path, &real) : -ENOMEM;
+    if (r == 0)
+        r = whereabouts_find(real, &place);
     if (r < 0)
         return log_errno(r, "%s: cannot be written to", path);
     for (size_t i = 0; r == 0 && i < inputs->count; i++)
-        r = refuse_input(options, path, place, share, names_get(inputs, i));
+        r = refuse_input(options, path, &place, share, names_get(inputs, i));
     for (size_t i = 0; r == 0 && i < copying->count; i++) { /* one would remove what others write */
-        const char *other = copying->places[i];
-        bool same = strcmp(other, place) == 0;
-        if (same || place_lies_in(place, other) || place_lies_in(other, place))
+        const char *within = whereabouts_within(&place, &copying->places[i]);
+        bool same = within && !*within;
+        if (within || whereabouts_within(&copying->places[i], &place))
             r = log_as(-EINVAL, "%s: %s the place of share %02x%s; give each share its own", path,
                        same ? "is" : "lies in or around", (uint8_t)copying->targets[i].share,
                        same ? ", too" : "");
@@ -187,12 +195,13 @@ int copying_add(struct copying *copying, const char *path, int share, const stru
         return log_as(-ENOENT, "%s: does not exist; create it for a dry run", path);
     if (error != 0 && error != ENOENT)
         return log_errno(-error, "%s: cannot be written to", path);
-    r = share == TARGET_WHOLE ? place_check_whole(path, place)
-                              : place_check_share(options, path, place, (uint8_t)share);
+    r = share == TARGET_WHOLE ? place_check_whole(path, real)
+                              : place_check_share(options, path, real, (uint8_t)share);
     if (r < 0)
         return r;
     copying->names[copying->count] = steal_pointer(name);
-    copying->places[copying->count] = steal_pointer(place);
+    copying->places[copying->count] = place;
+    place = (struct whereabouts){0};
     copying->targets[copying->count].share = share;
     copying->count++;
     return 0;
@@ -221,6 +230,9 @@ int copying_open(struct copying *copying)
             r = tree_open(unmade, &copying->trees[i]);
             rmdir(unmade);
         }
+        if (r == 0 && (r = whereabouts_claim(path, WHEREABOUTS_WRITTEN)) == -ENOENT &&
+            copying->options->dry_run)
+            r = 0;
         if (r < 0)
             return log_errno(r, "%s: cannot be written to", path);
         copying->targets[i].tree = copying->trees[i];
@@ -236,7 +248,7 @@ void copying_end(struct copying *copying)
         if (copying->trees[i])
             tree_close(copying->trees[i]);
         free(copying->names[i]);
-        free(copying->places[i]);
+        whereabouts_clear(&copying->places[i]);
     }
     /* Others may have put something into them meanwhile, and that stays. */
     for (size_t i = copying->begun ? 0 : copying->made.count; i > 0; i--)

@@ -8,15 +8,16 @@
 #include "cli/options.h"
 #include "cli/output.h"
 #include "engine/copy.h"
+#include "tree/whereabouts.h"
 
 struct copying {
     const struct options *options;
     struct meter meter;
     struct copy_settings settings;
     struct target targets[256];
-    struct tree *trees[256]; /* of the targets, where they are its own */
-    char *names[256];        /* what they are called */
-    char *places[256];       /* and where that is; see destination.h */
+    struct tree *trees[256];        /* of the targets, where they are its own */
+    char *names[256];               /* what they are called */
+    struct whereabouts places[256]; /* and where that is */
     size_t count;
     struct names made; /* directories that did not exist before */
     bool begun;        /* something may have been written to them */

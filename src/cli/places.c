@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "store/voice.h"
 #include "sync/child.h"
+#include "tree/whereabouts.h"
 #include "trust/leftover.h"
 
 #include <libgen.h>
@@ -46,9 +47,11 @@ void place_resolve_soon(const char *path, char **ret)
 
 bool place_lies_in(const char *path, const char *folder)
 {
-    size_t length = strcmp(folder, "/") == 0 ? 0 : strlen(folder);
+    cleanup_whereabouts struct whereabouts place = {0}, around = {0};
 
-    return strncmp(path, folder, length) == 0 && (path[length] == '/' || path[length] == '\0');
+    /* Without memory, it is as if it did. */
+    return whereabouts_find(path, &place) < 0 || whereabouts_find(folder, &around) < 0 ||
+           whereabouts_within(&place, &around);
 }
 
 /* Finds the device that PATH is or would be on. */
@@ -69,14 +72,17 @@ static int find_device(const char *path, dev_t *ret)
 bool place_is_shown(const char *from, const char *place, const struct tree_rules *rules,
                     bool is_directory)
 {
-    size_t length = strcmp(from, "/") == 0 ? 0 : strlen(from);
+    cleanup_whereabouts struct whereabouts whole = {0}, at = {0};
     dev_t source, own;
 
-    if (!place_lies_in(place, from))
-        return false;
-    if (!place[length])
+    if (whereabouts_find(place, &at) < 0 || whereabouts_find(from, &whole) < 0)
         return true;
-    if (excludes_match(rules->excludes, place + length + 1, is_directory))
+    const char *path = whereabouts_within(&at, &whole);
+    if (!path)
+        return false;
+    if (!*path)
+        return true;
+    if (excludes_match(rules->excludes, path, is_directory))
         return false;
     return !rules->one_file_system || find_device(from, &source) < 0 ||
            find_device(place, &own) < 0 || source == own;

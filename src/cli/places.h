@@ -14,7 +14,7 @@ int place_resolve(const char *path, char **ret);
 /* As place_resolve, for a PATH that may hang: sets *RET to NULL if it takes some seconds. */
 void place_resolve_soon(const char *path, char **ret);
 
-/* Returns true if PATH is FOLDER, or lies in it. Both are resolved. */
+/* Returns true if PATH is FOLDER, or lies in it, by whatever mount. Both are resolved. */
 bool place_lies_in(const char *path, const char *folder);
 
 /* Returns true if PLACE lies in the source at FROM, and RULES do not leave it out. Both are

@@ -7,6 +7,7 @@
 #include "cli/places.h"
 #include "sync/address.h"
 #include "sync/sets.h"
+#include "tree/whereabouts.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -139,20 +140,35 @@ int source_of_stores(const struct options *options, const atomic_bool *stop, str
 }
 
 /* What is written to the outer one of two such stores would be taken for the inner one's. */
+static int refuse_nested_in(const struct whereabouts *places, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        for (size_t j = 0; j < count; j++) {
+            const char *path = i == j ? NULL : whereabouts_within(&places[i], &places[j]);
+            if (path && *path)
+                return log_as(-EINVAL,
+                              "store %s lies in another one, %s; give each store its own place",
+                              places[i].path, places[j].path);
+        }
+    }
+    return 0;
+}
+
 static int refuse_nested(struct source *source)
 {
     cleanup_names struct names paths = NO_NAMES;
 
     int r = stores_real_paths(store_source_stores(source), &paths);
-    for (size_t i = 0; r == 0 && i < paths.count; i++) {
-        for (size_t j = 0; r == 0 && j < paths.count; j++) {
-            const char *inner = names_get(&paths, i), *outer = names_get(&paths, j);
-            if (strcmp(inner, outer) != 0 && place_lies_in(inner, outer))
-                r = log_as(-EINVAL,
-                           "store %s lies in another one, %s; give each store its own place", inner,
-                           outer);
-        }
-    }
+    struct whereabouts *places = calloc(paths.count + 1, sizeof *places);
+    if (!places)
+        return -ENOMEM;
+    for (size_t i = 0; r == 0 && i < paths.count; i++)
+        r = whereabouts_find(names_get(&paths, i), &places[i]);
+    if (r == 0)
+        r = refuse_nested_in(places, paths.count);
+    for (size_t i = 0; i < paths.count; i++)
+        whereabouts_clear(&places[i]);
+    free(places);
     return r;
 }
 

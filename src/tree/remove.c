@@ -2,7 +2,9 @@
 #include "tree/remove.h"
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "base/names.h"
+#include "tree/whereabouts.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -46,8 +48,15 @@ int remove_contents(int directory, const char *name, const char *path,
                     const struct removal_terms *terms)
 {
     cleanup_names struct names names = NO_NAMES;
-    cleanup_fd int fd = open_directory(directory, name, terms->dry_run);
+    struct stat status;
 
+    if (fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+        whereabouts_is_claimed(&status, WHEREABOUTS_READ))
+        return log_as(-EBUSY,
+                      "%s: is what this command reads or writes, under another name by a mount; "
+                      "nothing in it is removed",
+                      log_path(path));
+    cleanup_fd int fd = open_directory(directory, name, terms->dry_run);
     if (fd < 0)
         return fd;
     int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);

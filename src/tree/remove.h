@@ -13,7 +13,8 @@ struct removal_terms {
 
 /*
  * Removes NAME in DIRECTORY, a directory with its contents; follows no symlink. PATH is its name in
- * reports. Returns 0, also if there is no such name, or a negative errno.
+ * reports. Returns 0, also if there is no such name, or a negative errno: -EBUSY where a directory
+ * in it is one that this process reads or writes (tree/whereabouts.h), which is logged and stays.
  */
 int remove_all(int directory, const char *name, const char *path,
                const struct removal_terms *terms);

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "tree/mounts.h"
 #include "tree/tree.h"
+#include "tree/whereabouts.h"
 #include "view/status.h"
 
 #include <limits.h>
@@ -24,6 +25,7 @@ struct tree_source {
     struct encoding encoding;
     struct tree_rules rules;
     struct tree *tree;
+    atomic_uint left_out; /* how often something was, for being written to */
 };
 
 struct tree_file {
@@ -83,6 +85,16 @@ static int header_of(const struct tree_source *source, const struct stat *status
     return 0;
 }
 
+/* The counting pass before meets it, too. */
+static void leave_out(struct source *opaque, const char *path)
+{
+    struct tree_source *source = (struct tree_source *)opaque;
+
+    if (atomic_fetch_add(&source->left_out, 1) == 0)
+        log_warning("%s/%s: left out, it is written to under another name, by a mount",
+                    tree_name(source->tree), path);
+}
+
 static int tree_source_stat(struct source *source, const char *path, struct stat *ret,
                             struct share_header *ret_header, struct source_file **ret_file,
                             struct source_inodes *ret_inodes)
@@ -97,6 +109,10 @@ static int tree_source_stat(struct source *source, const char *path, struct stat
     int r = tree_stat(tree_of(source), path, &status);
     if (r == 0 && excludes_match(excludes_of(source), path, S_ISDIR(status.st_mode)))
         return -ENOENT;
+    if (r == 0 && whereabouts_is_claimed(&status, WHEREABOUTS_WRITTEN)) {
+        leave_out(source, path);
+        return -ENOENT;
+    }
     if (r == 0 && S_ISREG(status.st_mode))
         r = header_of((struct tree_source *)source, &status, ret_header);
     if (r < 0)
