@@ -245,7 +245,30 @@ def test_a_store_of_another_tree_is_not_emptied(make):
     stores = make(2, 4)
     for number in range(3):
         stores.put(f"theirs-{number}", stores=["03"])
-    refuse(stores, FAILED, ["theirs-0 is not removed: .*another tree"])
+    refuse(stores, FAILED, ["03 has mostly files .*another tree"])
+
+
+@pytest.mark.parametrize("share_format", oracle.FORMATS)
+def test_a_store_of_another_tree_is_left_alone(make, share_format):
+    """Its older file of a common name is intact, and may be the last one there."""
+    stores = make(2, 4, share_format)
+    for number in range(8):
+        stores.put(f"theirs-{number}", stores=["03"])
+    trees.write_file(stores.folder / "03" / "other-1", stores.share(b"theirs" * 100, "03", OLDER), OLDER)
+    stores.settle()
+    before = trusting.fingerprints(stores.folder)
+    said = trusting.run("repair", *stores.words(), stores.folder)
+    said.demand(FAILED, ["03 has mostly files .*another tree", "1 store left as it is"])
+    assert trusting.fingerprints(stores.folder) == before
+
+
+def test_a_mirror_that_lost_its_files_is_filled_from_the_other(make):
+    """Where one share is enough, the store that has them is not taken for one of another tree."""
+    stores = make(1, 2)
+    for number in range(5):
+        stores.put(f"more-{number}", stores=["00"])
+    stores.settle()
+    stores.repair(status=DAMAGED, writes=[f"01/more-{number}" for number in range(5)])
 
 
 def put_others(stores, folder, count, index="03"):
@@ -289,7 +312,7 @@ def test_files_that_look_like_shares_are_not_written_to(make, share_format):
         trees.write_file(stores.folder / "files" / f"theirs-{number}", header + b"plain text")
     trees.write_file(stores.folder / "files" / "other-1", header + b"of the same name")
     stores.settle()
-    stores.repair(status=(OK, DAMAGED), says=["files has mostly files that no other store has"])
+    stores.repair(status=(FAILED,), says=["files has mostly files that no other store has"])
 
 
 def test_a_directory_that_no_store_has_is_not_looked_for_in_stores(make):

@@ -81,8 +81,20 @@ static int give_shares(const struct options *options, struct roster *roster)
 }
 
 /*
- * Without checks, a directory of other files may look like a store: all texts that begin alike do.
- * Only what says the k that most stores say, and has mostly their files, is written to.
+ * A store of another tree that has come among these keeps what it has, names that are here as well.
+ * Where one share is enough, one that is ahead of the others looks the same; checks tell more then.
+ */
+static bool is_of_another_tree(const struct options *options, const struct roster *roster,
+                               const struct roster_entry *entry)
+{
+    return roster_entry_is_alien(entry) &&
+           (roster->quorum.required > 1 || !formats[options->encoding.format]->has_checks);
+}
+
+/*
+ * Only what has mostly files that other stores have is written to. Without checks, a directory of
+ * other files may look like a store, too: all texts that begin alike do. There it also has to say
+ * the k that most stores say.
  */
 static void leave_other_files(const struct options *options, struct roster *roster)
 {
@@ -97,15 +109,14 @@ static void leave_other_files(const struct options *options, struct roster *rost
         most = stores[k] >= stores[most] ? k : most;
     for (size_t i = 0; i < roster->count; i++) {
         struct roster_entry *entry = &roster->entries[i];
-        if (formats[options->encoding.format]->has_checks || entry->share < 0 || entry->added ||
-            !store_voice(entry->store, &voice))
+        if (entry->share < 0 || entry->added || !store_voice(entry->store, &voice))
             continue;
-        if (voice.required != most)
+        if (voice.required != most && !formats[options->encoding.format]->has_checks)
             log_error("store %s says k = %u, and most say %u: nothing is written there",
                       store_name(entry->store), voice.required, most);
-        else if (roster_entry_is_alien(entry))
-            log_error("store %s has mostly files that no other store has: nothing is written "
-                      "there",
+        else if (is_of_another_tree(options, roster, entry))
+            log_error("store %s has mostly files that no other store has, as if it were one of "
+                      "another tree: nothing is written there; take it out, or empty it",
                       store_name(entry->store));
         else
             continue;
@@ -184,13 +195,14 @@ static void tell_outcome(const struct repairing *repairing, const struct finding
     const atomic_ullong *counts = repairing->copying->counts;
     bool here[256] = {false}, done = counts[COPY_MADE] > 0 || counts[COPY_TOUCHED] > 0;
     const struct quorum *quorum = &roster->quorum;
-    uint64_t shares = 0, kept = repairing->kept, empty = 0;
+    uint64_t shares = 0, kept = repairing->kept, empty = 0, others = 0;
     struct draft left = {0};
 
     for (size_t i = 0; i < roster->count; i++) {
         const struct roster_entry *entry = &roster->entries[i];
         kept += findings->stores[i].kept_modes;
         empty += entry->empty && !entry->added;
+        others += entry->left;
         shares += entry->share >= 0 && !here[entry->share];
         if (entry->share >= 0)
             here[entry->share] = true;
@@ -201,6 +213,7 @@ static void tell_outcome(const struct repairing *repairing, const struct finding
     add_left(&left, repairing->refused, "name", "not removed");
     add_left(&left, counts[COPY_FAILED] + counts[COPY_LOST] + findings->failed, "failure", "");
     add_left(&left, empty, "store", "empty");
+    add_left(&left, others, "store", "left as it is");
     add_left(&left, roster->left_out, "store", "not opened");
     cleanup_free char *rest = left.out ? draft_take(&left) : NULL;
     if (rest)
@@ -229,7 +242,10 @@ static enum exit_status repair_names(struct copying *copying, struct source *sou
         .copy = copying->settings,
     };
     enum exit_status status = EXIT_STATUS_OK;
+    bool left = false;
 
+    for (size_t i = 0; i < roster->count; i++)
+        left |= roster->entries[i].left && is_of_another_tree(options, roster, &roster->entries[i]);
     settings.copy.context = &repairing;
     settings.copy.report = note_event;
     if (findings_begin(&findings, options, roster) < 0 || !mended)
@@ -245,8 +261,8 @@ static enum exit_status repair_names(struct copying *copying, struct source *sou
     r = copying_finish(copying, r);
     if (repairing.lost > 0 || counts[COPY_LOST] > 0)
         status = EXIT_STATUS_LOST;
-    else if (r < 0 || repairing.refused > 0 || findings.failed > 0 || roster->left_out > 0 ||
-             counts[COPY_FAILED] > 0)
+    else if (r < 0 || left || repairing.refused > 0 || findings.failed > 0 ||
+             roster->left_out > 0 || counts[COPY_FAILED] > 0)
         status = EXIT_STATUS_FAILED;
     else if (counts[COPY_MADE] > 0 || counts[COPY_TOUCHED] > 0 || counts[COPY_REMOVED] > 0 ||
              findings.degraded > 0 || findings.foreign > 0 || roster_has_empty(roster))
@@ -283,9 +299,9 @@ enum exit_status repair_command(struct options *options)
         r != -ECANCELED)
         log_errno(r, "the stores");
     if (r == 0)
-        leave_other_files(options, &roster);
-    if (r == 0)
         r = give_shares(options, &roster);
+    if (r == 0)
+        leave_other_files(options, &roster);
     for (size_t i = 0; r == 0 && i < roster.count; i++) {
         if (roster.entries[i].empty && !roster.entries[i].added)
             tell_empty_store(roster.entries[i].store);

@@ -134,12 +134,15 @@ class Model(ModelVerdicts):
 
     @once
     def rule_7_is_written(self, store):
-        """Without checks, a store that says another k, or looks like one of another tree, may be none."""
+        """Not a store of another tree; without checks, one that says another k may be none."""
         says = Counter(self.samples[name].k for name in self.voting)
         most_said = max(says, key=lambda k: (says[k], k), default=None)
-        return store in self.voting and (
-            self.format == "checked" or (self.samples[store].k == most_said and not self.rule_7_is_alien(store))
-        )
+        is_like_others = self.format == "checked" or self.samples[store].k == most_said
+        return store in self.voting and is_like_others and not self.rule_7_is_left(store)
+
+    def rule_7_is_left(self, store):
+        """Whether repair names a store and leaves it; at K = 1, a mirror that is ahead looks like that, too."""
+        return store in self.voting and self.rule_7_is_alien(store) and (self.format != "checked" or self.K > 1)
 
     @once
     def rule_7_needs_required(self):

@@ -373,6 +373,8 @@ class Comparison:
     def is_refused(self):
         """Whether something stays that was to go, or is in the way of another kind."""
         model = self.model
+        if any(map(model.rule_7_is_left, model.stores)):
+            return True
         if self.removes and (any(map(model.has_nothing, self.stores)) or any(name.rule_7_is_refused() for name in model.names())):
             return True
         return any(name.state == "shown" and not self.goes(name) and self.is_in_the_way(name, store)
