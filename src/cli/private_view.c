@@ -11,6 +11,7 @@
 #include "sync/child.h"
 #include "sync/mover.h"
 #include "tree/remove.h"
+#include "tree/whereabouts.h"
 #include "view/view.h"
 
 #include <fcntl.h>
@@ -71,33 +72,81 @@ static const char *within(const char *root, const char *path)
     return path + length + strspn(path + length, "/");
 }
 
-/*
- * Refuses a node in the source, which would be encoded as well, without end, and one around it,
- * which would replace it: by all of their names. REAL is the source's, or NULL. A node's is where
- * it really is, symlinks followed, also where it is not there yet.
+/* PATH is what the node is in the source, or NULL; AROUND: what the source is in the node. */
+static int refuse_node(const struct sync_set *set, const struct sync_node *node, const char *path,
+                       const char *around)
+{
+    if (path && !(*path && excludes_match(set->rules.excludes, path, true)))
+        return log_as(-EINVAL, "%s/%s: %s lies in the source; choose another place, or exclude it",
+                      set->name, node->name, node->target);
+    if (around)
+        return log_as(-EINVAL, "%s/%s: the source lies in %s; choose another place", set->name,
+                      node->name, node->target);
+    return 0;
+}
+
+/* Refuses the node AT by the PLACES of its source and of the nodes before it, as they really are.
  */
-static int check_nodes(const struct sync_set *set, const char *real)
+static int refuse_real(const struct sync_set *set, size_t at, const struct whereabouts *source,
+                       const struct whereabouts places[])
+{
+    const struct sync_node *node = &set->nodes[at];
+    int r = 0;
+
+    if (source->path)
+        r = refuse_node(set, node, whereabouts_within(&places[at], source),
+                        whereabouts_within(source, &places[at]));
+    for (size_t i = 0; r == 0 && i < at; i++) {
+        if (places[i].path && (whereabouts_within(&places[at], &places[i]) ||
+                               whereabouts_within(&places[i], &places[at])))
+            r = log_as(-EINVAL,
+                       "%s/%s: %s is the place of %s/%s, or lies in or around it; give "
+                       "each share its own",
+                       set->name, node->name, node->target, set->name, set->nodes[i].name);
+    }
+    return r;
+}
+
+/*
+ * Refuses a node in the source, which would be encoded as well, without end; one around it, which
+ * would replace it; and one at the place of another: by their names, and by where they really are,
+ * also where one is not there yet. What cannot be found out soon goes by its name alone.
+ */
+static int check_places(const struct sync_set *set, const struct whereabouts *source,
+                        struct whereabouts places[])
 {
     for (size_t i = 0; i < set->count; i++) {
         const struct sync_node *node = &set->nodes[i];
-        cleanup_free char *place = NULL;
+        cleanup_free char *real = NULL;
         if (node->mover != &rsync_mover || address_kind(node->target) != ADDRESS_LOCAL)
             continue;
-        place_resolve_soon(node->target, &place);
-        const char *const sources[] = {set->source, real}, *places[] = {node->target, place};
-        for (int at = 0; at < 4; at++) {
-            const char *source = sources[at % 2], *target = places[at / 2];
-            const char *path = source && target ? within(source, target) : NULL;
-            if (path && !(*path && excludes_match(set->rules.excludes, path, true)))
-                return log_as(-EINVAL,
-                              "%s/%s: %s lies in the source; choose another place, or exclude it",
-                              set->name, node->name, node->target);
-            if (source && target && within(target, source))
-                return log_as(-EINVAL, "%s/%s: the source lies in %s; choose another place",
-                              set->name, node->name, node->target);
-        }
+        int r = refuse_node(set, node, within(set->source, node->target),
+                            within(node->target, set->source));
+        place_resolve_soon(node->target, &real);
+        if (r == 0 && real)
+            r = whereabouts_find(real, &places[i]);
+        if (r == 0 && real)
+            r = refuse_real(set, i, source, places);
+        if (r < 0)
+            return r;
     }
     return 0;
+}
+
+static int check_nodes(const struct sync_set *set, const char *real)
+{
+    struct whereabouts *places = calloc(set->count + 1, sizeof *places);
+    cleanup_whereabouts struct whereabouts source = {0};
+
+    int r = places ? 0 : -ENOMEM;
+    if (r == 0 && real)
+        r = whereabouts_find(real, &source);
+    if (r == 0)
+        r = check_places(set, &source, places);
+    for (size_t i = 0; places && i < set->count; i++)
+        whereabouts_clear(&places[i]);
+    free(places);
+    return r;
 }
 
 static int serve(struct sync_set *set, const struct private_view *paths)

@@ -85,14 +85,22 @@ static int header_of(const struct tree_source *source, const struct stat *status
     return 0;
 }
 
-/* The counting pass before meets it, too. */
-static void leave_out(struct source *opaque, const char *path)
+/*
+ * Whether a directory is written to under another name, by a mount: the source would not end. The
+ * root of another file system, with xdev, has nothing in it anyway. One line for all passes.
+ */
+static bool is_left_out(struct tree_source *source, const char *path, const struct stat *status)
 {
-    struct tree_source *source = (struct tree_source *)opaque;
+    dev_t own;
 
+    if (!whereabouts_is_claimed(status, WHEREABOUTS_WRITTEN) ||
+        (source->rules.one_file_system && tree_device(source->tree, &own) == 0 &&
+         own != status->st_dev))
+        return false;
     if (atomic_fetch_add(&source->left_out, 1) == 0)
         log_warning("%s/%s: left out, it is written to under another name, by a mount",
                     tree_name(source->tree), path);
+    return true;
 }
 
 static int tree_source_stat(struct source *source, const char *path, struct stat *ret,
@@ -109,10 +117,8 @@ static int tree_source_stat(struct source *source, const char *path, struct stat
     int r = tree_stat(tree_of(source), path, &status);
     if (r == 0 && excludes_match(excludes_of(source), path, S_ISDIR(status.st_mode)))
         return -ENOENT;
-    if (r == 0 && whereabouts_is_claimed(&status, WHEREABOUTS_WRITTEN)) {
-        leave_out(source, path);
+    if (r == 0 && is_left_out((struct tree_source *)source, path, &status))
         return -ENOENT;
-    }
     if (r == 0 && S_ISREG(status.st_mode))
         r = header_of((struct tree_source *)source, &status, ret_header);
     if (r < 0)
