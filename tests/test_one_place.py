@@ -6,11 +6,13 @@ import subprocess
 
 import pytest
 
+import commands
 import encoding
 import trees
 import trusting
 import users
 from commands import FAILED, USAGE, run
+from syncing import nodes, sets, source  # noqa: F401
 
 pytestmark = users.needs_root
 ENCODE = ["-k", "2", "-n", "3"]
@@ -95,3 +97,22 @@ def test_stores_that_are_mounted_in_the_destination_stay(world):
         done = run("decode", *words, world / "stores", restored, status=FAILED)
         assert "nothing in it is removed" in done.errors, done.errors
     assert trusting.fingerprints(world / "stores") == before
+
+
+def test_a_node_that_is_the_source_by_its_mount_is_refused(sets, source, tmp_path):  # noqa: F811
+    """Its shares would take the places of the files."""
+    before = commands.snapshot(source)
+    with bound(source, tmp_path / "twin") as twin:
+        for place in (twin, twin / "new"):
+            sets.write(source, {"a": f"rsync = {place}"}, required=1)
+            assert f"{place} lies in the source" in sets.run(status=FAILED).errors
+    assert commands.snapshot(source) == before
+
+
+def test_nodes_in_one_place_by_its_mount_are_refused(sets, source, nodes, tmp_path):  # noqa: F811
+    """Both would count, and hold one share."""
+    with bound(nodes, tmp_path / "twin") as twin:
+        for one, other in ((nodes, twin), (nodes / "x", twin / "x"), (nodes / "x", twin), (nodes, twin / "x")):
+            sets.write(source, {"a": f"rsync = {one}", "b": f"rsync = {other}"}, required=1)
+            assert "is the place of home/a" in sets.run(status=FAILED).errors
+    assert not list(nodes.iterdir())
