@@ -91,44 +91,79 @@ def test_deletions_have_a_limit(sets, source, nodes):
     assert len(list((nodes / "anna").glob("file-*"))) == 2
 
 
-def test_an_empty_source_deletes_nothing(sets, source, nodes):
-    sets.write(source, local(nodes, NAMES), more="delete = yes")
-    sets.run()
-    before = commands.snapshot(nodes)
-    shutil.rmtree(source)
-    source.mkdir()
-    result = sets.run(status=FAILED)
-    assert f"{source}: is empty: is it mounted?" in result.errors
-    assert commands.snapshot(nodes) == before
-
-
-def test_a_stray_file_in_a_mountpoint_deletes_nothing(sets, source, nodes):
-    sets.write(source, local(nodes, NAMES), more="delete = yes")
-    sets.run()
-    before = commands.snapshot(nodes)
-    shutil.rmtree(source)
-    trees.write_file(source / "stray", b"x")
-    for words in ([], ["--dry-run"]):
-        errors = sets.run(*words, status=FAILED).errors
-        assert f"{source}: the source lacks more than half of the names that home/anna has" in errors
-        assert commands.snapshot(nodes) == before
-    sets.run("--delete-most")
-    assert os.listdir(nodes / "anna") == ["stray"]
-    sets.run()
-
-
-def test_the_names_that_count_are_those_of_the_last_good_run(sets, source, nodes):
-    """A node that keeps what the source lacks is no reason to refuse."""
-    sets.write(source, local(nodes, NAMES))
-    sets.run()
-    assert sets.state()["nodes"]["anna"]["names"] == len(list(source.rglob("*")))
+def empty(source):
     for path in source.iterdir():
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-    trees.write_file(source / "only", b"x")
-    sets.run()
+
+
+@pytest.mark.parametrize("state", ["state", "no state"])
+@pytest.mark.parametrize("left", [[], ["stray"], ["stray", "many"]])
+def test_most_of_a_node_is_not_deleted(sets, source, nodes, left, state):
+    """A source that is not mounted, or another disk there; the state does not matter."""
     sets.write(source, local(nodes, NAMES), more="delete = yes")
     sets.run()
-    assert os.listdir(nodes / "anna") == ["only"]
+    before = commands.snapshot(nodes)
+    empty(source)
+    for name in left:
+        count = len(before) if name == "many" else 1
+        for number in range(count):
+            trees.write_file(source / f"{name}-{number}", b"x")
+    if state == "no state":
+        shutil.rmtree(sets.state_folder)
+    for words in ([], ["--dry-run"], []):
+        result = sets.run(*words, status=LOST)
+        for name, node in ends(result).items():
+            count = len(list((nodes / name).rglob("*")))
+            assert node["error"] == (
+                f"{count} of {count} names there would be deleted; is all of the source mounted? "
+                "--delete-most deletes them"
+            )
+        assert commands.snapshot(nodes) == before
+    sets.run("--delete-most")
+    assert sorted(os.listdir(nodes / "anna")) == sorted(os.listdir(source))
+    sets.run()
+
+
+@pytest.mark.parametrize("gone", [5, 6])
+def test_half_of_a_node_may_be_deleted(sets, source, nodes, gone):
+    """What a stopped rsync has left does not count."""
+    empty(source)
+    for number in range(10):
+        trees.write_file(source / f"file-{number}", b"x")
+    sets.write(source, local(nodes, NAMES), more="delete = yes")
+    sets.run()
+    for number in range(gone):
+        (source / f"file-{number}").unlink()
+        trees.write_file(source / f"new-{number}", b"x")
+    trees.write_file(nodes / "anna" / ".file-9.Ab3dEf", b"x")
+    result = sets.run(status=OK if gone == 5 else LOST)
+    assert ends(result)["anna"].get("error", "").startswith("" if gone == 5 else "6 of 10 names")
+    assert len(list((nodes / "anna").iterdir())) == (10 if gone == 5 else 11)
+
+
+@syncing.needs_rclone
+@pytest.mark.parametrize("gone", [5, 6])
+def test_half_of_a_cloud_may_be_deleted(sets, source, nodes, gone):
+    (sets.folder / "rclone.conf").write_text("[near]\ntype = local\n")
+    empty(source)
+    for number in range(9):
+        trees.write_file(source / f"file-{number}", b"x")
+    (source / "link").symlink_to("file-0")
+    names = {name: f"rclone = near:{nodes}/{name}" for name in NAMES}
+    sets.write(source, names, more="delete = yes")
+    sets.run()
+    before = commands.snapshot(nodes)
+    for number in range(gone):
+        (source / f"file-{number}").unlink()
+    shutil.rmtree(sets.state_folder)
+    result = sets.run(status=OK if gone == 5 else LOST)
+    if gone == 5:
+        assert len(list((nodes / "anna").iterdir())) == 5
+        return
+    assert ends(result)["anna"]["error"].startswith("6 of 10 names there would be deleted")
+    assert commands.snapshot(nodes) == before
+    sets.run("--delete-most")
+    assert len(list((nodes / "anna").iterdir())) == 4
 
 
 @pytest.mark.parametrize("missing", ["known", "new"])

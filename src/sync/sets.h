@@ -35,7 +35,6 @@ struct memory {
     time_t as_of;            /* when the last run began that brought it up to date */
     time_t differs_since;    /* when the run began that first found other bytes than were sent */
     time_t unfinished_since; /* when the first run began whose leftovers may still be there */
-    uint64_t names;          /* that the source had as of then; 0: not known */
     bool up_to_date;
     char error[REASON_SIZE]; /* why it is not */
     struct names different;  /* the files that differ; none where they are not all known by name */
