@@ -141,6 +141,65 @@ def test_half_of_a_node_may_be_deleted(sets, source, nodes, gone):
     assert len(list((nodes / "anna").iterdir())) == (10 if gone == 5 else 11)
 
 
+def test_a_disk_that_was_in_the_place_of_another(sets, source, nodes, tmp_path):
+    """What was sent to it meanwhile is of the wrong share, and has the right size and time."""
+    for number in range(40):
+        trees.write_file(source / "old" / f"{number:02}", b"old")
+    sets.write(source, local(nodes, NAMES), more="retries = 0")
+    sets.run()
+    (nodes / "bert").rename(nodes / "away")
+    (nodes / "anna").rename(nodes / "bert")
+    trees.write_file(source / "edited", b"new")
+    assert "home/bert: holds a share other than 01" in sets.run(status=DAMAGED, noisy=True).errors
+    (nodes / "bert").rename(nodes / "anna")
+    (nodes / "away").rename(nodes / "bert")
+    assert "home/anna: holds a share other than 00" in sets.run(noisy=True).errors
+    compare_with_encode(source, places(nodes), tmp_path)
+
+
+def test_the_newest_files_are_looked_at(sets, source, nodes, tmp_path):
+    for number in range(40):
+        trees.write_file(source / f"0-{number:02}", b"old")
+    sets.write(source, local(nodes, NAMES))
+    sets.run()
+    late = time.time_ns()
+    for number in range(20):
+        path = trees.write_file(source / f"1-{number:02}", b"new")
+        os.utime(path, ns=(late, late + number))
+    sets.run()
+    for path in (nodes / "bert").glob("1-*"):
+        shutil.copy2(path, nodes / "anna")
+    assert "home/anna: holds a share other than 00" in sets.run(noisy=True).errors
+    compare_with_encode(source, places(nodes), tmp_path)
+
+
+@pytest.mark.parametrize("then", ["block_size = 4K", "required = 3", "format = classic"])
+def test_another_encoding_is_sent_as_a_whole(sets, source, nodes, tmp_path, then):
+    """Also what keeps its size; and after a run that did not reach all, whatever the set says."""
+    empty(source)
+    for number in range(40):
+        trees.write_file(source / f"{number:02}", b"y" * 70_000)  # no size that is looked at
+        trees.write_file(source / f"{number:02}.empty", b"")
+    targets = local(nodes, NAMES)
+    sets.write(source, targets, required=1, more="retries = 0")
+    sets.run()
+    first = sets.file.read_text()
+    text = first.replace("required = 1", then) if "required" in then else f"{first}"
+    if "required" not in then:
+        text = first.replace("retries = 0", f"retries = 0\n{then}")
+    sets.file.write_text(text)
+    sets.run(noisy=True)
+    words = ["--format", "classic"] if "format" in then else []
+    words += ["--block-size", "4K"] if "block" in then else []
+    for index, place in enumerate(places(nodes)):
+        made = tmp_path / "made"
+        shutil.rmtree(made, ignore_errors=True)
+        commands.run("encode", "-k", "3" if "required" in then else "1", "-n", "3", *words, source,
+                     made)  # fmt: skip
+        commands.compare_trees(made / trees.share_name(index), place)
+    assert {node["files"] for node in ends(sets.run()).values()} == {0}
+
+
 @syncing.needs_rclone
 @pytest.mark.parametrize("gone", [5, 6])
 def test_half_of_a_cloud_may_be_deleted(sets, source, nodes, gone):
