@@ -201,6 +201,21 @@ def test_another_encoding_is_sent_as_a_whole(sets, source, nodes, tmp_path, then
 
 
 @syncing.needs_rclone
+def test_a_link_and_a_file_of_one_name_in_a_cloud(sets, source, nodes):
+    (sets.folder / "rclone.conf").write_text("[near]\ntype = local\n")
+    (source / "lnk").symlink_to("file-0")
+    trees.write_file(source / "lnk.rclonelink", b"x")
+    sets.write(source, {"anna": f"rclone = near:{nodes}/anna"}, required=1)
+    for _ in range(2):
+        node = ends(sets.run(status=LOST))["anna"]
+        assert node["error"] == (
+            "lnk.rclonelink: a symlink and a file have this name there; rename one of them"
+        )
+    (source / "lnk").unlink()
+    sets.run()
+
+
+@syncing.needs_rclone
 @pytest.mark.parametrize("gone", [5, 6])
 def test_half_of_a_cloud_may_be_deleted(sets, source, nodes, gone):
     (sets.folder / "rclone.conf").write_text("[near]\ntype = local\n")

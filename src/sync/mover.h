@@ -65,6 +65,7 @@ struct transfer {
         uint64_t removed;
     } done, before;           /* until now; before the program that runs began */
     uint64_t errors;          /* of this try */
+    bool collides;            /* two things have one name at the node: one was not sent */
     uint64_t different;       /* of those that were compared */
     uint64_t unread;          /* of these: they could not be read at the node */
     char reason[REASON_SIZE]; /* the first error of this try, in the program's own words */

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #define LINK_SUFFIX ".rclonelink"
+#define COLLISION   "Duplicate object found in source"
 /* Stands for, or before, a byte of a name that rclone cannot write: ‛ */
 #define QUOTE "\xe2\x80\x9b"
 
@@ -127,6 +128,15 @@ static void take_stats(struct transfer *transfer, json_t *stats)
     transfer->errors = (uint64_t)errors;
 }
 
+/* rclone sends one of the two, and ends well. */
+static void take_collision(struct transfer *transfer, const char *object)
+{
+    snprintf(transfer->reason, sizeof transfer->reason,
+             "%s: a symlink and a file have this name there; rename one of them", object);
+    transfer->collides = true;
+    transfer->errors++;
+}
+
 /*
  * Parses a line of the log. Fatal errors come without JSON:
  * "2024/01/31 12:00:00 Failed to ...". What it did with one object stands in its message only.
@@ -143,6 +153,8 @@ static void take_log(struct transfer *transfer, const char *line)
                 "object", &object);
     if (stats)
         take_stats(transfer, stats);
+    else if (object && strncmp(message, COLLISION, strlen(COLLISION)) == 0)
+        take_collision(transfer, object);
     else if (strcmp(level, "error") == 0)
         transfer_reason(transfer, message);
     else if (object && (strstr(message, "delete") || strstr(message, "Deleted")))

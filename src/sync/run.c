@@ -64,6 +64,7 @@ static void begin_program(struct run *run, struct transfer *transfer)
     mover->call(transfer, &words);
     transfer->before = transfer->done;
     transfer->errors = transfer->different = transfer->unread = 0;
+    transfer->collides = false;
     transfer->reason[0] = '\0';
     int r = child_start(&words, &transfer->child);
     names_clear(&words.names);
@@ -122,7 +123,7 @@ static void judge_end(struct run *run, struct transfer *transfer, int status)
         return;
     }
     if (code == 0) {
-        finish_transfer(run, transfer, 0);
+        finish_transfer(run, transfer, transfer->collides ? -EIO : 0);
         return;
     }
     const struct ending *ending = mover->endings;
