@@ -141,8 +141,9 @@ def test_half_of_a_node_may_be_deleted(sets, source, nodes, gone):
     assert len(list((nodes / "anna").iterdir())) == (10 if gone == 5 else 11)
 
 
-def test_a_disk_that_was_in_the_place_of_another(sets, source, nodes, tmp_path):
-    """What was sent to it meanwhile is of the wrong share, and has the right size and time."""
+@pytest.mark.parametrize("then", ["nothing", "checksum"])
+def test_a_disk_that_was_in_the_place_of_another(sets, source, nodes, tmp_path, then):
+    """What would be sent to it is of the wrong share, and has the right size and time."""
     for number in range(40):
         trees.write_file(source / "old" / f"{number:02}", b"old")
     sets.write(source, local(nodes, NAMES), more="retries = 0")
@@ -150,10 +151,18 @@ def test_a_disk_that_was_in_the_place_of_another(sets, source, nodes, tmp_path):
     (nodes / "bert").rename(nodes / "away")
     (nodes / "anna").rename(nodes / "bert")
     trees.write_file(source / "edited", b"new")
-    assert "home/bert: holds a share other than 01" in sets.run(status=DAMAGED, noisy=True).errors
+    before = commands.snapshot(nodes / "bert")
+    for words in ([], ["--dry-run"]):
+        assert ends(sets.run(*words, status=LOST))["bert"]["error"] == (
+            "it holds another share than 01; is another disk in its place? --checksum makes it "
+            "this share"
+        )
+        assert commands.snapshot(nodes / "bert") == before
+    if then == "checksum":
+        sets.run("--checksum", status=DAMAGED)
     (nodes / "bert").rename(nodes / "anna")
     (nodes / "away").rename(nodes / "bert")
-    assert "home/anna: holds a share other than 00" in sets.run(noisy=True).errors
+    sets.run(*(["--checksum"] if then == "checksum" else []))
     compare_with_encode(source, places(nodes), tmp_path)
 
 
@@ -211,7 +220,7 @@ def test_a_link_and_a_file_of_one_name_in_a_cloud(sets, source, nodes):
         assert node["error"] == (
             "lnk.rclonelink: a symlink and a file have this name there; rename one of them"
         )
-    (source / "lnk").unlink()
+    (source / "lnk.rclonelink").unlink()
     sets.run()
 
 

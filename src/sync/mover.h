@@ -55,7 +55,8 @@ struct transfer {
     /* What was learnt by asking. */
     enum question question;      /* what it is asked now */
     bool no_times, no_checksums; /* the node keeps none */
-    bool contradicts;            /* a file of one size and time has other bytes */
+    uint64_t equal;              /* files that are as they should be, of those looked at */
+    uint64_t contradictions;     /* of one size and time, with other bytes */
     uint64_t leftovers;          /* of stopped runs, which do not count as names */
     uint64_t names, surplus;     /* that it has; of these, those that would be deleted */
 
@@ -69,7 +70,7 @@ struct transfer {
     uint64_t different;       /* of those that were compared */
     uint64_t unread;          /* of these: they could not be read at the node */
     char reason[REASON_SIZE]; /* the first error of this try, in the program's own words */
-    /* In the end: 0, -EIO, -EPERM (too much would be deleted), -ETIMEDOUT (the deadline),
+    /* In the end: 0, -EIO, -EPERM (it is refused), -ETIMEDOUT (the deadline),
      * -ECANCELED. */
     int result;
     unsigned tries;

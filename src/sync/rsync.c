@@ -167,7 +167,9 @@ static void rsync_call(const struct transfer *transfer, struct words *words)
         if (!is_asking)
             break;
         add_window(&transfer->node->terms, words);
-        WORDS_ADD(words, "--times", "--ignore-missing-args"); /* what the source has no more */
+        /* Also told are files that are equal; and no errors are those that the source has no more.
+         */
+        WORDS_ADD(words, "--times", "--info=name2", "--ignore-missing-args");
         break;
     case TASK_REMOVE:
         /* Only what the rules name is at risk; directories that are in the tree keep their
@@ -262,9 +264,10 @@ static void take_item(struct transfer *transfer, const char *line)
     if (transfer->question == QUESTION_NAMES) {
         if (is_removal)
             transfer_surplus(transfer, is_left(name));
-    } else if (transfer->question == QUESTION_CONTENTS)
-        transfer->contradicts |= strchr("<>", *line) && strncmp(line + 2, "c..", 3) == 0;
-    else if (transfer->task == TASK_COMPARE && strchr("<>", *line)) {
+    } else if (transfer->question == QUESTION_CONTENTS) {
+        transfer->contradictions += strchr("<>", *line) && strncmp(line + 2, "c..", 3) == 0;
+        transfer->equal += *line == '.' && line[1] == 'f';
+    } else if (transfer->task == TASK_COMPARE && strchr("<>", *line)) {
         transfer->different++;
         transfer->moved(transfer, MOVE_DIFFERENT, name);
     } else if (transfer->task == TASK_UPDATE && (is_removal || strchr("<>ch", *line))) {

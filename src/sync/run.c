@@ -7,6 +7,7 @@
 #include <math.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -57,8 +58,10 @@ static void begin_program(struct run *run, struct transfer *transfer)
         transfer->began = clock_seconds();
     transfer->tries += !goes_on;
     transfer->question = next_question(transfer, transfer->question);
-    if (transfer->question == QUESTION_CONTENTS)
-        transfer->no_times = transfer->no_checksums = transfer->contradicts = false;
+    if (transfer->question == QUESTION_CONTENTS) {
+        transfer->no_times = transfer->no_checksums = false;
+        transfer->equal = transfer->contradictions = 0;
+    }
     if (transfer->question == QUESTION_NAMES)
         transfer->names = transfer->surplus = transfer->leftovers = 0;
     mover->call(transfer, &words);
@@ -89,22 +92,39 @@ static void end_child(struct transfer *transfer, int result)
     transfer->due = clock_seconds() + GRACE_S;
 }
 
+/* Leaves a node as it is. */
+static void __attribute__((format(printf, 3, 4)))
+refuse_node(struct run *run, struct transfer *transfer, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(transfer->reason, sizeof transfer->reason, format, arguments);
+    va_end(arguments);
+    finish_transfer(run, transfer, -EPERM);
+}
+
 /* Goes on to the next question, or to the work. */
 static void judge_answer(struct run *run, struct transfer *transfer, bool is_whole)
 {
-    if (transfer->question == QUESTION_CONTENTS && transfer->contradicts && !transfer->checksum) {
+    if (transfer->question == QUESTION_CONTENTS && transfer->contradictions > 0) {
+        if (transfer->known && transfer->contradictions > 1 && transfer->equal == 0) {
+            refuse_node(run, transfer,
+                        "it holds another share than %02x; is another disk in its "
+                        "place? --checksum makes it this share",
+                        (uint8_t)transfer->node->share);
+            return;
+        }
         transfer->checksum = true;
         run->happened(run->context, transfer, TRANSFER_IS_DISTRUSTED);
     }
     if (transfer->question == QUESTION_NAMES && !is_whole)
         transfer->names = transfer->surplus = transfer->leftovers = 0; /* nothing may be deleted */
     if (transfer->question == QUESTION_NAMES && transfer->surplus > transfer->names / 2) {
-        transfer->reason[0] = '\0';
-        snprintf(transfer->reason, sizeof transfer->reason,
-                 "%" PRIu64 " of %" PRIu64 " names there would be deleted; is all of the source "
-                 "mounted? --delete-most deletes them",
-                 transfer->surplus, transfer->names);
-        finish_transfer(run, transfer, -EPERM);
+        refuse_node(run, transfer,
+                    "%" PRIu64 " of %" PRIu64 " names there would be deleted; is all of the source "
+                    "mounted? --delete-most deletes them",
+                    transfer->surplus, transfer->names);
         return;
     }
     transfer->question++;
