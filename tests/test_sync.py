@@ -91,46 +91,6 @@ def test_deletions_have_a_limit(sets, source, nodes):
     assert len(list((nodes / "anna").glob("file-*"))) == 2
 
 
-def test_an_empty_source_deletes_nothing(sets, source, nodes):
-    sets.write(source, local(nodes, NAMES), more="delete = yes")
-    sets.run()
-    before = commands.snapshot(nodes)
-    shutil.rmtree(source)
-    source.mkdir()
-    result = sets.run(status=FAILED)
-    assert f"{source}: is empty: is it mounted?" in result.errors
-    assert commands.snapshot(nodes) == before
-
-
-def test_a_stray_file_in_a_mountpoint_deletes_nothing(sets, source, nodes):
-    sets.write(source, local(nodes, NAMES), more="delete = yes")
-    sets.run()
-    before = commands.snapshot(nodes)
-    shutil.rmtree(source)
-    trees.write_file(source / "stray", b"x")
-    for words in ([], ["--dry-run"]):
-        errors = sets.run(*words, status=FAILED).errors
-        assert f"{source}: the source lacks more than half of the names that home/anna has" in errors
-        assert commands.snapshot(nodes) == before
-    sets.run("--delete-most")
-    assert os.listdir(nodes / "anna") == ["stray"]
-    sets.run()
-
-
-def test_the_names_that_count_are_those_of_the_last_good_run(sets, source, nodes):
-    """A node that keeps what the source lacks is no reason to refuse."""
-    sets.write(source, local(nodes, NAMES))
-    sets.run()
-    assert sets.state()["nodes"]["anna"]["names"] == len(list(source.rglob("*")))
-    for path in source.iterdir():
-        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-    trees.write_file(source / "only", b"x")
-    sets.run()
-    sets.write(source, local(nodes, NAMES), more="delete = yes")
-    sets.run()
-    assert os.listdir(nodes / "anna") == ["only"]
-
-
 @pytest.mark.parametrize("missing", ["known", "new"])
 def test_a_dry_run_sees_a_place_that_is_missing(sets, source, nodes, tmp_path, missing):
     """A node that was there, or the directory in which a new one is to be made; by a daemon, too."""

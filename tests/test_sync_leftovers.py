@@ -301,18 +301,18 @@ def test_it_is_looked_for_only_after_a_stop(sets, source, nodes, tmp_path):  # n
     sets.run(environment=environment)
     assert calls_of(tmp_path) == 3  # which share it holds; sending; nothing is known of it
     sets.run(environment=environment)
-    assert calls_of(tmp_path) == 1
+    assert calls_of(tmp_path) == 2
     unfinish(sets)
     sets.run("--dry-run", environment=environment)
-    assert calls_of(tmp_path) == 2  # whether the place is there; what would be sent
+    assert calls_of(tmp_path) == 3  # whether the place is there; which share; what would be sent
     sets.run(environment=environment)
-    assert calls_of(tmp_path) == 2
+    assert calls_of(tmp_path) == 3
     unfinish(sets)
     put(nodes / "bert" / folder_name(0) / "file")
     sets.run(environment=environment)
-    assert calls_of(tmp_path) == 3
+    assert calls_of(tmp_path) == 4
     sets.run(environment=environment)
-    assert calls_of(tmp_path) == 1
+    assert calls_of(tmp_path) == 2
 
 
 def test_a_run_that_fails_does_not_clean(sets, source, nodes):  # noqa: F811
@@ -343,7 +343,7 @@ def test_a_node_that_refuses_deletions(sets, source, nodes, tmp_path):  # noqa: 
         unfinish(sets)
         for _ in range(2):
             result = sets.run(noisy=True, environment=environment)
-            assert calls_of(tmp_path) == 3
+            assert calls_of(tmp_path) == 4  # which share, too
             assert ends(result)["bert"]["up_to_date"] is True
             assert "cleaned" not in ends(result)["bert"]
             assert re.search(

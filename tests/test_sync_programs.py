@@ -37,7 +37,7 @@ def test_what_is_passed_on_to_rsync(sets, source, tmp_path):
         "b": "rsync = rsync://host/module/path\npassword_file = /secret\n"
              "delete = yes\nmax_delete = 7",
     })  # fmt: skip
-    sets.run(environment=recorder(tmp_path, "rsync"))
+    sets.run("--delete-most", environment=recorder(tmp_path, "rsync"))
     words = words_of(tmp_path, "rsync")
     quoted = str(key).replace("'", "''")
     shell = [word for word in words if word.startswith("--rsh=")]
@@ -53,6 +53,8 @@ def test_what_is_passed_on_to_rsync(sets, source, tmp_path):
     # What was there before is not made again: see the disk that is not mounted.
     sets.run(environment=recorder(tmp_path, "rsync"))
     assert "rsync://host/module/path/./" in words_of(tmp_path, "rsync")
+    # Where nothing could be counted, nothing is deleted.
+    assert words_of(tmp_path, "rsync").count("--max-delete=0") == 1
 
 
 def test_what_is_passed_on_to_rclone(sets, source, tmp_path):
@@ -60,7 +62,7 @@ def test_what_is_passed_on_to_rclone(sets, source, tmp_path):
         "a": "rclone = one:a\nbwlimit = 2M\nrclone_config = /c\nmetadata = yes",
         "b": "rclone = two:b\ndelete = yes\nsymlinks = no",
     })  # fmt: skip
-    sets.run(environment=recorder(tmp_path, "rclone"))
+    sets.run("--delete-most", environment=recorder(tmp_path, "rclone"))
     words = words_of(tmp_path, "rclone")
     assert {"copy", "sync", "one:a", "two:b", "--bwlimit=2M", "--config=/c"} <= {*words}
     assert words.count("--metadata") == 1

@@ -39,7 +39,7 @@ def test_state(sets, source, nodes):
         assert before <= when(node["as_of"]) <= datetime.now(timezone.utc)
         assert node == {
             "share": f"{index:02x}", "target": f"{nodes}/{name}", "up_to_date": True,
-            "tried": node["as_of"], "as_of": node["as_of"], "names": len(list(source.rglob("*"))),
+            "tried": node["as_of"], "as_of": node["as_of"], "encoding": "checked, 2, 65536",
         }  # fmt: skip
     good = state["nodes"]["carl"]["as_of"]
     while datetime.now(timezone.utc).replace(microsecond=0) <= when(good):
@@ -81,6 +81,8 @@ def test_a_state_that_makes_no_sense_is_told_and_forgotten(sets, source, nodes):
 
 # Verifying
 
+LARGE = 300_000  # each run looks at a few files, which are smaller
+
 
 @pytest.mark.parametrize("kind", ["rsync", pytest.param("rclone", marks=needs_rclone)])
 def test_a_spoiled_byte_is_found_and_mended(sets, source, nodes, tmp_path, rng, kind):
@@ -89,6 +91,7 @@ def test_a_spoiled_byte_is_found_and_mended(sets, source, nodes, tmp_path, rng, 
         remote = f"[remote]\ntype = alias\nremote = {nodes}\n"
         (sets.folder / "rclone.conf").write_text(remote)
         targets["bert"] = "rclone = remote:bert"
+    trees.write_file(source / "file-3", rng.randbytes(LARGE))
     sets.write(source, targets)
     sets.run()
     spoil(nodes / "bert" / "file-3", rng)
@@ -108,7 +111,8 @@ def test_a_spoiled_byte_is_found_and_mended(sets, source, nodes, tmp_path, rng, 
 
 def found_different(sets, source, nodes, rng, line):
     """A node called bert, of which verification has found a file that differs; since when."""
-    trees.write_file(source / "dir" / "f\u00fcr", rng.randbytes(5000))
+    trees.write_file(source / "dir" / "f\u00fcr", rng.randbytes(LARGE))
+    trees.write_file(source / "file-3", rng.randbytes(LARGE))
     sets.write(source, local(nodes, NAMES) | {"bert": line}, more="retries = 0")
     sets.run()
     spoil(nodes / "bert" / "dir" / "f\u00fcr", rng)

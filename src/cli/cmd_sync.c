@@ -29,12 +29,13 @@ struct outcome {
     char *above;             /* its place of TASK_REACH, or NULL */
     uint64_t verified;       /* files that were compared in the end, */
     uint64_t different;
-    struct names paths;  /* of these, as many as are kept */
-    bool looked;         /* they could be compared */
-    bool unfinished;     /* something may be left of stopped runs */
-    bool clean_failed;   /* some of it may still be there */
-    struct names left;   /* what was found of that */
-    uint64_t cleaned;    /* how much of it was removed */
+    struct names paths;          /* of these, as many as are kept */
+    bool is_of_another_encoding; /* some of what it may have: it may have the right size and time */
+    bool looked;                 /* they could be compared */
+    bool unfinished;             /* something may be left of stopped runs */
+    bool clean_failed;           /* some of it may still be there */
+    struct names left;           /* what was found of that */
+    uint64_t cleaned;            /* how much of it was removed */
     time_t mended_since; /* when the difference was found that this run has mended; 0: none */
 };
 
@@ -45,7 +46,7 @@ struct syncing {
     struct run run;           /* a transfer and */
     struct outcome *outcomes; /* an outcome for each node */
     const char *few;          /* see struct transfer */
-    uint64_t names;           /* of the source */
+    char encoding[ENCODING_SIZE];
     time_t began;
 };
 
@@ -143,9 +144,10 @@ static void show_outcome(const struct sync_set *set, const struct outcome *outco
         add_time(&line, " since ", memory->differs_since);
     } else if (dry_run || !failed) {
         draft_add(&line, "%s",
-                  !dry_run ? "up to date"
-                  : failed ? "cannot be reached"
-                           : "can be reached");
+                  !dry_run                   ? "up to date"
+                  : update->result == -EPERM ? "would be refused"
+                  : failed                   ? "cannot be reached"
+                                             : "can be reached");
     } else {
         draft_add(&line, "BEHIND%s", memory->as_of > 0 ? "" : ", never up to date");
         add_time(&line, " since ", memory->as_of);
@@ -326,8 +328,10 @@ static int prepare_task(struct syncing *syncing, size_t i, struct transfer *tran
             return 0;
         transfer->dry_run = options->dry_run;
         transfer->each_file = options->verbose;
+        transfer->remove_most = options->remove_most;
         transfer->known = memory->as_of > 0;
-        transfer->checksum = options->checksum || memory->differs_since > 0;
+        transfer->checksum =
+            options->checksum || memory->differs_since > 0 || outcome->is_of_another_encoding;
         transfer->everything = again && memory->different.count == 0;
         transfer->few = syncing->few;
         return 1;
@@ -429,28 +433,21 @@ static int run_steps(struct syncing *syncing, const char *folder)
     const struct sync_set *set = syncing->set;
     bool dry_run = syncing->options->dry_run;
 
-    int r = sample_write(syncing->outcomes[0].share, 0, 0, syncing->few, rsync_mover.list_end,
-                         &syncing->names);
+    int r = sample_write_few(syncing->outcomes[0].share, syncing->few, rsync_mover.list_end);
     if (r < 0)
         return r;
-    /* A source that is not mounted looks as if most names had been deleted. */
-    for (size_t i = 0; i < set->count && !syncing->options->remove_most; i++) {
-        const struct sync_node *node = &set->nodes[i];
-        if (node->terms.remove && syncing->names == 0)
-            return log_as(-ENOENT,
-                          "%s: is empty: is it mounted? with delete = yes all would be deleted",
-                          set->source);
-        if (node->terms.remove && 2 * syncing->names < node->memory.names)
-            return log_as(-ENOENT,
-                          "%s: the source lacks more than half of the names that %s/%s has; is all "
-                          "of it mounted? --delete-most deletes them",
-                          set->source, set->name, node->name);
-    }
     /* From now on something may be left at the nodes: whoever stops this run may stop it for good.
      * A node of which nothing is known may hold what a forgotten run has left. */
     for (size_t i = 0; i < set->count; i++) {
         struct memory *memory = &set->nodes[i].memory;
         syncing->outcomes[i].unfinished = memory->unfinished_since > 0 || memory->as_of == 0;
+        /* Of what kind all is that may be there is known again when all was compared. */
+        if (memory->tried == 0)
+            strcpy(memory->encoding, syncing->encoding);
+        syncing->outcomes[i].is_of_another_encoding =
+            strcmp(memory->encoding, syncing->encoding) != 0;
+        if (syncing->outcomes[i].is_of_another_encoding)
+            *memory->encoding = '\0';
         if (memory->tried == 0)
             memory->tried = syncing->began;
         if (memory->unfinished_since == 0)
@@ -488,7 +485,7 @@ static void remember(const struct syncing *syncing, struct memory *memory, struc
     if (memory->up_to_date) {
         outcome->mended_since = memory->differs_since;
         memory->as_of = syncing->began;
-        memory->names = syncing->names;
+        strcpy(memory->encoding, syncing->encoding);
         memory->differs_since = 0;
         names_clear(&memory->different);
     } else if (outcome->different > 0) {
@@ -571,6 +568,7 @@ static enum exit_status sync_set(const struct options *options, struct sync_set 
                 asprintf(&outcome->place, "%s/%02x.left", view->folder, share) >= 0;
     }
     syncing.few = few;
+    state_encoding(&set->encoding, syncing.encoding);
     enum exit_status status = ready && run_steps(&syncing, folder) == 0
                                   ? conclude_set(&syncing, folder)
                                   : EXIT_STATUS_FAILED;

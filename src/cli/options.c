@@ -151,7 +151,7 @@ static const struct option_row option_rows[] = {
     {"delete", 0, COMMAND_REPAIR, FLAG(remove),
      .help = "remove what fewer stores have than are enough"},
     {"delete-most", 0, COMMAND_SYNC, FLAG(remove_most),
-     .help = "delete also if the source lacks more than half of the names that a node has"},
+     .help = "delete also more than half of the names that a node has"},
     {"delete-most", 0, COMMAND_ENCODE | COMMAND_DECODE, FLAG(remove_most),
      .help = "with --delete: also if most of DEST would go"},
     {"dry-run", 0, WRITERS | COMMAND_SYNC, FLAG(dry_run),

@@ -74,7 +74,7 @@ static bool is_within(const char *path)
     return true;
 }
 
-static bool has_suffix(const char *path)
+bool leftovers_is_partial(const char *path)
 {
     size_t length = strlen(path);
 
@@ -92,7 +92,7 @@ int leftovers_choose(const char *share, const struct names *found, struct names 
         if (!path)
             return -ENOMEM;
         size_t length = strlen(path);
-        if (!is_within(path) || !(leftovers_folder(path, &length) || has_suffix(path) ||
+        if (!is_within(path) || !(leftovers_folder(path, &length) || leftovers_is_partial(path) ||
                                   (leftovers_is_temporary(path) && may_be_of_a_file(folder, path))))
             continue;
         path[length] = '\0';

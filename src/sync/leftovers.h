@@ -22,6 +22,9 @@ bool leftovers_folder(const char *path, size_t *ret_length);
 /* Returns true if PATH may be a temporary file of rsync's, as leftover_is_of_rsync has it. */
 bool leftovers_is_temporary(const char *path);
 
+/* Returns true if PATH is a file that rclone was writing. */
+bool leftovers_is_partial(const char *path);
+
 /*
  * Adds to CHOSEN those of FOUND, paths at a node, that are not of the tree; SHARE is the directory
  * of the node's share in the view. Returns 0 or -ENOMEM.

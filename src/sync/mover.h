@@ -16,6 +16,13 @@ enum task {
     TASK_REMOVE,  /* remove what was prepared of that */
 };
 
+/* What a node is asked before an update, one after the other. */
+enum question {
+    QUESTION_CONTENTS, /* what it can keep, or whether what it holds is what it should be */
+    QUESTION_NAMES,    /* how many names it has, and how many of them would be deleted */
+    QUESTION_NONE,
+};
+
 enum move { MOVE_SENT, MOVE_REMOVED, MOVE_DIFFERENT, MOVE_LEFT };
 
 enum transfer_step {
@@ -37,17 +44,21 @@ struct transfer {
     const char *place; /* an empty directory for TASK_FIND, in which prepare makes others */
     const char *few;   /* of TASK_UPDATE: a list like that, of a few small files to ask for */
     bool dry_run;
-    bool known;      /* the share was there before: its directory is not to be made again */
-    bool checksum;   /* compare contents, not sizes and times */
-    bool everything; /* send all, whatever the node has; of rclone, whose checksums may be wrong */
-    bool each_file;  /* tell of each */
-    void *context;   /* of: */
+    bool remove_most; /* delete what is to be deleted, however much of the node that is */
+    bool known;       /* the share was there before: its directory is not to be made again */
+    bool checksum;    /* compare contents, not sizes and times */
+    bool everything;  /* send all, whatever the node has; of rclone, whose checksums may be wrong */
+    bool each_file;   /* tell of each */
+    void *context;    /* of: */
     void (*moved)(const struct transfer *transfer, enum move move, const char *path);
 
     /* What was learnt by asking. */
-    bool is_asking, was_asked;
+    enum question question;      /* what it is asked now */
     bool no_times, no_checksums; /* the node keeps none */
-    bool contradicts;            /* a file of one size and time has other bytes */
+    uint64_t equal;              /* files that are as they should be, of those looked at */
+    uint64_t contradictions;     /* of one size and time, with other bytes */
+    uint64_t leftovers;          /* of stopped runs, which do not count as names */
+    uint64_t names, surplus;     /* that it has; of these, those that would be deleted */
 
     /* What came of it. */
     struct counts {
@@ -55,10 +66,13 @@ struct transfer {
         uint64_t removed;
     } done, before;           /* until now; before the program that runs began */
     uint64_t errors;          /* of this try */
+    bool collides;            /* two things have one name at the node: one was not sent */
     uint64_t different;       /* of those that were compared */
     uint64_t unread;          /* of these: they could not be read at the node */
     char reason[REASON_SIZE]; /* the first error of this try, in the program's own words */
-    int result;               /* in the end: 0, -EIO, -ETIMEDOUT (the deadline), -ECANCELED */
+    /* In the end: 0, -EIO, -EPERM (it is refused), -ETIMEDOUT (the deadline),
+     * -ECANCELED. */
+    int result;
     unsigned tries;
     double began, ended; /* the first try, the last: seconds of clock_seconds() */
 
@@ -73,11 +87,9 @@ struct mover {
     unsigned idle_in; /* bytes a second: what it reads while it only waits */
     unsigned late;    /* seconds behind the timeout in which a sign of life may still come */
     int partial;      /* the status with which it has answered as well as with 0; 0: none */
+    int missing;      /* the same where there is nothing at the node; 0: none */
 
-    /*
-     * Returns true if it is to be asked before an update what the node can keep, or whether what it
-     * holds is what it should be; the answer comes by take.
-     */
+    /* Returns true if QUESTION_CONTENTS is to be asked; the answer comes by take. */
     bool (*asks)(const struct transfer *transfer);
 
     /* Writes what the call of TASK_REMOVE needs. Returns 0 or a negative errno. */
@@ -96,6 +108,23 @@ struct mover {
         bool is_final;       /* another try makes no sense */
     } * endings;
 };
+
+/* How much may be deleted in an update: never most of what the node has, as it was asked. */
+static inline uint64_t transfer_removals(const struct transfer *transfer)
+{
+    uint64_t limit = transfer->node->terms.removals;
+    uint64_t half = transfer->names / 2 + transfer->leftovers;
+
+    return transfer->remove_most || half > limit ? limit : half;
+}
+
+/* Takes a name that would be deleted. */
+static inline void transfer_surplus(struct transfer *transfer, bool is_leftover)
+{
+    transfer->leftovers += is_leftover;
+    transfer->names += !is_leftover;
+    transfer->surplus += !is_leftover;
+}
 
 /* TEXT is the reason, unless there is one. */
 static inline void transfer_reason(struct transfer *transfer, const char *text)

@@ -4,8 +4,16 @@
 #include "sync/sample.h"
 #include "trust/leftover.h"
 
+#include <fcntl.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <string.h>
+#include <sys/stat.h>
+
+#define LINK_SUFFIX ".rclonelink"
+#define COLLISION   "Duplicate object found in source"
+/* Stands for, or before, a byte of a name that rclone cannot write: ‛ */
+#define QUOTE "\xe2\x80\x9b"
 
 static void add_common(const struct transfer *transfer, const char *command, struct words *words)
 {
@@ -51,7 +59,7 @@ static void add_updating(const struct transfer *transfer, struct words *words)
     if (terms->metadata)
         words_add(words, "--metadata");
     if (terms->remove && transfer->task == TASK_UPDATE)
-        words_add(words, "--max-delete=%u", terms->removals);
+        words_add(words, "--max-delete=%" PRIu64, transfer_removals(transfer));
     add_comparison(transfer, words);
     if (transfer->task == TASK_RESEND)
         words_add(words, "--files-from-raw=%s", transfer->list);
@@ -73,9 +81,14 @@ static void rclone_call(const struct transfer *transfer, struct words *words)
 {
     bool removes = transfer->node->terms.remove;
 
-    if (transfer->is_asking) {
+    if (transfer->question == QUESTION_CONTENTS) {
         add_common(transfer, "backend", words);
         WORDS_ADD(words, "--", "features", transfer->node->target);
+        return;
+    }
+    if (transfer->question == QUESTION_NAMES) {
+        add_common(transfer, "lsf", words);
+        WORDS_ADD(words, "--recursive", "--files-only", "--", transfer->node->target);
         return;
     }
     switch (transfer->task) {
@@ -115,6 +128,15 @@ static void take_stats(struct transfer *transfer, json_t *stats)
     transfer->errors = (uint64_t)errors;
 }
 
+/* rclone sends one of the two, and ends well. */
+static void take_collision(struct transfer *transfer, const char *object)
+{
+    snprintf(transfer->reason, sizeof transfer->reason,
+             "%s: a symlink and a file have this name there; rename one of them", object);
+    transfer->collides = true;
+    transfer->errors++;
+}
+
 /*
  * Parses a line of the log. Fatal errors come without JSON:
  * "2024/01/31 12:00:00 Failed to ...". What it did with one object stands in its message only.
@@ -131,6 +153,8 @@ static void take_log(struct transfer *transfer, const char *line)
                 "object", &object);
     if (stats)
         take_stats(transfer, stats);
+    else if (object && strncmp(message, COLLISION, strlen(COLLISION)) == 0)
+        take_collision(transfer, object);
     else if (strcmp(level, "error") == 0)
         transfer_reason(transfer, message);
     else if (object && (strstr(message, "delete") || strstr(message, "Deleted")))
@@ -138,6 +162,26 @@ static void take_log(struct transfer *transfer, const char *line)
     else if (object && (strstr(message, "cop") || strstr(message, "Copied")))
         transfer->moved(transfer, MOVE_SENT, object);
     json_decref(entry);
+}
+
+/* Whether the source has what is called PATH at the node. */
+static bool may_be_of_source(const struct transfer *transfer, const char *path)
+{
+    cleanup_free char *whole = NULL;
+    struct stat status;
+
+    if (strstr(path, QUOTE))
+        return true;
+    int length = asprintf(&whole, "%s/%s", transfer->share, path);
+    if (length < 0)
+        return false;
+    if (fstatat(AT_FDCWD, whole, &status, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(status.st_mode))
+        return true;
+    char *suffix = whole + length - strlen(LINK_SUFFIX);
+    if (suffix <= whole || strcmp(suffix, LINK_SUFFIX) != 0)
+        return false;
+    *suffix = '\0';
+    return fstatat(AT_FDCWD, whole, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(status.st_mode);
 }
 
 /*
@@ -149,7 +193,12 @@ static void rclone_take(struct transfer *transfer, int stream, char *line)
 {
     if (stream != 0) {
         take_log(transfer, line);
-    } else if (transfer->is_asking) {
+    } else if (transfer->question == QUESTION_NAMES) {
+        if (may_be_of_source(transfer, line))
+            transfer->names++;
+        else
+            transfer_surplus(transfer, leftovers_is_partial(line));
+    } else if (transfer->question == QUESTION_CONTENTS) {
         transfer->no_times |= strstr(line, "\"Precision\": 3153600000000000000") != NULL;
         transfer->no_checksums |= strstr(line, "\"Hashes\": []") != NULL;
     } else if (transfer->task == TASK_FIND) {
@@ -170,6 +219,7 @@ static const struct ending endings[] = {
 const struct mover rclone_mover = {
     .list_end = '\n',
     .idle_in = 16, /* Go's runtime wakes its threads by pipes; 1 to 5 were seen */
+    .missing = 3,
     .asks = rclone_asks,
     .prepare = rclone_prepare,
     .call = rclone_call,

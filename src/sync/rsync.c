@@ -4,6 +4,7 @@
 #include "sync/leftovers.h"
 #include "sync/mover.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -83,7 +84,7 @@ static void add_updating(const struct transfer *transfer, struct words *words)
     if (terms->remove)
         words_add(words, "--delete-delay");
     if (terms->remove)
-        words_add(words, "--max-delete=%u", terms->removals);
+        words_add(words, "--max-delete=%" PRIu64, transfer_removals(transfer));
     if (transfer->checksum || terms->look_at_checksums)
         words_add(words, "--checksum");
     if (transfer->dry_run)
@@ -92,13 +93,21 @@ static void add_updating(const struct transfer *transfer, struct words *words)
         WORDS_ADD(words, "--out-format=%i %n");
 }
 
+/* An update that does nothing: it tells what it would delete, and how much the node lacks. */
+static void add_counting(const struct transfer *transfer, struct words *words)
+{
+    WORDS_ADD(words, "--dry-run", "-rltD", "--delete-delay", "--info=stats2", "--out-format=%i %n");
+    words_add(words, "--partial-dir=" LEFT_FOLDER "%02x", (uint8_t)transfer->node->share);
+    add_window(&transfer->node->terms, words);
+}
+
 /*
  * Shares of one tree differ in neither size nor time, by which rsync tells files apart. What lies
- * at a node that was never brought up to date may be another share.
+ * at a node may be another share: it was never brought up to date, or is another disk than usual.
  */
 static bool rsync_asks(const struct transfer *transfer)
 {
-    return !transfer->known && !transfer->checksum && !transfer->node->terms.look_at_checksums;
+    return !transfer->checksum && !transfer->node->terms.look_at_checksums;
 }
 
 /* Where there is a wildcard in a rule, and only there, a backslash takes the next one as it is. */
@@ -134,9 +143,10 @@ static int rsync_prepare(const struct transfer *transfer, const struct names *pa
 static void rsync_call(const struct transfer *transfer, struct words *words)
 {
     const char *target = transfer->node->target;
+    bool is_asking = transfer->question == QUESTION_CONTENTS;
 
     add_common(transfer, words);
-    switch (transfer->is_asking ? TASK_COMPARE : transfer->task) {
+    switch (is_asking ? TASK_COMPARE : transfer->task) {
     case TASK_FIND: /* Nothing is fetched: it is only told what would be. */
         WORDS_ADD(words, "--dry-run", "--recursive", "--links", "--devices", "--specials",
                   "--out-format=%i %B %M %n", "--filter=+ */");
@@ -145,21 +155,25 @@ static void rsync_call(const struct transfer *transfer, struct words *words)
         words_add(words, "%s/", target);
         words_add(words, "%s/", transfer->place);
         return;
-    case TASK_REACH: /* Nothing is sent, but a place that is missing is an error, as in an update.
+    case TASK_REACH: /* Nothing is sent, but a place that is missing is an error, as in an
+                      * update.
                       */
         WORDS_ADD(words, "--files-from=/dev/null", "--", transfer->share);
         words_add(words, "%s/./", transfer->place);
         return;
     case TASK_COMPARE:
         WORDS_ADD(words, "--dry-run", "--checksum", "--out-format=%i %n", "--from0");
-        words_add(words, "--files-from=%s", transfer->is_asking ? transfer->few : transfer->list);
-        if (!transfer->is_asking)
+        words_add(words, "--files-from=%s", is_asking ? transfer->few : transfer->list);
+        if (!is_asking)
             break;
         add_window(&transfer->node->terms, words);
-        WORDS_ADD(words, "--times", "--ignore-missing-args"); /* what the source has no more */
+        /* Also told are files that are equal; and no errors are those that the source has no more.
+         */
+        WORDS_ADD(words, "--times", "--info=name2", "--ignore-missing-args");
         break;
     case TASK_REMOVE:
-        /* Only what the rules name is at risk; directories that are in the tree keep their times.
+        /* Only what the rules name is at risk; directories that are in the tree keep their
+         * times.
          */
         add_window(&transfer->node->terms, words);
         WORDS_ADD(words, "--recursive", "--times", "--existing", "--delete", "--from0");
@@ -167,7 +181,10 @@ static void rsync_call(const struct transfer *transfer, struct words *words)
         words_add(words, "--filter=P *");
         break;
     default:
-        add_updating(transfer, words);
+        if (transfer->question == QUESTION_NAMES)
+            add_counting(transfer, words);
+        else
+            add_updating(transfer, words);
     }
     words_add(words, "--");
     words_add(words, "%s/", transfer->task == TASK_REMOVE ? transfer->place : transfer->share);
@@ -200,6 +217,20 @@ static bool take_counts(struct transfer *transfer, const char *line)
     return true;
 }
 
+/* Takes totals of what would be done: the names of the source, and those that the node lacks. */
+static bool take_names(struct transfer *transfer, const char *line)
+{
+    unsigned long long number;
+
+    if (sscanf(line, "Number of files: %llu", &number) == 1)
+        transfer->names += number > 0 ? number - 1 : 0; /* without its root */
+    else if (sscanf(line, "Number of created files: %llu", &number) == 1)
+        transfer->names -= number < transfer->names ? number : transfer->names;
+    else
+        return false;
+    return true;
+}
+
 /* rsync writes a byte that it does not print as \#123, in octal; a backslash before a # as well. */
 static void unescape(char *text)
 {
@@ -215,6 +246,14 @@ static void unescape(char *text)
     *to = '\0';
 }
 
+/* What a stopped run has left is nobody's loss. */
+static bool is_left(const char *path)
+{
+    size_t length;
+
+    return leftovers_folder(path, &length) || leftovers_is_temporary(path);
+}
+
 static void take_item(struct transfer *transfer, const char *line)
 {
     const char *name = line + ITEM_SIZE + 1;
@@ -222,9 +261,13 @@ static void take_item(struct transfer *transfer, const char *line)
 
     if (strlen(line) <= ITEM_SIZE + 1 || line[ITEM_SIZE] != ' ')
         return;
-    if (transfer->is_asking)
-        transfer->contradicts |= strchr("<>", *line) && strncmp(line + 2, "c..", 3) == 0;
-    else if (transfer->task == TASK_COMPARE && strchr("<>", *line)) {
+    if (transfer->question == QUESTION_NAMES) {
+        if (is_removal)
+            transfer_surplus(transfer, is_left(name));
+    } else if (transfer->question == QUESTION_CONTENTS) {
+        transfer->contradictions += strchr("<>", *line) && strncmp(line + 2, "c..", 3) == 0;
+        transfer->equal += *line == '.' && line[1] == 'f';
+    } else if (transfer->task == TASK_COMPARE && strchr("<>", *line)) {
         transfer->different++;
         transfer->moved(transfer, MOVE_DIFFERENT, name);
     } else if (transfer->task == TASK_UPDATE && (is_removal || strchr("<>ch", *line))) {
@@ -257,7 +300,10 @@ static void take_left(struct transfer *transfer, char *line)
 
 static void rsync_take(struct transfer *transfer, int stream, char *line)
 {
-    if (stream == 0 && transfer->task != TASK_FIND && take_counts(transfer, line))
+    bool counts = stream == 0 && transfer->task != TASK_FIND;
+
+    if (counts && transfer->question == QUESTION_NAMES ? take_names(transfer, line)
+                                                       : counts && take_counts(transfer, line))
         return;
     unescape(line);
     if (stream == 0 && transfer->task == TASK_FIND) {

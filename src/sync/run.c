@@ -3,9 +3,11 @@
 
 #include "base/clock.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -30,26 +32,42 @@ static void finish_transfer(struct run *run, struct transfer *transfer, int resu
     run->happened(run->context, transfer, TRANSFER_ENDS);
 }
 
+/* Returns the next question from QUESTION on. */
+static enum question next_question(const struct transfer *transfer, enum question question)
+{
+    bool counts = transfer->node->terms.remove && !transfer->remove_most;
+
+    if (transfer->task != TASK_UPDATE)
+        return QUESTION_NONE;
+    if (question == QUESTION_CONTENTS && !transfer->node->mover->asks(transfer))
+        question = QUESTION_NAMES;
+    return question == QUESTION_NAMES && !counts ? QUESTION_NONE : question;
+}
+
 /*
- * Starts the next program of a transfer: first the one that asks what the node can do, if there is
- * something to ask; once that has answered, the one that does the work.
+ * Starts the next program of a transfer: first those that ask the node, if there is something to
+ * ask; once these have answered, the one that does the work.
  */
 static void begin_program(struct run *run, struct transfer *transfer)
 {
     const struct mover *mover = transfer->node->mover;
-    bool goes_on = transfer->was_asked && transfer->step == TRANSFER_RUNNING;
+    bool goes_on = transfer->step == TRANSFER_RUNNING;
     struct words words = {.names = NO_NAMES};
 
     if (transfer->tries == 0)
         transfer->began = clock_seconds();
     transfer->tries += !goes_on;
-    transfer->is_asking =
-        !transfer->was_asked && transfer->task == TASK_UPDATE && mover->asks(transfer);
-    if (transfer->is_asking)
-        transfer->no_times = transfer->no_checksums = transfer->contradicts = false;
+    transfer->question = next_question(transfer, transfer->question);
+    if (transfer->question == QUESTION_CONTENTS) {
+        transfer->no_times = transfer->no_checksums = false;
+        transfer->equal = transfer->contradictions = 0;
+    }
+    if (transfer->question == QUESTION_NAMES)
+        transfer->names = transfer->surplus = transfer->leftovers = 0;
     mover->call(transfer, &words);
     transfer->before = transfer->done;
     transfer->errors = transfer->different = transfer->unread = 0;
+    transfer->collides = false;
     transfer->reason[0] = '\0';
     int r = child_start(&words, &transfer->child);
     names_clear(&words.names);
@@ -74,23 +92,58 @@ static void end_child(struct transfer *transfer, int result)
     transfer->due = clock_seconds() + GRACE_S;
 }
 
+/* Leaves a node as it is. */
+static void __attribute__((format(printf, 3, 4)))
+refuse_node(struct run *run, struct transfer *transfer, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(transfer->reason, sizeof transfer->reason, format, arguments);
+    va_end(arguments);
+    finish_transfer(run, transfer, -EPERM);
+}
+
+/* Goes on to the next question, or to the work. */
+static void judge_answer(struct run *run, struct transfer *transfer, bool is_whole)
+{
+    if (transfer->question == QUESTION_CONTENTS && transfer->contradictions > 0) {
+        if (transfer->known && transfer->contradictions > 1 && transfer->equal == 0) {
+            refuse_node(run, transfer,
+                        "it holds another share than %02x; is another disk in its "
+                        "place? --checksum makes it this share",
+                        (uint8_t)transfer->node->share);
+            return;
+        }
+        transfer->checksum = true;
+        run->happened(run->context, transfer, TRANSFER_IS_DISTRUSTED);
+    }
+    if (transfer->question == QUESTION_NAMES && !is_whole)
+        transfer->names = transfer->surplus = transfer->leftovers = 0; /* nothing may be deleted */
+    if (transfer->question == QUESTION_NAMES && transfer->surplus > transfer->names / 2) {
+        refuse_node(run, transfer,
+                    "%" PRIu64 " of %" PRIu64 " names there would be deleted; is all of the source "
+                    "mounted? --delete-most deletes them",
+                    transfer->surplus, transfer->names);
+        return;
+    }
+    transfer->question++;
+    begin_program(run, transfer);
+}
+
 /* A try has ended by itself, or because it was stuck. */
 static void judge_end(struct run *run, struct transfer *transfer, int status)
 {
     const struct mover *mover = transfer->node->mover;
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 
-    if (transfer->is_asking && (code == 0 || code == mover->partial)) {
-        if (transfer->contradicts && !transfer->checksum) {
-            transfer->checksum = true;
-            run->happened(run->context, transfer, TRANSFER_IS_DISTRUSTED);
-        }
-        transfer->was_asked = true;
-        begin_program(run, transfer);
+    if (transfer->question != QUESTION_NONE &&
+        (code == 0 || code == mover->partial || code == mover->missing)) {
+        judge_answer(run, transfer, code == 0);
         return;
     }
-    if (!transfer->is_asking && code == 0) {
-        finish_transfer(run, transfer, 0);
+    if (code == 0) {
+        finish_transfer(run, transfer, transfer->collides ? -EIO : 0);
         return;
     }
     const struct ending *ending = mover->endings;

@@ -9,13 +9,17 @@
 /*
  * Writes a random PART (0..1) of the files beneath FOLDER that have not changed since BEFORE to the
  * file LIST: their paths, relative to FOLDER, each with END behind it; at least one where there is
- * any; *RET_COUNT is how many they are. A PART of 0 is a few files, whenever they changed, that
- * come first and are small, or else the smallest of the first: to learn whether a share is what it
- * should be, one is enough; then *RET_COUNT is how many names there are beneath FOLDER, of all
- * kinds. Returns 0 or a negative errno after one line in the log.
+ * any; *RET_COUNT is how many they are. Returns 0 or a negative errno after one line in the log.
  */
 int sample_write(const char *folder, double part, time_t before, const char *list, char end,
                  uint64_t *ret_count);
+
+/*
+ * Writes such a list of small files that come first, or else the smallest, and of the newest small
+ * ones, as the last run may have sent them to another disk: to learn whether a share is what it
+ * should be.
+ */
+int sample_write_few(const char *folder, const char *list, char end);
 
 /* Writes PATHS as such a list. Returns 0 or a negative errno after one line in the log. */
 int sample_write_paths(const struct names *paths, const char *list, char end);

@@ -27,7 +27,7 @@ struct terms {
     const char *ssh_key, *ssh_config, *password_file, *rclone_config; /* paths; NULL: none */
 };
 
-enum { REASON_SIZE = 512 };
+enum { REASON_SIZE = 512, ENCODING_SIZE = 64 };
 
 /* What is remembered of a node between runs; a time of 0: it never was. */
 struct memory {
@@ -35,10 +35,10 @@ struct memory {
     time_t as_of;            /* when the last run began that brought it up to date */
     time_t differs_since;    /* when the run began that first found other bytes than were sent */
     time_t unfinished_since; /* when the first run began whose leftovers may still be there */
-    uint64_t names;          /* that the source had as of then; 0: not known */
     bool up_to_date;
-    char error[REASON_SIZE]; /* why it is not */
-    struct names different;  /* the files that differ; none where they are not all known by name */
+    char encoding[ENCODING_SIZE]; /* of all that was sent, as state_encoding has it; "": several */
+    char error[REASON_SIZE];      /* why it is not */
+    struct names different; /* the files that differ; none where they are not all known by name */
 };
 
 struct sync_node {

@@ -2,6 +2,7 @@
 #include "sync/state.h"
 
 #include "base/log.h"
+#include "share/format.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -104,8 +105,8 @@ static int read_node(const json_t *entry, struct sync_node *node)
     memory->as_of = time_in(entry, "as_of");
     memory->differs_since = time_in(entry, "differs_since");
     memory->unfinished_since = time_in(entry, "unfinished_since");
-    memory->names = (uint64_t)json_integer_value(json_object_get(entry, "names"));
     memory->up_to_date = json_is_true(json_object_get(entry, "up_to_date"));
+    snprintf(memory->encoding, sizeof memory->encoding, "%s", text_in(entry, "encoding"));
     snprintf(memory->error, sizeof memory->error, "%s", text_in(entry, "error"));
     for (size_t i = 0; i < json_array_size(paths); i++) {
         const char *path = json_string_value(json_array_get(paths, i));
@@ -117,6 +118,19 @@ static int read_node(const json_t *entry, struct sync_node *node)
             return -ENOMEM;
     }
     return 0;
+}
+
+void state_encoding(const struct encoding *encoding, char ret[ENCODING_SIZE])
+{
+    const char *name = formats[encoding->format]->name;
+
+    if (encoding->format == SHARE_FEC) /* which alone writes the number of shares down */
+        snprintf(ret, ENCODING_SIZE, "%s, %u of %u", name, encoding->required, encoding->shares);
+    else if (encoding->format == SHARE_CHECKED)
+        snprintf(ret, ENCODING_SIZE, "%s, %u, %u", name, encoding->required,
+                 (unsigned)encoding->block_size);
+    else
+        snprintf(ret, ENCODING_SIZE, "%s, %u", name, encoding->required);
 }
 
 int state_read(const char *folder, struct sync_set *set)
@@ -164,13 +178,13 @@ static json_t *node_json(const struct sync_node *node)
 
     if (*memory->error && !error) /* it is not UTF-8 */
         error = json_string("it failed");
-    json_t *names = memory->names > 0 ? json_integer((json_int_t)memory->names) : NULL;
-    return json_pack("{s:s, s:o, s:b, s:o*, s:o?, s:o*, s:o*, s:o*, s:o*, s:o*}", "target",
+    return json_pack("{s:s, s:o, s:b, s:o*, s:o?, s:o*, s:o*, s:o*, s:o*, s:s}", "target",
                      node->target, "share", json_sprintf("%02x", (uint8_t)node->share),
                      "up_to_date", memory->up_to_date, "tried", time_json(memory->tried), "as_of",
                      time_json(memory->as_of), "error", error, "differs_since",
                      time_json(memory->differs_since), "different", paths_json(&memory->different),
-                     "unfinished_since", time_json(memory->unfinished_since), "names", names);
+                     "unfinished_since", time_json(memory->unfinished_since), "encoding",
+                     memory->encoding);
 }
 
 /* Nodes that are no more in the set are forgotten. */

@@ -32,6 +32,9 @@ int state_read(const char *folder, struct sync_set *set);
 /* Returns 0, or a negative errno after one line in the log. */
 int state_write(const char *folder, const struct sync_set *set);
 
+/* Stores in RET what decides of which bytes shares are made. */
+void state_encoding(const struct encoding *encoding, char ret[ENCODING_SIZE]);
+
 /* Returns a time as the file has it, 2026-01-31T23:59:59Z; "" or NULL for 0. */
 struct time_text {
     char text[32];

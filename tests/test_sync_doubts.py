@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: MIT
+"""What sync leaves alone, or compares as a whole: the wrong source, disk, encoding or name."""
+
+import os
+import shutil
+import time
+
+import pytest
+
+import commands
+import syncing
+import trees
+from commands import DAMAGED, LOST, OK
+from syncing import NAMES, compare_with_encode, ends, local, places
+from syncing import nodes, sets, source  # noqa: F401
+
+pytestmark = pytest.mark.skipif(not shutil.which("rsync"), reason="rsync is missing")
+
+
+def empty(source):
+    for path in source.iterdir():
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+@pytest.mark.parametrize("state", ["state", "no state"])
+@pytest.mark.parametrize("left", [[], ["stray"], ["stray", "many"]])
+def test_most_of_a_node_is_not_deleted(sets, source, nodes, left, state):
+    """A source that is not mounted, or another disk there; the state does not matter."""
+    sets.write(source, local(nodes, NAMES), more="delete = yes")
+    sets.run()
+    before = commands.snapshot(nodes)
+    empty(source)
+    for name in left:
+        count = len(before) if name == "many" else 1
+        for number in range(count):
+            trees.write_file(source / f"{name}-{number}", b"x")
+    if state == "no state":
+        shutil.rmtree(sets.state_folder)
+    for words in ([], ["--dry-run"], []):
+        result = sets.run(*words, status=LOST)
+        for name, node in ends(result).items():
+            count = len(list((nodes / name).rglob("*")))
+            assert node["error"] == (
+                f"{count} of {count} names there would be deleted; is all of the source mounted? "
+                "--delete-most deletes them"
+            )
+        assert commands.snapshot(nodes) == before
+    sets.run("--delete-most")
+    assert sorted(os.listdir(nodes / "anna")) == sorted(os.listdir(source))
+    sets.run()
+
+
+@pytest.mark.parametrize("gone", [5, 6])
+def test_half_of_a_node_may_be_deleted(sets, source, nodes, gone):
+    """What a stopped rsync has left does not count."""
+    empty(source)
+    for number in range(10):
+        trees.write_file(source / f"file-{number}", b"x")
+    sets.write(source, local(nodes, NAMES), more="delete = yes")
+    sets.run()
+    for number in range(gone):
+        (source / f"file-{number}").unlink()
+        trees.write_file(source / f"new-{number}", b"x")
+    trees.write_file(nodes / "anna" / ".file-9.Ab3dEf", b"x")
+    result = sets.run(status=OK if gone == 5 else LOST)
+    assert ends(result)["anna"].get("error", "").startswith("" if gone == 5 else "6 of 10 names")
+    assert len(list((nodes / "anna").iterdir())) == (10 if gone == 5 else 11)
+
+
+@pytest.mark.parametrize("then", ["nothing", "checksum"])
+def test_a_disk_that_was_in_the_place_of_another(sets, source, nodes, tmp_path, then):
+    """What would be sent to it is of the wrong share, and has the right size and time."""
+    for number in range(40):
+        trees.write_file(source / "old" / f"{number:02}", b"old")
+    sets.write(source, local(nodes, NAMES), more="retries = 0")
+    sets.run()
+    (nodes / "bert").rename(nodes / "away")
+    (nodes / "anna").rename(nodes / "bert")
+    trees.write_file(source / "edited", b"new")
+    before = commands.snapshot(nodes / "bert")
+    for words in ([], ["--dry-run"]):
+        assert ends(sets.run(*words, status=LOST))["bert"]["error"] == (
+            "it holds another share than 01; is another disk in its place? --checksum makes it "
+            "this share"
+        )
+        assert commands.snapshot(nodes / "bert") == before
+    if then == "checksum":
+        sets.run("--checksum", status=DAMAGED)
+    (nodes / "bert").rename(nodes / "anna")
+    (nodes / "away").rename(nodes / "bert")
+    sets.run(*(["--checksum"] if then == "checksum" else []))
+    compare_with_encode(source, places(nodes), tmp_path)
+
+
+def test_the_newest_files_are_looked_at(sets, source, nodes, tmp_path):
+    for number in range(40):
+        trees.write_file(source / f"0-{number:02}", b"old")
+    sets.write(source, local(nodes, NAMES))
+    sets.run()
+    late = time.time_ns()
+    for number in range(20):
+        path = trees.write_file(source / f"1-{number:02}", b"new")
+        os.utime(path, ns=(late, late + number))
+    sets.run()
+    for path in (nodes / "bert").glob("1-*"):
+        shutil.copy2(path, nodes / "anna")
+    assert "home/anna: holds a share other than 00" in sets.run(noisy=True).errors
+    compare_with_encode(source, places(nodes), tmp_path)
+
+
+@pytest.mark.parametrize("then", ["block_size = 4K", "required = 3", "format = classic"])
+def test_another_encoding_is_sent_as_a_whole(sets, source, nodes, tmp_path, then):
+    """Also what keeps its size; and after a run that did not reach all, whatever the set says."""
+    empty(source)
+    for number in range(40):
+        trees.write_file(source / f"{number:02}", b"y" * 70_000)  # no size that is looked at
+        trees.write_file(source / f"{number:02}.empty", b"")
+    targets = local(nodes, NAMES)
+    sets.write(source, targets, required=1, more="retries = 0")
+    sets.run()
+    first = sets.file.read_text()
+    text = first.replace("required = 1", then) if "required" in then else f"{first}"
+    if "required" not in then:
+        text = first.replace("retries = 0", f"retries = 0\n{then}")
+    sets.file.write_text(text)
+    sets.run(noisy=True)
+    words = ["--format", "classic"] if "format" in then else []
+    words += ["--block-size", "4K"] if "block" in then else []
+    for index, place in enumerate(places(nodes)):
+        made = tmp_path / "made"
+        shutil.rmtree(made, ignore_errors=True)
+        commands.run("encode", "-k", "3" if "required" in then else "1", "-n", "3", *words, source,
+                     made)  # fmt: skip
+        commands.compare_trees(made / trees.share_name(index), place)
+    assert {node["files"] for node in ends(sets.run()).values()} == {0}
+
+
+@syncing.needs_rclone
+def test_a_link_and_a_file_of_one_name_in_a_cloud(sets, source, nodes):
+    (sets.folder / "rclone.conf").write_text("[near]\ntype = local\n")
+    (source / "lnk").symlink_to("file-0")
+    trees.write_file(source / "lnk.rclonelink", b"x")
+    sets.write(source, {"anna": f"rclone = near:{nodes}/anna"}, required=1)
+    for _ in range(2):
+        node = ends(sets.run(status=LOST))["anna"]
+        assert node["error"] == (
+            "lnk.rclonelink: a symlink and a file have this name there; rename one of them"
+        )
+    (source / "lnk.rclonelink").unlink()
+    sets.run()
+
+
+@syncing.needs_rclone
+@pytest.mark.parametrize("gone", [5, 6])
+def test_half_of_a_cloud_may_be_deleted(sets, source, nodes, gone):
+    (sets.folder / "rclone.conf").write_text("[near]\ntype = local\n")
+    empty(source)
+    for number in range(9):
+        trees.write_file(source / f"file-{number}", b"x")
+    (source / "link").symlink_to("file-0")
+    names = {name: f"rclone = near:{nodes}/{name}" for name in NAMES}
+    sets.write(source, names, more="delete = yes")
+    sets.run()
+    before = commands.snapshot(nodes)
+    for number in range(gone):
+        (source / f"file-{number}").unlink()
+    shutil.rmtree(sets.state_folder)
+    result = sets.run(status=OK if gone == 5 else LOST)
+    if gone == 5:
+        assert len(list((nodes / "anna").iterdir())) == 5
+        return
+    assert ends(result)["anna"]["error"].startswith("6 of 10 names there would be deleted")
+    assert commands.snapshot(nodes) == before
+    sets.run("--delete-most")
+    assert len(list((nodes / "anna").iterdir())) == 4
