@@ -155,7 +155,8 @@ void pool_free(struct pool *pool)
 
 void team_run(struct pool *pool, size_t size, void (*body)(void *context), void *context)
 {
-    struct team team = {.body = body, .context = context, .left = PTHREAD_COND_INITIALIZER};
+    struct team own = {.body = body, .context = context, .left = PTHREAD_COND_INITIALIZER};
+    struct team *team = &own; /* which is in the list until it ends here */
     size_t most = pool ? pool->most : TEAM_MAX;
 
     if (size <= 1 || most <= 1) {
@@ -163,13 +164,13 @@ void team_run(struct pool *pool, size_t size, void (*body)(void *context), void 
         return;
     }
     pool = pool ? pool : &helpers;
-    team.wanted = (size < most ? size : most) - 1;
+    team->wanted = (size < most ? size : most) - 1;
     pthread_mutex_lock(&pool->lock);
-    team.next = pool->teams;
-    pool->teams = &team;
-    pool->wanted += team.wanted;
+    team->next = pool->teams;
+    pool->teams = team;
+    pool->wanted += team->wanted;
     start_threads(pool, pool->wanted);
-    for (size_t i = 0; i < team.wanted; i++)
+    for (size_t i = 0; i < team->wanted; i++)
         pthread_cond_signal(&pool->work);
     pthread_mutex_unlock(&pool->lock);
     body(context);
@@ -177,14 +178,14 @@ void team_run(struct pool *pool, size_t size, void (*body)(void *context), void 
     /* Helpers that come after this are too late. */
     pthread_mutex_lock(&pool->lock);
     struct team **at = &pool->teams;
-    while (*at != &team)
+    while (*at != team)
         at = &(*at)->next;
-    *at = team.next;
-    pool->wanted -= team.wanted;
-    while (team.helping > 0)
-        pthread_cond_wait(&team.left, &pool->lock);
+    *at = team->next;
+    pool->wanted -= team->wanted;
+    while (team->helping > 0)
+        pthread_cond_wait(&team->left, &pool->lock);
     pthread_mutex_unlock(&pool->lock);
-    pthread_cond_destroy(&team.left);
+    pthread_cond_destroy(&team->left);
 }
 
 /* Calls that several threads share. */

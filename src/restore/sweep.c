@@ -61,7 +61,7 @@ static int prepare_encoder(struct examiner *examiner, const struct attempt *atte
 {
     const struct share_layout layout = header_plain_layout(attempt->reading->version);
     bool seen[256] = {false};
-    uint8_t indices[256];
+    uint8_t indices[256] = {0};
     unsigned count = 0;
 
     for (size_t i = 0; i < attempt->gather.count; i++) {

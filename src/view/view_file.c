@@ -65,7 +65,7 @@ struct stripe_cache {
  */
 static struct {
     pthread_mutex_t lock;
-    TAILQ_HEAD(, stripe_cache) caches;
+    TAILQ_HEAD(stripe_caches, stripe_cache) caches;
     size_t count;
     size_t bytes; /* of all entries' buffers */
 } all = {PTHREAD_MUTEX_INITIALIZER, TAILQ_HEAD_INITIALIZER(all.caches), 0, 0};
