@@ -103,8 +103,8 @@ static void ask(void *argument, unsigned number)
 
     for (unsigned i = 0; i < 2000; i++) {
         asked->wrong += !mounts_is_pseudo(asked->devices[0]);
-        asked->wrong += mounts_is_pseudo(asked->devices[1]);
-        asked->wrong += mounts_is_pseudo(makedev(3000 + number, i));
+        asked->wrong += mounts_is_pseudo(asked->devices[1]) != 0;
+        asked->wrong += mounts_is_pseudo(makedev(3000 + number, i)) != 0;
     }
 }
 
