@@ -144,7 +144,7 @@ static void emit(enum log_level level, const char *text)
     char text[LINE_SIZE];                                                                          \
     va_list arguments;                                                                             \
     va_start(arguments, format);                                                                   \
-    vsnprintf(text, sizeof text, format, arguments);                                               \
+    vsnprintf(text, sizeof(text), format, arguments);                                              \
     va_end(arguments)
 
 void log_message(enum log_level level, const char *format, ...)

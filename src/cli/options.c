@@ -37,8 +37,8 @@ struct option_row {
            TAKE_PLACE,
            TAKE_LIST, /* of options of a mount */
     } kind;
-    size_t field;      /* of struct options, if it has one */
     unsigned number;   /* of a number the most; of a view, which one */
+    size_t field;      /* of struct options, if it has one */
     double least;      /* of seconds */
     const char *wants; /* what to give instead of a value that is none */
     const char *help;
@@ -328,12 +328,13 @@ static int take_value(struct options *options, const struct option_row *row, con
                       const char *value)
 {
     void *field = (char *)options + row->field;
-    const char *end;
+    const char *choices = row->choices ? row->choices : "", *end;
     unsigned long number;
     unsigned index;
     char *rest;
     int r;
 
+    value = value ? value : ""; /* only what takes none has none */
     switch (row->kind) {
     case TAKE_FLAG:
         *(bool *)field = true;
@@ -343,11 +344,11 @@ static int take_value(struct options *options, const struct option_row *row, con
             *(bool *)field = true;
         return options_pass_on(options, text);
     case TAKE_EITHER:
-        end = strchr(row->choices, ' ');
+        end = strchr(choices, ' ');
         *(bool *)field = strcmp(value, end + 1) != 0;
-        number = (size_t)(end - row->choices);
+        number = (size_t)(end - choices);
         return strcmp(value, end + 1) == 0 ||
-                       (strlen(value) == number && strncmp(value, row->choices, number) == 0)
+                       (strlen(value) == number && strncmp(value, choices, number) == 0)
                    ? 0
                    : -EDOM;
     case TAKE_TEXT:

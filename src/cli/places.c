@@ -73,7 +73,7 @@ bool place_is_shown(const char *from, const char *place, const struct tree_rules
                     bool is_directory)
 {
     cleanup_whereabouts struct whereabouts whole = {0}, at = {0};
-    dev_t source, own;
+    dev_t source = 0, own = 0;
 
     if (whereabouts_find(place, &at) < 0 || whereabouts_find(from, &whole) < 0)
         return true;
