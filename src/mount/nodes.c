@@ -81,14 +81,14 @@ void nodes_free(struct nodes *nodes)
 int nodes_look_up(struct nodes *nodes, uint64_t parent, const char *name, uint64_t version,
                   uint64_t *ret)
 {
-    size_t length = strlen(name);
-    struct node *node = calloc(1, sizeof *node + length + 1);
+    size_t size = strlen(name) + 1;
+    struct node *node = calloc(1, sizeof *node + size);
 
     if (!node)
         return -ENOMEM;
     node->parent = node_of(nodes, parent);
     node->version = version;
-    memcpy(node->name, name, length);
+    memcpy(node->name, name, size);
     HOLD(&nodes->lock);
     struct node **found = tsearch(node, &nodes->tree, compare_nodes);
     if (found && *found == node) {

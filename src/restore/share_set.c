@@ -694,6 +694,9 @@ int share_set_end_reading(struct share_set *set, const struct stripe_reading *re
 
     if (r == 0 || is_shortage(r))
         return r;
+    if (r != -ETIMEDOUT && set->copies->unread == -ETIMEDOUT) /* a copy was not to be had at all */
+        r = -ETIME;
+    bool late = r == -ETIMEDOUT || r == -ETIME;
     {
         HOLD(&set->lock);
         is_news = set->lost.count == 0 || (r == -ENOTUNIQ && !set->told_conflict);
@@ -702,11 +705,11 @@ int share_set_end_reading(struct share_set *set, const struct stripe_reading *re
         for (size_t i = 0; i < set->copies->count; i++)
             failing |= set->copies->items[i].failing;
         if (!failing) /* to read it again would change nothing */
-            damage_add(r == -ETIMEDOUT ? &set->undecided : &set->dead, reading->stripe);
+            damage_add(late ? &set->undecided : &set->dead, reading->stripe);
     }
     if (is_news)
         log_lost(set, reading, r);
-    return r == -ETIMEDOUT || r == -ETIME ? -ETIMEDOUT : -EIO;
+    return late ? -ETIMEDOUT : -EIO;
 }
 
 /* What reading a stripe came to before, if that stays so. */
