@@ -75,7 +75,8 @@ static struct mend_copy *plan(const struct repair *repair, const struct inspecti
 {
     unsigned needed = quorum_need(&repair->roster->quorum, inspection->version.layout.required);
     bool checked = formats[inspection->version.layout.format]->has_checks;
-    struct mend_copy *copies = calloc(inspection->count + 1, sizeof *copies);
+    struct mend_copy *copies =
+        inspection->copies ? calloc(inspection->count + 1, sizeof *copies) : NULL;
 
     for (size_t i = 0; copies && i < inspection->count; i++) {
         const struct copy_report *report = &inspection->copies[i];
