@@ -347,7 +347,9 @@ static int is_right(const struct attempt *attempt, size_t place)
         r = buffer_take(size, &block);
     if (r == 0)
         r = encoder_run(encoder, reading->stripe, reading->data, &block.data);
-    return r < 0 ? r : memcmp(block.data, attempt->blocks[place].data, size) == 0;
+    if (r == 0)
+        r = memcmp(block.data, attempt->blocks[place].data, size) == 0;
+    return r;
 }
 
 /* Says which block is wrong though others stand for the stripe; the copy is read last from here. */

@@ -223,8 +223,10 @@ static bool run_part(void *context, uint64_t number)
 
     size_t room = layout_payload_size(&sweeping->layout, 0) * sweeping->layout.required;
     int r = examiner.have ? buffer_take(room, &examiner.stripe) : -ENOMEM;
-    if (r < 0)
+    if (r < 0) {
         fail(sweeping, r);
+        return false;
+    }
     for (uint64_t stripe = first; stripe < end && goes_on(sweeping); stripe++) {
         if (!is_sampled(sweeping, stripe))
             continue;
