@@ -58,7 +58,7 @@ static int add_id(struct whereabouts *place, const struct directory_id *id)
 /* Parents that may not be looked at are left to the comparison of paths. */
 int whereabouts_find(const char *path, struct whereabouts *ret)
 {
-    struct directory_id id;
+    struct directory_id id = {0};
 
     *ret = (struct whereabouts){.path = strdup(path)};
     if (!ret->path)
