@@ -70,14 +70,14 @@ int trials_next(struct trials *trials)
     if (trials->done++ == 0) {
         for (size_t i = 0; i < trials->k; i++)
             trials->chosen[i] = i;
-    } else if (trials->done > TRIES_MAX) {
-        return -EBADMSG;
-    } else if (!trials->all) {
-        random_combination(trials->chosen, trials->k, trials->count, &trials->seed);
-    } else if (!next_combination(trials->chosen, trials->k, trials->count)) {
-        return -EBADMSG;
+        return 0;
     }
-    return 0;
+    bool more = trials->done <= TRIES_MAX;
+    if (more && trials->all)
+        more = next_combination(trials->chosen, trials->k, trials->count);
+    else if (more)
+        random_combination(trials->chosen, trials->k, trials->count, &trials->seed);
+    return more ? 0 : -EBADMSG;
 }
 
 size_t solve_enough(unsigned required, size_t count)

@@ -87,9 +87,11 @@ static bool same_copies(const struct copies *a, const struct copies *b)
     return same;
 }
 
-struct known_content *known_open(struct known *known, const char *path, struct share_set *shares)
+/* Returns the content that SHARES have, which is another one's if that is known; NULL without
+ * memory. */
+static struct known_content *find_or_add(struct known *known, const char *path,
+                                         struct share_set *shares)
 {
-    cleanup_share_set struct share_set *unused = NULL; /* freed when the lock is let go */
     size_t length = strlen(path);
     uint8_t sum[HASH_SIZE];
 
@@ -106,7 +108,6 @@ struct known_content *known_open(struct known *known, const char *path, struct s
             known->kept -= content->size;
             copies_take_files(share_set_copies(content->shares), share_set_copies(shares));
         }
-        unused = shares;
         return content;
     }
     content = calloc(1, sizeof *content + length + 1);
@@ -121,6 +122,15 @@ struct known_content *known_open(struct known *known, const char *path, struct s
         content->place = place;
         *place = content;
     }
+    return content;
+}
+
+struct known_content *known_open(struct known *known, const char *path, struct share_set *shares)
+{
+    struct known_content *content = find_or_add(known, path, shares);
+
+    if (content && content->shares != shares)
+        share_set_free(shares); /* which logs, and so not with the lock held */
     return content;
 }
 

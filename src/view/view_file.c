@@ -429,7 +429,8 @@ int view_read(struct view_file *file, uint64_t offset, size_t size, uint8_t *dat
         } else {
             size_t from = (size_t)(at - file->header_size - stripe * file->piece_size);
             part = least(file->piece_size - from, size - done);
-            r = stripe_cache_read(file->pieces, stripe, from, part, data + done);
+            r = file->pieces ? stripe_cache_read(file->pieces, stripe, from, part, data + done)
+                             : -EIO;
         }
     }
     if (r == 0)
