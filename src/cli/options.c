@@ -328,13 +328,12 @@ static int take_value(struct options *options, const struct option_row *row, con
                       const char *value)
 {
     void *field = (char *)options + row->field;
-    const char *choices = row->choices ? row->choices : "", *end;
+    const char *choices = row->choices ? row->choices : "", *given = value ? value : "", *end;
     unsigned long number;
     unsigned index;
     char *rest;
     int r;
 
-    value = value ? value : ""; /* only what takes none has none */
     switch (row->kind) {
     case TAKE_FLAG:
         *(bool *)field = true;
@@ -353,7 +352,7 @@ static int take_value(struct options *options, const struct option_row *row, con
                    : -EDOM;
     case TAKE_TEXT:
         free(*(char **)field);
-        *(char **)field = strdup(value);
+        *(char **)field = strdup(given);
         return *(char **)field ? 0 : -ENOMEM;
     case TAKE_NUMBER:
         if (number_read(value, 1, row->number, &number, &end) < 0 || *end)
@@ -361,7 +360,7 @@ static int take_value(struct options *options, const struct option_row *row, con
         *(unsigned *)field = (unsigned)number;
         return 0;
     case TAKE_SECONDS: /* plain digits, perhaps with a fraction */
-        *(double *)field = strtod(value, &rest);
+        *(double *)field = strtod(given, &rest);
         return *value >= '0' && *value <= '9' && !*rest && *(double *)field >= row->least &&
                        *(double *)field <= LONGEST_S
                    ? 0
@@ -405,7 +404,7 @@ static int take_value(struct options *options, const struct option_row *row, con
         options->places[options->place_count++] = (struct place_for_share){(uint8_t)index, end + 1};
         return 0;
     case TAKE_LIST:
-        return take_list(options, value);
+        return take_list(options, given);
     }
     return -EINVAL;
 }
