@@ -344,10 +344,10 @@ static int take_value(struct options *options, const struct option_row *row, con
         return options_pass_on(options, text);
     case TAKE_EITHER:
         end = strchr(choices, ' ');
-        *(bool *)field = strcmp(value, end + 1) != 0;
+        *(bool *)field = strcmp(given, end + 1) != 0;
         number = (size_t)(end - choices);
-        return strcmp(value, end + 1) == 0 ||
-                       (strlen(value) == number && strncmp(value, choices, number) == 0)
+        return strcmp(given, end + 1) == 0 ||
+                       (strlen(given) == number && strncmp(given, choices, number) == 0)
                    ? 0
                    : -EDOM;
     case TAKE_TEXT:
@@ -361,7 +361,7 @@ static int take_value(struct options *options, const struct option_row *row, con
         return 0;
     case TAKE_SECONDS: /* plain digits, perhaps with a fraction */
         *(double *)field = strtod(given, &rest);
-        return *value >= '0' && *value <= '9' && !*rest && *(double *)field >= row->least &&
+        return *given >= '0' && *given <= '9' && !*rest && *(double *)field >= row->least &&
                        *(double *)field <= LONGEST_S
                    ? 0
                    : -EDOM;
