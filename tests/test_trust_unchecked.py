@@ -203,6 +203,18 @@ def test_shares_of_storage_without_times_are_to_be_had_unconfirmed(make, mounts,
 
 
 @UNCHECKED
+def test_one_coarse_time_where_a_store_keeps_finer_ones_is_of_its_own(make, mounts, share_format):
+    """It may be that of an edit before: just k such shares may not belong together, and the user says it."""
+    stores = make(2, 2, share_format)
+    data = stores.put(size=20_000)
+    coarse = MTIME_NS // 10**9 * 10**9
+    os.utime(stores.path("01"), ns=(coarse, coarse))
+    stores.show(mounts, {"a": GONE})
+    stores.decode(expected={"a": GONE}, status=LOST, says=["unconfirmed"])
+    stores.decode("--unconfirmed", expected={"a": data})
+
+
+@UNCHECKED
 def test_times_are_compared_as_coarsely_as_storage_keeps_them(make, mounts, share_format):
     stores = make(2, 2, share_format)
     data = stores.put(size=20_000)
