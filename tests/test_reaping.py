@@ -23,11 +23,13 @@ STOPS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 def children():
     """The processes that this one has, alive or dead, and what they are called."""
-    found = {}
-    for task in Path("/proc/self/task").iterdir():
-        for pid in (task / "children").read_text().split():
-            found[int(pid)] = Path(f"/proc/{pid}/stat").read_text()
-    return found
+    while True:
+        try:
+            threads = Path("/proc/self/task").iterdir()
+            pids = " ".join((thread / "children").read_text() for thread in threads).split()
+            return {int(pid): Path(f"/proc/{pid}/stat").read_text() for pid in pids}
+        except (FileNotFoundError, ProcessLookupError):  # a thread has ended meanwhile, and its children are another one's
+            pass
 
 
 @pytest.fixture(autouse=True)
