@@ -55,14 +55,18 @@ def repair_behind_sftp(nodes, folder, far):  # noqa: F811
 def test_repair_leaves_no_temporary_name_where_hard_links_do_not_show(
     sets, source, nodes, tmp_path  # noqa: F811
 ):
-    """Behind SFTP. To rename a name of a file over another one of it does nothing."""
+    """Behind SFTP. To rename a name of a file over another one of it does nothing. A further
+    name that is missing is made, once, as a link."""
     need("rsync")
     sets.write(source, local(nodes, NAMES), required=REQUIRED)
     sets.run()
     names = {name: set(repairing._paths(nodes / name)) for name in NAMES}
-    done = repair_behind_sftp(nodes, tmp_path, NAMES[:1])
-    assert done.returncode in (0, 1), done.stderr
-    assert {name: set(repairing._paths(nodes / name)) for name in NAMES} == names
+    repairing.remove(nodes / NAMES[0] / "dir" / "inner" / "file")
+    for made in (1, 0):
+        done = repair_behind_sftp(nodes, tmp_path, NAMES[:1])
+        assert done.returncode in (0, 1) and f"; {made} made" in done.stdout, done
+        assert {name: set(repairing._paths(nodes / name)) for name in NAMES} == names
+        assert (nodes / NAMES[0] / "again").stat().st_nlink == 2
 
 
 @pytest.fixture

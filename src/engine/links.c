@@ -270,11 +270,16 @@ static bool is_impossible(int error)
            error == -ENOSYS;
 }
 
+static bool is_same_inode(const struct stat *a, const struct stat *b)
+{
+    return a->st_ino == b->st_ino && a->st_dev == b->st_dev;
+}
+
 /* Returns 1 where both names are linked now, 0 where they cannot be, or why they are not. */
 static int link_in_slot(struct pair *pair, const struct slot *first, struct slot *slot)
 {
     const char *first_name = pair->first.original.name, *name = pair->further.original.name;
-    struct stat a, b;
+    struct stat a, b, made;
 
     if (first->need != NEED_METADATA && first->need != NEED_NOTHING)
         return 0; /* it is not there as it should be, which has been told */
@@ -283,7 +288,7 @@ static int link_in_slot(struct pair *pair, const struct slot *first, struct slot
     bool there = fstatat(slot->directory, name, &b, AT_SYMLINK_NOFOLLOW) == 0;
     if (!there && errno != ENOENT)
         return -errno;
-    bool linked = there && a.st_ino == b.st_ino && a.st_dev == b.st_dev;
+    bool linked = there && is_same_inode(&a, &b);
     if (linked && slot->need != NEED_CONTENT)
         return 1;
     int r = is_one_file(pair);
@@ -296,6 +301,13 @@ static int link_in_slot(struct pair *pair, const struct slot *first, struct slot
     temporary_name(slot->temporary);
     if (linkat(first->directory, first_name, slot->directory, slot->temporary, 0) < 0)
         return is_impossible(-errno) ? 0 : -errno;
+    /* sshfs gives each name a number of its own, so that a link never shows. What is whole stays. */
+    if (slot->need != NEED_CONTENT &&
+        fstatat(slot->directory, slot->temporary, &made, AT_SYMLINK_NOFOLLOW) == 0 &&
+        !is_same_inode(&a, &made)) {
+        unlinkat(slot->directory, slot->temporary, 0);
+        return 0;
+    }
     r = batch_add(&pair->further, slot, pair->further.original.path, 0, true);
     if (r < 0)
         unlinkat(slot->directory, slot->temporary, 0);
