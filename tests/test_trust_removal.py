@@ -158,6 +158,17 @@ def test_a_directory_that_k_stores_lack_is_removed_with_what_is_in_it(whole):
     whole.intact()
 
 
+@pytest.mark.parametrize("having", [["00"], ["00", "01"]], ids=["foreign", "shown"])
+def test_a_leftover_keeps_no_directory_that_k_stores_lack(whole, having):
+    """Nor is such a directory made in the other stores. Two of them show one."""
+    whole.put("old/a", stores=having)
+    whole.put("old/.b.Ab12xY", stores=["00"])
+    whole.settle()
+    removes = [f"{store}/{name}" for store in having for name in ("old", "old/a")] + ["00/old/.b.Ab12xY"]
+    whole.repair("--delete", status=DAMAGED, removes=removes)
+    whole.intact()
+
+
 def test_what_k_stores_have_in_the_way_is_not_removed(make):
     """Most have a file; K have a directory there, and all of a file in it."""
     stores = make(3, 7)
@@ -259,6 +270,21 @@ def test_a_store_of_another_tree_is_left_alone(make, share_format):
     before = trusting.fingerprints(stores.folder)
     said = trusting.run("repair", *stores.words(), stores.folder)
     said.demand(FAILED, ["03 has mostly files .*another tree", "1 store left as it is"])
+    assert trusting.fingerprints(stores.folder) == before
+
+
+@pytest.mark.parametrize("share_format", ["classic", "fec"])
+def test_a_store_of_another_k_is_left_alone_under_however_many_names(make, share_format):
+    """Three names of one share are one vote, and no majority over two other shares."""
+    stores = make(2, 3, share_format)
+    for name, data in stores.files.items():
+        stores.put(name, data, stores=["02"], required=3)
+    for further in ("one", "two"):
+        (stores.folder / further).symlink_to("02")
+    before = trusting.fingerprints(stores.folder)
+    said = trusting.run("repair", *stores.words(), stores.folder)
+    says = ["02 says k = 3, and most shares say 2", "stores? left as (it is|they are)"]
+    said.demand(FAILED, says)
     assert trusting.fingerprints(stores.folder) == before
 
 

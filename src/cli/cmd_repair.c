@@ -68,7 +68,8 @@ static int give_shares(const struct options *options, struct roster *roster)
             return log_as(-EINVAL,
                           "--add %02x=%s: holds share %02x already; give another directory",
                           place->index, place->path, (uint8_t)entry->share);
-        if (roster_entry_is_alien(entry))
+        const struct mend_store holds = roster_entry_holds(entry);
+        if (mend_is_alien(&holds))
             return log_as(
                 -EINVAL,
                 "--add %02x=%s: most files in it are in no other store, as if it were one "
@@ -80,46 +81,27 @@ static int give_shares(const struct options *options, struct roster *roster)
     return 0;
 }
 
-/*
- * A store of another tree that has come among these keeps what it has, names that are here as well.
- * Where one share is enough, one that is ahead of the others looks the same; checks tell more then.
- */
-static bool is_of_another_tree(const struct options *options, const struct roster *roster,
-                               const struct roster_entry *entry)
-{
-    return roster_entry_is_alien(entry) &&
-           (roster->quorum.required > 1 || !formats[options->encoding.format]->has_checks);
-}
-
-/*
- * Only what has mostly files that other stores have is written to. Without checks, a directory of
- * other files may look like a store, too: all texts that begin alike do. There it also has to say
- * the k that most stores say.
- */
+/* Rule 7: nothing is written to a store that may be none of these. */
 static void leave_other_files(const struct options *options, struct roster *roster)
 {
-    unsigned stores[256] = {0}, most = 0;
-    struct store_voice voice;
-
-    for (size_t i = 0; i < roster->count; i++) {
-        if (roster->entries[i].share >= 0 && store_voice(roster->entries[i].store, &voice))
-            stores[voice.required]++;
-    }
-    for (unsigned k = 0; k < 256; k++)
-        most = stores[k] >= stores[most] ? k : most;
     for (size_t i = 0; i < roster->count; i++) {
         struct roster_entry *entry = &roster->entries[i];
-        if (entry->share < 0 || entry->added || !store_voice(entry->store, &voice))
+        const struct mend_store holds = roster_entry_holds(entry);
+        if (entry->share < 0 || entry->added)
             continue;
-        if (voice.required != most && !formats[options->encoding.format]->has_checks)
-            log_error("store %s says k = %u, and most say %u: nothing is written there",
-                      store_name(entry->store), voice.required, most);
-        else if (is_of_another_tree(options, roster, entry))
+        switch (mend_refuses_store(&roster->quorum, options->encoding.format, &holds)) {
+        case MEND_WRITES:
+            continue;
+        case MEND_OTHER_K:
+            log_error("store %s says k = %u, and most shares say %u: nothing is written there",
+                      store_name(entry->store), entry->required, roster->quorum.commonest);
+            break;
+        case MEND_OTHER_TREE:
             log_error("store %s has mostly files that no other store has, as if it were one of "
                       "another tree: nothing is written there; take it out, or empty it",
                       store_name(entry->store));
-        else
-            continue;
+            break;
+        }
         entry->share = ROSTER_UNKNOWN;
         entry->left = true;
     }
@@ -245,7 +227,7 @@ static enum exit_status repair_names(struct copying *copying, struct source *sou
     bool left = false;
 
     for (size_t i = 0; i < roster->count; i++)
-        left |= roster->entries[i].left && is_of_another_tree(options, roster, &roster->entries[i]);
+        left |= roster->entries[i].left;
     settings.copy.context = &repairing;
     settings.copy.report = note_event;
     if (findings_begin(&findings, options, roster) < 0 || !mended)

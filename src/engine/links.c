@@ -301,7 +301,8 @@ static int link_in_slot(struct pair *pair, const struct slot *first, struct slot
     temporary_name(slot->temporary);
     if (linkat(first->directory, first_name, slot->directory, slot->temporary, 0) < 0)
         return is_impossible(-errno) ? 0 : -errno;
-    /* sshfs gives each name a number of its own, so that a link never shows. What is whole stays. */
+    /* sshfs gives each name a number of its own, so that a link never shows. What is whole stays.
+     */
     if (slot->need != NEED_CONTENT &&
         fstatat(slot->directory, slot->temporary, &made, AT_SYMLINK_NOFOLLOW) == 0 &&
         !is_same_inode(&a, &made)) {

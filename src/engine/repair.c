@@ -123,6 +123,7 @@ static struct removal count_removal(const struct repair *repair,
 
     for (size_t i = 0; i < roster->count; i++) {
         const struct roster_entry *entry = &roster->entries[i];
+        const struct mend_store holds = roster_entry_holds(entry);
         const struct copy_report *report = report_of(inspection, entry->store);
         const struct ballot *ballot =
             report ? &inspection->survey.ballots[report - inspection->copies] : NULL;
@@ -131,7 +132,7 @@ static struct removal count_removal(const struct repair *repair,
         removal.any_error |= !report || report->state == COPY_UNREADABLE || entry->error < 0;
         removal.any_empty |= entry->empty && !entry->added;
         removal.half_copied |= lacking && 2 * entry->missing > roster->believed;
-        removal.alien |= !lacking && roster_entry_is_alien(entry);
+        removal.alien |= !lacking && mend_is_alien(&holds);
         if (entry->share < 0 || entry->added)
             continue;
         bool *seen = lacking ? lacks : has;
@@ -273,6 +274,8 @@ static int look_whether_all_go(const struct repair *repair, const char *path,
         r = whole ? inspect(repair, whole, &depth, &inspection) : -ENOMEM;
         if (r < 0)
             return r;
+        if (inspection.leftover)
+            continue; /* it goes with its directory */
         if (!may_be_removed(repair, &inspection, whole, true))
             return -ENOTEMPTY;
         if (!is_restorable(&inspection))

@@ -303,6 +303,7 @@ int roster_make(struct source *source, unsigned jobs, struct progress *progress,
         ret->entries[ret->count++] = (struct roster_entry){
             .store = store_hold(list->stores[i]),
             .share = voice.share,
+            .required = voice.required,
             .empty = store_list_is_empty(list, i),
             .error = error,
         };
@@ -323,9 +324,9 @@ int roster_share(const void *opaque, const struct store *store)
     return ROSTER_UNKNOWN;
 }
 
-bool roster_entry_is_alien(const struct roster_entry *entry)
+struct mend_store roster_entry_holds(const struct roster_entry *entry)
 {
-    return 2 * entry->alone > entry->files;
+    return (struct mend_store){entry->required, entry->files, entry->alone};
 }
 
 bool roster_has_empty(const struct roster *roster)

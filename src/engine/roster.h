@@ -7,6 +7,7 @@
 
 #include "engine/progress.h"
 #include "store/stores.h"
+#include "trust/mend.h"
 #include "view/source.h"
 
 enum { ROSTER_UNKNOWN = NO_VOTE };
@@ -14,6 +15,7 @@ enum { ROSTER_UNKNOWN = NO_VOTE };
 struct roster_entry {
     struct store *store;          /* held */
     int share;                    /* its index; ROSTER_UNKNOWN: it has none */
+    unsigned required;            /* the k that most of its headers say */
     bool empty;                   /* it holds nothing: perhaps it is not mounted */
     bool added;                   /* the user said which share it is to hold */
     bool left;                    /* nothing is to be written there, and that was said */
@@ -47,8 +49,7 @@ int roster_make(struct source *source, unsigned jobs, struct progress *progress,
 /* The share that STORE holds, or ROSTER_UNKNOWN; as inspection_make wants it. */
 int roster_share(const void *roster, const struct store *store);
 
-/* Returns true if most files of a store are in no other: it looks like one of another tree. */
-bool roster_entry_is_alien(const struct roster_entry *entry);
+struct mend_store roster_entry_holds(const struct roster_entry *entry);
 
 /* Returns true if a store holds nothing, and was not meant to. */
 bool roster_has_empty(const struct roster *roster);

@@ -3,6 +3,23 @@
 
 #include <limits.h>
 
+bool mend_is_alien(const struct mend_store *store)
+{
+    return 2 * store->alone > store->files;
+}
+
+enum mend_refusal mend_refuses_store(const struct quorum *quorum, enum share_format format,
+                                     const struct mend_store *store)
+{
+    const bool has_checks = formats[format]->has_checks;
+
+    if (!has_checks && store->required != quorum->commonest)
+        return MEND_OTHER_K;
+    if (mend_is_alien(store) && (!has_checks || quorum->required > 1))
+        return MEND_OTHER_TREE;
+    return MEND_WRITES;
+}
+
 int mend_spare(const unsigned at[256], unsigned needed)
 {
     unsigned how_many[257] = {0}; /* shares that so many stores have */

@@ -7,6 +7,33 @@
 #include "trust/name.h"
 #include "trust/version.h"
 
+/* What a store with a vote holds. */
+struct mend_store {
+    unsigned required; /* the k that most of its headers say */
+    uint64_t files;
+    uint64_t
+        alone; /* of these, the ones that no other store has, or too few for them to be shown */
+};
+
+/* Why nothing is written to a store. */
+enum mend_refusal {
+    MEND_WRITES,     /* it is written to */
+    MEND_OTHER_K,    /* it says another k than most, and no checks tell whether it is one at all */
+    MEND_OTHER_TREE, /* it has mostly files that no other has */
+};
+
+/*
+ * A store of another tree that has come among the others keeps what it has, also under names that
+ * are here as well. Where one share is enough, one that is ahead of the others looks the same;
+ * checks tell more then. Without checks, a directory of other files may look like a store: all
+ * texts that begin alike do.
+ */
+enum mend_refusal mend_refuses_store(const struct quorum *quorum, enum share_format format,
+                                     const struct mend_store *store);
+
+/* Returns true if most files of a store are in no other: it looks like one of another tree. */
+bool mend_is_alien(const struct mend_store *store);
+
 /*
  * Returns how many stores may be lost, whichever they are, with NEEDED different shares left. AT[i]
  * stores have share i. Negative: too few are there now.

@@ -51,7 +51,7 @@ void quorum_settle(const struct store_voice voices[], size_t count, unsigned giv
                    struct quorum *ret)
 {
     struct quorum quorum = {.required = given, .given = given > 0};
-    unsigned shares[256] = {0}, most = 0, commonest = 0;
+    unsigned shares[256] = {0}, most = 0;
 
     for (size_t i = 0; i < count; i++) {
         quorum.found += voices[i].share < 0 ? voices[i].has_files : is_first(voices, i);
@@ -66,7 +66,7 @@ void quorum_settle(const struct store_voice voices[], size_t count, unsigned giv
     for (unsigned k = 1; k < 256; k++) {
         if (shares[k] > 0 && shares[k] >= most) {
             most = shares[k];
-            commonest = k;
+            quorum.commonest = k;
         }
         if (is_used_twice(voices, count, k))
             quorum.largest_k = k;
@@ -74,7 +74,7 @@ void quorum_settle(const struct store_voice voices[], size_t count, unsigned giv
     if (!given && quorum.no_files)
         quorum.required = quorum.votes / 2 + 1;
     else if (!given && 2 * quorum.with_vote > quorum.with_files)
-        quorum.required = commonest;
+        quorum.required = quorum.commonest;
     *ret = quorum;
 }
 

@@ -60,6 +60,7 @@ bool store_voice_keeps_no_modes(const struct store_voice *voice, const struct st
 struct quorum {
     unsigned required;  /* K; 0: not known, required= has to be given */
     bool given;         /* by the user */
+    unsigned commonest; /* the k with most votes; at a tie, the larger; 0: none has a vote */
     bool no_files;      /* no store has a regular file: each that has names is a vote of its own */
     unsigned votes;     /* different shares that are here */
     size_t found;       /* stores that may restore something; the same share and k count once */
@@ -70,8 +71,8 @@ struct quorum {
 };
 
 /*
- * Settles K from what COUNT stores showed. GIVEN: the user's required=; 0: not given. K is the k
- * with most votes; at a tie, the larger.
+ * Settles K from what COUNT stores showed. GIVEN: the user's required=; 0: not given. K is the
+ * commonest k then, if more than half of the stores with files have a vote.
  */
 void quorum_settle(const struct store_voice voices[], size_t count, unsigned given,
                    struct quorum *ret);

@@ -91,6 +91,10 @@ class Model(ModelVerdicts):
             return len(self.voting) // 2 + 1
         if 2 * len(self.voting) <= len(self.with_files):
             return None
+        return self.rule_1_commonest()
+
+    def rule_1_commonest(self):
+        """The k with most votes; at a tie, the larger."""
         return max(most(votes_of((self.samples[name].k, share) for name, share in self.voting.items()))[0])
 
     def rule_2_voting(self):
@@ -135,14 +139,15 @@ class Model(ModelVerdicts):
     @once
     def rule_7_is_written(self, store):
         """Not a store of another tree; without checks, one that says another k may be none."""
-        says = Counter(self.samples[name].k for name in self.voting)
-        most_said = max(says, key=lambda k: (says[k], k), default=None)
-        is_like_others = self.format == "checked" or self.samples[store].k == most_said
-        return store in self.voting and is_like_others and not self.rule_7_is_left(store)
+        return store in self.voting and not self.rule_7_is_left(store)
 
     def rule_7_is_left(self, store):
         """Whether repair names a store and leaves it; at K = 1, a mirror that is ahead looks like that, too."""
-        return store in self.voting and self.rule_7_is_alien(store) and (self.format != "checked" or self.K > 1)
+        if store not in self.voting:
+            return False
+        if self.format != "checked" and self.samples[store].k != self.rule_1_commonest():
+            return True
+        return self.rule_7_is_alien(store) and (self.format != "checked" or self.K > 1)
 
     @once
     def rule_7_needs_required(self):

@@ -248,6 +248,31 @@ static void test_nothing_is_removed_where_k_is_not_known(void **state)
     assert_non_null(mend_refuses_removal(&unknown, &removal));
 }
 
+static void test_a_store_of_mostly_other_files_is_not_written_to(void **state)
+{
+    const struct quorum two = {.required = 2, .commonest = 2},
+                        one = {.required = 1, .commonest = 1};
+    const struct mend_store ahead = {.required = 2, .files = 9, .alone = 5};
+    const struct mend_store like_others = {.required = 2, .files = 10, .alone = 5};
+    const struct mend_store mirror = {.required = 1, .files = 9, .alone = 9};
+
+    assert_int_equal(mend_refuses_store(&two, SHARE_CHECKED, &ahead), MEND_OTHER_TREE);
+    assert_int_equal(mend_refuses_store(&two, SHARE_FEC, &ahead), MEND_OTHER_TREE);
+    assert_int_equal(mend_refuses_store(&two, SHARE_CHECKED, &like_others), MEND_WRITES);
+    assert_int_equal(mend_refuses_store(&one, SHARE_CHECKED, &mirror), MEND_WRITES);
+    assert_int_equal(mend_refuses_store(&one, SHARE_FEC, &mirror), MEND_OTHER_TREE);
+}
+
+static void test_a_store_of_another_k_is_not_written_to_without_checks(void **state)
+{
+    const struct quorum given = {.required = 3, .given = true, .commonest = 2};
+    const struct mend_store store = {.required = 3, .files = 10};
+
+    assert_int_equal(mend_refuses_store(&given, SHARE_FEC, &store), MEND_OTHER_K);
+    assert_int_equal(mend_refuses_store(&given, SHARE_CLASSIC, &store), MEND_OTHER_K);
+    assert_int_equal(mend_refuses_store(&given, SHARE_CHECKED, &store), MEND_WRITES);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -269,6 +294,8 @@ int main(void)
         cmocka_unit_test(test_nothing_is_removed_where_too_few_lack_it),
         cmocka_unit_test(test_nothing_is_removed_where_a_store_may_not_be_all_there),
         cmocka_unit_test(test_nothing_is_removed_where_k_is_not_known),
+        cmocka_unit_test(test_a_store_of_mostly_other_files_is_not_written_to),
+        cmocka_unit_test(test_a_store_of_another_k_is_not_written_to_without_checks),
     };
 
     return cmocka_run_group_tests(tests, support_set_up, NULL);
