@@ -12,6 +12,7 @@ import subprocess
 
 import pytest
 
+import oracle
 import repairing
 import trees
 from sftp_store import SftpStore
@@ -333,7 +334,8 @@ def acl_shares(mounts, public_path, rng):
 def damage_all(stores, shares, rng):
     """Each file in two stores of five: stale, damaged, lost; with another list and with none."""
     for path in shares.files():
-        for name, kind in zip(rng.sample(shares.names, 2), rng.sample(["old", "bad", "lost"], 2)):
+        kinds = ["stale", "header", "block", "lost"]
+        for name, kind in zip(rng.sample(shares.names, 2), rng.sample(kinds, 2)):
             place = stores / name / path
             with repairing.same_time(place):
                 os.chmod(place, 0o600)
@@ -343,8 +345,12 @@ def damage_all(stores, shares, rng):
                     subprocess.run(["setfacl", "-b", place], check=True)
             if kind == "lost":
                 repairing.remove(place)
-            elif kind == "bad":
+            elif kind == "block":
                 repairing.change_bytes(place, 70)
+            elif kind == "stale":
+                older = place.stat().st_mtime_ns - 3600 * 10**9
+                place.write_bytes(oracle.make_share("checked", b"old" * 999, REQUIRED, COUNT, int(name, 16), older))
+                os.utime(place, ns=(older, older))
             else:
                 share = bytearray(place.read_bytes())
                 share[0:64] = bytes(64)
