@@ -215,6 +215,22 @@ def test_one_coarse_time_where_a_store_keeps_finer_ones_is_of_its_own(make, moun
 
 
 @UNCHECKED
+def test_repair_leaves_coarse_times_in_a_store_coarse(make, share_format):
+    """A finer one among them would make all others exact, and so those of another version."""
+    stores = make(2, 4, share_format)
+    data = stores.put(size=20_000)
+    coarse = MTIME_NS // 10**9 * 10**9
+    for path in (stores.folder / "03").iterdir():
+        os.utime(path, ns=(coarse, coarse))
+    stores.path("03", "other-1").unlink()
+    stores.settle()
+    stores.repair(status=DAMAGED, writes=["03/other-1"])
+    for store in ("00", "01"):
+        shutil.rmtree(stores.folder / store)
+    stores.decode(expected={"a": data})
+
+
+@UNCHECKED
 def test_times_are_compared_as_coarsely_as_storage_keeps_them(make, mounts, share_format):
     stores = make(2, 2, share_format)
     data = stores.put(size=20_000)

@@ -23,9 +23,9 @@ uint64_t times_granularity_in(const struct timespec *time, uint64_t unit)
     return unit > 0 && unit < granularity ? unit : granularity;
 }
 
-/* Rounds TIME down, also before 1970. The nanoseconds of a time are never negative. */
-static struct timespec round_down(const struct timespec *time, uint64_t granularity)
+struct timespec times_round_down(const struct timespec *time, uint64_t granularity)
 {
+    /* The nanoseconds of a time are never negative, also before 1970. */
     long part = granularity < SECOND ? (long)granularity : SECOND;
     struct timespec rounded = {time->tv_sec, time->tv_nsec - time->tv_nsec % part};
 
@@ -50,7 +50,8 @@ bool times_agree(const struct timespec *a, const struct timespec *b)
 
 bool times_agree_at(const struct timespec *a, const struct timespec *b, uint64_t granularity)
 {
-    struct timespec left = round_down(a, granularity), right = round_down(b, granularity);
+    struct timespec left = times_round_down(a, granularity);
+    struct timespec right = times_round_down(b, granularity);
 
     return times_compare(&left, &right) == 0;
 }

@@ -21,6 +21,9 @@ uint64_t times_granularity(const struct timespec *time);
  */
 uint64_t times_granularity_in(const struct timespec *time, uint64_t unit);
 
+/* GRANULARITY: one of these. */
+struct timespec times_round_down(const struct timespec *time, uint64_t granularity);
+
 /* Returns the time that is so many nanoseconds after 1970. */
 struct timespec times_of_ns(int64_t nanoseconds);
 

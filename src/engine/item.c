@@ -251,6 +251,8 @@ struct metadata item_metadata(const struct item *item, const struct slot *slot)
         ret.status.st_uid = seen->status.st_uid;
         ret.status.st_gid = seen->status.st_gid;
     }
+    if (slot->target->time_unit > 0 && S_ISREG(ret.status.st_mode))
+        *time = times_round_down(time, slot->target->time_unit);
     if (slot->target->share != TARGET_WHOLE && S_ISREG(ret.status.st_mode) && seen &&
         seen->error == 0 && times_agree(time, &seen->status.st_mtim) &&
         times_granularity(&seen->status.st_mtim) < times_granularity(time))

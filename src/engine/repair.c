@@ -438,11 +438,13 @@ int repair_run(struct source *source, const struct roster *roster,
     struct repair repair = {
         source, roster, settings, progress, targets, stores, .lock = PTHREAD_MUTEX_INITIALIZER};
     struct copy_settings copy = settings->copy;
+    const bool checked = formats[store_source_terms(source)->format]->has_checks;
 
     if (!targets || !stores)
         return -ENOMEM;
     for (size_t i = 0; i < roster->count; i++) {
         const struct roster_entry *entry = &roster->entries[i];
+        struct store_voice voice;
         if (entry->share == ROSTER_UNKNOWN && !entry->left)
             tell_left(&repair, entry);
         if (entry->share == ROSTER_UNKNOWN)
@@ -453,6 +455,9 @@ int repair_run(struct source *source, const struct roster *roster,
             .name = store_name(entry->store),
             .share = entry->share,
             .fresh = entry->empty,
+            /* Without checks, times tell versions apart, and how coarse a store's are. A finer one
+             * among them would say that the others are exact. */
+            .time_unit = !checked && store_voice(entry->store, &voice) ? voice.time_unit : 0,
         };
     }
     copy.context = &repair;

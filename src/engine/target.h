@@ -18,8 +18,9 @@ struct target {
     const struct tree *tree;
     const char *name; /* for messages */
     int share;        /* the index of the share that it holds; TARGET_WHOLE: the files themselves */
-    bool fresh;       /* nothing is in it yet that others go by */
-    int root;         /* its own: open for syncfs(2) and flock(2) */
+    uint64_t time_unit; /* files get times that are whole multiples of so many ns; 0: exact ones */
+    bool fresh;         /* nothing is in it yet that others go by */
+    int root;           /* its own: open for syncfs(2) and flock(2) */
     mode_t mode_before; /* its own: the root's, until it was opened to its owner; 0: the same */
     dev_t device;       /* its own: what syncfs(2) of the root writes out; 0: nothing */
     /* The copy's own: whether it takes any writes, which is asked once one has failed. */
