@@ -77,7 +77,7 @@ class FileVerdicts:
         if copy.header is None or store not in self.copies:
             return "damaged"
         good = "good" if copy.header.index == self.model.voting.get(store) else "misplaced"
-        if not self.checked and self._is_like(store) and self._has_right_payload(copy):
+        if not self.checked and self._is_like(store) and self._has_right_payload(copy) and not self._hides_its_time(store):
             return good
         if self.of[store] != self.version or (copy.is_intact() and self.has_other_digests(copy)):
             return "stale"
@@ -86,6 +86,10 @@ class FileVerdicts:
     def _has_right_payload(self, copy):
         """Whatever the bits of its header say that mean nothing."""
         return copy.data[copy.header.start :] == self.share(copy.header.index)[copy.header.start :]
+
+    def _hides_its_time(self, store):
+        """Whether it is of another version by a time that nobody would mend, as it looks like a rounded one."""
+        return self.of[store] != self.version and is_same_time(self.entries[store].mtime, self.version.mtime)
 
     def _is_like(self, store):
         """Whether a copy is of what is shown, but for its time."""
