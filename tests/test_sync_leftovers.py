@@ -86,6 +86,14 @@ def wait_for_part(folder):
         time.sleep(0.01)
 
 
+def wait_for_whole(nodes, names):  # noqa: F811
+    """Until they have the large file."""
+    until = time.monotonic() + syncing.LIMIT_S
+    while not all((nodes / name / "large").exists() for name in names):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
 def slow_run(sets, source, nodes, rng):  # noqa: F811
     """One of which bert has a part of the large file."""
     large_file(source, rng)
@@ -182,12 +190,34 @@ def test_after_all_was_killed(sets, source, nodes, tmp_path, rng):  # noqa: F811
     compare_with_encode(source, places(nodes), tmp_path)
 
 
-def test_the_restored_view_does_not_show_it(sets, source, nodes, mounts, rng):  # noqa: F811
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_what_is_left_is_no_file(sets, source, nodes, mounts, tmp_path, rng, end):  # noqa: F811
+    """It is not shown, restored or copied, and only told by check."""
     process = slow_run(sets, source, nodes, rng)
-    process.send_signal(signal.SIGTERM)
-    commands.finish(process)
-    assert folder_name(1) in os.listdir(nodes / "bert")
+    wait_for_whole(nodes, ["anna", "carl"])
+    pids = [process.pid, *(processes_of(process) if end == signal.SIGKILL else [])]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    for pid in pids:
+        os.kill(pid, end)
+        os.kill(pid, signal.SIGCONT)
+    process.communicate()
+    for pid in pids:
+        assert mounts_module.wait_for_exit(pid)
+    left = left_at(nodes / "bert")
+    assert left == ([folder_name(1), f"{folder_name(1)}/large"] if end == signal.SIGTERM else left[:1])
     assert sorted(os.listdir(mounts.restored(nodes).path)) == sorted(os.listdir(source))
+    commands.run("decode", nodes, tmp_path / "out", noisy=True)
+    assert sorted(os.listdir(tmp_path / "out")) == sorted(os.listdir(source))
+    told = commands.run("check", nodes, status=DAMAGED, noisy=True).json
+    health = {line["path"]: line["health"] for line in told if "health" in line}
+    assert [path for path in health if health[path] == "leftover"] == left[:1]
+    assert set(health.values()) == {"degraded", "leftover"} and health["large"] == "degraded"
+    commands.run("repair", nodes, status=DAMAGED, noisy=True)
+    for name in ("anna", "carl"):
+        assert left_at(nodes / name) == []
+    assert (nodes / "bert" / "large").exists()
+    assert left_at(nodes / "bert") == ([] if end == signal.SIGTERM else left)  # the folder has a name of ours
 
 
 # What is the tree's, and what is not
