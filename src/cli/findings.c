@@ -72,7 +72,7 @@ static void count_name(struct findings *findings, const struct inspection *inspe
     enum name_health health = inspection_health(inspection);
     bool shown = !inspection->hidden, is_file = shown && S_ISREG(inspection->status.st_mode);
     bool lost = shown && (health == HEALTH_LOST || health == HEALTH_CONFLICT);
-    int spare = inspection->spare < SPARES ? inspection->spare : SPARES - 1;
+    int place = lost ? 0 : 1 + (inspection->spare < SPARES ? inspection->spare : SPARES - 1);
 
     for (size_t i = 0; i < inspection->count; i++) {
         const struct copy_report *report = &inspection->copies[i];
@@ -98,9 +98,9 @@ static void count_name(struct findings *findings, const struct inspection *inspe
     findings->degraded += health == HEALTH_DEGRADED;
     if (!S_ISDIR(inspection->status.st_mode) || lost) {
         findings->counted++;
-        findings->spares[lost ? 0 : spare + 1]++;
+        findings->spares[place]++;
     }
-    findings->file_spares[lost ? 0 : spare + 1] += is_file;
+    findings->file_spares[place] += is_file;
 }
 
 void findings_failed(void *opaque, const char *path, int error)

@@ -44,8 +44,7 @@ static void *watch_run(void *unused)
 {
     char byte;
 
-    while (read(report, &byte, 1) < 0 && errno == EINTR) {
-    }
+    TEMP_FAILURE_RETRY(read(report, &byte, 1));
     background_leave_streams();
     return unused;
 }
@@ -185,10 +184,8 @@ static int start_server(struct sync_set *set, struct private_view *view)
     close(ends[1]);
     if (view->server < 0)
         return log_errno(-errno, "cannot start another process");
-    ssize_t got;
-    while ((got = read(ends[0], &byte, 1)) < 0 && errno == EINTR) {
-    }
-    return got == 1 ? 0 : -EIO; /* the server has said why */
+    /* Else the server has said why. */
+    return TEMP_FAILURE_RETRY(read(ends[0], &byte, 1)) == 1 ? 0 : -EIO;
 }
 
 /* Stores in the lock's file where the next run has to clean up; "": nowhere. */
