@@ -32,11 +32,16 @@ int background_signal(int number)
     return SIGRTMIN + number;
 }
 
-void background_signals(sigset_t *ret)
+static void fill(sigset_t *ret, int offset)
 {
     sigemptyset(ret);
     for (size_t i = 0; i < COUNT_OF(passed); i++)
-        sigaddset(ret, background_signal(passed[i]));
+        sigaddset(ret, offset + passed[i]);
+}
+
+void background_signals(sigset_t *ret)
+{
+    fill(ret, background_signal(0));
 }
 
 /*
@@ -74,13 +79,9 @@ static void pass_on(int number)
 _Noreturn static void wait_and_exit(int reports, bool stays)
 {
     unsigned char status;
-    ssize_t got;
     int how;
 
-    do
-        got = read(reports, &status, 1);
-    while (got < 0 && errno == EINTR);
-    if (got == 1) {
+    if (TEMP_FAILURE_RETRY(read(reports, &status, 1)) == 1) {
         if (!stays || status != EXIT_STATUS_OK)
             wait_for_children();
         _exit(status);
@@ -111,9 +112,7 @@ int background_enter(bool is_command)
         return log_errno(-errno, "cannot start another process");
     if (is_command) /* what the other leaves becomes a child of this one */
         prctl(PR_SET_CHILD_SUBREAPER, 1);
-    sigemptyset(&all);
-    for (size_t i = 0; i < COUNT_OF(passed); i++)
-        sigaddset(&all, passed[i]);
+    fill(&all, 0);
     sigprocmask(SIG_BLOCK, &all, &before);
     worker = fork();
     if (worker < 0) {
@@ -157,10 +156,8 @@ int background_end(int status)
         return status;
     background_leave_streams();
     /* Where the user's process is gone, nobody needs to know. */
-    while (write(report, &byte, 1) < 0 && errno == EINTR) {
-    }
-    close(report);
-    report = -1;
+    TEMP_FAILURE_RETRY(write(report, &byte, 1));
+    close(steal_fd(&report));
     return status;
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/options.h"
 
-#include "base/lock.h"
 #include "base/log.h"
 #include "cli/output.h"
 #include "cli/page.h"
@@ -9,48 +8,16 @@
 
 #include <sys/random.h>
 
-static void report_name(void *opaque, const char *path, const struct inspection *inspection)
+/* Tells what was found, with a page if that is wanted. */
+static enum exit_status conclude(const struct findings *findings, double seconds)
 {
-    struct findings *findings = opaque;
+    enum exit_status status = findings_status(findings);
 
-    findings_report(findings, path, inspection);
-    if (findings->page) {
-        HOLD(&findings->lock);
-        page_consider(findings->page, findings, path, inspection);
-    }
-}
-
-static enum exit_status check_names(const struct options *options, struct source *source,
-                                    struct meter *meter, const struct roster *roster,
-                                    struct page *page)
-{
-    CLEANUP(findings_end) struct findings findings;
-    struct check_settings settings = {
-        .jobs = options->jobs,
-        .part = options->sample,
-        .context = &findings,
-        .report = report_name,
-        .failed = findings_failed,
-    };
-
-    if (findings_begin(&findings, options, roster) < 0)
-        return EXIT_STATUS_FAILED;
-    findings.page = options->report ? page : NULL;
-    if (options->sample < 1 && getrandom(&settings.seed, sizeof settings.seed, 0) < 0)
-        settings.seed = (uint64_t)meter->started;
-    int r = check_run(source, roster, &settings, &meter->progress);
-    if (r < 0) {
-        if (r != -ECANCELED)
-            log_errno(r, "check");
-        return EXIT_STATUS_FAILED;
-    }
-    enum exit_status status = findings_status(&findings);
-    double seconds = meter_seconds(meter);
-    if (page_write(page, &findings, seconds) < 0 && status != EXIT_STATUS_LOST)
+    if (findings->page && page_write(findings, seconds) < 0 && status != EXIT_STATUS_LOST)
         status = EXIT_STATUS_FAILED;
     json_t *summary = json_pack("{s:s, s:f, s:i, s:f}", "command", "check", "seconds", seconds,
-                                "exit_status", status, "part", options->sample);
-    findings_summarize(&findings, seconds, summary);
+                                "exit_status", status, "part", findings->options->sample);
+    findings_summarize(findings, seconds, summary);
     output_json("summary", summary);
     return status;
 }
@@ -59,24 +26,41 @@ enum exit_status check_command(struct options *options)
 {
     cleanup_source struct source *source = NULL;
     cleanup_roster struct roster roster = {0};
-    cleanup_page struct page page = NO_PAGE;
+    cleanup_page struct page *page = NULL;
+    CLEANUP(findings_end) struct findings findings = {0};
     enum exit_status status = EXIT_STATUS_FAILED;
     struct meter meter;
+    struct check_settings settings = {
+        .jobs = options->jobs,
+        .part = options->sample,
+        .context = &findings,
+        .report = findings_report,
+        .failed = findings_failed,
+    };
 
     if (take_stores(options, 0) < 0)
         return EXIT_STATUS_USAGE;
-    if (page_open(options->report, &page) < 0 ||
+    if ((options->report && page_open(options->report, &page) < 0) ||
         meter_start(&meter, "check", "another run begins anew") < 0)
         return status;
+    if (options->sample < 1 && getrandom(&settings.seed, sizeof settings.seed, 0) < 0)
+        settings.seed = (uint64_t)meter.started;
     const struct share_terms terms = {.everything = true, .stop = &meter.progress.stop};
-    int r = source_of_stores_now(options, terms, &source);
+    int r = source_find_stores(options, terms, &source);
+    if (r == 0)
+        r = source_hear_stores(options, source);
     if (r < 0)
         status = status_of_stores(r);
     if (r == 0 && (r = roster_make(source, options->jobs, &meter.progress, &roster)) < 0 &&
         r != -ECANCELED)
         log_errno(r, "the stores");
     if (r == 0)
-        status = check_names(options, source, &meter, &roster, &page);
+        r = findings_begin(&findings, options, &roster, page);
+    if (r == 0 && (r = check_run(source, &roster, &settings, &meter.progress)) < 0 &&
+        r != -ECANCELED)
+        log_errno(r, "check");
+    if (r == 0)
+        status = conclude(&findings, meter_seconds(&meter));
     meter_stop(&meter);
     return status;
 }

@@ -35,7 +35,9 @@ enum exit_status decode_command(struct options *options)
                                       .hidden = tell_hidden,
                                       .context = &copying,
                                       .stop = &copying.meter.progress.stop};
-    int r = source_of_stores_now(options, terms, &source);
+    int r = source_find_stores(options, terms, &source);
+    if (r == 0)
+        r = source_hear_stores(options, source);
     copying.stores = source;
     if (r < 0)
         status = status_of_stores(r);

@@ -6,7 +6,6 @@
 #include "base/log.h"
 #include "base/times.h"
 #include "cli/output.h"
-#include "restore/damage.h"
 #include "share/block.h"
 
 #include <fcntl.h>
@@ -102,21 +101,16 @@ static void tell_json(const struct looked *looked, bool intact)
     const struct share_header *header = &looked->header;
     const struct share_layout *layout = &header->layout;
     const struct format *format = formats[layout->format];
-    json_t *damaged = json_array();
-
-    for (size_t i = 0; i < looked->damage.count; i++)
-        json_array_append_new(damaged,
-                              json_pack("[I,I]", (json_int_t)looked->damage.ranges[i].first,
-                                        (json_int_t)looked->damage.ranges[i].last));
-    json_t *object = json_pack(
-        "{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:b, s:b, s:o, s:o*, s:o*, s:o}", "kind", "share",
-        "format", format->name, "required", layout->required, "block_size",
-        (json_int_t)layout->block_size, "size", (json_int_t)looked->size, "right_size",
-        (json_int_t)layout_share_size(layout), "source_size", (json_int_t)layout->source_size,
-        "checked", format->has_checks, "intact", intact, "share",
-        json_sprintf("%02x", header->index), "source_mtime_ns",
-        format->has_checks ? json_integer(header->mtime_ns) : NULL, "total",
-        format->has_total ? json_integer(header->total) : NULL, "damaged_blocks", damaged);
+    json_t *object =
+        json_pack("{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:b, s:b, s:o, s:o*, s:o*, s:o}", "kind",
+                  "share", "format", format->name, "required", layout->required, "block_size",
+                  (json_int_t)layout->block_size, "size", (json_int_t)looked->size, "right_size",
+                  (json_int_t)layout_share_size(layout), "source_size",
+                  (json_int_t)layout->source_size, "checked", format->has_checks, "intact", intact,
+                  "share", json_sprintf("%02x", header->index), "source_mtime_ns",
+                  format->has_checks ? json_integer(header->mtime_ns) : NULL, "total",
+                  format->has_total ? json_integer(header->total) : NULL, "damaged_blocks",
+                  json_ranges(&looked->damage, true));
     output_json_path(object, "path", looked->path);
     output_json("info", object);
 }

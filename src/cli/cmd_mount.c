@@ -51,7 +51,6 @@ static int check_options(struct options *options)
     bool from_stores = options->view != VIEW_ENCODED;
     char **words = options->words;
     struct stat status;
-    int r = 0;
 
     if (options->word_count > 2)
         return log_as(-EINVAL, "%s: too many arguments; give [SOURCE] MOUNTPOINT", words[2]);
@@ -77,12 +76,10 @@ static int check_options(struct options *options)
     if (!from_stores && !options->source && !(options->source = strdup("/")))
         return -ENOMEM;
     /* The kernel has to check who may read what: the daemon, which may be root's, reads for all. */
-    if (options->others_allowed && !options->permissions_checked) {
-        options->permissions_checked = true;
-        r = options_pass_on(options, "default_permissions");
-    }
-    if (r < 0)
-        return r;
+    if (options->others_allowed && !options->permissions_checked &&
+        options_pass_on(options, "default_permissions") < 0)
+        return -ENOMEM;
+    options->permissions_checked |= options->others_allowed;
     if (options->word_count == 0)
         return log_as(-EINVAL, "MOUNTPOINT: missing; see zfec-fs --help");
     const char *mountpoint = words[options->word_count - 1];

@@ -16,17 +16,19 @@ static int add_places(struct copying *copying, const struct options *options, st
 {
     struct stores *stores = store_source_stores(source);
     const char *folder = options->source;
-    cleanup_free char *real = folder ? realpath(folder, NULL) : NULL;
+    cleanup_whereabouts struct whereabouts parent = {0};
     cleanup_names struct names inputs = NO_NAMES, paths = NO_NAMES;
 
+    if (folder)
+        place_find(folder, &parent); /* empty where that fails */
     int r = stores_real_paths(stores, &inputs);
     for (size_t i = 0; r == 0 && i < options->place_count; i++) {
         const char *path = options->places[i].path;
-        cleanup_free char *place = NULL;
-        r = place_resolve(path, &place);
+        cleanup_whereabouts struct whereabouts place = {0};
+        r = place_find(path, &place);
         if (r < 0)
             return log_errno(r, "%s: cannot be written to", path);
-        if (real && place_lies_in(real, place)) /* also if there are no stores in it */
+        if (whereabouts_within(&parent, &place)) /* also if there are no stores in it */
             return log_as(-EINVAL, "%s: the stores lie in it, in %s; choose another place", path,
                           folder);
         r = copying_add(copying, path, options->places[i].index, &inputs);
@@ -107,59 +109,52 @@ static void leave_other_files(const struct options *options, struct roster *rost
     }
 }
 
-/* What was done in one store. */
-struct mended {
-    atomic_ullong names, files, bytes, touched;
-};
-
 struct repairing {
     struct copying *copying;
-    const struct roster *roster;
-    struct mended *mended; /* one for each store of the roster */
+    struct findings *findings;
     atomic_uint refused, kept, lost, unconfirmed;
 };
 
 static void note_event(void *context, const struct copy_event *event)
 {
     struct repairing *repairing = context;
-    const struct roster *roster = repairing->roster;
+    const struct roster *roster = repairing->findings->roster;
     struct stat status;
 
     copying_tell(repairing->copying, event);
     for (size_t i = 0; event->target && i < roster->count; i++) {
-        struct mended *mended = &repairing->mended[i];
+        struct store_findings *store = &repairing->findings->stores[i];
         if (store_name(roster->entries[i].store) != event->target->name)
             continue;
-        mended->touched += event->kind == COPY_TOUCHED;
-        mended->names += event->kind == COPY_MADE;
+        store->mended.touched += event->kind == COPY_TOUCHED;
+        store->mended.names += event->kind == COPY_MADE;
         if (event->kind == COPY_MADE && tree_stat(event->target->tree, event->path, &status) == 0 &&
             S_ISREG(status.st_mode)) {
-            mended->files++;
-            mended->bytes += (uint64_t)status.st_size;
+            store->mended.files++;
+            store->mended.bytes += (uint64_t)status.st_size;
         }
     }
 }
 
 /* "new: made 5 files (200.0 kB) and 2 other names; gave 1 name its metadata" */
-static void tell_mended(const char *store, const struct mended *mended)
+static void tell_mended(const struct store_findings *store)
 {
-    uint64_t others = mended->names - mended->files;
-    const char *between = ": made";
+    uint64_t names = store->mended.names, files = store->mended.files;
+    uint64_t others = names - files, touched = store->mended.touched;
     struct draft line = {0};
 
-    draft_add(&line, "%s", store);
-    if (mended->files > 0) {
-        draft_add(&line, "%s %s file%s (%s)", between, show_count(mended->files).text,
-                  plural(mended->files), show_bytes(mended->bytes).text);
-        between = " and";
-    }
+    if (names == 0 && touched == 0)
+        return;
+    draft_add(&line, "%s:%s", store->name, names > 0 ? " made" : "");
+    if (files > 0)
+        draft_add(&line, " %s file%s (%s)%s", show_count(files).text, plural(files),
+                  show_bytes(store->mended.bytes).text, others > 0 ? " and" : "");
     if (others > 0)
-        draft_add(&line, "%s %s%s name%s", between, show_count(others).text,
-                  mended->files > 0 ? " other" : "", plural(others));
-    if (mended->touched > 0)
-        draft_add(&line, "%s gave %s name%s the metadata of most stores",
-                  mended->names > 0 ? ";" : ":", show_count(mended->touched).text,
-                  plural(mended->touched));
+        draft_add(&line, " %s%s name%s", show_count(others).text, files > 0 ? " other" : "",
+                  plural(others));
+    if (touched > 0)
+        draft_add(&line, "%s gave %s name%s the metadata of most stores", names > 0 ? ";" : "",
+                  show_count(touched).text, plural(touched));
     output_draft(COLOUR_NONE, &line);
 }
 
@@ -171,9 +166,10 @@ static void add_left(struct draft *line, uint64_t count, const char *what, const
 }
 
 /* Says whether all is as it should be now, and if not, what is left. */
-static void tell_outcome(const struct repairing *repairing, const struct findings *findings)
+static void tell_outcome(const struct repairing *repairing)
 {
-    const struct roster *roster = repairing->roster;
+    const struct findings *findings = repairing->findings;
+    const struct roster *roster = findings->roster;
     const atomic_ullong *counts = repairing->copying->counts;
     bool here[256] = {false}, done = counts[COPY_MADE] > 0 || counts[COPY_TOUCHED] > 0;
     const struct quorum *quorum = &roster->quorum;
@@ -211,10 +207,9 @@ static enum exit_status repair_names(struct copying *copying, struct source *sou
                                      const struct roster *roster)
 {
     CLEANUP(findings_end) struct findings findings;
+    struct repairing repairing = {.copying = copying, .findings = &findings};
     const struct options *options = copying->options;
     atomic_ullong *counts = copying->counts;
-    cleanup_free struct mended *mended = calloc(roster->count + 1, sizeof *mended);
-    struct repairing repairing = {.copying = copying, .roster = roster, .mended = mended};
     struct repair_settings settings = {
         .refused = &repairing.refused,
         .kept = &repairing.kept,
@@ -226,12 +221,12 @@ static enum exit_status repair_names(struct copying *copying, struct source *sou
     enum exit_status status = EXIT_STATUS_OK;
     bool left = false;
 
+    if (findings_begin(&findings, options, roster, NULL) < 0)
+        return EXIT_STATUS_FAILED;
     for (size_t i = 0; i < roster->count; i++)
         left |= roster->entries[i].left;
     settings.copy.context = &repairing;
     settings.copy.report = note_event;
-    if (findings_begin(&findings, options, roster) < 0 || !mended)
-        return EXIT_STATUS_FAILED;
     for (size_t i = 0; options->remove && i < roster->count; i++) {
         if (!roster->entries[i].empty || roster->entries[i].added)
             continue;
@@ -249,13 +244,11 @@ static enum exit_status repair_names(struct copying *copying, struct source *sou
     else if (counts[COPY_MADE] > 0 || counts[COPY_TOUCHED] > 0 || counts[COPY_REMOVED] > 0 ||
              findings.degraded > 0 || findings.foreign > 0 || roster_has_empty(roster))
         status = EXIT_STATUS_DAMAGED;
-    for (size_t i = 0; !options->dry_run && i < roster->count; i++) {
-        if (mended[i].names > 0 || mended[i].touched > 0)
-            tell_mended(findings.stores[i].name, &mended[i]);
-    }
+    for (size_t i = 0; !options->dry_run && i < roster->count; i++)
+        tell_mended(&findings.stores[i]);
     copying_summarize(copying, status);
     if (r == 0 && !options->dry_run)
-        tell_outcome(&repairing, &findings);
+        tell_outcome(&repairing);
     return status;
 }
 

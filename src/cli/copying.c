@@ -135,30 +135,31 @@ int copying_begin(struct copying *copying, const struct options *options)
 }
 
 /*
- * Refuses a PLACE that harms INPUT: of a new store, one in another store, or around it; one around
- * INPUT where files that are not in the source are removed; and one in a store for whole files,
- * which would take the places of shares.
+ * Refuses a PLACE that harms INPUT: of a new store, one in another store, or around it; one in the
+ * source, which would be encoded, without end; one around INPUT where files that are not in the
+ * source are removed; and one in a store for whole files, which would take the places of shares.
  */
 static int refuse_input(const struct options *options, const char *path,
-                        const struct whereabouts *place, int share, const char *input)
+                        const struct whereabouts *place, const char *input)
 {
-    bool repairs = options->command == COMMAND_REPAIR;
+    const enum command command = options->command;
     cleanup_whereabouts struct whereabouts other = {0};
 
     int r = whereabouts_find(input, &other);
     if (r < 0)
         return r;
     bool within = whereabouts_within(place, &other), around = whereabouts_within(&other, place);
-    bool same = within && around;
-    if (repairs && within && !same)
+    if (command == COMMAND_REPAIR && within && !around)
         return log_as(-EINVAL, "%s: lies in the store %s; choose another place", path, input);
-    if (repairs && around && !same)
+    if (command == COMMAND_REPAIR && around && !within)
         return log_as(-EINVAL, "%s: the store %s lies in it; choose another place", path, input);
-    if (!repairs && options->remove && around)
+    if (command != COMMAND_REPAIR && options->remove && around)
         return log_as(-EINVAL,
                       "%s: --delete would remove %s, which lies in it; choose another place", path,
                       input);
-    if (!repairs && share == TARGET_WHOLE && within)
+    if (command == COMMAND_ENCODE && place_is_shown(&other, place, &options->rules, true))
+        return log_as(-EINVAL, "%s: lies in the source; choose another place, or exclude it", path);
+    if (command == COMMAND_DECODE && within)
         return log_as(-EINVAL, "%s: lies in the stores that are read, %s; choose another place",
                       path, input);
     return 0;
@@ -167,17 +168,15 @@ static int refuse_input(const struct options *options, const char *path,
 int copying_add(struct copying *copying, const char *path, int share, const struct names *inputs)
 {
     const struct options *options = copying->options;
-    cleanup_free char *real = NULL, *name = strdup(path);
+    cleanup_free char *name = strdup(path);
     cleanup_whereabouts struct whereabouts place = {0};
     struct stat status;
 
-    int r = name ? place_resolve(path, &real) : -ENOMEM;
-    if (r == 0)
-        r = whereabouts_find(real, &place);
+    int r = name ? place_find(path, &place) : -ENOMEM;
     if (r < 0)
         return log_errno(r, "%s: cannot be written to", path);
     for (size_t i = 0; r == 0 && i < inputs->count; i++)
-        r = refuse_input(options, path, &place, share, names_get(inputs, i));
+        r = refuse_input(options, path, &place, names_get(inputs, i));
     for (size_t i = 0; r == 0 && i < copying->count; i++) { /* one would remove what others write */
         const char *within = whereabouts_within(&place, &copying->places[i]);
         bool same = within && !*within;
@@ -195,15 +194,14 @@ int copying_add(struct copying *copying, const char *path, int share, const stru
         return log_as(-ENOENT, "%s: does not exist; create it for a dry run", path);
     if (error != 0 && error != ENOENT)
         return log_errno(-error, "%s: cannot be written to", path);
-    r = share == TARGET_WHOLE ? place_check_whole(path, real)
-                              : place_check_share(options, path, real, (uint8_t)share);
+    r = share == TARGET_WHOLE ? place_check_whole(path, place.path)
+                              : place_check_share(options, path, place.path, (uint8_t)share);
     if (r < 0)
         return r;
     copying->names[copying->count] = steal_pointer(name);
-    copying->places[copying->count] = place;
-    place = (struct whereabouts){0};
     copying->targets[copying->count].share = share;
-    copying->count++;
+    copying->places[copying->count++] = place;
+    place = (struct whereabouts){0};
     return 0;
 }
 

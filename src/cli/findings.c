@@ -3,6 +3,7 @@
 
 #include "base/lock.h"
 #include "base/log.h"
+#include "cli/page.h"
 
 #include <string.h>
 
@@ -26,9 +27,9 @@ static const char *last_part(const char *path)
 }
 
 int findings_begin(struct findings *findings, const struct options *options,
-                   const struct roster *roster)
+                   const struct roster *roster, struct page *page)
 {
-    *findings = (struct findings){.options = options, .roster = roster};
+    *findings = (struct findings){.options = options, .roster = roster, .page = page};
     pthread_mutex_init(&findings->lock, NULL);
     findings->stores = calloc(roster->count + 1, sizeof *findings->stores);
     for (size_t i = 0; findings->stores && i < roster->count; i++) {
@@ -71,7 +72,7 @@ static void count_name(struct findings *findings, const struct inspection *inspe
     enum name_health health = inspection_health(inspection);
     bool shown = !inspection->hidden, is_file = shown && S_ISREG(inspection->status.st_mode);
     bool lost = shown && (health == HEALTH_LOST || health == HEALTH_CONFLICT);
-    int spare = inspection->spare < SPARES ? inspection->spare : SPARES - 1;
+    int place = lost ? 0 : 1 + (inspection->spare < SPARES ? inspection->spare : SPARES - 1);
 
     for (size_t i = 0; i < inspection->count; i++) {
         const struct copy_report *report = &inspection->copies[i];
@@ -95,9 +96,11 @@ static void count_name(struct findings *findings, const struct inspection *inspe
     findings->lost += lost;
     findings->conflicts += health == HEALTH_CONFLICT;
     findings->degraded += health == HEALTH_DEGRADED;
-    if (!S_ISDIR(inspection->status.st_mode) || lost)
-        findings->spares[lost ? 0 : spare + 1]++;
-    findings->file_spares[lost ? 0 : spare + 1] += is_file;
+    if (!S_ISDIR(inspection->status.st_mode) || lost) {
+        findings->counted++;
+        findings->spares[place]++;
+    }
+    findings->file_spares[place] += is_file;
 }
 
 void findings_failed(void *opaque, const char *path, int error)
@@ -127,19 +130,10 @@ int findings_least_spare(const struct findings *findings)
     return spare;
 }
 
-uint64_t findings_sum(const uint64_t spares[SPARES + 1])
-{
-    uint64_t all = 0;
-
-    for (size_t i = 0; i <= SPARES; i++)
-        all += spares[i];
-    return all;
-}
-
 char *findings_sentence(const struct findings *findings)
 {
     int least = findings_least_spare(findings);
-    uint64_t all_files = findings_sum(findings->file_spares), all = findings_sum(findings->spares);
+    uint64_t all_files = findings->files, all = findings->counted;
     const char *seen = findings->options->sample == 0  ? ", by headers alone"
                        : findings->options->sample < 1 ? ", as far as was looked"
                                                        : "";
@@ -311,17 +305,6 @@ static void tell_name(const struct findings *findings, const char *path,
                  &line);
 }
 
-/* [[3,3],[7,9]]; NULL where nothing is damaged */
-static json_t *ranges_json(const struct damage *damage)
-{
-    json_t *ranges = damage->count > 0 ? json_array() : NULL;
-
-    for (size_t i = 0; i < damage->count; i++)
-        json_array_append_new(ranges, json_pack("[I,I]", (json_int_t)damage->ranges[i].first,
-                                                (json_int_t)damage->ranges[i].last));
-    return ranges;
-}
-
 /* For "s:o*" of json_pack: nothing where it is not so. */
 static json_t *json_if(bool so)
 {
@@ -356,7 +339,7 @@ static void tell_name_json(const char *path, const struct inspection *inspection
             "{s:s, s:o*, s:o*, s:o*, s:o*, s:o*, s:o*}", "state", copy_words[report->state].name,
             "share", report->index >= 0 ? json_sprintf("%02x", report->index) : NULL,
             "header_damaged", json_if(report->bad_header), "size_wrong", json_if(report->bad_size),
-            "damaged_blocks", ranges_json(&report->damage), "other_content",
+            "damaged_blocks", json_ranges(&report->damage, false), "other_content",
             json_if(report->other_content), "other_metadata", json_if(report->other_metadata != 0));
         output_json_path(problem, "store", store_name(inspection->survey.inquiry.list->stores[i]));
         json_array_append_new(problems, problem);
@@ -367,8 +350,8 @@ static void tell_name_json(const char *path, const struct inspection *inspection
         S_ISREG(mode) && layout->required > 0 ? json_integer((json_int_t)layout->source_size)
                                               : NULL,
         "would_need", json_unless_0(inspection->would_need), "older_version_in",
-        json_unless_0(inspection_rival(inspection)), "lost_stripes", ranges_json(&inspection->lost),
-        "problems", problems);
+        json_unless_0(inspection_rival(inspection)), "lost_stripes",
+        json_ranges(&inspection->lost, false), "problems", problems);
     output_json_path(object, "path", path);
     if (inspection->conflict_text)
         output_json_path(object, "conflict", inspection->conflict_text);
@@ -381,6 +364,8 @@ void findings_report(void *opaque, const char *path, const struct inspection *in
 
     pthread_mutex_lock(&findings->lock);
     count_name(findings, inspection);
+    if (findings->page)
+        page_consider(findings, path, inspection);
     pthread_mutex_unlock(&findings->lock);
     /* It is told if something is wrong with it, or all are wanted. */
     enum name_health health = inspection_health(inspection);

@@ -16,6 +16,9 @@ struct store_findings {
     uint64_t copies[COPY_STATES];
     uint64_t other_metadata, damaged_blocks;
     uint64_t kept_modes; /* of copies whose mode and owner repair leaves as they are */
+    struct {
+        atomic_ullong names, files, bytes, touched;
+    } mended; /* by repair */
 };
 
 struct findings {
@@ -31,12 +34,13 @@ struct findings {
     uint64_t failed;                 /* that could not be looked at */
     /* Names but directories by how many stores they can lose (at 0: lost), and files among them. */
     uint64_t spares[SPARES + 1], file_spares[SPARES + 1];
-    struct page *page; /* for names that are worst off; NULL: not wanted */
+    uint64_t counted;  /* all in spares */
+    struct page *page; /* of names that are worst off; NULL: not wanted */
 };
 
 /* Returns 0 or -ENOMEM. End it in any case. */
 int findings_begin(struct findings *findings, const struct options *options,
-                   const struct roster *roster);
+                   const struct roster *roster, struct page *page);
 void findings_end(struct findings *findings);
 
 /* As struct check_settings has them: counts a name, and tells of it where something is wrong with
@@ -57,8 +61,6 @@ int findings_least_spare(const struct findings *findings);
 
 /* Returns the sentence that a person wants; the caller frees it. NULL without memory. */
 char *findings_sentence(const struct findings *findings);
-
-uint64_t findings_sum(const uint64_t spares[SPARES + 1]);
 
 /* Returns true if something is wrong with a store, or it has nothing. */
 bool store_findings_are_bad(const struct store_findings *store);

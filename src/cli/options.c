@@ -12,31 +12,23 @@
 
 enum { JOBS_MAX = 256, LONGEST_S = 24 * 60 * 60 };
 
+/* An option as it was given. */
+struct given {
+    struct options *options;
+    const struct option_row *row;
+    const char *text;  /* all of it: "shares=3", "--count 3" */
+    const char *value; /* NULL: none */
+    void *field;       /* the row's */
+};
+
 struct option_row {
     const char *name;    /* --NAME, or -o NAME with _ for each -; NULL: its letter alone */
     char letter;         /* -LETTER; 0: none */
     unsigned commands;   /* that take it */
     const char *value;   /* how help calls its value: DIR, FILE, NN=DIR, K; NULL: it takes none */
     const char *choices; /* the values that there are, "a b c"; NULL: others */
-    enum {               /* what take_value() makes of it */
-           TAKE_FLAG,
-           TAKE_PASSED_ON, /* to libfuse, and a flag if it has a field */
-           TAKE_EITHER,    /* true for the first of two choices */
-           TAKE_TEXT,
-           TAKE_NUMBER,
-           TAKE_SECONDS,
-           TAKE_PART,
-           TAKE_FORMAT,
-           TAKE_BLOCK_SIZE,
-           TAKE_QUICK,
-           TAKE_STORE,
-           TAKE_EXCLUDE,
-           TAKE_EXCLUDE_FROM,
-           TAKE_VIEW,
-           TAKE_SHARES,
-           TAKE_PLACE,
-           TAKE_LIST, /* of options of a mount */
-    } kind;
+    /* Returns 0, -EDOM where the value is not what the row wants, or another negative errno. */
+    int (*take)(const struct given *given);
     unsigned number;   /* of a number the most; of a view, which one */
     size_t field;      /* of struct options, if it has one */
     double least;      /* of seconds */
@@ -44,14 +36,169 @@ struct option_row {
     const char *help;
 };
 
+static int take_flag(const struct given *given)
+{
+    *(bool *)given->field = true;
+    return 0;
+}
+
+/* Goes on to libfuse, and is a flag if it has a field. */
+static int take_passed_on(const struct given *given)
+{
+    if (given->row->field)
+        *(bool *)given->field = true;
+    return options_pass_on(given->options, given->text);
+}
+
+/* True for the first of two choices. */
+static int take_either(const struct given *given)
+{
+    const char *first = given->row->choices, *second = strchr(first, ' ') + 1;
+    size_t length = strlen(given->value);
+    bool is_second = strcmp(given->value, second) == 0;
+
+    *(bool *)given->field = !is_second;
+    return is_second || (strncmp(given->value, first, length) == 0 && first[length] == ' ') ? 0
+                                                                                            : -EDOM;
+}
+
+static int take_text(const struct given *given)
+{
+    char **field = given->field;
+
+    free(*field);
+    *field = strdup(given->value);
+    return *field ? 0 : -ENOMEM;
+}
+
+static int take_number(const struct given *given)
+{
+    unsigned long number;
+    const char *end;
+
+    if (number_read(given->value, 1, given->row->number, &number, &end) < 0 || *end)
+        return -EDOM;
+    *(unsigned *)given->field = (unsigned)number;
+    return 0;
+}
+
+/* Plain digits, perhaps with a fraction. */
+static int take_seconds(const struct given *given)
+{
+    char *end;
+    double seconds = strtod(given->value, &end);
+
+    *(double *)given->field = seconds;
+    return *given->value >= '0' && *given->value <= '9' && !*end && seconds >= given->row->least &&
+                   seconds <= LONGEST_S
+               ? 0
+               : -EDOM;
+}
+
+static int take_part(const struct given *given)
+{
+    return number_read_part(given->value, given->field) < 0 ? -EDOM : 0;
+}
+
+static int take_format(const struct given *given)
+{
+    return share_format_from_name(given->value, given->field) < 0 ? -EDOM : 0;
+}
+
+static int take_block_size(const struct given *given)
+{
+    return block_size_from_text(given->value, given->field) < 0 ? -EDOM : 0;
+}
+
+static int take_quick(const struct given *given)
+{
+    given->options->sample = 0;
+    return 0;
+}
+
+static int take_store(const struct given *given)
+{
+    return names_add(&given->options->stores, given->value);
+}
+
+static int take_exclude(const struct given *given)
+{
+    return excludes_add(given->options->rules.excludes, given->value);
+}
+
+static int take_exclude_from(const struct given *given)
+{
+    int r = excludes_add_file(given->options->rules.excludes, given->value);
+
+    if (r == -EINVAL)
+        return log_as(r, "%s: not a text file", given->text);
+    return r < 0 ? log_errno(r, "%s", given->text) : 0;
+}
+
+/* Alone, or with =1 or =0. */
+static int take_view(const struct given *given)
+{
+    enum view_kind *view = &given->options->view, wanted = given->row->number;
+    const char *value = given->value ? given->value : "1", *name = given->row->name;
+
+    if (strcmp(value, "0") != 0 && strcmp(value, "1") != 0)
+        return log_as(-EINVAL, "%s: give %s alone, or %s=1", given->text, name, name);
+    if (*value == '0')
+        return 0;
+    if (*view != VIEW_ENCODED && *view != wanted)
+        return log_as(-EINVAL, "%s: restore and rebuild are two views; give one of them",
+                      given->text);
+    *view = wanted;
+    return 0;
+}
+
+/* "00,03-05" */
+static int take_shares(const struct given *given)
+{
+    const char *at = given->value;
+
+    given->options->some_shares = true;
+    for (unsigned first, last;; at++) {
+        int r = number_read_share(at, &first, &at);
+        last = first;
+        if (r == 0 && *at == '-')
+            r = number_read_share(at + 1, &last, &at);
+        if (r < 0 || first > last || (*at && *at != ','))
+            return -EDOM;
+        for (unsigned i = first; i <= last; i++)
+            given->options->shares[i] = true;
+        if (!*at)
+            return 0;
+    }
+}
+
+/* NN=DIR */
+static int take_place(const struct given *given)
+{
+    struct options *options = given->options;
+    unsigned index;
+    const char *end;
+
+    if (number_read_share(given->value, &index, &end) < 0 || *end != '=' || !end[1])
+        return -EDOM;
+    for (size_t i = 0; i < options->place_count; i++) {
+        if (options->places[i].index == index)
+            return log_as(-EINVAL, "%s: share %02x is given twice", given->text, index);
+    }
+    options->places[options->place_count++] = (struct place_for_share){(uint8_t)index, end + 1};
+    return 0;
+}
+
+static int take_list(const struct given *given); /* of options of a mount */
+
 #define AT(member)     .field = offsetof(struct options, member)
-#define FLAG(member)   .kind = TAKE_FLAG, AT(member)
-#define TEXT(member)   .kind = TAKE_TEXT, AT(member)
-#define PASSED(member) .kind = TAKE_PASSED_ON, AT(member)
+#define FLAG(member)   .take = take_flag, AT(member)
+#define TEXT(member)   .take = take_text, AT(member)
+#define PASSED(member) .take = take_passed_on, AT(member)
 #define NUMBER(member, most)                                                                       \
-    .kind = TAKE_NUMBER, AT(member), .number = (most), .wants = "a whole number from 1 to " #most
+    .take = take_number, AT(member), .number = (most), .wants = "a whole number from 1 to " #most
 #define PLACE                                                                                      \
-    .kind = TAKE_PLACE, .wants = "a share in two hex digits and a directory, like 03=/mnt/usb"
+    .take = take_place, .wants = "a share in two hex digits and a directory, like 03=/mnt/usb"
 
 enum {
     OF_STORES = COMMAND_DECODE | COMMAND_CHECK | COMMAND_REPAIR,
@@ -80,7 +227,7 @@ static const struct option_row option_rows[] = {
      .help = "shares to show, K..256 (default 20)"},
     {"count", 'n', OF_ENCODING, "N", NUMBER(encoding.shares, 256),
      .help = "shares that there are, K..256 (default 20)"},
-    {"shares", 0, COMMAND_ENCODE, "LIST", .kind = TAKE_SHARES,
+    {"shares", 0, COMMAND_ENCODE, "LIST", .take = take_shares,
      .wants = "shares in two hex digits, like 00,03-05",
      .help = "make only these shares in DEST, like 00,03-05"},
     {"to", 0, COMMAND_ENCODE, "NN=DIR", PLACE, .help = "make share NN in DIR; may be repeated"},
@@ -88,13 +235,13 @@ static const struct option_row option_rows[] = {
      .help = "make share NN in DIR, a new store; may be repeated"},
     {"source", 0, BEHIND_O, "DIR", TEXT(source),
      .help = "the same as the argument SOURCE or STORES"},
-    {"restore", 0, BEHIND_O, .kind = TAKE_VIEW, .number = VIEW_RESTORED,
+    {"restore", 0, BEHIND_O, .take = take_view, .number = VIEW_RESTORED,
      .help = "show the files of the shares in STORES"},
-    {"rebuild", 0, BEHIND_O, .kind = TAKE_VIEW, .number = VIEW_REBUILT,
+    {"rebuild", 0, BEHIND_O, .take = take_view, .number = VIEW_REBUILT,
      .help = "show shares, made from those in STORES"},
-    {"store", 0, MOUNT_OF_STORES | OF_STORES, "DIR", .kind = TAKE_STORE,
+    {"store", 0, MOUNT_OF_STORES | OF_STORES, "DIR", .take = take_store,
      .help = "one more store, from anywhere; may be repeated"},
-    {"store-timeout", 0, MOUNT_OF_STORES | OF_STORES, "S", .kind = TAKE_SECONDS, AT(store_timeout),
+    {"store-timeout", 0, MOUNT_OF_STORES | OF_STORES, "S", .take = take_seconds, AT(store_timeout),
      .least = 0.1, .wants = "seconds, 0.1 to 86400",
      .help = "seconds until a store that does not answer is set aside, and the others are used "
              "(default 5)"},
@@ -105,14 +252,14 @@ static const struct option_row option_rows[] = {
     {"salvage", 0, COMMAND_DECODE, FLAG(salvage),
      .help = "of lost files, write what can be read to NAME.partial"},
     {"format", 0, BEHIND_O | OF_SHARES | COMMAND_INFO, "F", "checked classic fec",
-     .kind = TAKE_FORMAT, AT(encoding.format), .wants = "checked, classic or fec",
+     .take = take_format, AT(encoding.format), .wants = "checked, classic or fec",
      .help = "checked (default), classic (zfec_fs) or fec (zfec)"},
     {"block-size", 0, BEHIND_O | OF_ENCODING, "SIZE", "4K 8K 16K 32K 64K 128K 256K 512K 1M",
-     .kind = TAKE_BLOCK_SIZE, AT(encoding.block_size), .wants = "a power of two from 4K to 1M",
+     .take = take_block_size, AT(encoding.block_size), .wants = "a power of two from 4K to 1M",
      .help = "bytes with a check of their own: a power of two, 4K..1M (default 64K)"},
-    {"exclude", 0, MOUNT_OF_SOURCE | COMMAND_ENCODE, "PATTERN", .kind = TAKE_EXCLUDE,
+    {"exclude", 0, MOUNT_OF_SOURCE | COMMAND_ENCODE, "PATTERN", .take = take_exclude,
      .help = "leave out what matches, as a .gitignore does"},
-    {"exclude-from", 0, MOUNT_OF_SOURCE | COMMAND_ENCODE, "FILE", .kind = TAKE_EXCLUDE_FROM,
+    {"exclude-from", 0, MOUNT_OF_SOURCE | COMMAND_ENCODE, "FILE", .take = take_exclude_from,
      .help = "the same, with a pattern on each line of FILE"},
     {"xdev", 0, MOUNT_OF_SOURCE, FLAG(rules.one_file_system),
      .help = "other file systems in SOURCE are empty directories"},
@@ -120,20 +267,20 @@ static const struct option_row option_rows[] = {
      .help = "the same as xdev"},
     {"one-file-system", 'x', COMMAND_ENCODE, FLAG(rules.one_file_system),
      .help = "other file systems in SOURCE are empty directories"},
-    {"torn", 0, MOUNT_OF_SOURCE | COMMAND_ENCODE, "allow", "allow error", .kind = TAKE_EITHER,
+    {"torn", 0, MOUNT_OF_SOURCE | COMMAND_ENCODE, "allow", "allow error", .take = take_either,
      AT(rules.torn_allowed), .wants = "allow or error",
      .help = "allow: read files that change meanwhile as they are (default: error)"},
-    {"attr-timeout", 0, BEHIND_O, "S", .kind = TAKE_SECONDS, AT(attribute_timeout),
+    {"attr-timeout", 0, BEHIND_O, "S", .take = take_seconds, AT(attribute_timeout),
      .wants = "seconds, 0 to 86400",
      .help = "seconds that the kernel may keep attributes; 1 is faster"},
-    {"cache", 0, BEHIND_O, "no", "no yes", .kind = TAKE_EITHER, AT(pages_avoided),
+    {"cache", 0, BEHIND_O, "no", "no yes", .take = take_either, AT(pages_avoided),
      .wants = "yes or no", .help = "read past the kernel's cache of pages"},
     {"io-uring", 0, BEHIND_O, FLAG(io_uring),
      .help = "take the kernel's requests by io_uring, if it can"},
 
-    {"quick", 0, COMMAND_CHECK, .kind = TAKE_QUICK,
+    {"quick", 0, COMMAND_CHECK, .take = take_quick,
      .help = "check presence, sizes and headers only"},
-    {"sample", 0, COMMAND_CHECK, "P", .kind = TAKE_PART, AT(sample),
+    {"sample", 0, COMMAND_CHECK, "P", .take = take_part, AT(sample),
      .wants = "a part of the blocks, like 5%",
      .help = "read only a random part of the blocks, like 5%"},
     {"report", 0, COMMAND_CHECK, "FILE", TEXT(report),
@@ -143,7 +290,7 @@ static const struct option_row option_rows[] = {
     {"checksum", 'c', COMMAND_ENCODE | COMMAND_DECODE, FLAG(checksum),
      .help = "compare contents where size and time are the same"},
     {"checksum", 0, COMMAND_SYNC, FLAG(checksum), .help = "compare contents, not sizes and times"},
-    {"verify", 0, COMMAND_SYNC, "P", .kind = TAKE_PART, AT(verify),
+    {"verify", 0, COMMAND_SYNC, "P", .take = take_part, AT(verify),
      .wants = "a part of the files, like 5%",
      .help = "then compare a random part of the files, like 5%"},
     {"delete", 0, COMMAND_ENCODE, FLAG(remove), .help = "remove what is not in SOURCE"},
@@ -165,7 +312,7 @@ static const struct option_row option_rows[] = {
     {"json", 0, COMMANDS, FLAG(json), .help = "results as JSON, one object a line"},
     {"log-file", 0, COMMANDS, "FILE", TEXT(log_file), .help = "also write messages to FILE"},
 
-    {NULL, 'o', COMMAND_MOUNT, "OPT[,OPT...]", .kind = TAKE_LIST,
+    {NULL, 'o', COMMAND_MOUNT, "OPT[,OPT...]", .take = take_list,
      .help = "options for the mount: allow_other, fsname=NAME, ..."},
     {"allow-other", 0, BEHIND_O | UNLISTED, PASSED(others_allowed), .help = "other users may look"},
     {"allow-root", 0, BEHIND_O | UNLISTED, PASSED(command), .help = "root may look"},
@@ -175,7 +322,7 @@ static const struct option_row option_rows[] = {
      .help = "the kernel checks modes"},
     {"nonempty", 0, BEHIND_O | UNLISTED, FLAG(covers),
      .help = "mount over another mount of zfec-fs"},
-    {"fsname", 0, BEHIND_O | UNLISTED, "NAME", .kind = TAKE_PASSED_ON,
+    {"fsname", 0, BEHIND_O | UNLISTED, "NAME", .take = take_passed_on,
      .help = "name in the table of mounts"},
     {NULL, 'f', COMMAND_MOUNT, FLAG(foreground),
      .help = "stay in the foreground, log to standard error"},
@@ -232,7 +379,7 @@ static const struct command_row command_rows[] = {
 
 const struct command_row *command_find(const char *word)
 {
-    for (size_t i = 1; word && i < COUNT_OF(command_rows); i++) {
+    for (size_t i = 1; i < COUNT_OF(command_rows); i++) {
         if (strcmp(word, command_rows[i].name) == 0)
             return &command_rows[i];
     }
@@ -300,126 +447,19 @@ static struct spelling spell(const struct option_row *row)
     return ret;
 }
 
-static int take_list(struct options *options, const char *value);
-
-/* "00,03-05". Returns 0, or -EDOM for anything else. */
-static int take_shares(struct options *options, const char *at)
-{
-    options->some_shares = true;
-    for (unsigned first, last;; at++) {
-        int r = number_read_share(at, &first, &at);
-        last = first;
-        if (r == 0 && *at == '-')
-            r = number_read_share(at + 1, &last, &at);
-        if (r < 0 || first > last || (*at && *at != ','))
-            return -EDOM;
-        for (unsigned i = first; i <= last; i++)
-            options->shares[i] = true;
-        if (!*at)
-            return 0;
-    }
-}
-
-/*
- * Takes VALUE of the option of ROW, given as TEXT, all of it: "shares=3", "--count 3". Returns 0,
- * -EDOM where VALUE is not what ROW wants, or another negative errno.
- */
-static int take_value(struct options *options, const struct option_row *row, const char *text,
-                      const char *value)
-{
-    void *field = (char *)options + row->field;
-    const char *choices = row->choices ? row->choices : "", *given = value ? value : "", *end;
-    unsigned long number;
-    unsigned index;
-    char *rest;
-    int r;
-
-    switch (row->kind) {
-    case TAKE_FLAG:
-        *(bool *)field = true;
-        return 0;
-    case TAKE_PASSED_ON:
-        if (row->field)
-            *(bool *)field = true;
-        return options_pass_on(options, text);
-    case TAKE_EITHER:
-        end = strchr(choices, ' ');
-        *(bool *)field = strcmp(given, end + 1) != 0;
-        number = (size_t)(end - choices);
-        return strcmp(given, end + 1) == 0 ||
-                       (strlen(given) == number && strncmp(given, choices, number) == 0)
-                   ? 0
-                   : -EDOM;
-    case TAKE_TEXT:
-        free(*(char **)field);
-        *(char **)field = strdup(given);
-        return *(char **)field ? 0 : -ENOMEM;
-    case TAKE_NUMBER:
-        if (number_read(value, 1, row->number, &number, &end) < 0 || *end)
-            return -EDOM;
-        *(unsigned *)field = (unsigned)number;
-        return 0;
-    case TAKE_SECONDS: /* plain digits, perhaps with a fraction */
-        *(double *)field = strtod(given, &rest);
-        return *given >= '0' && *given <= '9' && !*rest && *(double *)field >= row->least &&
-                       *(double *)field <= LONGEST_S
-                   ? 0
-                   : -EDOM;
-    case TAKE_PART:
-        return number_read_part(value, field) < 0 ? -EDOM : 0;
-    case TAKE_FORMAT:
-        return share_format_from_name(value, field) < 0 ? -EDOM : 0;
-    case TAKE_BLOCK_SIZE:
-        return block_size_from_text(value, field) < 0 ? -EDOM : 0;
-    case TAKE_QUICK:
-        options->sample = 0;
-        return 0;
-    case TAKE_STORE:
-        return names_add(&options->stores, value);
-    case TAKE_EXCLUDE:
-        return excludes_add(options->rules.excludes, value);
-    case TAKE_EXCLUDE_FROM:
-        r = excludes_add_file(options->rules.excludes, value);
-        if (r == -EINVAL)
-            return log_as(r, "%s: not a text file", text);
-        return r < 0 ? log_errno(r, "%s", text) : 0;
-    case TAKE_VIEW: /* alone, or with =1 or =0 */
-        if (value && strcmp(value, "0") != 0 && strcmp(value, "1") != 0)
-            return log_as(-EINVAL, "%s: give %s alone, or %s=1", text, row->name, row->name);
-        if (value && *value == '0')
-            return 0;
-        if (options->view != VIEW_ENCODED && options->view != row->number)
-            return log_as(-EINVAL, "%s: restore and rebuild are two views; give one of them", text);
-        options->view = row->number;
-        return 0;
-    case TAKE_SHARES:
-        return take_shares(options, value);
-    case TAKE_PLACE: /* NN=DIR */
-        if (number_read_share(value, &index, &end) < 0 || *end != '=' || !end[1])
-            return -EDOM;
-        for (size_t i = 0; i < options->place_count; i++) {
-            if (options->places[i].index == index)
-                return log_as(-EINVAL, "%s: share %02x is given twice", text, index);
-        }
-        options->places[options->place_count++] = (struct place_for_share){(uint8_t)index, end + 1};
-        return 0;
-    case TAKE_LIST:
-        return take_list(options, given);
-    }
-    return -EINVAL;
-}
-
-/* Takes the option of ROW, given as TEXT, all of it, with VALUE; NULL: without one. */
+/* Takes the option of ROW; the others as in struct given. */
 static int take(struct options *options, const struct option_row *row, const char *text,
                 const char *value)
 {
+    const struct given given = {options, row, text, value, (char *)options + row->field};
+
     /* An empty path would be taken for the working directory. */
     if (value && !*value && row->value &&
         (strcmp(row->value, "DIR") == 0 || strcmp(row->value, "FILE") == 0))
         return log_as(-EINVAL, "%s: empty; give a path", text);
-    if (value && !row->value && row->kind != TAKE_VIEW)
+    if (value && !row->value && row->take != take_view)
         return log_as(-EINVAL, "%s: give it no value", text);
-    int r = take_value(options, row, text, value);
+    int r = row->take(&given);
     return r == -EDOM ? log_as(-EINVAL, "%s: give %s", text, row->wants) : r;
 }
 
@@ -448,13 +488,13 @@ static int take_one(struct options *options, const char *text)
     return log_as(-EINVAL, "%s: unknown option; see zfec-fs --help", text);
 }
 
-/* Takes the options of one -o; a backslash takes the next character as it is. */
-static int take_list(struct options *options, const char *value)
+/* A backslash takes the next character as it is. */
+static int take_list(const struct given *given)
 {
-    cleanup_free char *text = calloc(strlen(value) + 1, 1);
+    cleanup_free char *text = calloc(strlen(given->value) + 1, 1);
     int r = text ? 0 : -ENOMEM;
 
-    for (const char *from = value; r == 0 && *from; from += *from == ',') {
+    for (const char *from = given->value; r == 0 && *from; from += *from == ',') {
         char *end = text;
         for (; *from && *from != ','; from++) {
             if (*from == '\\' && from[1])
@@ -462,7 +502,7 @@ static int take_list(struct options *options, const char *value)
             *end++ = *from;
         }
         *end = '\0';
-        r = *text ? take_one(options, text) : 0;
+        r = *text ? take_one(given->options, text) : 0;
     }
     return r;
 }

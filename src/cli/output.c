@@ -176,6 +176,16 @@ void output_json_path(json_t *object, const char *key, const char *path)
         json_object_set_new(object, base64_key, base64(path));
 }
 
+json_t *json_ranges(const struct damage *damage, bool wanted)
+{
+    json_t *ranges = damage->count > 0 || wanted ? json_array() : NULL;
+
+    for (size_t i = 0; i < damage->count; i++)
+        json_array_append_new(ranges, json_pack("[I,I]", (json_int_t)damage->ranges[i].first,
+                                                (json_int_t)damage->ranges[i].last));
+    return ranges;
+}
+
 void output_progress(const char *lines, bool always)
 {
     cleanup_free char *text = strdup(lines);

@@ -7,6 +7,7 @@
 
 #include "cli/options.h"
 #include "engine/progress.h"
+#include "restore/damage.h"
 #include "tree/metadata.h"
 
 #include <jansson.h>
@@ -34,6 +35,9 @@ void output_json(const char *type, json_t *object);
  * base64 as KEY_base64.
  */
 void output_json_path(json_t *object, const char *key, const char *path);
+
+/* [[3,3],[7,9]]; NULL where nothing is damaged, unless an empty array is WANTED. */
+json_t *json_ranges(const struct damage *damage, bool wanted);
 
 /*
  * Shows progress: lines separated by newlines, cut to fit the terminal. With ALWAYS, also if

@@ -11,17 +11,37 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { LEVEL_MAX = 5 }; /* of the classes l0 to l5: that, or better */
+enum {
+    WORST_MAX = 100, /* names that it shows, however many there are */
+    LEVEL_MAX = 5,   /* of the classes l0 to l5: that, or better */
+};
+
+struct page {
+    const char *path;
+    const char *name; /* its last part */
+    int directory;    /* in which that is */
+    struct worst_name {
+        char *path, *row; /* of its table */
+        int rank;
+    } worst[WORST_MAX]; /* the worst first, and then by path */
+    size_t count;
+    uint64_t all; /* names that were considered */
+    int error;    /* -ENOMEM: one that belongs here is not here; or 0 */
+};
 
 extern const char *const page_style[]; /* the lines of page.css */
 
-/* Adds TEXT with special characters as entities, and with bytes that are no text as \xNN. */
-static void add_escaped(struct draft *out, const char *text)
+/*
+ * Adds TEXT between BEFORE and AFTER, with special characters as entities, and with bytes that are
+ * no text as \xNN.
+ */
+static void add_text(struct draft *out, const char *before, const char *text, const char *after)
 {
     static const char special[] = "&<>\"'";
     static const char *const entities[] = {"&amp;", "&lt;", "&gt;", "&quot;", "&#39;"};
     cleanup_free char *shown = log_escape(text);
 
+    draft_add(out, "%s", before);
     for (const char *at = shown ? shown : text; *at; at++) {
         const char *found = strchr(special, *at);
         if (found)
@@ -29,14 +49,13 @@ static void add_escaped(struct draft *out, const char *text)
         else
             draft_add(out, "%c", *at);
     }
+    draft_add(out, "%s", after);
 }
 
 /* Adds a name as an element of its own, so that it cannot reverse the text around it. */
 static void add_isolated(struct draft *out, const char *name)
 {
-    draft_add(out, "<bdi class=\"name\">");
-    add_escaped(out, name);
-    draft_add(out, "</bdi>");
+    add_text(out, "<bdi class=\"name\">", name, "</bdi>");
 }
 
 /* The sentence, and what to do. */
@@ -53,10 +72,9 @@ static void add_verdict(struct draft *out, const struct findings *findings, cons
     enum exit_status status = findings_status(findings);
     bool scarce = status == EXIT_STATUS_OK && findings_least_spare(findings) == 0;
 
-    draft_add(out, "<header class=\"verdict %s\">\n<p class=\"state\">%s</p>\n<h1>",
+    draft_add(out, "<header class=\"verdict %s\">\n<p class=\"state\">%s</p>\n",
               scarce ? "warning" : states[status].class, states[status].words);
-    add_escaped(out, sentence);
-    draft_add(out, "</h1>\n");
+    add_text(out, "<h1>", sentence, "</h1>\n");
     if (findings->lost > 0)
         draft_add(out, "<p>What is lost cannot be restored from these stores. If there are more "
                        "stores, bring them back and check again.</p>\n");
@@ -91,12 +109,11 @@ static void add_facts(struct draft *out, const struct findings *findings, double
     }
     if (localtime_r(&now, &parts))
         strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S %Z", &parts);
-    draft_add(out, "</dd></div>\n<div><dt>Checked</dt><dd>");
-    add_escaped(out, when);
+    add_text(out, "</dd></div>\n<div><dt>Checked</dt><dd>", when, "</dd><dd>in ");
     if (seconds < 60)
-        draft_add(out, "</dd><dd>in %.1f s", seconds);
+        draft_add(out, "%.1f s", seconds);
     else
-        draft_add(out, "</dd><dd>in %s", show_time(seconds).text);
+        draft_add(out, "%s", show_time(seconds).text);
     draft_add(out, "</dd></div>\n<div><dt>Looked at</dt><dd>");
     if (options->sample >= 1)
         draft_add(out, "every block of every share");
@@ -116,7 +133,7 @@ static void add_facts(struct draft *out, const struct findings *findings, double
 /* The files, by how many more stores they can lose. */
 static void add_files(struct draft *out, const struct findings *findings)
 {
-    uint64_t all = findings_sum(findings->spares);
+    uint64_t all = findings->counted;
     struct draft key = {0};
 
     if (all == 0)
@@ -184,18 +201,17 @@ static void add_store(struct draft *out, const struct store_findings *store)
     draft_add(out, "%s</td></tr>\n", bad ? "</ul>" : "");
 }
 
-static char *make_page(const struct page *page, const struct findings *findings, double seconds)
+static char *make_page(const struct findings *findings, double seconds)
 {
+    const struct page *page = findings->page;
     cleanup_free char *sentence = findings_sentence(findings);
     struct draft out = {.failed = !sentence};
 
     draft_add(&out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
                     "<meta http-equiv=\"Content-Security-Policy\" "
                     "content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
-                    "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-                    "<title>");
-    add_escaped(&out, sentence ? sentence : "");
-    draft_add(&out, "</title>\n<style>\n");
+                    "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
+    add_text(&out, "<title>", sentence ? sentence : "", "</title>\n<style>\n");
     for (const char *const *line = page_style; *line; line++)
         draft_add(&out, "%s", *line);
     draft_add(&out, "</style>\n</head>\n<body>\n<main>\n");
@@ -257,9 +273,7 @@ static void add_wrongs(struct draft *out, const struct findings *findings,
             draft_add(out, i > first ? ", " : "<li>");
             add_isolated(out, names_get(&stores, i));
         }
-        draft_add(out, ": ");
-        add_escaped(out, wrong);
-        draft_add(out, "</li>");
+        add_text(out, ": ", wrong, "</li>");
     }
 }
 
@@ -298,9 +312,10 @@ static void forget_name(struct worst_name *name)
     free(name->row);
 }
 
-void page_consider(struct page *page, const struct findings *findings, const char *path,
+void page_consider(const struct findings *findings, const char *path,
                    const struct inspection *inspection)
 {
+    struct page *page = findings->page;
     enum name_health health = inspection_health(inspection);
     struct worst_name name = {.rank = inspection->spare};
     size_t place = page->count;
@@ -349,27 +364,29 @@ static int check_target(const struct page *page)
     return S_ISREG(status.st_mode) ? 0 : S_ISDIR(status.st_mode) ? -EISDIR : -EEXIST;
 }
 
-int page_open(const char *path, struct page *ret)
+int page_open(const char *path, struct page **ret)
 {
-    *ret = NO_PAGE;
-    if (!path)
-        return 0;
     const char *slash = strrchr(path, '/');
+    cleanup_free char *directory = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+    cleanup_page struct page *page = calloc(1, sizeof *page);
     char temporary[TEMPORARY_NAME_SIZE];
-    ret->path = path;
-    ret->name = slash ? slash + 1 : path;
-    cleanup_free char *directory = strndup(path, (size_t)(ret->name - path));
-    if (!directory)
+
+    if (!directory || !page)
         return log_errno(-ENOMEM, "--report %s", path);
-    ret->directory = open(*directory ? directory : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    int r = ret->directory < 0 ? -errno : check_target(ret);
+    page->path = path;
+    page->name = slash ? slash + 1 : path;
+    page->directory = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int r = page->directory < 0 ? -errno : check_target(page);
     /* Nothing is left of this while check runs, which may be for hours, and be killed. */
     cleanup_fd int fd = -1;
     if (r == 0)
-        r = temporary_file(ret->directory, temporary, &fd);
-    if (r == 0 && unlinkat(ret->directory, temporary, 0) < 0)
+        r = temporary_file(page->directory, temporary, &fd);
+    if (r == 0 && unlinkat(page->directory, temporary, 0) < 0)
         r = -errno;
-    return r < 0 ? log_errno(r, "--report %s: cannot be written", path) : 0;
+    if (r < 0)
+        return log_errno(r, "--report %s: cannot be written", path);
+    *ret = steal_pointer(page);
+    return 0;
 }
 
 void page_close(struct page *page)
@@ -377,30 +394,30 @@ void page_close(struct page *page)
     while (page->count > 0)
         forget_name(&page->worst[--page->count]);
     cleanup_close_fd(&page->directory);
+    free(page);
 }
 
-int page_write(const struct page *page, const struct findings *findings, double seconds)
+int page_write(const struct findings *findings, double seconds)
 {
+    const struct page *page = findings->page;
+    cleanup_free char *text = make_page(findings, seconds);
     char temporary[TEMPORARY_NAME_SIZE];
     cleanup_fd int fd = -1;
 
-    if (page->directory < 0)
-        return 0;
-    cleanup_free char *text = make_page(page, findings, seconds);
     int r = text ? page->error : -ENOMEM;
     if (r == 0)
         r = temporary_file(page->directory, temporary, &fd);
-    if (r < 0)
-        return log_errno(r, "--report %s: cannot be written", page->path);
-    mode_t hidden = umask(0); /* whoever may read what the user makes may read this */
-    umask(hidden);
-    if (dprintf(fd, "%s", text) < 0 || fchmod(fd, 0666 & ~hidden) < 0 || fsync(fd) < 0)
-        r = -errno;
-    if (r == 0)
-        r = check_target(page); /* once more: hours may have passed */
-    if (r == 0)
-        r = temporary_rename(page->directory, temporary, page->name);
-    else
-        unlinkat(page->directory, temporary, 0);
+    if (r == 0) {
+        mode_t hidden = umask(0); /* whoever may read what the user makes may read this */
+        umask(hidden);
+        if (dprintf(fd, "%s", text) < 0 || fchmod(fd, 0666 & ~hidden) < 0 || fsync(fd) < 0)
+            r = -errno;
+        if (r == 0)
+            r = check_target(page); /* once more: hours may have passed */
+        if (r == 0)
+            r = temporary_rename(page->directory, temporary, page->name);
+        else
+            unlinkat(page->directory, temporary, 0);
+    }
     return r < 0 ? log_errno(r, "--report %s: cannot be written", page->path) : 0;
 }

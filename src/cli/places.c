@@ -5,7 +5,6 @@
 #include "base/log.h"
 #include "store/voice.h"
 #include "sync/child.h"
-#include "tree/whereabouts.h"
 #include "trust/leftover.h"
 
 #include <libgen.h>
@@ -17,7 +16,8 @@ enum {
     LOOKED_AT = 64, /* files, to see whether a directory is a store */
 };
 
-int place_resolve(const char *path, char **ret)
+/* The absolute path of PATH, without symlinks. */
+static int resolve(const char *path, char **ret)
 {
     cleanup_free char *real = realpath(path, NULL), *one = strdup(path), *other = strdup(path);
 
@@ -30,67 +30,45 @@ int place_resolve(const char *path, char **ret)
     const char *parent = dirname(one);
     if (strcmp(parent, path) == 0) /* the working directory was removed */
         return -ENOENT;
-    int r = place_resolve(parent, &real);
-    if (!real)
+    int r = resolve(parent, &real);
+    if (r < 0)
         return r;
     const char *between = strcmp(real, "/") == 0 ? "" : "/";
     return asprintf(ret, "%s%s%s", real, between, basename(other)) < 0 ? -ENOMEM : 0;
 }
 
-void place_resolve_soon(const char *path, char **ret)
+int place_find(const char *path, struct whereabouts *ret)
+{
+    cleanup_free char *real = NULL;
+
+    *ret = (struct whereabouts){.path = NULL};
+    int r = resolve(path, &real);
+    return r < 0 ? r : whereabouts_find(real, ret);
+}
+
+int place_find_soon(const char *path, struct whereabouts *ret)
 {
     struct words words = {.names = NO_NAMES};
+    cleanup_free char *real = NULL;
 
+    *ret = (struct whereabouts){.path = NULL};
     WORDS_ADD(&words, "realpath", "--canonicalize-missing", "--", path);
-    child_run(&words, RESOLVE_LIMIT_S, ret);
+    child_run(&words, RESOLVE_LIMIT_S, &real);
+    return real ? whereabouts_find(real, ret) : 0;
 }
 
-bool place_lies_in(const char *path, const char *folder)
+bool place_is_shown(const struct whereabouts *from, const struct whereabouts *place,
+                    const struct tree_rules *rules, bool is_directory)
 {
-    cleanup_whereabouts struct whereabouts place = {0}, around = {0};
+    const char *path = whereabouts_within(place, from);
 
-    /* Without memory, it is as if it did. */
-    return whereabouts_find(path, &place) < 0 || whereabouts_find(folder, &around) < 0 ||
-           whereabouts_within(&place, &around);
-}
-
-/* Finds the device that PATH is or would be on. */
-static int find_device(const char *path, dev_t *ret)
-{
-    struct stat status;
-
-    if (stat(path, &status) == 0) {
-        *ret = status.st_dev;
-        return 0;
-    }
-    if (errno != ENOENT || strcmp(path, "/") == 0)
-        return -errno;
-    cleanup_free char *copy = strdup(path);
-    return copy ? find_device(dirname(copy), ret) : -ENOMEM;
-}
-
-bool place_is_shown(const char *from, const char *place, const struct tree_rules *rules,
-                    bool is_directory)
-{
-    cleanup_whereabouts struct whereabouts whole = {0}, at = {0};
-    dev_t source = 0, own = 0;
-
-    if (whereabouts_find(place, &at) < 0 || whereabouts_find(from, &whole) < 0)
-        return true;
-    const char *path = whereabouts_within(&at, &whole);
-    if (!path)
-        return false;
-    if (!*path)
-        return true;
-    if (excludes_match(rules->excludes, path, is_directory))
-        return false;
-    return !rules->one_file_system || find_device(from, &source) < 0 ||
-           find_device(place, &own) < 0 || source == own;
+    return path &&
+           (!*path || (!excludes_match(rules->excludes, path, is_directory) &&
+                       !(rules->one_file_system && whereabouts_differ_in_device(from, place))));
 }
 
 static void ignore_answer(void *context)
 {
-    (void)context;
 }
 
 /* Takes a sample of what is at PLACE, as of shares in that format. No PLACE holds nothing. */

@@ -6,25 +6,23 @@
 #pragma once
 
 #include "cli/options.h"
+#include "tree/whereabouts.h"
 
-/* Finds the absolute path of PATH, without symlinks. What does not exist yet keeps its name. The
- * caller frees it. */
-int place_resolve(const char *path, char **ret);
+/* Finds where PATH is, without symlinks. What does not exist yet keeps its name. Clear RET in any
+ * case. */
+int place_find(const char *path, struct whereabouts *ret);
 
-/* As place_resolve, for a PATH that may hang: sets *RET to NULL if it takes some seconds. */
-void place_resolve_soon(const char *path, char **ret);
+/* The same for a PATH that may hang: RET is empty if that takes some seconds. */
+int place_find_soon(const char *path, struct whereabouts *ret);
 
-/* Returns true if PATH is FOLDER, or lies in it, by whatever mount. Both are resolved. */
-bool place_lies_in(const char *path, const char *folder);
-
-/* Returns true if PLACE lies in the source at FROM, and RULES do not leave it out. Both are
- * resolved. */
-bool place_is_shown(const char *from, const char *place, const struct tree_rules *rules,
-                    bool is_directory);
+/* Returns true if PLACE lies in the source at FROM, and RULES do not leave it out. */
+bool place_is_shown(const struct whereabouts *from, const struct whereabouts *place,
+                    const struct tree_rules *rules, bool is_directory);
 
 /*
- * Checks that PLACE, which the user calls PATH, may hold share INDEX: it does not exist, or has no
- * files, or at least half of those that a sample shows are of that share. -EINVAL: it may not.
+ * Checks that PLACE, the real path of what the user calls PATH, may hold share INDEX: it does not
+ * exist, or has no files, or at least half of those that a sample shows are of that share. -EINVAL:
+ * it may not.
  */
 int place_check_share(const struct options *options, const char *path, const char *place,
                       uint8_t index);

@@ -44,8 +44,7 @@ static void *watch_run(void *unused)
 {
     char byte;
 
-    while (read(report, &byte, 1) < 0 && errno == EINTR) {
-    }
+    TEMP_FAILURE_RETRY(read(report, &byte, 1));
     background_leave_streams();
     return unused;
 }
@@ -57,19 +56,6 @@ static int tell_ready(void)
     if (r < 0)
         return log_errno(r, "cannot start a thread");
     return write(report, "", 1) == 1 ? 0 : -EPIPE;
-}
-
-/* What PATH is in the directory ROOT, or NULL. No file system is asked: it may be one that hangs.
- */
-static const char *within(const char *root, const char *path)
-{
-    size_t length = strlen(root);
-
-    while (length > 0 && root[length - 1] == '/')
-        length--;
-    if (strncmp(path, root, length) != 0 || (path[length] != '/' && path[length] != '\0'))
-        return NULL;
-    return path + length + strspn(path + length, "/");
 }
 
 /* PATH is what the node is in the source, or NULL; AROUND: what the source is in the node. */
@@ -85,20 +71,25 @@ static int refuse_node(const struct sync_set *set, const struct sync_node *node,
     return 0;
 }
 
-/* Refuses the node AT by the PLACES of its source and of the nodes before it, as they really are.
+/*
+ * Refuses node number AT in the source, which would be encoded as well, without end; around it,
+ * which would replace it; and at the place of another: by their names, and by the PLACES where they
+ * really are, the source's being the last. What cannot be found out soon goes by its name alone.
  */
-static int refuse_real(const struct sync_set *set, size_t at, const struct whereabouts *source,
-                       const struct whereabouts places[])
+static int check_node(const struct sync_set *set, size_t at, struct whereabouts places[])
 {
     const struct sync_node *node = &set->nodes[at];
-    int r = 0;
+    struct whereabouts *place = &places[at], *source = &places[set->count];
 
-    if (source->path)
-        r = refuse_node(set, node, whereabouts_within(&places[at], source),
-                        whereabouts_within(source, &places[at]));
+    int r = refuse_node(set, node, whereabouts_beneath(node->target, set->source),
+                        whereabouts_beneath(set->source, node->target));
+    if (r == 0)
+        r = place_find_soon(node->target, place);
+    if (r == 0)
+        r = refuse_node(set, node, whereabouts_within(place, source),
+                        whereabouts_within(source, place));
     for (size_t i = 0; r == 0 && i < at; i++) {
-        if (places[i].path && (whereabouts_within(&places[at], &places[i]) ||
-                               whereabouts_within(&places[i], &places[at])))
+        if (whereabouts_within(place, &places[i]) || whereabouts_within(&places[i], place))
             r = log_as(-EINVAL,
                        "%s/%s: %s is the place of %s/%s, or lies in or around it; give "
                        "each share its own",
@@ -107,43 +98,19 @@ static int refuse_real(const struct sync_set *set, size_t at, const struct where
     return r;
 }
 
-/*
- * Refuses a node in the source, which would be encoded as well, without end; one around it, which
- * would replace it; and one at the place of another: by their names, and by where they really are,
- * also where one is not there yet. What cannot be found out soon goes by its name alone.
- */
-static int check_places(const struct sync_set *set, const struct whereabouts *source,
-                        struct whereabouts places[])
-{
-    for (size_t i = 0; i < set->count; i++) {
-        const struct sync_node *node = &set->nodes[i];
-        cleanup_free char *real = NULL;
-        if (node->mover != &rsync_mover || address_kind(node->target) != ADDRESS_LOCAL)
-            continue;
-        int r = refuse_node(set, node, within(set->source, node->target),
-                            within(node->target, set->source));
-        place_resolve_soon(node->target, &real);
-        if (r == 0 && real)
-            r = whereabouts_find(real, &places[i]);
-        if (r == 0 && real)
-            r = refuse_real(set, i, source, places);
-        if (r < 0)
-            return r;
-    }
-    return 0;
-}
-
 static int check_nodes(const struct sync_set *set, const char *real)
 {
     struct whereabouts *places = calloc(set->count + 1, sizeof *places);
-    cleanup_whereabouts struct whereabouts source = {0};
 
     int r = places ? 0 : -ENOMEM;
     if (r == 0 && real)
-        r = whereabouts_find(real, &source);
-    if (r == 0)
-        r = check_places(set, &source, places);
-    for (size_t i = 0; places && i < set->count; i++)
+        r = whereabouts_find(real, &places[set->count]);
+    for (size_t i = 0; r == 0 && i < set->count; i++) {
+        const struct sync_node *node = &set->nodes[i];
+        if (node->mover == &rsync_mover && address_kind(node->target) == ADDRESS_LOCAL)
+            r = check_node(set, i, places);
+    }
+    for (size_t i = 0; places && i <= set->count; i++)
         whereabouts_clear(&places[i]);
     free(places);
     return r;
@@ -152,7 +119,7 @@ static int check_nodes(const struct sync_set *set, const char *real)
 static int serve(struct sync_set *set, const struct private_view *paths)
 {
     cleanup_free char *real = realpath(set->source, NULL), *folder = realpath(paths->folder, NULL);
-    const char *path = real && folder ? within(real, folder) : NULL;
+    const char *path = real && folder ? whereabouts_beneath(folder, real) : NULL;
     cleanup_free char *rule = NULL;
     cleanup_source struct source *source = NULL;
     cleanup_view struct view *view = NULL;
@@ -217,10 +184,8 @@ static int start_server(struct sync_set *set, struct private_view *view)
     close(ends[1]);
     if (view->server < 0)
         return log_errno(-errno, "cannot start another process");
-    ssize_t got;
-    while ((got = read(ends[0], &byte, 1)) < 0 && errno == EINTR) {
-    }
-    return got == 1 ? 0 : -EIO; /* the server has said why */
+    /* Else the server has said why. */
+    return TEMP_FAILURE_RETRY(read(ends[0], &byte, 1)) == 1 ? 0 : -EIO;
 }
 
 /* Stores in the lock's file where the next run has to clean up; "": nowhere. */

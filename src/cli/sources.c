@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/sources.h"
 
-#include "base/array.h"
 #include "base/log.h"
 #include "cli/output.h"
 #include "cli/places.h"
 #include "sync/address.h"
 #include "sync/sets.h"
-#include "tree/whereabouts.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -36,12 +34,12 @@ int source_of_tree(struct options *options, struct source **ret)
 }
 
 static int find_stores(const struct options *options, const char *directory,
-                       const struct names *others, bool settled, struct stores **ret)
+                       const struct names *others, struct stores **ret)
 {
     const struct stores_terms what = {
         .format = options->encoding.format,
         .required = options->required,
-        .settled = settled,
+        .settled = options->command != COMMAND_MOUNT,
     };
 
     if (options->store_timeout >= 0)
@@ -56,36 +54,40 @@ int source_find_stores(const struct options *options, struct share_terms terms, 
     terms.format = options->encoding.format;
     terms.patient = options->command != COMMAND_MOUNT;
     terms.unconfirmed = options->unconfirmed;
-    int r = find_stores(options, options->source, &options->stores, terms.patient, &stores);
+    int r = find_stores(options, options->source, &options->stores, &stores);
     return r < 0 ? r : store_source_new(stores, &terms, ret);
 }
 
 /* Nothing of a store in another format would be restored, or told from damage. */
 static int refuse_format(const struct options *options, const struct store_list *list)
 {
-    for (size_t i = 0; i < list->count && !options->unconfirmed; i++) {
-        struct store_voice voice;
-        if (!store_voice(list->stores[i], &voice) || voice.others <= voice.alike)
-            continue;
-        const char *name = formats[options->encoding.format]->name;
-        return log_as(
-            -EINVAL,
-            "store %s holds shares of format %s, not %s; leave format %s out, or that store",
-            store_name(list->stores[i]), formats[SHARE_CHECKED]->name, name, name);
-    }
+    enum share_format given = options->encoding.format;
+    const char *name = formats[given]->name;
+    size_t count = 0;
+
     if (options->unconfirmed)
         return 0;
-    /* What all stores would say in another format may make more sense than in the given one. */
     cleanup_free struct store_voice *voices = calloc(list->count + 1, sizeof *voices);
-    enum share_format given = options->encoding.format;
-    size_t count = 0;
-    for (size_t i = 0; voices && i < list->count; i++)
-        count += store_voice(list->stores[i], &voices[count]);
-    enum share_format found = voices ? quorum_format(voices, count, given) : given;
+    if (!voices)
+        return -ENOMEM;
+    for (size_t i = 0; i < list->count; i++) {
+        const struct store_voice *voice = &voices[count];
+        if (!store_voice(list->stores[i], &voices[count]))
+            continue;
+        count++;
+        if (voice->others > voice->alike)
+            return log_as(
+                -EINVAL,
+                "store %s holds shares of format %s, not %s; leave format %s out, or that "
+                "store",
+                store_name(list->stores[i]), formats[SHARE_CHECKED]->name, name, name);
+    }
+    /* What all stores would say in another format may make more sense than in the given one. */
+    enum share_format found = quorum_format(voices, count, given);
     if (found == given)
-        return voices ? 0 : -ENOMEM;
+        return 0;
     return log_as(-EINVAL, "the stores hold shares of format %s, not %s; give format %s",
-                  formats[found]->name, formats[given]->name, formats[found]->name);
+                  formats[found]->name, name, formats[found]->name);
 }
 
 static int refuse_headerless(const struct options *options, const struct store_list *list)
@@ -100,14 +102,14 @@ static int refuse_headerless(const struct options *options, const struct store_l
 
 /*
  * Refuses a store where the directory of the stores should be: its files are shares, and those in
- * its directories are of one share.
+ * its directories are of one share. And stores in another format.
  */
-static int refuse_lone_store(const struct options *options, const struct store_list *list)
+static int refuse_wrong(const struct options *options, const struct store_list *list)
 {
     uint8_t share;
 
     if (!options->source || list->quorum.votes > 1 || !place_has_share(options->source, &share))
-        return 0;
+        return refuse_format(options, list);
     return log_as(
         -EINVAL,
         "%s: looks like a store itself, of share %02x; give its parent, or the stores one "
@@ -120,40 +122,24 @@ int source_of_stores(const struct options *options, const atomic_bool *stop, str
     cleanup_source struct source *source = NULL;
     cleanup_store_list struct store_list *list = NULL;
 
-    int r =
-        source_find_stores(options, (struct share_terms){.patient = false, .stop = stop}, &source);
+    int r = source_find_stores(options, (struct share_terms){.stop = stop}, &source);
     if (r == 0 && stores_now(store_source_stores(source), &list) == 0) {
-        r = refuse_lone_store(options, list);
-        if (r == 0)
-            r = refuse_format(options, list);
+        r = refuse_wrong(options, list);
         /* A mount waits for stores that are not there, or hold nothing yet; with files in all of
          * them, and no header, none is to be waited for. */
         if (r == 0 && list->left_out == 0 && list->quorum.with_files == list->count)
             r = refuse_headerless(options, list);
     }
-    if (r == 0 && stores_count(store_source_stores(source)) == 0)
+    if (r < 0)
+        return r;
+    if (stores_count(store_source_stores(source)) == 0)
         log_warning("%s: no stores in it; it should have a directory for each share",
                     options->source);
-    if (r == 0)
-        *ret = steal_pointer(source);
-    return r;
-}
-
-/* What is written to the outer one of two such stores would be taken for the inner one's. */
-static int refuse_nested_in(const struct whereabouts *places, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        for (size_t j = 0; j < count; j++) {
-            const char *path = i == j ? NULL : whereabouts_within(&places[i], &places[j]);
-            if (path && *path)
-                return log_as(-EINVAL,
-                              "store %s lies in another one, %s; give each store its own place",
-                              places[i].path, places[j].path);
-        }
-    }
+    *ret = steal_pointer(source);
     return 0;
 }
 
+/* What is written to the outer one of two such stores would be taken for the inner one's. */
 static int refuse_nested(struct source *source)
 {
     cleanup_names struct names paths = NO_NAMES;
@@ -164,8 +150,14 @@ static int refuse_nested(struct source *source)
         return -ENOMEM;
     for (size_t i = 0; r == 0 && i < paths.count; i++)
         r = whereabouts_find(names_get(&paths, i), &places[i]);
-    if (r == 0)
-        r = refuse_nested_in(places, paths.count);
+    for (size_t at = 0; r == 0 && at < paths.count * paths.count; at++) {
+        const struct whereabouts *one = &places[at / paths.count];
+        const struct whereabouts *other = &places[at % paths.count];
+        const char *path = one == other ? NULL : whereabouts_within(one, other);
+        if (path && *path)
+            r = log_as(-EINVAL, "store %s lies in another one, %s; give each store its own place",
+                       one->path, other->path);
+    }
     for (size_t i = 0; i < paths.count; i++)
         whereabouts_clear(&places[i]);
     free(places);
@@ -200,9 +192,7 @@ int source_hear_stores(const struct options *options, struct source *source)
     r = stores_now(store_source_stores(source), &list);
     if (r < 0)
         return log_errno(r, "the stores");
-    r = refuse_lone_store(options, list);
-    if (r == 0)
-        r = refuse_format(options, list);
+    r = refuse_wrong(options, list);
     if (r < 0)
         return r;
     const struct quorum *quorum = &list->quorum;
@@ -222,6 +212,11 @@ int source_hear_stores(const struct options *options, struct source *source)
                       quorum->with_vote, quorum->with_files);
     if (found > 0 && found >= quorum->required) {
         tell_same_shares(list);
+        /* Repair tells it when it knows which stores are new. */
+        for (size_t i = 0; options->command != COMMAND_REPAIR && i < list->count; i++) {
+            if (store_list_is_empty(list, i))
+                tell_empty_store(list->stores[i]);
+        }
         return 0;
     }
     return log_as(
@@ -233,27 +228,6 @@ int source_hear_stores(const struct options *options, struct source *source)
             ? "; all hold the same share and count once: if they are parts of a store, give its "
               "parent"
             : "; those with the same share count once");
-}
-
-int source_of_stores_now(const struct options *options, struct share_terms terms,
-                         struct source **ret)
-{
-    cleanup_source struct source *source = NULL;
-    cleanup_store_list struct store_list *list = NULL;
-
-    int r = source_find_stores(options, terms, &source);
-    if (r == 0)
-        r = source_hear_stores(options, source);
-    if (r < 0)
-        return r;
-    if (stores_now(store_source_stores(source), &list) == 0) {
-        for (size_t i = 0; i < list->count; i++) {
-            if (store_list_is_empty(list, i))
-                tell_empty_store(list->stores[i]);
-        }
-    }
-    *ret = steal_pointer(source);
-    return 0;
 }
 
 void tell_empty_store(const struct store *store)
@@ -299,79 +273,77 @@ int source_has_files(struct source *source)
     return r;
 }
 
-/* Adds where PATH leads. What cannot be resolved is left for the command to tell. */
+/* Adds where PATH leads. What cannot be found is left for the command to tell. */
 static int add_place(struct names *places, const char *path)
 {
-    cleanup_free char *real = NULL;
+    cleanup_whereabouts struct whereabouts place = {0};
 
-    int r = place_resolve(path, &real);
-    return r == 0 ? names_add(places, real) : r == -ENOMEM ? r : 0;
+    int r = place_find(path, &place);
+    return r == 0 ? names_add(places, place.path) : r == -ENOMEM ? r : 0;
 }
 
-/* Adds the real paths of the stores in DIRECTORY, or of OTHERS; not of what is not there. */
-static int add_stores(const struct options *options, const char *directory,
-                      const struct names *others, struct names *places)
+/* Adds the real paths of the stores in DIRECTORY, or of the store OTHER; none that is not there. */
+static int add_stores(const struct options *options, const char *directory, const char *other,
+                      struct names *places)
 {
     cleanup_stores struct stores *stores = NULL;
+    cleanup_names struct names others = NO_NAMES;
 
     log_mute(true);
-    int r = find_stores(options, directory, others, true, &stores);
+    int r = other ? names_add(&others, other) : 0;
+    if (r == 0)
+        r = find_stores(options, directory, &others, &stores);
     log_mute(false);
     return r == 0 ? stores_real_paths(stores, places) : r == -ENOMEM ? r : 0;
 }
 
 /*
  * Adds the directories and files that nothing may be written into, but what the command is for: of
- * stores, all that it may have, also if its words make no sense.
+ * stores, all that it may have, also if its words make no sense; of encode, all shares in DEST.
  */
 static int add_places(const struct options *options, struct names *places)
 {
-    const unsigned of_stores = COMMAND_CHECK | COMMAND_REPAIR | COMMAND_DECODE;
     const enum command command = options->command;
+    const bool of_stores = command & (COMMAND_CHECK | COMMAND_REPAIR | COMMAND_DECODE);
     const size_t count = options->word_count;
-    char **words = options->words;
     int r = 0;
 
     for (size_t i = 0; r == 0 && i < options->place_count; i++)
         r = add_place(places, options->places[i].path);
-    for (size_t i = 0; r == 0 && command & of_stores && i < options->stores.count; i++) {
-        cleanup_names struct names one = NO_NAMES; /* others may not be there */
-        r = names_add(&one, names_get(&options->stores, i));
-        if (r == 0)
-            r = add_stores(options, NULL, &one, places);
-    }
-    for (size_t i = 0; r == 0 && command & of_stores && i < count; i++)
-        r = add_stores(options, words[i], &NO_NAMES, places);
-    if (r == 0 && command == COMMAND_DECODE && count > 0)
-        r = add_place(places, words[count - 1]);
-    for (size_t i = 0; r == 0 && command == COMMAND_INFO && i < count; i++)
-        r = add_place(places, words[i]);
-    if (r < 0 || command != COMMAND_ENCODE || count < 2)
-        return r;
-    /* The shares in DEST, those that are to be made and others. */
-    r = add_stores(options, words[1], &NO_NAMES, places);
-    for (unsigned index = 0; r == 0 && index < options->encoding.shares; index++) {
-        cleanup_free char *path = NULL;
-        if (asprintf(&path, "%s/%02x", words[1], (uint8_t)index) < 0)
-            return -ENOMEM;
-        r = add_place(places, path);
+    for (size_t i = 0; r == 0 && of_stores && i < options->stores.count; i++)
+        r = add_stores(options, NULL, names_get(&options->stores, i), places);
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        const char *word = options->words[i];
+        const bool has_shares = command == COMMAND_ENCODE && i == 1;
+        if (of_stores || has_shares)
+            r = add_stores(options, word, NULL, places);
+        if (r == 0 && (command == COMMAND_INFO || (command == COMMAND_DECODE && i + 1 == count)))
+            r = add_place(places, word);
+        for (unsigned share = 0; r == 0 && has_shares && share < options->encoding.shares;
+             share++) {
+            cleanup_free char *path = NULL;
+            if (asprintf(&path, "%s/%02x", word, (uint8_t)share) < 0)
+                return -ENOMEM;
+            r = add_place(places, path);
+        }
     }
     return r;
 }
 
 /* A file that is to be written, as it was given, and where it really is. */
 struct beside {
-    const char *option, *path, *real;
+    const char *option, *path;
+    const struct whereabouts *place;
 };
 
 static int refuse_source(const struct beside *file, const char *source,
                          const struct tree_rules *rules)
 {
-    cleanup_free char *from = NULL;
+    cleanup_whereabouts struct whereabouts from = {0};
 
-    place_resolve_soon(source, &from);
-    if (!from || !place_is_shown(from, file->real, rules, false))
-        return 0;
+    int r = place_find_soon(source, &from);
+    if (r < 0 || !place_is_shown(&from, file->place, rules, false))
+        return r;
     return log_as(-EINVAL, "%s %s: lies in the source %s; choose another place, or exclude it",
                   file->option, file->path, source);
 }
@@ -392,11 +364,10 @@ static int refuse_sets(const struct beside *file, const struct options *options)
         r = refuse_source(file, set->source, &set->rules);
         for (size_t j = 0; r == 0 && j < set->count; j++) {
             const struct sync_node *node = &set->nodes[j];
-            cleanup_free char *place = NULL;
-            if (node->mover != &rsync_mover || address_kind(node->target) != ADDRESS_LOCAL)
-                continue;
-            place_resolve_soon(node->target, &place);
-            if (place && place_lies_in(file->real, place))
+            cleanup_whereabouts struct whereabouts place = {0};
+            if (node->mover == &rsync_mover && address_kind(node->target) == ADDRESS_LOCAL)
+                r = place_find_soon(node->target, &place);
+            if (r == 0 && whereabouts_within(file->place, &place))
                 r = log_as(-EINVAL, "%s %s: lies in the node %s; choose another place",
                            file->option, file->path, node->target);
         }
@@ -404,34 +375,36 @@ static int refuse_sets(const struct beside *file, const struct options *options)
     return r;
 }
 
+static int check_beside(const struct options *options, const char *option, const char *path)
+{
+    cleanup_whereabouts struct whereabouts own = {0};
+    const struct beside file = {option, path, &own};
+    cleanup_names struct names places = NO_NAMES;
+    struct stat status;
+
+    /* A terminal or /dev/null holds nothing. */
+    if (!path || (stat(path, &status) == 0 && !S_ISREG(status.st_mode)) ||
+        place_find(path, &own) < 0)
+        return 0;
+    int r = add_places(options, &places);
+    for (size_t i = 0; r == 0 && i < places.count; i++) {
+        cleanup_whereabouts struct whereabouts place = {0};
+        r = whereabouts_find(names_get(&places, i), &place);
+        if (r == 0 && whereabouts_within(&own, &place))
+            r = log_as(-EINVAL,
+                       "%s %s: lies in %s, which the command reads or writes; choose another place",
+                       option, path, place.path);
+    }
+    if (r == 0 && options->command == COMMAND_ENCODE && options->word_count > 0)
+        r = refuse_source(&file, options->words[0], &options->rules);
+    if (r == 0 && options->command == COMMAND_SYNC)
+        r = refuse_sets(&file, options);
+    return r;
+}
+
 int sources_check_beside(const struct options *options)
 {
-    struct beside files[] = {{"--log-file", options->log_file, NULL},
-                             {"--report", options->report, NULL}};
-    int r = 0;
+    int r = check_beside(options, "--log-file", options->log_file);
 
-    for (size_t at = 0; r == 0 && at < COUNT_OF(files); at++) {
-        struct beside *file = &files[at];
-        cleanup_names struct names places = NO_NAMES;
-        cleanup_free char *real = NULL;
-        struct stat status;
-        /* A terminal or /dev/null holds nothing. */
-        if (!file->path || (stat(file->path, &status) == 0 && !S_ISREG(status.st_mode)) ||
-            place_resolve(file->path, &real) < 0)
-            continue;
-        file->real = real;
-        r = add_places(options, &places);
-        for (size_t i = 0; r == 0 && i < places.count; i++) {
-            if (place_lies_in(real, names_get(&places, i)))
-                r = log_as(-EINVAL,
-                           "%s %s: lies in %s, which the command reads or writes; choose another "
-                           "place",
-                           file->option, file->path, names_get(&places, i));
-        }
-        if (r == 0 && options->command == COMMAND_ENCODE && options->word_count > 0)
-            r = refuse_source(file, options->words[0], &options->rules);
-        if (r == 0 && options->command == COMMAND_SYNC)
-            r = refuse_sets(file, options);
-    }
-    return r;
+    return r == 0 ? check_beside(options, "--report", options->report) : r;
 }

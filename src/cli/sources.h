@@ -22,15 +22,12 @@ int source_of_tree(struct options *options, struct source **ret);
 int source_of_stores(const struct options *options, const atomic_bool *stop, struct source **ret);
 
 /*
- * The same for commands, which cannot wait for stores to come; says which hold nothing. TERMS: how
- * names that are not believed are dealt with; format and the like are set here.
+ * The same for commands, which cannot wait for stores to come, in two parts: the stores are found,
+ * and heard; more may be added in between. TERMS: how names that are not believed are dealt with;
+ * format and the like are set here. Says which stores hold nothing, but not to repair.
  * -ENOENT: there are no stores now; -EINVAL: one lies in another; -ENODATA: too few of them hold
  * anything; -EIO: K is not known.
  */
-int source_of_stores_now(const struct options *options, struct share_terms terms,
-                         struct source **ret);
-
-/* The two parts of that: the stores are found, and heard. More may be added in between. */
 int source_find_stores(const struct options *options, struct share_terms terms,
                        struct source **ret);
 int source_hear_stores(const struct options *options, struct source *source);

@@ -87,8 +87,7 @@ void whereabouts_clear(struct whereabouts *place)
     *place = (struct whereabouts){.path = NULL};
 }
 
-/* What of PATH is beneath FOLDER, as both are written. */
-static const char *beneath(const char *path, const char *folder)
+const char *whereabouts_beneath(const char *path, const char *folder)
 {
     size_t length = strlen(folder);
 
@@ -111,14 +110,20 @@ static const char *last_names(const struct whereabouts *place, size_t count)
 
 const char *whereabouts_within(const struct whereabouts *place, const struct whereabouts *folder)
 {
-    const char *path = beneath(place->path, folder->path);
+    const char *path =
+        place->path && folder->path ? whereabouts_beneath(place->path, folder->path) : NULL;
 
     for (size_t i = 0; !path && folder->count > 0 && i < place->count; i++) {
         if (is_same(&place->items[i], &folder->items[0]))
-            path = *folder->rest ? i == 0 ? beneath(place->rest, folder->rest) : NULL
+            path = *folder->rest ? i == 0 ? whereabouts_beneath(place->rest, folder->rest) : NULL
                                  : last_names(place, i);
     }
     return path;
+}
+
+bool whereabouts_differ_in_device(const struct whereabouts *one, const struct whereabouts *other)
+{
+    return one->count > 0 && other->count > 0 && one->items[0].device != other->items[0].device;
 }
 
 static struct {

@@ -27,8 +27,14 @@ void whereabouts_clear(struct whereabouts *place);
 #define cleanup_whereabouts CLEANUP(whereabouts_clear)
 
 /* Where PLACE is FOLDER, or lies in it: the end of PLACE's path that is beneath FOLDER, "" where
- * they are the same. Else NULL. */
+ * they are the same. Else NULL, also where one of them is empty. */
 const char *whereabouts_within(const struct whereabouts *place, const struct whereabouts *folder);
+
+/* The same of paths, as they are written. */
+const char *whereabouts_beneath(const char *path, const char *folder);
+
+/* Returns true if what exists of both is known to be on two devices. */
+bool whereabouts_differ_in_device(const struct whereabouts *one, const struct whereabouts *other);
 
 /*
  * Directories that this process reads or writes as a whole may lie in what it walks through, by a
