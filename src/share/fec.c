@@ -6,7 +6,9 @@
  */
 #include "share/format.h"
 
+#include <endian.h>
 #include <errno.h>
+#include <string.h>
 
 enum {
     SIZE_MIN = 2,
@@ -16,11 +18,7 @@ enum {
 /* ceil(log2 number), for 1..256. */
 static unsigned bits_for(unsigned number)
 {
-    unsigned bits = 0;
-
-    while (1U << bits < number)
-        bits++;
-    return bits;
+    return number > 1 ? 32 - (unsigned)__builtin_clz(number - 1) : 0;
 }
 
 static size_t fec_header_size(unsigned required, unsigned total)
@@ -41,9 +39,8 @@ static void fec_write(const struct share_header *header, uint8_t *ret)
     fields = fields << wide | (required - 1);
     fields = fields << bits_for(required) | padding;
     fields = fields << wide | header->index;
-    fields <<= 32 - bits;
-    for (size_t i = 0; i < fec_header_size(required, total); i++)
-        ret[i] = (uint8_t)(fields >> (24 - 8 * i));
+    fields = htobe32(fields << (32 - bits));
+    memcpy(ret, &fields, fec_header_size(required, total));
 }
 
 /* Takes the COUNT (0..8) next bits of what is left of FIELDS. */
@@ -61,8 +58,8 @@ static int fec_read(const uint8_t *data, size_t size, uint64_t share_size, struc
 
     if (size < SIZE_MIN)
         return -EBADMSG;
-    for (size_t i = 0; i < 4 && i < size; i++)
-        fields |= (uint32_t)data[i] << (24 - 8 * i);
+    memcpy(&fields, data, size < sizeof fields ? size : sizeof fields);
+    fields = be32toh(fields);
 
     unsigned total = take_bits(&fields, TOTAL_BITS) + 1;
     unsigned required = take_bits(&fields, bits_for(total)) + 1;

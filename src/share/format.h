@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The share formats: where things stand in a share, and the header that says what it is a share of.
- * All formats are a header and then a block for each stripe of the source. Pure arithmetic, no I/O;
- * docs/format.md is the specification.
+ * Pure arithmetic, no I/O; docs/format.md is the specification.
  *
  *     source  = stripe 0, stripe 1, ...  of k * B bytes, the last one shorter
  *     share i = header, block 0, block 1, ...
  *     block   = payload (share i of the stripe's k pieces), in checked format between a digest
  *               and a check (share/block.h)
  *
- * What the formats differ in is in one table each (struct format), in a file of its own. A new
- * format is such a file, a line of the enum, of FORMAT_NAMES and of the array in share/format.c.
+ * What the formats differ in is in one table each (struct format), in a file of its own.
  */
 #pragma once
 
@@ -26,7 +24,6 @@ enum share_format {
     SHARE_FORMATS,
 };
 
-/* The formats' names as a message gives the choice. */
 #define FORMAT_NAMES "checked, classic or fec"
 
 enum {
@@ -75,9 +72,9 @@ int share_format_from_name(const char *name, enum share_format *ret);
 int block_size_from_text(const char *text, uint32_t *ret);
 
 /*
- * The layout of shares to be made: TOTAL (k..256) is the number of shares, which counts only where
- * the header holds it; BLOCK_SIZE counts where the format has none of its own. -EFBIG where a
- * share's size does not fit a file.
+ * The layout of shares to be made. TOTAL (k..256), the number of shares, counts where the header
+ * holds it, and BLOCK_SIZE where the format has none of its own. -EFBIG where a share does not fit
+ * a file.
  */
 int layout_new(enum share_format format, unsigned required, unsigned total, uint32_t block_size,
                uint64_t source_size, struct share_layout *ret);
@@ -95,13 +92,14 @@ size_t layout_payload_size(const struct share_layout *layout, uint64_t stripe);
 size_t layout_block_size(const struct share_layout *layout, uint64_t stripe);
 uint64_t layout_block_offset(const struct share_layout *layout, uint64_t stripe);
 
-/* Bytes of a full block and of a full stripe: no block or stripe is larger. */
+/* No block or stripe is larger. */
 size_t layout_full_block_size(const struct share_layout *layout);
 size_t layout_full_stripe_size(const struct share_layout *layout);
 
 uint64_t layout_share_size(const struct share_layout *layout);
 
-/* The layout of a share of the same version without extensions, as all are that are made here. */
+/* The layout of a share of the same version without extensions, which none has that is made here.
+ */
 struct share_layout header_plain_layout(const struct share_header *header);
 
 /* Writes layout.header_size bytes; the layout has no extensions. */
@@ -109,18 +107,15 @@ void header_write(const struct share_header *header, uint8_t ret[HEADER_SIZE_MAX
 
 /*
  * Reads the header of a share of SHARE_SIZE bytes from its first SIZE bytes: HEADER_SIZE_MAX, or
- * all where the share is shorter. The layout is one whose shares fit a file, but SHARE_SIZE need
- * not agree with it in checked format (in the others the source's size follows from it). -EBADMSG
- * where this is no intact header; -EMEDIUMTYPE where it is one of another format, one with checks:
- * the few bytes that formats without have for a header may look like theirs.
+ * all where the share is shorter. Shares of that layout fit a file, but SHARE_SIZE need not agree
+ * with it in checked format. -EBADMSG where this is no intact header; -EMEDIUMTYPE where it is one
+ * of another format, one with checks, though its bytes may look like one of this format, too.
  */
 int header_read(enum share_format format, const uint8_t *data, size_t size, uint64_t share_size,
                 struct share_header *ret);
 
-/*
- * For formats whose header does not hold the source's size: makes the header of a share of
- * SHARE_SIZE bytes, of whose k pieces FILLING bytes are not the source's. Returns 0 or -EBADMSG.
- */
+/* For formats whose header does not hold the source's size: makes the header of a share of
+ * SHARE_SIZE bytes, of whose k pieces FILLING bytes are not the source's. Returns 0 or -EBADMSG. */
 int header_from_share_size(enum share_format format, unsigned required, unsigned total,
                            unsigned index, unsigned filling, uint64_t share_size,
                            struct share_header *ret);

@@ -97,14 +97,7 @@ void interpolation_free(struct interpolation *interpolation)
 void interpolation_run(const struct interpolation *interpolation, size_t length,
                        const uint8_t *const known[], uint8_t *const wanted[])
 {
-    /* ISA-L reads tables and sources only, but says so of neither. */
-    uint8_t *tables = (uint8_t *)interpolation->tables;
-    uint8_t *sources[CODE_REQUIRED_MAX], *targets[CODE_SHARES_MAX];
-
-    for (int s = 0; s < interpolation->required; s++)
-        sources[s] = (uint8_t *)known[s];
-    for (int w = 0; w < interpolation->count; w++)
-        targets[w] = wanted[w];
-    ec_encode_data((int)length, interpolation->required, interpolation->count, tables, sources,
-                   targets);
+    /* ISA-L writes to no more than the targets, but does not say so. */
+    ec_encode_data((int)length, interpolation->required, interpolation->count,
+                   (uint8_t *)interpolation->tables, (uint8_t **)known, (uint8_t **)wanted);
 }

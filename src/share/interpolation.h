@@ -22,20 +22,15 @@ enum {
 /* How to get some shares from k known ones. Read-only once made: any thread may run it. */
 struct interpolation;
 
-/*
- * KNOWN: the indices of the k = REQUIRED shares at hand, all different. WANTED: the indices of
- * the COUNT shares to make; one that is known is fine. Returns 0, -EINVAL (REQUIRED or COUNT is 0
- * or too large, an index is known twice) or -ENOMEM.
- */
+/* From the k = REQUIRED shares KNOWN, to the COUNT shares WANTED, any. Returns 0, -EINVAL (REQUIRED
+ * or COUNT is 0 or too large, an index is known twice) or -ENOMEM. */
 int interpolation_new(unsigned required, const uint8_t known[], unsigned count,
                       const uint8_t wanted[], struct interpolation **ret);
 
 void interpolation_free(struct interpolation *interpolation);
 
-/*
- * KNOWN and WANTED point to LENGTH bytes (at most INT_MAX) for each share, in the order of
- * interpolation_new. No wanted range may overlap another range.
- */
+/* KNOWN and WANTED point to LENGTH bytes (at most INT_MAX) for each share, in the order of
+ * interpolation_new. No wanted range may overlap another range. */
 void interpolation_run(const struct interpolation *interpolation, size_t length,
                        const uint8_t *const known[], uint8_t *const wanted[]);
 

@@ -47,26 +47,6 @@ void encoder_free(struct encoder *encoder)
     free(encoder);
 }
 
-/* Writes every block's payload, which is U bytes at OFFSET. */
-static void fill_payloads(const struct encoder *encoder, size_t u, const uint8_t *pieces,
-                          size_t offset, uint8_t *const blocks[])
-{
-    const uint8_t *known[CODE_REQUIRED_MAX];
-    uint8_t *wanted[CODE_SHARES_MAX];
-    unsigned parities = 0;
-
-    for (unsigned p = 0; p < encoder->layout.required; p++)
-        known[p] = pieces + p * u;
-    for (unsigned s = 0; s < encoder->count; s++) {
-        if (encoder->indices[s] < encoder->layout.required)
-            memcpy(blocks[s] + offset, known[encoder->indices[s]], u);
-        else
-            wanted[parities++] = blocks[s] + offset;
-    }
-    if (parities > 0)
-        interpolation_run(encoder->parity, u, known, wanted);
-}
-
 /* Writes digest and check around the payloads, which are those of DATA, where there are any. */
 static void seal(const struct encoder *encoder, uint64_t stripe, const uint8_t *data,
                  uint8_t *const blocks[])
@@ -89,21 +69,29 @@ int encoder_run(const struct encoder *encoder, uint64_t stripe, uint8_t *data,
     const struct share_layout *layout = &encoder->layout;
     const struct format *format = formats[layout->format];
     size_t size = layout_stripe_size(layout, stripe), u = layout_payload_size(layout, stripe);
-    size_t k = layout->required;
+    size_t k = layout->required, offset = format->has_checks ? HASH_SIZE : 0;
     cleanup_buffer struct buffer split = NO_BUFFER;
+    const uint8_t *known[CODE_REQUIRED_MAX];
+    uint8_t *wanted[CODE_SHARES_MAX];
+    unsigned parities = 0;
 
     memset(data + size, 0, k * u - size);
-    if (format->is_interleaved) {
-        int r = buffer_take(k * u, &split);
-        if (r < 0)
-            return r;
-        for (size_t p = 0; p < k; p++) {
-            for (size_t j = 0; j < u; j++)
-                split.data[p * u + j] = data[j * k + p];
-        }
+    int r = format->is_interleaved ? buffer_take(k * u, &split) : 0;
+    if (r < 0)
+        return r;
+    for (size_t p = 0; p < k; p++) {
+        known[p] = (split.data ? split.data : data) + p * u;
+        for (size_t j = 0; split.data && j < u; j++)
+            split.data[p * u + j] = data[j * k + p];
     }
-    fill_payloads(encoder, u, format->is_interleaved ? split.data : data,
-                  format->has_checks ? HASH_SIZE : 0, blocks);
+    for (unsigned s = 0; s < encoder->count; s++) {
+        if (encoder->indices[s] < k)
+            memcpy(blocks[s] + offset, known[encoder->indices[s]], u);
+        else
+            wanted[parities++] = blocks[s] + offset;
+    }
+    if (encoder->parity)
+        interpolation_run(encoder->parity, u, known, wanted);
     seal(encoder, stripe, data, blocks);
     return 0;
 }

@@ -16,8 +16,8 @@ void encoder_free(struct encoder *encoder);
 
 /*
  * Encodes stripe number STRIPE at DATA, which has room for k*u bytes; overwrites those behind the
- * stripe's own with zeros. Writes the block of share INDICES[s] to BLOCKS[s], which has room for
- * layout_block_size bytes. Returns 0 or -ENOMEM.
+ * stripe's own with zeros. Writes layout_block_size bytes, the block of share INDICES[s], to
+ * BLOCKS[s]. Returns 0 or -ENOMEM.
  */
 int encoder_run(const struct encoder *encoder, uint64_t stripe, uint8_t *data,
                 uint8_t *const blocks[]);

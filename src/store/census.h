@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "store/list.h"
+#include "store/stores.h"
 
 struct census;
 

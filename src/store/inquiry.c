@@ -21,8 +21,8 @@ static void drop(struct task *task)
     free(question);
 }
 
-static struct question *question_new(const struct question_kind *kind, const char *path,
-                                     const char *argument)
+struct question *question_new(const struct question_kind *kind, const char *path,
+                              const char *argument)
 {
     struct question *question = calloc(1, kind->size);
 
@@ -42,53 +42,38 @@ static struct question *question_new(const struct question_kind *kind, const cha
     return question;
 }
 
-static int ask_all(struct inquiry *inquiry, const char *path, const char *argument,
-                   const struct question_kind *kind)
-{
-    struct store_list *list = inquiry->list;
-
-    inquiry->questions = calloc(list->count + 1, sizeof(struct question *));
-    inquiry->states = calloc(list->count + 1, sizeof *inquiry->states);
-    if (!inquiry->questions || !inquiry->states)
-        return -ENOMEM;
-    for (size_t i = 0; i < list->count; i++) {
-        struct question *question = question_new(kind, path, argument);
-        if (!question)
-            return -ENOMEM;
-        inquiry->questions[i] = question;
-        round_put(inquiry->round, list->stores[i], &question->task, &inquiry->states[i]);
-    }
-    return 0;
-}
-
-static void wait_for_enough(struct inquiry *inquiry, const struct inquiry_enough *enough)
-{
-    struct round_left left;
-
-    do {
-        left = round_wait(inquiry->round, store_list_patience(inquiry->list));
-        inquiry->pending = left.pending;
-    } while (left.pending > left.late ||
-             (left.pending > 0 && !enough->is_enough(inquiry, enough->context)));
-}
-
 int inquiry_make(struct stores *stores, const char *path, const char *argument,
                  const struct question_kind *kind, const struct inquiry_enough *enough,
                  struct inquiry *ret)
 {
     cleanup_inquiry struct inquiry inquiry = NO_INQUIRY;
+    struct round_left left;
 
     int r = stores_now(stores, &inquiry.list);
     if (r == 0)
         r = round_new(&inquiry.round);
-    if (r == 0)
-        r = ask_all(&inquiry, path, argument, kind);
     if (r < 0)
         return r;
-    if (enough)
-        wait_for_enough(&inquiry, enough);
-    else
+    size_t count = inquiry.list->count;
+    inquiry.questions = calloc(count + 1, sizeof(struct question *));
+    inquiry.states = calloc(count + 1, sizeof *inquiry.states);
+    if (!inquiry.questions || !inquiry.states)
+        return -ENOMEM;
+    for (size_t i = 0; i < count; i++) {
+        struct question *question = question_new(kind, path, argument);
+        if (!question)
+            return -ENOMEM;
+        inquiry.questions[i] = question;
+        round_put(inquiry.round, inquiry.list->stores[i], &question->task, &inquiry.states[i]);
+    }
+    if (!enough)
         inquiry_complete(&inquiry);
+    else
+        do {
+            left = round_wait(inquiry.round, store_list_patience(inquiry.list));
+            inquiry.pending = left.pending;
+        } while (left.pending > left.late ||
+                 (left.pending > 0 && !enough->is_enough(&inquiry, enough->context)));
     *ret = inquiry;
     inquiry = NO_INQUIRY;
     return 0;

@@ -23,6 +23,10 @@ struct question_kind {
     bool heavy;                                /* as in struct task */
 };
 
+/* A task to be put to a round; NULL without memory. */
+struct question *question_new(const struct question_kind *kind, const char *path,
+                              const char *argument);
+
 struct inquiry {
     struct store_list *list;
     struct round *round;
@@ -31,20 +35,14 @@ struct inquiry {
     size_t pending; /* stores that may still answer */
 };
 
-/*
- * Returns true if no answer of the pending stores could change the outcome. Called when all pending
- * stores are late.
- */
+/* Returns true if no answer of the pending stores, which are all late, could change the outcome. */
 struct inquiry_enough {
     bool (*is_enough)(const struct inquiry *inquiry, const void *context);
     const void *context;
 };
 
-/*
- * Asks all stores that are there now, and waits for them, or (ENOUGH: NULL for all) for enough of
- * them. A store that did not answer in time has the result -ETIMEDOUT, and one that may still
- * answer -EINPROGRESS. Returns 0 or a negative errno.
- */
+/* Asks all stores that are there now, and waits for ENOUGH of them; NULL: for all. Returns 0 or a
+ * negative errno. */
 int inquiry_make(struct stores *stores, const char *path, const char *argument,
                  const struct question_kind *kind, const struct inquiry_enough *enough,
                  struct inquiry *ret);
@@ -52,7 +50,8 @@ int inquiry_make(struct stores *stores, const char *path, const char *argument,
 /* Waits for the stores that are pending. */
 void inquiry_complete(struct inquiry *inquiry);
 
-/* What asking store number STORE of the list came to: 0, and then its answer may be read. */
+/* What asking store number STORE of the list came to: 0, and then its answer may be read;
+ * -ETIMEDOUT where it missed the time; -EINPROGRESS where it may still answer. */
 int inquiry_result(const struct inquiry *inquiry, size_t store);
 
 void inquiry_clear(struct inquiry *inquiry);

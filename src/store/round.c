@@ -2,10 +2,10 @@
 #include "store/round.h"
 
 #include "base/clock.h"
+#include "base/lock.h"
 #include "base/pool.h"
 #include "base/thread.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 
 /* To start a thread takes as long as to read some directories. */
@@ -14,31 +14,29 @@ enum { HEAVY_WORTH_A_THREAD = 4 };
 struct round {
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    unsigned holders; /* the asker, and every task that is with a thread */
-    bool refusals;    /* tasks that no thread took are news to the asker */
-    int shortage;     /* why one was not taken, other than that its store is set aside */
+    atomic_uint holders; /* the asker, and every task that is with a thread */
+    bool refusals;       /* tasks that no thread took are news to the asker */
+    int shortage;        /* why one was not taken, other than that its store is set aside */
     struct task *tasks;
 };
 
 int round_new(struct round **ret)
 {
     struct round *round = calloc(1, sizeof *round);
-    pthread_condattr_t attributes;
 
     if (!round)
         return -ENOMEM;
     pthread_mutex_init(&round->lock, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&round->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
-    round->holders = 1;
+    pthread_cond_init(&round->changed, NULL);
+    atomic_init(&round->holders, 1);
     *ret = round;
     return 0;
 }
 
-static void round_free(struct round *round)
+static void release(struct round *round)
 {
+    if (atomic_fetch_sub(&round->holders, 1) > 1)
+        return;
     pthread_cond_destroy(&round->changed);
     pthread_mutex_destroy(&round->lock);
     free(round);
@@ -53,16 +51,6 @@ static void drop(struct task *task)
         store_release(store);
 }
 
-/* Takes one holder away, with the lock held, which it lets go; the last one frees the round. */
-static void unhold(struct round *round)
-{
-    bool last = --round->holders == 0;
-
-    pthread_mutex_unlock(&round->lock);
-    if (last)
-        round_free(round);
-}
-
 /* The task has been run, by a thread of its store or one of its own. */
 static void finish_task(struct task *task)
 {
@@ -72,7 +60,8 @@ static void finish_task(struct task *task)
     task->done = true;
     bool left = task->left;
     pthread_cond_signal(&round->changed);
-    unhold(round);
+    pthread_mutex_unlock(&round->lock);
+    release(round);
     if (left)
         drop(task);
 }
@@ -86,94 +75,65 @@ static void *run_task(void *opaque)
     return NULL;
 }
 
-/* Has another thread run TASK. Returns 0, or a negative errno and has not touched it. */
-static int hand_over(struct task *task)
-{
-    return task->store ? store_submit(task->store, task, false) : thread_start(run_task, task);
-}
-
-static void put_in_queue(struct round *round, struct task *task)
-{
-    pthread_mutex_lock(&round->lock);
-    round->holders++;
-    int r = hand_over(task);
-    if (r < 0) {
-        if (r != -ETIMEDOUT)
-            round->shortage = r;
-        *task->state = TASK_MISSED;
-        task->refused = round->refusals = true;
-        round->holders--;
-    }
-    pthread_mutex_unlock(&round->lock);
-}
-
 void round_put(struct round *round, struct store *store, struct task *task, enum task_state *state)
 {
     task->store = store ? store_hold(store) : NULL;
     task->round = round;
     task->finish = finish_task;
-    task->refused = task->done = task->left = false;
+    task->done = task->left = false;
     task->state = state;
     task->asked = clock_now();
     task->local = store && !store_is_remote(store);
     *state = TASK_PENDING;
     task->next_in_round = round->tasks;
     round->tasks = task;
-    if (!task->local)
-        put_in_queue(round, task);
+    if (task->local)
+        return;
+    HOLD(&round->lock);
+    round->holders++;
+    int r = store ? store_submit(store, task, false) : thread_start(run_task, task);
+    if (r == 0)
+        return;
+    if (r != -ETIMEDOUT)
+        round->shortage = r;
+    *state = TASK_MISSED;
+    task->done = round->refusals = true;
+    round->holders--;
 }
 
-/* Tasks that the asker runs, linked as in a queue. */
-struct local_tasks {
-    struct task *_Atomic next; /* that no thread has taken yet */
-    size_t heavy;
-};
-
-static struct local_tasks find_local(struct round *round)
+/* Runs tasks of local stores, linked as in a queue: those that no thread has taken yet. */
+static void run_tasks(void *opaque)
 {
-    struct local_tasks found = {.next = NULL};
-
-    for (struct task *task = round->tasks; task; task = task->next_in_round) {
-        if (!task->local || task->done)
-            continue;
-        task->next_in_queue = found.next;
-        found.next = task;
-        found.heavy += task->heavy;
-    }
-    return found;
-}
-
-static void run_local_tasks(void *opaque)
-{
-    struct local_tasks *tasks = opaque;
-    struct task *task = atomic_load(&tasks->next);
+    struct task *_Atomic *next = opaque, *task = atomic_load(next);
 
     while (task) {
-        if (!atomic_compare_exchange_weak(&tasks->next, &task, task->next_in_queue))
+        if (!atomic_compare_exchange_weak(next, &task, task->next_in_queue))
             continue;
         task->run(task);
         task->done = true;
         *task->state = TASK_ANSWERED;
-        task = atomic_load(&tasks->next);
+        task = atomic_load(next);
     }
-}
-
-static size_t team_for(const struct local_tasks *tasks)
-{
-    size_t worth = 1 + tasks->heavy / HEAVY_WORTH_A_THREAD;
-    size_t processors = worth > 1 ? thread_processors() : 1;
-
-    return worth < processors ? worth : processors;
 }
 
 /* Asks the local stores: now, when the others are on their way. Returns true if there were any. */
 static bool run_local(struct round *round)
 {
-    struct local_tasks tasks = find_local(round);
+    struct task *_Atomic next = NULL;
+    size_t heavy = 0;
 
-    if (!tasks.next)
+    for (struct task *task = round->tasks; task; task = task->next_in_round) {
+        if (!task->local || task->done)
+            continue;
+        task->next_in_queue = next;
+        next = task;
+        heavy += task->heavy;
+    }
+    if (!next)
         return false;
-    team_run(NULL, team_for(&tasks), run_local_tasks, &tasks);
+    size_t worth = 1 + heavy / HEAVY_WORTH_A_THREAD;
+    size_t processors = worth > 1 ? thread_processors() : 1;
+    team_run(NULL, worth < processors ? worth : processors, run_tasks, &next);
     return true;
 }
 
@@ -224,16 +184,15 @@ struct round_left round_wait(struct round *round, uint64_t patience)
     uint64_t next;
 
     bool news = run_local(round);
-    pthread_mutex_lock(&round->lock);
+    HOLD(&round->lock);
     news |= round->refusals;
     round->refusals = false;
     news |= look(round, patience, &left, &next);
     while (!news && left.pending > 0) {
         struct timespec until = clock_timespec(next);
-        pthread_cond_timedwait(&round->changed, &round->lock, &until);
+        pthread_cond_clockwait(&round->changed, &round->lock, CLOCK_MONOTONIC, &until);
         news = look(round, patience, &left, &next);
     }
-    pthread_mutex_unlock(&round->lock);
     return left;
 }
 
@@ -259,17 +218,6 @@ void task_run_later(struct store *store, struct task *task)
     drop(task);
 }
 
-/* Returns true if a thread has the task, or will have: it is not to be freed. The lock is held. */
-static bool is_with_a_thread(struct round *round, struct task *task)
-{
-    if (task->local || task->done || task->refused)
-        return false;
-    if (!task->store || !store_withdraw(task->store, task))
-        return true;
-    round->holders--;
-    return false;
-}
-
 void round_leave(struct round *round)
 {
     struct task *mine = NULL;
@@ -277,14 +225,18 @@ void round_leave(struct round *round)
     pthread_mutex_lock(&round->lock);
     for (struct task *task = round->tasks, *next; task; task = next) {
         next = task->next_in_round;
-        if (is_with_a_thread(round, task)) {
-            task->left = true;
-            continue;
+        if (!task->local && !task->done) {
+            if (!task->store || !store_withdraw(task->store, task)) {
+                task->left = true; /* a thread has it, or will have, and frees it */
+                continue;
+            }
+            round->holders--;
         }
         task->next_in_round = mine;
         mine = task;
     }
-    unhold(round);
+    pthread_mutex_unlock(&round->lock);
+    release(round);
     for (struct task *next; mine; mine = next) {
         next = mine->next_in_round;
         drop(mine);

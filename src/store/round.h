@@ -2,9 +2,8 @@
 /*
  * A round of questions that one request puts to several stores at once. A store may answer in a
  * microsecond, late, or never. The asker hears of each answer as it comes and of each that is late,
- * and may leave when it has enough. Questions that are unanswered by the deadline, or when the
- * asker leaves, are withdrawn; one that a thread has begun is freed when, if ever, that thread
- * returns.
+ * and may leave when it has enough. Then other questions are withdrawn; one that a thread has begun
+ * is freed when, if ever, that thread returns.
  */
 #pragma once
 
@@ -15,9 +14,8 @@ struct round;
 int round_new(struct round **ret);
 
 /*
- * Puts the question TASK to STORE; to NULL where it is of no store: a thread of its own runs it.
- * The task is the round's from here on. *STATE is set here and by round_wait, and lives until the
- * round is left.
+ * Puts the question TASK, which is the round's from here on, to STORE; NULL: a thread of its own
+ * runs it. *STATE is set here and by round_wait, and lives until the round is left.
  */
 void round_put(struct round *round, struct store *store, struct task *task, enum task_state *state);
 
@@ -39,14 +37,11 @@ int round_shortage(const struct round *round);
 /* Waits until nothing is pending any more. */
 void round_wait_for_all(struct round *round);
 
-/* Drops the tasks, and those that a thread has begun when it is back; and the round. */
+/* Frees the round and its tasks, those that a thread has begun when it is back. */
 void round_leave(struct round *round);
 
 DEFINE_CLEANUP(struct round *, round_leave)
 #define cleanup_round CLEANUP(cleanup_by_round_leave)
 
-/*
- * Runs TASK in this thread, or in one of STORE's if it is remote, however long that takes. Nobody
- * waits for it.
- */
+/* Runs TASK in this thread, or in one of STORE's if it is remote: nobody waits for it. */
 void task_run_later(struct store *store, struct task *task);

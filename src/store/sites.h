@@ -16,16 +16,18 @@ int sites_new(struct sites **ret);
 /* Threads that hang keep what they need. */
 void sites_free(struct sites *sites);
 
-/* A site that is asked for, and what came of it. */
+/* What is asked for at a path, and what came of it, where RESULT is 0. */
 struct site {
     const char *path;    /* absolute */
+    bool lists;          /* the names in it are asked for; otherwise the store */
     struct store *known; /* which store was there until now, or NULL */
-    struct store *store; /* the answer, held, where RESULT is 0 */
-    int result;          /* 0; -ETIMEDOUT: no answer in time, or none to an earlier question */
+    struct store *store; /* held */
+    struct names names;
+    int result; /* 0; -ETIMEDOUT: no answer in time, or none to an earlier question */
 };
 
-/* Asks for COUNT sites at once. Returns 0 or -ENOMEM. */
+/* Asks at COUNT sites at once. Returns 0 or a shortage of our own. */
 int sites_ask(struct sites *sites, struct site items[], size_t count);
 
-/* Adds the names in the directory PATH to NAMES. -ETIMEDOUT as above. */
+/* The names in the directory PATH, in no order. -ETIMEDOUT as above. */
 int sites_list(struct sites *sites, const char *path, struct names *names);

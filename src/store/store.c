@@ -2,13 +2,13 @@
 #include "store/store.h"
 
 #include "base/clock.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "store/pace.h"
 #include "tree/mounts.h"
 #include "trust/quorum.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -36,9 +36,9 @@ struct store {
     struct task *first, **end; /* the queue, and where its next task is linked */
     unsigned queued, idle, threads;
     struct pace pace;
-    uint64_t begun[THREADS_MAX]; /* when a thread began to ask what it asks; or: */
-    bool aside, probing;         /* it missed a deadline; a thread probes if it answers again */
-    uint64_t aside_since;
+    uint64_t begun[THREADS_MAX];  /* when a thread began to ask what it asks, or NOTHING, ... */
+    bool probing;                 /* a thread waits for an answer while it is set aside */
+    _Atomic uint64_t aside_since; /* 0: it is not */
 };
 
 static uint64_t limit = 5 * CLOCK_SECOND;
@@ -57,7 +57,6 @@ int store_new(const char *path, struct store **ret)
 {
     cleanup_tree struct tree *tree = NULL;
     cleanup_free char *real_path = NULL;
-    pthread_condattr_t attributes;
     dev_t device = 0;
     bool closed;
 
@@ -80,10 +79,7 @@ int store_new(const char *path, struct store **ret)
     store->device = device;
     store->end = &store->first;
     pthread_mutex_init(&store->lock, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&store->work, &attributes);
-    pthread_condattr_destroy(&attributes);
+    pthread_cond_init(&store->work, NULL);
     *ret = store;
     return 0;
 }
@@ -134,21 +130,16 @@ bool store_is_closed(const struct store *store)
 
 void store_set_voice(struct store *store, const struct store_voice *voice)
 {
-    pthread_mutex_lock(&store->lock);
+    HOLD(&store->lock);
     store->voice = *voice;
     store->heard = true;
-    pthread_mutex_unlock(&store->lock);
 }
 
 bool store_voice(const struct store *store, struct store_voice *ret)
 {
-    pthread_mutex_t *lock = (pthread_mutex_t *)&store->lock;
-
-    pthread_mutex_lock(lock);
-    bool heard = store->heard;
+    HOLD((pthread_mutex_t *)&store->lock);
     *ret = store->voice;
-    pthread_mutex_unlock(lock);
-    return heard;
+    return store->heard;
 }
 
 bool store_is_at(const struct store *store, const char *path)
@@ -175,7 +166,7 @@ static struct task *next_task(struct store *store)
 
     store->idle++;
     while (!store->first && r == 0)
-        r = pthread_cond_timedwait(&store->work, &store->lock, &end);
+        r = pthread_cond_clockwait(&store->work, &store->lock, CLOCK_MONOTONIC, &end);
     store->idle--;
     struct task *task = store->first;
     if (task) {
@@ -190,55 +181,34 @@ static struct task *next_task(struct store *store)
 /* The store has answered something, so it is there. */
 static void take_back(struct store *store)
 {
-    pthread_mutex_lock(&store->lock);
-    bool was_aside = store->aside;
-    store->aside = false;
-    pthread_mutex_unlock(&store->lock);
-    if (was_aside)
+    if (atomic_exchange(&store->aside_since, 0) > 0)
         log_warning("store %s answers again", store_name(store));
-}
-
-/* Notes when a question is put. Returns a place for note_end. The lock is held. */
-static unsigned note_begin(struct store *store)
-{
-    unsigned place = 0;
-
-    while (store->begun[place] != NOTHING)
-        place++;
-    store->begun[place] = clock_now();
-    return place;
-}
-
-static void note_end(struct store *store, unsigned place, bool counts)
-{
-    pthread_mutex_lock(&store->lock);
-    if (counts && store->begun[place] != GIVEN_UP)
-        pace_add(&store->pace, clock_now() - store->begun[place]);
-    store->begun[place] = NOTHING;
-    pthread_mutex_unlock(&store->lock);
-    take_back(store);
 }
 
 static void *serve_tasks(void *opaque)
 {
     struct store *store = opaque;
     struct task *task;
-    unsigned place = 0;
 
-    do {
-        pthread_mutex_lock(&store->lock);
-        task = next_task(store);
-        if (task)
-            place = note_begin(store);
-        else
-            store->threads--;
+    pthread_mutex_lock(&store->lock);
+    while ((task = next_task(store))) {
+        unsigned place = 0;
+        while (store->begun[place] != NOTHING)
+            place++;
+        store->begun[place] = clock_now();
         pthread_mutex_unlock(&store->lock);
-        if (task) {
-            task->run(task);
-            note_end(store, place, task->round != NULL);
-            task->finish(task);
-        }
-    } while (task);
+        task->run(task);
+        pthread_mutex_lock(&store->lock);
+        if (task->round && store->begun[place] != GIVEN_UP)
+            pace_add(&store->pace, clock_now() - store->begun[place]);
+        store->begun[place] = NOTHING;
+        pthread_mutex_unlock(&store->lock);
+        take_back(store);
+        task->finish(task);
+        pthread_mutex_lock(&store->lock);
+    }
+    store->threads--;
+    pthread_mutex_unlock(&store->lock);
     store_release(store);
     return NULL;
 }
@@ -267,54 +237,27 @@ static int start_thread(struct store *store, void *(*body)(void *))
     return r;
 }
 
-/* For how long the oldest question has been waiting for its answer. The lock is held. */
-static uint64_t longest_wait(const struct store *store, uint64_t now)
+uint64_t store_pace(struct store *store)
 {
-    uint64_t oldest = now;
+    uint64_t now = clock_now(), oldest = now;
 
+    if (!tree_is_remote(store->tree))
+        return 0;
+    HOLD(&store->lock);
     for (unsigned i = 0; i < THREADS_MAX; i++) {
         if (store->begun[i] != NOTHING && store->begun[i] < oldest)
             oldest = store->begun[i];
     }
-    return now - oldest;
+    uint64_t usual = pace_usual(&store->pace);
+    return now - oldest > usual ? now - oldest : usual;
 }
 
-uint64_t store_pace(struct store *store)
-{
-    if (!tree_is_remote(store->tree))
-        return 0;
-    pthread_mutex_lock(&store->lock);
-    uint64_t usual = pace_usual(&store->pace), wait = longest_wait(store, clock_now());
-    pthread_mutex_unlock(&store->lock);
-    return wait > usual ? wait : usual;
-}
-
-/* Returns true if that is news. The lock is held. */
+/* Returns true if that is news. */
 static bool put_aside(struct store *store)
 {
-    bool is_news = !store->aside;
+    uint64_t not_yet = 0;
 
-    store->aside = true;
-    if (is_news)
-        store->aside_since = clock_now();
-    return is_news;
-}
-
-/*
- * Checks if a question has missed its deadline though no asker waited so long, as there were other
- * stores to ask. Returns true if that is news. The lock is held.
- */
-static bool notice_hanging(struct store *store)
-{
-    uint64_t now = clock_now();
-
-    if (longest_wait(store, now) < limit)
-        return false;
-    for (unsigned i = 0; i < THREADS_MAX; i++) {
-        if (store->begun[i] != NOTHING && store->begun[i] + limit <= now)
-            store->begun[i] = GIVEN_UP;
-    }
-    return put_aside(store);
+    return atomic_compare_exchange_strong(&store->aside_since, &not_yet, clock_now());
 }
 
 static void log_aside(const struct store *store)
@@ -322,14 +265,23 @@ static void log_aside(const struct store *store)
     log_warning("store %s does not answer; the others are used meanwhile", store_name(store));
 }
 
-/* Returns true if the store may be asked. The lock is held. */
-static bool is_available(struct store *store)
+/* Sets the store aside if a question has missed its deadline, though no asker waited so long, as
+ * there were other stores to ask. */
+static void notice_hanging(struct store *store)
 {
-    if (!store->aside)
-        return true;
-    if (!store->probing && clock_now() - store->aside_since >= PROBE_AFTER)
-        store->probing = start_thread(store, probe) == 0;
-    return false;
+    uint64_t now = clock_now();
+    bool is_news = false;
+
+    pthread_mutex_lock(&store->lock);
+    for (unsigned i = 0; i < THREADS_MAX; i++) {
+        if (store->begun[i] == NOTHING || store->begun[i] > now || now - store->begun[i] < limit)
+            continue;
+        store->begun[i] = GIVEN_UP;
+        is_news |= put_aside(store);
+    }
+    pthread_mutex_unlock(&store->lock);
+    if (is_news)
+        log_aside(store);
 }
 
 /* Sees that a thread comes for one more task. The lock is held. */
@@ -344,52 +296,44 @@ static int provide_thread(struct store *store)
 
 int store_submit(struct store *store, struct task *task, bool patient)
 {
-    pthread_mutex_lock(&store->lock);
-    bool is_news = notice_hanging(store);
-    int r = is_available(store) || patient ? provide_thread(store) : -ETIMEDOUT;
-    if (r == 0) {
-        task->next_in_queue = NULL;
-        *store->end = task;
-        store->end = &task->next_in_queue;
-        store->queued++;
-        pthread_cond_signal(&store->work);
-    }
-    pthread_mutex_unlock(&store->lock);
-    if (is_news)
-        log_aside(store);
-    return r;
+    notice_hanging(store);
+    HOLD(&store->lock);
+    uint64_t since = store->aside_since;
+    if (since > 0 && !store->probing && clock_now() - since >= PROBE_AFTER)
+        store->probing = start_thread(store, probe) == 0;
+    int r = since > 0 && !patient ? -ETIMEDOUT : provide_thread(store);
+    if (r < 0)
+        return r;
+    task->next_in_queue = NULL;
+    *store->end = task;
+    store->end = &task->next_in_queue;
+    store->queued++;
+    pthread_cond_signal(&store->work);
+    return 0;
 }
 
 bool store_withdraw(struct store *store, struct task *task)
 {
-    pthread_mutex_lock(&store->lock);
+    HOLD(&store->lock);
     struct task **at = &store->first;
     while (*at && *at != task)
         at = &(*at)->next_in_queue;
-    bool found = *at != NULL;
-    if (found) {
-        *at = task->next_in_queue;
-        if (store->end == &task->next_in_queue)
-            store->end = at;
-        store->queued--;
-    }
-    pthread_mutex_unlock(&store->lock);
-    return found;
+    if (!*at)
+        return false;
+    *at = task->next_in_queue;
+    if (store->end == &task->next_in_queue)
+        store->end = at;
+    store->queued--;
+    return true;
 }
 
 void store_set_aside(struct store *store)
 {
-    pthread_mutex_lock(&store->lock);
-    bool is_news = put_aside(store);
-    pthread_mutex_unlock(&store->lock);
-    if (is_news)
+    if (put_aside(store))
         log_aside(store);
 }
 
 bool store_is_aside(struct store *store)
 {
-    pthread_mutex_lock(&store->lock);
-    bool aside = store->aside;
-    pthread_mutex_unlock(&store->lock);
-    return aside;
+    return store->aside_since > 0;
 }

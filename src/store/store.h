@@ -32,15 +32,11 @@ struct task {
     enum task_state *state; /* the asker's; see round_put */
     uint64_t asked;         /* when it was put, as clock_now */
     bool local;             /* the asker runs it */
-    bool refused;           /* no thread took it */
-    bool done;              /* it was run */
+    bool done;              /* it was run, or no thread took it */
     bool left;              /* the asker does not wait for it any more */
 };
 
-/*
- * How long stores have to answer, in microseconds: for all of this process, 5 seconds until it is
- * set, which is to be done before anything is asked.
- */
+/* How long stores have to answer, in microseconds; 5 seconds unless it is set before all else. */
 void store_set_limit(uint64_t time);
 uint64_t store_limit(void);
 
@@ -52,14 +48,10 @@ void store_release(struct store *store);
 
 const struct tree *store_tree(const struct store *store);
 const char *store_name(const struct store *store);
+const char *store_short_name(const struct store *store); /* the last part of that */
+const char *store_real_path(const struct store *store);  /* absolute, without symlinks */
 
-/* The last part of its name. */
-const char *store_short_name(const struct store *store);
-
-/* Where it was found: an absolute path without symlinks. */
-const char *store_real_path(const struct store *store);
-
-/* Returns true if the way there was closed to other users when it was found; see way.h. */
+/* Returns true if the way there was closed to other users when it was found; see tree/mounts.h. */
 bool store_is_closed(const struct store *store);
 
 /* What a sample of it shows; false where none was taken yet. */
@@ -67,11 +59,8 @@ struct store_voice;
 void store_set_voice(struct store *store, const struct store_voice *voice);
 bool store_voice(const struct store *store, struct store_voice *ret);
 
-/*
- * Returns true if PATH, by which the store was opened, still leads there. A remote store is not
- * asked: its mount has to be there, whatever PATH is, unless a shortage keeps that from being
- * known.
- */
+/* Returns true if PATH, by which the store was opened, still leads there. A remote store is not
+ * asked: its mount has to be there, or a shortage keeps that from being known. */
 bool store_is_at(const struct store *store, const char *path);
 
 /* That of its root; other file systems may be mounted in it. */
@@ -80,25 +69,18 @@ dev_t store_device(const struct store *store);
 /* Returns true if it has to be asked by threads of its own. */
 bool store_is_remote(const struct store *store);
 
-/*
- * Has a thread of the remote store run TASK, and then finish it. -ETIMEDOUT while the store is
- * set aside, unless the task is PATIENT; -EAGAIN where no thread can be had. Then the task is not
- * touched.
- */
+/* Has a thread of the remote store run TASK, and then finish it. -ETIMEDOUT while the store is set
+ * aside, unless PATIENT; -EAGAIN where no thread can be had. Then the task is not touched. */
 int store_submit(struct store *store, struct task *task, bool patient);
 
 /* Takes back a task that was submitted, unless a thread has begun it. Returns true if it did. */
 bool store_withdraw(struct store *store, struct task *task);
 
-/*
- * How long the store takes to answer, in microseconds: usually, or, if that is more, by a question
- * that it has not answered yet. 0 for a local one, and where it was not asked yet.
- */
+/* How many microseconds the store takes to answer: usually, or, if that is more, by a question that
+ * it has not answered yet. 0 for a local one, and where it was not asked yet. */
 uint64_t store_pace(struct store *store);
 
-/*
- * Notes that the store has not answered in time. It is not asked again until it answers a probe,
- * which a thread of its own sends from time to time.
- */
+/* Notes that the store has not answered in time. It is not asked again until it answers a probe,
+ * which a thread of its own sends from time to time. */
 void store_set_aside(struct store *store);
 bool store_is_aside(struct store *store);

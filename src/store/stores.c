@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "store/stores.h"
 
+#include "base/clock.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "base/shortage.h"
 #include "store/census.h"
+#include "store/pace.h"
 #include "store/sites.h"
 #include "trust/leftover.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -23,38 +24,59 @@ struct stores {
     struct sites *sites;
     struct census *census;
     pthread_mutex_t lock;
-    bool looking; /* someone renews the list, without the lock */
-    struct timespec looked;
+    bool looking;    /* someone renews the list, without the lock */
+    uint64_t looked; /* when, in seconds */
     struct store_list *list;
 };
 
-/* The store of LIST that is said to be at PATH, or NULL. */
-static struct store *find_store(const struct store_list *list, const char *path)
+static struct store_list *list_new(size_t room)
 {
-    for (size_t i = 0; list && i < list->count; i++) {
-        if (strcmp(store_name(list->stores[i]), path) == 0)
-            return list->stores[i];
-    }
-    return NULL;
+    return calloc(1, sizeof(struct store_list) + room * sizeof(struct store *));
 }
 
-static int list_sorted(const struct stores *stores, struct names *names)
+static struct store_list *list_copy(const struct store_list *list)
 {
-    if (!stores->directory)
-        return 0;
-    int r = sites_list(stores->sites, stores->directory, names);
-    if (r == 0)
-        names_sort_unique(names);
-    return r;
+    struct store_list *copy = list_new(list->count);
+
+    if (!copy)
+        return NULL;
+    *copy = *list;
+    for (size_t i = 0; i < copy->count; i++)
+        copy->stores[i] = store_hold(list->stores[i]);
+    return copy;
 }
 
-static bool is_among(const struct names *paths, const char *path)
+void store_list_free(struct store_list *list)
 {
-    for (size_t i = 0; i < paths->count; i++) {
-        if (strcmp(names_get(paths, i), path) == 0)
-            return true;
-    }
-    return false;
+    for (size_t i = 0; i < list->count; i++)
+        store_release(list->stores[i]);
+    free(list);
+}
+
+uint64_t store_list_patience(const struct store_list *list)
+{
+    uint64_t paces[PACE_STORES];
+    size_t count = list->count < PACE_STORES ? list->count : PACE_STORES;
+
+    for (size_t i = 0; i < count; i++)
+        paces[i] = store_pace(list->stores[i]);
+    return pace_patience(paces, count);
+}
+
+int store_list_voter(const struct store_list *list, size_t place)
+{
+    struct store_voice voice;
+
+    store_voice(list->stores[place], &voice);
+    return quorum_voter(&list->quorum, &voice, place);
+}
+
+bool store_list_is_empty(const struct store_list *list, size_t place)
+{
+    struct store_voice voice;
+
+    return store_voice(list->stores[place], &voice) && !voice.has_files &&
+           !(list->quorum.no_files && voice.has_names);
 }
 
 /* Adds the paths at which stores may be: first those beneath the directory, *RET_FOUND of them. */
@@ -62,7 +84,8 @@ static int list_paths(const struct stores *stores, struct names *paths, size_t *
 {
     cleanup_names struct names found = NO_NAMES;
 
-    int r = list_sorted(stores, &found);
+    int r = stores->directory ? sites_list(stores->sites, stores->directory, &found) : 0;
+    names_sort_unique(&found);
     for (size_t i = 0; r == 0 && i < found.count; i++) {
         cleanup_free char *path = NULL;
         if (leftover_is_no_store(names_get(&found, i)))
@@ -74,26 +97,15 @@ static int list_paths(const struct stores *stores, struct names *paths, size_t *
     *ret_found = paths->count;
     for (size_t i = 0; r == 0 && i < stores->others.count; i++) {
         const char *path = names_get(&stores->others, i);
-        r = is_among(paths, path) ? 0 : names_add(paths, path);
+        size_t j = 0;
+        while (j < *ret_found && strcmp(names_get(paths, j), path) != 0)
+            j++;
+        r = j < *ret_found ? 0 : names_add(paths, path);
     }
     return r;
 }
 
-/* Reports a place that has no usable store, once. It is an error if the user named the place. */
-static int complain(const struct site *site, bool named)
-{
-    if (named && site->result != -ETIMEDOUT)
-        return log_errno(site->result, "store=%s", site->path);
-    if (site->result != -ENOTDIR)
-        log_error("store %s is left out%s: %s%s", site->path,
-                  site->result == -ETIMEDOUT ? " until it answers" : "",
-                  strerrordesc_np(-site->result),
-                  site->result == -ENOENT ? "; is what it leads to mounted?" : "");
-    return 0;
-}
-
-/* Adds a store that is there, unless LIST has the directory by another name: it can be lost once.
- */
+/* Adds a store that is there, unless LIST has it by another name: it can be lost once. */
 static void add_store(struct store_list *list, const struct store_list *old,
                       const struct site *site)
 {
@@ -111,7 +123,11 @@ static void add_store(struct store_list *list, const struct store_list *old,
         log_warning("store %s is there now", site->path);
 }
 
-/* Adds what came of asking; a store whose place does not answer stays. */
+/*
+ * Adds what came of asking; a store whose place does not answer stays. The first time, a place that
+ * has no usable store is reported; it is an error if it is behind the first FOUND: the user named
+ * it.
+ */
 static int add_answers(struct store_list *list, const struct store_list *old, struct site sites[],
                        size_t count, size_t found)
 {
@@ -127,40 +143,28 @@ static int add_answers(struct store_list *list, const struct store_list *old, st
             list->stores[list->count++] = store_hold(site->known);
         else {
             list->left_out += site->result != -ENOTDIR;
-            if (!old && r == 0)
-                r = complain(site, i >= found);
+            if (old || r < 0)
+                continue;
+            if (i >= found && site->result != -ETIMEDOUT)
+                r = log_errno(site->result, "store=%s", site->path);
+            else if (site->result != -ENOTDIR)
+                log_error("store %s is left out%s: %s%s", site->path,
+                          site->result == -ETIMEDOUT ? " until it answers" : "",
+                          strerrordesc_np(-site->result),
+                          site->result == -ENOENT ? "; is what it leads to mounted?" : "");
         }
     }
     return r;
 }
 
-/* Asks at all PATHS, the first FOUND of which were found beneath the directory. */
-static int ask_at(const struct stores *stores, const struct store_list *old,
-                  const struct names *paths, size_t found, struct store_list *list)
+/* The store of LIST that is said to be at PATH, or NULL. */
+static struct store *find_store(const struct store_list *list, const char *path)
 {
-    cleanup_free struct site *sites = calloc(paths->count + 1, sizeof *sites);
-
-    if (!sites)
-        return -ENOMEM;
-    for (size_t i = 0; i < paths->count; i++) {
-        const char *path = names_get(paths, i);
-        sites[i] = (struct site){.path = path, .known = find_store(old, path)};
+    for (size_t i = 0; list && i < list->count; i++) {
+        if (strcmp(store_name(list->stores[i]), path) == 0)
+            return list->stores[i];
     }
-    int r = sites_ask(stores->sites, sites, paths->count);
-    return r < 0 ? log_errno(r, "the stores cannot be asked")
-                 : add_answers(list, old, sites, paths->count, found);
-}
-
-/* Says which stores of OLD are not in LIST any more. */
-static void log_gone(const struct store_list *old, const struct store_list *list)
-{
-    for (size_t i = 0; i < old->count; i++) {
-        bool found = false;
-        for (size_t j = 0; j < list->count && !found; j++)
-            found = old->stores[i] == list->stores[j];
-        if (!found)
-            log_warning("store %s is gone", store_name(old->stores[i]));
-    }
+    return NULL;
 }
 
 /* Lists the stores that are there. OLD is the list until now; NULL for the first one. */
@@ -173,14 +177,26 @@ static int look(const struct stores *stores, const struct store_list *old, struc
     int r = list_paths(stores, &paths, &found);
     if (r < 0)
         return old ? r : log_errno(r, "%s", stores->directory);
-    list = store_list_new(paths.count);
-    if (!list)
+    cleanup_free struct site *sites = calloc(paths.count + 1, sizeof *sites);
+    list = list_new(paths.count);
+    if (!sites || !list)
         return -ENOMEM;
-    r = ask_at(stores, old, &paths, found, list);
+    for (size_t i = 0; i < paths.count; i++) {
+        sites[i].path = names_get(&paths, i);
+        sites[i].known = find_store(old, sites[i].path);
+    }
+    r = sites_ask(stores->sites, sites, paths.count);
+    r = r < 0 ? log_errno(r, "the stores cannot be asked")
+              : add_answers(list, old, sites, paths.count, found);
     if (r < 0)
         return r;
-    if (old)
-        log_gone(old, list);
+    for (size_t i = 0; old && i < old->count; i++) {
+        size_t j = 0;
+        while (j < list->count && list->stores[j] != old->stores[i])
+            j++;
+        if (j == list->count)
+            log_warning("store %s is gone", store_name(old->stores[i]));
+    }
     *ret = steal_pointer(list);
     return 0;
 }
@@ -235,7 +251,7 @@ int stores_open(const char *directory, const struct names *others, const struct 
         r = look(stores, NULL, &stores->list);
     if (r < 0)
         return r;
-    clock_gettime(CLOCK_MONOTONIC, &stores->looked);
+    stores->looked = clock_now() / CLOCK_SECOND;
     *ret = steal_pointer(stores);
     return 0;
 }
@@ -254,36 +270,20 @@ void stores_close(struct stores *stores)
     free(stores);
 }
 
-/* Returns true if it is the caller's turn to renew the list. The lock is held. */
-static bool is_due(struct stores *stores)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    if (stores->looking || now.tv_sec - stores->looked.tv_sec <= LOOK_AFTER_S)
-        return false;
-    stores->looking = true;
-    stores->looked = now;
-    return true;
-}
-
 /* Renews the list; what fails leaves it as it was. */
 static void renew(struct stores *stores)
 {
-    struct store_list *list = NULL;
+    cleanup_store_list struct store_list *list = NULL;
 
     int r = look(stores, stores->list, &list);
-    pthread_mutex_lock(&stores->lock);
+    HOLD(&stores->lock);
     stores->looking = false;
-    if (r == 0 && list) {
-        struct store_list *old = stores->list;
-        list->number = old->number + 1;
-        stores->list = list;
-        list = old;
-    }
-    pthread_mutex_unlock(&stores->lock);
-    if (list)
-        store_list_free(list);
+    if (r < 0)
+        return;
+    struct store_list *old = stores->list;
+    list->number = old->number + 1;
+    stores->list = list;
+    list = old;
 }
 
 int stores_add(struct stores *stores, const struct names *paths)
@@ -299,53 +299,50 @@ int stores_real_paths(struct stores *stores, struct names *paths)
 {
     int r = 0;
 
-    pthread_mutex_lock(&stores->lock);
+    HOLD(&stores->lock);
     for (size_t i = 0; r == 0 && i < stores->list->count; i++)
         r = names_add(paths, store_real_path(stores->list->stores[i]));
-    pthread_mutex_unlock(&stores->lock);
     return r;
-}
-
-/* Hears the stores of LIST, a copy, and keeps what does not change. */
-static int count_votes(struct stores *stores, struct store_list *list)
-{
-    int r = census_take(stores->census, list);
-
-    if (r < 0 || !list->counted)
-        return r;
-    pthread_mutex_lock(&stores->lock);
-    if (stores->list->number == list->number) {
-        stores->list->quorum = list->quorum;
-        stores->list->counted = true;
-    }
-    pthread_mutex_unlock(&stores->lock);
-    return 0;
 }
 
 int stores_now(struct stores *stores, struct store_list **ret)
 {
     cleanup_store_list struct store_list *list = NULL;
+    bool due;
 
-    pthread_mutex_lock(&stores->lock);
-    bool due = is_due(stores);
-    pthread_mutex_unlock(&stores->lock);
+    {
+        HOLD(&stores->lock);
+        uint64_t now = clock_now() / CLOCK_SECOND;
+        due = !stores->looking && now - stores->looked > LOOK_AFTER_S;
+        if (due) {
+            stores->looking = true;
+            stores->looked = now;
+        }
+    }
     if (due)
         renew(stores);
-    pthread_mutex_lock(&stores->lock);
-    list = store_list_copy(stores->list);
-    pthread_mutex_unlock(&stores->lock);
+    {
+        HOLD(&stores->lock);
+        list = list_copy(stores->list);
+    }
     if (!list)
         return -ENOMEM;
-    int r = list->counted ? 0 : count_votes(stores, list);
-    if (r == 0)
-        *ret = steal_pointer(list);
-    return r;
+    if (!list->counted) {
+        int r = census_take(stores->census, list);
+        if (r < 0)
+            return r;
+        HOLD(&stores->lock);
+        if (list->counted && stores->list->number == list->number) {
+            stores->list->quorum = list->quorum;
+            stores->list->counted = true;
+        }
+    }
+    *ret = steal_pointer(list);
+    return 0;
 }
 
 size_t stores_count(struct stores *stores)
 {
-    pthread_mutex_lock(&stores->lock);
-    size_t count = stores->list->count;
-    pthread_mutex_unlock(&stores->lock);
-    return count;
+    HOLD(&stores->lock);
+    return stores->list->count;
 }

@@ -12,15 +12,13 @@ static bool same_value(const struct xattr *a, const struct xattr *b)
 static unsigned count_values(const struct attribute_vote votes[], size_t count,
                              const struct xattr *value)
 {
-    int voters[256];
     unsigned found = 0;
 
-    for (size_t i = 0; i < count && found < 256; i++) {
+    for (size_t i = 0; i < count; i++) {
         bool counts = votes[i].voter >= 0 && same_value(votes[i].value, value);
-        for (unsigned j = 0; j < found && counts; j++)
-            counts = voters[j] != votes[i].voter;
-        if (counts)
-            voters[found++] = votes[i].voter;
+        for (size_t j = 0; j < i && counts; j++)
+            counts = votes[j].voter != votes[i].voter || !same_value(votes[j].value, value);
+        found += counts;
     }
     return found;
 }

@@ -4,20 +4,6 @@
 #include <errno.h>
 #include <string.h>
 
-/* Which of the 256 shares are in a group. */
-struct index_set {
-    bool has[256];
-    unsigned count;
-};
-
-static void add_index(struct index_set *set, int index)
-{
-    if (index == GATHER_INDEX_UNKNOWN || set->has[index])
-        return;
-    set->has[index] = true;
-    set->count++;
-}
-
 /* Returns true if a copy is of the version. */
 static bool is_anchor(const struct gather_copy *copy)
 {
@@ -31,24 +17,26 @@ static bool is_in(const struct gather_copy *copy, const uint8_t digest[HASH_SIZE
 
 /* The copies whose good blocks have one digest. */
 struct group {
-    struct index_set shares;
-    struct index_set trusted; /* of the version, and in agreement with all that was given */
-    bool counts;              /* one of them is of the version */
+    bool has[256], has_trusted[256];
+    unsigned shares;  /* different ones */
+    unsigned trusted; /* of copies of the version that agree with all that was given */
+    bool counts;      /* one of them is of the version */
 };
 
-static void collect_group(const struct gather *gather, const uint8_t digest[HASH_SIZE],
-                          struct group *ret)
+static struct group group_of(const struct gather *gather, const uint8_t digest[HASH_SIZE])
 {
-    *ret = (struct group){.counts = false};
+    struct group group = {.counts = false};
+
     for (size_t i = 0; i < gather->count; i++) {
         const struct gather_copy *copy = &gather->copies[i];
         if (!is_in(copy, digest))
             continue;
-        add_index(&ret->shares, copy->index);
-        ret->counts = ret->counts || is_anchor(copy);
-        if (is_anchor(copy) && copy->trusted)
-            add_index(&ret->trusted, copy->index);
+        group.counts |= is_anchor(copy);
+        group.shares += is_first_of(group.has, copy->index);
+        group.trusted +=
+            is_anchor(copy) && copy->trusted && is_first_of(group.has_trusted, copy->index);
     }
+    return group;
 }
 
 /* Returns true if an earlier good block has the digest of the one at PLACE. */
@@ -69,44 +57,39 @@ struct standing {
     unsigned others_trusted; /* the most that are trusted in any other */
 };
 
-static unsigned max(unsigned a, unsigned b)
+static struct standing compare_groups(const struct gather *gather)
 {
-    return a > b ? a : b;
-}
+    struct standing ret = {.place = gather->count};
 
-static void compare_groups(const struct gather *gather, struct standing *ret)
-{
-    struct group group;
-
-    *ret = (struct standing){.place = gather->count};
     for (size_t i = 0; i < gather->count; i++) {
         if (gather->copies[i].block != BLOCK_GOOD || is_repeated(gather, i))
             continue;
-        collect_group(gather, gather->copies[i].digest, &group);
+        const struct group group = group_of(gather, gather->copies[i].digest);
         if (!group.counts)
             continue;
-        bool larger = group.shares.count > ret->first.shares.count;
-        const struct group *other = larger ? &ret->first : &group;
-        ret->second = max(ret->second, other->shares.count);
-        ret->others_trusted = max(ret->others_trusted, other->trusted.count);
+        bool larger = group.shares > ret.first.shares;
+        const struct group *other = larger ? &ret.first : &group;
+        ret.second = other->shares > ret.second ? other->shares : ret.second;
+        ret.others_trusted =
+            other->trusted > ret.others_trusted ? other->trusted : ret.others_trusted;
         if (larger) {
-            ret->first = group;
-            ret->place = i;
+            ret.first = group;
+            ret.place = i;
         }
     }
+    return ret;
 }
 
-/* Marks up to ROOM unread copies as asked, leaving out those whose share is in HAVE. */
-static size_t ask_for(struct gather *gather, struct index_set *have, size_t places[], size_t room)
+/* Marks up to ROOM unread copies as asked, but none of the shares that it HAS or asks for. */
+static size_t ask_for(struct gather *gather, bool has[256], size_t places[], size_t room)
 {
     size_t asked = 0;
 
     for (size_t i = 0; i < gather->count && asked < room; i++) {
         struct gather_copy *copy = &gather->copies[i];
         if (copy->block != BLOCK_UNREAD || copy->role == COPY_USELESS ||
-            (copy->index != GATHER_INDEX_UNKNOWN && have->has[copy->index]))
+            (copy->index != GATHER_INDEX_UNKNOWN && !is_first_of(has, copy->index)))
             continue;
-        add_index(have, copy->index);
         copy->block = BLOCK_ASKED;
         places[asked++] = i;
     }
@@ -115,38 +98,33 @@ static size_t ask_for(struct gather *gather, struct index_set *have, size_t plac
 
 size_t gather_next(struct gather *gather, size_t places[])
 {
-    struct standing standing;
+    struct group first = compare_groups(gather).first;
     unsigned coming = 0;
 
-    compare_groups(gather, &standing);
-    unsigned found = standing.first.shares.count, needed = gather->needed;
-    struct index_set *have = &standing.first.shares;
-    if (found >= needed)
+    if (first.shares >= gather->needed)
         return 0;
     for (size_t i = 0; i < gather->count; i++) {
-        if (gather->copies[i].block == BLOCK_ASKED) {
-            add_index(have, gather->copies[i].index);
-            coming++;
-        }
+        const struct gather_copy *copy = &gather->copies[i];
+        coming += copy->block == BLOCK_ASKED;
+        if (copy->block == BLOCK_ASKED && copy->index != GATHER_INDEX_UNKNOWN)
+            first.has[copy->index] = true;
     }
-    if (coming >= needed - found)
+    if (first.shares + coming >= gather->needed)
         return 0;
-    size_t asked = ask_for(gather, have, places, needed - found - coming);
+    size_t asked = ask_for(gather, first.has, places, gather->needed - first.shares - coming);
     if (asked == 0 && coming == 0) /* another copy of a share whose block is of another group */
-        asked = ask_for(gather, &(struct index_set){.count = 0}, places, 1);
+        asked = ask_for(gather, (bool[256]){false}, places, 1);
     return asked;
 }
 
 size_t gather_rest(struct gather *gather, size_t places[], size_t room)
 {
-    struct index_set none = {.count = 0};
-    size_t asked = 0, more;
+    size_t asked = 0, before;
 
-    /* Second copies of a share are asked, too: the first may be the lie. */
-    while (asked < room && (more = ask_for(gather, &none, places + asked, room - asked)) > 0) {
-        asked += more;
-        none = (struct index_set){.count = 0};
-    }
+    do { /* second copies of a share, too: the first may be the lie */
+        before = asked;
+        asked += ask_for(gather, (bool[256]){false}, places + asked, room - asked);
+    } while (asked > before);
     return asked;
 }
 
@@ -172,35 +150,27 @@ void gather_bad(struct gather *gather, size_t place)
 
 bool gather_waits(const struct gather *gather)
 {
-    struct standing standing;
-    size_t coming = 0;
+    bool coming = false;
 
     for (size_t i = 0; i < gather->count; i++)
-        coming += gather->copies[i].block == BLOCK_ASKED || gather->copies[i].block == BLOCK_LATE;
-    if (coming == 0)
-        return false;
-    compare_groups(gather, &standing);
-    return standing.first.shares.count < gather->needed;
+        coming |= gather->copies[i].block == BLOCK_ASKED || gather->copies[i].block == BLOCK_LATE;
+    return coming && compare_groups(gather).first.shares < gather->needed;
 }
 
 bool gather_is_contradicted(const struct gather *gather)
 {
-    struct standing standing;
-
-    compare_groups(gather, &standing);
-    return standing.second > 0;
+    return compare_groups(gather).second > 0;
 }
 
 int gather_choose(const struct gather *gather, size_t *ret_place)
 {
-    struct standing standing;
+    const struct standing standing = compare_groups(gather);
 
-    compare_groups(gather, &standing);
-    if (standing.first.shares.count < gather->needed)
+    if (standing.first.shares < gather->needed)
         return -ENODATA;
-    if (standing.second == standing.first.shares.count)
+    if (standing.second == standing.first.shares)
         return -ENOTUNIQ;
-    if (standing.others_trusted >= standing.first.trusted.count)
+    if (standing.others_trusted >= standing.first.trusted)
         return -EBADMSG;
     *ret_place = standing.place;
     return 0;
@@ -208,17 +178,14 @@ int gather_choose(const struct gather *gather, size_t *ret_place)
 
 size_t gather_side(const struct gather *gather, size_t place)
 {
-    struct standing standing;
-    struct group group;
+    const struct gather_copy *copy = &gather->copies[place];
+    const struct group group = group_of(gather, copy->digest);
     size_t first = 0;
 
-    if (gather->copies[place].block != BLOCK_GOOD)
+    if (copy->block != BLOCK_GOOD || !group.counts ||
+        group.shares < compare_groups(gather).first.shares)
         return 0;
-    compare_groups(gather, &standing);
-    collect_group(gather, gather->copies[place].digest, &group);
-    if (!group.counts || group.shares.count < standing.first.shares.count)
-        return 0;
-    while (!is_in(&gather->copies[first], gather->copies[place].digest))
+    while (!is_in(&gather->copies[first], copy->digest))
         first++;
     return first + 1;
 }
@@ -226,14 +193,13 @@ size_t gather_side(const struct gather *gather, size_t place)
 bool gather_has_unbound(const struct gather *gather)
 {
     bool contradicted = gather_is_contradicted(gather);
-    struct group group;
 
     for (size_t i = 0; i < gather->count; i++) {
         const struct gather_copy *copy = &gather->copies[i];
         if (copy->block != BLOCK_GOOD || copy->role != COPY_NAMELESS || copy->bound)
             continue;
-        collect_group(gather, copy->digest, &group);
-        if (contradicted || (!group.counts && group.shares.count >= gather->needed))
+        const struct group group = group_of(gather, copy->digest);
+        if (contradicted || (!group.counts && group.shares >= gather->needed))
             return true;
     }
     return false;
@@ -241,15 +207,13 @@ bool gather_has_unbound(const struct gather *gather)
 
 size_t gather_list(const struct gather *gather, size_t place, bool twins, size_t places[])
 {
-    struct index_set taken = {.count = 0};
+    bool taken[256] = {false};
     size_t count = 0;
 
     for (size_t i = 0; i < gather->count; i++) {
         const struct gather_copy *copy = &gather->copies[i];
-        if (is_in(copy, gather->copies[place].digest) && (twins || !taken.has[copy->index])) {
-            add_index(&taken, copy->index);
+        if (is_in(copy, gather->copies[place].digest) && (is_first_of(taken, copy->index) || twins))
             places[count++] = i;
-        }
     }
     return count;
 }

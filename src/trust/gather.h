@@ -4,9 +4,8 @@
  * The caller asks which copies to read next, reports what came of it, and takes k blocks of
  * different shares with one digest. Pure decisions, no I/O.
  *
- * A block that is intact may still be wrong (a stale or a hostile store), so blocks are grouped by
- * digest. A group counts where a copy that is of the version is in it: a member, or one without a
- * header that is bound to the version by its other blocks. Two such groups contradict each other.
+ * Blocks are grouped by digest. A group counts where a copy of the version is in it: a member, or
+ * one without a header that is bound to it. Two such groups contradict each other.
  */
 #pragma once
 
@@ -34,16 +33,16 @@ struct gather {
 };
 
 /*
- * Marks as asked, and lists in PLACES (room for NEEDED), the copies to read now, all at once: as
- * many as are still missing, by all that is known. Returns how many; 0 where the good blocks and
- * those already asked for may be enough, or no useful copy is left to ask.
+ * Marks as asked, and lists in PLACES (room for NEEDED), the copies to read now, as many as are
+ * missing. Returns how many; 0 where the good blocks and those asked for may be enough, or no
+ * useful copy is left.
  */
 size_t gather_next(struct gather *gather, size_t places[]);
 
 /* As gather_next, for all copies that are left. */
 size_t gather_rest(struct gather *gather, size_t places[], size_t room);
 
-/* Notes that the block was read and is intact, whose it is, and its digest. */
+/* Notes that the block is intact, whose it is, and its digest. */
 void gather_good(struct gather *gather, size_t place, uint8_t index,
                  const uint8_t digest[HASH_SIZE]);
 
@@ -60,25 +59,20 @@ bool gather_waits(const struct gather *gather);
 bool gather_is_contradicted(const struct gather *gather);
 
 /*
- * Chooses the stripe: sets *RET_PLACE to a block of the largest group that counts. Returns -ENODATA
- * if it has fewer shares than are needed; -ENOTUNIQ if another group has as many, which is a
- * conflict; -EBADMSG if the trusted copies of another group have no fewer different shares: the
- * largest might be of another content than what the open file has given or will give.
+ * Sets *RET_PLACE to a block of the largest group that counts. -ENODATA if it has fewer shares than
+ * are needed; -ENOTUNIQ if another one has as many, which is a conflict; -EBADMSG if another one
+ * has as many trusted shares: the largest might be of another content than what the open file
+ * gives.
  */
 int gather_choose(const struct gather *gather, size_t *ret_place);
 
-/*
- * Returns which side of a conflict the copy at PLACE is on: a number that copies with the same
- * digest share, or 0 if its block is in none of the largest groups that count.
- */
+/* The side of a conflict that the copy at PLACE is on: a number that those with its digest share;
+ * 0 if its block is in none of the largest groups that count. */
 size_t gather_side(const struct gather *gather, size_t place);
 
 /* Returns true if binding copies without a header may change the choice. */
 bool gather_has_unbound(const struct gather *gather);
 
-/*
- * Lists the places of the good blocks that have the digest of the one at PLACE, in reading order,
- * and returns how many; PLACES has room for all copies. With TWINS also second blocks of one share,
- * otherwise the first of each.
- */
+/* Lists the places of the good blocks with the digest of the one at PLACE, in reading order, and
+ * returns how many. PLACES has room for all copies. TWINS: also second blocks of one share. */
 size_t gather_list(const struct gather *gather, size_t place, bool twins, size_t places[]);

@@ -15,18 +15,6 @@ enum { RANDOM_LENGTH = 6 };
 /* rsync(1), --partial-dir and --delay-updates; and what Windows puts on each disk. */
 static const char *const directories[] = {".rsync-partial", ".~tmp~", "System Volume Information"};
 
-static bool has_prefix(const char *name, const char *prefix)
-{
-    return strncmp(name, prefix, strlen(prefix)) == 0;
-}
-
-static bool has_suffix(const char *name, const char *suffix)
-{
-    size_t length = strlen(name), end = strlen(suffix);
-
-    return length > end && strcmp(name + length - end, suffix) == 0;
-}
-
 bool leftover_is_of_rsync(const char *name)
 {
     const char *end = strrchr(name, '.');
@@ -52,8 +40,11 @@ bool leftover_is_directory(const char *name)
 
 bool leftover_is_name(const char *name)
 {
+    size_t length = strlen(name), end = strlen(LEFTOVER_SUFFIX);
+
     return leftover_is_directory(name) || strcmp(name, ".DS_Store") == 0 ||
-           has_prefix(name, LEFTOVER_PREFIX) || has_suffix(name, LEFTOVER_SUFFIX) ||
+           strncmp(name, LEFTOVER_PREFIX, strlen(LEFTOVER_PREFIX)) == 0 ||
+           (length > end && strcmp(name + length - end, LEFTOVER_SUFFIX) == 0) ||
            leftover_is_of_rsync(name);
 }
 

@@ -10,15 +10,13 @@
 /* What the names of our own unfinished files begin with; see tree/temporary.h. */
 #define LEFTOVER_PREFIX ".zfec-fs-new-"
 
-/* What the names end with that sync has rclone give to unfinished files; it takes 16 bytes at most.
- */
+/* What unfinished files of sync's rclone end with; it takes 16 bytes at most. */
 #define LEFTOVER_SUFFIX ".zfec-fs-partial"
 
 /* Returns true if NAME, one part of a path, is a usual leftover's. */
 bool leftover_is_name(const char *name);
 
-/* Returns true if the last part of PATH is a leftover's name, or an earlier one is a leftover
- * directory's. */
+/* The same of the last part of PATH, or if an earlier one is a leftover directory's. */
 bool leftover_is_path(const char *path);
 
 /*
@@ -28,8 +26,8 @@ bool leftover_is_path(const char *path);
  */
 bool leftover_is_of_rsync(const char *name);
 
-/* Returns true if NAME is a leftover directory's. Such a directory is shown only if a file in it is
- * complete. */
+/* Returns true if NAME is a leftover directory's, which is shown only if a file in it is complete.
+ */
 bool leftover_is_directory(const char *name);
 
 /* Returns true if no directory of this NAME is a store. */

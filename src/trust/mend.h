@@ -34,46 +34,35 @@ enum mend_refusal mend_refuses_store(const struct quorum *quorum, enum share_for
 /* Returns true if most files of a store are in no other: it looks like one of another tree. */
 bool mend_is_alien(const struct mend_store *store);
 
-/*
- * Returns how many stores may be lost, whichever they are, with NEEDED different shares left. AT[i]
- * stores have share i. Negative: too few are there now.
- */
+/* How many stores may be lost, whichever they are, with NEEDED different shares left, where AT[i]
+ * have share i. Negative: too few are there now. */
 int mend_spare(const unsigned at[256], unsigned needed);
 
 /* One store's copy of a file that can be restored. */
 struct mend_copy {
-    int target; /* the share that the store holds; -1: nothing is written there */
-    int has;    /* the share that counts for the file now; -1: none does */
-    int holds;  /* the share of what is shown that it holds in full; -1: none */
-    unsigned
-        claim;    /* shares of the other version that it is kept for; 0: it is not kept for that */
-    bool replace; /* by the store's own share */
+    int target;     /* the share that the store holds; -1: nothing is written there */
+    int has;        /* the share that counts for the file now; -1: none does */
+    int holds;      /* the share of what is shown that it holds in full; -1: none */
+    unsigned claim; /* shares of the other version that it is kept for; 0: it is not */
+    bool replace;   /* by the store's own share */
 };
 
-/*
- * Returns true if COPIES[PLACE], a share of another version, has as good a claim as what is SHOWN:
- * if it is intact, it is not to be replaced. *RET_SHARES is set where the claim is that its version
- * is complete in as many stores.
+/* Returns true if COPIES[PLACE], of another version, is not to be replaced by what is SHOWN if it
+ * is intact. *RET_SHARES is set where the reason is that its version is complete in as many stores.
  */
 bool mend_has_claim(const struct quorum *quorum, const struct copy_facts copies[], size_t count,
                     size_t place, const struct share_header *shown, unsigned *ret_shares);
 
-/*
- * Goes through the copies in order. Clears REPLACE if replacing the copy would lower the number of
- * stores that may be lost. So a share that is needed where it is stays, even in the wrong store.
- */
+/* Clears REPLACE, in order, where to replace the copy would lower the number of stores that may be
+ * lost: a share that is needed where it is stays, even in the wrong store. */
 void mend_keep_needed(struct mend_copy copies[], size_t count, unsigned needed);
 
-/*
- * Clears REPLACE where what is shown, which is in WHOLE stores, would get into more of them than an
- * older version that is kept for being in as many: the next run would replace that.
- */
+/* Clears REPLACE where what is shown, now in WHOLE stores, would get into more of them than an
+ * older version that is kept for being in as many: the next run would replace that. */
 void mend_keep_claims(struct mend_copy copies[], size_t count, unsigned whole);
 
-/*
- * Returns true if a copy with the mode and owner of OWN, one of COUNT ballots, keeps these where
- * SHOWN are shown: most stores do not say others, or not K say that it has not its special bits.
- */
+/* Returns true if a copy with the mode and owner of OWN, one of COUNT ballots, keeps these where
+ * SHOWN are shown: two have most votes, or they differ in special bits that fewer than K deny. */
 bool mend_keeps_mode(const struct quorum *quorum, const struct ballot ballots[], size_t count,
                      const struct ballot *own, const struct stat *shown);
 
@@ -89,6 +78,5 @@ struct removal {
     const char *other; /* a name with whose shares its own make up a version; NULL: there is none */
 };
 
-/* Returns NULL where the name may be removed, or why it may not; the other name, if there is one,
- * is to be said behind that. */
+/* NULL where the name may be removed, or why not; the other name is to be said behind that. */
 const char *mend_refuses_removal(const struct quorum *quorum, const struct removal *removal);

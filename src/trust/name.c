@@ -41,26 +41,17 @@ static bool same_special_bits(const struct ballot *a, const struct ballot *b)
            ballot_same_owner(a, b);
 }
 
-/* Returns true if an earlier ballot like WANTED is of the same vote as number PLACE. */
-static bool is_counted(const struct ballot ballots[], size_t place, const struct ballot *wanted,
-                       ballot_alike *alike)
-{
-    for (size_t i = 0; i < place; i++) {
-        if (ballots[i].cast && ballots[i].voter == ballots[place].voter &&
-            alike(&ballots[i], wanted))
-            return true;
-    }
-    return false;
-}
-
 unsigned count_votes_like(const struct ballot ballots[], size_t count, const struct ballot *wanted,
                           ballot_alike *alike)
 {
     unsigned votes = 0;
 
     for (size_t i = 0; i < count; i++) {
-        if (ballots[i].cast && ballots[i].voter >= 0 && alike(&ballots[i], wanted))
-            votes += !is_counted(ballots, i, wanted, alike);
+        bool counts = ballots[i].cast && ballots[i].voter >= 0 && alike(&ballots[i], wanted);
+        for (size_t j = 0; j < i && counts; j++)
+            counts = !ballots[j].cast || ballots[j].voter != ballots[i].voter ||
+                     !alike(&ballots[j], wanted);
+        votes += counts;
     }
     return votes;
 }
@@ -70,33 +61,28 @@ static bool is_file(const struct ballot *ballot)
     return ballot->cast && S_ISREG(ballot->status.st_mode);
 }
 
-/* Different votes that have a file with an intact header here. */
-static unsigned count_headers(const struct ballot ballots[], size_t count)
+/* As ballot_alike, of one ballot alone. */
+static bool has_header(const struct ballot *ballot, const struct ballot *any)
 {
-    unsigned headers = 0;
+    return is_file(ballot) && ballot->has_header;
+}
 
-    for (size_t i = 0; i < count; i++) {
-        bool counted = !is_file(&ballots[i]) || !ballots[i].has_header || ballots[i].voter < 0;
-        for (size_t j = 0; j < i && !counted; j++)
-            counted = is_file(&ballots[j]) && ballots[j].has_header &&
-                      ballots[j].voter == ballots[i].voter;
-        headers += !counted;
-    }
-    return headers;
+static bool keeps_modes(const struct ballot *ballot, const struct ballot *any)
+{
+    return !ballot->one_mode_only;
 }
 
 /*
- * Files of stores without a vote count where a store with one vouches for the name: what they hold
- * is verified block by block.
+ * The votes of a kind. Files of stores without a vote count where a store with one has VOUCHED for
+ * the name: what they hold is verified block by block.
  */
-static unsigned count_kind(const struct ballot ballots[], size_t count, const struct ballot *kind)
+static unsigned count_kind(const struct ballot ballots[], size_t count, const struct ballot *kind,
+                           bool vouched)
 {
     unsigned votes = count_votes_like(ballots, count, kind, ballot_same_kind);
 
-    if (S_ISREG(kind->status.st_mode) && count_headers(ballots, count) > 0) {
-        for (size_t i = 0; i < count; i++)
-            votes += is_file(&ballots[i]) && ballots[i].voter < 0;
-    }
+    for (size_t i = 0; vouched && S_ISREG(kind->status.st_mode) && i < count; i++)
+        votes += is_file(&ballots[i]) && ballots[i].voter < 0;
     return votes;
 }
 
@@ -114,40 +100,23 @@ struct leader {
     bool enough;
 };
 
-static bool is_ahead(const struct leader *a, const struct leader *b)
-{
-    return a->enough != b->enough ? a->enough : a->votes > b->votes;
-}
-
 static struct leader find_leader(const struct quorum *quorum, const struct ballot ballots[],
                                  size_t count, const struct ballot *but)
 {
+    bool vouched = count_votes_like(ballots, count, NULL, has_header) > 0;
     struct leader best = {.place = count};
 
     for (size_t i = 0; i < count; i++) {
         if (!ballots[i].cast || (but && ballot_same_kind(&ballots[i], but)) ||
             (best.place < count && ballot_same_kind(&ballots[i], &ballots[best.place])))
             continue;
-        struct leader next = {i, count_kind(ballots, count, &ballots[i]), false};
+        struct leader next = {i, count_kind(ballots, count, &ballots[i], vouched), false};
         next.enough = next.votes >= name_need(quorum, ballots[i].status.st_mode);
-        if (best.place == count || is_ahead(&next, &best))
+        if (best.place == count ||
+            (next.enough != best.enough ? next.enough : next.votes > best.votes))
             best = next;
     }
     return best;
-}
-
-/* The first file with an intact header, or else the first file; COUNT where there is none. */
-static size_t find_file(const struct ballot ballots[], size_t count)
-{
-    size_t found = count;
-
-    for (size_t i = 0; i < count; i++) {
-        if (is_file(&ballots[i]) && (found == count || ballots[i].has_header))
-            found = i;
-        if (found < count && ballots[found].has_header)
-            break;
-    }
-    return found;
 }
 
 void name_rule(const struct quorum *quorum, const struct ballot ballots[], size_t count,
@@ -159,29 +128,19 @@ void name_rule(const struct quorum *quorum, const struct ballot ballots[], size_
     if (best.place < count) {
         const struct leader second = find_leader(quorum, ballots, count, &ballots[best.place]);
         ruling.rival = second.place;
-        if (best.enough)
-            ruling.verdict =
-                second.enough && second.votes == best.votes ? NAME_CONFLICT : NAME_SETTLED;
-        else
-            ruling.verdict = count_headers(ballots, count) > 1 ? NAME_LOST : NAME_FOREIGN;
-        if (ruling.verdict == NAME_LOST) {
-            ruling.winner = find_file(ballots, count);
-            ruling.votes = count_kind(ballots, count, &ballots[ruling.winner]);
+        ruling.verdict = !best.enough                                  ? NAME_FOREIGN
+                         : second.enough && second.votes == best.votes ? NAME_CONFLICT
+                                                                       : NAME_SETTLED;
+        if (!best.enough && count_votes_like(ballots, count, NULL, has_header) > 1) {
+            ruling.verdict = NAME_LOST;
+            ruling.winner = 0;
+            while (!has_header(&ballots[ruling.winner], NULL))
+                ruling.winner++;
+            ruling.votes = count_kind(ballots, count, &ballots[ruling.winner], true);
         }
         ruling.needed = name_need(quorum, ballots[ruling.winner].status.st_mode);
     }
     *ret = ruling;
-}
-
-/* Votes that a kind would have if a store with a vote vouched for all files. */
-static unsigned count_at_most(const struct ballot ballots[], size_t count,
-                              const struct ballot *kind)
-{
-    unsigned votes = count_votes_like(ballots, count, kind, ballot_same_kind);
-
-    for (size_t i = 0; S_ISREG(kind->status.st_mode) && i < count; i++)
-        votes += is_file(&ballots[i]) && ballots[i].voter < 0;
-    return votes;
 }
 
 bool name_is_settled(const struct quorum *quorum, const struct ballot ballots[], size_t count,
@@ -192,7 +151,8 @@ bool name_is_settled(const struct quorum *quorum, const struct ballot ballots[],
     for (size_t i = 0; pending > 0 && i < count; i++) {
         if (!ballots[i].cast || ballot_same_kind(&ballots[i], &ballots[ruling->winner]))
             continue;
-        size_t votes = count_at_most(ballots, count, &ballots[i]) + pending;
+        /* One of those that come may vouch for all files. */
+        size_t votes = count_kind(ballots, count, &ballots[i], true) + pending;
         if (votes >= ruling->votes && votes >= name_need(quorum, ballots[i].status.st_mode))
             return false;
     }
@@ -264,47 +224,13 @@ bool vote_is_settled(const struct ballot ballots[], size_t count, size_t pending
 
     if (winner == count)
         return false;
-    unsigned votes = count_votes_like(ballots, count, &ballots[winner], alike), most = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (!ballots[i].cast || alike(&ballots[i], &ballots[winner]))
-            continue;
-        unsigned others = count_votes_like(ballots, count, &ballots[i], alike);
-        most = others > most ? others : most;
+    unsigned votes = count_votes_like(ballots, count, &ballots[winner], alike);
+    bool settled = votes > pending;
+    for (size_t i = 0; i < count && settled; i++) {
+        if (ballots[i].cast && !alike(&ballots[i], &ballots[winner]))
+            settled = votes > count_votes_like(ballots, count, &ballots[i], alike) + pending;
     }
-    return votes > most + pending;
-}
-
-/* One that says what most say of time and links. */
-static const struct ballot *find_history(const struct ballot ballots[], size_t count)
-{
-    const struct ballot *first = &ballots[vote(ballots, count, ballot_same_history)];
-
-    for (size_t i = 0; i < count; i++) {
-        if (ballots[i].cast && !ballots[i].slow && ballot_same_history(&ballots[i], first))
-            return &ballots[i];
-    }
-    return first;
-}
-
-/* Returns true if two votes or more are of stores that show more than one mode and owner. */
-static bool some_keep_modes(const struct ballot ballots[], size_t count)
-{
-    int first = NO_VOTE;
-
-    for (size_t i = 0; i < count; i++) {
-        if (!ballots[i].cast || ballots[i].voter < 0 || ballots[i].one_mode_only)
-            continue;
-        if (first != NO_VOTE && ballots[i].voter != first)
-            return true;
-        first = ballots[i].voter;
-    }
-    return false;
-}
-
-/* What has a say in mode and owner. */
-static bool counts_for_mode(const struct ballot *ballot, bool keepers)
-{
-    return ballot->cast && (!keepers || !ballot->one_mode_only);
+    return settled;
 }
 
 static bool same_kept_attributes(const struct ballot *a, const struct ballot *b)
@@ -319,20 +245,23 @@ struct mode_vote {
     mode_t common;          /* bits that all permit that have as many votes */
     mode_t any;             /* bits that one of these has */
     bool owners;            /* these have different owners */
-    bool keepers;           /* only stores that keep modes are counted */
+    unsigned keepers;       /* votes of stores that keep modes; of two, only these count */
+    bool others;            /* stores that do not keep modes have a say, too */
 };
 
-static void count_modes(const struct ballot ballots[], size_t count, struct mode_vote *ret)
+static struct mode_vote count_modes(const struct ballot ballots[], size_t count)
 {
-    struct mode_vote vote = {.keepers = some_keep_modes(ballots, count)};
+    struct mode_vote vote = {.keepers = count_votes_like(ballots, count, NULL, keeps_modes)};
+    bool kept = vote.keepers > 1;
 
     for (size_t i = 0; i < count; i++) {
-        if (!counts_for_mode(&ballots[i], vote.keepers) ||
-            (vote.winner && ballot_same_attributes(&ballots[i], vote.winner)))
+        if (!ballots[i].cast || (kept && ballots[i].one_mode_only))
             continue;
-        unsigned votes =
-            count_votes_like(ballots, count, &ballots[i],
-                             vote.keepers ? same_kept_attributes : ballot_same_attributes);
+        vote.others |= ballots[i].one_mode_only;
+        if (vote.winner && ballot_same_attributes(&ballots[i], vote.winner))
+            continue;
+        unsigned votes = count_votes_like(ballots, count, &ballots[i],
+                                          kept ? same_kept_attributes : ballot_same_attributes);
         if (!vote.winner || votes > vote.votes) {
             vote.winner = &ballots[i];
             vote.second = vote.votes;
@@ -348,55 +277,24 @@ static void count_modes(const struct ballot ballots[], size_t count, struct mode
             vote.owners |= !ballot_same_owner(&ballots[i], vote.winner);
         }
     }
-    *ret = vote;
-}
-
-static void settle_mode(const struct quorum *quorum, const struct ballot ballots[], size_t count,
-                        struct stat *ret)
-{
-    struct mode_vote vote;
-
-    count_modes(ballots, count, &vote);
-    if (!vote.winner)
-        return;
-    const struct stat *status = &vote.winner->status;
-    ret->st_uid = status->st_uid;
-    ret->st_gid = status->st_gid;
-    ret->st_mode = (status->st_mode & S_IFMT) | (vote.common & 0777);
-    if (count_votes_like(ballots, count, vote.winner, same_special_bits) >= quorum->required)
-        ret->st_mode |= vote.common & (vote.owners ? S_ISVTX : SPECIAL_BITS);
-    if (vote.votes == vote.second) /* it takes rights away */
-        ret->st_mode |= vote.any & S_ISVTX;
+    return vote;
 }
 
 bool mode_is_tied(const struct ballot ballots[], size_t count)
 {
-    struct mode_vote vote;
+    const struct mode_vote vote = count_modes(ballots, count);
 
-    count_modes(ballots, count, &vote);
     return vote.winner && vote.votes == vote.second;
-}
-
-/* Returns true if one more store that keeps modes would take the vote of others. */
-static bool may_lose_votes(const struct ballot ballots[], size_t count)
-{
-    bool keeps = false, others = false;
-
-    for (size_t i = 0; i < count; i++) {
-        keeps |= ballots[i].cast && ballots[i].voter >= 0 && !ballots[i].one_mode_only;
-        others |= ballots[i].cast && ballots[i].one_mode_only;
-    }
-    return keeps && others;
 }
 
 bool mode_is_settled(const struct quorum *quorum, const struct ballot ballots[], size_t count,
                      size_t pending)
 {
-    struct mode_vote vote;
+    const struct mode_vote vote = count_modes(ballots, count);
 
-    count_modes(ballots, count, &vote);
     if (!vote.winner || vote.votes <= vote.second + pending ||
-        (pending > 0 && !vote.keepers && may_lose_votes(ballots, count)))
+        /* One more that keeps modes would take the vote of others. */
+        (pending > 0 && vote.keepers == 1 && vote.others))
         return false;
     if (!(vote.winner->status.st_mode & SPECIAL_BITS))
         return true;
@@ -408,9 +306,23 @@ void vote_status(const struct quorum *quorum, const struct ballot ballots[], siz
                  struct stat *ret)
 {
     const struct ballot *history = &ballots[vote(ballots, count, ballot_same_history)];
-    struct stat status = find_history(ballots, count)->status;
+    const struct ballot *shown = history;
+    const struct mode_vote modes = count_modes(ballots, count);
+    const struct ballot *winner = modes.winner;
 
-    status.st_mtim = history->status.st_mtim;
-    settle_mode(quorum, ballots, count, &status);
-    *ret = status;
+    for (size_t i = count; i-- > 0;) {
+        if (ballots[i].cast && !ballots[i].slow && ballot_same_history(&ballots[i], history))
+            shown = &ballots[i];
+    }
+    *ret = shown->status;
+    ret->st_mtim = history->status.st_mtim;
+    if (!winner)
+        return;
+    ret->st_uid = winner->status.st_uid;
+    ret->st_gid = winner->status.st_gid;
+    ret->st_mode = (winner->status.st_mode & S_IFMT) | (modes.common & 0777);
+    if (count_votes_like(ballots, count, winner, same_special_bits) >= quorum->required)
+        ret->st_mode |= modes.common & (modes.owners ? S_ISVTX : SPECIAL_BITS);
+    if (modes.votes == modes.second) /* it takes rights away */
+        ret->st_mode |= modes.any & S_ISVTX;
 }

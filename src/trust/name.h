@@ -20,20 +20,13 @@ struct ballot {
     bool slow;          /* it may not always be there in time: see vote_status */
 };
 
-/* Returns true if two stores say the same. */
+/* Returns true if two stores say the same of something. */
 typedef bool ballot_alike(const struct ballot *a, const struct ballot *b);
 
-/* Returns true if both are of one kind: type, a symlink's target, a device's number. */
-bool ballot_same_kind(const struct ballot *a, const struct ballot *b);
-
-bool ballot_same_owner(const struct ballot *a, const struct ballot *b);
-
-/* Returns true if both have the same mode and owner. */
-bool ballot_same_attributes(const struct ballot *a, const struct ballot *b);
-
-/* Returns true if both have the same mtime, as far as both storages can tell, and, but for
- * directories, as many links. */
-bool ballot_same_history(const struct ballot *a, const struct ballot *b);
+ballot_alike ballot_same_kind; /* type, a symlink's target, a device's number */
+ballot_alike ballot_same_owner;
+ballot_alike ballot_same_attributes; /* mode and owner */
+ballot_alike ballot_same_history;    /* mtime, as far as both storages can tell; links of files */
 
 enum name_verdict {
     NAME_ABSENT,
@@ -50,16 +43,14 @@ struct name_ruling {
     unsigned votes, needed; /* of the winner's kind */
 };
 
-/* Votes that a kind needs: K; two are enough for directories and symlinks, which some storage
- * lacks. */
+/* Votes that a kind needs: K, but two at most for directories and symlinks. */
 unsigned name_need(const struct quorum *quorum, mode_t mode);
 
 /* Rules on COUNT ballots. */
 void name_rule(const struct quorum *quorum, const struct ballot ballots[], size_t count,
                struct name_ruling *ret);
 
-/* Returns true if PENDING more stores, whatever they say, would not change a NAME_SETTLED ruling.
- */
+/* Returns true if PENDING more stores could not change a NAME_SETTLED ruling. */
 bool name_is_settled(const struct quorum *quorum, const struct ballot ballots[], size_t count,
                      size_t pending, const struct name_ruling *ruling);
 
@@ -68,12 +59,10 @@ unsigned count_votes_like(const struct ballot ballots[], size_t count, const str
                           ballot_alike *alike);
 
 /*
- * The status that most of the ballots that are cast (one or more) show. Mode and owner come from
- * stores that keep them; with as many votes for two modes, only what both permit, and the sticky
- * bit of either. Special bits need K votes for them and the owner. Time: that of most, as exact as
- * any of these has it. All else is from the first that has the time and the links of most, and of
- * these from one that is not slow, if there is one: inode numbers should not change with which
- * stores answer in time.
+ * The status that most of the ballots that are cast (one or more) show. Time: that of most, as
+ * exact as any of these has it. All but mode and owner is from the first that has the time and the
+ * links of most, if there is one from one that is not slow: inode numbers should not change with
+ * which stores answer in time.
  */
 void vote_status(const struct quorum *quorum, const struct ballot ballots[], size_t count,
                  struct stat *ret);

@@ -18,8 +18,7 @@ enum {
     VOTER_NAMELESS = 256,
 };
 
-/* The mode and owner of the first object sampled in a store, and whether any other object differs.
- */
+/* The mode and owner of the first object of a sample, and whether another one has others. */
 struct one_mode {
     bool any, differ;
     mode_t mode; /* rights and special bits */
@@ -27,34 +26,38 @@ struct one_mode {
     gid_t gid;
 };
 
-/* What the files of a sample would say in some format. */
-struct format_voice {
-    int share;         /* the index that most say; NO_VOTE: none is a share there */
-    unsigned required; /* the k that most say */
-    unsigned agreeing; /* files that say both, at most */
-};
-
 /* What a sample of one store shows. */
 struct store_voice {
     int share;          /* the index that most of its intact headers say; NO_VOTE: it has none */
+    unsigned required;  /* the k that most of them say */
+    bool uses[256];     /* each k that one of them says */
     unsigned looked_at; /* files whose first bytes could be read */
     unsigned alike;     /* of these, the ones with an intact header of that share */
     unsigned others;    /* and the ones with a header of another format, one with checks */
-    unsigned required;  /* the k that most of them say */
-    bool uses[256];     /* each k that one of them says */
     bool has_files;     /* regular files, leftovers aside */
     bool has_names;     /* anything, leftovers aside */
     struct one_mode files, directories;
     uint64_t time_unit; /* the finest that a time of its files shows, in ns; 0: it has none */
-    struct format_voice as[SHARE_FORMATS];
+    struct format_voice {
+        int share;         /* as above, if the files were of that format */
+        unsigned required; /* as above */
+        unsigned agreeing; /* files that say both, at most */
+    } as[SHARE_FORMATS];
 };
+
+/* Returns true where SHARE was not SEEN before, and marks it so. */
+static inline bool is_first_of(bool seen[256], int share)
+{
+    bool first = !seen[share];
+
+    seen[share] = true;
+    return first;
+}
 
 void one_mode_note(struct one_mode *one, const struct stat *status);
 
-/*
- * Returns true if a store looks as if it showed one mode and owner for everything: all files of its
- * sample have one, all directories as well, and so has what STATUS is of.
- */
+/* Returns true if a store seems to show one mode and owner for all files, one for all directories,
+ * and so for what STATUS is of. */
 bool store_voice_keeps_no_modes(const struct store_voice *voice, const struct stat *status);
 
 struct quorum {
@@ -78,17 +81,15 @@ void quorum_settle(const struct store_voice voices[], size_t count, unsigned giv
                    struct quorum *ret);
 
 /*
- * The format that the stores seem to have: in which more of them than in FORMAT, and enough, hold
- * different shares of one k, with most of their files. FORMAT itself where there is none, also if
- * too few of its shares are there: bytes of one format may look like headers of another.
+ * The format in which more stores than in FORMAT, and enough, hold different shares of one k, with
+ * most of their files. FORMAT itself where there is none, also if too few of its shares are there:
+ * bytes of one format may look like headers of another.
  */
 enum share_format quorum_format(const struct store_voice voices[], size_t count,
                                 enum share_format format);
 
-/* The vote of store number PLACE: below 0 where it has none, else equal for one and the same vote.
- */
+/* The vote of store number PLACE, the same number for the same vote; below 0: it has none. */
 int quorum_voter(const struct quorum *quorum, const struct store_voice *voice, size_t place);
 
-/* Returns how many different shares a version needs whose headers say OWN: that or K, the larger.
- */
+/* How many different shares a version needs whose headers say OWN. */
 unsigned quorum_need(const struct quorum *quorum, unsigned own);

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "share/stripe.h"
+#include "trust/quorum.h"
 
 #include <limits.h>
 #include <string.h>
@@ -72,12 +73,12 @@ int trials_next(struct trials *trials)
             trials->chosen[i] = i;
         return 0;
     }
-    bool more = trials->done <= TRIES_MAX;
-    if (more && trials->all)
-        more = next_combination(trials->chosen, trials->k, trials->count);
-    else if (more)
-        random_combination(trials->chosen, trials->k, trials->count, &trials->seed);
-    return more ? 0 : -EBADMSG;
+    if (trials->done > TRIES_MAX)
+        return -EBADMSG;
+    if (trials->all)
+        return next_combination(trials->chosen, trials->k, trials->count) ? 0 : -EBADMSG;
+    random_combination(trials->chosen, trials->k, trials->count, &trials->seed);
+    return 0;
 }
 
 size_t solve_enough(unsigned required, size_t count)
@@ -95,52 +96,41 @@ struct solving {
     int withdrawn;      /* copies that count as if they contradicted */
     const atomic_bool *stop;
     unsigned share_count; /* different shares that the blocks are of */
-    uint8_t **made;       /* by share: what a trial makes of those, and of the pieces 0..k-1 */
+    uint8_t *made[256];   /* by share: what a trial makes of those, and of the pieces 0..k-1 */
     uint8_t *targets[256];
     struct encoder *encoder; /* to the targets */
-    uint8_t **pieces;        /* as far as they are solved */
+    uint8_t *pieces[256];    /* as far as they are solved */
     bool *solved;            /* each byte */
     size_t left;             /* bytes that are not */
     int spare;               /* as solve_stripe says it */
     uint8_t *room;
 };
 
-static void forget_search(struct solving *solving)
+static void forget(struct solving *solving)
 {
     if (solving->encoder)
         encoder_free(solving->encoder);
-    free(solving->made);
-    free(solving->pieces);
     free(solving->solved);
     free(solving->room);
 }
 
-/* Lists the shares that a trial makes; returns how many. */
-static unsigned list_distinct(struct solving *solving, uint8_t ret[256])
+static int prepare(struct solving *solving)
 {
+    unsigned k = solving->layout->required, count = 0;
     bool seen[256] = {false};
-    unsigned count = 0;
+    uint8_t shares[256];
 
-    for (size_t i = 0; i < solving->count; i++) {
-        solving->share_count += !seen[solving->indices[i]];
-        seen[solving->indices[i]] = true;
-    }
+    for (size_t i = 0; i < solving->count; i++)
+        solving->share_count += is_first_of(seen, solving->indices[i]);
+    if (solving->share_count < k)
+        return -ENODATA;
     for (unsigned index = 0; index < 256; index++) {
-        if (seen[index] || index < solving->layout->required)
-            ret[count++] = (uint8_t)index;
+        if (seen[index] || index < k)
+            shares[count++] = (uint8_t)index;
     }
-    return count;
-}
-
-static int prepare(struct solving *solving, const uint8_t shares[], unsigned count)
-{
-    unsigned k = solving->layout->required;
-
-    solving->made = calloc(256, sizeof(uint8_t *));
-    solving->pieces = calloc(k, sizeof(uint8_t *));
     solving->solved = calloc(solving->size, sizeof(bool));
     solving->room = malloc((count + k) * solving->size);
-    if (!solving->made || !solving->pieces || !solving->solved || !solving->room)
+    if (!solving->solved || !solving->room)
         return -ENOMEM;
     for (unsigned i = 0; i < count; i++)
         solving->targets[i] = solving->made[shares[i]] = solving->room + i * solving->size;
@@ -192,51 +182,42 @@ static void take_solved(struct solving *solving)
     }
 }
 
-/* Tries the codeword of the blocks that are CHOSEN. */
-static int try(struct solving *solving, const size_t chosen[], uint8_t *data)
+/* Decodes k BLOCKS, of the shares INDICES, to DATA, and makes all shares of that. */
+static int make(struct solving *solving, const uint8_t indices[], const uint8_t *const blocks[],
+                uint8_t *data)
 {
+    int r = stripe_decode(solving->layout, solving->stripe, indices, blocks, data);
+
+    return r < 0 ? r : encoder_run(solving->encoder, solving->stripe, data, solving->targets);
+}
+
+/* Tries sets of k blocks until each byte is solved; then makes the stripe of the solved pieces, and
+ * marks the blocks that differ from it. */
+static int search(struct solving *solving, uint8_t *data, bool wrong[])
+{
+    unsigned k = solving->layout->required;
     const uint8_t *blocks[256];
     uint8_t indices[256];
-
-    for (unsigned i = 0; i < solving->layout->required; i++) {
-        indices[i] = solving->indices[chosen[i]];
-        blocks[i] = solving->blocks[chosen[i]];
-    }
-    int r = stripe_decode(solving->layout, solving->stripe, indices, blocks, data);
-    if (r == -EINVAL) /* two blocks are of one share */
-        return 0;
-    if (r == 0)
-        r = encoder_run(solving->encoder, solving->stripe, data, solving->targets);
-    if (r == 0)
-        take_solved(solving);
-    return r;
-}
-
-static int search(struct solving *solving, uint8_t *data)
-{
     struct trials trials;
-    int r = 0;
 
-    trials_begin(&trials, solving->layout->required, solving->count, solving->stripe,
-                 solving->stop);
-    while (r == 0 && solving->left > 0) {
-        r = trials_next(&trials);
-        r = r < 0 ? r : try(solving, trials.chosen, data);
+    trials_begin(&trials, k, solving->count, solving->stripe, solving->stop);
+    while (solving->left > 0) {
+        int r = trials_next(&trials);
+        if (r < 0)
+            return r;
+        for (unsigned i = 0; i < k; i++) {
+            indices[i] = solving->indices[trials.chosen[i]];
+            blocks[i] = solving->blocks[trials.chosen[i]];
+        }
+        r = make(solving, indices, blocks, data);
+        if (r < 0 && r != -EINVAL) /* -EINVAL: two blocks are of one share */
+            return r;
+        if (r == 0)
+            take_solved(solving);
     }
-    return r;
-}
-
-/* Makes the stripe of the solved pieces, and marks the blocks that differ from it. */
-static int finish_search(struct solving *solving, uint8_t *data, bool wrong[])
-{
-    uint8_t indices[256];
-
-    for (unsigned i = 0; i < solving->layout->required; i++)
+    for (unsigned i = 0; i < k; i++)
         indices[i] = (uint8_t)i;
-    int r = stripe_decode(solving->layout, solving->stripe, indices,
-                          (const uint8_t *const *)solving->pieces, data);
-    if (r == 0)
-        r = encoder_run(solving->encoder, solving->stripe, data, solving->targets);
+    int r = make(solving, indices, (const uint8_t *const *)solving->pieces, data);
     for (size_t i = 0; r == 0 && i < solving->count; i++)
         wrong[i] =
             memcmp(solving->made[solving->indices[i]], solving->blocks[i], solving->size) != 0;
@@ -247,7 +228,7 @@ int solve_stripe(const struct share_layout *layout, uint64_t stripe, const uint8
                  const uint8_t *const blocks[], size_t count, unsigned withdrawn,
                  const atomic_bool *stop, uint8_t *data, bool wrong[], int *ret_spare)
 {
-    CLEANUP(forget_search)
+    CLEANUP(forget)
     struct solving solving = {
         .layout = layout,
         .stripe = stripe,
@@ -257,18 +238,13 @@ int solve_stripe(const struct share_layout *layout, uint64_t stripe, const uint8
         .withdrawn = (int)withdrawn,
         .stop = stop,
         .size = layout_block_size(layout, stripe),
+        .left = layout_block_size(layout, stripe),
+        .spare = INT_MAX,
     };
 
-    uint8_t shares[256];
-
-    solving.left = solving.size;
-    solving.spare = INT_MAX;
-    unsigned made = list_distinct(&solving, shares);
-    if (solving.share_count < layout->required)
-        return -ENODATA;
-    int r = prepare(&solving, shares, made);
+    int r = prepare(&solving);
     if (r == 0)
-        r = search(&solving, data);
+        r = search(&solving, data, wrong);
     *ret_spare = solving.spare;
-    return r < 0 ? r : finish_search(&solving, data, wrong);
+    return r;
 }

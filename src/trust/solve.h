@@ -16,19 +16,17 @@
 /*
  * Solves stripe number STRIPE from COUNT (k or more) blocks of the shares INDICES, one of which may
  * be there several times, to DATA, which has room for k*u bytes. WITHDRAWN further copies were
- * there when the file was opened, and count as if they contradicted: else copies of another
- * content, which were too few then, could be enough now. Sets WRONG for each block that differs
- * from the result. Sets *RET_SPARE to how many more right values each byte could lose and stay
- * solvable. Only bytes with wrong values count; INT_MAX if there are none. -EBADMSG where some byte
- * has no solution, or none that is found by so many tries; -ETIMEDOUT and -ECANCELED as trials_next
- * (STOP may be NULL); -ENODATA for fewer than k different shares; -ENOMEM.
+ * there when the file was opened, and count as if they contradicted: else copies that were outvoted
+ * then could be enough now. Sets WRONG for each block that differs from the result, and *RET_SPARE
+ * to how many more right values each byte with wrong ones could lose and stay solvable (INT_MAX:
+ * there is none). -EBADMSG where some byte has no solution, or none that is found; -ETIMEDOUT and
+ * -ECANCELED as trials_next; -ENODATA for fewer than k different shares; -ENOMEM.
  */
 int solve_stripe(const struct share_layout *layout, uint64_t stripe, const uint8_t indices[],
                  const uint8_t *const blocks[], size_t count, unsigned withdrawn,
                  const atomic_bool *stop, uint8_t *data, bool wrong[], int *ret_spare);
 
-/* How many different shares have to agree with each other so that COUNT copies, whatever the others
- * say, have no other solution. */
+/* How many different shares have to agree so that COUNT copies can have no other solution. */
 size_t solve_enough(unsigned required, size_t count);
 
 /* Sets of K of COUNT numbers that are tried: all in order or, where these are too many, any. */
@@ -44,10 +42,8 @@ struct trials {
 void trials_begin(struct trials *ret, size_t k, size_t count, uint64_t seed,
                   const atomic_bool *stop);
 
-/*
- * Returns 0 where there is one more set; -EBADMSG where all, or so many, were tried; -ETIMEDOUT
- * after a second of this thread's processor time; -ECANCELED once STOP, if not NULL, is set.
- */
+/* Returns 0 for one more set; -EBADMSG where all, or 4096, were tried; -ETIMEDOUT after a second of
+ * this thread's processor time; -ECANCELED once STOP, if not NULL, is set. */
 int trials_next(struct trials *trials);
 
 /* The next set of K of COUNT numbers in order; false behind the last one. */

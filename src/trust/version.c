@@ -79,35 +79,26 @@ bool version_forget_times(struct copy_facts copies[], size_t count)
     return differ;
 }
 
-/* Any k shares agree: where times do not tell versions apart, one more has to (rule 6). */
-static unsigned count_needed(const struct quorum *quorum, const struct version *version)
-{
-    unsigned k = version->header.layout.required, needed = quorum_need(quorum, k);
-
-    return needed == k && version->untimed ? k + 1 : needed;
-}
-
 struct version version_count(const struct quorum *quorum, const struct copy_facts copies[],
                              size_t count, const struct share_header *header)
 {
     struct version version = {.header = *header};
-    enum { HAVE = 1, WHOLE = 2 };
-    uint8_t seen[256] = {0};
+    unsigned k = header->layout.required;
+    bool seen[256] = {false}, seen_whole[256] = {false};
 
     for (size_t i = 0; i < count; i++) {
         const struct share_header *own = &copies[i].header;
         if (!is_of(&copies[i], header))
             continue;
-        version.untimed |= copies[i].untimed && !copies[i].unconfirmed &&
-                           own->layout.required > 1 && own->layout.source_size > 0;
-        version.members += !(seen[own->index] & HAVE);
-        seen[own->index] |= HAVE;
-        if (copies[i].size != layout_share_size(&own->layout))
-            continue;
-        version.whole += !(seen[own->index] & WHOLE);
-        seen[own->index] |= WHOLE;
+        version.untimed |=
+            copies[i].untimed && !copies[i].unconfirmed && k > 1 && own->layout.source_size > 0;
+        version.members += is_first_of(seen, own->index);
+        version.whole += copies[i].size == layout_share_size(&own->layout) &&
+                         is_first_of(seen_whole, own->index);
     }
-    version.needed = count_needed(quorum, &version);
+    version.needed = quorum_need(quorum, k);
+    /* Any k shares agree: where times do not tell versions apart, one more has to (rule 6). */
+    version.needed += version.needed == k && version.untimed;
     version.complete = quorum->required > 0 && version.whole >= version.needed;
     return version;
 }
@@ -123,12 +114,8 @@ static unsigned count_possible(const struct copy_facts copies[], size_t count,
         return 0;
     for (size_t i = 0; i < count; i++) {
         const struct share_header *header = &copies[i].header;
-        if (!copies[i].has_header) {
-            shares++;
-        } else if (version_is_like(header, version) && !seen[header->index]) {
-            seen[header->index] = true;
-            shares++;
-        }
+        shares += !copies[i].has_header ||
+                  (version_is_like(header, version) && is_first_of(seen, header->index));
     }
     return shares;
 }
@@ -145,14 +132,14 @@ static int compare(const struct version *a, const struct version *b)
     return (a->members > b->members) - (a->members < b->members);
 }
 
-/* Returns true if an earlier copy is of the version of number PLACE. */
-static bool is_repeated(const struct copy_facts copies[], size_t place)
+/* Returns true if copy number PLACE is the first of a version. */
+static bool is_first(const struct copy_facts copies[], size_t place)
 {
-    for (size_t i = 0; i < place; i++) {
-        if (is_of(&copies[i], &copies[place].header))
-            return true;
-    }
-    return false;
+    size_t first = 0;
+
+    while (first < place && !is_of(&copies[first], &copies[place].header))
+        first++;
+    return first == place && copies[place].has_header && !copies[place].misplaced;
 }
 
 /* How many versions come before the one that copy number PLACE is the first of. */
@@ -162,8 +149,7 @@ static unsigned rank_of(const struct quorum *quorum, const struct copy_facts cop
     unsigned rank = 0;
 
     for (size_t i = 0; i < count; i++) {
-        if (i == place || !copies[i].has_header || copies[i].misplaced || is_repeated(copies, i) ||
-            version_is_same(&copies[i].header, &version->header))
+        if (i == place || !is_first(copies, i))
             continue;
         const struct version other = version_count(quorum, copies, count, &copies[i].header);
         int order = compare(&other, version);
@@ -184,7 +170,7 @@ int version_choose(const struct quorum *quorum, const struct copy_facts copies[]
                    unsigned rank, struct version *ret)
 {
     for (size_t i = 0; i < count; i++) {
-        if (!copies[i].has_header || copies[i].misplaced || is_repeated(copies, i))
+        if (!is_first(copies, i))
             continue;
         struct version version = version_count(quorum, copies, count, &copies[i].header);
         if (rank_of(quorum, copies, count, i, &version) != rank)
@@ -219,7 +205,7 @@ unsigned version_would_need(const struct quorum *quorum, const struct copy_facts
     unsigned most = 0, would = 0;
 
     for (size_t i = 0; i < count; i++) {
-        if (!copies[i].has_header || copies[i].misplaced)
+        if (!is_first(copies, i))
             continue;
         const struct version version = version_count(quorum, copies, count, &copies[i].header);
         unsigned k = version.header.layout.required;
@@ -231,29 +217,20 @@ unsigned version_would_need(const struct quorum *quorum, const struct copy_facts
     return would;
 }
 
-/* Returns true if no other version can come to what it needs by PENDING more copies. */
-static bool is_without_rival(const struct quorum *quorum, const struct copy_facts copies[],
-                             size_t count, size_t pending, const struct version *best)
-{
-    for (size_t i = 0; i < count; i++) {
-        const struct version other = version_count(quorum, copies, count, &copies[i].header);
-        if (!version_is_same(&other.header, &best->header) && other.whole + pending >= other.needed)
-            return false;
-    }
-    return pending < quorum->required;
-}
-
 bool version_is_settled(const struct quorum *quorum, const struct copy_facts copies[], size_t count,
                         size_t pending)
 {
     struct version best;
 
-    /* Copies without a header may turn out to be of any version. */
+    if (version_choose(quorum, copies, count, 0, &best) < 0 || !best.complete ||
+        !formats[best.header.layout.format]->has_checks || pending >= quorum->required)
+        return false;
     for (size_t i = 0; i < count; i++) {
-        if (!copies[i].has_header)
+        const struct version other = version_count(quorum, copies, count, &copies[i].header);
+        /* Copies without a header may turn out to be of any version. */
+        if (!copies[i].has_header || (!version_is_same(&other.header, &best.header) &&
+                                      other.whole + pending >= other.needed))
             return false;
     }
-    return version_choose(quorum, copies, count, 0, &best) == 0 && best.complete &&
-           formats[best.header.layout.format]->has_checks &&
-           is_without_rival(quorum, copies, count, pending, &best);
+    return true;
 }

@@ -43,21 +43,17 @@ struct version {
 /* Returns true if two headers name the same version. */
 bool version_is_same(const struct share_header *a, const struct share_header *b);
 
-/* Returns true if two headers agree in format, k, block size, source size and total; their times
- * may differ. */
+/* Returns true if two headers differ in nothing but index and time. */
 bool version_is_like(const struct share_header *a, const struct share_header *b);
 
 /*
- * Headers of formats without checks have no time: that of the copy's file stands in it. From number
- * FIRST on, puts the finest of those that agree with it in its place, so that the same version has
- * one time, however exactly each storage keeps it.
+ * Headers without checks have the time of the copy's file. From number FIRST on, replaces it by the
+ * finest that agrees with it, so that a version has one time, however exactly storage keeps it.
  */
 void version_settle_times(struct copy_facts copies[], size_t count, size_t first);
 
-/*
- * Clears the times, for when no version of one time is complete: storage may not have kept them.
- * Returns false, and changes nothing, if they do not differ.
- */
+/* Clears the times, which storage may not have kept, where no version of one time is complete.
+ * Returns false, and changes nothing, if they do not differ. */
 bool version_forget_times(struct copy_facts copies[], size_t count);
 
 /* What the copies have of the version that HEADER names; its ranks among others are not set. */
@@ -65,9 +61,8 @@ struct version version_count(const struct quorum *quorum, const struct copy_fact
                              size_t count, const struct share_header *header);
 
 /*
- * The version number RANK, in the order in which they are tried: those that are complete, the
- * newest first, and of one time the one with most shares; then the others, the newest first.
- * -ENODATA behind the last.
+ * The version number RANK, in the order in which they are tried: complete ones first, of these the
+ * newest, and of one time the one with most shares. -ENODATA behind the last.
  */
 int version_choose(const struct quorum *quorum, const struct copy_facts copies[], size_t count,
                    unsigned rank, struct version *ret);
@@ -75,16 +70,12 @@ int version_choose(const struct quorum *quorum, const struct copy_facts copies[]
 /* What a copy is good for in VERSION. */
 enum copy_role version_role(const struct copy_facts *copy, const struct share_header *version);
 
-/*
- * The smallest K with which the version that most stores have would be complete; 0 where it is, or
- * where K is not what is missing.
- */
+/* The smallest K with which the version that most stores have would be complete; 0 where it is, or
+ * where K is not what is missing. */
 unsigned version_would_need(const struct quorum *quorum, const struct copy_facts copies[],
                             size_t count);
 
-/*
- * Returns true if PENDING more copies, whatever they are, would not change which version is chosen
- * and what the copies at hand are good for.
- */
+/* Returns true if PENDING more copies would not change which version is chosen, and what the copies
+ * at hand are good for. */
 bool version_is_settled(const struct quorum *quorum, const struct copy_facts copies[], size_t count,
                         size_t pending);
