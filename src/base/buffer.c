@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/buffer.h"
 
-#include <pthread.h>
+#include "base/lock.h"
 
 enum {
-    SMALLEST_BITS = 12,
+    PAGE_BITS = 12,
     LARGEST_BITS = 24, /* larger buffers are not kept */
-    ORDERS = LARGEST_BITS - SMALLEST_BITS + 1,
+    ORDERS = LARGEST_BITS - PAGE_BITS + 1,
     KEPT_BYTES = 32 << 20, /* idle buffers of all sizes together */
 };
+
+#define PAGE ((size_t)1 << PAGE_BITS)
 
 /* An idle buffer holds the pointer to the next one of its size in its first bytes. */
 struct idle {
@@ -17,48 +19,37 @@ struct idle {
 
 static struct {
     pthread_mutex_t lock;
-    struct idle *idle[ORDERS];
+    struct idle *idle[ORDERS]; /* those of order o have PAGE << o bytes */
     size_t bytes;
 } kept = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-/* The order whose buffers hold SIZE bytes: those of order o have 2^(SMALLEST_BITS + o). */
+/* Returns the order whose buffers hold SIZE bytes; ORDERS where that is more than is kept. */
 static unsigned order_of(size_t size)
 {
     unsigned order = 0;
 
-    while (order < ORDERS && (size_t)1 << (SMALLEST_BITS + order) < size)
+    while (order < ORDERS && PAGE << order < size)
         order++;
     return order;
 }
 
-static struct idle *take_idle(unsigned order)
-{
-    pthread_mutex_lock(&kept.lock);
-    struct idle *idle = kept.idle[order];
-    if (idle) {
-        kept.idle[order] = idle->next;
-        kept.bytes -= (size_t)1 << (SMALLEST_BITS + order);
-    }
-    pthread_mutex_unlock(&kept.lock);
-    return idle;
-}
-
 int buffer_take(size_t size, struct buffer *ret)
 {
-    const size_t page = (size_t)1 << SMALLEST_BITS;
     unsigned order = order_of(size);
-    void *data = NULL;
+    struct idle *idle = NULL;
 
-    if (size > SIZE_MAX - page)
+    if (size > SIZE_MAX - PAGE)
         return -ENOMEM;
+    size = order < ORDERS ? PAGE << order : (size + PAGE - 1) / PAGE * PAGE;
     if (order < ORDERS) {
-        size = (size_t)1 << (SMALLEST_BITS + order);
-        data = take_idle(order);
-    } else {
-        size = (size + page - 1) / page * page;
+        HOLD(&kept.lock);
+        idle = kept.idle[order];
+        if (idle) {
+            kept.idle[order] = idle->next;
+            kept.bytes -= size;
+        }
     }
-    if (!data)
-        data = aligned_alloc(page, size);
+    void *data = idle ? idle : aligned_alloc(PAGE, size);
     if (!data)
         return -ENOMEM;
     *ret = (struct buffer){data, size};
@@ -67,11 +58,11 @@ int buffer_take(size_t size, struct buffer *ret)
 
 void buffer_give(struct buffer *buffer)
 {
-    if (!buffer->data)
-        return;
-
     struct idle *idle = (struct idle *)(void *)buffer->data;
     unsigned order = order_of(buffer->size);
+
+    if (!idle)
+        return;
     pthread_mutex_lock(&kept.lock);
     if (order < ORDERS && kept.bytes + buffer->size <= KEPT_BYTES) {
         idle->next = kept.idle[order];

@@ -16,8 +16,7 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO };
 /* From here on lines go to syslog (facility daemon). */
 void log_to_syslog(void);
 
-/* From here on lines are written to the end of the file PATH as well. Returns 0 or a negative
- * errno. */
+/* From here on lines go to the end of the file PATH as well. Returns 0 or a negative errno. */
 int log_to_file(const char *path);
 
 /* While it is MUTED nothing is logged: for a look whose failures a later one tells. */
@@ -26,8 +25,7 @@ void log_mute(bool muted);
 /* BEFORE is called before a line is written to standard error; NULL: nothing. */
 void log_before(void (*before)(void));
 
-/* TEXT as lines show it, without what could forge a line; the caller frees it. NULL without memory.
- */
+/* Returns TEXT as lines show it, which the caller frees: it forges no line. NULL: no memory. */
 char *log_escape(const char *text);
 
 /* What lines call PATH, which is relative to the root of a tree: "" is the root itself. */
@@ -44,8 +42,7 @@ void log_message(enum log_level level, const char *format, ...) LOG_FORMAT(2, 3)
 /* Logs a warning, unless the same line was logged lately: for what is found often. */
 void log_once(const char *format, ...) LOG_FORMAT(1, 2);
 
-/* "<format>: <text of the errno in error>"; returns ERROR (negative) for `return log_errno(...)`.
- */
+/* "<format>: <text of the errno in ERROR>"; returns ERROR (negative): `return log_errno(...)`. */
 int log_errno(int error, const char *format, ...) LOG_FORMAT(2, 3);
 
 #define log_error(...)   log_message(LOG_LEVEL_ERROR, __VA_ARGS__)

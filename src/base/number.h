@@ -9,8 +9,7 @@
 int number_read(const char *text, unsigned long least, unsigned long most, unsigned long *ret,
                 const char **end);
 
-/* Two hex digits, as the directories of shares are called; *END is what is behind them. The same.
- */
+/* Two hex digits, as directories of shares are called; *END is what is behind them. The same. */
 int number_read_share(const char *text, unsigned *ret, const char **end);
 
 /* A part of a whole, above 0 and at most 1: "5%" or "0.05". The same. */

@@ -2,9 +2,9 @@
 #include "base/pool.h"
 
 #include "base/clock.h"
+#include "base/lock.h"
 #include "base/thread.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 
 enum {
@@ -124,19 +124,17 @@ int pool_new(unsigned threads, struct pool **ret)
 
 void pool_put(struct pool *pool, struct job *job)
 {
-    pthread_mutex_lock(&pool->lock);
+    HOLD(&pool->lock);
     job->next = pool->jobs;
     pool->jobs = job;
     pthread_cond_signal(&pool->work);
-    pthread_mutex_unlock(&pool->lock);
 }
 
 void pool_wait(struct pool *pool)
 {
-    pthread_mutex_lock(&pool->lock);
+    HOLD(&pool->lock);
     while (pool->jobs || pool->busy > 0)
         pthread_cond_wait(&pool->done, &pool->lock);
-    pthread_mutex_unlock(&pool->lock);
 }
 
 void pool_free(struct pool *pool)

@@ -3,14 +3,15 @@
 
 #include "base/names.h"
 
+#include <linux/limits.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/xattr.h>
 
 enum {
-    ROOM_AT_FIRST = 1024, /* bytes: most are fewer, and then one call is enough */
-    TRIES_MAX = 3,        /* where there are more bytes than there were just before */
+    ROOM_AT_FIRST = 1024,      /* bytes: most are fewer, and then one call is enough */
+    ROOM_MAX = XATTR_SIZE_MAX, /* the kernel gives no more, of a value or of all names */
 };
 
 bool xattrs_next(const struct xattrs *xattrs, const char **at, struct xattr *ret)
@@ -46,13 +47,6 @@ static bool is_kept(const char *name)
     return strncmp(name, "user.", strlen("user.")) == 0 || geteuid() == 0;
 }
 
-static ssize_t get_or_list(const char *path, const char *name, char *bytes, size_t room)
-{
-    ssize_t size = name ? getxattr(path, name, bytes, room) : listxattr(path, bytes, room);
-
-    return size < 0 ? -errno : size;
-}
-
 /*
  * Reads the value of NAME, or (NULL) all names with a NUL behind each, to bytes that the caller
  * frees. One NUL more comes behind them, which is not counted. As getxattr(2) and listxattr(2):
@@ -60,28 +54,20 @@ static ssize_t get_or_list(const char *path, const char *name, char *bytes, size
  */
 static int read_bytes(const char *path, const char *name, char **ret, size_t *ret_size)
 {
-    size_t room = ROOM_AT_FIRST;
-
-    for (int i = 0; i < TRIES_MAX; i++) {
+    for (size_t room = ROOM_AT_FIRST;; room = ROOM_MAX) {
         cleanup_free char *bytes = malloc(room + 1);
         if (!bytes)
             return -ENOMEM;
-        ssize_t size = get_or_list(path, name, bytes, room);
-        if (size > (ssize_t)room)
-            return -EIO;
-        if (size >= 0) {
-            bytes[size] = '\0';
-            *ret = steal_pointer(bytes);
-            *ret_size = (size_t)size;
-            return 0;
-        }
-        if (size == -ERANGE)
-            size = get_or_list(path, name, NULL, 0);
-        if (size < 0)
-            return (int)size;
-        room = size > 0 ? (size_t)size : 1; /* 0 would ask for the size once more */
+        ssize_t size = name ? getxattr(path, name, bytes, room) : listxattr(path, bytes, room);
+        if (size < 0 && errno == ERANGE && room < ROOM_MAX)
+            continue;
+        if (size < 0 || size > (ssize_t)room)
+            return size < 0 ? -errno : -EIO;
+        bytes[size] = '\0';
+        *ret = steal_pointer(bytes);
+        *ret_size = (size_t)size;
+        return 0;
     }
-    return -ERANGE;
 }
 
 int xattrs_add(struct xattrs *xattrs, const char *name, const char *value, size_t size)
@@ -113,35 +99,29 @@ static int read_one(const char *path, const char *name, struct xattrs *ret)
     return r < 0 ? r : xattrs_add(ret, name, value, size);
 }
 
-static int read_all(const char *path, struct xattrs *ret)
+int xattrs_read_path(const char *path, const char *name, struct xattrs *ret)
 {
     cleanup_names struct names names = NO_NAMES;
     cleanup_free char *list = NULL;
     size_t size = 0;
+    int r;
 
-    int r = read_bytes(path, NULL, &list, &size);
+    *ret = NO_XATTRS;
+    if (name) {
+        r = is_kept(name) ? read_one(path, name, ret) : 0;
+        ret->impossible = r == -ENOTSUP && listxattr(path, NULL, 0) < 0 && errno == ENOTSUP;
+        return r == -ENOTSUP ? 0 : r;
+    }
+    r = read_bytes(path, NULL, &list, &size);
     ret->impossible = r == -ENOTSUP;
     if (r < 0)
         return r == -ENOTSUP ? 0 : r;
-    for (const char *name = list; r == 0 && size > 0 && name < list + size;
-         name += strlen(name) + 1) {
-        if (is_kept(name))
-            r = names_add(&names, name);
-    }
+    for (const char *at = list; r == 0 && at < list + size; at += strlen(at) + 1)
+        r = is_kept(at) ? names_add(&names, at) : 0;
     names_sort_unique(&names);
     for (size_t i = 0; r == 0 && i < names.count; i++)
         r = read_one(path, names_get(&names, i), ret);
     return r;
-}
-
-int xattrs_read_path(const char *path, const char *name, struct xattrs *ret)
-{
-    *ret = NO_XATTRS;
-    if (!name)
-        return read_all(path, ret);
-    int r = is_kept(name) ? read_one(path, name, ret) : 0;
-    ret->impossible = r == -ENOTSUP && listxattr(path, NULL, 0) < 0 && errno == ENOTSUP;
-    return r == -ENOTSUP ? 0 : r;
 }
 
 int xattrs_read_open(int fd, const char *name, struct xattrs *ret)

@@ -24,14 +24,10 @@ enum { KEPT_MAX = 1000 };
 struct outcome {
     struct transfer update;  /* as it ended */
     char error[REASON_SIZE]; /* "": it is up to date */
-    char *share;             /* its directory in the view */
-    char *list, *place;      /* for its transfers: see there */
-    char *above;             /* its place of TASK_REACH, or NULL */
     uint64_t verified;       /* files that were compared in the end, */
     uint64_t different;
     struct names paths;          /* of these, as many as are kept */
     bool is_of_another_encoding; /* some of what it may have: it may have the right size and time */
-    bool looked;                 /* they could be compared */
     bool unfinished;             /* something may be left of stopped runs */
     bool clean_failed;           /* some of it may still be there */
     struct names left;           /* what was found of that */
@@ -91,13 +87,12 @@ static void show_nodes(const struct syncing *syncing, bool always)
         draft_add(&text, "%s", between);
         between = "\n";
         add_node(&text, syncing->set, transfer->node);
-        if (transfer->step == TRANSFER_WAITING && transfer->tries == 0) {
-            draft_add(&text, "waiting");
-            continue;
-        }
         if (transfer->step == TRANSFER_WAITING) {
-            draft_add(&text, "again in %s: %s", show_time(transfer->due - now).text,
-                      transfer->reason);
+            if (transfer->tries == 0)
+                draft_add(&text, "waiting");
+            else
+                draft_add(&text, "again in %s: %s", show_time(transfer->due - now).text,
+                          transfer->reason);
             continue;
         }
         draft_add(&text, "%s, %s file%s, %s, %s/s",
@@ -158,7 +153,7 @@ static void show_outcome(const struct sync_set *set, const struct outcome *outco
               show_count(update->done.files).text, plural(update->done.files),
               show_bytes(update->done.bytes).text, show_count(update->done.removed).text,
               show_time(update->ended - update->began).text);
-    if (outcome->looked)
+    if (outcome->verified > 0)
         draft_add(&line, "; %s file%s compared, %s different", show_count(outcome->verified).text,
                   plural(outcome->verified), show_count(outcome->different).text);
     if (outcome->cleaned > 0)
@@ -178,7 +173,7 @@ static void show_outcome(const struct sync_set *set, const struct outcome *outco
         json_object_set_new(object, "cleaned", json_integer((json_int_t)outcome->cleaned));
     if (failed)
         output_json_path(object, "error", outcome->error);
-    if (outcome->looked)
+    if (outcome->verified > 0)
         json_object_update_new(object,
                                json_pack("{s:I, s:I}", "compared", (json_int_t)outcome->verified,
                                          "different", (json_int_t)outcome->different));
@@ -187,44 +182,34 @@ static void show_outcome(const struct sync_set *set, const struct outcome *outco
 
 /* What happens while a step runs. */
 
-static void woken(void *context)
+static void look(void *context)
 {
     struct syncing *syncing = context;
     struct signalfd_siginfo signal;
+    bool is_signal = read(syncing->run.wake, &signal, sizeof signal) == sizeof signal;
+    bool is_asked = is_signal && (int)signal.ssi_signo == background_signal(SIGUSR1);
 
-    if (read(syncing->run.wake, &signal, sizeof signal) != sizeof signal)
-        return;
-    if ((int)signal.ssi_signo == background_signal(SIGUSR1)) {
-        show_nodes(syncing, true);
-    } else if (!syncing->run.stop) {
+    if (is_signal && !is_asked && !syncing->run.stop) {
         syncing->run.stop = true;
         log_error("sync: stopping; what is done stays done");
     }
-}
-
-static void look_on(void *context)
-{
-    show_nodes(context, false);
-}
-
-static struct outcome *outcome_of(const struct syncing *syncing, const struct transfer *transfer)
-{
-    return &syncing->outcomes[transfer - syncing->run.transfers];
+    show_nodes(syncing, is_asked);
 }
 
 static void happened(void *context, const struct transfer *transfer, enum transfer_event event)
 {
     const struct syncing *syncing = context;
+    struct outcome *outcome = &syncing->outcomes[transfer - syncing->run.transfers];
     const struct sync_set *set = syncing->set;
     const struct sync_node *node = transfer->node;
     bool fails = event == TRANSFER_FAILS_FOR_NOW;
 
     /* The next try finds them again. */
     if (fails && transfer->task == TASK_COMPARE)
-        names_clear(&outcome_of(syncing, transfer)->paths);
+        names_clear(&outcome->paths);
     else if (fails && transfer->task == TASK_FIND)
-        names_clear(&outcome_of(syncing, transfer)->left);
-    if (event == TRANSFER_ENDS || transfer->task != TASK_UPDATE)
+        names_clear(&outcome->left);
+    if (transfer->task != TASK_UPDATE)
         return; /* its outcome is told later */
     if (event == TRANSFER_IS_DISTRUSTED) {
         log_warning("%s/%s: holds a share other than %02x, or a damaged one; comparing everything",
@@ -243,7 +228,7 @@ static void moved(const struct transfer *transfer, enum move move, const char *p
 {
     static const char *const actions[] = {"sent", "deleted", "different", "left"};
     const struct syncing *syncing = transfer->context;
-    struct outcome *outcome = outcome_of(syncing, transfer);
+    struct outcome *outcome = &syncing->outcomes[transfer - syncing->run.transfers];
     const char *set = syncing->set->name, *node = transfer->node->name;
     bool differs = move == MOVE_DIFFERENT;
 
@@ -260,9 +245,9 @@ static void moved(const struct transfer *transfer, enum move move, const char *p
     output_json_path(object, "path", path);
     output_json("file", object);
     output_text(differs ? COLOUR_BAD : COLOUR_NONE, "%s/%s: %s%s: %s", set, node,
-                transfer->dry_run ? "would be "
-                : differs         ? "is "
-                                  : "",
+                differs             ? "is "
+                : transfer->dry_run ? "would be "
+                                    : "",
                 actions[move], path);
 }
 
@@ -310,24 +295,18 @@ static int prepare_task(struct syncing *syncing, size_t i, struct transfer *tran
     case TASK_REACH: /* rclone makes what is missing */
         if (mover != &rsync_mover)
             return 0;
-        free(outcome->above);
-        outcome->above = NULL;
-        r = memory->as_of > 0 ? 0 : address_above(transfer->node->target, &outcome->above);
-        transfer->place = memory->as_of > 0 ? transfer->node->target : outcome->above;
-        transfer->dry_run = true;
-        return r < 0 ? r : transfer->place != NULL;
+        free(transfer->place);
+        r = address_above(transfer->node->target, &transfer->place);
+        transfer->known = memory->as_of > 0;
+        return r < 0 ? r : transfer->known || transfer->place;
     case TASK_RESEND:
         if (!again || memory->different.count == 0)
             return 0;
-        transfer->dry_run = options->dry_run;
-        transfer->each_file = options->verbose;
         r = sample_write_paths(&memory->different, transfer->list, mover->list_end);
         return r < 0 ? r : 1;
     case TASK_UPDATE:
         if (outcome->update.result < 0) /* its place is missing */
             return 0;
-        transfer->dry_run = options->dry_run;
-        transfer->each_file = options->verbose;
         transfer->remove_most = options->remove_most;
         transfer->known = memory->as_of > 0;
         transfer->checksum =
@@ -342,7 +321,7 @@ static int prepare_task(struct syncing *syncing, size_t i, struct transfer *tran
     case TASK_REMOVE: /* what was found and is not the tree's */
         if (!is_to_be_cleaned(outcome))
             return 0;
-        r = leftovers_choose(outcome->share, &outcome->left, &chosen);
+        r = leftovers_choose(transfer->share, &outcome->left, &chosen);
         if (r < 0 || chosen.count == 0)
             return r;
         transfer->known = true;
@@ -369,10 +348,6 @@ static void judge_task(struct syncing *syncing, size_t i, const struct transfer 
 
     switch (transfer->task) {
     case TASK_REACH:
-        outcome->update = *transfer;
-        if (failed)
-            fail_node(outcome, transfer->reason);
-        break;
     case TASK_UPDATE:
         outcome->update = *transfer;
         outcome->unfinished |= failed || transfer->tries > 1;
@@ -388,12 +363,13 @@ static void judge_task(struct syncing *syncing, size_t i, const struct transfer 
         break;
     case TASK_COMPARE: /* that a node cannot be compared does not mean that it is behind */
         outcome->different = transfer->different;
-        outcome->looked = !failed || outcome->different > 0;
-        if (outcome->different > 0)
+        if (outcome->different > 0) {
             fail_node(outcome, "it holds other bytes than were sent; the next run compares all");
-        else if (failed)
+        } else if (failed) {
+            outcome->verified = 0;
             log_warning("%s/%s: cannot be compared: %s", syncing->set->name, transfer->node->name,
                         transfer->reason);
+        }
     }
 }
 
@@ -402,22 +378,24 @@ static int run_step(struct syncing *syncing, enum task task)
     struct run *run = &syncing->run;
 
     for (size_t i = 0; i < run->count; i++) {
-        const struct outcome *outcome = &syncing->outcomes[i];
-        const struct counts done = run->transfers[i].done;
-        run->transfers[i] = (struct transfer){
+        struct transfer *transfer = &run->transfers[i];
+        const struct counts done = transfer->done;
+        *transfer = (struct transfer){
             .node = &syncing->set->nodes[i],
             .task = task,
-            .share = outcome->share,
-            .list = outcome->list,
-            .place = outcome->place,
+            .share = transfer->share,
+            .list = transfer->list,
+            .place = transfer->place,
+            .dry_run = syncing->options->dry_run,
+            .each_file = syncing->options->verbose,
             .context = syncing,
             .moved = moved,
             .done = task == TASK_UPDATE ? done : (struct counts){0}, /* of what was sent again */
         };
-        int r = prepare_task(syncing, i, &run->transfers[i]);
+        int r = prepare_task(syncing, i, transfer);
         if (r < 0)
             return r;
-        run->transfers[i].step = r > 0 ? TRANSFER_WAITING : TRANSFER_NONE;
+        transfer->step = r > 0 ? TRANSFER_WAITING : TRANSFER_NONE;
     }
     run_transfers(run);
     for (size_t i = 0; i < run->count; i++) {
@@ -433,29 +411,27 @@ static int run_steps(struct syncing *syncing, const char *folder)
     const struct sync_set *set = syncing->set;
     bool dry_run = syncing->options->dry_run;
 
-    int r = sample_write_few(syncing->outcomes[0].share, syncing->few, rsync_mover.list_end);
+    int r = sample_write_few(syncing->run.transfers[0].share, syncing->few, rsync_mover.list_end);
     if (r < 0)
         return r;
     /* From now on something may be left at the nodes: whoever stops this run may stop it for good.
      * A node of which nothing is known may hold what a forgotten run has left. */
     for (size_t i = 0; i < set->count; i++) {
         struct memory *memory = &set->nodes[i].memory;
-        syncing->outcomes[i].unfinished = memory->unfinished_since > 0 || memory->as_of == 0;
-        /* Of what kind all is that may be there is known again when all was compared. */
-        if (memory->tried == 0)
-            strcpy(memory->encoding, syncing->encoding);
-        syncing->outcomes[i].is_of_another_encoding =
-            strcmp(memory->encoding, syncing->encoding) != 0;
-        if (syncing->outcomes[i].is_of_another_encoding)
-            *memory->encoding = '\0';
-        if (memory->tried == 0)
-            memory->tried = syncing->began;
+        struct outcome *outcome = &syncing->outcomes[i];
+        outcome->unfinished = memory->unfinished_since > 0 || memory->as_of == 0;
         if (memory->unfinished_since == 0)
             memory->unfinished_since = syncing->began;
+        if (memory->tried == 0) {
+            memory->tried = syncing->began;
+            strcpy(memory->encoding, syncing->encoding);
+        }
+        /* Of what kind all is that may be there is known again when all was compared. */
+        outcome->is_of_another_encoding = strcmp(memory->encoding, syncing->encoding) != 0;
+        if (outcome->is_of_another_encoding)
+            *memory->encoding = '\0';
     }
-    r = dry_run ? 0 : state_write(folder, set);
-    if (r == 0 && dry_run)
-        r = run_step(syncing, TASK_REACH);
+    r = dry_run ? run_step(syncing, TASK_REACH) : state_write(folder, set);
     if (r == 0)
         r = run_step(syncing, TASK_RESEND);
     if (r == 0)
@@ -549,8 +525,7 @@ static enum exit_status sync_set(const struct options *options, struct sync_set 
                 .jobs = options->jobs,
                 .wake = signals,
                 .context = &syncing,
-                .woken = woken,
-                .look = look_on,
+                .look = look,
                 .happened = happened},
     };
     const struct private_view *view = &syncing.view;
@@ -562,10 +537,10 @@ static enum exit_status sync_set(const struct options *options, struct sync_set 
     bool ready = asprintf(&few, "%s/few.list", view->folder) >= 0;
     for (size_t i = 0; ready && i < set->count; i++) {
         const uint8_t share = (uint8_t)set->nodes[i].share;
-        struct outcome *outcome = &outcomes[i];
-        ready = asprintf(&outcome->share, "%s/%02x", view->mount, share) >= 0 &&
-                asprintf(&outcome->list, "%s/%02x.list", view->folder, share) >= 0 &&
-                asprintf(&outcome->place, "%s/%02x.left", view->folder, share) >= 0;
+        struct transfer *transfer = &transfers[i];
+        ready = asprintf(&transfer->share, "%s/%02x", view->mount, share) >= 0 &&
+                asprintf(&transfer->list, "%s/%02x.list", view->folder, share) >= 0 &&
+                asprintf(&transfer->place, "%s/%02x.left", view->folder, share) >= 0;
     }
     syncing.few = few;
     state_encoding(&set->encoding, syncing.encoding);
@@ -575,10 +550,9 @@ static enum exit_status sync_set(const struct options *options, struct sync_set 
     for (size_t i = 0; i < set->count; i++) {
         names_clear(&outcomes[i].paths);
         names_clear(&outcomes[i].left);
-        free(outcomes[i].share);
-        free(outcomes[i].list);
-        free(outcomes[i].place);
-        free(outcomes[i].above);
+        free(transfers[i].share);
+        free(transfers[i].list);
+        free(transfers[i].place);
     }
     private_view_close(&syncing.view);
     *stopped = syncing.run.stop;

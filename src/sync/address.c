@@ -15,23 +15,11 @@ enum address_kind address_kind(const char *target)
     return ADDRESS_SSH;
 }
 
-/* USER@HOST:PATH. ssh would take a host that begins with a - for an option. */
-static const char *remote_mistake(const char *target)
-{
-    bool is_url = strncmp(target, DAEMON, strlen(DAEMON)) == 0;
-    const char *host = is_url ? target + strlen(DAEMON) : target;
-    const char *end = host + strcspn(host, is_url ? "/" : ":");
-    const char *at = memrchr(host, '@', (size_t)(end - host));
-
-    if (!end[0] || !end[1] || memchr(host, '/', (size_t)(end - host)))
-        return "write HOST:PATH, rsync://HOST/MODULE/PATH or an absolute path";
-    if (at)
-        host = at + 1;
-    return host == end || *host == '-' ? "write a host that does not begin with \"-\"" : NULL;
-}
-
 const char *address_mistake(const char *target, bool is_of_rsync)
 {
+    bool is_url = strncmp(target, DAEMON, strlen(DAEMON)) == 0;
+    const char *host = is_url ? target + strlen(DAEMON) : target; /* USER@HOST:PATH */
+    const char *end = host + strcspn(host, is_url ? "/" : ":");
     size_t length = strlen(target);
 
     if (*target == '-')
@@ -40,15 +28,21 @@ const char *address_mistake(const char *target, bool is_of_rsync)
         if ((unsigned char)*at < ' ' || *at == 0x7f)
             return "write it without control characters";
     }
-    if (is_of_rsync && *target != '/')
-        return remote_mistake(target);
-    if (is_of_rsync)
+    if (!is_of_rsync)
+        return *target == '/' || !strchr(target, ':')
+                   ? "write REMOTE:PATH; for a directory of this machine write rsync = instead"
+                   : NULL;
+    if (*target == '/')
         return strstr(target, "/../") || (length >= 3 && !strcmp(target + length - 3, "/.."))
                    ? "write a path without .."
                    : NULL;
-    return *target == '/' || !strchr(target, ':')
-               ? "write REMOTE:PATH; for a directory of this machine write rsync = instead"
-               : NULL;
+    if (!end[0] || !end[1] || memchr(host, '/', (size_t)(end - host)))
+        return "write HOST:PATH, rsync://HOST/MODULE/PATH or an absolute path";
+    const char *at = memrchr(host, '@', (size_t)(end - host));
+    if (at)
+        host = at + 1;
+    /* ssh would take a host that begins with a - for an option. */
+    return host == end || *host == '-' ? "write a host that does not begin with \"-\"" : NULL;
 }
 
 static size_t length_of(const char *target)

@@ -16,7 +16,6 @@ bool addresses_overlap(const char *one, const char *other);
  */
 int address_above(const char *target, char **ret);
 
-/* What rsync's TARGET is: a directory of this machine, an rsync daemon, or a host reached by ssh.
- */
+/* Returns what rsync's TARGET is: a directory of this machine, a daemon, or a host behind ssh. */
 enum address_kind { ADDRESS_LOCAL, ADDRESS_DAEMON, ADDRESS_SSH };
 enum address_kind address_kind(const char *target);

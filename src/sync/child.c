@@ -230,10 +230,8 @@ static bool take_bytes(struct child *child, int number, child_take *take, void *
             take(context, number, stream->line);
         stream->length = 0;
     }
-    if (got <= 0) {
-        close(stream->fd);
-        stream->fd = -1;
-    }
+    if (got <= 0)
+        close(steal_fd(&stream->fd));
     return got > 0;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Another program, run without a shell: with nothing on its standard input, in a session of its
- * own, so that it finds no terminal to ask anything on, with default signals, and in the C locale.
- * It gets SIGTERM when the thread that started it ends, however that comes about.
+ * Another program, run without a shell: nothing on standard input, a session of its own, hence no
+ * terminal to ask anything on, default signals, and the C locale. It gets SIGTERM when the thread
+ * that started it ends, however that comes about.
  */
 #pragma once
 
@@ -50,17 +50,11 @@ void words_add(struct words *words, const char *format, ...) __attribute__((form
 #define WORDS_ADD(words, ...) words_add_all(words, (const char *const[]){__VA_ARGS__, NULL})
 void words_add_all(struct words *words, const char *const list[]);
 
-/*
- * Starts WORDS. Returns 0 or a negative errno; a program that is not there ends with
- * CHILD_NOT_FOUND.
- */
-enum { CHILD_NOT_FOUND = 127 };
+/* Starts WORDS. Returns 0 or a negative errno. */
+enum { CHILD_NOT_FOUND = 127 }; /* the status of a program that is not there */
 int child_start(const struct words *words, struct child *ret);
 
-/*
- * Calls TAKE for the lines of all streams that are there now, which it may change; they may also
- * end in a carriage return.
- */
+/* Calls TAKE for the lines of all streams that are there now, which it may change. */
 typedef void child_take(void *context, int stream, char *line);
 void child_read(struct child *child, child_take *take, void *context);
 
@@ -75,19 +69,16 @@ void child_kill(const struct child *child);
 
 /*
  * Returns true if it has ended, and all that it had started as well: these get SIGTERM, and seconds
- * to tidy up. Then *RET is its status as waitpid(2) has it. To be called after its lines were read.
+ * to tidy up. *RET is its status as waitpid(2) has it. Call it after its lines were read.
  */
 bool child_has_ended(struct child *child, int *ret);
 
 /*
- * For how many seconds it has done nothing but wait, by what the kernel counts of it and of those
- * that it has started: the bytes that were read and written, wherever, and the time that was
- * computed. To be called every now and then. IDLE_IN bytes a second are read by a program that
- * waits. 0 where the kernel does not say.
- *
- * Programs do not always notice by themselves that nobody answers any more. rclone tries again for
- * each file. rsync tells the other end from time to time that it is still there, and takes it for a
- * sign of life that the kernel took that.
+ * Returns for how many seconds it has done nothing but wait, by what the kernel counts of it and of
+ * those that it has started: bytes read and written, wherever, and time computed. 0 where the
+ * kernel does not say. To be called every now and then. IDLE_IN bytes a second are read by a
+ * program that waits. Programs do not always notice themselves that nobody answers any more: see
+ * docs/design.md.
  */
 double child_idle(struct child *child, unsigned idle_in);
 
@@ -96,7 +87,6 @@ void child_leave(struct child *child);
 
 /*
  * Runs WORDS, which are cleared, for SECONDS at most: it may be about a file system that hangs.
- * Stores its first line of output in *RET, NULL where there was none; the caller frees it. RET may
- * be NULL.
+ * *RET is its first line of output, or NULL; the caller frees it. RET may be NULL.
  */
 void child_run(struct words *words, int seconds, char **ret);

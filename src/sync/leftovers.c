@@ -26,18 +26,6 @@ bool leftovers_folder(const char *path, size_t *ret_length)
     return false;
 }
 
-static const char *last_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash ? slash + 1 : path;
-}
-
-bool leftovers_is_temporary(const char *path)
-{
-    return leftover_is_of_rsync(last_name(path));
-}
-
 /* No link is followed. Whatever cannot be looked at may be there. */
 static bool is_missing(int share, const char *path)
 {
@@ -50,7 +38,7 @@ static bool is_missing(int share, const char *path)
 /* Returns true if the tree has the file of which PATH may be a part, or no such directory. */
 static bool may_be_of_a_file(int share, const char *path)
 {
-    const char *name = last_name(path);
+    const char *name = basename(path);
     int before = (int)(name - path), length = (int)strlen(name) - RANDOM_LENGTH - 2;
     cleanup_free char *folder = NULL, *whole = NULL;
     struct stat status;
@@ -92,30 +80,15 @@ int leftovers_choose(const char *share, const struct names *found, struct names 
         if (!path)
             return -ENOMEM;
         size_t length = strlen(path);
-        if (!is_within(path) || !(leftovers_folder(path, &length) || leftovers_is_partial(path) ||
-                                  (leftovers_is_temporary(path) && may_be_of_a_file(folder, path))))
+        if (!is_within(path) ||
+            !(leftovers_folder(path, &length) || leftovers_is_partial(path) ||
+              (leftover_is_of_rsync(basename(path)) && may_be_of_a_file(folder, path))))
             continue;
         path[length] = '\0';
         if (is_missing(folder, path))
             r = names_add(chosen, path);
     }
     names_sort_unique(chosen);
-    return r;
-}
-
-/* Makes the directories on the way to what PATH names, which is changed and put back. */
-static int make_way(int folder, char *path, struct names *made)
-{
-    int r = 0;
-
-    for (char *slash = path; r == 0 && (slash = strchr(slash, '/')); slash++) {
-        *slash = '\0';
-        if (mkdirat(folder, path, 0700) == 0)
-            r = names_add(made, path);
-        else
-            r = errno == EEXIST ? 0 : -errno;
-        *slash = '/';
-    }
     return r;
 }
 
@@ -128,7 +101,15 @@ int leftovers_make_folders(const char *share, const struct names *paths, const c
     int r = to < 0 ? -errno : names_add(&made, ".");
     for (size_t i = 0; r == 0 && i < paths->count; i++) {
         cleanup_free char *path = strdup(names_get(paths, i));
-        r = path ? make_way(to, path, &made) : -ENOMEM;
+        if (!path)
+            return -ENOMEM;
+        for (char *slash = path; r == 0 && (slash = strchr(slash, '/')); *slash++ = '/') {
+            *slash = '\0';
+            if (mkdirat(to, path, 0700) == 0)
+                r = names_add(&made, path);
+            else
+                r = errno == EEXIST ? 0 : -errno;
+        }
     }
     for (size_t i = 0; r == 0 && i < made.count; i++) {
         const char *path = names_get(&made, i);

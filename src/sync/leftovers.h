@@ -19,9 +19,6 @@
 /* Returns true if PATH is such a directory, or within one; *RET_LENGTH is the directory's part. */
 bool leftovers_folder(const char *path, size_t *ret_length);
 
-/* Returns true if PATH may be a temporary file of rsync's, as leftover_is_of_rsync has it. */
-bool leftovers_is_temporary(const char *path);
-
 /* Returns true if PATH is a file that rclone was writing. */
 bool leftovers_is_partial(const char *path);
 

@@ -39,10 +39,10 @@ struct transfer {
     /* What is asked for. */
     const struct sync_node *node;
     enum task task;
-    const char *share; /* the directory of the node's share in the view */
-    const char *list;  /* a file of paths, each with list_end behind it; what prepare writes */
-    const char *place; /* an empty directory for TASK_FIND, in which prepare makes others */
-    const char *few;   /* of TASK_UPDATE: a list like that, of a few small files to ask for */
+    char *share;     /* the directory of the node's share in the view */
+    char *list;      /* a file of paths, each with list_end behind it; what prepare writes */
+    char *place;     /* an empty directory for TASK_FIND, in which prepare makes others */
+    const char *few; /* of TASK_UPDATE: a list like that, of a few small files to ask for */
     bool dry_run;
     bool remove_most; /* delete what is to be deleted, however much of the node that is */
     bool known;       /* the share was there before: its directory is not to be made again */
@@ -70,9 +70,7 @@ struct transfer {
     uint64_t different;       /* of those that were compared */
     uint64_t unread;          /* of these: they could not be read at the node */
     char reason[REASON_SIZE]; /* the first error of this try, in the program's own words */
-    /* In the end: 0, -EIO, -EPERM (it is refused), -ETIMEDOUT (the deadline),
-     * -ECANCELED. */
-    int result;
+    int result; /* in the end: 0, -EIO, -EPERM (refused), -ETIMEDOUT (the deadline), -ECANCELED */
     unsigned tries;
     double began, ended; /* the first try, the last: seconds of clock_seconds() */
 
@@ -86,11 +84,8 @@ struct mover {
     char list_end;    /* what stands behind each path of a list */
     unsigned idle_in; /* bytes a second: what it reads while it only waits */
     unsigned late;    /* seconds behind the timeout in which a sign of life may still come */
-    int partial;      /* the status with which it has answered as well as with 0; 0: none */
-    int missing;      /* the same where there is nothing at the node; 0: none */
-
-    /* Returns true if QUESTION_CONTENTS is to be asked; the answer comes by take. */
-    bool (*asks)(const struct transfer *transfer);
+    int answers;      /* the status with which it has answered a question as well as with 0 */
+    bool asks_always; /* QUESTION_CONTENTS; else only where contents are not compared anyway */
 
     /* Writes what the call of TASK_REMOVE needs. Returns 0 or a negative errno. */
     int (*prepare)(const struct transfer *transfer, const struct names *paths);

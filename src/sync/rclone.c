@@ -4,7 +4,6 @@
 #include "sync/sample.h"
 #include "trust/leftover.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <string.h>
@@ -67,11 +66,6 @@ static void add_updating(const struct transfer *transfer, struct words *words)
         words_add(words, "--dry-run");
 }
 
-static bool rclone_asks(const struct transfer *transfer)
-{
-    return true;
-}
-
 static int rclone_prepare(const struct transfer *transfer, const struct names *paths)
 {
     return sample_write_paths(paths, transfer->list, rclone_mover.list_end);
@@ -79,62 +73,34 @@ static int rclone_prepare(const struct transfer *transfer, const struct names *p
 
 static void rclone_call(const struct transfer *transfer, struct words *words)
 {
-    bool removes = transfer->node->terms.remove;
+    const char *before = NULL; /* the target */
 
     if (transfer->question == QUESTION_CONTENTS) {
         add_common(transfer, "backend", words);
-        WORDS_ADD(words, "--", "features", transfer->node->target);
-        return;
-    }
-    if (transfer->question == QUESTION_NAMES) {
+        before = "features";
+    } else if (transfer->question == QUESTION_NAMES || transfer->task == TASK_FIND) {
         add_common(transfer, "lsf", words);
-        WORDS_ADD(words, "--recursive", "--files-only", "--", transfer->node->target);
-        return;
-    }
-    switch (transfer->task) {
-    case TASK_FIND:
-        add_common(transfer, "lsf", words);
-        words_add(words, "--include=*" LEFTOVER_SUFFIX);
-        WORDS_ADD(words, "--recursive", "--files-only", "--");
-        break;
-    case TASK_REMOVE:
+        WORDS_ADD(words, "--recursive", "--files-only");
+        if (transfer->task == TASK_FIND)
+            words_add(words, "--include=*" LEFTOVER_SUFFIX);
+    } else if (transfer->task == TASK_REMOVE) {
         add_common(transfer, "delete", words);
         words_add(words, "--files-from-raw=%s", transfer->list);
-        words_add(words, "--");
-        break;
-    case TASK_COMPARE:
+    } else if (transfer->task == TASK_COMPARE) {
         add_common(transfer, "check", words);
         WORDS_ADD(words, "--stats=0", "--one-way", "--download", "--combined=-");
         words_add(words, "--files-from-raw=%s", transfer->list);
-        WORDS_ADD(words, "--", transfer->share);
-        break;
-    default:
-        add_common(transfer, transfer->task == TASK_UPDATE && removes ? "sync" : "copy", words);
+        before = transfer->share;
+    } else {
+        bool removes = transfer->task == TASK_UPDATE && transfer->node->terms.remove;
+        add_common(transfer, removes ? "sync" : "copy", words);
         add_updating(transfer, words);
-        WORDS_ADD(words, "--", transfer->share);
+        before = transfer->share;
     }
+    words_add(words, "--");
+    if (before)
+        words_add(words, "%s", before);
     words_add(words, "%s", transfer->node->target);
-}
-
-static void take_stats(struct transfer *transfer, json_t *stats)
-{
-    json_int_t bytes = 0, files = 0, removed = 0, errors = 0;
-
-    json_unpack(stats, "{s?I, s?I, s?I, s?I}", "bytes", &bytes, "transfers", &files, "deletes",
-                &removed, "errors", &errors);
-    transfer->done.bytes = transfer->before.bytes + (uint64_t)bytes;
-    transfer->done.files = transfer->before.files + (uint64_t)files;
-    transfer->done.removed = transfer->before.removed + (uint64_t)removed;
-    transfer->errors = (uint64_t)errors;
-}
-
-/* rclone sends one of the two, and ends well. */
-static void take_collision(struct transfer *transfer, const char *object)
-{
-    snprintf(transfer->reason, sizeof transfer->reason,
-             "%s: a symlink and a file have this name there; rename one of them", object);
-    transfer->collides = true;
-    transfer->errors++;
 }
 
 /*
@@ -145,17 +111,27 @@ static void take_log(struct transfer *transfer, const char *line)
 {
     json_t *entry = json_loads(line, 0, NULL), *stats = NULL;
     const char *level = "", *message = "", *object = NULL;
+    json_int_t bytes = 0, files = 0, removed = 0, errors = 0;
     int stamp = 0;
 
     if (!entry && sscanf(line, "%*d/%*d/%*d %*d:%*d:%*d %n", &stamp) >= 0 && stamp > 0)
         transfer_reason(transfer, line + stamp);
     json_unpack(entry, "{s?o, s?s, s?s, s?s}", "stats", &stats, "level", &level, "msg", &message,
                 "object", &object);
-    if (stats)
-        take_stats(transfer, stats);
-    else if (object && strncmp(message, COLLISION, strlen(COLLISION)) == 0)
-        take_collision(transfer, object);
-    else if (strcmp(level, "error") == 0)
+    if (stats) {
+        json_unpack(stats, "{s?I, s?I, s?I, s?I}", "bytes", &bytes, "transfers", &files, "deletes",
+                    &removed, "errors", &errors);
+        transfer->done.bytes = transfer->before.bytes + (uint64_t)bytes;
+        transfer->done.files = transfer->before.files + (uint64_t)files;
+        transfer->done.removed = transfer->before.removed + (uint64_t)removed;
+        transfer->errors = (uint64_t)errors;
+    } else if (object && strncmp(message, COLLISION, strlen(COLLISION)) == 0) {
+        /* It sends one of the two, and ends well. */
+        snprintf(transfer->reason, sizeof transfer->reason,
+                 "%s: a symlink and a file have this name there; rename one of them", object);
+        transfer->collides = true;
+        transfer->errors++;
+    } else if (strcmp(level, "error") == 0)
         transfer_reason(transfer, message);
     else if (object && (strstr(message, "delete") || strstr(message, "Deleted")))
         transfer->moved(transfer, MOVE_REMOVED, object);
@@ -172,16 +148,15 @@ static bool may_be_of_source(const struct transfer *transfer, const char *path)
 
     if (strstr(path, QUOTE))
         return true;
-    int length = asprintf(&whole, "%s/%s", transfer->share, path);
-    if (length < 0)
+    if (asprintf(&whole, "%s/%s", transfer->share, path) < 0)
         return false;
-    if (fstatat(AT_FDCWD, whole, &status, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(status.st_mode))
+    if (lstat(whole, &status) == 0 && !S_ISDIR(status.st_mode))
         return true;
-    char *suffix = whole + length - strlen(LINK_SUFFIX);
-    if (suffix <= whole || strcmp(suffix, LINK_SUFFIX) != 0)
+    char *suffix = strrchr(whole, '.');
+    if (!suffix || strcmp(suffix, LINK_SUFFIX) != 0)
         return false;
     *suffix = '\0';
-    return fstatat(AT_FDCWD, whole, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(status.st_mode);
+    return lstat(whole, &status) == 0 && S_ISLNK(status.st_mode);
 }
 
 /*
@@ -219,8 +194,8 @@ static const struct ending endings[] = {
 const struct mover rclone_mover = {
     .list_end = '\n',
     .idle_in = 16, /* Go's runtime wakes its threads by pipes; 1 to 5 were seen */
-    .missing = 3,
-    .asks = rclone_asks,
+    .answers = 3,  /* there is nothing at the node */
+    .asks_always = true,
     .prepare = rclone_prepare,
     .call = rclone_call,
     .take = rclone_take,

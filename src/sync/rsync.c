@@ -3,6 +3,7 @@
 #include "sync/address.h"
 #include "sync/leftovers.h"
 #include "sync/mover.h"
+#include "trust/leftover.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -77,37 +78,18 @@ static void add_updating(const struct transfer *transfer, struct words *words)
 {
     const struct terms *terms = &transfer->node->terms;
 
-    WORDS_ADD(words, terms->attributes ? "-aHAX" : "-aH", "--numeric-ids");
-    words_add(words, "--partial-dir=" LEFT_FOLDER "%02x", (uint8_t)transfer->node->share);
-    words_add(words, "--info=progress2,stats2");
-    add_window(terms, words);
-    if (terms->remove)
+    WORDS_ADD(words, terms->attributes ? "-aHAX" : "-aH", "--numeric-ids",
+              "--info=progress2,stats2");
+    if (terms->remove) {
         words_add(words, "--delete-delay");
-    if (terms->remove)
         words_add(words, "--max-delete=%" PRIu64, transfer_removals(transfer));
+    }
     if (transfer->checksum || terms->look_at_checksums)
         words_add(words, "--checksum");
     if (transfer->dry_run)
         words_add(words, "--dry-run");
     if (transfer->dry_run || transfer->each_file)
         WORDS_ADD(words, "--out-format=%i %n");
-}
-
-/* An update that does nothing: it tells what it would delete, and how much the node lacks. */
-static void add_counting(const struct transfer *transfer, struct words *words)
-{
-    WORDS_ADD(words, "--dry-run", "-rltD", "--delete-delay", "--info=stats2", "--out-format=%i %n");
-    words_add(words, "--partial-dir=" LEFT_FOLDER "%02x", (uint8_t)transfer->node->share);
-    add_window(&transfer->node->terms, words);
-}
-
-/*
- * Shares of one tree differ in neither size nor time, by which rsync tells files apart. What lies
- * at a node may be another share: it was never brought up to date, or is another disk than usual.
- */
-static bool rsync_asks(const struct transfer *transfer)
-{
-    return !transfer->checksum && !transfer->node->terms.look_at_checksums;
 }
 
 /* Where there is a wildcard in a rule, and only there, a backslash takes the next one as it is. */
@@ -155,11 +137,9 @@ static void rsync_call(const struct transfer *transfer, struct words *words)
         words_add(words, "%s/", target);
         words_add(words, "%s/", transfer->place);
         return;
-    case TASK_REACH: /* Nothing is sent, but a place that is missing is an error, as in an
-                      * update.
-                      */
+    case TASK_REACH: /* Nothing is sent, but a missing place is an error, as in an update. */
         WORDS_ADD(words, "--files-from=/dev/null", "--", transfer->share);
-        words_add(words, "%s/./", transfer->place);
+        words_add(words, "%s/./", transfer->known ? target : transfer->place);
         return;
     case TASK_COMPARE:
         WORDS_ADD(words, "--dry-run", "--checksum", "--out-format=%i %n", "--from0");
@@ -167,22 +147,21 @@ static void rsync_call(const struct transfer *transfer, struct words *words)
         if (!is_asking)
             break;
         add_window(&transfer->node->terms, words);
-        /* Also told are files that are equal; and no errors are those that the source has no more.
-         */
+        /* Equal files are told as well; those that the source has no more are no errors. */
         WORDS_ADD(words, "--times", "--info=name2", "--ignore-missing-args");
         break;
-    case TASK_REMOVE:
-        /* Only what the rules name is at risk; directories that are in the tree keep their
-         * times.
-         */
+    case TASK_REMOVE: /* Only what the rules name is at risk; directories keep their times. */
         add_window(&transfer->node->terms, words);
         WORDS_ADD(words, "--recursive", "--times", "--existing", "--delete", "--from0");
         words_add(words, "--filter=merge %s", transfer->list);
         words_add(words, "--filter=P *");
         break;
     default:
-        if (transfer->question == QUESTION_NAMES)
-            add_counting(transfer, words);
+        add_window(&transfer->node->terms, words);
+        words_add(words, "--partial-dir=" LEFT_FOLDER "%02x", (uint8_t)transfer->node->share);
+        if (transfer->question == QUESTION_NAMES) /* what it would delete, and what it lacks */
+            WORDS_ADD(words, "--dry-run", "-rltD", "--delete-delay", "--info=stats2",
+                      "--out-format=%i %n");
         else
             add_updating(transfer, words);
     }
@@ -194,7 +173,8 @@ static void rsync_call(const struct transfer *transfer, struct words *words)
 
 /*
  * Takes "  1,234  45%  1.23MB/s  0:00:12 (xfr#5, to-chk=169/396)", without the last until a file is
- * done, and the totals in the end. Returns false for any other line.
+ * done, and the totals in the end; of names, those of the source and those that the node lacks.
+ * Returns false for any other line.
  */
 static bool take_counts(struct transfer *transfer, const char *line)
 {
@@ -202,7 +182,14 @@ static bool take_counts(struct transfer *transfer, const char *line)
     const struct counts *before = &transfer->before;
     unsigned long long number, files;
 
-    if (sscanf(line, " %llu %*d%% %*s %*s (xfr#%llu", &number, &files) == 2) {
+    if (transfer->question == QUESTION_NAMES) {
+        if (sscanf(line, "Number of files: %llu", &number) == 1)
+            transfer->names += number > 0 ? number - 1 : 0; /* without its root */
+        else if (sscanf(line, "Number of created files: %llu", &number) == 1)
+            transfer->names -= number < transfer->names ? number : transfer->names;
+        else
+            return false;
+    } else if (sscanf(line, " %llu %*d%% %*s %*s (xfr#%llu", &number, &files) == 2) {
         done->files = before->files + files;
         done->bytes = before->bytes + number;
     } else if ((strchr(line, '%') && sscanf(line, " %llu %*d%%", &number) == 1) ||
@@ -212,20 +199,6 @@ static bool take_counts(struct transfer *transfer, const char *line)
         done->files = before->files + number;
     else if (sscanf(line, "Number of deleted files: %llu", &number) == 1)
         done->removed = before->removed + number;
-    else
-        return false;
-    return true;
-}
-
-/* Takes totals of what would be done: the names of the source, and those that the node lacks. */
-static bool take_names(struct transfer *transfer, const char *line)
-{
-    unsigned long long number;
-
-    if (sscanf(line, "Number of files: %llu", &number) == 1)
-        transfer->names += number > 0 ? number - 1 : 0; /* without its root */
-    else if (sscanf(line, "Number of created files: %llu", &number) == 1)
-        transfer->names -= number < transfer->names ? number : transfer->names;
     else
         return false;
     return true;
@@ -246,24 +219,18 @@ static void unescape(char *text)
     *to = '\0';
 }
 
-/* What a stopped run has left is nobody's loss. */
-static bool is_left(const char *path)
-{
-    size_t length;
-
-    return leftovers_folder(path, &length) || leftovers_is_temporary(path);
-}
-
 static void take_item(struct transfer *transfer, const char *line)
 {
     const char *name = line + ITEM_SIZE + 1;
     bool is_removal = strncmp(line, "*deleting", strlen("*deleting")) == 0;
+    size_t length;
 
     if (strlen(line) <= ITEM_SIZE + 1 || line[ITEM_SIZE] != ' ')
         return;
     if (transfer->question == QUESTION_NAMES) {
-        if (is_removal)
-            transfer_surplus(transfer, is_left(name));
+        if (is_removal) /* what a stopped run has left is nobody's loss */
+            transfer_surplus(transfer, leftovers_folder(name, &length) ||
+                                           leftover_is_of_rsync(basename(name)));
     } else if (transfer->question == QUESTION_CONTENTS) {
         transfer->contradictions += strchr("<>", *line) && strncmp(line + 2, "c..", 3) == 0;
         transfer->equal += *line == '.' && line[1] == 'f';
@@ -292,7 +259,7 @@ static void take_left(struct transfer *transfer, char *line)
     if (length > 1 && name[length - 1] == '/')
         name[length - 1] = '\0';
     if (leftovers_folder(name, &length) ||
-        (leftovers_is_temporary(name) && strncmp(mode + 3, "------", 6) == 0 &&
+        (leftover_is_of_rsync(basename(name)) && strncmp(mode + 3, "------", 6) == 0 &&
          strptime(time, "%Y/%m/%d-%H:%M:%S", &parts) &&
          mktime(&parts) >= transfer->node->memory.unfinished_since - DAY_S))
         transfer->moved(transfer, MOVE_LEFT, name);
@@ -300,13 +267,12 @@ static void take_left(struct transfer *transfer, char *line)
 
 static void rsync_take(struct transfer *transfer, int stream, char *line)
 {
-    bool counts = stream == 0 && transfer->task != TASK_FIND;
+    bool finds = transfer->task == TASK_FIND;
 
-    if (counts && transfer->question == QUESTION_NAMES ? take_names(transfer, line)
-                                                       : counts && take_counts(transfer, line))
+    if (stream == 0 && !finds && take_counts(transfer, line))
         return;
     unescape(line);
-    if (stream == 0 && transfer->task == TASK_FIND) {
+    if (stream == 0 && finds) {
         take_left(transfer, line);
     } else if (stream == 0) {
         take_item(transfer, line);
@@ -338,8 +304,7 @@ static const struct ending endings[] = {
 const struct mover rsync_mover = {
     .list_end = '\0',
     .late = 3, /* half of --timeout, twice, rounded up; see docs/design.md */
-    .partial = PARTIAL,
-    .asks = rsync_asks,
+    .answers = PARTIAL,
     .prepare = rsync_prepare,
     .call = rsync_call,
     .take = rsync_take,

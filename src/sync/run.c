@@ -7,7 +7,6 @@
 #include <math.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -18,7 +17,7 @@ enum {
     FDS_OF_CHILD = CHILD_STREAMS + 1,
 };
 
-static void finish_transfer(struct run *run, struct transfer *transfer, int result)
+static void finish_transfer(struct transfer *transfer, int result)
 {
     transfer->step = TRANSFER_DONE;
     transfer->result = result;
@@ -29,17 +28,23 @@ static void finish_transfer(struct run *run, struct transfer *transfer, int resu
         transfer_reason(transfer, "the deadline is over");
     else if (result == -ECANCELED)
         transfer_reason(transfer, "it was stopped");
-    run->happened(run->context, transfer, TRANSFER_ENDS);
 }
 
-/* Returns the next question from QUESTION on. */
+/*
+ * Returns the next question from QUESTION on. Shares of one tree differ in neither size nor time,
+ * by which files are told apart. What lies at a node may be another share: it was never brought up
+ * to date, or is another disk than usual.
+ */
 static enum question next_question(const struct transfer *transfer, enum question question)
 {
-    bool counts = transfer->node->terms.remove && !transfer->remove_most;
+    const struct terms *terms = &transfer->node->terms;
+    bool asks =
+        transfer->node->mover->asks_always || (!transfer->checksum && !terms->look_at_checksums);
+    bool counts = terms->remove && !transfer->remove_most;
 
     if (transfer->task != TASK_UPDATE)
         return QUESTION_NONE;
-    if (question == QUESTION_CONTENTS && !transfer->node->mover->asks(transfer))
+    if (question == QUESTION_CONTENTS && !asks)
         question = QUESTION_NAMES;
     return question == QUESTION_NAMES && !counts ? QUESTION_NONE : question;
 }
@@ -73,7 +78,7 @@ static void begin_program(struct run *run, struct transfer *transfer)
     names_clear(&words.names);
     if (r < 0) {
         transfer_reason(transfer, strerrordesc_np(-r));
-        finish_transfer(run, transfer, -EIO);
+        finish_transfer(transfer, -EIO);
         return;
     }
     transfer->step = TRANSFER_RUNNING;
@@ -92,27 +97,16 @@ static void end_child(struct transfer *transfer, int result)
     transfer->due = clock_seconds() + GRACE_S;
 }
 
-/* Leaves a node as it is. */
-static void __attribute__((format(printf, 3, 4)))
-refuse_node(struct run *run, struct transfer *transfer, const char *format, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    vsnprintf(transfer->reason, sizeof transfer->reason, format, arguments);
-    va_end(arguments);
-    finish_transfer(run, transfer, -EPERM);
-}
-
 /* Goes on to the next question, or to the work. */
 static void judge_answer(struct run *run, struct transfer *transfer, bool is_whole)
 {
     if (transfer->question == QUESTION_CONTENTS && transfer->contradictions > 0) {
         if (transfer->known && transfer->contradictions > 1 && transfer->equal == 0) {
-            refuse_node(run, transfer,
-                        "it holds another share than %02x; is another disk in its "
-                        "place? --checksum makes it this share",
-                        (uint8_t)transfer->node->share);
+            snprintf(transfer->reason, sizeof transfer->reason,
+                     "it holds another share than %02x; is another disk in its place? --checksum "
+                     "makes it this share",
+                     (uint8_t)transfer->node->share);
+            finish_transfer(transfer, -EPERM);
             return;
         }
         transfer->checksum = true;
@@ -121,10 +115,11 @@ static void judge_answer(struct run *run, struct transfer *transfer, bool is_who
     if (transfer->question == QUESTION_NAMES && !is_whole)
         transfer->names = transfer->surplus = transfer->leftovers = 0; /* nothing may be deleted */
     if (transfer->question == QUESTION_NAMES && transfer->surplus > transfer->names / 2) {
-        refuse_node(run, transfer,
-                    "%" PRIu64 " of %" PRIu64 " names there would be deleted; is all of the source "
-                    "mounted? --delete-most deletes them",
-                    transfer->surplus, transfer->names);
+        snprintf(transfer->reason, sizeof transfer->reason,
+                 "%" PRIu64 " of %" PRIu64 " names there would be deleted; is all of the source "
+                 "mounted? --delete-most deletes them",
+                 transfer->surplus, transfer->names);
+        finish_transfer(transfer, -EPERM);
         return;
     }
     transfer->question++;
@@ -137,13 +132,12 @@ static void judge_end(struct run *run, struct transfer *transfer, int status)
     const struct mover *mover = transfer->node->mover;
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 
-    if (transfer->question != QUESTION_NONE &&
-        (code == 0 || code == mover->partial || code == mover->missing)) {
+    if (transfer->question != QUESTION_NONE && (code == 0 || code == mover->answers)) {
         judge_answer(run, transfer, code == 0);
         return;
     }
     if (code == 0) {
-        finish_transfer(run, transfer, transfer->collides ? -EIO : 0);
+        finish_transfer(transfer, transfer->collides ? -EIO : 0);
         return;
     }
     const struct ending *ending = mover->endings;
@@ -156,7 +150,7 @@ static void judge_end(struct run *run, struct transfer *transfer, int status)
     bool has_compared = code >= 0 && transfer->task == TASK_COMPARE && transfer->different > 0 &&
                         transfer->unread == 0;
     if (has_compared || ending->is_final || transfer->tries > transfer->node->terms.retries) {
-        finish_transfer(run, transfer, -EIO);
+        finish_transfer(transfer, -EIO);
         return;
     }
     transfer->step = TRANSFER_WAITING;
@@ -172,10 +166,10 @@ static void take_line(void *context, int stream, char *line)
 }
 
 /* Where something hangs in the kernel, a further try would hang as well. */
-static void give_up_transfer(struct run *run, struct transfer *transfer)
+static void give_up_transfer(struct transfer *transfer)
 {
     child_leave(&transfer->child);
-    finish_transfer(run, transfer, transfer->result == -EAGAIN ? -EIO : transfer->result);
+    finish_transfer(transfer, transfer->result == -EAGAIN ? -EIO : transfer->result);
 }
 
 /* Takes what the child has said, and looks whether it has ended. */
@@ -188,7 +182,7 @@ static void attend(struct run *run, struct transfer *transfer)
     if (!child_has_ended(&transfer->child, &status))
         return;
     if (transfer->step != TRANSFER_RUNNING && (!again || transfer->child.stuck)) {
-        give_up_transfer(run, transfer);
+        give_up_transfer(transfer);
     } else {
         child_leave(&transfer->child);
         judge_end(run, transfer, status);
@@ -217,7 +211,7 @@ static void advance(struct run *run, struct transfer *transfer, double now)
         break;
     case TRANSFER_WAITING:
         if (run->stop || late)
-            finish_transfer(run, transfer, run->stop ? -ECANCELED : -EIO);
+            finish_transfer(transfer, run->stop ? -ECANCELED : -EIO);
         else if (now >= transfer->due && has_room(run))
             begin_program(run, transfer);
         break;
@@ -241,7 +235,7 @@ static void advance(struct run *run, struct transfer *transfer, double now)
         if (run->stop || late)
             transfer->due = fmin(transfer->due, now + GRACE_S);
         if (now >= transfer->due && transfer->child.handle >= 0)
-            give_up_transfer(run, transfer);
+            give_up_transfer(transfer);
         break;
     }
 }
@@ -270,13 +264,12 @@ void run_transfers(struct run *run)
                 fds[at++] = (struct pollfd){.fd = child->streams[stream].fd, .events = POLLIN};
             fds[at++] = (struct pollfd){.fd = child->handle, .events = POLLIN};
         }
-        if (poll(fds, at, PACE_MS) > 0 && fds[0].revents)
-            run->woken(run->context);
+        bool is_woken = poll(fds, at, PACE_MS) > 0 && fds[0].revents;
         for (size_t i = 0; i < run->count; i++) {
             if (run->transfers[i].step >= TRANSFER_RUNNING)
                 attend(run, &run->transfers[i]);
         }
-        if (clock_seconds() >= next) {
+        if (is_woken || clock_seconds() >= next) {
             run->look(run->context);
             next = clock_seconds() + PACE_MS / 1000.0;
         }

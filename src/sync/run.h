@@ -8,22 +8,16 @@
 #include "sync/mover.h"
 
 /* Distrusted: it holds other bytes than it should, and all is compared. */
-enum transfer_event {
-    TRANSFER_BEGINS,
-    TRANSFER_IS_DISTRUSTED,
-    TRANSFER_FAILS_FOR_NOW,
-    TRANSFER_ENDS
-};
+enum transfer_event { TRANSFER_BEGINS, TRANSFER_IS_DISTRUSTED, TRANSFER_FAILS_FOR_NOW };
 
 struct run {
     struct transfer *transfers;
     size_t count;
-    unsigned jobs; /* so many at once */
-    bool stop;     /* end all that is under way, and begin nothing */
-    int wake;      /* a descriptor: woken is called when it is readable */
-    void *context; /* of: */
-    void (*woken)(void *context);
-    void (*look)(void *context); /* every now and then: to show how far all are */
+    unsigned jobs;               /* so many at once */
+    bool stop;                   /* end all that is under way, and begin nothing */
+    int wake;                    /* a descriptor */
+    void *context;               /* of: */
+    void (*look)(void *context); /* every now and then, and when WAKE is readable */
     void (*happened)(void *context, const struct transfer *transfer, enum transfer_event event);
 };
 

@@ -15,9 +15,8 @@ int sample_write(const char *folder, double part, time_t before, const char *lis
                  uint64_t *ret_count);
 
 /*
- * Writes such a list of small files that come first, or else the smallest, and of the newest small
- * ones, as the last run may have sent them to another disk: to learn whether a share is what it
- * should be.
+ * Writes such a list to learn whether a share is what it should be: small files that come first, or
+ * else the smallest, and the newest small ones, which the last run may have sent to another disk.
  */
 int sample_write_few(const char *folder, const char *list, char end);
 

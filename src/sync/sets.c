@@ -13,24 +13,13 @@
 #include <sys/stat.h>
 
 enum {
-    LINE_SIZE = 8192,
+    LINE_MAX_SIZE = 8190,
     SECTION_MAX = 49, /* bytes of a name: so are files of the state called */
     DAY_S = 24 * 60 * 60,
-
-    DEFAULT_REMOVALS = 1000,
-    DEFAULT_DEADLINE_S = DAY_S,
-    DEFAULT_TIMEOUT_S = 5 * 60,
-    DEFAULT_RETRIES = 2,
 };
 
 #define SPACES    " \t\r\n\v\f"
 #define BYTE_MARK "\xef\xbb\xbf"
-
-/* A text that sets point to. */
-struct text {
-    struct text *next;
-    char bytes[];
-};
 
 struct sync_set *sets_find(const struct sets *sets, const char *name)
 {
@@ -39,19 +28,6 @@ struct sync_set *sets_find(const struct sets *sets, const char *name)
             return &sets->sets[i];
     }
     return NULL;
-}
-
-/* Stores a copy of TEXT, which lives as long as SETS, in *RET. Returns 0 or -ENOMEM. */
-static int keep_text(struct sets *sets, const char *text, const char **ret)
-{
-    struct text *kept = malloc(sizeof *kept + strlen(text) + 1);
-
-    if (!kept)
-        return -ENOMEM;
-    kept->next = sets->texts;
-    sets->texts = kept;
-    *ret = strcpy(kept->bytes, text);
-    return 0;
 }
 
 /* What is being read. */
@@ -84,8 +60,7 @@ refuse(const struct reading *reading, const char *format, ...)
     return -EINVAL;
 }
 
-/* Where each key may stand, and what its value means. zfec-fs-sets(5) has a list as well; the tests
- * compare. */
+/* Where each key may stand, and what its value means; tests compare it with zfec-fs-sets(5). */
 static const struct key {
     const char *name;
     enum {
@@ -182,7 +157,8 @@ static int take_target(struct reading *reading, const struct mover *mover)
         }
     }
     node->mover = mover;
-    return keep_text(reading->sets, reading->value, &node->target);
+    node->target = reading->value;
+    return 0;
 }
 
 /* Takes the value of the line to FIELD. */
@@ -192,6 +168,8 @@ static int take_value(struct reading *reading, const struct key *key, void *fiel
     unsigned long number = 0;
     int r = 0;
 
+    if ((key->value == VALUE_PATH || key->value == VALUE_EXCLUDE_FROM) && *value != '/')
+        return refuse(reading, "write an absolute path");
     switch (key->value) {
     case VALUE_TRUTH:
     case VALUE_TORN: {
@@ -224,11 +202,10 @@ static int take_value(struct reading *reading, const struct key *key, void *fiel
         if (number_read(value, 1, 1000000000, &number, &end) < 0 || !*end || !strchr("KMG", *end) ||
             end[1])
             return refuse(reading, "write bytes a second like 500K or 2M");
-        return keep_text(reading->sets, value, field);
+        /* fall through */
     case VALUE_PATH:
-        if (*value != '/')
-            return refuse(reading, "write an absolute path");
-        return keep_text(reading->sets, value, field);
+        *(const char **)field = value;
+        return 0;
     case VALUE_FORMAT:
         r = share_format_from_name(value, field);
         return r < 0 ? refuse(reading, "write " FORMAT_NAMES) : 0;
@@ -240,8 +217,6 @@ static int take_value(struct reading *reading, const struct key *key, void *fiel
     case VALUE_EXCLUDE:
         return excludes_add(reading->set->rules.excludes, value);
     case VALUE_EXCLUDE_FROM:
-        if (*value != '/')
-            return refuse(reading, "write an absolute path");
         r = excludes_add_file(reading->set->rules.excludes, value);
         if (r == -EINVAL)
             return refuse(reading, "not a text file; write the path of one");
@@ -249,9 +224,8 @@ static int take_value(struct reading *reading, const struct key *key, void *fiel
                               strerrordesc_np(-r))
                      : 0;
     case VALUE_RSYNC:
-        return take_target(reading, &rsync_mover);
     case VALUE_RCLONE:
-        return take_target(reading, &rclone_mover);
+        return take_target(reading, key->value == VALUE_RSYNC ? &rsync_mover : &rclone_mover);
     }
     return r;
 }
@@ -309,18 +283,17 @@ static int add_set(struct reading *reading, const char *name)
     reading->node = NULL;
     reading->set = &more[sets->count];
     *reading->set = (struct sync_set){
+        .name = name,
         .line = reading->line,
         .encoding = {.format = SHARE_CHECKED, .block_size = BLOCK_SIZE_DEFAULT},
         .terms = {.attributes = true,
                   .symlinks = true,
-                  .removals = DEFAULT_REMOVALS,
-                  .deadline = DEFAULT_DEADLINE_S,
-                  .timeout = DEFAULT_TIMEOUT_S,
-                  .retries = DEFAULT_RETRIES},
+                  .removals = 1000,
+                  .deadline = DAY_S,
+                  .timeout = 5 * 60,
+                  .retries = 2},
     };
-    int r = keep_text(sets, name, &reading->set->name);
-    if (r == 0)
-        r = excludes_new(&reading->set->rules.excludes);
+    int r = excludes_new(&reading->set->rules.excludes);
     sets->count += r == 0;
     return r;
 }
@@ -335,8 +308,9 @@ static int add_node(struct reading *reading, struct sync_set *set, const char *n
     set->nodes = more;
     reading->set = set;
     reading->node = &more[set->count++];
-    *reading->node = (struct sync_node){.line = reading->line, .share = -1, .terms = set->terms};
-    return keep_text(reading->sets, name, &reading->node->name);
+    *reading->node =
+        (struct sync_node){.name = name, .line = reading->line, .share = -1, .terms = set->terms};
+    return 0;
 }
 
 static int begin_section(struct reading *reading, char *name)
@@ -376,8 +350,7 @@ static char *trim(char *text)
 /* A ; or a # in a path or a pattern is one: only at the beginning of a line it begins a comment. */
 static int take_line(struct reading *reading, char *line)
 {
-    bool has_mark = reading->line == 1 && strncmp(line, BYTE_MARK, strlen(BYTE_MARK)) == 0;
-    char *text = trim(has_mark ? line + strlen(BYTE_MARK) : line);
+    char *text = trim(line);
 
     if (!*text || *text == ';' || *text == '#')
         return 0;
@@ -435,7 +408,7 @@ int sets_read(const char *path, struct sets *ret)
     struct reading reading = {.path = path, .sets = ret};
     cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     struct stat status;
-    char line[LINE_SIZE];
+    size_t room = 0;
     int r = 0;
 
     *ret = (struct sets){0};
@@ -452,15 +425,20 @@ int sets_read(const char *path, struct sets *ret)
     if (!file)
         return log_errno(-errno, "%s", path);
     steal_fd(&fd);
-    while (r == 0 && fgets(line, sizeof line, file)) {
-        reading.line++;
-        r = strchr(line, '\n') || feof(file)
-                ? take_line(&reading, line)
-                : refuse(&reading, "give a line of less than %d bytes, without NUL", LINE_SIZE - 2);
-    }
-    if (r == 0 && ferror(file))
-        r = log_errno(-EIO, "%s", path);
+    ssize_t size = getdelim(&ret->text, &room, '\0', file);
+    if (size < 0 && !feof(file))
+        r = log_errno(-errno, "%s", path);
     fclose(file);
+    char *rest = size > 0 ? ret->text : NULL;
+    const char *end = rest ? rest + strlen(rest) : NULL; /* a NUL of the file, or behind it */
+    if (rest && strncmp(rest, BYTE_MARK, strlen(BYTE_MARK)) == 0)
+        rest += strlen(BYTE_MARK);
+    for (char *line; r == 0 && (line = strsep(&rest, "\n"));) {
+        reading.line++;
+        r = strlen(line) <= LINE_MAX_SIZE && (rest || end == ret->text + size)
+                ? take_line(&reading, line)
+                : refuse(&reading, "give a line of less than %d bytes, without NUL", LINE_MAX_SIZE);
+    }
     for (size_t i = 0; r == 0 && i < ret->count; i++)
         r = check_set(&reading, &ret->sets[i]);
     if (r == 0 && ret->count == 0)
@@ -478,8 +456,5 @@ void sets_clear(struct sets *sets)
         free(set->nodes);
     }
     free(sets->sets);
-    for (struct text *text = sets->texts, *next; text; text = next) {
-        next = text->next;
-        free(text);
-    }
+    free(sets->text);
 }

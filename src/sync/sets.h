@@ -65,13 +65,13 @@ struct sync_set {
 struct sets {
     struct sync_set *sets;
     size_t count;
-    struct text *texts; /* all that is pointed to from here */
+    char *text; /* the file, in pieces that are pointed to from here */
 };
 
 /*
- * Reads the file of sets at PATH; zfec-fs-sets(5) says what may stand in it. Returns 0 where all of
- * it makes sense; otherwise a negative errno after one line in the log that says where it does not,
- * and what to write instead. Clear RET in any case.
+ * Reads the file of sets at PATH; zfec-fs-sets(5) says what may stand in it. Returns 0, or a
+ * negative errno after one line in the log: where it makes no sense, and what to write. Clear RET
+ * in any case.
  */
 int sets_read(const char *path, struct sets *ret);
 

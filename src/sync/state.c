@@ -12,39 +12,28 @@
 
 #define TIME_FORMAT "%Y-%m-%dT%H:%M:%SZ"
 
-/* Makes PATH and what is missing above it. */
-static int make_folders(char *path)
-{
-    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        int r = mkdir(path, 0755) < 0 && errno != EEXIST ? -errno : 0;
-        *slash = '/';
-        if (r < 0)
-            return r;
-    }
-    return mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
-}
-
 int state_folder(char **ret)
 {
     const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+    const char *above = state && *state == '/' ? state
+                        : geteuid() == 0       ? "/var/lib"
+                        : home && *home == '/' ? home
+                                               : NULL;
     cleanup_free char *path = NULL;
-    int length;
 
-    if (state && *state == '/') {
-        length = asprintf(&path, "%s/zfec-fs", state);
-    } else if (geteuid() == 0) {
-        length = asprintf(&path, "/var/lib/zfec-fs");
-    } else if (home && *home == '/') {
-        length = asprintf(&path, "%s/.local/state/zfec-fs", home);
-    } else {
-        log_error("no directory for the state; set HOME or XDG_STATE_HOME");
-        return -ENOENT;
+    if (!above)
+        return log_as(-ENOENT, "no directory for the state; set HOME or XDG_STATE_HOME");
+    if (asprintf(&path, "%s%s/zfec-fs", above, above == home ? "/.local/state" : "") < 0)
+        return log_errno(-ENOMEM, "the directory for the state: cannot be made");
+    for (char *end = path; *end;) { /* with what is missing above it */
+        end = strchrnul(end + 1, '/');
+        char kept = *end;
+        *end = '\0';
+        int r = mkdir(path, kept ? 0755 : 0700) < 0 && errno != EEXIST ? -errno : 0;
+        *end = kept;
+        if (r < 0)
+            return log_errno(r, "%s: cannot be made", path);
     }
-    int r = length < 0 ? -ENOMEM : make_folders(path);
-    if (r < 0)
-        return log_errno(r, "%s: cannot be made",
-                         length < 0 ? "the directory for the state" : path);
     *ret = steal_pointer(path);
     return 0;
 }
@@ -62,8 +51,7 @@ int state_lock(const char *folder, const char *set, int *ret_fd)
     }
     if (fd < 0 || errno != EWOULDBLOCK)
         return log_errno(-errno, "%s", path);
-    log_error("%s: another run of this set is under way; wait for its end", set);
-    return -EBUSY;
+    return log_as(-EBUSY, "%s: another run of this set is under way; wait for its end", set);
 }
 
 struct time_text time_text(time_t time)

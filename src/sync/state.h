@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is remembered of sets between runs, in a directory of this user: a file SET.json, which is
- * replaced as a whole (its form is in zfec-fs-sets(5)), and a lock SET.lock, so that two runs of
- * one set do not run at once.
+ * What is remembered of sets between runs: a file SET.json, which is replaced as a whole (its form
+ * is in zfec-fs-sets(5)), and SET.lock, so that no two runs of a set run at once.
  */
 #pragma once
 
@@ -17,16 +16,12 @@
  */
 int state_folder(char **ret);
 
-/*
- * Takes the lock of SET, which is given back when the descriptor is closed. Returns 0 or a negative
- * errno after one line in the log, -EBUSY where another run has it.
- */
+/* Takes the lock of SET until the descriptor is closed. Returns 0 or a negative errno after one
+ * line in the log; -EBUSY where another run has it. */
 int state_lock(const char *folder, const char *set, int *ret_fd);
 
-/*
- * Fills the memory of SET's nodes. A file that is not there, or corrupt, is nothing remembered; so
- * is what was of another share or place. Returns 0 or -ENOMEM.
- */
+/* Fills the memory of SET's nodes: nothing where the file is missing or corrupt, or of another
+ * share or place. Returns 0 or -ENOMEM. */
 int state_read(const char *folder, struct sync_set *set);
 
 /* Returns 0, or a negative errno after one line in the log. */
