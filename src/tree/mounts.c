@@ -15,10 +15,7 @@
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
-enum {
-    READ_LEAST = 16 << 10,
-    READINGS_MAX = 1000, /* of a table that changes all the time */
-};
+enum { READINGS_MAX = 1000 }; /* of a table that changes all the time */
 
 /* Types of file systems, as /proc/self/mountinfo has them, without what follows a dot. */
 
@@ -46,18 +43,19 @@ struct mount {
 /* /proc/self/mountinfo, as long as it stays the same. */
 static struct mount_table {
     pthread_mutex_t lock;
-    int file;   /* tells by poll(2) that it has changed; -1: it has to be read again */
+    FILE *file; /* tells by poll(2) that it has changed; NULL: it has to be read again */
     char *text; /* which the mounts point to */
     size_t count;
     struct mount *mounts;
-} table = {.lock = PTHREAD_MUTEX_INITIALIZER, .file = -1};
+} table = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static void forget_table(struct mount_table *forgotten)
 {
-    cleanup_close_fd(&forgotten->file);
-    forgotten->file = -1;
+    if (forgotten->file)
+        fclose(forgotten->file);
     free(forgotten->text);
     free(forgotten->mounts);
+    forgotten->file = NULL;
     forgotten->text = NULL;
     forgotten->mounts = NULL;
     forgotten->count = 0;
@@ -110,38 +108,17 @@ static int parse_table(struct mount_table *new)
     return 0;
 }
 
-/* Reads all of FILE from its start to *TEXT, which has *ROOM bytes and grows. */
-static int read_all(int file, char **text, size_t *room)
-{
-    size_t size = 0;
-
-    for (ssize_t got = 1; got > 0; size += (size_t)got) {
-        if (*room - size < 2) {
-            char *more = realloc(*text, 2 * *room + READ_LEAST);
-            if (!more)
-                return -ENOMEM;
-            *text = more;
-            *room = 2 * *room + READ_LEAST;
-        }
-        got = pread(file, *text + size, *room - size - 1, (off_t)size);
-        if (got < 0)
-            return -errno;
-    }
-    (*text)[size] = '\0';
-    return 0;
-}
-
 /* Another file that stands in for the kernel's does not tell: it is read each time. */
-static bool tells_changes(int file)
+static bool tells_changes(FILE *file)
 {
     struct statfs status;
 
-    return fstatfs(file, &status) == 0 && status.f_type == PROC_SUPER_MAGIC;
+    return fstatfs(fileno(file), &status) == 0 && status.f_type == PROC_SUPER_MAGIC;
 }
 
-static bool has_changed(int file)
+static bool has_changed(FILE *file)
 {
-    struct pollfd changes = {.fd = file, .events = POLLPRI};
+    struct pollfd changes = {.fd = fileno(file), .events = POLLPRI};
 
     return poll(&changes, 1, 0) != 0;
 }
@@ -154,13 +131,14 @@ static int read_quietly(struct mount_table *new)
 {
     size_t room = 0;
 
-    new->file = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
-    if (new->file < 0)
+    new->file = fopen("/proc/self/mountinfo", "re");
+    if (!new->file)
         return -errno;
     for (unsigned tries = 0; tries < READINGS_MAX; tries++) {
-        int r = read_all(new->file, &new->text, &room);
-        if (r < 0)
-            return r;
+        rewind(new->file);
+        errno = ENODATA; /* at its end at once */
+        if (getdelim(&new->text, &room, '\0', new->file) < 0)
+            return -errno;
         if (!has_changed(new->file))
             return parse_table(new);
     }
@@ -174,15 +152,15 @@ static int read_quietly(struct mount_table *new)
  */
 static int refresh(void)
 {
-    CLEANUP(forget_table) struct mount_table new = {.file = -1};
+    CLEANUP(forget_table) struct mount_table new = {.file = NULL};
 
-    if (table.file >= 0 && !has_changed(table.file))
+    if (table.file && !has_changed(table.file))
         return 0;
     forget_table(&table);
     int r = read_quietly(&new);
     if (r < 0)
         return is_shortage(r) ? r : 0;
-    table.file = tells_changes(new.file) ? steal_fd(&new.file) : -1;
+    table.file = tells_changes(new.file) ? steal_pointer(new.file) : NULL;
     table.text = steal_pointer(new.text);
     table.mounts = steal_pointer(new.mounts);
     table.count = new.count;
