@@ -1,5 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
 /* How many elements an array has; not for pointers. */
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
+
+/*
+ * Doubles *ARRAY, a pointer to *ROOM elements, until it has room for NEEDED. Returns 0 or -ENOMEM.
+ */
+static inline int array_grow(void *array, size_t element, size_t needed, size_t *room)
+{
+    size_t wider = *room ? *room : 64;
+    void *held; /* whatever type its elements are of */
+
+    if (needed <= *room)
+        return 0;
+    while (wider < needed)
+        wider *= 2;
+    memcpy(&held, array, sizeof held);
+    held = reallocarray(held, wider, element);
+    if (!held)
+        return -ENOMEM;
+    memcpy(array, &held, sizeof held);
+    *room = wider;
+    return 0;
+}

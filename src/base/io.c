@@ -2,6 +2,7 @@
 #include "base/io.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -21,6 +22,14 @@ int io_read(int fd, uint64_t offset, uint8_t *data, size_t size, size_t *ret)
     }
     *ret = done;
     return 0;
+}
+
+struct fd_path fd_path(int fd)
+{
+    struct fd_path path;
+
+    snprintf(path.text, sizeof path.text, "/proc/self/fd/%d", fd);
+    return path;
 }
 
 void descriptors_allow_all(void)

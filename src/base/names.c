@@ -1,26 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/names.h"
 
+#include "base/array.h"
+
 #include <stdint.h>
 #include <string.h>
-
-/* Doubles *ARRAY (of *ROOM elements) until it has room for NEEDED. */
-static int grow(void *array, size_t element, size_t needed, size_t *room)
-{
-    void **held = array;
-    size_t wider = *room ? *room : 64;
-
-    if (needed <= *room)
-        return 0;
-    while (wider < needed)
-        wider *= 2;
-    void *grown = reallocarray(*held, wider, element);
-    if (!grown)
-        return -ENOMEM;
-    *held = grown;
-    *room = wider;
-    return 0;
-}
+#include <sys/stat.h>
 
 int names_add(struct names *names, const char *name)
 {
@@ -31,9 +16,9 @@ int names_add_known(struct names *names, const char *name, const struct listed *
 {
     size_t length = strlen(name) + 1;
 
-    int r = grow(&names->bytes, 1, names->size + length, &names->room);
+    int r = array_grow(&names->bytes, 1, names->size + length, &names->room);
     if (r == 0)
-        r = grow(&names->items, sizeof *names->items, names->count + 1, &names->places);
+        r = array_grow(&names->items, sizeof *names->items, names->count + 1, &names->places);
     if (r < 0)
         return r;
     memcpy(names->bytes + names->size, name, length);
@@ -41,6 +26,29 @@ int names_add_known(struct names *names, const char *name, const struct listed *
     names->items[names->count++].start = names->size;
     names->size += length;
     return 0;
+}
+
+int names_add_listing(struct names *names, int fd)
+{
+    cleanup_dir DIR *directory = fdopendir(fd);
+    const struct dirent *entry;
+    struct stat status;
+    int r = 0;
+
+    if (!directory) {
+        r = -errno;
+        close(fd);
+        return r;
+    }
+    if (fstat(fd, &status) < 0)
+        return -errno;
+    for (errno = 0; r == 0 && (entry = readdir(directory)); errno = 0) {
+        const struct listed known = {
+            .device = status.st_dev, .inode = entry->d_ino, .kind = (mode_t)DTTOIF(entry->d_type)};
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            r = names_add_known(names, entry->d_name, &known);
+    }
+    return r < 0 ? r : -errno;
 }
 
 const char *names_get(const struct names *names, size_t i)

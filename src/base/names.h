@@ -32,6 +32,9 @@ int names_add(struct names *names, const char *name);
 /* Adds one with what is known of it; START of KNOWN means nothing. Returns 0 or -ENOMEM. */
 int names_add_known(struct names *names, const char *name, const struct listed *known);
 
+/* Adds those of the directory FD, in no order, with what it says of them. Closes FD in any case. */
+int names_add_listing(struct names *names, int fd);
+
 /* Name number I < count; valid until a name is added. */
 const char *names_get(const struct names *names, size_t i);
 

@@ -149,8 +149,10 @@ static int serve(struct sync_set *set, const struct private_view *paths)
 
 static void remove_folder(const struct private_view *view)
 {
+    const struct removal_terms terms = {.removed = NULL};
+
     rmdir(view->mount); /* not what is in it, where it is still mounted */
-    remove_silently(AT_FDCWD, view->folder);
+    remove_all(AT_FDCWD, view->folder, view->folder, &terms);
 }
 
 static int start_server(struct sync_set *set, struct private_view *view)

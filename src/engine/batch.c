@@ -58,26 +58,19 @@ int batch_add(const struct item *item, const struct slot *slot, const char *path
     return 0;
 }
 
-/* A directory that names are given in, one after the other. */
-struct opened {
-    const char *path;
-    size_t length;
-    int fd;
-};
-
-static int open_directory_of(const struct pending *pending, struct opened *opened)
+/* Opens the directory of PENDING to *FD, unless that is open already for LAST, which is in it. */
+static int open_directory_of(const struct pending *pending, const struct pending *last, int *fd)
 {
-    size_t length = pending->name_start > 0 ? pending->name_start - 1 : 0;
+    size_t start = pending->name_start;
 
-    if (opened->fd >= 0 && opened->length == length &&
-        memcmp(opened->path, pending->path, length) == 0)
+    if (*fd >= 0 && last->name_start == start && memcmp(last->path, pending->path, start) == 0)
         return 0;
-    cleanup_free char *path = strndup(pending->path, length);
+    cleanup_free char *path = strndup(pending->path, start > 0 ? start - 1 : 0);
     if (!path)
         return -ENOMEM;
-    cleanup_close_fd(&opened->fd);
-    *opened = (struct opened){pending->path, length, -1};
-    return tree_open_directory(pending->target->tree, path, &opened->fd);
+    cleanup_close_fd(fd);
+    *fd = -1;
+    return tree_open_directory(pending->target->tree, path, fd);
 }
 
 static int rename_to(int directory, const struct pending *pending, const char *name)
@@ -111,7 +104,8 @@ static int give_name(const struct copy_work *copy, int directory, struct pending
 static void name_in_target(const struct copy_work *copy, struct pending *first,
                            const struct target *target)
 {
-    struct opened opened = {.fd = -1};
+    const struct pending *last = NULL;
+    cleanup_fd int directory = -1;
     bool settled = false;
     int r = 0;
 
@@ -121,13 +115,13 @@ static void name_in_target(const struct copy_work *copy, struct pending *first,
         if (!settled)
             r = target_settle(target);
         settled = true;
-        pending->error = open_directory_of(pending, &opened);
+        pending->error = open_directory_of(pending, last, &directory);
         if (pending->error < 0) /* once more: otherwise the temporary name stays */
-            pending->error = open_directory_of(pending, &opened);
+            pending->error = open_directory_of(pending, last, &directory);
         if (pending->error == 0)
-            pending->error = give_name(copy, opened.fd, pending, r);
+            pending->error = give_name(copy, directory, pending, r);
+        last = pending;
     }
-    cleanup_close_fd(&opened.fd);
 }
 
 void batch_commit(struct copy_work *copy)

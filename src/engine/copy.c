@@ -6,16 +6,6 @@
 #include "engine/item.h"
 #include "engine/links.h"
 
-static void *begin_part(struct visit *visit, const char *path)
-{
-    return copy_open_directories((struct copy_work *)visit, path);
-}
-
-static void end_part(struct visit *visit, void *directories)
-{
-    copy_close_directories((struct copy_work *)visit, directories);
-}
-
 /* Chooses and does what ITEM needs, unless it may be one more name of a file that was seen. */
 static void run_item(struct item *item)
 {
@@ -74,8 +64,8 @@ static void copy_failed(struct visit *visit, const char *path, int error)
 
 static const struct visit_operations operations = {
     .directory = copy_directory,
-    .begin = begin_part,
-    .end = end_part,
+    .begin = copy_open_directories,
+    .end = copy_close_directories,
     .name = copy_name,
     .failed = copy_failed,
 };

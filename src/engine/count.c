@@ -44,27 +44,13 @@ static bool is_directory(const struct target *target, const char *path, mode_t k
     return S_ISDIR(kind);
 }
 
-/* Counts all beneath PATH, which the source has not; REMOVED: it would go. */
-static void count_all(struct counting *counting, size_t target, const char *path, bool removed)
-{
-    const struct target *in = &counting->targets[target];
-    cleanup_names struct names names = NO_NAMES;
-
-    int r = tree_list(in->tree, path, &names);
-    for (size_t i = 0; r == 0 && i < names.count; i++) {
-        cleanup_free char *whole = visit_join(path, names_get(&names, i));
-        atomic_fetch_add(&counting->lacking[target].names, 1);
-        atomic_fetch_add(&counting->lacking[target].lacking, removed);
-        if (!whole)
-            atomic_store(&counting->visit.result, -ENOMEM);
-        else if (is_directory(in, whole, names.items[i].kind))
-            count_all(counting, target, whole, removed);
-    }
-}
-
-/* Counts what is in the directory PATH of a target, beside the NAMES that the source has there. */
+/*
+ * Counts what the directory PATH of a target holds beside the NAMES that the source has there, with
+ * all beneath; directories that both have are added to BOTH. NAMES NULL: the source has no such
+ * directory, and all in it would go, if GOES.
+ */
 static void count_in_target(struct counting *counting, size_t target, const char *path,
-                            const struct names *names, struct names *directories)
+                            const struct names *names, bool goes, struct names *both)
 {
     const struct copy_settings *settings = counting->settings;
     const struct target *in = &counting->targets[target];
@@ -74,21 +60,23 @@ static void count_in_target(struct counting *counting, size_t target, const char
     for (size_t i = 0; r == 0 && i < there.count; i++) {
         const char *name = names_get(&there, i);
         cleanup_free char *whole = visit_join(path, name);
-        if (temporary_is_name(name))
+        bool lacks = !names || !names_have(names, name), removed = lacks && goes;
+        if (names && temporary_is_name(name))
             continue;
         if (!whole) {
             r = -ENOMEM;
             break;
         }
-        bool lacks = !names_have(names, name);
-        bool removed = lacks && !(settings->keeps && settings->keeps(settings->context, whole));
-        bool directory = is_directory(in, whole, there.items[i].kind);
+        if (names && removed && settings->keeps)
+            removed = !settings->keeps(settings->context, whole);
         atomic_fetch_add(&counting->lacking[target].names, 1);
         atomic_fetch_add(&counting->lacking[target].lacking, removed);
-        if (directory && lacks)
-            count_all(counting, target, whole, removed);
-        else if (directory)
-            r = names_add(directories, whole);
+        if (!is_directory(in, whole, there.items[i].kind))
+            continue;
+        if (lacks)
+            count_in_target(counting, target, whole, NULL, removed, NULL);
+        else
+            r = names_add(both, whole);
     }
     if (r == -ENOMEM)
         atomic_store(&counting->visit.result, r);
@@ -97,13 +85,13 @@ static void count_in_target(struct counting *counting, size_t target, const char
 static void count_directory(struct visit *visit, const char *path, const struct names *names)
 {
     struct counting *counting = (struct counting *)visit;
-    cleanup_names struct names directories = NO_NAMES;
+    cleanup_names struct names both = NO_NAMES;
 
     for (size_t i = 0; i < counting->count; i++)
-        count_in_target(counting, i, path, names, &directories);
-    names_sort_unique(&directories);
-    for (size_t i = 0; i < directories.count; i++)
-        visit_into(visit, names_get(&directories, i));
+        count_in_target(counting, i, path, names, true, &both);
+    names_sort_unique(&both);
+    for (size_t i = 0; i < both.count; i++)
+        visit_into(visit, names_get(&both, i));
 }
 
 /* The source has something else there, or nothing any more. */
@@ -112,7 +100,7 @@ static void count_failed(struct visit *visit, const char *path, int error)
     struct counting *counting = (struct counting *)visit;
 
     for (size_t i = 0; i < counting->count && (error == -ENOTDIR || error == -ENOENT); i++)
-        count_all(counting, i, path, true);
+        count_in_target(counting, i, path, NULL, true, NULL);
 }
 
 int lacking_count(struct source *source, const struct target targets[], size_t count,

@@ -2,7 +2,7 @@
 /* What is counted before a run. What cannot be looked at is not counted. */
 #pragma once
 
-#include "engine/copy_settings.h"
+#include "engine/copy.h"
 
 /*
  * Counts the files and their bytes in a source, so that it can be said how long something takes:

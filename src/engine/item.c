@@ -97,12 +97,13 @@ void copy_tell_lack(const struct copy_work *copy, const char *path, struct targe
         report_failure(copy, target, &event);
 }
 
-int *copy_open_directories(struct copy_work *copy, const char *path)
+void *copy_open_directories(struct visit *visit, const char *path)
 {
+    const struct copy_work *copy = (struct copy_work *)visit;
     int *directories = calloc(copy->count + 1, sizeof *directories);
 
     if (!directories)
-        atomic_store(&copy->visit.result, -ENOMEM);
+        atomic_store(&visit->result, -ENOMEM);
     for (size_t i = 0; directories && i < copy->count; i++) {
         directories[i] = -1;
         int r = tree_open_directory(copy->targets[i].tree, path, &directories[i]);
@@ -112,9 +113,11 @@ int *copy_open_directories(struct copy_work *copy, const char *path)
     return directories;
 }
 
-void copy_close_directories(const struct copy_work *copy, int *directories)
+void copy_close_directories(struct visit *visit, void *opaque)
 {
-    for (size_t i = 0; directories && i < copy->count; i++)
+    int *directories = opaque;
+
+    for (size_t i = 0; directories && i < ((struct copy_work *)visit)->count; i++)
         cleanup_close_fd(&directories[i]);
     free(directories);
 }
@@ -128,7 +131,8 @@ int item_begin(struct copy_work *copy, const char *path, const int directories[]
     if (!directories) {
         const char *slash = strrchr(path, '/');
         cleanup_free char *parent = strndup(path, slash ? (size_t)(slash - path) : 0);
-        directories = ret->directories = parent ? copy_open_directories(copy, parent) : NULL;
+        directories = ret->directories =
+            parent ? copy_open_directories(&copy->visit, parent) : NULL;
     }
     if (!ret->slots || !directories) {
         atomic_store(&copy->visit.result, -ENOMEM);
@@ -150,7 +154,7 @@ void item_end(struct item *item)
     xattrs_clear(&item->original.xattrs);
     free(item->slots);
     if (item->directories)
-        copy_close_directories(item->copy, item->directories);
+        copy_close_directories(&item->copy->visit, item->directories);
 }
 
 int item_look(struct item *item)
@@ -265,10 +269,8 @@ int item_apply_metadata(const struct item *item, const struct slot *slot, const 
 {
     const struct metadata metadata = item_metadata(item, slot);
 
-    *ret_lack = (struct metadata_lack){0, 0};
-    return item->copy->settings->dry_run
-               ? metadata_differs(slot->directory, name, &metadata)
-               : metadata_apply(slot->directory, name, &metadata, ret_lack);
+    return metadata_apply(slot->directory, name, &metadata, item->copy->settings->dry_run,
+                          ret_lack);
 }
 
 bool item_end_metadata(const struct item *item, const struct slot *slot, bool told)

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "engine/copy_settings.h"
+#include "engine/copy.h"
 #include "engine/visit.h"
 
 /* Things that were made and wait for their names: see batch.c. */
@@ -41,18 +41,16 @@ struct item {
 
 /* item.c */
 
-/*
- * Reports an event; TARGET NULL stands for all targets. A target that takes no writes at all is
- * reported once, and not for each of its names.
+/* Reports an event; TARGET NULL stands for all. One that takes no writes at all is reported once.
  */
 void copy_tell(const struct copy_work *copy, enum copy_kind kind, const char *path,
                struct target *target, int error);
 
-/* Tells that PATH was made, and before that that something of another kind gave way, if it did. */
+/* Reports that PATH was made, and before that what gave way, if that was of another kind. */
 void copy_tell_made(const struct copy_work *copy, const char *path, struct target *target,
                     bool replaces_kind);
 
-/* Reports, once, that nothing can be written to TARGET; later failures in it are not reported. */
+/* Reports, once, that nothing can be written to TARGET. */
 void copy_close_target(const struct copy_work *copy, struct target *target, int error);
 
 /* Reports the metadata that could not be set on PATH, if any. */
@@ -60,15 +58,16 @@ void copy_tell_lack(const struct copy_work *copy, const char *path, struct targe
                     const struct metadata_lack *lack);
 
 /*
- * Opens the directory PATH in all targets; one that is not there is below 0, and where it cannot be
- * opened, that is told. NULL without memory, which is noted.
+ * Opens the directory PATH in all targets of the run that VISIT is of: an int for each. One that is
+ * not there is below 0, and where it cannot be opened, that is told. NULL without memory, which is
+ * noted.
  */
-int *copy_open_directories(struct copy_work *copy, const char *path);
-void copy_close_directories(const struct copy_work *copy, int *directories);
+void *copy_open_directories(struct visit *visit, const char *path);
+void copy_close_directories(struct visit *visit, void *directories);
 
 /*
- * An item for PATH in DIRECTORIES, which live as long; NULL: it opens them itself. Look at it
- * next. Returns 0 or -ENOMEM, which is noted. End it in any case.
+ * Begins an item for PATH in DIRECTORIES, which live as long; NULL: it opens them itself. Returns 0
+ * or -ENOMEM, which is noted. End it in any case.
  */
 int item_begin(struct copy_work *copy, const char *path, const int directories[], struct item *ret);
 void item_end(struct item *item);
@@ -93,7 +92,7 @@ void item_choose(struct item *item, bool again);
 
 bool item_any_needs(const struct item *item, enum need need);
 
-/* Returns true if something of another kind has the name in a slot, and is to give way. */
+/* Returns true if something of another kind has the name in a slot. */
 bool item_replaces_kind(const struct item *item, const struct slot *slot);
 
 /*
@@ -102,13 +101,11 @@ bool item_replaces_kind(const struct item *item, const struct slot *slot);
  */
 struct metadata item_metadata(const struct item *item, const struct slot *slot);
 
-/* Gives NAME in the slot's directory the original's metadata, or in a dry run says whether that
- * would change it: see metadata.h. */
+/* Gives NAME in the slot's directory the original's metadata: see metadata_apply. */
 int item_apply_metadata(const struct item *item, const struct slot *slot, const char *name,
                         struct metadata_lack *ret_lack);
 
-/* The same for the name itself, and tells of it; what this run made or opened is not TOLD. Returns
- * true if something was changed, or would be. */
+/* The same for the name itself, and reports it, if TOLD. Returns true if that changes something. */
 bool item_end_metadata(const struct item *item, const struct slot *slot, bool told);
 
 /* make.c */
@@ -116,7 +113,7 @@ bool item_end_metadata(const struct item *item, const struct slot *slot, bool to
 /* Brings one name up to date in each slot, as that needs. Not for directories. */
 void update_name(struct item *item);
 
-/* Tells what would be made in a slot, and what would be removed for it. */
+/* Reports what would be made in a slot, and what would be removed for it. */
 void make_in_dry_run(const struct item *item, const struct slot *slot);
 
 /* batch.c */

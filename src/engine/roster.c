@@ -14,74 +14,58 @@ struct scattered_piece {
     char *path;
     const char *other; /* another name's path, with whose shares there are enough; or NULL */
     bool alone;        /* there are enough without others, by their own k though not by K */
-    struct share_header version;
+    struct {
+        int64_t size, time, required, block_size, total;
+    } version;
     bool shares[256];
 };
 
-/*
- * Adds what PATH has of the version of FACTS[first]. Without checks, the time is that of the
- * share's file, which some storage rounds down to two seconds: times within the same two are taken
- * for equal.
- */
-static int add_piece(struct roster *roster, const char *path, const struct copy_facts facts[],
-                     size_t count, size_t first, bool alone)
+static bool is_share_of(const struct copy_facts *facts, const struct share_header *version)
 {
-    enum { COARSEST = 2000000000 };
-    const struct share_header *header = &facts[first].header;
-
-    if (roster->piece_count == roster->piece_room) {
-        size_t room = roster->piece_room * 2 + 16;
-        struct scattered_piece *pieces = reallocarray(roster->pieces, room, sizeof *pieces);
-        if (!pieces)
-            return -ENOMEM;
-        roster->pieces = pieces;
-        roster->piece_room = room;
-    }
-    struct scattered_piece *piece = &roster->pieces[roster->piece_count];
-    *piece = (struct scattered_piece){.path = strdup(path), .alone = alone, .version = *header};
-    if (!piece->path)
-        return -ENOMEM;
-    if (!formats[header->layout.format]->has_checks)
-        piece->version.mtime_ns = header->mtime_ns / COARSEST - (header->mtime_ns % COARSEST < 0);
-    for (size_t i = first; i < count; i++) {
-        if (facts[i].has_header && !facts[i].misplaced && version_is_same(&facts[i].header, header))
-            piece->shares[facts[i].header.index] = true;
-    }
-    roster->piece_count++;
-    return 0;
+    return facts->has_header && !facts->misplaced && version_is_same(&facts->header, version);
 }
 
-/* Adds the versions of which PATH has shares, but fewer than they need. */
+/*
+ * Adds the versions of which PATH has shares, but fewer than they need. Without checks, the time is
+ * that of the share's file, which some storage rounds down to two seconds: times within the same
+ * two are taken for equal.
+ */
 static int add_pieces(struct roster *roster, const char *path, const struct quorum *quorum,
                       const struct copy_facts facts[], size_t count)
 {
-    int r = 0;
+    enum { COARSEST = 2000000000 };
 
-    for (size_t i = 0; r == 0 && i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         const struct share_header *header = &facts[i].header;
         const struct version version = version_count(quorum, facts, count, header);
         const unsigned enough = header->layout.required + version.untimed;
-        bool repeated = false;
-        for (size_t j = 0; j < i; j++)
-            repeated |= facts[j].has_header && !facts[j].misplaced &&
-                        version_is_same(&facts[j].header, header);
-        if (facts[i].has_header && !facts[i].misplaced && !repeated && !version.complete)
-            r = add_piece(roster, path, facts, count, i, version.whole >= enough);
+        bool skipped = !is_share_of(&facts[i], header) || version.complete;
+        for (size_t j = 0; j < i && !skipped; j++)
+            skipped = is_share_of(&facts[j], header);
+        if (skipped)
+            continue;
+        int r = array_grow(&roster->pieces, sizeof *roster->pieces, roster->piece_count + 1,
+                           &roster->piece_room);
+        if (r < 0)
+            return r;
+        struct scattered_piece *piece = &roster->pieces[roster->piece_count];
+        *piece = (struct scattered_piece){
+            .path = strdup(path),
+            .alone = version.whole >= enough,
+            .version = {(int64_t)header->layout.source_size, header->mtime_ns,
+                        header->layout.required, header->layout.block_size, header->total},
+        };
+        if (!piece->path)
+            return -ENOMEM;
+        roster->piece_count++;
+        if (!formats[header->layout.format]->has_checks)
+            piece->version.time = header->mtime_ns / COARSEST - (header->mtime_ns % COARSEST < 0);
+        for (size_t j = i; j < count; j++) {
+            if (is_share_of(&facts[j], header))
+                piece->shares[facts[j].header.index] = true;
+        }
     }
-    return r;
-}
-
-static int compare_versions(const struct share_header *a, const struct share_header *b)
-{
-    const int64_t left[] = {(int64_t)a->layout.source_size, a->mtime_ns, a->layout.required,
-                            a->layout.block_size, a->total};
-    const int64_t right[] = {(int64_t)b->layout.source_size, b->mtime_ns, b->layout.required,
-                             b->layout.block_size, b->total};
-    size_t i = 0;
-
-    while (i < COUNT_OF(left) - 1 && left[i] == right[i])
-        i++;
-    return (left[i] > right[i]) - (left[i] < right[i]);
+    return 0;
 }
 
 static int compare_paths(const void *a, const void *b)
@@ -90,10 +74,15 @@ static int compare_paths(const void *a, const void *b)
                   ((const struct scattered_piece *)b)->path);
 }
 
+/* In any order, but pieces of one version together. */
+static int compare_versions(const struct scattered_piece *a, const struct scattered_piece *b)
+{
+    return memcmp(&a->version, &b->version, sizeof a->version);
+}
+
 static int compare_pieces(const void *a, const void *b)
 {
-    int order = compare_versions(&((const struct scattered_piece *)a)->version,
-                                 &((const struct scattered_piece *)b)->version);
+    int order = compare_versions(a, b);
 
     return order == 0 ? compare_paths(a, b) : order;
 }
@@ -110,8 +99,7 @@ static void settle_pieces(struct scattered_piece pieces[], size_t count)
     for (size_t start = 0; start < count; start = end) {
         bool there[256] = {false};
         unsigned shares = 0;
-        for (end = start;
-             end < count && compare_versions(&pieces[start].version, &pieces[end].version) == 0;
+        for (end = start; end < count && compare_versions(&pieces[start], &pieces[end]) == 0;
              end++) {
             for (unsigned share = 0; share < 256; share++) {
                 shares += pieces[end].shares[share] && !there[share];
@@ -120,8 +108,8 @@ static void settle_pieces(struct scattered_piece pieces[], size_t count)
         }
         const char *first = pieces[start].path, *last = pieces[end - 1].path;
         /* Of an empty file there is nothing to restore. */
-        if (shares < pieces[start].version.layout.required || strcmp(first, last) == 0 ||
-            pieces[start].version.layout.source_size == 0)
+        if (shares < pieces[start].version.required || strcmp(first, last) == 0 ||
+            pieces[start].version.size == 0)
             continue;
         for (size_t i = start; i < end; i++)
             pieces[i].other = strcmp(pieces[i].path, first) == 0 ? last : first;

@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/target.h"
 
+#include "base/io.h"
+#include "base/times.h"
 #include "tree/mounts.h"
-#include "view/status.h"
 
 #include <fcntl.h>
 #include <limits.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 
 int target_begin(struct target *target, bool write)
 {
-    char path[sizeof "/proc/self/fd/" + 3 * sizeof(int)]; /* which opens, and changes, the root */
     cleanup_fd int place = -1;
     struct stat status;
 
@@ -21,18 +20,18 @@ int target_begin(struct target *target, bool write)
         return r;
     if (fstat(place, &status) < 0)
         return -errno;
-    snprintf(path, sizeof path, "/proc/self/fd/%d", place);
+    const struct fd_path path = fd_path(place); /* which opens, and changes, the root */
     /* If giving its owner access fails, the first write says why. */
     bool opened = write && geteuid() != 0 && (status.st_mode & S_IRWXU) != S_IRWXU &&
-                  chmod(path, (status.st_mode & 07777) | S_IRWXU) == 0;
+                  chmod(path.text, (status.st_mode & 07777) | S_IRWXU) == 0;
     int remote = mounts_is_remote(status.st_dev);
-    cleanup_fd int root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    cleanup_fd int root = open(path.text, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (remote < 0 || root < 0)
         r = remote < 0 ? remote : -errno;
     else if (flock(root, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
         r = -EBUSY; /* what cannot be locked, as many file systems on a network, is used without */
     if (r < 0 && opened)
-        chmod(path, status.st_mode & 07777);
+        chmod(path.text, status.st_mode & 07777);
     if (r < 0)
         return r;
     target->root = steal_fd(&root);
@@ -110,8 +109,7 @@ bool seen_is_there(int directory, const char *name, const struct seen *seen)
     seen_take(directory, name, &now);
     return now.error == seen->error && now.status.st_dev == before->st_dev &&
            now.status.st_ino == before->st_ino && now.status.st_size == before->st_size &&
-           now.status.st_mtim.tv_sec == before->st_mtim.tv_sec &&
-           now.status.st_mtim.tv_nsec == before->st_mtim.tv_nsec;
+           times_compare(&now.status.st_mtim, &before->st_mtim) == 0;
 }
 
 static bool has_header(const struct slot *slot, const struct original *original)
@@ -145,7 +143,7 @@ enum need slot_compare(const struct slot *slot, const struct original *original)
     case S_IFREG:
         same = original->header.layout.required > 0 &&
                (uint64_t)there.st_size == target_file_size(slot->target, &original->header) &&
-               status_same_time(&there.st_mtim, &wanted->st_mtim) &&
+               times_compare(&there.st_mtim, &wanted->st_mtim) == 0 &&
                there.st_nlink <= wanted->st_nlink && /* else it is another file's, too */
                has_header(slot, original);
         break;

@@ -39,13 +39,14 @@ static void listing_release(struct visit_listing *listing)
     free(listing);
 }
 
-static void run_part(struct visit *visit, const struct visit_listing *listing, size_t first,
-                     size_t end)
+static void run_part(const struct visit_job *job)
 {
+    const struct visit_listing *listing = job->listing;
+    struct visit *visit = job->visit;
     const struct visit_operations *operations = visit->operations;
     void *part = operations->begin ? operations->begin(visit, listing->path) : NULL;
 
-    for (size_t i = first; i < end && goes_on(visit); i++) {
+    for (size_t i = job->first; i < job->end && goes_on(visit); i++) {
         cleanup_free char *path = visit_join(listing->path, names_get(&listing->names, i));
         if (path)
             operations->name(visit, path, part);
@@ -65,7 +66,7 @@ static void run_visit_job(struct job *opaque)
     if (goes_on(job->visit) && job->end == 0)
         run_listing(job->visit, job->listing);
     else if (goes_on(job->visit))
-        run_part(job->visit, job->listing, job->first, job->end);
+        run_part(job);
     listing_release(job->listing);
     free(job);
 }

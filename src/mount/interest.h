@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tells if the programs that list directories look at the files in them. A listing can bring
- * attributes: that saves a request for each file that is looked at, and is work for nothing if none
- * is. The kernel does not tell, as it does not ask for what it has. So now and then one file is
- * left out of a listing: who wants attributes looks it up. Any thread may use it.
+ * Tells if the programs that list directories look at the files in them. Attributes in a listing
+ * save a request for each file that is looked at, and are work for nothing if none is. The kernel
+ * does not tell; so now and then a listing leaves one file out: who wants attributes looks it up.
+ * Any thread may use it.
  *
  * Measured on 3000 restored files of 60 directories: with attributes in each listing `find` takes
  * 3.7 times as long, and without any `find -size` takes 1.4 times as long.

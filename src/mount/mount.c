@@ -194,13 +194,7 @@ int mount_serve(struct view *view, const struct mount_settings *settings)
     if (r < 0)
         return log_errno(r, "cannot start");
     struct mounted mounted = {
-        .view = view,
-        .nodes = nodes,
-        .lock = PTHREAD_MUTEX_INITIALIZER,
-        .permissions_checked = settings->permissions_checked,
-        .pages_avoided = settings->pages_avoided,
-        .attribute_timeout = settings->attribute_timeout,
-    };
+        .settings = settings, .view = view, .nodes = nodes, .lock = PTHREAD_MUTEX_INITIALIZER};
     r = add_options(settings, &args);
     if (r < 0)
         return r;

@@ -13,7 +13,7 @@ struct mount_settings {
     const char *options;      /* more mount options, "a,b=c", or NULL */
     double attribute_timeout; /* seconds that attributes are kept; below 0: as fits the view */
     bool permissions_checked; /* the kernel checks modes: also access control lists, then */
-    bool pages_avoided;       /* what is read goes past the kernel's page cache */
+    bool pages_avoided;       /* no file has any in the kernel, but what is mapped */
     bool io_uring;            /* take requests by io_uring, where libfuse and kernel can */
     bool debug;               /* show every request */
     bool single;              /* serve one request at a time */

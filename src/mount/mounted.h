@@ -3,8 +3,8 @@
 #pragma once
 
 #include "mount/interest.h"
+#include "mount/mount.h"
 #include "mount/nodes.h"
-#include "view/view.h"
 
 #include <fuse_lowlevel.h>
 #include <pthread.h>
@@ -31,15 +31,13 @@ struct handle {
 
 /* A session's user data. */
 struct mounted {
+    const struct mount_settings *settings;
     struct fuse_session *session;
     struct view *view;
     struct nodes *nodes;
     struct interest interest;
     pthread_mutex_t lock; /* of the handles: the kernel does not release all that it opens */
     LIST_HEAD(handle_list, handle) handles;
-    bool permissions_checked; /* by the kernel */
-    bool pages_avoided;       /* no file has any in the kernel, but what is mapped */
-    double attribute_timeout; /* in seconds; below 0: as fits the view */
 };
 
 /* Closes what is in it. No request of it may be under way. */

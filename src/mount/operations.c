@@ -60,8 +60,8 @@ static double names_kept_s(const struct mounted *mounted)
 /* Returns for how many seconds the kernel may keep attributes; of the root, perhaps not as long. */
 static double kept_s(const struct mounted *mounted)
 {
-    if (mounted->attribute_timeout >= 0)
-        return mounted->attribute_timeout;
+    if (mounted->settings->attribute_timeout >= 0)
+        return mounted->settings->attribute_timeout;
     return is_live(mounted) ? 0 : names_kept_s(mounted);
 }
 
@@ -150,10 +150,10 @@ static void initialize(void *userdata, struct fuse_conn_info *connection)
     wanted |= FUSE_CAP_PARALLEL_DIROPS;
     /* Access control lists can be seen in any case. Whether the kernel checks them, and modes, is
      * decided by this too; for each name that it looks up it then asks for the directory's. */
-    if (mounted->permissions_checked)
+    if (mounted->settings->permissions_checked)
         wanted |= FUSE_CAP_POSIX_ACL;
 #ifdef FUSE_CAP_DIRECT_IO_ALLOW_MMAP /* libfuse 3.17, Linux 6.6 */
-    if (mounted->pages_avoided)
+    if (mounted->settings->pages_avoided)
         wanted |= FUSE_CAP_DIRECT_IO_ALLOW_MMAP;
 #endif
     /* Pages belong to a node, and a node to a version: there is nothing to find out about them. */
@@ -210,7 +210,7 @@ static void answer_getattr(fuse_req_t request, fuse_ino_t node, struct fuse_file
         (uint64_t)status.st_size != size)
         status_set_size(&status, size);
     double kept = kept_s(mounted);
-    if (node == NODE_ROOT && mounted->permissions_checked && kept > KEPT_S)
+    if (node == NODE_ROOT && mounted->settings->permissions_checked && kept > KEPT_S)
         kept = KEPT_S; /* a store that comes may close it to others */
     fuse_reply_attr(request, &status, kept);
 }
@@ -278,7 +278,7 @@ static int enter_file(struct mounted *mounted, uint64_t node, struct handle *han
 {
     const struct stat *status = &handle->file->status;
     const struct node_file file = {status_version(status), (uint64_t)status->st_size,
-                                   handle->file->content, mounted->pages_avoided};
+                                   handle->file->content, mounted->settings->pages_avoided};
 
     int r = nodes_enter(mounted->nodes, node, &file, &handle->pages);
     if (r < 0)

@@ -214,15 +214,9 @@ int excludes_add(struct excludes *excludes, const char *line)
     cleanup_free char *pattern = strndup(line, length - rule.is_for_directories);
     if (!pattern)
         return -ENOMEM;
-    if (excludes->count == excludes->room) {
-        size_t wider = excludes->room ? 2 * excludes->room : 16;
-        struct rule *grown = reallocarray(excludes->rules, wider, sizeof *grown);
-        if (!grown)
-            return -ENOMEM;
-        excludes->rules = grown;
-        excludes->room = wider;
-    }
-    int r = read_pattern(pattern, &rule);
+    int r = array_grow(&excludes->rules, sizeof rule, excludes->count + 1, &excludes->room);
+    if (r == 0)
+        r = read_pattern(pattern, &rule);
     if (r > 0)
         excludes->rules[excludes->count++] = rule;
     else

@@ -2,6 +2,7 @@
 #include "tree/metadata.h"
 
 #include "base/bytes.h"
+#include "base/io.h"
 #include "base/times.h"
 #include "tree/mounts.h"
 #include "tree/temporary.h"
@@ -10,14 +11,13 @@
 #include <linux/posix_acl.h>
 #include <linux/posix_acl_xattr.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 
 /* An object that was looked at, whatever its name stands for by now. */
 struct object {
     int fd;
     bool is_open; /* for more than its name and its place (O_PATH): a new file */
-    char path[sizeof "/proc/self/fd/" + 3 * sizeof(int)];
+    struct fd_path path;
     struct stat status;
     struct xattrs xattrs;
 };
@@ -33,14 +33,9 @@ static int look_at(int fd, bool is_open, struct object *ret)
     *ret = (struct object){.fd = fd, .is_open = is_open};
     if (fd < 0 || fstat(fd, &ret->status) < 0)
         return -errno;
-    snprintf(ret->path, sizeof ret->path, "/proc/self/fd/%d", fd);
+    ret->path = fd_path(fd);
     return is_open ? xattrs_read_open(fd, NULL, &ret->xattrs)
-                   : xattrs_read_path(ret->path, NULL, &ret->xattrs);
-}
-
-static int look_at_name(int directory, const char *name, struct object *ret)
-{
-    return look_at(openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC), false, ret);
+                   : xattrs_read_path(ret->path.text, NULL, &ret->xattrs);
 }
 
 static bool same_owner(const struct stat *a, const struct stat *b)
@@ -72,14 +67,6 @@ static bool differs(const struct object *object, const struct metadata *metadata
     return !has_mode(there, owners_mode(there, wanted)) || !same_owner(there, wanted) ||
            !times_agree(&there->st_mtim, &wanted->st_mtim) ||
            !xattrs_are_equal(&object->xattrs, &metadata->xattrs);
-}
-
-int metadata_differs(int directory, const char *name, const struct metadata *metadata)
-{
-    CLEANUP(close_object) struct object object;
-
-    int r = look_at_name(directory, name, &object);
-    return r < 0 ? r : differs(&object, metadata);
 }
 
 /*
@@ -141,7 +128,7 @@ static int look_again(struct object *object, bool at_xattrs)
 {
     if (at_xattrs) {
         xattrs_clear(&object->xattrs);
-        int r = xattrs_read_path(object->path, NULL, &object->xattrs);
+        int r = xattrs_read_path(object->path.text, NULL, &object->xattrs);
         if (r < 0)
             return r;
     }
@@ -175,9 +162,9 @@ static int give_xattrs(const struct object *object, const struct metadata *metad
 
     if (xattrs_are_equal(&object->xattrs, &metadata->xattrs))
         return 0;
-    if (closed && geteuid() != 0 && chmod(object->path, 0700) < 0)
+    if (closed && geteuid() != 0 && chmod(object->path.text, 0700) < 0)
         return -errno;
-    int r = xattrs_write_path(object->path, &object->xattrs, &metadata->xattrs);
+    int r = xattrs_write_path(object->path.text, &object->xattrs, &metadata->xattrs);
     return r < 0 ? r : 1;
 }
 
@@ -186,7 +173,7 @@ static int give_mode(const struct object *object, mode_t mode)
 {
     if (has_mode(&object->status, mode))
         return 0;
-    int r = object->is_open ? fchmod(object->fd, mode) : chmod(object->path, mode);
+    int r = object->is_open ? fchmod(object->fd, mode) : chmod(object->path.text, mode);
     return r < 0 ? -errno : 0;
 }
 
@@ -198,8 +185,8 @@ static int give_time(const struct object *object, const struct timespec *wanted)
 
     if (object->is_open ? times_compare(there, wanted) == 0 : times_agree(there, wanted))
         return 0;
-    int r =
-        object->is_open ? futimens(object->fd, times) : utimensat(AT_FDCWD, object->path, times, 0);
+    int r = object->is_open ? futimens(object->fd, times)
+                            : utimensat(AT_FDCWD, object->path.text, times, 0);
     return r < 0 ? -errno : 0;
 }
 
@@ -276,41 +263,38 @@ static bool symlinks_are_own(int directory)
     return own;
 }
 
-int metadata_apply(int directory, const char *name, const struct metadata *metadata,
+int metadata_apply(int directory, const char *name, const struct metadata *metadata, bool dry_run,
                    struct metadata_lack *ret_lack)
 {
     CLEANUP(close_object) struct object object;
-    struct metadata_lack lack = {0, 0};
 
-    int r = look_at_name(directory, name, &object);
-    int remote = r == 0 && S_ISLNK(object.status.st_mode) && differs(&object, metadata)
-                     ? mounts_is_remote(object.status.st_dev)
-                     : r;
-    r = remote < 0 ? remote : 0;
-    if (remote > 0 && !symlinks_are_own(directory)) {
-        note_unkept(&object, metadata, &lack);
-        if (!xattrs_are_equal(&object.xattrs, &metadata->xattrs))
-            lack.parts |= METADATA_ATTRIBUTES;
-        lack.error = -ENOTSUP;
-    } else if (r == 0) {
-        r = apply(&object, metadata, &lack);
-    }
-    *ret_lack = lack;
-    return r;
+    *ret_lack = (struct metadata_lack){0, 0};
+    int r = look_at(openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC), false, &object);
+    bool wrong = r == 0 && differs(&object, metadata);
+    if (r < 0 || dry_run)
+        return r < 0 ? r : wrong;
+    if (wrong && S_ISLNK(object.status.st_mode))
+        r = mounts_is_remote(object.status.st_dev);
+    if (r <= 0 || symlinks_are_own(directory))
+        return r < 0 ? r : apply(&object, metadata, ret_lack);
+    note_unkept(&object, metadata, ret_lack);
+    if (!xattrs_are_equal(&object.xattrs, &metadata->xattrs))
+        ret_lack->parts |= METADATA_ATTRIBUTES;
+    ret_lack->error = -ENOTSUP;
+    return 0;
 }
 
 int metadata_apply_open(int fd, const struct metadata *metadata, struct stat *ret_status,
                         struct metadata_lack *ret_lack)
 {
-    struct metadata_lack lack = {0, 0};
     struct object object;
 
+    *ret_lack = (struct metadata_lack){0, 0};
     int r = look_at(fd, true, &object);
     if (r == 0) {
         *ret_status = object.status;
-        r = apply(&object, metadata, &lack);
+        r = apply(&object, metadata, ret_lack);
     }
     xattrs_clear(&object.xattrs);
-    *ret_lack = lack;
     return r;
 }

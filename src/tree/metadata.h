@@ -30,18 +30,16 @@ struct metadata_lack {
 };
 
 /*
- * Gives what has the name NAME in DIRECTORY, a symlink itself, this metadata. What is right already
- * is not touched, nor is a time that agrees (base/times.h). What is refused for good goes to
- * *RET_LACK, and the rest is given: no setuid and setgid bits without the owner or group, and no
- * rights that someone would not have with the access control list, where that is refused. Returns 1
- * where something was changed, 0, or a negative errno, with which it ended early.
+ * Gives what has the name NAME in DIRECTORY, a symlink itself, this metadata; a dry run only looks.
+ * What is right already is not touched, nor is a time that agrees (base/times.h). What is refused
+ * for good goes to *RET_LACK, and the rest is given: no setuid and setgid bits without the owner or
+ * group, and no rights that someone would not have with the access control list, where that is
+ * refused. Returns 1 where something was changed, or would be, 0, or a negative errno, with which
+ * it ended early.
  */
-int metadata_apply(int directory, const char *name, const struct metadata *metadata,
+int metadata_apply(int directory, const char *name, const struct metadata *metadata, bool dry_run,
                    struct metadata_lack *ret_lack);
 
 /* The same for a new file that FD is open for, with an exact time; *RET_STATUS is what it was. */
 int metadata_apply_open(int fd, const struct metadata *metadata, struct stat *ret_status,
                         struct metadata_lack *ret_lack);
-
-/* 1 where metadata_apply would change something, 0 where not, or a negative errno. */
-int metadata_differs(int directory, const char *name, const struct metadata *metadata);

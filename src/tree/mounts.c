@@ -15,10 +15,7 @@
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
-enum {
-    READ_LEAST = 16 << 10,
-    READINGS_MAX = 1000, /* of a table that changes all the time */
-};
+enum { READINGS_MAX = 1000 }; /* of a table that changes all the time */
 
 /* Types of file systems, as /proc/self/mountinfo has them, without what follows a dot. */
 
@@ -43,24 +40,24 @@ struct mount {
     const char *point, *rest; /* "fuse.sshfs host:/home rw,..." */
 };
 
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
 /* /proc/self/mountinfo, as long as it stays the same. */
 static struct mount_table {
-    pthread_mutex_t lock;
-    int file;   /* tells by poll(2) that it has changed; -1: it has to be read again */
+    FILE *file;
+    bool tells; /* by poll(2), when it has changed; a stand-in for the kernel's does not */
     char *text; /* which the mounts point to */
     size_t count;
     struct mount *mounts;
-} table = {.lock = PTHREAD_MUTEX_INITIALIZER, .file = -1};
+} table;
 
-static void forget_table(struct mount_table *forgotten)
+static void forget_table(void)
 {
-    cleanup_close_fd(&forgotten->file);
-    forgotten->file = -1;
-    free(forgotten->text);
-    free(forgotten->mounts);
-    forgotten->text = NULL;
-    forgotten->mounts = NULL;
-    forgotten->count = 0;
+    if (table.file)
+        fclose(table.file);
+    free(table.text);
+    free(table.mounts);
+    table = (struct mount_table){.file = NULL};
 }
 
 /* Turns the \040 and the like of the table back into the bytes that they stand for. */
@@ -81,7 +78,7 @@ static void unescape_octal(char *text)
 }
 
 /* Takes a line: "36 35 98:0 /root /point options - type source ..."; see proc(5). */
-static void add_mount(struct mount_table *new, char *line)
+static void add_mount(char *line)
 {
     unsigned major_number, minor_number;
     int start, end;
@@ -92,56 +89,27 @@ static void add_mount(struct mount_table *new, char *line)
         return;
     line[end] = '\0';
     unescape_octal(line + start);
-    new->mounts[new->count++] =
+    table.mounts[table.count++] =
         (struct mount){makedev(major_number, minor_number), line + start, rest + 3};
 }
 
-static int parse_table(struct mount_table *new)
+static int parse_table(void)
 {
     size_t lines = 0;
 
-    for (const char *at = new->text; (at = strchr(at, '\n')); at++)
+    for (const char *at = table.text; (at = strchr(at, '\n')); at++)
         lines++;
-    new->mounts = calloc(lines + 1, sizeof *new->mounts);
-    if (!new->mounts)
+    table.mounts = calloc(lines + 1, sizeof *table.mounts);
+    if (!table.mounts)
         return -ENOMEM;
-    for (char *rest = new->text, *line; (line = strsep(&rest, "\n")) && rest;)
-        add_mount(new, line);
+    for (char *rest = table.text, *line; (line = strsep(&rest, "\n")) && rest;)
+        add_mount(line);
     return 0;
 }
 
-/* Reads all of FILE from its start to *TEXT, which has *ROOM bytes and grows. */
-static int read_all(int file, char **text, size_t *room)
+static bool has_changed(void)
 {
-    size_t size = 0;
-
-    for (ssize_t got = 1; got > 0; size += (size_t)got) {
-        if (*room - size < 2) {
-            char *more = realloc(*text, 2 * *room + READ_LEAST);
-            if (!more)
-                return -ENOMEM;
-            *text = more;
-            *room = 2 * *room + READ_LEAST;
-        }
-        got = pread(file, *text + size, *room - size - 1, (off_t)size);
-        if (got < 0)
-            return -errno;
-    }
-    (*text)[size] = '\0';
-    return 0;
-}
-
-/* Another file that stands in for the kernel's does not tell: it is read each time. */
-static bool tells_changes(int file)
-{
-    struct statfs status;
-
-    return fstatfs(file, &status) == 0 && status.f_type == PROC_SUPER_MAGIC;
-}
-
-static bool has_changed(int file)
-{
-    struct pollfd changes = {.fd = file, .events = POLLPRI};
+    struct pollfd changes = {.fd = fileno(table.file), .events = POLLPRI};
 
     return poll(&changes, 1, 0) != 0;
 }
@@ -150,19 +118,22 @@ static bool has_changed(int file)
  * The kernel gives a page at a time. What comes or goes between two of these may hide other lines,
  * so that only what stayed the same meanwhile is believed.
  */
-static int read_quietly(struct mount_table *new)
+static int read_table(void)
 {
+    struct statfs status;
     size_t room = 0;
 
-    new->file = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
-    if (new->file < 0)
+    table.file = fopen("/proc/self/mountinfo", "re");
+    if (!table.file)
         return -errno;
+    table.tells = fstatfs(fileno(table.file), &status) == 0 && status.f_type == PROC_SUPER_MAGIC;
     for (unsigned tries = 0; tries < READINGS_MAX; tries++) {
-        int r = read_all(new->file, &new->text, &room);
-        if (r < 0)
-            return r;
-        if (!has_changed(new->file))
-            return parse_table(new);
+        rewind(table.file);
+        errno = ENODATA; /* at its end at once */
+        if (getdelim(&table.text, &room, '\0', table.file) < 0)
+            return -errno;
+        if (!has_changed())
+            return parse_table();
     }
     return -EAGAIN;
 }
@@ -174,19 +145,13 @@ static int read_quietly(struct mount_table *new)
  */
 static int refresh(void)
 {
-    CLEANUP(forget_table) struct mount_table new = {.file = -1};
-
-    if (table.file >= 0 && !has_changed(table.file))
+    if (table.tells && !has_changed())
         return 0;
-    forget_table(&table);
-    int r = read_quietly(&new);
+    forget_table();
+    int r = read_table();
     if (r < 0)
-        return is_shortage(r) ? r : 0;
-    table.file = tells_changes(new.file) ? steal_fd(&new.file) : -1;
-    table.text = steal_pointer(new.text);
-    table.mounts = steal_pointer(new.mounts);
-    table.count = new.count;
-    return 0;
+        forget_table();
+    return is_shortage(r) ? r : 0;
 }
 
 static bool is_of_type(const struct mount *mount, const char *const types[])
@@ -211,7 +176,7 @@ static bool is_on_the_way(const struct mount *mount, const char *path)
 /* Returns 1 if DEVICE is mounted somewhere, and of one of these types, else 0; or a shortage. */
 static int device_is_of_type(dev_t device, const char *const types[])
 {
-    HOLD(&table.lock);
+    HOLD(&lock);
     int r = refresh();
 
     for (size_t i = 0; r == 0 && i < table.count; i++) {
@@ -235,7 +200,7 @@ int mounts_is_at(dev_t device, const char *path)
 {
     const struct mount *top = NULL;
 
-    HOLD(&table.lock);
+    HOLD(&lock);
     int r = refresh();
     for (size_t i = 0; r == 0 && i < table.count; i++) {
         const struct mount *mount = &table.mounts[i];
@@ -250,7 +215,7 @@ int mounts_are_ours(const char *path)
 {
     static const char type[] = "fuse.zfec-fs ";
 
-    HOLD(&table.lock);
+    HOLD(&lock);
     int r = refresh();
     for (size_t i = 0; r == 0 && i < table.count; i++)
         r = strcmp(path, table.mounts[i].point) == 0 &&
@@ -264,7 +229,7 @@ static int is_behind_private_server(const char *path)
 {
     static const char *const types[] = {"fuse", "fuseblk", NULL};
 
-    HOLD(&table.lock);
+    HOLD(&lock);
     int r = refresh();
     for (size_t i = 0; r == 0 && i < table.count; i++) {
         const struct mount *mount = &table.mounts[i];

@@ -11,24 +11,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static int list(int fd, struct names *names)
-{
-    cleanup_dir DIR *directory = fdopendir(fd);
-    const struct dirent *entry;
-    int r = 0;
-
-    if (!directory) {
-        r = -errno;
-        close(fd);
-        return r;
-    }
-    for (errno = 0; r == 0 && (entry = readdir(directory)); errno = 0) {
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            r = names_add(names, entry->d_name);
-    }
-    return r < 0 ? r : -errno;
-}
-
 /* Opens the subdirectory NAME; to remove from it, also where its owner had closed it to himself. */
 static int open_directory(int parent, const char *name, bool dry_run)
 {
@@ -60,7 +42,7 @@ int remove_contents(int directory, const char *name, const char *path,
     if (fd < 0)
         return fd;
     int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    int r = copy < 0 ? -errno : list(copy, &names);
+    int r = copy < 0 ? -errno : names_add_listing(&names, copy);
     names_sort_unique(&names);
     for (size_t i = 0; r == 0 && i < names.count; i++) {
         cleanup_free char *inner = NULL;
@@ -101,20 +83,7 @@ int remove_all(int directory, const char *name, const char *path, const struct r
 
     if (r == -EISDIR)
         r = remove_directory(directory, name, path, terms);
-    if (r == 0)
+    if (r == 0 && terms->removed)
         terms->removed(terms->context, path);
     return r == -ENOENT ? 0 : r;
-}
-
-static void tell_nobody(void *context, const char *path)
-{
-    (void)context;
-    (void)path;
-}
-
-int remove_silently(int directory, const char *name)
-{
-    const struct removal_terms terms = {.removed = tell_nobody};
-
-    return remove_all(directory, name, name, &terms);
 }

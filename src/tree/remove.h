@@ -6,7 +6,7 @@
 /* How to remove. */
 struct removal_terms {
     bool dry_run; /* remove nothing, and call REMOVED for what would be */
-    /* Called for each name that was removed, what is in a directory before the directory. */
+    /* NULL, or called for each name that was removed, what is in a directory before it. */
     void (*removed)(void *context, const char *path);
     void *context;
 };
@@ -22,6 +22,3 @@ int remove_all(int directory, const char *name, const char *path,
 /* Removes all that is in the directory NAME, and leaves it; -ENOTDIR where it is none. */
 int remove_contents(int directory, const char *name, const char *path,
                     const struct removal_terms *terms);
-
-/* Removes everything, without reporting any of it. */
-int remove_silently(int directory, const char *name);

@@ -15,25 +15,17 @@
 
 static uint64_t first_number;
 
-/* Returns a number that no other process of this machine gets: its own, and the time. */
-static uint64_t number_of_now(void)
+/* Names have to be new, not secret: where a sandbox denies random numbers, the process and the time
+ * make one that no other process of this machine gets. */
+static void choose_first_number(void)
 {
     struct timespec now;
 
+    if (getrandom(&first_number, sizeof first_number, 0) == sizeof first_number)
+        return;
     clock_gettime(CLOCK_REALTIME, &now);
-    return ((uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec) ^ ((uint64_t)getpid() << 40);
-}
-
-/* Names have to be new, not secret: the time does where a sandbox denies random numbers. */
-static void choose_first_number(void)
-{
-    ssize_t got;
-
-    do {
-        got = getrandom(&first_number, sizeof first_number, 0);
-    } while (got < 0 && errno == EINTR);
-    if (got != sizeof first_number)
-        first_number = number_of_now();
+    first_number =
+        ((uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec) ^ ((uint64_t)getpid() << 40);
 }
 
 void temporary_name(char ret[TEMPORARY_NAME_SIZE])
@@ -43,14 +35,14 @@ void temporary_name(char ret[TEMPORARY_NAME_SIZE])
 
     pthread_once(&once, choose_first_number);
     uint64_t number = first_number + atomic_fetch_add(&count, 1);
-    snprintf(ret, TEMPORARY_NAME_SIZE, TEMPORARY_PREFIX "%016" PRIx64, number);
+    snprintf(ret, TEMPORARY_NAME_SIZE, LEFTOVER_PREFIX "%016" PRIx64, number);
 }
 
 bool temporary_is_name(const char *name)
 {
-    size_t length = strlen(TEMPORARY_PREFIX);
+    size_t length = strlen(LEFTOVER_PREFIX);
 
-    return strncmp(name, TEMPORARY_PREFIX, length) == 0 && strlen(name) == length + 16 &&
+    return strncmp(name, LEFTOVER_PREFIX, length) == 0 && strlen(name) == length + 16 &&
            strspn(name + length, "0123456789abcdef") == 16;
 }
 

@@ -10,9 +10,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#define TEMPORARY_PREFIX LEFTOVER_PREFIX
-
-enum { TEMPORARY_NAME_SIZE = sizeof TEMPORARY_PREFIX + 16 };
+enum { TEMPORARY_NAME_SIZE = sizeof LEFTOVER_PREFIX + 16 };
 
 /* A name that nothing has yet. */
 void temporary_name(char ret[TEMPORARY_NAME_SIZE]);

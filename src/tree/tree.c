@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "tree/tree.h"
 
+#include "base/io.h"
 #include "tree/mounts.h"
+#include "tree/whereabouts.h"
 
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/openat2.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -30,6 +31,7 @@ enum walk_reach {
 struct tree {
     uint64_t number; /* of no other tree of this process, also later */
     int root;
+    dev_t device; /* of the root */
     bool remote;
     enum walk_reach reach;
     char name[];
@@ -69,24 +71,6 @@ static bool is_avoided(dev_t device)
     return atomic_load(&avoided.set) && device == avoided.device;
 }
 
-/* What the kernel remembers of a place, without asking its file system: it might be avoided. */
-static int remembered(int place, struct statx *ret)
-{
-    unsigned mask = STATX_TYPE | STATX_INO;
-
-    return statx(place, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, mask, ret) < 0 ? -errno : 0;
-}
-
-static int device_of(int fd, dev_t *ret)
-{
-    struct statx status;
-
-    int r = remembered(fd, &status);
-    if (r == 0)
-        *ret = makedev(status.stx_dev_major, status.stx_dev_minor);
-    return r;
-}
-
 /* From a directory to a path beneath it, without ever leaving it. */
 
 /* Opens PATH beneath ROOT, if it stays on ROOT's mount and fits PATH_MAX. */
@@ -113,7 +97,7 @@ static bool goes_up(const char *path)
 /*
  * Opens PATH beneath ROOT for reading, by open(2)'s FLAGS, if it lies on ROOT's own mount. No
  * symlink is followed, and a FIFO is not waited for. Returns the descriptor or a negative errno;
- * what cannot be opened in this way may be by walk_beneath.
+ * what cannot be opened in this way may be by walk.
  */
 static int walk_open(int root, const char *path, int flags)
 {
@@ -125,25 +109,24 @@ static int walk_open(int root, const char *path, int flags)
     return fd == -EPERM ? open_beneath(root, path, flags) : fd;
 }
 
-/* Returns 1 if the walk ends at the root of file system DEVICE, which it came to from HOME's, else
- * 0; or a shortage. */
-static int is_closed(dev_t device, dev_t home, enum walk_reach reach)
+/* Returns 1 if the walk ends at the root of file system DEVICE, else 0; or a shortage. */
+static int is_closed(const struct tree *tree, dev_t device)
 {
     if (is_avoided(device))
         return 1;
-    if (device == home || reach == WALK_ANYWHERE)
+    if (device == tree->device || tree->reach == WALK_ANYWHERE)
         return 0;
-    return reach == WALK_NOWHERE ? 1 : mounts_is_pseudo(device);
+    return tree->reach == WALK_NOWHERE ? 1 : mounts_is_pseudo(device);
 }
 
 /* Name by name: across mounts, along paths of any length, and without openat2. */
-static int walk_by_steps(int root, const char *path, enum walk_reach reach, struct place *ret)
+static int walk_by_steps(const struct tree *tree, const char *path, struct place *ret)
 {
     cleanup_place struct place at = NO_PLACE;
+    struct directory_id there;
     char name[NAME_MAX + 1];
-    dev_t home, device;
+    int r = 0;
 
-    int r = device_of(root, &home);
     while (r == 0 && *path) {
         if (at.closed)
             return -ENOENT;
@@ -152,37 +135,37 @@ static int walk_by_steps(int root, const char *path, enum walk_reach reach, stru
             return -ENAMETOOLONG;
         *(char *)mempcpy(name, path, length) = '\0';
         path += length + (path[length] == '/');
-        int fd = openat(at.fd < 0 ? root : at.fd, name, PLACE_FLAGS);
+        int fd = openat(at.fd < 0 ? tree->root : at.fd, name, PLACE_FLAGS);
         if (fd < 0)
             return -errno;
         cleanup_close_fd(&at.fd);
         at.fd = fd;
-        r = device_of(fd, &device);
+        r = directory_identify(fd, &there);
         if (r == 0)
-            r = is_closed(device, home, reach);
+            r = is_closed(tree, there.device);
         at.closed = r > 0;
         r = r < 0 ? r : 0;
     }
     if (r < 0)
         return r;
-    bool askable = !at.closed || !is_avoided(device);
+    bool askable = !at.closed || !is_avoided(there.device);
     *ret = (struct place){.fd = askable ? steal_fd(&at.fd) : -1, .closed = at.closed};
     return 0;
 }
 
 /*
- * Goes to PATH beneath the directory ROOT. No symlink is followed; one at the path's end is the
- * place itself. "" is ROOT. -ENOENT, also for what lies beyond a closed place; -ENOTDIR where
- * something on the way is no directory, a symlink for example; -EXDEV for ".."; ...
+ * Goes to PATH in the tree. No symlink is followed; one at the path's end is the place itself.
+ * -ENOENT, also for what lies beyond a closed place; -ENOTDIR where something on the way is no
+ * directory, a symlink for example; -EXDEV for ".."; ...
  */
-static int walk_beneath(int root, const char *path, enum walk_reach reach, struct place *ret)
+static int walk(const struct tree *tree, const char *path, struct place *ret)
 {
     if (strlen(path) > PATH_LENGTH_MAX)
         return -ENAMETOOLONG;
     if (goes_up(path))
         return -EXDEV;
     path = *path ? path : ".";
-    int fd = open_beneath(root, path, PLACE_FLAGS);
+    int fd = open_beneath(tree->root, path, PLACE_FLAGS);
 
     switch (fd) {
     case -EXDEV:        /* a mount lies on the way */
@@ -190,7 +173,7 @@ static int walk_beneath(int root, const char *path, enum walk_reach reach, struc
     case -EAGAIN:       /* something was renamed meanwhile */
     case -ENOSYS:       /* Linux before 5.6 */
     case -EPERM:        /* a sandbox that does not know openat2 */
-        return walk_by_steps(root, path, reach, ret);
+        return walk_by_steps(tree, path, ret);
     case -ELOOP:
         return -ENOTDIR;
     default:
@@ -199,11 +182,6 @@ static int walk_beneath(int root, const char *path, enum walk_reach reach, struc
         *ret = (struct place){.fd = fd};
         return 0;
     }
-}
-
-static int walk(const struct tree *tree, const char *path, struct place *ret)
-{
-    return walk_beneath(tree->root, path, tree->reach, ret);
 }
 
 /*
@@ -224,7 +202,6 @@ static _Thread_local struct {
     bool busy;
     struct nearby *items;
     size_t count;
-    size_t expected; /* the item that is likely asked for next: trees are asked in turn */
 } here;
 
 void tree_stay_nearby(void)
@@ -252,11 +229,8 @@ void tree_leave_nearby(void)
 static struct nearby *item_of(uint64_t tree)
 {
     for (size_t i = 0; i < here.count; i++) {
-        size_t at = (here.expected + i) % here.count;
-        if (here.items[at].tree == tree) {
-            here.expected = at + 1;
-            return &here.items[at];
-        }
+        if (here.items[i].tree == tree)
+            return &here.items[i];
     }
     struct nearby *more = reallocarray(here.items, here.count + 1, sizeof *more);
     if (!more)
@@ -277,17 +251,17 @@ static bool mount_of(int fd, uint64_t *ret)
     return true;
 }
 
-/* Goes to the directory PATH beneath ROOT. Returns true if it could, and on the root's own mount.
- */
-static bool enter_directory(struct nearby *nearby, int root, const char *path, size_t length)
+/* Goes to a directory. Returns true if it could, and on the mount of the tree's root. */
+static bool enter_directory(struct nearby *nearby, const struct tree *tree, const char *path,
+                            size_t length)
 {
     cleanup_place struct place place = NO_PLACE;
     uint64_t home;
 
     leave(nearby);
     nearby->path = strndup(path, length);
-    if (!nearby->path || walk_beneath(root, nearby->path, WALK_NOWHERE, &place) < 0 ||
-        place.fd < 0 || !mount_of(root, &home) || !mount_of(place.fd, &nearby->mount) ||
+    if (!nearby->path || walk(tree, nearby->path, &place) < 0 || place.fd < 0 ||
+        !mount_of(tree->root, &home) || !mount_of(place.fd, &nearby->mount) ||
         nearby->mount != home)
         return false;
     nearby->fd = steal_fd(&place.fd);
@@ -312,7 +286,7 @@ static const struct nearby *nearby_of(const struct tree *tree, const char *path,
         return NULL;
     bool is_there =
         nearby->path && strncmp(nearby->path, path, length) == 0 && !nearby->path[length];
-    if (!is_there && !enter_directory(nearby, tree->root, path, length))
+    if (!is_there && !enter_directory(nearby, tree, path, length))
         return NULL;
     *ret_name = name;
     return nearby->fd >= 0 ? nearby : NULL;
@@ -322,21 +296,22 @@ static const struct nearby *nearby_of(const struct tree *tree, const char *path,
 
 int tree_device(const struct tree *tree, dev_t *ret)
 {
-    return device_of(tree->root, ret);
+    *ret = tree->device;
+    return 0;
 }
 
 int tree_open(const char *path, struct tree **ret)
 {
     static atomic_ullong number;
     cleanup_fd int root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    dev_t device;
+    struct directory_id id;
 
     if (root < 0)
         return -errno;
-    int r = device_of(root, &device);
-    if (r < 0 || is_avoided(device))
+    int r = directory_identify(root, &id);
+    if (r < 0 || is_avoided(id.device))
         return r < 0 ? r : -ENOTDIR;
-    int remote = mounts_is_remote(device);
+    int remote = mounts_is_remote(id.device);
     if (remote < 0)
         return remote;
     struct tree *tree = malloc(sizeof *tree + strlen(path) + 1);
@@ -344,6 +319,7 @@ int tree_open(const char *path, struct tree **ret)
         return -ENOMEM;
     tree->number = atomic_fetch_add(&number, 1);
     tree->root = steal_fd(&root);
+    tree->device = id.device;
     tree->remote = remote;
     tree->reach = WALK_ANYWHERE;
     strcpy(tree->name, path);
@@ -367,12 +343,13 @@ void tree_stay(struct tree *tree, bool all)
     tree->reach = all ? WALK_NOWHERE : WALK_NO_PSEUDO;
 }
 
+/* As both are remembered now: another inode may be known of a mount's root once that was asked. */
 static bool is_one_directory(int first, int second)
 {
-    struct statx a, b;
+    struct directory_id a, b;
 
-    return remembered(first, &a) == 0 && remembered(second, &b) == 0 && a.stx_ino == b.stx_ino &&
-           a.stx_dev_major == b.stx_dev_major && a.stx_dev_minor == b.stx_dev_minor;
+    return directory_identify(first, &a) == 0 && directory_identify(second, &b) == 0 &&
+           directory_is_same(&a, &b);
 }
 
 bool tree_is_at(const struct tree *tree, const char *path)
@@ -460,23 +437,10 @@ int tree_stat(const struct tree *tree, const char *path, struct stat *ret)
     return r < 0 ? r : status_of(&place, ret);
 }
 
-/* A path to the very object that a place holds, whatever its name stands for by now. */
-struct place_path {
-    char text[sizeof "/proc/self/fd/" + 3 * sizeof(int)];
-};
-
-static struct place_path path_of(int place)
-{
-    struct place_path path;
-
-    snprintf(path.text, sizeof path.text, "/proc/self/fd/%d", place);
-    return path;
-}
-
 /* Opens without touching the time of the last access where that is permitted. */
 static int open_place(int place, int flags)
 {
-    struct place_path path = path_of(place);
+    struct fd_path path = fd_path(place);
 
     int fd = open(path.text, flags | O_RDONLY | O_CLOEXEC | O_NOATIME);
     if (fd < 0 && errno == EPERM)
@@ -541,9 +505,11 @@ static int look_at(const struct place *place, struct tree_object *object)
 {
     int r = status_of(place, &object->status);
 
-    if (r == 0 && S_ISLNK(object->status.st_mode))
+    if (r < 0 || place->closed)
+        return r;
+    if (S_ISLNK(object->status.st_mode))
         r = read_target(place->fd, "", &object->target);
-    if (r == 0 && S_ISREG(object->status.st_mode)) {
+    if (S_ISREG(object->status.st_mode)) {
         object->fd = open_place(place->fd, 0);
         object->open_error = object->fd < 0 ? object->fd : 0;
     }
@@ -574,35 +540,26 @@ void tree_object_clear(struct tree_object *object)
     cleanup_close_fd(&object->fd);
 }
 
-/* The same for any path, and whatever is there. */
-static int open_by_place(const struct tree *tree, const char *path, struct stat *ret_stat,
-                         int *ret_fd)
-{
-    cleanup_place struct place place = NO_PLACE;
-    struct stat status;
-
-    int r = walk(tree, path, &place);
-    if (r < 0)
-        return r;
-    if (place.closed)
-        return -EISDIR;
-    if (fstat(place.fd, &status) < 0)
-        return -errno;
-    if (!S_ISREG(status.st_mode))
-        return S_ISDIR(status.st_mode) ? -EISDIR : -EINVAL;
-    int fd = open_place(place.fd, 0);
-    if (fd < 0)
-        return fd;
-    *ret_stat = status;
-    *ret_fd = fd;
-    return 0;
-}
-
 int tree_open_file(const struct tree *tree, const char *path, struct stat *ret_stat, int *ret_fd)
 {
-    int r = open_regular(tree->root, path, ret_stat, ret_fd);
+    CLEANUP(tree_object_clear) struct tree_object object = {.fd = -1};
+    cleanup_place struct place place = NO_PLACE;
 
-    return r == -EXDEV ? open_by_place(tree, path, ret_stat, ret_fd) : r;
+    int r = open_regular(tree->root, path, ret_stat, ret_fd);
+    if (r != -EXDEV)
+        return r;
+    r = walk(tree, path, &place);
+    if (r == 0)
+        r = look_at(&place, &object);
+    if (r < 0)
+        return r;
+    if (place.closed || !S_ISREG(object.status.st_mode))
+        return place.closed || S_ISDIR(object.status.st_mode) ? -EISDIR : -EINVAL;
+    if (object.fd < 0)
+        return object.open_error;
+    *ret_stat = object.status;
+    *ret_fd = steal_fd(&object.fd);
+    return 0;
 }
 
 int tree_open_directory(const struct tree *tree, const char *path, int *ret_fd)
@@ -631,74 +588,33 @@ int tree_read_link(const struct tree *tree, const char *path, char **ret)
     return place.closed ? -EINVAL : read_target(place.fd, "", ret);
 }
 
-/* Opens the directory PATH to be read; *RET_FD is -1 for one that is closed. */
-static int open_to_list(const struct tree *tree, const char *path, int *ret_fd)
+int tree_list(const struct tree *tree, const char *path, struct names *names)
 {
-    enum { FLAGS = O_RDONLY | O_DIRECTORY | O_CLOEXEC };
     cleanup_place struct place place = NO_PLACE;
 
     int fd = walk_open(tree->root, *path ? path : ".", O_DIRECTORY);
-    if (fd >= 0) {
-        *ret_fd = fd;
-        return 0;
+    if (fd < 0) {
+        int r = walk(tree, path, &place);
+        if (r < 0 || place.closed)
+            return r;
+        fd = open_place(place.fd, O_DIRECTORY);
     }
-    int r = walk(tree, path, &place);
-    if (r < 0 || place.closed)
-        return r;
-    *ret_fd = openat(place.fd, ".", FLAGS | O_NOATIME);
-    if (*ret_fd < 0 && errno == EPERM)
-        *ret_fd = openat(place.fd, ".", FLAGS);
-    return *ret_fd < 0 ? -errno : 0;
-}
-
-int tree_list(const struct tree *tree, const char *path, struct names *names)
-{
-    const struct dirent *entry;
-    cleanup_dir DIR *directory = NULL;
-    cleanup_fd int fd = -1;
-    struct stat status;
-
-    int r = open_to_list(tree, path, &fd);
-    if (r < 0 || fd < 0)
-        return r;
-    if (fstat(fd, &status) < 0 || !(directory = fdopendir(fd)))
-        return -errno;
-    steal_fd(&fd);
-    while (r == 0 && (errno = 0, entry = readdir(directory))) {
-        struct listed known = {
-            .device = status.st_dev, .inode = entry->d_ino, .kind = (mode_t)DTTOIF(entry->d_type)};
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            r = names_add_known(names, entry->d_name, &known);
-    }
-    return r < 0 ? r : -errno;
+    return fd < 0 ? fd : names_add_listing(names, fd);
 }
 
 int tree_get_xattr(const struct tree *tree, const char *path, const char *name, void *value,
                    size_t size, size_t *ret)
 {
     cleanup_place struct place place = NO_PLACE;
-
+    ssize_t there = 0;
     int r = walk(tree, path, &place);
-    if (r < 0)
-        return r;
-    if (place.closed)
-        return -ENODATA;
-    ssize_t there = getxattr(path_of(place.fd).text, name, value, size);
-    if (there < 0)
-        return -errno;
-    *ret = (size_t)there;
-    return 0;
-}
 
-int tree_list_xattr(const struct tree *tree, const char *path, char *names, size_t size,
-                    size_t *ret)
-{
-    cleanup_place struct place place = NO_PLACE;
-
-    int r = walk(tree, path, &place);
-    if (r < 0)
-        return r;
-    ssize_t there = place.closed ? 0 : listxattr(path_of(place.fd).text, names, size);
+    if (r < 0 || (place.closed && name))
+        return r < 0 ? r : -ENODATA;
+    if (!place.closed) {
+        const struct fd_path to = fd_path(place.fd);
+        there = name ? getxattr(to.text, name, value, size) : listxattr(to.text, value, size);
+    }
     if (there < 0)
         return -errno;
     *ret = (size_t)there;
@@ -712,7 +628,7 @@ int tree_read_xattrs(const struct tree *tree, const char *path, const char *name
 
     *ret = NO_XATTRS;
     int r = walk(tree, path, &place);
-    return r < 0 || place.closed ? r : xattrs_read_path(path_of(place.fd).text, name, ret);
+    return r < 0 || place.closed ? r : xattrs_read_path(fd_path(place.fd).text, name, ret);
 }
 
 int tree_statfs(const struct tree *tree, struct statvfs *ret)

@@ -76,13 +76,11 @@ int tree_read_link(const struct tree *tree, const char *path, char **ret);
 int tree_list(const struct tree *tree, const char *path, struct names *names);
 
 /*
- * As lgetxattr(2) and llistxattr(2): up to SIZE bytes to VALUE or NAMES, and how many there are;
- * with SIZE 0 only how many. -ENODATA, -ERANGE, -ENOTSUP.
+ * As lgetxattr(2), or as llistxattr(2) where NAME is NULL: up to SIZE bytes to VALUE, and how many
+ * there are; with SIZE 0 only how many. -ENODATA, -ERANGE, -ENOTSUP.
  */
 int tree_get_xattr(const struct tree *tree, const char *path, const char *name, void *value,
                    size_t size, size_t *ret);
-int tree_list_xattr(const struct tree *tree, const char *path, char *names, size_t size,
-                    size_t *ret);
 
 /* Those that a copy of PATH should have, too; NAME: this one. Clear RET in any case. */
 int tree_read_xattrs(const struct tree *tree, const char *path, const char *name,

@@ -5,18 +5,12 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
-struct directory_id {
-    dev_t device;
-    ino_t inode;
-};
-
-static bool is_same(const struct directory_id *one, const struct directory_id *other)
+bool directory_is_same(const struct directory_id *a, const struct directory_id *b)
 {
-    return one->device == other->device && one->inode == other->inode;
+    return a->device == b->device && a->inode == b->inode;
 }
 
-/* What the kernel remembers. */
-static int find_id(int fd, struct directory_id *ret)
+int directory_identify(int fd, struct directory_id *ret)
 {
     struct statx status;
 
@@ -64,8 +58,8 @@ int whereabouts_find(const char *path, struct whereabouts *ret)
     if (!ret->path)
         return -ENOMEM;
     cleanup_fd int fd = open_nearest(ret);
-    while (fd >= 0 && find_id(fd, &id) == 0) {
-        if (ret->count > 0 && is_same(&id, &ret->items[ret->count - 1]))
+    while (fd >= 0 && directory_identify(fd, &id) == 0) {
+        if (ret->count > 0 && directory_is_same(&id, &ret->items[ret->count - 1]))
             break; /* the root's parent is the root */
         if (add_id(ret, &id) < 0)
             return -ENOMEM;
@@ -114,7 +108,7 @@ const char *whereabouts_within(const struct whereabouts *place, const struct whe
         place->path && folder->path ? whereabouts_beneath(place->path, folder->path) : NULL;
 
     for (size_t i = 0; !path && folder->count > 0 && i < place->count; i++) {
-        if (is_same(&place->items[i], &folder->items[0]))
+        if (directory_is_same(&place->items[i], &folder->items[0]))
             path = *folder->rest ? i == 0 ? whereabouts_beneath(place->rest, folder->rest) : NULL
                                  : last_names(place, i);
     }
@@ -139,7 +133,7 @@ int whereabouts_claim(const char *path, enum whereabouts_use use)
     cleanup_fd int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     struct directory_id id = {0};
 
-    int r = fd < 0 ? -errno : find_id(fd, &id);
+    int r = fd < 0 ? -errno : directory_identify(fd, &id);
     if (r < 0)
         return r;
     void *more = reallocarray(claims.items, claims.count + 1, sizeof *claims.items);
@@ -156,7 +150,7 @@ bool whereabouts_is_claimed(const struct stat *status, enum whereabouts_use use)
     const struct directory_id id = {status->st_dev, status->st_ino};
 
     for (size_t i = 0; S_ISDIR(status->st_mode) && i < claims.count; i++) {
-        if (claims.items[i].use >= use && is_same(&id, &claims.items[i].id))
+        if (claims.items[i].use >= use && directory_is_same(&id, &claims.items[i].id))
             return true;
     }
     return false;

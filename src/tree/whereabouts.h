@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Where a place really is: two paths can lead to one directory, by a mount of it somewhere else. A
- * directory is known by its device and inode, for which no file system is asked.
- */
+/* Where a place really is: two paths can lead to one directory, by a mount of it somewhere else. */
 #pragma once
 
 #include "base/cleanup.h"
@@ -10,7 +7,15 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
-struct directory_id;
+struct directory_id {
+    dev_t device;
+    ino_t inode;
+};
+
+/* By what the kernel remembers; no file system is asked. Returns 0 or a negative errno. */
+int directory_identify(int fd, struct directory_id *ret);
+
+bool directory_is_same(const struct directory_id *a, const struct directory_id *b);
 
 struct whereabouts {
     char *path;

@@ -177,7 +177,7 @@ static int tree_source_list_xattr(struct source *source, const char *path, char 
 {
     int r = check_excluded(source, path, excludes_match);
 
-    return r < 0 ? r : tree_list_xattr(tree_of(source), path, names, size, ret);
+    return r < 0 ? r : tree_get_xattr(tree_of(source), path, NULL, names, size, ret);
 }
 
 static int tree_source_read_xattrs(struct source *source, const char *path, struct xattrs *ret)
