@@ -97,6 +97,27 @@ def test_included_files_exist():
     assert not missing
 
 
+def reached(units, start):
+    """What a unit includes, by others as well. units: of each, what it includes itself."""
+    found, left = set(), list(units[start])
+    while left:
+        unit = left.pop()
+        if unit not in found:
+            found.add(unit)
+            left += units.get(unit, ())
+    return found
+
+
+def test_no_unit_includes_itself_by_others():
+    """A unit is a .c file with its header."""
+    units = {}
+    for path in sources():
+        own = str(path.relative_to(SOURCE).with_suffix(""))
+        names = {found["name"].removesuffix(".h") for found in INCLUDE.finditer(path.read_text()) if found["open"] == '"'}
+        units.setdefault(own, set()).update(names - {own})
+    assert not [unit for unit in units if unit in reached(units, unit)]
+
+
 def test_third_parties_are_where_they_belong():
     """A rule whose pattern matches nothing would hold for ever."""
     seen = set()
