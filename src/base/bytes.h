@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Little-endian integers at any address, as the share formats hold them. */
+/* Little-endian integers at any address, as the share formats hold them; and mixing of bits. */
 #pragma once
 
 #include <endian.h>
@@ -30,4 +30,12 @@ static inline void store_le64(uint8_t *at, uint64_t value)
 {
     value = htole64(value);
     memcpy(at, &value, sizeof value);
+}
+
+/* A bijection of 64 bits that spreads them: the finalizer of splitmix64 (Steele et al., 2014). */
+static inline uint64_t mix_bits(uint64_t value)
+{
+    value = (value ^ value >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    value = (value ^ value >> 27) * UINT64_C(0x94d049bb133111eb);
+    return value ^ value >> 31;
 }

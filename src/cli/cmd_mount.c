@@ -121,8 +121,8 @@ enum exit_status mount_command(struct options *options)
         watch_stores(store_source_stores(source));
     if (r == 0)
         r = options->view == VIEW_RESTORED
-                ? view_new_restored(source, options->permissions_checked, &view)
-                : view_new_encoded(source, options->encoding.shares, &view);
+                ? view_new(source, 0, options->permissions_checked, &view)
+                : view_new(source, options->encoding.shares, true, &view);
     if (r < 0)
         return from_stores ? status_of_stores(r) : EXIT_STATUS_FAILED;
     const struct mount_settings settings = {

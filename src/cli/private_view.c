@@ -143,7 +143,7 @@ static int serve(struct sync_set *set, const struct private_view *paths)
         r = tree_source_new(set->source, &set->encoding, &set->rules, &source);
     if (r < 0)
         return log_errno(r, "%s: cannot be the source", set->source);
-    r = view_new_encoded(steal_pointer(source), set->encoding.shares, &view);
+    r = view_new(steal_pointer(source), set->encoding.shares, true, &view);
     return r < 0 ? r : mount_serve(view, &settings);
 }
 

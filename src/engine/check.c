@@ -27,8 +27,8 @@ static void check_name(struct visit *visit, const char *path, void *part)
     cleanup_inspection struct inspection inspection = NO_INSPECTION;
 
     progress_begin(visit->progress, path);
-    int r = inspection_make(store_source_stores(source), store_source_terms(source), path, &depth,
-                            roster_share, check->roster, &inspection);
+    int r = inspection_make(store_source_terms(source), path, &depth, roster_share, check->roster,
+                            &inspection);
     if (is_shortage(r))
         atomic_store(&visit->result, r);
     if (r == -ENOENT || r == -ECANCELED) /* it is gone, or we are to go */

@@ -190,7 +190,7 @@ int item_open_file(struct item *item)
 {
     struct source *source = item->copy->visit.source;
 
-    return item->file ? 0 : source->operations->open(source, item->original.path, &item->file);
+    return item->file ? 0 : source->operations->open(source, item->original.path, 0, &item->file);
 }
 
 void item_choose(struct item *item, bool again)

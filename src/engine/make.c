@@ -122,11 +122,9 @@ static int make_older(struct item *item)
     struct source *source = copy->visit.source;
     int r = -EIO;
 
-    if (!source->operations->open_version)
-        return -ENOENT;
     for (unsigned rank = 1; r == -EIO; rank++) {
         cleanup_source_file struct source_file *file = NULL;
-        r = source->operations->open_version(source, item->original.path, rank, &file);
+        r = source->operations->open(source, item->original.path, rank, &file);
         if (r < 0)
             continue;
         item->original.status = file->status;

@@ -255,8 +255,8 @@ static bool is_restorable(const struct inspection *inspection)
 static int inspect(const struct repair *repair, const char *path, const struct sweep_depth *depth,
                    struct inspection *ret)
 {
-    return inspection_make(store_source_stores(repair->source), store_source_terms(repair->source),
-                           path, depth, roster_share, repair->roster, ret);
+    return inspection_make(store_source_terms(repair->source), path, depth, roster_share,
+                           repair->roster, ret);
 }
 
 /* Returns 0 if all in the directory PATH may go as well, or why not. Adds the directories in it to

@@ -4,7 +4,6 @@
 #include "base/array.h"
 #include "base/shortage.h"
 #include "engine/visit.h"
-#include "restore/copies.h"
 #include "restore/look.h"
 #include "restore/survey.h"
 #include "trust/leftover.h"
@@ -201,7 +200,7 @@ static int note_scattered(struct rostering *rostering, const char *path,
 
     for (size_t i = 0; facts && i < looks->list->count; i++) {
         if (inquiry_result(looks, i) == 0 && S_ISREG(look_answer(looks, i)->object.status.st_mode))
-            copy_facts_read(terms, looks, i, &facts[count++]);
+            look_ballot(looks, terms, i, &facts[count++]);
     }
     if (!facts)
         return -ENOMEM;
@@ -222,7 +221,7 @@ static void count_file(struct rostering *rostering, const struct survey *survey)
         struct copy_facts facts;
         if (!survey->ballots[i].cast || !survey->ballots[i].has_header)
             continue;
-        copy_facts_read(terms, looks, i, &facts);
+        look_ballot(looks, terms, i, &facts);
         if (facts.size == layout_share_size(&facts.header.layout)) {
             atomic_fetch_add(&progress->all_bytes, facts.header.layout.source_size);
             return;
@@ -237,8 +236,7 @@ static void look_at_name(struct visit *visit, const char *path, void *part)
     struct source *source = visit->source;
     cleanup_survey struct survey survey = NO_SURVEY;
 
-    int r =
-        survey_make(store_source_stores(source), store_source_terms(source), path, NULL, &survey);
+    int r = survey_make(store_source_terms(source), path, NULL, &survey);
     if (is_shortage(r))
         atomic_store(&visit->result, r);
     if (r < 0) {

@@ -58,7 +58,7 @@ static const struct xattrs *xattrs_of(const struct inquiry *inquiry, size_t stor
  * Returns true if the stores that are pending could not change the vote: all others say the same,
  * and have more votes than there are stores pending.
  */
-static bool is_settled(const struct inquiry *inquiry, const void *context)
+static bool is_settled(const struct inquiry *inquiry, const void *terms)
 {
     const struct quorum *quorum = &inquiry->list->quorum;
     const struct xattrs *said = NULL;
@@ -79,7 +79,7 @@ static bool is_settled(const struct inquiry *inquiry, const void *context)
         votes++;
     }
     return votes >= quorum->required && quorum->required > inquiry->pending &&
-           votes > inquiry->pending && enough_looks(inquiry, context);
+           votes > inquiry->pending && enough_looks(inquiry, terms);
 }
 
 /* Takes the vote of all stores that do not hold the version which the file shows. */
@@ -90,7 +90,7 @@ static int cast_off_others(struct survey *survey, const struct share_terms *term
     int r = share_set_new(&survey->inquiry, terms, path, 0, &set);
     if (r < 0 || !share_set_header(set))
         return is_shortage(r) ? r : 0;
-    const struct copies *copies = share_set_copies(set);
+    const struct copies *copies = set->copies;
     for (size_t i = 0; i < survey->inquiry.list->count; i++) {
         bool member = false;
         for (size_t j = 0; j < copies->count; j++)
@@ -101,11 +101,10 @@ static int cast_off_others(struct survey *survey, const struct share_terms *term
     return 0;
 }
 
-/* NAME: for this attribute alone; NULL: for all. */
-static int survey_all(struct stores *stores, const struct share_terms *terms, const char *path,
-                      const char *name, const struct inquiry_enough *enough, struct survey *ret)
+static int survey_all(const struct share_terms *terms, const char *path, const char *name,
+                      const struct inquiry_enough *enough, struct survey *ret)
 {
-    int r = survey_make_by(stores, terms, path, name, &full_look_kind, enough, ret);
+    int r = survey_make_by(terms, path, name, &full_look_kind, enough, ret);
 
     if (r < 0)
         return r;
@@ -125,10 +124,9 @@ static int survey_all(struct stores *stores, const struct share_terms *terms, co
     return r;
 }
 
-/* What the stores have of one name after the other. */
+/* What a store has of one name after the other. */
 struct attribute_column {
-    const struct xattrs *xattrs; /* NULL: the store has no say */
-    int voter;
+    const struct xattrs *xattrs;
     const char *at; /* behind the next one */
     bool left;      /* there is a next one */
     struct xattr next;
@@ -137,22 +135,6 @@ struct attribute_column {
 static void step(struct attribute_column *column)
 {
     column->left = xattrs_next(column->xattrs, &column->at, &column->next);
-}
-
-static struct attribute_column *columns_new(const struct survey *survey)
-{
-    size_t count = survey->inquiry.list->count;
-    struct attribute_column *columns = calloc(count + 1, sizeof *columns);
-
-    for (size_t i = 0; columns && i < count; i++) {
-        const struct xattrs *xattrs = xattrs_of(&survey->inquiry, i);
-        if (!survey->ballots[i].cast || !xattrs)
-            continue;
-        columns[i] = (struct attribute_column){
-            .xattrs = xattrs, .voter = survey->ballots[i].voter, .at = xattrs->bytes};
-        step(&columns[i]);
-    }
-    return columns;
 }
 
 /* The least of the names that come next; NULL where none is left. */
@@ -167,127 +149,64 @@ static const char *least_name(const struct attribute_column columns[], size_t co
     return least;
 }
 
-/* The attribute NAME in a store, or NULL. */
-static const struct xattr *has(const struct attribute_column *column, const char *name)
-{
-    return column->left && strcmp(column->next.name, name) == 0 ? &column->next : NULL;
-}
-
-/* Adds NAME with the value that it has by the vote, if it has one. */
-static int settle_values(const struct attribute_column columns[], size_t count, unsigned required,
-                         const char *name, struct xattrs *ret)
-{
-    cleanup_free struct attribute_vote *votes = calloc(count + 1, sizeof *votes);
-
-    if (!votes)
-        return -ENOMEM;
-    for (size_t i = 0; i < count; i++)
-        votes[i] = (struct attribute_vote){columns[i].xattrs ? columns[i].voter : -1,
-                                           has(&columns[i], name)};
-    const struct xattr *value = attribute_rule(votes, count, name, required);
-    return value ? xattrs_add(ret, name, value->value, value->size) : 0;
-}
-
+/* Gives each name that a store has the value that it has by the vote, if it has one. */
 static int settle_all(const struct survey *survey, struct xattrs *ret)
 {
     const struct store_list *list = survey->inquiry.list;
+    size_t count = list->count;
     const char *name;
-    int r = 0;
 
     if (survey->ruling.verdict == NAME_FOREIGN)
         return 0;
-    cleanup_free struct attribute_column *columns = columns_new(survey);
-    if (!columns)
+    cleanup_free struct attribute_column *columns = calloc(count + 1, sizeof *columns);
+    cleanup_free struct attribute_vote *votes = calloc(count + 1, sizeof *votes);
+    if (!columns || !votes)
         return -ENOMEM;
-    while (r == 0 && (name = least_name(columns, list->count))) {
-        r = settle_values(columns, list->count, list->quorum.required, name, ret);
-        for (size_t i = 0; i < list->count; i++) {
-            if (has(&columns[i], name))
+    for (size_t i = 0; i < count; i++) {
+        const struct xattrs *own = xattrs_of(&survey->inquiry, i);
+        votes[i].voter = -1;
+        if (!survey->ballots[i].cast || !own)
+            continue;
+        votes[i].voter = survey->ballots[i].voter;
+        columns[i] = (struct attribute_column){.xattrs = own, .at = own->bytes};
+        step(&columns[i]);
+    }
+    while ((name = least_name(columns, count))) {
+        for (size_t i = 0; i < count; i++) {
+            const struct attribute_column *own = &columns[i];
+            bool has = own->left && strcmp(own->next.name, name) == 0;
+            votes[i].value = has ? &own->next : NULL;
+        }
+        const struct xattr *value = attribute_rule(votes, count, name, list->quorum.required);
+        int r = value ? xattrs_add(ret, name, value->value, value->size) : 0;
+        if (r < 0)
+            return r;
+        for (size_t i = 0; i < count; i++) {
+            if (votes[i].value)
                 step(&columns[i]);
         }
     }
-    return r;
-}
-
-/* NAME: this attribute alone; NULL: all. */
-static int read_all(struct stores *stores, const struct share_terms *terms, const char *path,
-                    const char *name, const struct inquiry_enough *enough, struct xattrs *ret)
-{
-    cleanup_survey struct survey survey = NO_SURVEY;
-
-    *ret = NO_XATTRS;
-    int r = survey_all(stores, terms, path, name, enough, &survey);
-    return r < 0 ? r : settle_all(&survey, ret);
-}
-
-int attributes_read(struct stores *stores, const struct share_terms *terms, const char *path,
-                    struct xattrs *ret)
-{
-    return read_all(stores, terms, path, NULL, NULL, ret);
-}
-
-/* The same, of as many stores as it takes. */
-static int read_settled(struct stores *stores, const struct share_terms *terms, const char *path,
-                        const char *name, struct xattrs *ret)
-{
-    const struct enough context = {terms};
-    const struct inquiry_enough enough = {is_settled, &context};
-
-    return read_all(stores, terms, path, name, terms->patient ? NULL : &enough, ret);
-}
-
-/* SIZE bytes of TEXT to where the caller wants them. */
-static int reply(const char *text, size_t there, char *bytes, size_t size, size_t *ret)
-{
-    if (size > 0 && there > size)
-        return -ERANGE;
-    if (size > 0 && there > 0)
-        memcpy(bytes, text, there);
-    *ret = there;
     return 0;
 }
 
-int attributes_get(struct stores *stores, const struct share_terms *terms, const char *path,
-                   const char *name, void *value, size_t size, size_t *ret)
+int attributes_read(const struct share_terms *terms, const char *path, const char *name,
+                    bool all_stores, struct xattrs *ret)
 {
-    CLEANUP(xattrs_clear) struct xattrs all = NO_XATTRS;
-    struct xattr found;
+    const struct inquiry_enough enough = {is_settled, terms};
+    cleanup_survey struct survey survey = NO_SURVEY;
 
-    int r = read_settled(stores, terms, path, name, &all);
-    if (r < 0)
-        return r;
-    return xattrs_find(&all, name, &found) ? reply(found.value, found.size, value, size, ret)
-                                           : -ENODATA;
+    *ret = NO_XATTRS;
+    int r = survey_all(terms, path, name, all_stores ? NULL : &enough, &survey);
+    return r < 0 ? r : settle_all(&survey, ret);
 }
 
-int attributes_list(struct stores *stores, const struct share_terms *terms, const char *path,
-                    char *names, size_t size, size_t *ret)
-{
-    CLEANUP(xattrs_clear) struct xattrs all = NO_XATTRS;
-    struct xattr own;
-    cleanup_free char *list = NULL;
-    size_t there = 0;
-
-    int r = read_settled(stores, terms, path, NULL, &all);
-    if (r < 0)
-        return r;
-    list = malloc(all.size + 1); /* the names are part of it */
-    if (!list)
-        return -ENOMEM;
-    for (const char *at = all.bytes; xattrs_next(&all, &at, &own);) {
-        strcpy(list + there, own.name);
-        there += strlen(own.name) + 1;
-    }
-    return reply(list, there, names, size, ret);
-}
-
-int attributes_compare(struct stores *stores, const struct share_terms *terms, const char *path,
+int attributes_compare(const struct share_terms *terms, const char *path,
                        const struct store_list *list, bool differs[])
 {
     cleanup_survey struct survey survey = NO_SURVEY;
     CLEANUP(xattrs_clear) struct xattrs all = NO_XATTRS;
 
-    int r = survey_all(stores, terms, path, NULL, NULL, &survey);
+    int r = survey_all(terms, path, NULL, NULL, &survey);
     if (r == 0)
         r = settle_all(&survey, &all);
     if (r < 0)

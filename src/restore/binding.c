@@ -12,146 +12,113 @@ struct agreement {
     bool agrees, contradicts;
 };
 
-/* No verdict can follow from what a copy was not found to be of. */
-static void note_missed(const struct stripe_reading *reading)
+/* How many stripes are looked at: evenly spaced ones, where there are more. */
+static uint64_t count_looks(const struct share_set *set)
 {
-    HOLD(reading->lock);
-    reading->trust->missed = true;
+    uint64_t stripes = layout_stripes(&set->version.header.layout);
+
+    return stripes < STRIPES_MAX ? stripes : STRIPES_MAX;
 }
 
-/* Calls LOOK at one stripe after the other, evenly spaced where there are many, until it returns
- * something else than 0. */
-static int each_stripe(const struct stripe_reading *reading,
-                       int (*look)(void *context, const struct attempt *attempt), void *context)
+/* Reads all blocks of the stripe that is looked at as number I. */
+static int look_at(struct share_set *set, uint64_t i, unsigned mode, struct attempt *ret)
 {
-    uint64_t stripes = layout_stripes(&reading->version->layout);
-    uint64_t count = stripes < STRIPES_MAX ? stripes : STRIPES_MAX;
-    int r = 0;
+    uint64_t step = layout_stripes(&set->version.header.layout) / count_looks(set);
 
-    for (uint64_t i = 0; r == 0 && i < count; i++) {
-        struct stripe_reading at = *reading;
-        cleanup_attempt struct attempt attempt = {0};
-        at.stripe = count == stripes ? i : i * (stripes / count);
-        r = stripe_reading_is_stopped(reading) ? -ECANCELED : attempt_start(&attempt, &at);
-        if (r == 0)
-            r = attempt_read_rest(&attempt);
-        if (attempt.missed)
-            note_missed(reading);
-        if (r == 0)
-            r = look(context, &attempt);
+    if (set->terms.stop && atomic_load(set->terms.stop))
+        return -ECANCELED;
+    int r = attempt_start(ret, set, i * step, NULL, mode);
+    if (r == 0)
+        r = attempt_read_rest(ret);
+    if (ret->missed) { /* no verdict can follow from what a copy was not found to be of */
+        HOLD(&set->lock);
+        set->trust.missed = true;
     }
     return r;
 }
 
-static bool is_good(const struct attempt *attempt, size_t place)
-{
-    return attempt->gather.copies[place].block == BLOCK_GOOD;
-}
-
-static bool have_same_digest(const struct attempt *attempt, size_t a, size_t b)
-{
-    return is_good(attempt, a) && is_good(attempt, b) &&
-           memcmp(attempt->gather.copies[a].digest, attempt->gather.copies[b].digest, HASH_SIZE) ==
-               0;
-}
-
 static bool is_of(const struct copy *copy, const struct share_header *version)
 {
-    return copy->facts.has_header && version_is_same(&copy->facts.header, version);
+    return copy->facts->has_header && version_is_same(&copy->facts->header, version);
 }
 
-/* Holds the block at PLACE against those of VERSION's members. */
+/* Holds the good block at PLACE against those of VERSION's members. */
 static void compare(const struct attempt *attempt, size_t place, const struct share_header *version,
-                    struct agreement *match)
+                    struct agreement *ret)
 {
+    const struct gather_copy *copies = attempt->gather.copies;
     bool any = false, same = false;
 
     for (size_t i = 0; i < attempt->gather.count; i++) {
-        if (!is_of(attempt->copies[i], version) || !is_good(attempt, i))
+        if (!is_of(attempt->copies[i], version) || copies[i].block != BLOCK_GOOD)
             continue;
         any = true;
-        same |= have_same_digest(attempt, place, i);
+        same |= memcmp(copies[place].digest, copies[i].digest, HASH_SIZE) == 0;
     }
-    match->agrees |= same;
-    match->contradicts |= any && !same;
+    ret->agrees |= same;
+    ret->contradicts |= any && !same;
 }
 
-/* Matches of all copies without a header with the versions of all others: row by row. */
-struct matching {
-    const struct copies *copies;
-    struct agreement *matches;
-};
-
-static struct agreement *match_of(const struct matching *matching, size_t copy, size_t version)
-{
-    return &matching->matches[copy * matching->copies->count + version];
-}
-
-static int look_at_all(void *context, const struct attempt *attempt)
-{
-    struct matching *matching = context;
-    const struct copy *items = matching->copies->items;
-
-    for (size_t i = 0; i < attempt->gather.count; i++) {
-        if (!is_good(attempt, i) || attempt->copies[i]->role != COPY_NAMELESS)
-            continue;
-        for (size_t j = 0; j < matching->copies->count; j++) {
-            if (items[j].facts.has_header)
-                compare(attempt, i, &items[j].facts.header,
-                        match_of(matching, (size_t)(attempt->copies[i] - items), j));
-        }
-    }
-    return 0;
-}
-
-static bool is_bound(const struct matching *matching, size_t copy,
-                     const struct share_header *version)
+/* Returns true if a copy without a header is bound to the set's version; MATCHES: how it goes with
+ * the version of each copy. */
+static bool is_bound(const struct share_set *set, const struct agreement matches[])
 {
     bool agrees = false;
 
-    for (size_t j = 0; j < matching->copies->count; j++) {
-        const struct copy *other = &matching->copies->items[j];
-        const struct agreement *match = match_of(matching, copy, j);
-        if (!other->facts.has_header)
+    for (size_t i = 0; i < set->copies->count; i++) {
+        const struct copy *other = &set->copies->items[i];
+        if (!other->facts->has_header)
             continue;
-        if (is_of(other, version)) {
-            if (match->contradicts)
+        if (is_of(other, &set->version.header)) {
+            if (matches[i].contradicts)
                 return false;
-            agrees |= match->agrees;
-        } else if (match->agrees && !match->contradicts) {
+            agrees |= matches[i].agrees;
+        } else if (matches[i].agrees && !matches[i].contradicts) {
             return false;
         }
     }
     return agrees;
 }
 
-int binding_run(const struct stripe_reading *reading)
+int binding_run(struct share_set *set)
 {
-    size_t count = reading->copies->count;
-    struct matching matching = {reading->copies,
-                                calloc(count * count + 1, sizeof(struct agreement))};
-    cleanup_free struct agreement *matches = matching.matches;
+    struct copy *items = set->copies->items;
+    size_t count = set->copies->count;
+    cleanup_free struct agreement *matches = calloc(count * count + 1, sizeof *matches);
 
-    int r = matches ? each_stripe(reading, look_at_all, &matching) : -ENOMEM;
-    if (r < 0)
-        return r;
-    HOLD(reading->lock);
-    for (size_t i = 0; i < count; i++) {
-        struct copy *copy = &reading->copies->items[i];
-        copy->bound = copy->role == COPY_NAMELESS && is_bound(&matching, i, reading->version);
+    if (!matches)
+        return -ENOMEM;
+    for (uint64_t look = 0; look < count_looks(set); look++) {
+        cleanup_attempt struct attempt attempt = {0};
+        int r = look_at(set, look, 0, &attempt);
+        if (r < 0)
+            return r;
+        for (size_t i = 0; i < attempt.gather.count; i++) {
+            size_t own = (size_t)(attempt.copies[i] - items);
+            if (attempt.gather.copies[i].block != BLOCK_GOOD || own >= count ||
+                items[own].role != COPY_NAMELESS)
+                continue;
+            for (size_t j = 0; j < count; j++) {
+                if (items[j].facts->has_header)
+                    compare(&attempt, i, &items[j].facts->header, &matches[own * count + j]);
+            }
+        }
     }
-    reading->trust->bound = true;
+    HOLD(&set->lock);
+    for (size_t i = 0; i < count; i++)
+        items[i].bound = items[i].role == COPY_NAMELESS && is_bound(set, &matches[i * count]);
+    set->trust.bound = true;
     return 0;
 }
 
 /* Different shares of members, and of copies that share a digest with them. */
-static unsigned count_shares(const struct stripe_reading *reading)
+static unsigned count_shares(const struct share_set *set)
 {
     bool seen[256] = {false};
     unsigned shares = 0;
 
-    for (size_t i = 0; i < reading->copies->count; i++) {
-        const struct copy *copy = &reading->copies->items[i];
+    for (size_t i = 0; i < set->copies->count; i++) {
+        const struct copy *copy = &set->copies->items[i];
         bool counts = copy->role == COPY_MEMBER || copy->shares;
         if (!counts || copy->index < 0 || seen[copy->index])
             continue;
@@ -165,45 +132,33 @@ static unsigned count_shares(const struct stripe_reading *reading)
 static bool could_share(const struct copy *copy, const struct share_header *version)
 {
     return copy->role == COPY_NAMELESS ||
-           (copy->role == COPY_OTHER && version_is_like(&copy->facts.header, version));
+           (copy->role == COPY_OTHER && version_is_like(&copy->facts->header, version));
 }
 
-static int look_for_sharing(void *context, const struct attempt *attempt)
+int binding_count(struct share_set *set, unsigned mode, bool all)
 {
-    const struct stripe_reading *reading = context;
+    const struct share_header *version = &set->version.header;
 
-    for (size_t i = 0; i < attempt->gather.count; i++) {
-        struct agreement match = {false, false};
-        if (!is_good(attempt, i) || !could_share(attempt->copies[i], reading->version))
-            continue;
-        compare(attempt, i, reading->version, &match);
-        attempt->copies[i]->shares |= match.agrees;
+    for (uint64_t look = 0; look < count_looks(set); look++) {
+        cleanup_attempt struct attempt attempt = {0};
+        int r = look_at(set, look, mode, &attempt);
+        if (r < 0)
+            return r;
+        for (size_t i = 0; i < attempt.gather.count; i++) {
+            struct copy *copy = attempt.copies[i];
+            struct agreement match = {false, false};
+            if (attempt.gather.copies[i].block != BLOCK_GOOD || !could_share(copy, version))
+                continue;
+            compare(&attempt, i, version, &match);
+            copy->shares |= match.agrees;
+        }
+        if (!all && count_shares(set) >= set->version.needed)
+            break;
     }
-    return count_shares(reading) >= reading->needed;
-}
-
-static int look_for_all_sharing(void *context, const struct attempt *attempt)
-{
-    look_for_sharing(context, attempt);
-    return 0;
-}
-
-int binding_count(const struct stripe_reading *reading)
-{
-    int r = binding_completes(reading);
-
-    if (r > 0 && reading->version->layout.source_size > 0)
-        r = each_stripe(reading, look_for_all_sharing, (void *)reading);
-    return r < 0 ? r : (int)count_shares(reading);
-}
-
-int binding_completes(const struct stripe_reading *reading)
-{
-    if (reading->version->layout.source_size > 0)
-        return each_stripe(reading, look_for_sharing, (void *)reading);
-    for (size_t i = 0; i < reading->copies->count; i++) {
-        struct copy *copy = &reading->copies->items[i];
-        copy->shares = copy->facts.has_header && could_share(copy, reading->version);
+    /* An empty file has no digests. */
+    for (size_t i = 0; version->layout.source_size == 0 && i < set->copies->count; i++) {
+        struct copy *copy = &set->copies->items[i];
+        copy->shares = copy->facts->has_header && could_share(copy, version);
     }
-    return count_shares(reading) >= reading->needed;
+    return (int)count_shares(set);
 }

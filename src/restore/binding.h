@@ -12,14 +12,11 @@
  * contradict them, and do not match another version at hand as well. Once for a file. Returns 0 or
  * a shortage.
  */
-int binding_run(const struct stripe_reading *reading);
+int binding_run(struct share_set *set);
 
 /*
- * Finds out which copies share a digest with a member of the version, until these and the members
- * have the shares that it needs. Returns 1 where they have, 0 where they have not, or a shortage.
+ * Finds out which copies share a digest with a member of the version: until these and the members
+ * have the shares that it needs or, with ALL, in all stripes. Returns how many shares they have, or
+ * a shortage.
  */
-int binding_completes(const struct stripe_reading *reading);
-
-/* As binding_completes, but looks at all stripes: returns how many shares the version has then, or
- * a shortage. */
-int binding_count(const struct stripe_reading *reading);
+int binding_count(struct share_set *set, unsigned mode, bool all);

@@ -78,28 +78,6 @@ static int read_exactly(const struct copy_file *file, uint64_t offset, size_t si
     return r == 0 && done < size ? -ENODATA : r;
 }
 
-void copy_facts_read(const struct share_terms *terms, const struct inquiry *looks, size_t place,
-                     struct copy_facts *ret)
-{
-    const struct look *look = look_answer(looks, place);
-    struct store_voice voice;
-
-    store_voice(looks->list->stores[place], &voice);
-    const int voter = quorum_voter(&looks->list->quorum, &voice, place);
-    *ret = (struct copy_facts){
-        .size = (uint64_t)look->object.status.st_size,
-        .time_unit = voice.time_unit,
-    };
-    int r = header_read(terms->format, look->header, look->header_size, ret->size, &ret->header);
-    ret->has_header = r == 0;
-    ret->other_format = r == -EMEDIUMTYPE;
-    ret->unconfirmed = terms->unconfirmed;
-    if (!formats[terms->format]->has_checks)
-        ret->header.mtime_ns = header_time(&look->object.status.st_mtim);
-    ret->misplaced = ret->has_header && !formats[terms->format]->has_checks && voter >= 0 &&
-                     voter != ret->header.index;
-}
-
 /* Adds the copy that store number PLACE answered with. */
 static int add(struct copies *copies, const struct share_terms *terms, const struct inquiry *looks,
                size_t place)
@@ -107,25 +85,21 @@ static int add(struct copies *copies, const struct share_terms *terms, const str
     struct copy *copy = &copies->items[copies->count];
     struct store *store = looks->list->stores[place];
     struct look *answer = look_answer(looks, place);
-    struct store_voice voice;
 
-    store_voice(store, &voice);
     *copy = (struct copy){
-        .status = answer->object.status,
-        .voter = quorum_voter(&looks->list->quorum, &voice, place),
-        .one_mode_only = store_voice_keeps_no_modes(&voice, &answer->object.status),
+        .facts = &copies->facts[copies->count],
         .role = COPY_USELESS,
         .index = -1,
         .trusted = true,
+        .file = file_new(store, &answer->object.status, &answer->object.fd),
     };
-    copy->file = file_new(store, &copy->status, &answer->object.fd);
     if (!copy->file)
         return -ENOMEM;
     copy->store = store_hold(store);
     copies->count++;
-    copy_facts_read(terms, looks, place, &copy->facts);
-    if (copy->facts.has_header)
-        copy->index = copy->facts.header.index;
+    copy->ballot = look_ballot(looks, terms, place, copy->facts);
+    if (copy->facts->has_header)
+        copy->index = copy->facts->header.index;
     return 0;
 }
 
@@ -179,44 +153,33 @@ int copies_new(const struct inquiry *looks, const struct share_terms *terms, con
 {
     cleanup_copies struct copies *copies = NULL;
     uint64_t patience = store_list_patience(looks->list);
+    size_t room = looks->list->count;
 
-    copies = calloc(1, sizeof *copies + looks->list->count * sizeof(struct copy));
+    copies = calloc(1, sizeof *copies + room * sizeof(struct copy));
     if (!copies)
         return -ENOMEM;
-    copies->room = looks->list->count;
+    copies->room = room;
+    copies->facts = calloc(room + 1, sizeof *copies->facts);
+    if (!copies->facts)
+        return -ENOMEM;
     int r = add_answers(copies, looks, terms, path);
     if (is_shortage(r) || copies->count == 0)
         return r;
     for (size_t i = 0; i < copies->count; i++)
-        copies->items[i].slow = store_pace(copies->items[i].store) > patience;
+        copies->items[i].ballot.slow = store_pace(copies->items[i].store) > patience;
     *ret = steal_pointer(copies);
     return 0;
 }
 
-int copies_add_late(struct copies *copies, struct inquiry *looks, const struct share_terms *terms,
-                    const char *path)
+int copies_add_late(struct copies *copies, const struct inquiry *looks,
+                    const struct share_terms *terms, const char *path)
 {
     size_t before = copies->count;
 
     int r = add_answers(copies, looks, terms, path);
     for (size_t i = before; i < copies->count; i++)
-        copies->items[i].slow = true;
+        copies->items[i].ballot.slow = true;
     return is_shortage(r) ? r : 0;
-}
-
-struct copy_facts *copies_facts(const struct copies *copies)
-{
-    struct copy_facts *facts = calloc(copies->count + 1, sizeof *facts);
-
-    for (size_t i = 0; facts && i < copies->count; i++)
-        facts[i] = copies->items[i].facts;
-    return facts;
-}
-
-void copies_take_facts(struct copies *copies, const struct copy_facts facts[])
-{
-    for (size_t i = 0; i < copies->count; i++)
-        copies->items[i].facts = facts[i];
 }
 
 void copies_free(struct copies *copies)
@@ -224,6 +187,7 @@ void copies_free(struct copies *copies)
     copies_close_files(copies);
     for (size_t i = 0; i < copies->count; i++)
         damage_clear(&copies->items[i].damage);
+    free(copies->facts);
     free(copies);
 }
 
@@ -300,6 +264,20 @@ int block_read_take(struct block_read *read, struct buffer *ret)
     *ret = read->task->block;
     read->task->block = NO_BUFFER;
     return 0;
+}
+
+int copy_read(const struct copy *copy, uint64_t offset, size_t size, struct buffer *ret)
+{
+    cleanup_round struct round *round = NULL;
+    struct block_read read;
+
+    int r = round_new(&round);
+    if (r == 0)
+        r = copy_ask(round, copy, offset, size, &read);
+    if (r < 0)
+        return r;
+    round_wait_for_all(round);
+    return block_read_take(&read, ret);
 }
 
 int copy_read_now(const struct copy *copy, uint64_t offset, size_t size, uint8_t *data)

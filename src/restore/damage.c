@@ -26,46 +26,35 @@ bool damage_has(const struct damage *damage, uint64_t stripe)
     return place < damage->count && damage->ranges[place].first <= stripe;
 }
 
-static bool make_room(struct damage *damage)
-{
-    if (damage->count < damage->room)
-        return true;
-    size_t room = damage->room ? 2 * damage->room : 4;
-    struct damage_range *ranges = reallocarray(damage->ranges, room, sizeof *ranges);
-    if (!ranges)
-        return false;
-    damage->ranges = ranges;
-    damage->room = room;
-    return true;
-}
-
-static void remove_range(struct damage *damage, size_t place)
-{
-    struct damage_range *at = &damage->ranges[place];
-
-    memmove(at, at + 1, (--damage->count - place) * sizeof *at);
-}
-
 void damage_add(struct damage *damage, uint64_t stripe)
 {
-    size_t place = place_of(damage, stripe);
+    size_t place = place_of(damage, stripe), count = damage->count;
+    struct damage_range *ranges = damage->ranges;
 
     if (damage_has(damage, stripe))
         return;
-    struct damage_range *ranges = damage->ranges;
     bool joins_left = place > 0 && ranges[place - 1].last + 1 == stripe;
-    bool joins_right = place < damage->count && stripe + 1 == ranges[place].first;
+    bool joins_right = place < count && stripe + 1 == ranges[place].first;
     if (joins_left && joins_right) {
         ranges[place - 1].last = ranges[place].last;
-        remove_range(damage, place);
+        damage->count--;
+        memmove(&ranges[place], &ranges[place + 1], (count - 1 - place) * sizeof *ranges);
     } else if (joins_left) {
         ranges[place - 1].last = stripe;
     } else if (joins_right) {
         ranges[place].first = stripe;
-    } else if (make_room(damage)) {
-        struct damage_range *at = &damage->ranges[place];
-        memmove(at + 1, at, (damage->count++ - place) * sizeof *at);
-        *at = (struct damage_range){stripe, stripe};
+    } else {
+        if (count == damage->room) {
+            size_t room = count > 0 ? 2 * count : 4;
+            ranges = reallocarray(ranges, room, sizeof *ranges);
+            if (!ranges)
+                return;
+            damage->ranges = ranges;
+            damage->room = room;
+        }
+        damage->count++;
+        memmove(&ranges[place + 1], &ranges[place], (count - place) * sizeof *ranges);
+        ranges[place] = (struct damage_range){stripe, stripe};
     }
 }
 

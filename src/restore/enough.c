@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "restore/enough.h"
 
-#include "restore/survey.h"
-#include "trust/name.h"
+#include "restore/look.h"
 
 /* What the stores have said of a name. Those that say nothing of it are left out. */
 struct heard_stores {
@@ -33,8 +32,7 @@ static int collect(const struct inquiry *looks, const struct share_terms *terms,
         ret->absent += r == -ENOENT || r == -ENOTDIR;
         if (r < 0)
             continue;
-        ret->ballots[ret->count] = survey_ballot(looks, terms, i);
-        copy_facts_read(terms, looks, i, &ret->facts[ret->count]);
+        ret->ballots[ret->count] = look_ballot(looks, terms, i, &ret->facts[ret->count]);
         ret->count++;
     }
     return 0;
@@ -63,11 +61,10 @@ static bool is_file_settled(struct heard_stores *heard, size_t pending)
 
 bool enough_looks(const struct inquiry *looks, const void *context)
 {
-    const struct enough *enough = context;
     CLEANUP(forget) struct heard_stores heard = {.count = 0};
     struct name_ruling ruling;
 
-    if (collect(looks, enough->terms, &heard) < 0)
+    if (collect(looks, context, &heard) < 0)
         return false;
     if (heard.count == 0)
         return heard.absent > looks->pending && looks->pending < name_need(heard.quorum, S_IFDIR);

@@ -5,15 +5,11 @@
  */
 #pragma once
 
-#include "restore/copies.h"
-
-struct enough {
-    const struct share_terms *terms;
-};
+#include "store/inquiry.h"
 
 /*
- * For the CONTEXT of inquiry_enough, a struct enough. Looks at a name: more than half of all agree
- * on what it is, and of a file the version is settled. If none has it, fewer than K are missing.
+ * Looks at a name, by the struct share_terms CONTEXT: more than half of all agree on what it is,
+ * and of a file the version is settled. If none has it, fewer than K are missing.
  */
 bool enough_looks(const struct inquiry *looks, const void *context);
 

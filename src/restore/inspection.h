@@ -6,8 +6,20 @@
  */
 #pragma once
 
+#include "base/pool.h"
+#include "restore/share_set.h"
 #include "restore/survey.h"
-#include "restore/sweep.h"
+
+/* How much of a file's blocks is looked at, and by whom. */
+struct sweep_depth {
+    double part;             /* of the blocks: 0 none, only headers; 1 all */
+    uint64_t seed;           /* of the choice among them */
+    const atomic_bool *stop; /* ends it early, with -ECANCELED */
+    struct pool *pool;       /* whose idle threads help; NULL: none */
+    atomic_uint_fast64_t
+        *ahead;  /* while it goes on: bytes of the file that were looked at, or NULL */
+    bool glance; /* the first stripe alone */
+};
 
 enum copy_state {
     COPY_GOOD,
@@ -50,7 +62,9 @@ enum name_health {
 };
 
 struct inspection {
-    const char *path;     /* the caller's */
+    const struct share_terms *terms; /* the caller's, as are: */
+    const char *path;
+    const struct sweep_depth *depth;
     struct survey survey; /* whose list of stores is: */
     size_t count;
     struct copy_report *copies;
@@ -77,7 +91,7 @@ struct inspection {
  * shortage; a store's error where none could answer; or -ETIMEDOUT where a store that did not
  * answer may have what is missing. Clear RET in any case.
  */
-int inspection_make(struct stores *stores, const struct share_terms *terms, const char *path,
+int inspection_make(const struct share_terms *terms, const char *path,
                     const struct sweep_depth *depth,
                     int (*expected)(const void *context, const struct store *store),
                     const void *context, struct inspection *ret);
@@ -92,6 +106,15 @@ enum name_health inspection_health(const struct inspection *inspection);
 /* In how many stores an older version is complete that is worth a word: where these are more, or
  * the newest is lost; else 0. */
 unsigned inspection_rival(const struct inspection *inspection);
+
+/*
+ * Part of inspection_make (sweep.c): reads the blocks of all stripes of the file, which is not
+ * empty, or of a random part of them as DEPTH says, several at a time. Stripes behind the longest
+ * copy are lost (rule 8 of docs/design.md). Records bad blocks as damage of the shares' copies,
+ * adds to LOST and BYTES, and lowers SPARE to that of the worst stripe. Returns 0, -ECANCELED,
+ * -ETIMEDOUT or a shortage.
+ */
+int sweep_run(struct inspection *inspection);
 
 #define cleanup_inspection CLEANUP(inspection_clear)
 #define NO_INSPECTION      ((struct inspection){.survey = NO_SURVEY})

@@ -4,26 +4,21 @@
 #include "base/io.h"
 #include "base/shortage.h"
 
-/* A header that cannot be read is lost: the blocks may be good. A shortage, or no answer in time,
- * says nothing of it. */
-static void read_header(struct look *look)
-{
-    int r = io_read(look->object.fd, 0, look->header, sizeof look->header, &look->header_size);
-
-    if (r < 0)
-        look->header_size = 0;
-    if (is_shortage(r) || r == -ETIMEDOUT)
-        look->object.open_error = r;
-}
-
 int look_ask(const struct tree *tree, const char *path, struct question *question)
 {
     struct look *look = (struct look *)question;
 
     int r = tree_look(tree, path, &look->object);
-    if (r == 0 && look->object.fd >= 0)
-        read_header(look);
-    return r;
+    if (r < 0 || look->object.fd < 0)
+        return r;
+    r = io_read(look->object.fd, 0, look->header, sizeof look->header, &look->header_size);
+    /* A header that cannot be read is lost: the blocks may be good. A shortage, or no answer in
+     * time, says nothing of it. */
+    if (r < 0)
+        look->header_size = 0;
+    if (is_shortage(r) || r == -ETIMEDOUT)
+        look->object.open_error = r;
+    return 0;
 }
 
 void look_forget(struct question *question)
@@ -37,13 +32,40 @@ const struct question_kind look_kind = {
     .forget = look_forget,
 };
 
-int look_make(struct stores *stores, const char *path, const struct inquiry_enough *enough,
-              struct inquiry *ret)
-{
-    return inquiry_make(stores, path, NULL, &look_kind, enough, ret);
-}
-
 struct look *look_answer(const struct inquiry *looks, size_t store)
 {
     return (struct look *)looks->questions[store];
+}
+
+struct ballot look_ballot(const struct inquiry *looks, const struct share_terms *terms,
+                          size_t store, struct copy_facts *ret)
+{
+    const struct look *look = look_answer(looks, store);
+    const struct stat *status = &look->object.status;
+    struct store_voice voice;
+
+    store_voice(looks->list->stores[store], &voice);
+    struct ballot ballot = {
+        .cast = true,
+        .voter = quorum_voter(&looks->list->quorum, &voice, store),
+        .status = *status,
+        .target = look->object.target,
+        .one_mode_only = store_voice_keeps_no_modes(&voice, status),
+    };
+    struct copy_facts facts = {
+        .size = (uint64_t)status->st_size,
+        .time_unit = voice.time_unit,
+        .unconfirmed = terms->unconfirmed,
+    };
+    int r = header_read(terms->format, look->header, look->header_size, facts.size, &facts.header);
+    facts.has_header = r == 0;
+    facts.other_format = r == -EMEDIUMTYPE;
+    if (!formats[terms->format]->has_checks) {
+        facts.header.mtime_ns = header_time(&status->st_mtim);
+        facts.misplaced =
+            facts.has_header && ballot.voter >= 0 && ballot.voter != facts.header.index;
+    }
+    ballot.has_header = S_ISREG(status->st_mode) && facts.has_header && !facts.misplaced;
+    *ret = facts;
+    return ballot;
 }

@@ -5,8 +5,10 @@
  */
 #pragma once
 
-#include "share/format.h"
+#include "restore/terms.h"
 #include "store/inquiry.h"
+#include "trust/name.h"
+#include "trust/version.h"
 
 struct look {
     struct question question;
@@ -21,9 +23,9 @@ extern const struct question_kind look_kind;
 int look_ask(const struct tree *tree, const char *path, struct question *question);
 void look_forget(struct question *question);
 
-/* Asks all stores for PATH. As inquiry_make. */
-int look_make(struct stores *stores, const char *path, const struct inquiry_enough *enough,
-              struct inquiry *ret);
-
 /* What store number STORE answered, where inquiry_result is 0. */
 struct look *look_answer(const struct inquiry *looks, size_t store);
+
+/* The same as a vote for the name, and as what is known of a share. */
+struct ballot look_ballot(const struct inquiry *looks, const struct share_terms *terms,
+                          size_t store, struct copy_facts *ret);

@@ -4,6 +4,7 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/shortage.h"
+#include "restore/binding.h"
 #include "share/block.h"
 #include "share/stripe.h"
 #include "store/pace.h"
@@ -34,7 +35,7 @@ static unsigned reading_rank(const struct copy *copy)
 
     rank = rank * (COPY_USELESS + 1) + copy->role;
     rank = rank * 2 + copy->failing;
-    rank = rank * 2 + copy->slow;
+    rank = rank * 2 + copy->ballot.slow;
     rank = rank * 2 + !copy->trusted;
     return rank * 257 + (copy->index < 0 ? 256 : (unsigned)copy->index);
 }
@@ -48,21 +49,21 @@ static int compare_rank(const void *left, const void *right)
 }
 
 /* Of which layout a copy is: its own, or where its header is lost that of shares made here. */
-static struct share_layout layout_of(const struct stripe_reading *reading, const struct copy *copy)
+static struct share_layout layout_of(const struct attempt *attempt, const struct copy *copy)
 {
-    return copy->facts.has_header ? copy->facts.header.layout
-                                  : header_plain_layout(reading->version);
+    return copy->facts->has_header ? copy->facts->header.layout
+                                   : header_plain_layout(&attempt->set->version.header);
 }
 
 /* Returns true if a copy has a block for the stripe that could be one of its blocks here. */
-static bool has_block(const struct stripe_reading *reading, const struct copy *copy)
+static bool has_block(const struct attempt *attempt, const struct copy *copy)
 {
-    const struct share_layout layout = layout_of(reading, copy);
+    const struct share_layout layout = layout_of(attempt, copy);
 
     return copy->role != COPY_USELESS && !copy->changed &&
-           reading->stripe < layout_stripes(&layout) &&
-           layout_payload_size(&layout, reading->stripe) ==
-               layout_payload_size(&reading->version->layout, reading->stripe);
+           attempt->stripe < layout_stripes(&layout) &&
+           layout_payload_size(&layout, attempt->stripe) ==
+               layout_payload_size(attempt->layout, attempt->stripe);
 }
 
 /* Puts the copies into reading order, by what is known of their stores now. */
@@ -73,29 +74,36 @@ static void sort_copies(struct attempt *attempt)
     size_t compared = count < PACE_STORES ? count : PACE_STORES;
 
     for (size_t i = 0; i < count; i++)
-        attempt->copies[i] = &attempt->reading->copies->items[i];
+        attempt->copies[i] = &attempt->set->copies->items[i];
     for (size_t i = 0; i < compared; i++)
         paces[i] = store_pace(attempt->copies[i]->store);
     attempt->patience = pace_patience(paces, compared);
     for (size_t i = 0; i < count; i++)
-        attempt->copies[i]->slow = store_pace(attempt->copies[i]->store) > attempt->patience;
+        attempt->copies[i]->ballot.slow = store_pace(attempt->copies[i]->store) > attempt->patience;
     qsort(attempt->copies, count, sizeof(struct copy *), compare_rank);
 }
 
-int attempt_start(struct attempt *attempt, const struct stripe_reading *reading)
+int attempt_start(struct attempt *attempt, struct share_set *set, uint64_t stripe, uint8_t *data,
+                  unsigned mode)
 {
-    HOLD(reading->lock);
-    size_t count = reading->copies->count;
+    HOLD(&set->lock);
+    size_t count = set->copies->count;
 
     *attempt = (struct attempt){
-        .reading = reading,
-        .gather = {.needed = reading->needed,
+        .set = set,
+        .stripe = stripe,
+        .data = data,
+        .mode = mode,
+        .layout = &set->version.header.layout,
+        .checked = formats[set->version.header.layout.format]->has_checks,
+        .partial = set->partial,
+        .gather = {.needed = set->version.needed,
                    .count = count,
                    .copies = calloc(count, sizeof(struct gather_copy))},
         .copies = calloc(count, sizeof(struct copy *)),
         .blocks = calloc(count, sizeof(struct buffer)),
         .reads = calloc(count, sizeof(struct block_read)),
-        .contested = reading->trust->contested && !reading->apart,
+        .contested = set->trust.contested && !(mode & READ_APART),
         .spare = INT_MAX,
     };
     if (!attempt->copies || !attempt->blocks || !attempt->reads || !attempt->gather.copies)
@@ -104,13 +112,13 @@ int attempt_start(struct attempt *attempt, const struct stripe_reading *reading)
     for (size_t i = 0; i < count; i++) {
         const struct copy *copy = attempt->copies[i];
         /* A block that is intact but wrong counts as before: the verdict is to stay the same. */
-        bool known_bad = !has_block(reading, copy) ||
-                         (!copy->forged && damage_has(&copy->damage, reading->stripe));
+        bool known_bad =
+            !has_block(attempt, copy) || (!copy->forged && damage_has(&copy->damage, stripe));
         attempt->gather.copies[i] = (struct gather_copy){
             .role = copy->role,
             .bound = copy->bound,
             .trusted = copy->trusted || !attempt->contested,
-            .index = copy->facts.has_header ? copy->index : GATHER_INDEX_UNKNOWN,
+            .index = copy->facts->has_header ? copy->index : GATHER_INDEX_UNKNOWN,
             .block = known_bad ? BLOCK_BAD : BLOCK_UNREAD,
         };
     }
@@ -120,47 +128,48 @@ int attempt_start(struct attempt *attempt, const struct stripe_reading *reading)
 /* Notes that a copy has no good block here, and says so the first time. */
 static void note_bad(struct attempt *attempt, size_t place, int error)
 {
-    const struct stripe_reading *reading = attempt->reading;
     struct copy *copy = attempt->copies[place];
     const char *why = error == -EBADMSG   ? "it does not verify"
                       : error == -ENODATA ? "the share is cut off"
                       : error == -ESTALE  ? "the file was changed while it was read"
                                           : strerrordesc_np(-error);
     bool of_block = error == -EBADMSG || error == -ENODATA;
-    bool is_news;
+    bool trial = attempt->mode & READ_TRIAL, is_news;
 
     gather_bad(&attempt->gather, place);
     {
-        HOLD(reading->lock);
+        HOLD(&attempt->set->lock);
         is_news = !copy->failing && !copy->changed;
         if (of_block || error == -EIO)
             is_news = copy->damage.count == 0 && copy->role != COPY_OTHER;
-        if ((of_block || error == -EIO) && !reading->trial)
-            damage_add(&copy->damage, reading->stripe);
+        if ((of_block || error == -EIO) && !trial)
+            damage_add(&copy->damage, attempt->stripe);
         copy->changed |= error == -ESTALE;
         copy->failing |= !of_block && error != -ESTALE;
     }
-    if (is_news && !reading->trial)
-        log_once("%s: store %s: block %llu is bad: %s", reading->path, store_name(copy->store),
-                 (unsigned long long)reading->stripe, why);
+    if (is_news && !trial)
+        log_once("%s: store %s: block %llu is bad: %s", attempt->set->path, store_name(copy->store),
+                 (unsigned long long)attempt->stripe, why);
 }
 
 /*
- * Returns the index of the share that an intact block belongs to; -1 if it belongs to none. If the
- * header is lost, the index follows from the block: most likely it is the same as in other blocks
- * of the copy, except for a block in a wrong place.
+ * Returns the index of the share that the intact block at PLACE belongs to; -1 if it belongs to
+ * none. If the header is lost, the index follows from the block: most likely it is the same as in
+ * other blocks of the copy, except for a block in a wrong place.
  */
-static int find_index(const struct stripe_reading *reading, const struct copy *copy, int likely,
-                      const uint8_t *block)
+static int find_index(const struct attempt *attempt, size_t place)
 {
-    size_t u = layout_payload_size(&reading->version->layout, reading->stripe);
+    const struct copy_facts *facts = attempt->copies[place]->facts;
+    const uint8_t *block = attempt->blocks[place].data;
+    size_t u = layout_payload_size(attempt->layout, attempt->stripe);
+    int likely = attempt->gather.copies[place].index;
 
-    if (!formats[reading->version->layout.format]->has_checks)
-        return copy->facts.header.index;
-    if (likely >= 0 && block_is_intact(block, u, reading->stripe, (uint8_t)likely))
+    if (!attempt->checked)
+        return facts->header.index;
+    if (likely >= 0 && block_is_intact(block, u, attempt->stripe, (uint8_t)likely))
         return likely;
-    for (int index = 0; index < 256 && !copy->facts.has_header; index++) {
-        if (block_is_intact(block, u, reading->stripe, (uint8_t)index))
+    for (int index = 0; index < 256 && !facts->has_header; index++) {
+        if (block_is_intact(block, u, attempt->stripe, (uint8_t)index))
             return index;
     }
     return -1;
@@ -170,10 +179,6 @@ static int find_index(const struct stripe_reading *reading, const struct copy *c
 static void note_read(struct attempt *attempt, size_t place, int r)
 {
     static const uint8_t no_digest[HASH_SIZE];
-    const struct stripe_reading *reading = attempt->reading;
-    bool checked = formats[reading->version->layout.format]->has_checks;
-    struct copy *copy = attempt->copies[place];
-    int index = -1;
 
     if (is_shortage(r)) {
         gather_bad(&attempt->gather, place);
@@ -181,52 +186,57 @@ static void note_read(struct attempt *attempt, size_t place, int r)
         return;
     }
     attempt->missed |= r == -ETIMEDOUT;
-    if (r == 0)
-        index = find_index(reading, copy, attempt->gather.copies[place].index,
-                           attempt->blocks[place].data);
+    int index = r == 0 ? find_index(attempt, place) : -1;
     if (index < 0) {
         note_bad(attempt, place, r < 0 ? r : -EBADMSG);
         return;
     }
-    HOLD(reading->lock);
-    copy->index = index;
+    HOLD(&attempt->set->lock);
+    attempt->copies[place]->index = index;
     gather_good(&attempt->gather, place, (uint8_t)index,
-                checked ? attempt->blocks[place].data : no_digest);
+                attempt->checked ? attempt->blocks[place].data : no_digest);
+}
+
+/* Where the block is in the copy at PLACE. */
+static uint64_t offset_at(const struct attempt *attempt, size_t place)
+{
+    const struct share_layout layout = layout_of(attempt, attempt->copies[place]);
+
+    return layout_block_offset(&layout, attempt->stripe);
 }
 
 /*
  * Asks for the blocks of the copies at PLACES in stores that are not local, and then reads the
- * others. Sets *RET_NEWS to true if there were any. Returns 0 or -ENOMEM.
+ * others. Returns 1 if there were any, 0 if all are still to come, or -ENOMEM.
  */
-static int ask(struct attempt *attempt, const size_t places[], size_t count, bool *ret_news)
+static int ask(struct attempt *attempt, const size_t places[], size_t count)
 {
-    const struct stripe_reading *reading = attempt->reading;
-    size_t size = layout_block_size(&reading->version->layout, reading->stripe);
+    size_t size = layout_block_size(attempt->layout, attempt->stripe);
+    int news = 0;
 
     for (size_t i = 0; i < count; i++) {
         const struct copy *copy = attempt->copies[places[i]];
-        const struct share_layout layout = layout_of(reading, copy);
-        int r = !store_is_remote(copy->store) || attempt->round ? 0 : round_new(&attempt->round);
-        if (r == 0 && store_is_remote(copy->store))
-            r = copy_ask(attempt->round, copy, layout_block_offset(&layout, reading->stripe), size,
+        if (!store_is_remote(copy->store))
+            continue;
+        int r = attempt->round ? 0 : round_new(&attempt->round);
+        if (r == 0)
+            r = copy_ask(attempt->round, copy, offset_at(attempt, places[i]), size,
                          &attempt->reads[places[i]]);
         if (r < 0)
             return r;
     }
     for (size_t i = 0; i < count; i++) {
         const struct copy *copy = attempt->copies[places[i]];
-        const struct share_layout layout = layout_of(reading, copy);
         struct buffer *block = &attempt->blocks[places[i]];
         if (store_is_remote(copy->store))
             continue;
         int r = buffer_take(size, block);
         if (r == 0)
-            r = copy_read_now(copy, layout_block_offset(&layout, reading->stripe), size,
-                              block->data);
+            r = copy_read_now(copy, offset_at(attempt, places[i]), size, block->data);
         note_read(attempt, places[i], r);
-        *ret_news = true;
+        news = 1;
     }
-    return 0;
+    return news;
 }
 
 /* Waits for news of the blocks that were asked for. Returns how many may still come. */
@@ -255,11 +265,10 @@ static int read_wanted(struct attempt *attempt)
     size_t places[256], count;
 
     while ((count = gather_next(&attempt->gather, places)) > 0 || gather_waits(&attempt->gather)) {
-        bool news = false;
-        int r = ask(attempt, places, count, &news);
+        int r = ask(attempt, places, count);
         if (r < 0)
             return r;
-        if (!news)
+        if (r == 0)
             wait_for_news(attempt);
         if (attempt->shortage < 0)
             return attempt->shortage;
@@ -270,13 +279,11 @@ static int read_wanted(struct attempt *attempt)
 int attempt_read_rest(struct attempt *attempt)
 {
     cleanup_free size_t *places = calloc(attempt->gather.count, sizeof *places);
-    bool news;
 
     if (!places)
         return -ENOMEM;
-    size_t count = gather_rest(&attempt->gather, places, attempt->gather.count);
-    int r = ask(attempt, places, count, &news);
-    while (r == 0 && wait_for_news(attempt) > 0) {
+    int r = ask(attempt, places, gather_rest(&attempt->gather, places, attempt->gather.count));
+    while (r >= 0 && wait_for_news(attempt) > 0) {
     }
     return r < 0 ? r : attempt->shortage;
 }
@@ -288,25 +295,21 @@ int attempt_read_rest(struct attempt *attempt)
  */
 static int look_at_digests(struct attempt *attempt, size_t place, bool *ret)
 {
-    const struct stripe_reading *reading = attempt->reading;
     struct gather *gather = &attempt->gather;
     uint8_t there[HASH_SIZE];
-    bool news;
 
     for (size_t i = 0; i < gather->count; i++) {
         struct gather_copy *copy = &gather->copies[i];
         if (copy->role != COPY_MEMBER || copy->block == BLOCK_GOOD || copy->block == BLOCK_BAD)
             continue;
-        const struct share_layout layout = layout_of(reading, attempt->copies[i]);
-        uint64_t offset = layout_block_offset(&layout, reading->stripe);
         int r = copy->block != BLOCK_UNREAD
                     ? -EAGAIN
-                    : copy_read_now(attempt->copies[i], offset, sizeof there, there);
+                    : copy_read_now(attempt->copies[i], offset_at(attempt, i), sizeof there, there);
         if (r == -EAGAIN) {
             *ret = false;
         } else if (r < 0 || memcmp(there, gather->copies[place].digest, HASH_SIZE) != 0) {
             copy->block = BLOCK_ASKED;
-            r = ask(attempt, &i, 1, &news);
+            r = ask(attempt, &i, 1);
             if (r < 0)
                 return r;
         }
@@ -315,38 +318,35 @@ static int look_at_digests(struct attempt *attempt, size_t place, bool *ret)
 }
 
 /*
- * Decodes the stripe, to reading->data, from the good blocks at k PLACES. -EBADMSG where they are
- * not what its digest stands for; -EINVAL where two are of one share.
+ * Decodes the stripe from the good blocks at k PLACES. -EBADMSG where they are not what its digest
+ * stands for; -EINVAL where two are of one share.
  */
 static int decode(const struct attempt *attempt, const size_t places[])
 {
-    const struct stripe_reading *reading = attempt->reading;
     const uint8_t *blocks[255];
     uint8_t indices[255];
 
-    for (unsigned s = 0; s < reading->version->layout.required; s++) {
+    for (unsigned s = 0; s < attempt->layout->required; s++) {
         indices[s] = (uint8_t)attempt->gather.copies[places[s]].index;
         blocks[s] = attempt->blocks[places[s]].data;
     }
-    return stripe_decode(&reading->version->layout, reading->stripe, indices, blocks,
-                         reading->data);
+    return stripe_decode(attempt->layout, attempt->stripe, indices, blocks, attempt->data);
 }
 
 /* Returns 1 if the good block at PLACE equals the one that the decoded stripe encodes to, 0 if not.
  */
 static int is_right(const struct attempt *attempt, size_t place)
 {
-    const struct stripe_reading *reading = attempt->reading;
-    size_t size = layout_block_size(&reading->version->layout, reading->stripe);
+    size_t size = layout_block_size(attempt->layout, attempt->stripe);
     uint8_t index = (uint8_t)attempt->gather.copies[place].index;
     cleanup_encoder struct encoder *encoder = NULL;
     cleanup_buffer struct buffer block = NO_BUFFER;
 
-    int r = encoder_new(&reading->version->layout, 1, &index, &encoder);
+    int r = encoder_new(attempt->layout, 1, &index, &encoder);
     if (r == 0)
         r = buffer_take(size, &block);
     if (r == 0)
-        r = encoder_run(encoder, reading->stripe, reading->data, &block.data);
+        r = encoder_run(encoder, attempt->stripe, attempt->data, &block.data);
     if (r == 0)
         r = memcmp(block.data, attempt->blocks[place].data, size) == 0;
     return r;
@@ -355,16 +355,15 @@ static int is_right(const struct attempt *attempt, size_t place)
 /* Says which block is wrong though others stand for the stripe; the copy is read last from here. */
 static void note_wrong(const struct attempt *attempt, size_t place)
 {
-    const struct stripe_reading *reading = attempt->reading;
     struct copy *copy = attempt->copies[place];
 
     {
-        HOLD(reading->lock);
+        HOLD(&attempt->set->lock);
         copy->forged = true;
-        damage_add(&copy->damage, reading->stripe);
+        damage_add(&copy->damage, attempt->stripe);
     }
-    log_once("%s: store %s: block %llu is wrong: the other shares contradict it", reading->path,
-             store_name(copy->store), (unsigned long long)reading->stripe);
+    log_once("%s: store %s: block %llu is wrong: the other shares contradict it",
+             attempt->set->path, store_name(copy->store), (unsigned long long)attempt->stripe);
 }
 
 /* Rule 6: formats without checks. */
@@ -379,7 +378,7 @@ static size_t count_members(const struct attempt *attempt, bool bad, unsigned *r
     size_t members = 0;
 
     *ret_withdrawn = 0;
-    HOLD(attempt->reading->lock);
+    HOLD(&attempt->set->lock);
     for (size_t i = 0; i < gather->count; i++) {
         if (gather->copies[i].role == COPY_USELESS)
             continue;
@@ -396,10 +395,10 @@ static int read_enough(struct attempt *attempt)
     struct gather *gather = &attempt->gather;
     unsigned needed = gather->needed, withdrawn;
 
-    if (attempt->reading->whole || attempt->reading->untimed)
+    if ((attempt->mode & READ_WHOLE) || attempt->set->version.untimed)
         return attempt_read_rest(attempt);
-    size_t enough = solve_enough(attempt->reading->version->layout.required,
-                                 count_members(attempt, true, &withdrawn));
+    size_t enough =
+        solve_enough(attempt->layout->required, count_members(attempt, true, &withdrawn));
     gather->needed = enough > needed ? (unsigned)enough : needed;
     int r = read_wanted(attempt);
     gather->needed = needed;
@@ -429,7 +428,6 @@ static size_t list_good(const struct attempt *attempt, size_t places[], size_t *
 
 static int solve(struct attempt *attempt, const size_t places[], size_t count, unsigned withdrawn)
 {
-    const struct stripe_reading *reading = attempt->reading;
     cleanup_free uint8_t *indices = calloc(count + 1, 1);
     cleanup_free const uint8_t **blocks = calloc(count + 1, sizeof(uint8_t *));
     cleanup_free bool *wrong = calloc(count + 1, sizeof *wrong);
@@ -440,8 +438,8 @@ static int solve(struct attempt *attempt, const size_t places[], size_t count, u
         indices[i] = (uint8_t)attempt->gather.copies[places[i]].index;
         blocks[i] = attempt->blocks[places[i]].data;
     }
-    int r = solve_stripe(&reading->version->layout, reading->stripe, indices, blocks, count,
-                         withdrawn, reading->stop, reading->data, wrong, &attempt->spare);
+    int r = solve_stripe(attempt->layout, attempt->stripe, indices, blocks, count, withdrawn,
+                         attempt->set->terms.stop, attempt->data, wrong, &attempt->spare);
     for (size_t i = 0; r == 0 && i < count; i++) {
         if (wrong[i])
             note_wrong(attempt, places[i]);
@@ -456,10 +454,9 @@ static int solve(struct attempt *attempt, const size_t places[], size_t count, u
  */
 static int agree(const struct attempt *attempt, const size_t places[], size_t count)
 {
-    const struct share_layout *layout = &attempt->reading->version->layout;
-    uint64_t stripe = attempt->reading->stripe;
-    size_t k = layout->required;
-    bool filled = k * layout_payload_size(layout, stripe) > layout_stripe_size(layout, stripe);
+    size_t k = attempt->layout->required;
+    bool filled = k * layout_payload_size(attempt->layout, attempt->stripe) >
+                  layout_stripe_size(attempt->layout, attempt->stripe);
 
     int r = decode(attempt, places);
     r = r < 0 ? r : 1;
@@ -470,7 +467,7 @@ static int agree(const struct attempt *attempt, const size_t places[], size_t co
 
 static int restore_unchecked(struct attempt *attempt, size_t places[])
 {
-    unsigned k = attempt->reading->version->layout.required, withdrawn;
+    unsigned k = attempt->layout->required, withdrawn;
     size_t shares = 0;
 
     int r = read_enough(attempt);
@@ -478,7 +475,7 @@ static int restore_unchecked(struct attempt *attempt, size_t places[])
         return r;
     size_t members = count_members(attempt, false, &withdrawn);
     size_t good = list_good(attempt, places, &shares);
-    if (attempt->reading->untimed && shares >= attempt->gather.needed) {
+    if (attempt->set->version.untimed && shares >= attempt->gather.needed) {
         r = agree(attempt, places, good);
         return r < 0 ? r : r > 0 && withdrawn == 0 ? 0 : -EBADMSG;
     }
@@ -501,16 +498,15 @@ static int restore_unchecked(struct attempt *attempt, size_t places[])
  */
 static int read_and_look(struct attempt *attempt, bool *ret_seen)
 {
-    const struct stripe_reading *reading = attempt->reading;
     size_t place;
 
     *ret_seen = true;
-    if (reading->whole || attempt->contested)
+    if ((attempt->mode & READ_WHOLE) || attempt->contested)
         return attempt_read_rest(attempt);
     int r = read_wanted(attempt);
     if (r == 0 && gather_choose(&attempt->gather, &place) == 0)
         r = look_at_digests(attempt, place, ret_seen);
-    if (r == 0 && gather_is_contradicted(&attempt->gather) && !reading->partial) {
+    if (r == 0 && gather_is_contradicted(&attempt->gather) && !attempt->partial) {
         *ret_seen = true;
         r = attempt_read_rest(attempt);
     }
@@ -521,16 +517,16 @@ static int read_and_look(struct attempt *attempt, bool *ret_seen)
  */
 static int bind_more(struct attempt *attempt)
 {
-    const struct stripe_reading *reading = attempt->reading;
+    const struct content_trust *trust = &attempt->set->trust;
     bool done;
 
     {
-        HOLD(reading->lock);
-        done = reading->trust->bound;
+        HOLD(&attempt->set->lock);
+        done = trust->bound;
     }
-    int r = done ? 0 : reading->bind(reading);
-    HOLD(reading->lock);
-    attempt->missed |= reading->trust->missed;
+    int r = done ? 0 : binding_run(attempt->set);
+    HOLD(&attempt->set->lock);
+    attempt->missed |= trust->missed;
     for (size_t i = 0; r == 0 && i < attempt->gather.count; i++)
         attempt->gather.copies[i].bound = attempt->copies[i]->bound;
     return r;
@@ -539,14 +535,13 @@ static int bind_more(struct attempt *attempt)
 /* Notes which copies are on which side, for the first stripe that is in conflict. */
 static void note_conflict(const struct attempt *attempt)
 {
-    struct content_trust *trust = attempt->reading->trust;
-    uint64_t stripe = attempt->reading->stripe;
+    struct content_trust *trust = &attempt->set->trust;
 
-    HOLD(attempt->reading->lock);
-    if (trust->conflict && stripe >= trust->conflict_stripe)
+    HOLD(&attempt->set->lock);
+    if (trust->conflict && attempt->stripe >= trust->conflict_stripe)
         return;
     trust->conflict = true;
-    trust->conflict_stripe = stripe;
+    trust->conflict_stripe = attempt->stripe;
     for (size_t i = 0; i < attempt->gather.count; i++)
         attempt->copies[i]->side = gather_side(&attempt->gather, i);
 }
@@ -554,11 +549,10 @@ static void note_conflict(const struct attempt *attempt)
 /* Tries sets of k blocks of the group, until one gives what its digest stands for. */
 static int search(const struct attempt *attempt, const size_t places[], size_t count)
 {
-    const struct stripe_reading *reading = attempt->reading;
-    size_t k = reading->version->layout.required, some[256];
+    size_t k = attempt->layout->required, some[256];
     struct trials trials;
 
-    trials_begin(&trials, k, count, reading->stripe, reading->stop);
+    trials_begin(&trials, k, count, attempt->stripe, attempt->set->terms.stop);
     for (;;) {
         int r = trials_next(&trials);
         if (r < 0)
@@ -600,15 +594,15 @@ static int decode_group(struct attempt *attempt, size_t place, size_t places[])
  */
 static int give(struct attempt *attempt, size_t place, bool all_seen)
 {
-    const struct stripe_reading *reading = attempt->reading;
+    struct content_trust *trust = &attempt->set->trust;
     struct gather *gather = &attempt->gather;
     bool contradicted = gather_is_contradicted(gather);
     size_t chosen;
 
-    HOLD(reading->lock);
+    HOLD(&attempt->set->lock);
     for (size_t i = 0; i < gather->count; i++)
         gather->copies[i].trusted =
-            attempt->copies[i]->trusted || !reading->trust->contested || reading->apart;
+            attempt->copies[i]->trusted || !trust->contested || (attempt->mode & READ_APART);
     int r = gather_choose(gather, &chosen);
     for (size_t i = 0; r == 0 && i < gather->count; i++) {
         struct copy *copy = attempt->copies[i];
@@ -619,7 +613,7 @@ static int give(struct attempt *attempt, size_t place, bool all_seen)
         copy->trusted = copy->trusted && !contradicted && !unseen;
         copy->differs |= good && contradicted;
     }
-    reading->trust->contested |= r == 0 && contradicted;
+    trust->contested |= r == 0 && contradicted;
     return r;
 }
 
@@ -632,7 +626,7 @@ static int restore_checked(struct attempt *attempt, size_t places[])
     int r = read_and_look(attempt, &seen);
     if (r < 0)
         return r;
-    if (gather_is_contradicted(gather) && attempt->reading->partial)
+    if (gather_is_contradicted(gather) && attempt->partial)
         return -EAGAIN;
     r = gather_has_unbound(gather) ? bind_more(attempt) : 0;
     if (r == 0)
@@ -650,19 +644,93 @@ int attempt_restore(struct attempt *attempt)
 
     if (!places)
         return -ENOMEM;
-    int r = formats[attempt->reading->version->layout.format]->has_checks
-                ? restore_checked(attempt, places)
-                : restore_unchecked(attempt, places);
+    int r =
+        attempt->checked ? restore_checked(attempt, places) : restore_unchecked(attempt, places);
     bool unsettled = r == -ENODATA || r == -ENOTUNIQ || r == -EBADMSG;
     return unsettled && attempt->missed ? -ETIME : r;
 }
 
-int stripe_read(const struct stripe_reading *reading)
+/* From start to end. -EAGAIN where more copies are to be had that may help. */
+static int read_once(struct share_set *set, uint64_t stripe, uint8_t *data)
 {
     cleanup_attempt struct attempt attempt = {0};
 
-    int r = attempt_start(&attempt, reading);
+    int r = attempt_start(&attempt, set, stripe, data, 0);
     if (r == 0)
         r = attempt_restore(&attempt);
-    return (r == -ENODATA || r == -ETIME) && reading->partial ? -EAGAIN : r;
+    return (r == -ENODATA || r == -ETIME) && attempt.partial ? -EAGAIN : r;
+}
+
+int stripe_read(struct share_set *set, uint64_t stripe, uint8_t *data)
+{
+    { /* what reading it came to before, if that stays so */
+        HOLD(&set->lock);
+        if (damage_has(&set->undecided, stripe))
+            return -ETIMEDOUT;
+        if (damage_has(&set->dead, stripe))
+            return -EIO;
+    }
+    int r = read_once(set, stripe, data);
+    if (r == -EAGAIN) {
+        r = share_set_wait_for_late(set);
+        r = r < 0 ? r : read_once(set, stripe, data);
+    }
+    return r < 0 ? stripe_lose(set, stripe, r) : 0;
+}
+
+static const char *why_lost(int error)
+{
+    switch (error) {
+    case -ETIME:
+        return "a store that may have the missing blocks did not answer in time";
+    case -ETIMEDOUT:
+        return "the shares contradict each other, and to find out which are right takes too long";
+    case -EBADMSG:
+        return "the shares contradict each other";
+    case -ENOTUNIQ:
+        return "two contents";
+    default:
+        return "too few good blocks";
+    }
+}
+
+/* Says that a stripe is lost, and why. */
+static void log_lost(struct share_set *set, uint64_t stripe, int error)
+{
+    const struct share_layout *layout = &set->version.header.layout;
+    uint64_t start = stripe * layout_full_stripe_size(layout);
+    bool conflict = error == -ENOTUNIQ;
+    cleanup_free char *sides = conflict ? share_set_describe_conflict(set) : NULL;
+
+    log_error("%s: bytes %llu to %llu cannot be restored: %s%s%s", set->path,
+              (unsigned long long)start,
+              (unsigned long long)(start + layout_stripe_size(layout, stripe) - 1),
+              conflict ? "conflict: " : "", sides ? sides : why_lost(error),
+              set->version.rival > 0 && !set->terms.older
+                  ? "; decode --older takes an older version, which enough stores have"
+                  : "");
+}
+
+int stripe_lose(struct share_set *set, uint64_t stripe, int error)
+{
+    bool is_news, failing = false;
+
+    if (is_shortage(error))
+        return error;
+    if (error != -ETIMEDOUT && set->copies->unread == -ETIMEDOUT) /* a copy was not to be had */
+        error = -ETIME;
+    bool late = error == -ETIMEDOUT || error == -ETIME;
+    {
+        HOLD(&set->lock);
+        is_news = set->lost.count == 0 || (error == -ENOTUNIQ && !set->told_conflict);
+        set->told_conflict |= error == -ENOTUNIQ;
+        damage_add(&set->lost, stripe);
+        for (size_t i = 0; i < set->copies->count; i++)
+            failing |= set->copies->items[i].failing;
+        if (!failing) /* to read it again would change nothing */
+            damage_add(late ? &set->undecided : &set->dead, stripe);
+    }
+    if (is_news)
+        log_lost(set, stripe, error);
+    return late ? -ETIMEDOUT : -EIO;
 }

@@ -1,51 +1,41 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The reading of one stripe from the copies of its shares, by rules 5 and 6 of docs/design.md.
- * Readers of files, check and repair all do it here.
+ * The reading of a file's stripes from the copies of its shares, by rules 5 and 6 of
+ * docs/design.md. Readers of files, check and repair all do it here.
+ *
+ * A block that is missing, cut off, unreadable, corrupt or misplaced is one erasure in one stripe;
+ * the other blocks of that share go on being used. As long as some k stores have an intact block
+ * of the version for a stripe, the stripe is restored exactly; otherwise reading it is an error.
  */
 #pragma once
 
-#include "restore/copies.h"
+#include "restore/share_set.h"
 #include "trust/gather.h"
 
-#include <pthread.h>
+/*
+ * Restores stripe t < T into DATA, which has room for k*u bytes. In the checked format the result
+ * matches its digest; in the others it is the one solution by rule 6. If stores that are late could
+ * help, they are waited for. Returns 0; -EIO (the log says why); -ETIMEDOUT; or a shortage. Any
+ * thread may call it.
+ */
+int stripe_read(struct share_set *set, uint64_t stripe, uint8_t *data);
 
-/* What an open file has learned of its contents; guarded by its lock. */
-struct content_trust {
-    bool contested; /* it gave a stripe that intact blocks contradicted */
-    bool bound;     /* copies without a header were held against all versions */
-    bool missed;    /* a store did not answer in time when copies were held against versions */
-    bool conflict;  /* a stripe has two contents with equal claims; the first such one: */
-    uint64_t conflict_stripe;
+/* How a stripe is read otherwise. */
+enum reading_mode {
+    READ_WHOLE = 1, /* all blocks, whether they are needed or not */
+    READ_APART = 2, /* what other stripes were given does not matter */
+    READ_TRIAL = 4, /* of a version that may not be the one: bad blocks are not noted */
 };
-
-struct stripe_reading {
-    const char *path;                   /* for messages */
-    const struct share_header *version; /* its index means nothing */
-    unsigned needed;                    /* different shares that make a stripe */
-    bool untimed;                       /* without checks: all copies have to agree */
-    uint64_t stripe;
-    struct copies *copies;
-    pthread_mutex_t *lock; /* of what reading teaches about the copies, and of: */
-    struct content_trust *trust;
-    bool partial; /* stores may still bring more copies: nothing is to be settled without them */
-    bool whole;   /* all blocks are read, whether they are needed or not */
-    bool apart;   /* what other stripes were given does not matter */
-    bool trial;   /* of a version that may not be the one: bad blocks are not noted */
-    /* binding_run, which reads by the functions below. */
-    int (*bind)(const struct stripe_reading *reading);
-    const atomic_bool *stop; /* as in share_terms */
-    uint8_t *data;           /* room for k*u bytes; the stripe, where the result is 0 */
-};
-
-static inline bool stripe_reading_is_stopped(const struct stripe_reading *reading)
-{
-    return reading->stop && atomic_load(reading->stop);
-}
 
 /* A reading under way: which blocks were read, and what came of them. */
 struct attempt {
-    const struct stripe_reading *reading;
+    struct share_set *set;
+    uint64_t stripe;
+    uint8_t *data;                     /* room for k*u bytes; the stripe, where the result is 0 */
+    unsigned mode;                     /* of enum reading_mode */
+    const struct share_layout *layout; /* of the version */
+    bool checked;                      /* its format has checks */
+    bool partial; /* stores may still bring more copies: nothing is to be settled without them */
     struct gather gather;
     struct copy **copies;  /* in reading order: gather's places are places here */
     struct buffer *blocks; /* of each copy; a good one where gather says so */
@@ -59,7 +49,8 @@ struct attempt {
 };
 
 /* Starts with what is known of the copies from other stripes. Clear RET in any case. */
-int attempt_start(struct attempt *ret, const struct stripe_reading *reading);
+int attempt_start(struct attempt *ret, struct share_set *set, uint64_t stripe, uint8_t *data,
+                  unsigned mode);
 
 void attempt_clear(struct attempt *attempt);
 
@@ -76,8 +67,8 @@ int attempt_read_rest(struct attempt *attempt);
  */
 int attempt_restore(struct attempt *attempt);
 
-/* The same from start to end. -EAGAIN also for -ENODATA and -ETIME where more copies are to be had.
- */
-int stripe_read(const struct stripe_reading *reading);
+/* Notes and logs that a stripe is lost by an ERROR of attempt_restore, unless that is a shortage;
+ * returns what stripe_read does then. */
+int stripe_lose(struct share_set *set, uint64_t stripe, int error);
 
 #define cleanup_attempt CLEANUP(attempt_clear)

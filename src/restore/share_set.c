@@ -3,14 +3,10 @@
 
 #include "base/lock.h"
 #include "base/log.h"
-#include "base/shortage.h"
 #include "base/zeros.h"
 #include "restore/binding.h"
-#include "restore/reading.h"
 #include "share/block.h"
-#include "trust/name.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -21,48 +17,23 @@ enum {
     BLOCKS_LEAST = 8,
 };
 
-enum verdict {
-    VERDICT_USABLE,
-    VERDICT_CONFLICT,   /* two versions of one time are complete, in as many stores */
-    VERDICT_INCOMPLETE, /* no version has the shares that it needs */
-    VERDICT_NONE,       /* no copy has an intact header */
-};
-
-struct share_set {
-    char *path;
-    struct share_terms terms;
-    struct quorum quorum;
-    struct copies *copies;
-    struct version version; /* where there is none that is usable: the best of the others */
-    enum verdict verdict;
-    bool plain;                /* special bits are not shown */
-    pthread_mutex_t late_lock; /* taken before the other one, to wait for: */
-    struct inquiry late;       /* looks of which some are pending */
-    pthread_mutex_t lock;      /* of what reading teaches about the copies, and of: */
-    struct content_trust trust;
-    bool partial;            /* there are such looks */
-    bool told_conflict;      /* between contents, in the log */
-    struct damage lost;      /* stripes that could not be restored */
-    struct damage dead;      /* those of them that stay so, whatever is tried again */
-    struct damage undecided; /* and those where to find out took too long */
-};
-
 /* Says which stores have another version than the chosen one. */
 static void log_stale(const struct share_set *set)
 {
     for (size_t i = 0; i < set->copies->count; i++) {
         const struct copy *copy = &set->copies->items[i];
-        if (copy->facts.other_format)
+        if (copy->facts->other_format)
             log_once("%s: store %s: is a share of another format", set->path,
                      store_name(copy->store));
-        else if (!copy->facts.has_header)
+        else if (!copy->facts->has_header)
             log_once("%s: store %s: the header is damaged", set->path, store_name(copy->store));
-        else if (copy->facts.misplaced)
+        else if (copy->facts->misplaced)
             log_once("%s: store %s: has share %02x here, and %02x elsewhere", set->path,
-                     store_name(copy->store), copy->facts.header.index, (unsigned)copy->voter);
-        else if (!version_is_same(&copy->facts.header, &set->version.header))
+                     store_name(copy->store), copy->facts->header.index,
+                     (unsigned)copy->ballot.voter);
+        else if (!version_is_same(&copy->facts->header, &set->version.header))
             log_once("%s: store %s has another version (%s)", set->path, store_name(copy->store),
-                     copy->facts.header.mtime_ns < set->version.header.mtime_ns
+                     copy->facts->header.mtime_ns < set->version.header.mtime_ns
                          ? "older"
                          : "newer, or of another size");
     }
@@ -76,50 +47,46 @@ static void set_roles(const struct share_set *set, size_t first)
 {
     for (size_t i = first; i < set->copies->count; i++) {
         struct copy *copy = &set->copies->items[i];
-        copy->role = version_role(&copy->facts, &set->version.header);
+        copy->role = version_role(copy->facts, &set->version.header);
     }
 }
 
-/* Forgets what blocks said of the copies when they were read as if of another version. */
-static void forget_blocks(struct copies *copies)
+/*
+ * Takes a version that may turn out not to be the one. Returns how many shares it has, with those
+ * of copies whose blocks say that they are of it as well (of ALL stripes, or till it is complete);
+ * or a shortage.
+ */
+static int try_version(struct share_set *set, const struct version *version, unsigned mode,
+                       bool all)
 {
-    for (size_t i = 0; i < copies->count; i++) {
-        struct copy *copy = &copies->items[i];
-        copy->shares = false;
-        copy->index = copy->facts.has_header ? copy->index : -1;
-    }
-}
-
-/* Takes a version that may turn out not to be the one, and finds out by FIND what completes it. */
-static int try_version(struct share_set *set, const struct version *version, bool trial,
-                       int (*find)(const struct stripe_reading *reading))
-{
-    struct stripe_reading reading;
-
     set->version = *version;
     set_roles(set, 0);
     if (version->complete || !version->possible)
-        return version->complete;
-    forget_blocks(set->copies);
-    share_set_begin_reading(set, 0, NULL, &reading);
-    reading.trial = trial;
-    return find(&reading);
+        return version->complete ? (int)version->whole : 0;
+    /* Forget what blocks said of the copies when they were read as if of another version. */
+    for (size_t i = 0; i < set->copies->count; i++) {
+        struct copy *copy = &set->copies->items[i];
+        copy->shares = false;
+        copy->index = copy->facts->has_header ? copy->index : -1;
+    }
+    return binding_count(set, mode, all);
 }
 
 /*
  * Of the versions from number PLACE on that are of one time, and that copies without a header or of
  * other times complete, takes the one with most shares.
  */
-static int compare_rivals(struct share_set *set, const struct copy_facts facts[], unsigned place)
+static int compare_rivals(struct share_set *set, unsigned place)
 {
+    const struct copies *copies = set->copies;
     struct version best = set->version, other;
     int most = 0;
 
-    while (version_choose(&set->quorum, facts, set->copies->count, ++place, &other) == 0 &&
+    while (version_choose(&set->quorum, copies->facts, copies->count, ++place, &other) == 0 &&
            other.header.mtime_ns == best.header.mtime_ns) {
         if (most == 0)
-            most = try_version(set, &best, true, binding_count);
-        int shares = most < 0 ? most : try_version(set, &other, true, binding_count);
+            most = try_version(set, &best, READ_TRIAL, true);
+        int shares = most < 0 ? most : try_version(set, &other, READ_TRIAL, true);
         if (shares < 0)
             return shares;
         if (shares < (int)other.needed)
@@ -130,44 +97,38 @@ static int compare_rivals(struct share_set *set, const struct copy_facts facts[]
             most = shares;
         }
     }
-    return try_version(set, &best, true, binding_completes);
+    return try_version(set, &best, READ_TRIAL, false);
 }
 
 /* Takes the version that comes RANK usable versions behind the best one. */
 static int choose(struct share_set *set, unsigned rank)
 {
-    cleanup_free struct copy_facts *facts = copies_facts(set->copies);
+    struct copy_facts *facts = set->copies->facts;
     size_t count = set->copies->count;
-    struct version first;
+    struct version first, version;
     int r;
 
-    if (!facts)
-        return -ENOMEM;
     version_settle_times(facts, count, 0);
     if (version_choose(&set->quorum, facts, count, 0, &first) == 0 && !first.complete)
         version_forget_times(facts, count);
-    copies_take_facts(set->copies, facts);
-    set->verdict = VERDICT_NONE;
-    for (unsigned i = 0;; i++) {
-        struct version version;
-        r = version_choose(&set->quorum, facts, set->copies->count, i, &version);
-        if (r < 0)
-            break;
+    set->verdict = SHARES_NONE;
+    for (unsigned i = 0; version_choose(&set->quorum, facts, count, i, &version) == 0; i++) {
         if (i == 0)
             first = version;
-        set->verdict = VERDICT_INCOMPLETE;
-        r = try_version(set, &version, true, binding_completes);
-        if (r > 0 && rank-- == 0) {
-            r = version.complete ? r : compare_rivals(set, facts, i);
-            set->verdict = set->version.tied ? VERDICT_CONFLICT : VERDICT_USABLE;
+        set->verdict = SHARES_INCOMPLETE;
+        r = try_version(set, &version, READ_TRIAL, false);
+        if (r >= (int)version.needed && rank-- == 0) {
+            r = version.complete ? 0 : compare_rivals(set, i);
+            set->verdict = set->version.tied ? SHARES_CONFLICT : SHARES_USABLE;
             return r < 0 ? r : 0;
         }
         if (r < 0)
             return r;
     }
-    if (r == -ENODATA && set->verdict == VERDICT_INCOMPLETE) /* once more, to note what is bad */
-        r = try_version(set, &first, false, binding_completes);
-    return r == -ENODATA || r > 0 ? 0 : r;
+    if (set->verdict == SHARES_NONE)
+        return 0;
+    r = try_version(set, &first, 0, false); /* once more, to note what is bad */
+    return r < 0 ? r : 0;
 }
 
 int share_set_new(const struct inquiry *looks, const struct share_terms *terms, const char *path,
@@ -212,28 +173,25 @@ void share_set_keep_looks(struct share_set *set, struct inquiry *looks)
 /* Adds the copies of stores that were late. The version stays: that it is right was settled. */
 static int add_late(struct share_set *set)
 {
-    size_t before = set->copies->count;
-    cleanup_free struct copy_facts *facts = NULL;
+    struct copies *copies = set->copies;
+    size_t before = copies->count;
     struct version version;
 
     HOLD(&set->lock);
     set->partial = false;
-    int r = copies_add_late(set->copies, &set->late, &set->terms, set->path);
-    facts = r == 0 ? copies_facts(set->copies) : NULL;
-    if (r < 0 || !facts)
-        return r < 0 ? r : -ENOMEM;
-    version_settle_times(facts, set->copies->count, before);
-    copies_take_facts(set->copies, facts);
-    bool same = version_choose(&set->quorum, facts, set->copies->count, 0, &version) == 0 &&
-                version_is_same(&version.header, &set->version.header);
-    if (same)
+    int r = copies_add_late(copies, &set->late, &set->terms, set->path);
+    if (r < 0)
+        return r;
+    version_settle_times(copies->facts, copies->count, before);
+    if (version_choose(&set->quorum, copies->facts, copies->count, 0, &version) == 0 &&
+        version_is_same(&version.header, &set->version.header))
         set_roles(set, before);
-    for (size_t i = before; i < set->copies->count; i++)
-        set->copies->items[i].trusted = !set->trust.contested;
+    for (size_t i = before; i < copies->count; i++)
+        copies->items[i].trusted = !set->trust.contested;
     return 0;
 }
 
-static int wait_for_late(struct share_set *set)
+int share_set_wait_for_late(struct share_set *set)
 {
     HOLD(&set->late_lock);
     if (!set->late.list)
@@ -292,93 +250,44 @@ bool share_set_is_whole(struct share_set *set)
 
 bool share_set_is_sound(struct share_set *set)
 {
-    if (!share_set_is_whole(set))
-        return false;
+    bool sound = share_set_is_whole(set);
+
     HOLD(&set->lock);
-    for (size_t i = 0; i < set->copies->count; i++) {
+    for (size_t i = 0; sound && i < set->copies->count; i++) {
         const struct copy *copy = &set->copies->items[i];
-        if (copy->damage.count > 0 || copy->failing || copy->forged || copy->changed)
-            return false;
+        sound = copy->damage.count == 0 && !copy->failing && !copy->forged && !copy->changed;
     }
-    return true;
-}
-
-size_t share_set_size(const struct share_set *set)
-{
-    return sizeof *set + strlen(set->path) + 1 + sizeof *set->copies +
-           set->copies->room * sizeof(struct copy);
-}
-
-bool share_set_is_contested(struct share_set *set)
-{
-    HOLD(&set->lock);
-    return set->trust.contested;
-}
-
-void share_set_forget_trust(struct share_set *set)
-{
-    HOLD(&set->lock);
-    set->trust.contested = false;
-    for (size_t i = 0; i < set->copies->count; i++)
-        set->copies->items[i].trusted = true;
-}
-
-const struct share_header *share_set_header(const struct share_set *set)
-{
-    return set->verdict == VERDICT_USABLE ? &set->version.header : NULL;
-}
-
-const struct version *share_set_version(const struct share_set *set)
-{
-    return set->verdict == VERDICT_NONE ? NULL : &set->version;
-}
-
-bool share_set_is_conflict(struct share_set *set)
-{
-    HOLD(&set->lock);
-    return set->verdict == VERDICT_CONFLICT || set->trust.conflict;
-}
-
-bool share_set_is_complete(const struct share_set *set)
-{
-    bool found = set->verdict == VERDICT_USABLE || set->verdict == VERDICT_CONFLICT;
-
-    return found && set->version.complete;
-}
-
-/* Returns true if the stripe's digest in COPY is that of zeros, which is at hand or is made. */
-static bool has_digest_of_zeros(const struct share_set *set, const struct copy *copy,
-                                uint64_t stripe, uint8_t zero_digest[HASH_SIZE], bool *made)
-{
-    const struct share_layout *layout = &set->version.header.layout;
-    uint64_t offset = layout_block_offset(&copy->facts.header.layout, stripe);
-    const uint8_t *data = zeros();
-    uint8_t digest[HASH_SIZE];
-
-    if (!data || copy_read_now(copy, offset, sizeof digest, digest) < 0)
-        return false;
-    if (!*made)
-        hash(data, layout_stripe_size(layout, stripe), stripe, zero_digest);
-    *made = true;
-    return memcmp(digest, zero_digest, HASH_SIZE) == 0;
+    return sound;
 }
 
 bool share_set_is_hole(struct share_set *set, uint64_t stripe)
 {
-    uint8_t zero_digest[HASH_SIZE];
-    bool seen[256] = {false}, made = false;
+    const struct share_layout *layout = &set->version.header.layout;
+    uint8_t digest_of_zeros[HASH_SIZE], digest[HASH_SIZE];
+    bool seen[256] = {false};
     unsigned shares = 0;
 
-    if (!formats[set->version.header.layout.format]->has_checks || share_set_is_contested(set))
+    {
+        HOLD(&set->lock);
+        if (!formats[layout->format]->has_checks || set->trust.contested)
+            return false;
+    }
+    const uint8_t *data = zeros();
+    if (!data)
         return false;
     for (size_t i = 0; i < set->copies->count; i++) {
         const struct copy *copy = &set->copies->items[i];
+        const struct share_header *own = &copy->facts->header;
         if (copy->role != COPY_MEMBER)
             continue;
-        if (!has_digest_of_zeros(set, copy, stripe, zero_digest, &made))
+        if (copy_read_now(copy, layout_block_offset(&own->layout, stripe), HASH_SIZE, digest) < 0)
             return false;
-        shares += !seen[copy->facts.header.index];
-        seen[copy->facts.header.index] = true;
+        if (shares == 0)
+            hash(data, layout_stripe_size(layout, stripe), stripe, digest_of_zeros);
+        if (memcmp(digest, digest_of_zeros, HASH_SIZE) != 0)
+            return false;
+        shares += !seen[own->index];
+        seen[own->index] = true;
     }
     return shares >= set->version.needed;
 }
@@ -407,18 +316,13 @@ void share_set_status(struct share_set *set, struct stat *ret)
 {
     size_t count = set->copies->count;
     cleanup_free struct ballot *ballots = calloc(count, sizeof *ballots);
-    bool usable = set->verdict == VERDICT_USABLE;
+    bool usable = set->verdict == SHARES_USABLE;
 
-    *ret = set->copies->items[0].status;
+    *ret = set->copies->items[0].ballot.status;
     for (size_t i = 0; ballots && i < count; i++) {
         const struct copy *copy = &set->copies->items[i];
-        ballots[i] = (struct ballot){
-            .cast = !usable || copy->role == COPY_MEMBER,
-            .voter = copy->voter,
-            .status = copy->status,
-            .one_mode_only = copy->one_mode_only,
-            .slow = copy->slow,
-        };
+        ballots[i] = copy->ballot;
+        ballots[i].cast = !usable || copy->role == COPY_MEMBER;
     }
     if (ballots)
         vote_status(&set->quorum, ballots, count, ret);
@@ -432,58 +336,42 @@ void share_set_status(struct share_set *set, struct stat *ret)
         header_mtime(&set->version.header, &ret->st_mtim);
 }
 
-unsigned share_set_would_need(const struct share_set *set)
-{
-    cleanup_free struct copy_facts *facts = copies_facts(set->copies);
-
-    return facts ? version_would_need(&set->quorum, facts, set->copies->count) : 0;
-}
-
 /* Returns true if the copy is on a side of the conflict. With the lock held. */
 static bool has_side(const struct share_set *set, const struct copy *copy)
 {
-    if (set->verdict != VERDICT_CONFLICT)
+    if (set->verdict != SHARES_CONFLICT)
         return copy->side > 0;
-    return copy->facts.has_header && copy->facts.header.mtime_ns == set->version.header.mtime_ns;
+    return copy->facts->has_header && copy->facts->header.mtime_ns == set->version.header.mtime_ns;
 }
 
 /* Returns true if A is on the side that B is on. */
 static bool same_side(const struct share_set *set, const struct copy *a, const struct copy *b)
 {
     return has_side(set, a) &&
-           (set->verdict == VERDICT_CONFLICT ? version_is_same(&a->facts.header, &b->facts.header)
-                                             : a->side == b->side);
+           (set->verdict == SHARES_CONFLICT ? version_is_same(&a->facts->header, &b->facts->header)
+                                            : a->side == b->side);
 }
 
-/* Returns true if a version on another side has the size and the k of that of copy PLACE. */
-static bool has_lookalike(const struct share_set *set, size_t place)
+/* Prints "100 bytes (k = 2) in", and in what else the version of copy PLACE differs from one on
+ * another side that has the same size and k. */
+static void print_version(FILE *text, const struct share_set *set, size_t place)
 {
     const struct copy *own = &set->copies->items[place];
-    const struct share_layout *layout = &own->facts.header.layout;
+    const struct share_layout *layout = &own->facts->header.layout;
+    bool alike = false;
 
     for (size_t i = 0; i < set->copies->count; i++) {
         const struct copy *copy = &set->copies->items[i];
-        const struct share_layout *other = &copy->facts.header.layout;
-        if (has_side(set, copy) && !same_side(set, copy, own) &&
-            other->source_size == layout->source_size && other->required == layout->required)
-            return true;
+        const struct share_layout *other = &copy->facts->header.layout;
+        alike |= has_side(set, copy) && !same_side(set, copy, own) &&
+                 other->source_size == layout->source_size && other->required == layout->required;
     }
-    return false;
-}
-
-/* Prints "100 bytes (k = 2) in", and in what else the version of copy PLACE differs. */
-static void print_version(FILE *text, const struct share_set *set, size_t place)
-{
-    const struct share_header *header = &set->copies->items[place].facts.header;
-    const struct share_layout *layout = &header->layout;
-
     fprintf(text, "%llu bytes (k = %u", (unsigned long long)layout->source_size, layout->required);
-    if (!has_lookalike(set, place))
-        fputs(") in", text);
-    else if (formats[layout->format]->has_total)
-        fprintf(text, ", n = %u) in", header->total);
-    else
-        fprintf(text, ", blocks of %u) in", layout->block_size);
+    if (alike && formats[layout->format]->has_total)
+        fprintf(text, ", n = %u", own->facts->header.total);
+    else if (alike)
+        fprintf(text, ", blocks of %u", layout->block_size);
+    fputs(") in", text);
 }
 
 /* Prints "100 bytes (k = 2) in a b", or of contents "one in a b", of the side of copy PLACE;
@@ -497,7 +385,7 @@ static void print_side(FILE *text, const struct share_set *set, size_t place, bo
             return;
     }
     fputs(first ? "" : ", ", text);
-    if (set->verdict == VERDICT_CONFLICT)
+    if (set->verdict == SHARES_CONFLICT)
         print_version(text, set, place);
     else
         fputs(first ? "one in" : "another in", text);
@@ -517,7 +405,7 @@ char *share_set_describe_conflict(struct share_set *set)
     if (!text)
         return NULL;
     pthread_mutex_lock(&set->lock);
-    if (set->verdict == VERDICT_CONFLICT)
+    if (set->verdict == SHARES_CONFLICT)
         fputs("versions of one time: ", text);
     else
         fprintf(text, "contents of stripe %llu: ", (unsigned long long)set->trust.conflict_stripe);
@@ -544,7 +432,7 @@ static void log_incomplete(const struct share_set *set)
                   set->path);
         return;
     }
-    unsigned would = share_set_would_need(set);
+    unsigned would = version_would_need(&set->quorum, set->copies->facts, set->copies->count);
     if (would > 0)
         log_error("%s: fewer stores than %u have the version; required=%u takes it", set->path,
                   set->quorum.required, would);
@@ -564,52 +452,47 @@ static void log_incomplete(const struct share_set *set)
 static bool may_hide_newer(const struct share_set *set)
 {
     const struct copies *copies = set->copies;
-    cleanup_free struct copy_facts *facts = copies_facts(copies);
     bool hides = copies->denied >= set->quorum.required;
 
-    for (size_t i = 0; facts && i < copies->count; i++) {
-        const struct share_header *header = &copies->items[i].facts.header;
-        if (!facts[i].has_header || header->mtime_ns <= set->version.header.mtime_ns)
+    for (size_t i = 0; i < copies->count; i++) {
+        const struct copy_facts *own = &copies->facts[i];
+        if (!own->has_header || own->header.mtime_ns <= set->version.header.mtime_ns)
             continue;
-        const struct version newer = version_count(&set->quorum, facts, copies->count, header);
+        const struct version newer =
+            version_count(&set->quorum, copies->facts, copies->count, &own->header);
         hides |= newer.whole + copies->denied >= newer.needed;
     }
-    return set->terms.patient && copies->denied > 0 && (hides || !facts);
-}
-
-/* Returns true if what was found missing may be in a store that did not answer in time. */
-static bool has_missed(struct share_set *set)
-{
-    HOLD(&set->lock);
-    return set->trust.missed;
+    return set->terms.patient && copies->denied > 0 && hides;
 }
 
 int share_set_check(struct share_set *set)
 {
     cleanup_free char *conflict = NULL;
+    int error;
 
+    { /* what was found missing may be in a store that did not answer in time */
+        HOLD(&set->lock);
+        error = set->trust.missed ? -ETIMEDOUT : -EIO;
+    }
     switch (set->verdict) {
-    case VERDICT_USABLE:
+    case SHARES_USABLE:
         log_stale(set);
         if (!may_hide_newer(set))
             return 0;
         log_error("%s: %zu copies may be of a newer version, but you may not read them", set->path,
                   set->copies->denied);
         break;
-    case VERDICT_CONFLICT:
+    case SHARES_CONFLICT:
         conflict = share_set_describe_conflict(set);
-        log_error("%s: conflict: %s", set->path, conflict ? conflict : "two versions");
-        return has_missed(set) ? -ETIMEDOUT : -EIO;
-    case VERDICT_INCOMPLETE:
+        return log_as(error, "%s: conflict: %s", set->path, conflict ? conflict : "two versions");
+    case SHARES_INCOMPLETE:
         log_incomplete(set);
         break;
     default:
         log_error("%s: none of %zu copies is a share with an intact header (is format= right?)",
                   set->path, set->copies->count);
     }
-    if (set->copies->unread < 0)
-        return set->copies->unread;
-    return has_missed(set) ? -ETIMEDOUT : -EIO;
+    return set->copies->unread < 0 ? set->copies->unread : error;
 }
 
 uint64_t share_set_present(const struct share_set *set)
@@ -618,8 +501,8 @@ uint64_t share_set_present(const struct share_set *set)
     uint64_t longest = 0, stripes = layout_stripes(layout);
 
     for (size_t i = 0; i < set->copies->count; i++) {
-        if (set->copies->items[i].facts.size > longest)
-            longest = set->copies->items[i].facts.size;
+        if (set->copies->facts[i].size > longest)
+            longest = set->copies->facts[i].size;
     }
     uint64_t end = longest / layout_full_block_size(layout) + 1;
     return end < stripes ? end : stripes;
@@ -632,108 +515,4 @@ bool share_set_is_distant(const struct share_set *set)
     for (size_t i = 0; i < set->copies->count; i++)
         distant |= store_is_remote(set->copies->items[i].store);
     return distant;
-}
-
-struct copies *share_set_copies(struct share_set *set)
-{
-    return set->copies;
-}
-
-void share_set_begin_reading(struct share_set *set, uint64_t stripe, uint8_t *data,
-                             struct stripe_reading *ret)
-{
-    HOLD(&set->lock);
-    *ret = (struct stripe_reading){
-        .partial = set->partial,
-        .path = set->path,
-        .version = &set->version.header,
-        .needed = set->version.needed,
-        .untimed = set->version.untimed,
-        .stripe = stripe,
-        .copies = set->copies,
-        .lock = &set->lock,
-        .trust = &set->trust,
-        .bind = binding_run,
-        .stop = set->terms.stop,
-        .data = data,
-    };
-}
-
-static const char *why_not(int error)
-{
-    if (error == -ETIME)
-        return "a store that may have the missing blocks did not answer in time";
-    if (error == -ETIMEDOUT)
-        return "the shares contradict each other, and to find out which are right takes too long";
-    return error == -EBADMSG ? "the shares contradict each other" : "too few good blocks";
-}
-
-/* Says that a stripe is lost, and why. */
-static void log_lost(struct share_set *set, const struct stripe_reading *reading, int error)
-{
-    const struct share_layout *layout = &reading->version->layout;
-    uint64_t start = reading->stripe * layout_full_stripe_size(layout);
-    bool conflict = error == -ENOTUNIQ;
-    cleanup_free char *sides = conflict ? share_set_describe_conflict(set) : NULL;
-
-    log_error("%s: bytes %llu to %llu cannot be restored: %s%s%s", set->path,
-              (unsigned long long)start,
-              (unsigned long long)(start + layout_stripe_size(layout, reading->stripe) - 1),
-              conflict ? "conflict: " : "",
-              sides      ? sides
-              : conflict ? "two contents"
-                         : why_not(error),
-              set->version.rival > 0 && !set->terms.older
-                  ? "; decode --older takes an older version, which enough stores have"
-                  : "");
-}
-
-int share_set_end_reading(struct share_set *set, const struct stripe_reading *reading, int r)
-{
-    bool is_news, failing = false;
-
-    if (r == 0 || is_shortage(r))
-        return r;
-    if (r != -ETIMEDOUT && set->copies->unread == -ETIMEDOUT) /* a copy was not to be had at all */
-        r = -ETIME;
-    bool late = r == -ETIMEDOUT || r == -ETIME;
-    {
-        HOLD(&set->lock);
-        is_news = set->lost.count == 0 || (r == -ENOTUNIQ && !set->told_conflict);
-        set->told_conflict |= r == -ENOTUNIQ;
-        damage_add(&set->lost, reading->stripe);
-        for (size_t i = 0; i < set->copies->count; i++)
-            failing |= set->copies->items[i].failing;
-        if (!failing) /* to read it again would change nothing */
-            damage_add(late ? &set->undecided : &set->dead, reading->stripe);
-    }
-    if (is_news)
-        log_lost(set, reading, r);
-    return late ? -ETIMEDOUT : -EIO;
-}
-
-/* What reading a stripe came to before, if that stays so. */
-static int known_error(struct share_set *set, uint64_t stripe)
-{
-    HOLD(&set->lock);
-    if (damage_has(&set->undecided, stripe))
-        return -ETIMEDOUT;
-    return damage_has(&set->dead, stripe) ? -EIO : 0;
-}
-
-int share_set_read_stripe(struct share_set *set, uint64_t stripe, uint8_t *data)
-{
-    struct stripe_reading reading;
-
-    int r = known_error(set, stripe);
-    if (r < 0)
-        return r;
-    share_set_begin_reading(set, stripe, data, &reading);
-    r = stripe_read(&reading);
-    if (r == -EAGAIN) {
-        r = wait_for_late(set);
-        share_set_begin_reading(set, stripe, data, &reading);
-        r = r < 0 ? r : stripe_read(&reading);
-    }
-    return share_set_end_reading(set, &reading, r);
 }

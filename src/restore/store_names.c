@@ -43,14 +43,15 @@ struct name_column {
     int voter;
     struct names names; /* the answer's */
     size_t next;
+    bool has; /* the name that was merged last */
 };
 
+/* The name that comes next; NULL where none is left. */
 static const char *next_name(const struct name_column *column)
 {
     return column->next < column->names.count ? names_get(&column->names, column->next) : NULL;
 }
 
-/* The least of the names that come next; NULL where none is left. */
 static const char *least_name(const struct name_column columns[], size_t count)
 {
     const char *least = NULL;
@@ -66,27 +67,27 @@ static const char *least_name(const struct name_column columns[], size_t count)
 /* What the stores that have a name say of it. */
 struct taken {
     struct listed known; /* its kind where all of them agree, and its number in the first of them */
-    size_t having;
-    unsigned votes; /* different ones among those that have it */
+    unsigned votes;      /* different ones among those that have it */
 };
 
 static struct taken take_name(struct name_column columns[], size_t count, const char *name)
 {
-    struct taken taken = {.having = 0};
+    const struct listed *first = NULL;
+    struct taken taken = {.votes = 0};
 
     for (size_t i = 0; i < count; i++) {
-        const char *next = next_name(&columns[i]);
-        if (!next || strcmp(next, name) != 0)
+        struct name_column *column = &columns[i];
+        const char *next = next_name(column);
+        column->has = next && strcmp(next, name) == 0;
+        if (!column->has)
             continue;
-        const struct listed *known = &columns[i].names.items[columns[i].next];
-        bool counted = columns[i].voter < 0;
+        const struct listed *known = &column->names.items[column->next++];
+        bool counted = column->voter < 0;
         for (size_t j = 0; j < i && !counted; j++)
-            counted = columns[j].voter == columns[i].voter && columns[j].next > 0 &&
-                      strcmp(names_get(&columns[j].names, columns[j].next - 1), name) == 0;
+            counted = columns[j].has && columns[j].voter == column->voter;
         taken.votes += !counted;
-        columns[i].next++;
-        if (taken.having++ == 0)
-            taken.known = *known;
+        if (!first)
+            taken.known = *(first = known);
         else if (known->kind != taken.known.kind)
             taken.known.kind = 0;
     }
@@ -95,16 +96,15 @@ static struct taken take_name(struct name_column columns[], size_t count, const 
 
 /* A directory being listed. */
 struct naming {
-    struct stores *stores;
     const struct share_terms *terms;
     const char *path;
     unsigned required; /* K */
     bool leftover;     /* the directory, or one that it is in */
 };
 
-static void tell_hidden(const struct naming *naming, const char *path, const struct survey *survey,
-                        enum hidden why)
+static void tell_hidden(const struct naming *naming, const char *path, const struct survey *survey)
 {
+    enum hidden why = leftover_is_path(path) ? HIDDEN_LEFTOVER : HIDDEN_FOREIGN;
     cleanup_free char *text = survey_describe(survey);
 
     if (!text)
@@ -120,16 +120,15 @@ static int look_closer(const struct naming *naming, const char *name)
 {
     cleanup_survey struct survey survey = NO_SURVEY;
     cleanup_free char *path = NULL;
-    enum hidden why;
 
     if (asprintf(&path, "%s%s%s", naming->path, *naming->path ? "/" : "", name) < 0)
         return -ENOMEM;
-    int r = survey_make(naming->stores, naming->terms, path, NULL, &survey);
+    int r = survey_make(naming->terms, path, NULL, &survey);
     if (r < 0)
         return is_shortage(r) ? r : r != -ENOENT;
-    r = store_name_is_shown(naming->stores, naming->terms, path, &survey, &why);
+    r = store_name_is_shown(naming->terms, path, &survey);
     if (r == 0)
-        tell_hidden(naming, path, &survey, why);
+        tell_hidden(naming, path, &survey);
     return r;
 }
 
@@ -161,43 +160,36 @@ static int merge_names(const struct naming *naming, struct name_column columns[]
     return r < 0 ? r : 0;
 }
 
-/* What the stores answered. Returns how many did, or as store_names does. */
-static int find_columns(const struct inquiry *inquiry, struct name_column columns[])
-{
-    int worst = -ENOENT, found = 0;
-
-    for (size_t i = 0; i < inquiry->list->count; i++) {
-        int r = inquiry_result(inquiry, i);
-        if (is_shortage(r))
-            return r;
-        if (r == 0)
-            columns[found++] = (struct name_column){
-                .voter = store_list_voter(inquiry->list, i),
-                .names = ((struct list_question *)inquiry->questions[i])->names,
-            };
-        else if (r != -ENOENT && r != -ENOTDIR && r != -EINPROGRESS)
-            worst = r;
-    }
-    return found > 0 ? found : worst;
-}
-
-int store_names(struct stores *stores, const struct share_terms *terms, const char *path,
+int store_names(const struct share_terms *terms, const char *path,
                 const struct inquiry_enough *enough, struct names *names)
 {
     cleanup_inquiry struct inquiry inquiry = NO_INQUIRY;
+    int worst = -ENOENT;
+    size_t count = 0;
 
-    int r = inquiry_make(stores, path, NULL, &list_kind, enough, &inquiry);
+    int r = inquiry_make(terms->stores, path, NULL, &list_kind, enough, &inquiry);
     if (r < 0)
         return r;
-    const struct naming naming = {stores, terms, path, inquiry.list->quorum.required,
+    const struct naming naming = {terms, path, inquiry.list->quorum.required,
                                   leftover_is_path(path)};
     if (naming.required == 0)
         return refuse_unknown(inquiry.list);
     cleanup_free struct name_column *columns = calloc(inquiry.list->count + 1, sizeof *columns);
     if (!columns)
         return -ENOMEM;
-    r = find_columns(&inquiry, columns);
-    return r < 0 ? r : merge_names(&naming, columns, (size_t)r, names);
+    for (size_t i = 0; i < inquiry.list->count; i++) {
+        r = inquiry_result(&inquiry, i);
+        if (is_shortage(r))
+            return r;
+        if (r == 0)
+            columns[count++] = (struct name_column){
+                .voter = store_list_voter(inquiry.list, i),
+                .names = ((struct list_question *)inquiry.questions[i])->names,
+            };
+        else if (r != -ENOENT && r != -ENOTDIR && r != -EINPROGRESS)
+            worst = r;
+    }
+    return count > 0 ? merge_names(&naming, columns, count, names) : worst;
 }
 
 /* Returns 1 where a version of the file at PATH is complete, or why that cannot be told. */
@@ -211,18 +203,17 @@ static int is_complete(const struct share_terms *terms, const char *path,
     int r = share_set_new(&survey->inquiry, terms, path, 0, &shares);
     if (r < 0)
         return is_no_verdict(r) ? r : 0;
-    return share_set_is_complete(shares) ? 1 : share_set_copies(shares)->unread;
+    return shares->version.complete ? 1 : shares->copies->unread;
 }
 
 /* Returns 1 where a file directly in the directory PATH is complete. */
-static int has_complete_file(struct stores *stores, const struct share_terms *terms,
-                             const char *path)
+static int has_complete_file(const struct share_terms *terms, const char *path)
 {
     struct share_terms all = *terms;
     cleanup_names struct names names = NO_NAMES;
 
     all.everything = true;
-    int r = store_names(stores, &all, path, NULL, &names);
+    int r = store_names(&all, path, NULL, &names);
     if (r < 0)
         return is_shortage(r) ? r : 0;
     for (size_t i = 0; r == 0 && i < names.count; i++) {
@@ -230,15 +221,14 @@ static int has_complete_file(struct stores *stores, const struct share_terms *te
         cleanup_free char *whole = NULL;
         if (asprintf(&whole, "%s/%s", path, names_get(&names, i)) < 0)
             return -ENOMEM;
-        if (survey_make(stores, terms, whole, NULL, &survey) == 0 &&
-            survey.ruling.verdict == NAME_SETTLED)
+        if (survey_make(terms, whole, NULL, &survey) == 0 && survey.ruling.verdict == NAME_SETTLED)
             r = is_complete(terms, whole, &survey);
     }
     return r;
 }
 
-static int leftover_is_shown(struct stores *stores, const struct share_terms *terms,
-                             const char *path, const struct survey *survey)
+static int leftover_is_shown(const struct share_terms *terms, const char *path,
+                             const struct survey *survey)
 {
     const struct quorum *quorum = &survey->inquiry.list->quorum;
     const char *slash = strrchr(path, '/');
@@ -249,21 +239,16 @@ static int leftover_is_shown(struct stores *stores, const struct share_terms *te
         return S_ISREG(survey->status.st_mode) ? is_complete(terms, path, survey) : 1;
     if (survey->ruling.votes < quorum->required)
         return 0;
-    return leftover_is_directory(slash ? slash + 1 : path) ? has_complete_file(stores, terms, path)
-                                                           : 1;
+    return leftover_is_directory(slash ? slash + 1 : path) ? has_complete_file(terms, path) : 1;
 }
 
-int store_name_is_shown(struct stores *stores, const struct share_terms *terms, const char *path,
-                        const struct survey *survey, enum hidden *ret)
+int store_name_is_shown(const struct share_terms *terms, const char *path,
+                        const struct survey *survey)
 {
     const mode_t mode = survey->status.st_mode;
 
-    if (leftover_is_path(path)) {
-        int r = leftover_is_shown(stores, terms, path, survey);
-        *ret = HIDDEN_LEFTOVER;
-        return r;
-    }
-    *ret = HIDDEN_FOREIGN;
+    if (leftover_is_path(path))
+        return leftover_is_shown(terms, path, survey);
     return survey->ruling.verdict != NAME_FOREIGN ||
            (terms->unconfirmed && !S_ISCHR(mode) && !S_ISBLK(mode));
 }

@@ -10,12 +10,13 @@
  * for inquiry_make. Returns 0 where a store has PATH; -ENOENT where none has, or, where a store
  * could not say, its error; a shortage of our own.
  */
-int store_names(struct stores *stores, const struct share_terms *terms, const char *path,
+int store_names(const struct share_terms *terms, const char *path,
                 const struct inquiry_enough *enough, struct names *names);
 
 /*
- * Returns 1 where PATH, of which SURVEY was made, is shown; 0 where it is not, and *RET says why;
- * or a negative errno. A conflict is shown, and so is a file that is lost: both as errors.
+ * Returns 1 where PATH, of which SURVEY was made, is shown; 0 where it is not: a leftover, if its
+ * path is one's, and else foreign; or a negative errno. A conflict is shown, and so is a file that
+ * is lost: both as errors. To judge a leftover takes the files that SURVEY has opened.
  */
-int store_name_is_shown(struct stores *stores, const struct share_terms *terms, const char *path,
-                        const struct survey *survey, enum hidden *ret);
+int store_name_is_shown(const struct share_terms *terms, const char *path,
+                        const struct survey *survey);

@@ -3,37 +3,18 @@
 
 #include "base/log.h"
 #include "base/shortage.h"
-#include "restore/copies.h"
 #include "restore/look.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <sys/sysmacros.h>
 
-struct ballot survey_ballot(const struct inquiry *looks, const struct share_terms *terms,
-                            size_t place)
-{
-    const struct look *look = look_answer(looks, place);
-    struct store_voice voice;
-    struct copy_facts facts;
-
-    store_voice(looks->list->stores[place], &voice);
-    copy_facts_read(terms, looks, place, &facts);
-    return (struct ballot){
-        .cast = true,
-        .voter = quorum_voter(&looks->list->quorum, &voice, place),
-        .status = look->object.status,
-        .target = look->object.target,
-        .has_header = S_ISREG(look->object.status.st_mode) && facts.has_header && !facts.misplaced,
-        .one_mode_only = store_voice_keeps_no_modes(&voice, &look->object.status),
-    };
-}
-
 /* Fills the ballots. Returns a shortage, the error of a store that could not say, or -ENOENT. */
 static int collect(struct survey *survey, const struct share_terms *terms)
 {
     const struct inquiry *inquiry = &survey->inquiry;
     uint64_t patience = store_list_patience(inquiry->list);
+    struct copy_facts facts;
     int worst = -ENOENT;
 
     for (size_t i = 0; i < inquiry->list->count; i++) {
@@ -43,7 +24,7 @@ static int collect(struct survey *survey, const struct share_terms *terms)
         if (is_shortage(r))
             return r;
         if (r == 0) {
-            survey->ballots[i] = survey_ballot(inquiry, terms, i);
+            survey->ballots[i] = look_ballot(inquiry, terms, i, &facts);
             survey->ballots[i].slow = store_pace(inquiry->list->stores[i]) > patience;
         } else if (r != -ENOENT && r != -ENOTDIR && r != -EINPROGRESS) {
             worst = r;
@@ -52,54 +33,41 @@ static int collect(struct survey *survey, const struct share_terms *terms)
     return worst;
 }
 
-static void print_kind(FILE *text, const struct ballot *ballot)
+/* "a file in 00 01, a symlink to x in 02" */
+static void print_sides(FILE *text, const struct survey *survey)
 {
-    const struct stat *status = &ballot->status;
+    const struct store_list *list = survey->inquiry.list;
+    const char *between = "";
 
-    switch (status->st_mode & S_IFMT) {
-    case S_IFREG:
-        fputs("a file", text);
-        break;
-    case S_IFDIR:
-        fputs("a directory", text);
-        break;
-    case S_IFLNK:
-        fprintf(text, "a symlink to %s", ballot->target);
-        break;
-    case S_IFIFO:
-        fputs("a FIFO", text);
-        break;
-    case S_IFSOCK:
-        fputs("a socket", text);
-        break;
-    default:
-        fprintf(text, "a device (%u,%u)", major(status->st_rdev), minor(status->st_rdev));
+    for (size_t i = 0; i < list->count; i++) {
+        const struct ballot *own = &survey->ballots[i];
+        mode_t mode = own->status.st_mode;
+        bool is_first = own->cast;
+        for (size_t j = 0; j < i && is_first; j++)
+            is_first = !survey->ballots[j].cast || !ballot_same_kind(&survey->ballots[j], own);
+        if (!is_first)
+            continue;
+        fprintf(text, "%s%s", between,
+                S_ISREG(mode)    ? "a file"
+                : S_ISDIR(mode)  ? "a directory"
+                : S_ISLNK(mode)  ? "a symlink to "
+                : S_ISFIFO(mode) ? "a FIFO"
+                : S_ISSOCK(mode) ? "a socket"
+                                 : "a device ");
+        if (S_ISLNK(mode))
+            fputs(own->target, text);
+        else if (S_ISCHR(mode) || S_ISBLK(mode))
+            fprintf(text, "(%u,%u)", major(own->status.st_rdev), minor(own->status.st_rdev));
+        fputs(" in", text);
+        for (size_t j = i; j < list->count; j++) {
+            if (survey->ballots[j].cast && ballot_same_kind(&survey->ballots[j], own))
+                fprintf(text, " %s", store_short_name(list->stores[j]));
+        }
+        between = ", ";
     }
 }
 
-/* "a file in 00 01" */
-static void print_side(FILE *text, const struct survey *survey, size_t side)
-{
-    print_kind(text, &survey->ballots[side]);
-    fputs(" in", text);
-    for (size_t i = 0; i < survey->inquiry.list->count; i++) {
-        if (survey->ballots[i].cast &&
-            ballot_same_kind(&survey->ballots[i], &survey->ballots[side]))
-            fprintf(text, " %s", store_short_name(survey->inquiry.list->stores[i]));
-    }
-}
-
-static bool is_first_of_kind(const struct survey *survey, size_t place)
-{
-    for (size_t i = 0; i < place; i++) {
-        if (survey->ballots[i].cast &&
-            ballot_same_kind(&survey->ballots[i], &survey->ballots[place]))
-            return false;
-    }
-    return survey->ballots[place].cast;
-}
-
-/* "only 03 04 have it" */
+/* "only 03 04 have it, 3 needed" */
 static void print_few(FILE *text, const struct survey *survey)
 {
     size_t having = 0;
@@ -112,19 +80,6 @@ static void print_few(FILE *text, const struct survey *survey)
         having++;
     }
     fprintf(text, " %s it, %u needed", having == 1 ? "has" : "have", survey->ruling.needed);
-}
-
-static void print_sides(FILE *text, const struct survey *survey)
-{
-    const char *between = "";
-
-    for (size_t i = 0; i < survey->inquiry.list->count; i++) {
-        if (!is_first_of_kind(survey, i))
-            continue;
-        fputs(between, text);
-        print_side(text, survey, i);
-        between = ", ";
-    }
 }
 
 char *survey_describe(const struct survey *survey)
@@ -176,26 +131,20 @@ static void log_others(const struct survey *survey, const char *path)
     }
 }
 
-/* Returns true if store number PLACE may have a vote for the name that was not counted. */
-static bool is_unsaid(const struct survey *survey, size_t place)
-{
-    int r = inquiry_result(&survey->inquiry, place);
-    struct store_voice voice;
-
-    return r < 0 ? r != -ENOENT && r != -ENOTDIR
-                 : !store_voice(survey->inquiry.list->stores[place], &voice);
-}
-
 /*
  * Too few stores have the name, and ERROR kept one from saying whether it has it, or which share it
  * holds is not known yet (0): where that may make it one that is shown, that is the error. Else 0.
  */
 static int refuse_unsaid(const struct survey *survey, const char *path, int error)
 {
+    struct store_voice voice;
     size_t unsaid = 0;
 
-    for (size_t i = 0; i < survey->inquiry.list->count; i++)
-        unsaid += is_unsaid(survey, i);
+    for (size_t i = 0; i < survey->inquiry.list->count; i++) {
+        int r = inquiry_result(&survey->inquiry, i);
+        unsaid += r < 0 ? r != -ENOENT && r != -ENOTDIR
+                        : !store_voice(survey->inquiry.list->stores[i], &voice);
+    }
     if (unsaid == 0 || survey->ruling.votes + unsaid < survey->ruling.needed)
         return 0;
     if (error == 0)
@@ -219,19 +168,19 @@ int refuse_unknown(const struct store_list *list)
     return -EIO;
 }
 
-int survey_make(struct stores *stores, const struct share_terms *terms, const char *path,
+int survey_make(const struct share_terms *terms, const char *path,
                 const struct inquiry_enough *enough, struct survey *ret)
 {
-    return survey_make_by(stores, terms, path, NULL, &look_kind, enough, ret);
+    return survey_make_by(terms, path, NULL, &look_kind, enough, ret);
 }
 
-int survey_make_by(struct stores *stores, const struct share_terms *terms, const char *path,
-                   const char *argument, const struct question_kind *kind,
-                   const struct inquiry_enough *enough, struct survey *ret)
+int survey_make_by(const struct share_terms *terms, const char *path, const char *argument,
+                   const struct question_kind *kind, const struct inquiry_enough *enough,
+                   struct survey *ret)
 {
     cleanup_survey struct survey survey = NO_SURVEY;
 
-    int r = inquiry_make(stores, path, argument, kind, enough, &survey.inquiry);
+    int r = inquiry_make(terms->stores, path, argument, kind, enough, &survey.inquiry);
     if (r < 0)
         return r;
     const struct store_list *list = survey.inquiry.list;
@@ -287,9 +236,4 @@ void survey_clear(struct survey *survey)
     free(survey->ballots);
     inquiry_clear(&survey->inquiry);
     *survey = NO_SURVEY;
-}
-
-const char *survey_target(const struct survey *survey)
-{
-    return survey->ballots[survey->ruling.winner].target;
 }

@@ -20,14 +20,14 @@ struct survey {
  * the error of a store that failed to answer, where it might change that. Or returns a shortage.
  * Differences between stores are logged.
  */
-int survey_make(struct stores *stores, const struct share_terms *terms, const char *path,
+int survey_make(const struct share_terms *terms, const char *path,
                 const struct inquiry_enough *enough, struct survey *ret);
 
 /* As survey_make, with a question of another KIND about ARGUMENT; its struct begins with a struct
  * look. */
-int survey_make_by(struct stores *stores, const struct share_terms *terms, const char *path,
-                   const char *argument, const struct question_kind *kind,
-                   const struct inquiry_enough *enough, struct survey *ret);
+int survey_make_by(const struct share_terms *terms, const char *path, const char *argument,
+                   const struct question_kind *kind, const struct inquiry_enough *enough,
+                   struct survey *ret);
 
 /*
  * Returns 1 if a store has something at PATH, and 0 if all of them lack it; or why not all could
@@ -41,17 +41,9 @@ void survey_clear(struct survey *survey);
 /* Says in the log that K is not known, so that nothing can be believed; returns -EIO. */
 int refuse_unknown(const struct store_list *list);
 
-/* The target of a symlink in the winner's tree; NULL for other things. Lives as long as the survey.
- */
-const char *survey_target(const struct survey *survey);
-
 /* Says which stores have what, of a conflict or a foreign name; the caller frees it. NULL without
  * memory. */
 char *survey_describe(const struct survey *survey);
-
-/* The vote, and all else that is known, of what store number PLACE answered. */
-struct ballot survey_ballot(const struct inquiry *looks, const struct share_terms *terms,
-                            size_t place);
 
 #define cleanup_survey CLEANUP(survey_clear)
 #define NO_SURVEY      ((struct survey){.inquiry = NO_INQUIRY})

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* How stores are asked, and what is done with names that too few of them have. */
+/* Which stores are asked, and how, and what is done with names that too few of them have. */
 #pragma once
 
 #include "share/format.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
+
+struct stores;
 
 /* Why a name that a store has is not shown. */
 enum hidden {
@@ -14,6 +16,7 @@ enum hidden {
 };
 
 struct share_terms {
+    struct stores *stores;
     enum share_format format;
     bool patient;     /* all stores are waited for, also where some are enough */
     bool unconfirmed; /* foreign names are shown, too, without special bits */

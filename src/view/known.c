@@ -3,6 +3,7 @@
 
 #include "base/bytes.h"
 #include "base/lock.h"
+#include "base/times.h"
 #include "share/block.h"
 #include "view/status.h"
 
@@ -65,8 +66,9 @@ static bool tell_changes(const struct copies *copies)
 {
     for (size_t i = 0; i < copies->count; i++) {
         const struct copy *copy = &copies->items[i];
-        if (store_is_remote(copy->store) || copy->status.st_dev != store_device(copy->store) ||
-            !status_is_settled(&copy->status))
+        if (store_is_remote(copy->store) ||
+            copy->ballot.status.st_dev != store_device(copy->store) ||
+            !status_is_settled(&copy->ballot.status))
             return false;
     }
     return true;
@@ -78,59 +80,50 @@ static bool same_copies(const struct copies *a, const struct copies *b)
     bool same = a->count == b->count && a->room == b->room;
 
     for (size_t i = 0; same && i < a->count; i++) {
-        const struct stat *x = &a->items[i].status, *y = &b->items[i].status;
-        same = a->items[i].facts.has_header == b->items[i].facts.has_header &&
-               x->st_dev == y->st_dev && x->st_ino == y->st_ino && x->st_size == y->st_size &&
-               status_same_time(&x->st_mtim, &y->st_mtim) &&
-               status_same_time(&x->st_ctim, &y->st_ctim);
+        const struct stat *x = &a->items[i].ballot.status;
+        const struct stat *y = &b->items[i].ballot.status;
+        same = a->facts[i].has_header == b->facts[i].has_header && x->st_dev == y->st_dev &&
+               x->st_ino == y->st_ino && x->st_size == y->st_size &&
+               times_compare(&x->st_mtim, &y->st_mtim) == 0 &&
+               times_compare(&x->st_ctim, &y->st_ctim) == 0;
     }
     return same;
 }
 
-/* Returns the content that SHARES have, which is another one's if that is known; NULL without
- * memory. */
-static struct known_content *find_or_add(struct known *known, const char *path,
-                                         struct share_set *shares)
+struct known_content *known_open(struct known *known, struct share_set *shares)
 {
-    size_t length = strlen(path);
+    bool lasting = share_set_is_whole(shares) && tell_changes(shares->copies);
     uint8_t sum[HASH_SIZE];
 
-    bool lasting = share_set_is_whole(shares) && tell_changes(share_set_copies(shares));
-    hash(path, length, 0, sum);
-    struct known_content **place = &known->places[load_le64(sum) % PLACES], *content;
-    HOLD(&known->lock);
-    content = *place;
+    hash(shares->path, strlen(shares->path), 0, sum);
+    struct known_content **place = &known->places[load_le64(sum) % PLACES];
+    pthread_mutex_lock(&known->lock);
+    struct known_content *content = *place;
     /* Of what is not whole, what others found bad may be good again. */
-    if (content && (lasting || content->users > 0) && strcmp(content->path, path) == 0 &&
-        same_copies(share_set_copies(content->shares), share_set_copies(shares)) &&
+    if (content && (lasting || content->users > 0) &&
+        strcmp(content->shares->path, shares->path) == 0 &&
+        same_copies(content->shares->copies, shares->copies) &&
         share_set_is_whole(content->shares)) {
         if (content->users++ == 0) {
             known->kept -= content->size;
-            copies_take_files(share_set_copies(content->shares), share_set_copies(shares));
+            copies_take_files(content->shares->copies, shares->copies);
         }
+        pthread_mutex_unlock(&known->lock);
+        share_set_free(shares); /* which logs, and so not with the lock held */
         return content;
     }
-    content = calloc(1, sizeof *content + length + 1);
-    if (!content)
-        return NULL;
-    memcpy(content->path, path, length);
-    content->shares = shares;
-    content->number = ++known->last_number;
-    content->users = 1;
-    content->lasting = lasting;
-    if (clear(known, place)) {
+    content = calloc(1, sizeof *content);
+    if (content) {
+        content->shares = shares;
+        content->number = ++known->last_number;
+        content->users = 1;
+        content->lasting = lasting;
+    }
+    if (content && clear(known, place)) {
         content->place = place;
         *place = content;
     }
-    return content;
-}
-
-struct known_content *known_open(struct known *known, const char *path, struct share_set *shares)
-{
-    struct known_content *content = find_or_add(known, path, shares);
-
-    if (content && content->shares != shares)
-        share_set_free(shares); /* which logs, and so not with the lock held */
+    pthread_mutex_unlock(&known->lock);
     return content;
 }
 
@@ -140,8 +133,10 @@ void known_close(struct known *known, struct known_content *content)
     bool last = --content->users == 0;
     bool kept = last && content->place && content->lasting && share_set_is_sound(content->shares);
     if (kept) { /* and so in local stores: to close their files takes no time */
-        copies_close_files(share_set_copies(content->shares));
-        content->size = sizeof *content + share_set_size(content->shares);
+        copies_close_files(content->shares->copies);
+        content->size =
+            sizeof *content + sizeof *content->shares + strlen(content->shares->path) +
+            content->shares->copies->room * (sizeof(struct copy) + sizeof(struct copy_facts));
         known->kept += content->size;
         for (size_t i = 0; i < PLACES && known->kept > KEPT_BYTES; i++)
             clear(known, &known->places[known->hand++ % PLACES]);

@@ -18,10 +18,9 @@ struct known_content {
     uint64_t number; /* no other content ever has it; not 0 */
     /* The table's: */
     struct known_content **place; /* NULL: it has none, and is forgotten when it is closed */
-    size_t size;                  /* bytes that it takes while it is not in use */
+    size_t size;                  /* bytes that it takes while it is not in use, more or less */
     unsigned users;
     bool lasting; /* it may be gone on with when no one has it open any more */
-    char path[];
 };
 
 int known_new(struct known **ret);
@@ -30,10 +29,10 @@ int known_new(struct known **ret);
 void known_free(struct known *known);
 
 /*
- * The content of SHARES, which were found at PATH just now: one that is known, or a new one. It
- * takes them over. If changes of the shares cannot be noticed, only a content that is open is used
- * again. NULL without memory: then they are the caller's.
+ * The content of SHARES, which were found just now: one that is known, or a new one. It takes them
+ * over. If changes of the shares cannot be noticed, only a content that is open is used again. NULL
+ * without memory: then they are the caller's.
  */
-struct known_content *known_open(struct known *known, const char *path, struct share_set *shares);
+struct known_content *known_open(struct known *known, struct share_set *shares);
 
 void known_close(struct known *known, struct known_content *content);

@@ -6,15 +6,6 @@
 
 #include <stdio.h>
 
-static const char *state_of(struct store *store, uint64_t patience)
-{
-    if (!store_is_remote(store))
-        return "local";
-    if (store_is_aside(store))
-        return "aside";
-    return store_pace(store) > patience ? "slow" : "quick";
-}
-
 static void print_store(FILE *file, struct store *store, uint64_t patience)
 {
     cleanup_free char *name = log_escape(store_name(store));
@@ -25,11 +16,14 @@ static void print_store(FILE *file, struct store *store, uint64_t patience)
         fputs("share=?", file);
     else
         fprintf(file, "share=%02x", (unsigned)voice.share);
-    if (store_is_remote(store))
-        fprintf(file, " usual_ms=%.1f", (double)store_pace(store) / 1000);
+    if (!store_is_remote(store))
+        fputs(" usual_ms=- state=local", file);
     else
-        fputs(" usual_ms=-", file);
-    fprintf(file, " state=%s store=%s\n", state_of(store, patience), name ? name : "");
+        fprintf(file, " usual_ms=%.1f state=%s", (double)store_pace(store) / 1000,
+                store_is_aside(store)          ? "aside"
+                : store_pace(store) > patience ? "slow"
+                                               : "quick");
+    fprintf(file, " store=%s\n", name ? name : "");
 }
 
 int report_stores(struct stores *stores, char **ret)
@@ -65,8 +59,7 @@ static int count_spare(const struct inspection *inspection, size_t good)
     return spare < inspection->spare ? spare : inspection->spare;
 }
 
-int report_health(struct stores *stores, const struct share_terms *terms, const char *path,
-                  char **ret)
+int report_health(const struct share_terms *terms, const char *path, char **ret)
 {
     static atomic_bool never;
     const struct sweep_depth depth = {.glance = true, .stop = &never};
@@ -74,7 +67,7 @@ int report_health(struct stores *stores, const struct share_terms *terms, const 
     cleanup_inspection struct inspection inspection = NO_INSPECTION;
     size_t good = 0;
 
-    int r = inspection_make(stores, terms, path, &depth, NULL, NULL, &inspection);
+    int r = inspection_make(terms, path, &depth, NULL, NULL, &inspection);
     if (r < 0)
         return r;
     for (size_t i = 0; i < inspection.count; i++)

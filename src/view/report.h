@@ -21,5 +21,4 @@ int report_stores(struct stores *stores, char **ret);
  * more may be lost; -1 where it is lost already) and in a conflict conflict= (its sides, to the end
  * of the line, escaped). The caller frees it.
  */
-int report_health(struct stores *stores, const struct share_terms *terms, const char *path,
-                  char **ret);
+int report_health(const struct share_terms *terms, const char *path, char **ret);

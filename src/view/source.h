@@ -86,14 +86,8 @@ struct source_operations {
 
     int (*statfs)(struct source *source, struct statvfs *ret);
 
-    int (*open)(struct source *source, const char *path, struct source_file **ret);
-
-    /*
-     * As open, but for the version that is RANK versions behind the one that open gives: of those
-     * that are left, always the best. -ENOENT behind the last one. NULL: there is just one version.
-     */
-    int (*open_version)(struct source *source, const char *path, unsigned rank,
-                        struct source_file **ret);
+    /* The version that is RANK versions behind the best one; -ENOENT behind the last one. */
+    int (*open)(struct source *source, const char *path, unsigned rank, struct source_file **ret);
 
     /*
      * Stripe t < T to DATA, which has room for k*u bytes: all of it, or an error. SOURCE_ZEROS

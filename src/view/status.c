@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "view/status.h"
 
+#include "base/bytes.h"
+
 #include <time.h>
 #include <unistd.h>
 
@@ -8,23 +10,9 @@ enum {
     SETTLED_S = 2, /* times of files are as exact as that everywhere */
 };
 
-/* A bijection of 64 bits that spreads them: the finalizer of splitmix64 (Steele et al., 2014). */
-static uint64_t mix(uint64_t value)
-{
-    value = (value ^ value >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    value = (value ^ value >> 27) * UINT64_C(0x94d049bb133111eb);
-    return value ^ value >> 31;
-}
-
 uint64_t status_inode(dev_t device, ino_t number, unsigned tree)
 {
-    return mix(number + mix(mix(device) + tree));
-}
-
-void status_number(struct names *names, size_t first, unsigned tree)
-{
-    for (size_t i = first; i < names->count; i++)
-        names->items[i].inode = status_inode(names->items[i].device, names->items[i].inode, tree);
+    return mix_bits(number + mix_bits(mix_bits(device) + tree));
 }
 
 void status_set_size(struct stat *status, uint64_t size)
@@ -56,7 +44,7 @@ bool status_keeps_out(const struct stat *own, const struct stat *shown)
 
 static uint64_t mix_time(uint64_t version, const struct timespec *time)
 {
-    return mix(mix(version + (uint64_t)time->tv_sec) + (uint64_t)time->tv_nsec);
+    return mix_bits(mix_bits(version + (uint64_t)time->tv_sec) + (uint64_t)time->tv_nsec);
 }
 
 enum { KIND_SHIFT = 60 }; /* the kind is the version's upper four bits */
@@ -67,14 +55,9 @@ uint64_t status_version(const struct stat *status)
 
     if (!S_ISREG(status->st_mode))
         return kind;
-    uint64_t version = mix(mix(status->st_ino) + (uint64_t)status->st_size);
+    uint64_t version = mix_bits(mix_bits(status->st_ino) + (uint64_t)status->st_size);
     version = mix_time(mix_time(version, &status->st_mtim), &status->st_ctim);
     return kind | version >> (64 - KIND_SHIFT);
-}
-
-bool status_same_time(const struct timespec *a, const struct timespec *b)
-{
-    return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
 bool status_is_settled(const struct stat *status)

@@ -2,8 +2,6 @@
 /* Converts the status that a tree gives to the one that a view shows. */
 #pragma once
 
-#include "base/names.h"
-
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -14,9 +12,6 @@
  * several as surely as 64 bits are).
  */
 uint64_t status_inode(dev_t device, ino_t number, unsigned tree);
-
-/* Gives the objects of NAMES, from number FIRST on, the inode numbers that tree TREE shows. */
-void status_number(struct names *names, size_t first, unsigned tree);
 
 /* Gives a regular file's status another size, and the blocks that go with it. */
 void status_set_size(struct stat *status, uint64_t size);
@@ -32,8 +27,6 @@ uint64_t status_version(const struct stat *status);
 
 /* Returns true if the directory OWN keeps someone from names or files in it whom SHOWN does not. */
 bool status_keeps_out(const struct stat *own, const struct stat *shown);
-
-bool status_same_time(const struct timespec *a, const struct timespec *b);
 
 /*
  * Returns true if the next change of a file will be seen in its times: one that changed just now

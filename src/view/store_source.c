@@ -5,7 +5,7 @@
 #include "base/shortage.h"
 #include "restore/attributes.h"
 #include "restore/enough.h"
-#include "restore/share_set.h"
+#include "restore/reading.h"
 #include "restore/store_names.h"
 #include "restore/survey.h"
 #include "trust/leftover.h"
@@ -19,13 +19,9 @@
 struct store_source {
     struct source source;
     struct share_terms terms;
-    struct stores *stores;
     struct known *known;
     atomic_uint required; /* k, of the file that was looked at last */
     atomic_bool closed;   /* a store was, or the way to it */
-    /* How many stores are waited for: */
-    struct enough enough;
-    struct inquiry_enough looks, lists;
 };
 
 struct store_file {
@@ -40,15 +36,8 @@ static void store_source_free(struct source *opaque)
     struct store_source *source = (struct store_source *)opaque;
 
     known_free(source->known);
-    stores_close(source->stores);
+    stores_close(source->terms.stores);
     free(source);
-}
-
-/* Returns QUESTION, how many stores are enough for it; NULL: all of them. */
-static const struct inquiry_enough *unless_patient(const struct store_source *source,
-                                                   const struct inquiry_enough *question)
-{
-    return source->terms.patient ? NULL : question;
 }
 
 /* Says why a file is lost of which too few stores have a share. */
@@ -72,11 +61,11 @@ static int refuse_lost(const struct store_source *source, const char *path,
 static int survey(struct store_source *source, const char *path, struct survey *ret)
 {
     const struct share_terms *terms = &source->terms;
-    const struct inquiry_enough *enough = unless_patient(source, &source->looks);
+    const struct inquiry_enough looks = {enough_looks, terms};
+    const struct inquiry_enough *enough = terms->patient ? NULL : &looks;
     bool distant = false;
-    enum hidden why;
 
-    int r = survey_make(source->stores, terms, path, enough, ret);
+    int r = survey_make(terms, path, enough, ret);
     if (r < 0)
         return r;
     for (size_t i = 0; i < ret->inquiry.list->count; i++) {
@@ -93,7 +82,7 @@ static int survey(struct store_source *source, const char *path, struct survey *
     atomic_store(&source->source.is_private, atomic_load(&source->closed));
     if (terms->everything)
         return 0;
-    r = store_name_is_shown(source->stores, terms, path, ret, &why);
+    r = store_name_is_shown(terms, path, ret);
     if (r > 0 && ret->ruling.verdict == NAME_CONFLICT) {
         cleanup_free char *text = survey_describe(ret);
         log_error("%s: conflict: %s", log_path(path), text ? text : "two kinds");
@@ -101,7 +90,7 @@ static int survey(struct store_source *source, const char *path, struct survey *
     }
     if (r > 0 && leftover_is_path(path)) { /* to judge it took its files */
         survey_clear(ret);
-        return survey_make(source->stores, terms, path, enough, ret);
+        return survey_make(terms, path, enough, ret);
     }
     return r > 0 ? 0 : r < 0 ? r : -ENOENT;
 }
@@ -231,64 +220,86 @@ static int store_source_read_link(struct source *opaque, const char *path, char 
     int r = survey((struct store_source *)opaque, path, &found);
     if (r < 0)
         return r;
-    if (!survey_target(&found))
-        return -EINVAL;
-    char *target = strdup(survey_target(&found));
-    if (!target)
-        return -ENOMEM;
-    *ret = target;
+    const char *target = found.ballots[found.ruling.winner].target; /* of a symlink */
+    char *copy = target ? strdup(target) : NULL;
+    if (!copy)
+        return target ? -ENOMEM : -EINVAL;
+    *ret = copy;
     return 0;
 }
 
 static int store_source_list(struct source *opaque, const char *path, struct names *names)
 {
-    struct store_source *source = (struct store_source *)opaque;
+    static const struct inquiry_enough enough = {enough_lists, NULL};
+    const struct store_source *source = (struct store_source *)opaque;
 
-    int r = store_names(source->stores, &source->terms, path,
-                        unless_patient(source, &source->lists), names);
+    int r = store_names(&source->terms, path, source->terms.patient ? NULL : &enough, names);
     return r == -ENOENT && *path == '\0' ? 0 : r; /* the root, without stores */
+}
+
+/* THERE bytes of TEXT to where the caller wants them, as lgetxattr(2). */
+static int reply(const char *text, size_t there, char *bytes, size_t size, size_t *ret)
+{
+    if (size > 0 && there > size)
+        return -ERANGE;
+    if (size > 0 && there > 0)
+        memcpy(bytes, text, there);
+    *ret = there;
+    return 0;
 }
 
 static int store_source_get_xattr(struct source *opaque, const char *path, const char *name,
                                   void *value, size_t size, size_t *ret)
 {
     const struct store_source *source = (struct store_source *)opaque;
+    const struct share_terms *terms = &source->terms;
+    CLEANUP(xattrs_clear) struct xattrs xattrs = NO_XATTRS;
     cleanup_free char *own = NULL;
+    struct xattr found;
     int r = -ENOTSUP;
 
     if (strcmp(name, REPORT_STORES_NAME) == 0 && *path == '\0')
-        r = report_stores(source->stores, &own);
+        r = report_stores(terms->stores, &own);
     else if (strcmp(name, REPORT_HEALTH_NAME) == 0 && *path != '\0')
-        r = report_health(source->stores, &source->terms, path, &own);
-    if (r == 0) {
-        *ret = strlen(own);
-        if (size > 0 && *ret > size)
-            return -ERANGE;
-        memcpy(value, own, size > 0 ? *ret : 0);
-        return 0;
-    }
+        r = report_health(terms, path, &own);
+    if (r == 0)
+        return reply(own, strlen(own), value, size, ret);
     if (r == -ENOTSUP)
-        r = attributes_get(source->stores, &source->terms, path, name, value, size, ret);
-    return r == -ENOENT && *path == '\0' ? -ENODATA : r;
+        r = attributes_read(terms, path, name, terms->patient, &xattrs);
+    if (r < 0)
+        return r == -ENOENT && *path == '\0' ? -ENODATA : r;
+    return xattrs_find(&xattrs, name, &found) ? reply(found.value, found.size, value, size, ret)
+                                              : -ENODATA;
 }
 
 static int store_source_list_xattr(struct source *opaque, const char *path, char *names,
                                    size_t size, size_t *ret)
 {
     const struct store_source *source = (struct store_source *)opaque;
+    const struct share_terms *terms = &source->terms;
+    CLEANUP(xattrs_clear) struct xattrs xattrs = NO_XATTRS;
+    cleanup_free char *list = NULL;
+    struct xattr own;
+    size_t there = 0;
 
-    int r = attributes_list(source->stores, &source->terms, path, names, size, ret);
-    if (r != -ENOENT || *path != '\0')
+    int r = attributes_read(terms, path, NULL, terms->patient, &xattrs);
+    if (r < 0 && (r != -ENOENT || *path != '\0')) /* the root is there without stores */
         return r;
-    *ret = 0; /* the root, without stores */
-    return 0;
+    list = malloc(xattrs.size + 1); /* the names are part of it */
+    if (!list)
+        return -ENOMEM;
+    for (const char *at = xattrs.bytes; xattrs_next(&xattrs, &at, &own);) {
+        strcpy(list + there, own.name);
+        there += strlen(own.name) + 1;
+    }
+    return reply(list, there, names, size, ret);
 }
 
 static int store_source_read_xattrs(struct source *opaque, const char *path, struct xattrs *ret)
 {
     const struct store_source *source = (struct store_source *)opaque;
 
-    return attributes_read(source->stores, &source->terms, path, ret);
+    return attributes_read(&source->terms, path, NULL, true, ret);
 }
 
 struct space_question {
@@ -319,27 +330,25 @@ static int store_source_statfs(struct source *opaque, struct statvfs *ret)
     static const fsblkcnt_t unit = 4096, none = ~(fsblkcnt_t)0;
     struct store_source *source = (struct store_source *)opaque;
     cleanup_inquiry struct inquiry inquiry = NO_INQUIRY;
-    struct statvfs space = {.f_namemax = NAME_MAX};
-    bool first = true;
+    struct statvfs space = {.f_bsize = unit,
+                            .f_frsize = unit,
+                            .f_blocks = none,
+                            .f_bfree = none,
+                            .f_bavail = none,
+                            .f_files = none,
+                            .f_ffree = none,
+                            .f_favail = none,
+                            .f_namemax = NAME_MAX};
+    bool any = false;
 
-    int r = inquiry_make(source->stores, "", NULL, &kind, &enough, &inquiry);
+    int r = inquiry_make(source->terms.stores, "", NULL, &kind, &enough, &inquiry);
     if (r < 0)
         return r;
     for (size_t i = 0; i < inquiry.list->count; i++) {
         const struct statvfs *store = &((struct space_question *)inquiry.questions[i])->status;
         if (inquiry_result(&inquiry, i) < 0)
             continue;
-        if (first)
-            space = (struct statvfs){.f_bsize = unit,
-                                     .f_frsize = unit,
-                                     .f_blocks = none,
-                                     .f_bfree = none,
-                                     .f_bavail = none,
-                                     .f_files = none,
-                                     .f_ffree = none,
-                                     .f_favail = none,
-                                     .f_namemax = NAME_MAX};
-        first = false;
+        any = true;
         fsblkcnt_t size = store->f_frsize ? store->f_frsize : store->f_bsize;
         fsblkcnt_t times = atomic_load(&source->required) * size;
         keep_least(&space.f_blocks, store->f_blocks * times / unit);
@@ -350,20 +359,20 @@ static int store_source_statfs(struct source *opaque, struct statvfs *ret)
         keep_least(&space.f_favail, store->f_favail);
         keep_least(&space.f_namemax, store->f_namemax);
     }
-    *ret = space;
+    *ret = any ? space : (struct statvfs){.f_namemax = NAME_MAX};
     return 0;
 }
 
-static int store_source_open_version(struct source *opaque, const char *path, unsigned rank,
-                                     struct source_file **ret)
+/* The shares of the file at PATH, of the version that is RANK versions behind the best one. */
+static int find_shares(struct store_source *source, const char *path, unsigned rank,
+                       struct share_set **ret)
 {
-    struct store_source *source = (struct store_source *)opaque;
     cleanup_share_set struct share_set *shares = NULL;
     cleanup_survey struct survey found = NO_SURVEY;
 
     /* For the next best version, which a command asks for, all stores are waited for. */
-    int r = rank == 0 ? survey(source, path, &found)
-                      : survey_make(source->stores, &source->terms, path, NULL, &found);
+    int r =
+        rank == 0 ? survey(source, path, &found) : survey_make(&source->terms, path, NULL, &found);
     if (r == 0 && rank > 0 && found.ruling.verdict == NAME_FOREIGN)
         return -ENOENT;
     if (r == 0 && !S_ISREG(found.status.st_mode))
@@ -380,26 +389,29 @@ static int store_source_open_version(struct source *opaque, const char *path, un
         r = share_set_check(shares);
     if (r < 0)
         return r;
-    atomic_store(&source->required, share_set_header(shares)->layout.required);
     share_set_keep_looks(shares, &found.inquiry);
-    r = store_source_file(opaque, shares, ret);
-    if (r == 0)
-        shares = NULL; /* they are the file's */
-    return r;
+    *ret = steal_pointer(shares);
+    return 0;
 }
 
-/* Goes on with what is known of the file; but commands open each file but once. */
-static int store_source_open(struct source *opaque, const char *path, struct source_file **ret)
+static int store_source_open(struct source *opaque, const char *path, unsigned rank,
+                             struct source_file **ret)
 {
-    const struct store_source *source = (struct store_source *)opaque;
+    struct store_source *source = (struct store_source *)opaque;
     cleanup_source_file struct source_file *opened = NULL;
+    cleanup_share_set struct share_set *shares = NULL;
 
-    int r = store_source_open_version(opaque, path, 0, &opened);
+    int r = find_shares(source, path, rank, &shares);
     if (r < 0)
         return r;
-    if (!source->terms.patient) {
+    atomic_store(&source->required, share_set_header(shares)->layout.required);
+    r = store_source_file(opaque, shares, &opened);
+    if (r < 0)
+        return r;
+    shares = NULL;                /* they are the file's */
+    if (!source->terms.patient) { /* commands open each file but once */
         struct store_file *file = (struct store_file *)opened;
-        file->content = known_open(source->known, path, file->shares);
+        file->content = known_open(source->known, file->shares);
         if (!file->content)
             return -ENOMEM;
         file->shares = file->content->shares;
@@ -414,7 +426,7 @@ static int store_source_open(struct source *opaque, const char *path, struct sou
 static int store_source_read_stripe(struct source_file *opaque, uint64_t stripe, uint8_t *data)
 {
     const struct store_file *file = (const struct store_file *)opaque;
-    int r = share_set_read_stripe(file->shares, stripe, data);
+    int r = stripe_read(file->shares, stripe, data);
 
     return r == -ETIMEDOUT && !file->source->terms.patient ? -EIO : r;
 }
@@ -445,7 +457,6 @@ static const struct source_operations operations = {
     .read_xattrs = store_source_read_xattrs,
     .statfs = store_source_statfs,
     .open = store_source_open,
-    .open_version = store_source_open_version,
     .read_stripe = store_source_read_stripe,
     .is_hole = store_source_is_hole,
     .close = store_source_close,
@@ -464,19 +475,16 @@ int store_source_new(struct stores *stores, const struct share_terms *terms, str
     *source = (struct store_source){
         .source = {.operations = &operations, .is_private = true}, /* until a store was seen */
         .terms = *terms,
-        .stores = stores,
         .known = known,
-        .enough = {&source->terms},
-        .looks = {enough_looks, &source->enough},
-        .lists = {enough_lists, &source->enough},
     };
+    source->terms.stores = stores;
     *ret = &source->source;
     return 0;
 }
 
 struct stores *store_source_stores(struct source *source)
 {
-    return ((struct store_source *)source)->stores;
+    return ((struct store_source *)source)->terms.stores;
 }
 
 const struct share_terms *store_source_terms(const struct source *source)

@@ -3,10 +3,10 @@
 
 #include "base/io.h"
 #include "base/log.h"
+#include "base/times.h"
 #include "tree/mounts.h"
 #include "tree/tree.h"
 #include "tree/whereabouts.h"
-#include "view/status.h"
 
 #include <limits.h>
 #include <stdbool.h>
@@ -221,12 +221,13 @@ static int wait_for_tick(struct tree_file *file)
     return 0;
 }
 
-static int tree_source_open(struct source *opaque, const char *path, struct source_file **ret)
+static int tree_source_open(struct source *opaque, const char *path, unsigned rank,
+                            struct source_file **ret)
 {
     const struct tree_source *source = (struct tree_source *)opaque;
     struct tree_file *file;
 
-    if (excludes_match(source->rules.excludes, path, false))
+    if (rank > 0 || excludes_match(source->rules.excludes, path, false))
         return -ENOENT;
     file = calloc(1, sizeof *file + strlen(path) + 1);
     if (!file)
@@ -259,8 +260,8 @@ static bool has_changed(const struct tree_file *file)
     struct stat now;
 
     return fstat(file->fd, &now) < 0 || now.st_size != then->st_size ||
-           !status_same_time(&now.st_mtim, &then->st_mtim) ||
-           !status_same_time(&now.st_ctim, &then->st_ctim);
+           times_compare(&now.st_mtim, &then->st_mtim) != 0 ||
+           times_compare(&now.st_ctim, &then->st_ctim) != 0;
 }
 
 static int tree_source_read_stripe(struct source_file *opaque, uint64_t stripe, uint8_t *data)

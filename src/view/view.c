@@ -15,7 +15,7 @@ struct tree_path {
 
 enum { ROOT = 256 };
 
-static int view_new(struct source *source, unsigned shares, bool for_others, struct view **ret)
+int view_new(struct source *source, unsigned shares, bool for_others, struct view **ret)
 {
     struct view *view = malloc(sizeof *view);
 
@@ -26,16 +26,6 @@ static int view_new(struct source *source, unsigned shares, bool for_others, str
     *view = (struct view){source, shares, for_others};
     *ret = view;
     return 0;
-}
-
-int view_new_restored(struct source *source, bool for_others, struct view **ret)
-{
-    return view_new(source, 0, for_others, ret);
-}
-
-int view_new_encoded(struct source *source, unsigned shares, struct view **ret)
-{
-    return view_new(source, shares, true, ret);
 }
 
 void view_free(struct view *view)
@@ -115,8 +105,9 @@ int view_list(struct view *view, const char *path, struct names *names)
     }
     if (r == 0)
         r = view->source->operations->list(view->source, at.path, names);
-    if (r == 0)
-        status_number(names, first, at.tree);
+    for (size_t i = first; r == 0 && i < names->count; i++)
+        names->items[i].inode =
+            status_inode(names->items[i].device, names->items[i].inode, at.tree);
     return r;
 }
 
@@ -190,7 +181,7 @@ int view_open(struct view *view, const char *path, struct view_file **ret)
 
     int r = locate(view, path, &at);
     if (r == 0)
-        r = view->source->operations->open(view->source, at.path, &source);
+        r = view->source->operations->open(view->source, at.path, 0, &source);
     if (r == 0)
         r = view_file_new(source, view->shares > 0 ? (int)at.tree : -1, ret);
     if (r == 0)

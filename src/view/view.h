@@ -24,11 +24,10 @@ struct view {
 };
 
 /*
- * Both take the source over (also where they fail). FOR_OTHERS: the root is closed to others where
- * the way to the source is; so is that of the encoded view (of 1..256 SHARES) in any case.
+ * The encoded view of 1..256 SHARES, or the restored one (0). Takes the source over (also where it
+ * fails). FOR_OTHERS: the root is closed to others where the way to the source is.
  */
-int view_new_restored(struct source *source, bool for_others, struct view **ret);
-int view_new_encoded(struct source *source, unsigned shares, struct view **ret);
+int view_new(struct source *source, unsigned shares, bool for_others, struct view **ret);
 
 void view_free(struct view *view);
 

@@ -100,16 +100,21 @@ static void count_in(const struct buffer *buffer)
     }
 }
 
-int stripe_cache_new(size_t entry_size, stripe_maker *make, void *file, struct stripe_cache **ret)
+int stripe_cache_new(size_t entry_size, uint64_t ahead, stripe_maker *make, void *file,
+                     struct stripe_cache **ret)
 {
     struct stripe_cache *cache = calloc(1, sizeof *cache);
+    size_t fit = AHEAD_BYTES_MAX / entry_size;
 
     if (!cache)
         return -ENOMEM;
     pthread_mutex_init(&cache->lock, NULL);
     pthread_cond_init(&cache->changed, NULL);
     cache->entry_size = entry_size;
-    cache->kept = ENTRIES_KEPT;
+    cache->stripes = ahead;
+    if (ahead > 0)
+        cache->most = fit < AHEAD_MAX ? (unsigned)fit : AHEAD_MAX;
+    cache->kept = ENTRIES_KEPT + cache->most;
     cache->make = make;
     cache->file = file;
     HOLD(&all.lock);
@@ -233,15 +238,6 @@ int stripe_cache_read(struct stripe_cache *cache, uint64_t stripe, size_t from, 
         pthread_cond_broadcast(&cache->changed);
     pthread_mutex_unlock(&cache->lock);
     return r;
-}
-
-void stripe_cache_make_ahead(struct stripe_cache *cache, uint64_t stripes)
-{
-    size_t fit = AHEAD_BYTES_MAX / cache->entry_size;
-
-    cache->stripes = stripes;
-    cache->most = fit < AHEAD_MAX ? (unsigned)fit : AHEAD_MAX;
-    cache->kept += cache->most;
 }
 
 struct errand {
@@ -375,9 +371,8 @@ int view_file_new(struct source_file *source, int share, struct view_file **ret)
     if (r == 0 && layout->source_size > 0) {
         size_t room = share < 0 ? layout_payload_size(layout, 0) * layout->required
                                 : layout_block_size(layout, 0);
-        r = stripe_cache_new(room, make_piece, file, &file->pieces);
-        if (r == 0 && source->distant)
-            stripe_cache_make_ahead(file->pieces, layout_stripes(layout));
+        r = stripe_cache_new(room, source->distant ? layout_stripes(layout) : 0, make_piece, file,
+                             &file->pieces);
     }
     if (r < 0) {
         file->source = NULL; /* it stays the caller's */

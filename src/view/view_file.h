@@ -55,17 +55,16 @@ void view_close(struct view_file *file);
 /* Fills DATA (of the cache's entry size) with what is kept of stripe STRIPE of FILE. */
 typedef int stripe_maker(void *file, uint64_t stripe, uint8_t *data);
 
-int stripe_cache_new(size_t entry_size, stripe_maker *make, void *file, struct stripe_cache **ret);
+/*
+ * AHEAD: the stripes of the file, to have those made before they are asked for that
+ * stripe_cache_expect tells of; 0: none are. For files that are far away, where each stripe costs
+ * the time of the way.
+ */
+int stripe_cache_new(size_t entry_size, uint64_t ahead, stripe_maker *make, void *file,
+                     struct stripe_cache **ret);
 
 /* Waits for the stripes that are being made ahead. */
 void stripe_cache_free(struct stripe_cache *cache);
-
-/*
- * Of a file of so many STRIPES, has those made before they are asked for that stripe_cache_expect
- * tells of. For files that are far away, where each stripe costs the time of the way. To be called
- * before the cache is used.
- */
-void stripe_cache_make_ahead(struct stripe_cache *cache, uint64_t stripes);
 
 /*
  * The stripes FIRST to LAST are about to be read: they are made all at once, and for a reader who

@@ -94,7 +94,7 @@ static struct stripe_cache *new_cache(struct file *file)
 {
     struct stripe_cache *cache;
 
-    assert_int_equal(stripe_cache_new(ENTRY_SIZE, make, file, &cache), 0);
+    assert_int_equal(stripe_cache_new(ENTRY_SIZE, 0, make, file, &cache), 0);
     return cache;
 }
 
@@ -495,7 +495,7 @@ static void test_memory_of_all_caches(void **state)
     size_t before = bytes_in_use();
 
     for (unsigned i = 0; i < CACHES; i++)
-        assert_int_equal(stripe_cache_new(LARGE_ENTRY, make_large, NULL, &crowd.caches[i]), 0);
+        assert_int_equal(stripe_cache_new(LARGE_ENTRY, 0, make_large, NULL, &crowd.caches[i]), 0);
     in_threads(4, read_crowd, &crowd);
     assert_int_equal(crowd.wrong, 0);
     if (!is_sanitized()) /* with the buffers that are kept for others */
