@@ -414,9 +414,9 @@ int page_write(const struct findings *findings, double seconds)
             r = -errno;
         if (r == 0)
             r = check_target(page); /* once more: hours may have passed */
-        if (r == 0)
-            r = temporary_rename(page->directory, temporary, page->name);
-        else
+        if (r == 0 && renameat(page->directory, temporary, page->directory, page->name) < 0)
+            r = -errno;
+        if (r < 0)
             unlinkat(page->directory, temporary, 0);
     }
     return r < 0 ? log_errno(r, "--report %s: cannot be written", page->path) : 0;

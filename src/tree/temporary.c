@@ -55,12 +55,3 @@ int temporary_file(int directory, char ret_name[TEMPORARY_NAME_SIZE], int *ret_f
     *ret_fd = fd;
     return 0;
 }
-
-int temporary_rename(int directory, const char *temporary, const char *name)
-{
-    int r = renameat(directory, temporary, directory, name) < 0 ? -errno : 0;
-
-    if (r < 0)
-        unlinkat(directory, temporary, 0);
-    return r;
-}

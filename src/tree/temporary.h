@@ -20,9 +20,3 @@ bool temporary_is_name(const char *name);
 
 /* An empty file in DIRECTORY for its owner alone, open for reading and writing. */
 int temporary_file(int directory, char ret_name[TEMPORARY_NAME_SIZE], int *ret_fd);
-
-/*
- * Gives what has the name TEMPORARY in DIRECTORY its real name, in place of what has that now,
- * unless that is a directory. What cannot be renamed is removed.
- */
-int temporary_rename(int directory, const char *temporary, const char *name);

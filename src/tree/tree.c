@@ -31,7 +31,8 @@ enum walk_reach {
 struct tree {
     uint64_t number; /* of no other tree of this process, also later */
     int root;
-    dev_t device; /* of the root */
+    dev_t device;   /* of the root */
+    uint64_t mount; /* the number of the root's; 0: not known, or it is remote */
     bool remote;
     enum walk_reach reach;
     char name[];
@@ -191,10 +192,9 @@ static int walk(const struct tree *tree, const char *path, struct place *ret)
  */
 
 struct nearby {
-    uint64_t tree;  /* whose directory it is */
-    uint64_t mount; /* the number of the mount that it lies on: the tree's own */
+    uint64_t tree; /* whose directory it is */
     char *path;
-    int fd; /* O_PATH */
+    int fd; /* O_PATH, and on the tree's own mount; below 0: there is none */
 };
 
 /* Of each tree, the directory that this thread asked for last. */
@@ -240,56 +240,40 @@ static struct nearby *item_of(uint64_t tree)
     return &more[here.count++];
 }
 
-static bool mount_of(int fd, uint64_t *ret)
+/* Returns the number of the mount that FD lies on; 0: the kernel does not tell. */
+static uint64_t mount_of(int fd)
 {
     struct statx status;
 
-    if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID, &status) < 0 ||
-        !(status.stx_mask & STATX_MNT_ID))
-        return false;
-    *ret = status.stx_mnt_id;
-    return true;
-}
-
-/* Goes to a directory. Returns true if it could, and on the mount of the tree's root. */
-static bool enter_directory(struct nearby *nearby, const struct tree *tree, const char *path,
-                            size_t length)
-{
-    cleanup_place struct place place = NO_PLACE;
-    uint64_t home;
-
-    leave(nearby);
-    nearby->path = strndup(path, length);
-    if (!nearby->path || walk(tree, nearby->path, &place) < 0 || place.fd < 0 ||
-        !mount_of(tree->root, &home) || !mount_of(place.fd, &nearby->mount) ||
-        nearby->mount != home)
-        return false;
-    nearby->fd = steal_fd(&place.fd);
-    return true;
+    int r = statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID, &status);
+    return r == 0 && status.stx_mask & STATX_MNT_ID ? status.stx_mnt_id : 0;
 }
 
 /*
- * The directory of PATH, and its name in there; NULL where the thread is not busy, or where PATH is
- * to be walked to for another reason. Valid until the next call.
+ * Returns the directory of PATH (O_PATH), valid until the next call, and its name in there. Below 0
+ * where the thread is not busy, or where PATH is to be walked to for another reason.
  */
-static const struct nearby *nearby_of(const struct tree *tree, const char *path,
-                                      const char **ret_name)
+static int nearby_of(const struct tree *tree, const char *path, const char **ret_name)
 {
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
     size_t length = slash ? (size_t)(slash - path) : 0;
+    cleanup_place struct place place = NO_PLACE;
 
-    if (tree->remote || !here.busy || *name == '\0' || strcmp(name, ".") == 0 ||
+    if (tree->mount == 0 || !here.busy || *name == '\0' || strcmp(name, ".") == 0 ||
         strcmp(name, "..") == 0)
-        return NULL;
+        return -1;
     struct nearby *nearby = item_of(tree->number);
     if (!nearby)
-        return NULL;
-    bool is_there =
-        nearby->path && strncmp(nearby->path, path, length) == 0 && !nearby->path[length];
-    if (!is_there && !enter_directory(nearby, tree, path, length))
-        return NULL;
+        return -1;
     *ret_name = name;
-    return nearby->fd >= 0 ? nearby : NULL;
+    if (nearby->path && strncmp(nearby->path, path, length) == 0 && !nearby->path[length])
+        return nearby->fd;
+    leave(nearby);
+    nearby->path = strndup(path, length);
+    if (nearby->path && walk(tree, nearby->path, &place) == 0 && place.fd >= 0 &&
+        mount_of(place.fd) == tree->mount)
+        nearby->fd = steal_fd(&place.fd);
+    return nearby->fd;
 }
 
 /* Trees. */
@@ -320,6 +304,7 @@ int tree_open(const char *path, struct tree **ret)
     tree->number = atomic_fetch_add(&number, 1);
     tree->root = steal_fd(&root);
     tree->device = id.device;
+    tree->mount = remote ? 0 : mount_of(tree->root);
     tree->remote = remote;
     tree->reach = WALK_ANYWHERE;
     strcpy(tree->name, path);
@@ -408,7 +393,7 @@ static struct stat stat_of(const struct statx *status)
  * Of NAME in a directory, unless something is mounted there: -EXDEV. What is mounted is not asked,
  * and what the kernel remembers of a file of its own is all there is to know.
  */
-static int stat_nearby(const struct nearby *nearby, const char *name, struct stat *ret)
+static int stat_nearby(const struct tree *tree, int directory, const char *name, struct stat *ret)
 {
     enum {
         MASK = STATX_BASIC_STATS | STATX_MNT_ID,
@@ -416,9 +401,9 @@ static int stat_nearby(const struct nearby *nearby, const char *name, struct sta
     };
     struct statx status;
 
-    if (statx(nearby->fd, name, FLAGS, MASK, &status) < 0)
+    if (statx(directory, name, FLAGS, MASK, &status) < 0)
         return -errno;
-    if ((status.stx_mask & MASK) != MASK || status.stx_mnt_id != nearby->mount)
+    if ((status.stx_mask & MASK) != MASK || status.stx_mnt_id != tree->mount)
         return -EXDEV;
     *ret = stat_of(&status);
     return 0;
@@ -428,9 +413,9 @@ int tree_stat(const struct tree *tree, const char *path, struct stat *ret)
 {
     cleanup_place struct place place = NO_PLACE;
     const char *name;
-    const struct nearby *nearby = nearby_of(tree, path, &name);
 
-    int r = nearby ? stat_nearby(nearby, name, ret) : -EXDEV;
+    int directory = nearby_of(tree, path, &name);
+    int r = directory >= 0 ? stat_nearby(tree, directory, name, ret) : -EXDEV;
     if (r != -EXDEV)
         return r;
     r = walk(tree, path, &place);
@@ -477,28 +462,24 @@ static int open_regular(int directory, const char *path, struct stat *ret_status
     return 0;
 }
 
-static int open_nearby(const struct nearby *nearby, const char *name, struct tree_object *object)
+static int look_nearby(const struct tree *tree, int directory, const char *name,
+                       struct tree_object *object)
 {
-    struct stat then = object->status;
     cleanup_fd int fd = -1;
+    struct stat status;
 
-    int r = open_regular(nearby->fd, name, &object->status, &fd);
-    if (r < 0 || object->status.st_ino != then.st_ino || object->status.st_dev != then.st_dev)
+    int r = stat_nearby(tree, directory, name, &object->status);
+    if (r == 0 && S_ISLNK(object->status.st_mode) &&
+        read_target(directory, name, &object->target) < 0)
+        return -EXDEV; /* something else has taken its place */
+    if (r < 0 || !S_ISREG(object->status.st_mode))
+        return r;
+    if (open_regular(directory, name, &status, &fd) < 0 || status.st_ino != object->status.st_ino ||
+        status.st_dev != object->status.st_dev)
         return -EXDEV;
+    object->status = status;
     object->fd = steal_fd(&fd);
     return 0;
-}
-
-static int look_nearby(const struct nearby *nearby, const char *name, struct tree_object *object)
-{
-    int r = stat_nearby(nearby, name, &object->status);
-
-    if (r == 0 && S_ISLNK(object->status.st_mode) &&
-        read_target(nearby->fd, name, &object->target) < 0)
-        return -EXDEV; /* something else has taken its place */
-    if (r == 0 && S_ISREG(object->status.st_mode))
-        r = open_nearby(nearby, name, object);
-    return r;
 }
 
 static int look_at(const struct place *place, struct tree_object *object)
@@ -521,9 +502,9 @@ int tree_look(const struct tree *tree, const char *path, struct tree_object *ret
     cleanup_place struct place place = NO_PLACE;
     struct tree_object object = {.fd = -1};
     const char *name;
-    const struct nearby *nearby = nearby_of(tree, path, &name);
 
-    int r = nearby ? look_nearby(nearby, name, &object) : -EXDEV;
+    int directory = nearby_of(tree, path, &name);
+    int r = directory >= 0 ? look_nearby(tree, directory, name, &object) : -EXDEV;
     if (r == -EXDEV) {
         r = walk(tree, path, &place);
         if (r == 0)
