@@ -8,12 +8,40 @@
 
 #include <sys/random.h>
 
-/* Tells what was found, with a page if that is wanted. */
-static enum exit_status conclude(const struct findings *findings, double seconds)
+struct checking {
+    struct findings findings;
+    struct page *page; /* NULL: none is wanted */
+};
+
+static void report(void *opaque, const char *path, const struct inspection *inspection)
 {
+    struct checking *checking = opaque;
+
+    findings_report(&checking->findings, path, inspection);
+    if (checking->page)
+        page_consider(checking->page, &checking->findings, path, inspection);
+}
+
+static void note_failure(void *opaque, const char *path, int error)
+{
+    findings_failed(&((struct checking *)opaque)->findings, path, error);
+}
+
+static void checking_end(struct checking *checking)
+{
+    findings_end(&checking->findings);
+    if (checking->page)
+        page_close(checking->page);
+}
+
+/* Tells what was found, with a page if that is wanted. */
+static enum exit_status conclude(const struct checking *checking, double seconds)
+{
+    const struct findings *findings = &checking->findings;
     enum exit_status status = findings_status(findings);
 
-    if (findings->page && page_write(findings, seconds) < 0 && status != EXIT_STATUS_LOST)
+    if (checking->page && page_write(checking->page, findings, seconds) < 0 &&
+        status != EXIT_STATUS_LOST)
         status = EXIT_STATUS_FAILED;
     json_t *summary = json_pack("{s:s, s:f, s:i, s:f}", "command", "check", "seconds", seconds,
                                 "exit_status", status, "part", findings->options->sample);
@@ -26,21 +54,20 @@ enum exit_status check_command(struct options *options)
 {
     cleanup_source struct source *source = NULL;
     cleanup_roster struct roster roster = {0};
-    cleanup_page struct page *page = NULL;
-    CLEANUP(findings_end) struct findings findings = {0};
+    CLEANUP(checking_end) struct checking checking = {.page = NULL};
     enum exit_status status = EXIT_STATUS_FAILED;
     struct meter meter;
     struct check_settings settings = {
         .jobs = options->jobs,
         .part = options->sample,
-        .context = &findings,
-        .report = findings_report,
-        .failed = findings_failed,
+        .context = &checking,
+        .report = report,
+        .failed = note_failure,
     };
 
     if (take_stores(options, 0) < 0)
         return EXIT_STATUS_USAGE;
-    if ((options->report && page_open(options->report, &page) < 0) ||
+    if ((options->report && page_open(options->report, &checking.page) < 0) ||
         meter_start(&meter, "check", "another run begins anew") < 0)
         return status;
     if (options->sample < 1 && getrandom(&settings.seed, sizeof settings.seed, 0) < 0)
@@ -55,12 +82,12 @@ enum exit_status check_command(struct options *options)
         r != -ECANCELED)
         log_errno(r, "the stores");
     if (r == 0)
-        r = findings_begin(&findings, options, &roster, page);
+        r = findings_begin(&checking.findings, options, &roster);
     if (r == 0 && (r = check_run(source, &roster, &settings, &meter.progress)) < 0 &&
         r != -ECANCELED)
         log_errno(r, "check");
     if (r == 0)
-        status = conclude(&findings, meter_seconds(&meter));
+        status = conclude(&checking, meter_seconds(&meter));
     meter_stop(&meter);
     return status;
 }

@@ -221,7 +221,7 @@ static enum exit_status repair_names(struct copying *copying, struct source *sou
     enum exit_status status = EXIT_STATUS_OK;
     bool left = false;
 
-    if (findings_begin(&findings, options, roster, NULL) < 0)
+    if (findings_begin(&findings, options, roster) < 0)
         return EXIT_STATUS_FAILED;
     for (size_t i = 0; i < roster->count; i++)
         left |= roster->entries[i].left;

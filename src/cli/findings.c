@@ -3,7 +3,6 @@
 
 #include "base/lock.h"
 #include "base/log.h"
-#include "cli/page.h"
 
 #include <string.h>
 
@@ -27,9 +26,9 @@ static const char *last_part(const char *path)
 }
 
 int findings_begin(struct findings *findings, const struct options *options,
-                   const struct roster *roster, struct page *page)
+                   const struct roster *roster)
 {
-    *findings = (struct findings){.options = options, .roster = roster, .page = page};
+    *findings = (struct findings){.options = options, .roster = roster};
     pthread_mutex_init(&findings->lock, NULL);
     findings->stores = calloc(roster->count + 1, sizeof *findings->stores);
     for (size_t i = 0; findings->stores && i < roster->count; i++) {
@@ -364,8 +363,6 @@ void findings_report(void *opaque, const char *path, const struct inspection *in
 
     pthread_mutex_lock(&findings->lock);
     count_name(findings, inspection);
-    if (findings->page)
-        page_consider(findings, path, inspection);
     pthread_mutex_unlock(&findings->lock);
     /* It is told if something is wrong with it, or all are wanted. */
     enum name_health health = inspection_health(inspection);

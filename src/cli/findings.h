@@ -34,13 +34,12 @@ struct findings {
     uint64_t failed;                 /* that could not be looked at */
     /* Names but directories by how many stores they can lose (at 0: lost), and files among them. */
     uint64_t spares[SPARES + 1], file_spares[SPARES + 1];
-    uint64_t counted;  /* all in spares */
-    struct page *page; /* of names that are worst off; NULL: not wanted */
+    uint64_t counted; /* all in spares */
 };
 
 /* Returns 0 or -ENOMEM. End it in any case. */
 int findings_begin(struct findings *findings, const struct options *options,
-                   const struct roster *roster, struct page *page);
+                   const struct roster *roster);
 void findings_end(struct findings *findings);
 
 /* As struct check_settings has them: counts a name, and tells of it where something is wrong with

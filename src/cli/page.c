@@ -18,8 +18,9 @@ enum {
 
 struct page {
     const char *path;
-    const char *name; /* its last part */
-    int directory;    /* in which that is */
+    const char *name;     /* its last part */
+    int directory;        /* in which that is */
+    pthread_mutex_t lock; /* of all that follows */
     struct worst_name {
         char *path, *row; /* of its table */
         int rank;
@@ -201,9 +202,8 @@ static void add_store(struct draft *out, const struct store_findings *store)
     draft_add(out, "%s</td></tr>\n", bad ? "</ul>" : "");
 }
 
-static char *make_page(const struct findings *findings, double seconds)
+static char *make_page(const struct page *page, const struct findings *findings, double seconds)
 {
-    const struct page *page = findings->page;
     cleanup_free char *sentence = findings_sentence(findings);
     struct draft out = {.failed = !sentence};
 
@@ -312,13 +312,11 @@ static void forget_name(struct worst_name *name)
     free(name->row);
 }
 
-void page_consider(const struct findings *findings, const char *path,
+void page_consider(struct page *page, const struct findings *findings, const char *path,
                    const struct inspection *inspection)
 {
-    struct page *page = findings->page;
     enum name_health health = inspection_health(inspection);
     struct worst_name name = {.rank = inspection->spare};
-    size_t place = page->count;
 
     if (health == HEALTH_INTACT || health == HEALTH_LEFTOVER)
         return;
@@ -329,6 +327,8 @@ void page_consider(const struct findings *findings, const char *path,
     else if (inspection->spare < 0)
         name.rank = findings_hint(inspection) ? -1 : -2;
     path = log_path(path);
+    HOLD(&page->lock);
+    size_t place = page->count;
     for (; place > 0; place--) {
         const struct worst_name *other = &page->worst[place - 1];
         if (other->rank < name.rank || (other->rank == name.rank && strcmp(other->path, path) < 0))
@@ -373,6 +373,7 @@ int page_open(const char *path, struct page **ret)
 
     if (!directory || !page)
         return log_errno(-ENOMEM, "--report %s", path);
+    pthread_mutex_init(&page->lock, NULL);
     page->path = path;
     page->name = slash ? slash + 1 : path;
     page->directory = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -394,13 +395,13 @@ void page_close(struct page *page)
     while (page->count > 0)
         forget_name(&page->worst[--page->count]);
     cleanup_close_fd(&page->directory);
+    pthread_mutex_destroy(&page->lock);
     free(page);
 }
 
-int page_write(const struct findings *findings, double seconds)
+int page_write(const struct page *page, const struct findings *findings, double seconds)
 {
-    const struct page *page = findings->page;
-    cleanup_free char *text = make_page(findings, seconds);
+    cleanup_free char *text = make_page(page, findings, seconds);
     char temporary[TEMPORARY_NAME_SIZE];
     cleanup_fd int fd = -1;
 

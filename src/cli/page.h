@@ -21,9 +21,10 @@ void page_close(struct page *page);
 DEFINE_CLEANUP(struct page *, page_close)
 #define cleanup_page CLEANUP(cleanup_by_page_close)
 
-/* Keeps PATH for the page if something is wrong with it, and it is one of the worst so far. */
-void page_consider(const struct findings *findings, const char *path,
+/* Keeps PATH for the page if something is wrong with it, and it is one of the worst so far. To be
+ * called by any thread. */
+void page_consider(struct page *page, const struct findings *findings, const char *path,
                    const struct inspection *inspection);
 
 /* Writes the page of a check that took so long. Returns as page_open. */
-int page_write(const struct findings *findings, double seconds);
+int page_write(const struct page *page, const struct findings *findings, double seconds);

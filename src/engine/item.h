@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "engine/copy.h"
+#include "engine/copy_settings.h"
 #include "engine/visit.h"
 
 /* Things that were made and wait for their names: see batch.c. */

@@ -3,8 +3,9 @@
 #pragma once
 
 #include "mount/interest.h"
-#include "mount/mount.h"
 #include "mount/nodes.h"
+#include "mount/settings.h"
+#include "view/view.h"
 
 #include <fuse_lowlevel.h>
 #include <pthread.h>

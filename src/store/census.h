@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The voices of all stores, those that went included, and the K that they make (rules 1 and 2 of
- * docs/design.md). Part of stores.c.
+ * docs/design.md).
  */
 #pragma once
 
-#include "store/stores.h"
+#include "store/list.h"
 
 struct census;
 

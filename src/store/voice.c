@@ -4,7 +4,7 @@
 #include "base/io.h"
 #include "base/shortage.h"
 #include "base/times.h"
-#include "store/inquiry.h"
+#include "store/question.h"
 #include "trust/leftover.h"
 
 #include <stdio.h>
