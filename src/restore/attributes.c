@@ -90,38 +90,14 @@ static int cast_off_others(struct survey *survey, const struct share_terms *term
     int r = share_set_new(&survey->inquiry, terms, path, 0, &set);
     if (r < 0 || !share_set_header(set))
         return is_shortage(r) ? r : 0;
-    const struct copies *copies = set->copies;
     for (size_t i = 0; i < survey->inquiry.list->count; i++) {
         bool member = false;
-        for (size_t j = 0; j < copies->count; j++)
-            member |= copies->items[j].store == survey->inquiry.list->stores[i] &&
-                      copies->items[j].role == COPY_MEMBER;
+        for (size_t j = 0; j < set->count; j++)
+            member |= set->copies[j].store == survey->inquiry.list->stores[i] &&
+                      set->copies[j].role == COPY_MEMBER;
         survey->ballots[i].cast &= member;
     }
     return 0;
-}
-
-static int survey_all(const struct share_terms *terms, const char *path, const char *name,
-                      const struct inquiry_enough *enough, struct survey *ret)
-{
-    int r = survey_make_by(terms, path, name, &full_look_kind, enough, ret);
-
-    if (r < 0)
-        return r;
-    if (ret->ruling.verdict == NAME_CONFLICT)
-        return -EIO;
-    if (ret->ruling.verdict == NAME_FOREIGN && !terms->unconfirmed && !terms->everything)
-        return -ENOENT;
-    if (S_ISREG(ret->status.st_mode))
-        r = cast_off_others(ret, terms, path);
-    for (size_t i = 0; r == 0 && i < ret->inquiry.list->count; i++) {
-        const struct xattrs *own = xattrs_of(&ret->inquiry, i);
-        if (inquiry_result(&ret->inquiry, i) == 0 &&
-            is_shortage(answer_of(&ret->inquiry, i)->result))
-            r = answer_of(&ret->inquiry, i)->result;
-        ret->ballots[i].cast &= own && !own->impossible;
-    }
-    return r;
 }
 
 /* What a store has of one name after the other. */
@@ -189,15 +165,39 @@ static int settle_all(const struct survey *survey, struct xattrs *ret)
     return 0;
 }
 
+/* Asks all stores, or ENOUGH of them, for all attributes or for NAME, and settles these. */
+static int survey_all(const struct share_terms *terms, const char *path, const char *name,
+                      const struct inquiry_enough *enough, struct survey *ret_survey,
+                      struct xattrs *ret)
+{
+    int r = survey_make_by(terms, path, name, &full_look_kind, enough, ret_survey);
+    const struct inquiry *inquiry = &ret_survey->inquiry;
+
+    *ret = NO_XATTRS;
+    if (r < 0)
+        return r;
+    if (ret_survey->ruling.verdict == NAME_CONFLICT)
+        return -EIO;
+    if (ret_survey->ruling.verdict == NAME_FOREIGN && !terms->unconfirmed && !terms->everything)
+        return -ENOENT;
+    if (S_ISREG(ret_survey->status.st_mode))
+        r = cast_off_others(ret_survey, terms, path);
+    for (size_t i = 0; r == 0 && i < inquiry->list->count; i++) {
+        const struct xattrs *own = xattrs_of(inquiry, i);
+        if (inquiry_result(inquiry, i) == 0 && is_shortage(answer_of(inquiry, i)->result))
+            r = answer_of(inquiry, i)->result;
+        ret_survey->ballots[i].cast &= own && !own->impossible;
+    }
+    return r < 0 ? r : settle_all(ret_survey, ret);
+}
+
 int attributes_read(const struct share_terms *terms, const char *path, const char *name,
                     bool all_stores, struct xattrs *ret)
 {
     const struct inquiry_enough enough = {is_settled, terms};
     cleanup_survey struct survey survey = NO_SURVEY;
 
-    *ret = NO_XATTRS;
-    int r = survey_all(terms, path, name, all_stores ? NULL : &enough, &survey);
-    return r < 0 ? r : settle_all(&survey, ret);
+    return survey_all(terms, path, name, all_stores ? NULL : &enough, &survey, ret);
 }
 
 int attributes_compare(const struct share_terms *terms, const char *path,
@@ -206,9 +206,7 @@ int attributes_compare(const struct share_terms *terms, const char *path,
     cleanup_survey struct survey survey = NO_SURVEY;
     CLEANUP(xattrs_clear) struct xattrs all = NO_XATTRS;
 
-    int r = survey_all(terms, path, NULL, NULL, &survey);
-    if (r == 0)
-        r = settle_all(&survey, &all);
+    int r = survey_all(terms, path, NULL, NULL, &survey, &all);
     if (r < 0)
         return r == -EIO || r == -ENOENT ? 0 : r;
     for (size_t i = 0; i < list->count; i++) {

@@ -65,8 +65,8 @@ static bool is_bound(const struct share_set *set, const struct agreement matches
 {
     bool agrees = false;
 
-    for (size_t i = 0; i < set->copies->count; i++) {
-        const struct copy *other = &set->copies->items[i];
+    for (size_t i = 0; i < set->count; i++) {
+        const struct copy *other = &set->copies[i];
         if (!other->facts->has_header)
             continue;
         if (is_of(other, &set->version.header)) {
@@ -82,8 +82,8 @@ static bool is_bound(const struct share_set *set, const struct agreement matches
 
 int binding_run(struct share_set *set)
 {
-    struct copy *items = set->copies->items;
-    size_t count = set->copies->count;
+    struct copy *items = set->copies;
+    size_t count = set->count;
     cleanup_free struct agreement *matches = calloc(count * count + 1, sizeof *matches);
 
     if (!matches)
@@ -117,8 +117,8 @@ static unsigned count_shares(const struct share_set *set)
     bool seen[256] = {false};
     unsigned shares = 0;
 
-    for (size_t i = 0; i < set->copies->count; i++) {
-        const struct copy *copy = &set->copies->items[i];
+    for (size_t i = 0; i < set->count; i++) {
+        const struct copy *copy = &set->copies[i];
         bool counts = copy->role == COPY_MEMBER || copy->shares;
         if (!counts || copy->index < 0 || seen[copy->index])
             continue;
@@ -156,8 +156,8 @@ int binding_count(struct share_set *set, unsigned mode, bool all)
             break;
     }
     /* An empty file has no digests. */
-    for (size_t i = 0; version->layout.source_size == 0 && i < set->copies->count; i++) {
-        struct copy *copy = &set->copies->items[i];
+    for (size_t i = 0; version->layout.source_size == 0 && i < set->count; i++) {
+        struct copy *copy = &set->copies[i];
         copy->shares = copy->facts->has_header && could_share(copy, version);
     }
     return (int)count_shares(set);

@@ -2,8 +2,6 @@
 #include "restore/copies.h"
 
 #include "base/io.h"
-#include "base/log.h"
-#include "base/shortage.h"
 #include "base/times.h"
 
 #include <stdatomic.h>
@@ -29,22 +27,6 @@ static void drop_closing(struct task *task)
 
     store_release(file->store);
     free(file);
-}
-
-static struct copy_file *file_new(struct store *store, const struct stat *status, int *fd)
-{
-    struct copy_file *file = calloc(1, sizeof *file);
-
-    if (!file)
-        return NULL;
-    file->closing.run = run_closing;
-    file->closing.drop = drop_closing;
-    file->store = store_hold(store);
-    atomic_init(&file->holders, 1);
-    file->fd = steal_fd(fd);
-    file->watched = !store_is_remote(store);
-    file->opened = *status;
-    return file;
 }
 
 /* To close a file is to ask its store, which may hang. */
@@ -78,136 +60,56 @@ static int read_exactly(const struct copy_file *file, uint64_t offset, size_t si
     return r == 0 && done < size ? -ENODATA : r;
 }
 
-/* Adds the copy that store number PLACE answered with. */
-static int add(struct copies *copies, const struct share_terms *terms, const struct inquiry *looks,
-               size_t place)
+int copy_open(const struct inquiry *looks, const struct share_terms *terms, size_t place,
+              struct copy_facts *facts, struct copy *ret)
 {
-    struct copy *copy = &copies->items[copies->count];
-    struct store *store = looks->list->stores[place];
-    struct look *answer = look_answer(looks, place);
-
-    *copy = (struct copy){
-        .facts = &copies->facts[copies->count],
-        .role = COPY_USELESS,
-        .index = -1,
-        .trusted = true,
-        .file = file_new(store, &answer->object.status, &answer->object.fd),
-    };
-    if (!copy->file)
-        return -ENOMEM;
-    copy->store = store_hold(store);
-    copies->count++;
-    copy->ballot = look_ballot(looks, terms, place, copy->facts);
-    if (copy->facts->has_header)
-        copy->index = copy->facts->header.index;
-    return 0;
-}
-
-/* Returns what a look at a store came to, if the file there is wanted. */
-static int result_of(const struct inquiry *looks, size_t store)
-{
-    int r = inquiry_result(looks, store);
+    int r = inquiry_result(looks, place);
 
     if (r < 0)
         return r;
-    const struct tree_object *object = &look_answer(looks, store)->object;
+    struct store *store = looks->list->stores[place];
+    struct tree_object *object = &look_answer(looks, place)->object;
     if (!S_ISREG(object->status.st_mode))
         return -ENOENT;
-    return object->open_error;
-}
-
-static bool has(const struct copies *copies, const struct store *store)
-{
-    for (size_t i = 0; i < copies->count; i++) {
-        if (copies->items[i].store == store)
-            return true;
-    }
-    return false;
-}
-
-/* Adds what stores have answered. Returns a shortage, or the last error of a store, or -ENOENT. */
-static int add_answers(struct copies *copies, const struct inquiry *looks,
-                       const struct share_terms *terms, const char *path)
-{
-    int worst = -ENOENT;
-
-    for (size_t i = 0; i < looks->list->count; i++) {
-        struct store *store = looks->list->stores[i];
-        int r = has(copies, store) ? -EEXIST : result_of(looks, i);
-        if (r == 0) {
-            r = add(copies, terms, looks, i);
-        } else if (r != -EEXIST && r != -ENOENT && r != -ENOTDIR && r != -EINPROGRESS) {
-            worst = r;
-            copies->denied += r == -EACCES || r == -EPERM;
-            copies->unread = is_no_verdict(r) ? r : copies->unread;
-            log_once("%s: store %s: %s", log_path(path), store_name(store), strerrordesc_np(-r));
-        }
-        if (is_shortage(r))
-            return r;
-    }
-    return worst;
-}
-
-int copies_new(const struct inquiry *looks, const struct share_terms *terms, const char *path,
-               struct copies **ret)
-{
-    cleanup_copies struct copies *copies = NULL;
-    uint64_t patience = store_list_patience(looks->list);
-    size_t room = looks->list->count;
-
-    copies = calloc(1, sizeof *copies + room * sizeof(struct copy));
-    if (!copies)
+    if (object->open_error < 0)
+        return object->open_error;
+    struct copy_file *file = malloc(sizeof *file);
+    if (!file)
         return -ENOMEM;
-    copies->room = room;
-    copies->facts = calloc(room + 1, sizeof *copies->facts);
-    if (!copies->facts)
-        return -ENOMEM;
-    int r = add_answers(copies, looks, terms, path);
-    if (is_shortage(r) || copies->count == 0)
-        return r;
-    for (size_t i = 0; i < copies->count; i++)
-        copies->items[i].ballot.slow = store_pace(copies->items[i].store) > patience;
-    *ret = steal_pointer(copies);
+    *file = (struct copy_file){
+        .closing = {.run = run_closing, .drop = drop_closing},
+        .store = store_hold(store),
+        .holders = 1,
+        .fd = steal_fd(&object->fd),
+        .watched = !store_is_remote(store),
+        .opened = object->status,
+    };
+    *ret = (struct copy){
+        .store = store_hold(store),
+        .file = file,
+        .ballot = look_ballot(looks, terms, place, facts),
+        .facts = facts,
+        .role = COPY_USELESS,
+        .index = -1,
+        .trusted = true,
+    };
+    if (facts->has_header)
+        ret->index = facts->header.index;
     return 0;
 }
 
-int copies_add_late(struct copies *copies, const struct inquiry *looks,
-                    const struct share_terms *terms, const char *path)
+void copy_close(struct copy *copy)
 {
-    size_t before = copies->count;
-
-    int r = add_answers(copies, looks, terms, path);
-    for (size_t i = before; i < copies->count; i++)
-        copies->items[i].ballot.slow = true;
-    return is_shortage(r) ? r : 0;
+    if (!copy->file)
+        return;
+    file_release(steal_pointer(copy->file));
+    store_release(steal_pointer(copy->store));
 }
 
-void copies_free(struct copies *copies)
+void copy_take_file(struct copy *copy, struct copy *fresh)
 {
-    copies_close_files(copies);
-    for (size_t i = 0; i < copies->count; i++)
-        damage_clear(&copies->items[i].damage);
-    free(copies->facts);
-    free(copies);
-}
-
-void copies_close_files(struct copies *copies)
-{
-    for (size_t i = 0; i < copies->count; i++) {
-        struct copy *copy = &copies->items[i];
-        if (!copy->file)
-            continue;
-        file_release(steal_pointer(copy->file));
-        store_release(steal_pointer(copy->store));
-    }
-}
-
-void copies_take_files(struct copies *copies, struct copies *fresh)
-{
-    for (size_t i = 0; i < copies->count; i++) {
-        copies->items[i].file = steal_pointer(fresh->items[i].file);
-        copies->items[i].store = steal_pointer(fresh->items[i].store);
-    }
+    copy->file = steal_pointer(fresh->file);
+    copy->store = steal_pointer(fresh->store);
 }
 
 struct read_task {
@@ -240,16 +142,17 @@ static void drop_read(struct task *task)
 int copy_ask(struct round *round, const struct copy *copy, uint64_t offset, size_t size,
              struct block_read *ret)
 {
-    struct read_task *task = calloc(1, sizeof *task);
+    struct read_task *task = malloc(sizeof *task);
 
     if (!task)
         return -ENOMEM;
-    task->task.run = run_read;
-    task->task.drop = drop_read;
-    task->file = copy->file;
+    *task = (struct read_task){
+        .task = {.run = run_read, .drop = drop_read},
+        .file = copy->file,
+        .offset = offset,
+        .size = size,
+    };
     atomic_fetch_add(&task->file->holders, 1);
-    task->offset = offset;
-    task->size = size;
     ret->task = task;
     round_put(round, copy->store, &task->task, &ret->state);
     return 0;

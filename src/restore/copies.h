@@ -28,33 +28,19 @@ struct copy {
     struct damage damage;
 };
 
-struct copies {
-    size_t count, room;
-    size_t denied; /* copies that this user may not read */
-    int unread;    /* why a copy could not be opened, if that is no verdict on it; else 0 */
-    struct copy_facts *facts; /* in their order */
-    struct copy items[];
-};
-
 /*
- * Takes the files that LOOKS at PATH have opened. What is no regular file, or could not be opened,
- * is left out; a store's error is logged. If nothing is left, returns the last such error, or
- * -ENOENT; a shortage of our own is returned as it is. Roles are COPY_USELESS until they are set.
+ * Takes the file that store number PLACE has opened, if it is a regular one; FACTS are among those
+ * of all copies. Its role is COPY_USELESS. Returns 0; -EINPROGRESS or -ENOENT where there is none,
+ * -ENOTDIR, why it could not be opened, or a shortage of our own.
  */
-int copies_new(const struct inquiry *looks, const struct share_terms *terms, const char *path,
-               struct copies **ret);
+int copy_open(const struct inquiry *looks, const struct share_terms *terms, size_t place,
+              struct copy_facts *facts, struct copy *ret);
 
-/* Adds what stores have answered that were pending when the copies were made from LOOKS. */
-int copies_add_late(struct copies *copies, const struct inquiry *looks,
-                    const struct share_terms *terms, const char *path);
+/* Closes the file, and releases the store. Nothing can be read until it has others. */
+void copy_close(struct copy *copy);
 
-void copies_free(struct copies *copies);
-
-/* Closes the files, and releases the stores. Nothing can be read until there are others. */
-void copies_close_files(struct copies *copies);
-
-/* Takes the files and stores of FRESH, which has the same ones, in the same order. */
-void copies_take_files(struct copies *copies, struct copies *fresh);
+/* Takes the file and the store of FRESH, which are the same. */
+void copy_take_file(struct copy *copy, struct copy *fresh);
 
 /* A block that was asked for; it lives until the round is left. */
 struct block_read {
@@ -78,6 +64,3 @@ int copy_read(const struct copy *copy, uint64_t offset, size_t size, struct buff
 
 /* The same for a copy in a local store, in this thread; -EAGAIN for one in another store. */
 int copy_read_now(const struct copy *copy, uint64_t offset, size_t size, uint8_t *data);
-
-DEFINE_CLEANUP(struct copies *, copies_free)
-#define cleanup_copies CLEANUP(cleanup_by_copies_free)

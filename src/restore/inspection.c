@@ -83,37 +83,33 @@ static bool is_holder(const struct inspection *inspection, size_t place)
                          (report->state != COPY_STALE || report->other_content)));
 }
 
-/* Notes which copies keep the mode and owner that they have. */
-static int judge_modes(struct inspection *inspection)
-{
-    cleanup_free struct ballot *ballots = calloc(inspection->count + 1, sizeof *ballots);
-
-    for (size_t i = 0; ballots && i < inspection->count; i++) {
-        ballots[i] = inspection->survey.ballots[i];
-        ballots[i].cast = is_holder(inspection, i);
-    }
-    for (size_t i = 0; ballots && i < inspection->count; i++)
-        inspection->copies[i].keeps_mode =
-            ballots[i].cast && mend_keeps_mode(&list_of(inspection)->quorum, ballots,
-                                               inspection->count, &ballots[i], &inspection->status);
-    return ballots ? 0 : -ENOMEM;
-}
-
+/* Notes which copies have other metadata than most, and which of these keep their mode and owner.
+ */
 static int judge_metadata(struct inspection *inspection)
 {
-    cleanup_free bool *differs = calloc(inspection->count + 1, sizeof *differs);
+    const struct store_list *list = list_of(inspection);
+    const struct stat *shown = &inspection->status;
+    size_t count = inspection->count;
+    cleanup_free struct ballot *holders = calloc(count + 1, sizeof *holders);
+    cleanup_free bool *differs = calloc(count + 1, sizeof *differs);
 
-    if (!differs)
+    if (!holders || !differs)
         return -ENOMEM;
-    int r = attributes_compare(inspection->terms, inspection->path, list_of(inspection), differs);
-    for (size_t i = 0; r == 0 && i < inspection->count; i++) {
+    int r = attributes_compare(inspection->terms, inspection->path, list, differs);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < count; i++) {
         struct copy_report *report = &inspection->copies[i];
-        const struct stat *status = &inspection->survey.ballots[i].status;
+        holders[i] = inspection->survey.ballots[i];
+        holders[i].cast = is_holder(inspection, i);
         if (report->state == COPY_GOOD || report->state == COPY_MISPLACED)
-            report->other_metadata = compare_metadata(status, &inspection->status) |
+            report->other_metadata = compare_metadata(&holders[i].status, shown) |
                                      (differs[i] ? METADATA_ATTRIBUTES : 0);
     }
-    return r < 0 ? r : judge_modes(inspection);
+    for (size_t i = 0; i < count; i++)
+        inspection->copies[i].keeps_mode =
+            holders[i].cast && mend_keeps_mode(&list->quorum, holders, count, &holders[i], shown);
+    return 0;
 }
 
 /*
@@ -170,7 +166,7 @@ static bool has_shown_content(const struct inspection *inspection, const struct 
 static void judge_stale(const struct inspection *inspection, const struct copy *copy,
                         struct copy_report *report)
 {
-    const struct copies *copies = inspection->shares->copies;
+    const struct share_set *set = inspection->shares;
     unsigned shares = 0;
 
     /* Metadata tell no difference there, and would not be mended: the whole share is. */
@@ -181,11 +177,10 @@ static void judge_stale(const struct inspection *inspection, const struct copy *
         return;
     }
     report->state = COPY_STALE;
-    report->intact =
-        inspection->depth->part >= 1 &&
-        mend_has_claim(&list_of(inspection)->quorum, copies->facts, copies->count,
-                       (size_t)(copy - copies->items), &inspection->version, &shares) &&
-        has_intact_blocks(copy, inspection->depth->stop);
+    report->intact = inspection->depth->part >= 1 &&
+                     mend_has_claim(&list_of(inspection)->quorum, set->facts, set->count,
+                                    (size_t)(copy - set->copies), &inspection->version, &shares) &&
+                     has_intact_blocks(copy, inspection->depth->stop);
     report->claim = report->intact ? shares : 0;
 }
 
@@ -226,15 +221,15 @@ static void limit_spare(struct inspection *inspection, int spare)
 /* Returns true if another version takes this one's place once this one has fewer than it needs. */
 static bool has_rival(const struct inspection *inspection)
 {
-    const struct copies *copies = inspection->shares->copies;
+    const struct share_set *set = inspection->shares;
     const struct quorum *quorum = &list_of(inspection)->quorum;
     bool found = false;
 
-    for (size_t i = 0; i < copies->count && !found; i++) {
-        const struct share_header *header = &copies->facts[i].header;
-        found = copies->facts[i].has_header && copies->items[i].role != COPY_MEMBER &&
+    for (size_t i = 0; i < set->count && !found; i++) {
+        const struct share_header *header = &set->facts[i].header;
+        found = set->facts[i].has_header && set->copies[i].role != COPY_MEMBER &&
                 (header->mtime_ns >= inspection->version.mtime_ns ||
-                 version_count(quorum, copies->facts, copies->count, header).complete);
+                 version_count(quorum, set->facts, set->count, header).complete);
     }
     return found;
 }
@@ -272,8 +267,8 @@ static int spare_by_headers(const struct inspection *inspection, bool own)
     bool empty = layout->source_size == 0; /* and without blocks to lend */
     unsigned at[256] = {0}, nameless = 0;
 
-    for (size_t i = 0; i < set->copies->count; i++) {
-        const struct copy *copy = &set->copies->items[i];
+    for (size_t i = 0; i < set->count; i++) {
+        const struct copy *copy = &set->copies[i];
         bool is_short = !empty && copy->facts->size < layout_share_size(layout);
         if (copy->role == COPY_USELESS || (own && copy->role != COPY_MEMBER) ||
             (copy->role == COPY_OTHER && !copy->shares) || (!own && is_short))
@@ -295,14 +290,14 @@ static int spare_by_headers(const struct inspection *inspection, bool own)
 /* What the headers say alone; blocks that are looked at (ALL of them) can make it less. */
 static void count_by_headers(struct inspection *inspection, bool all)
 {
-    const struct copies *copies = inspection->shares->copies;
+    const struct share_set *set = inspection->shares;
     int headers = 0;
 
     inspection->spare = all ? INT_MAX : spare_by_headers(inspection, false);
     if (inspection->spare < 0) /* copies that are cut off may do: that is for their blocks to say */
         inspection->spare = 0;
-    for (size_t i = 0; i < copies->count; i++)
-        headers += copies->items[i].role == COPY_MEMBER;
+    for (size_t i = 0; i < set->count; i++)
+        headers += set->copies[i].role == COPY_MEMBER;
     limit_spare(inspection, headers - 1); /* without one, nothing says what the file is */
     limit_spare(inspection, spare_by_votes(inspection));
     if (has_rival(inspection)) {
@@ -342,8 +337,7 @@ static void note_missing_shares(struct inspection *inspection)
 {
     const struct share_set *set = inspection->shares;
 
-    inspection->would_need =
-        version_would_need(&set->quorum, set->copies->facts, set->copies->count);
+    inspection->would_need = version_would_need(&set->quorum, set->facts, set->count);
     inspection->found = set->version.whole;
     inspection->untimed = set->version.untimed;
     inspection->needed =
@@ -384,10 +378,10 @@ static int inspect_shares(struct inspection *inspection)
         inspection->conflict_text = share_set_describe_conflict(set);
     else if (!share_set_header(set) || lost)
         note_missing_shares(inspection);
-    for (size_t i = 0; r == 0 && i < set->copies->count; i++) {
-        struct copy_report *report = report_on(inspection, set->copies->items[i].store);
+    for (size_t i = 0; r == 0 && i < set->count; i++) {
+        struct copy_report *report = report_on(inspection, set->copies[i].store);
         if (report)
-            judge_copy(inspection, &set->copies->items[i], report);
+            judge_copy(inspection, &set->copies[i], report);
     }
     return r == 0 && checked == -ETIMEDOUT ? checked : r;
 }

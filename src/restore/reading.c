@@ -74,7 +74,7 @@ static void sort_copies(struct attempt *attempt)
     size_t compared = count < PACE_STORES ? count : PACE_STORES;
 
     for (size_t i = 0; i < count; i++)
-        attempt->copies[i] = &attempt->set->copies->items[i];
+        attempt->copies[i] = &attempt->set->copies[i];
     for (size_t i = 0; i < compared; i++)
         paces[i] = store_pace(attempt->copies[i]->store);
     attempt->patience = pace_patience(paces, compared);
@@ -87,7 +87,7 @@ int attempt_start(struct attempt *attempt, struct share_set *set, uint64_t strip
                   unsigned mode)
 {
     HOLD(&set->lock);
-    size_t count = set->copies->count;
+    size_t count = set->count;
 
     *attempt = (struct attempt){
         .set = set,
@@ -717,7 +717,7 @@ int stripe_lose(struct share_set *set, uint64_t stripe, int error)
 
     if (is_shortage(error))
         return error;
-    if (error != -ETIMEDOUT && set->copies->unread == -ETIMEDOUT) /* a copy was not to be had */
+    if (error != -ETIMEDOUT && set->unread == -ETIMEDOUT) /* a copy was not to be had */
         error = -ETIME;
     bool late = error == -ETIMEDOUT || error == -ETIME;
     {
@@ -725,8 +725,8 @@ int stripe_lose(struct share_set *set, uint64_t stripe, int error)
         is_news = set->lost.count == 0 || (error == -ENOTUNIQ && !set->told_conflict);
         set->told_conflict |= error == -ENOTUNIQ;
         damage_add(&set->lost, stripe);
-        for (size_t i = 0; i < set->copies->count; i++)
-            failing |= set->copies->items[i].failing;
+        for (size_t i = 0; i < set->count; i++)
+            failing |= set->copies[i].failing;
         if (!failing) /* to read it again would change nothing */
             damage_add(late ? &set->undecided : &set->dead, stripe);
     }

@@ -3,6 +3,7 @@
 
 #include "base/lock.h"
 #include "base/log.h"
+#include "base/shortage.h"
 #include "base/zeros.h"
 #include "restore/binding.h"
 #include "share/block.h"
@@ -20,8 +21,8 @@ enum {
 /* Says which stores have another version than the chosen one. */
 static void log_stale(const struct share_set *set)
 {
-    for (size_t i = 0; i < set->copies->count; i++) {
-        const struct copy *copy = &set->copies->items[i];
+    for (size_t i = 0; i < set->count; i++) {
+        const struct copy *copy = &set->copies[i];
         if (copy->facts->other_format)
             log_once("%s: store %s: is a share of another format", set->path,
                      store_name(copy->store));
@@ -43,10 +44,10 @@ static void log_stale(const struct share_set *set)
                  set->version.whole);
 }
 
-static void set_roles(const struct share_set *set, size_t first)
+static void set_roles(struct share_set *set, size_t first)
 {
-    for (size_t i = first; i < set->copies->count; i++) {
-        struct copy *copy = &set->copies->items[i];
+    for (size_t i = first; i < set->count; i++) {
+        struct copy *copy = &set->copies[i];
         copy->role = version_role(copy->facts, &set->version.header);
     }
 }
@@ -64,8 +65,8 @@ static int try_version(struct share_set *set, const struct version *version, uns
     if (version->complete || !version->possible)
         return version->complete ? (int)version->whole : 0;
     /* Forget what blocks said of the copies when they were read as if of another version. */
-    for (size_t i = 0; i < set->copies->count; i++) {
-        struct copy *copy = &set->copies->items[i];
+    for (size_t i = 0; i < set->count; i++) {
+        struct copy *copy = &set->copies[i];
         copy->shares = false;
         copy->index = copy->facts->has_header ? copy->index : -1;
     }
@@ -78,11 +79,10 @@ static int try_version(struct share_set *set, const struct version *version, uns
  */
 static int compare_rivals(struct share_set *set, unsigned place)
 {
-    const struct copies *copies = set->copies;
     struct version best = set->version, other;
     int most = 0;
 
-    while (version_choose(&set->quorum, copies->facts, copies->count, ++place, &other) == 0 &&
+    while (version_choose(&set->quorum, set->facts, set->count, ++place, &other) == 0 &&
            other.header.mtime_ns == best.header.mtime_ns) {
         if (most == 0)
             most = try_version(set, &best, READ_TRIAL, true);
@@ -103,8 +103,8 @@ static int compare_rivals(struct share_set *set, unsigned place)
 /* Takes the version that comes RANK usable versions behind the best one. */
 static int choose(struct share_set *set, unsigned rank)
 {
-    struct copy_facts *facts = set->copies->facts;
-    size_t count = set->copies->count;
+    struct copy_facts *facts = set->facts;
+    size_t count = set->count;
     struct version first, version;
     int r;
 
@@ -131,10 +131,45 @@ static int choose(struct share_set *set, unsigned rank)
     return r < 0 ? r : 0;
 }
 
+static bool has(const struct share_set *set, const struct store *store)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        if (set->copies[i].store == store)
+            return true;
+    }
+    return false;
+}
+
+/* Adds what stores have answered. Returns a shortage, or the last error of a store, or -ENOENT. */
+static int add_answers(struct share_set *set, const struct inquiry *looks)
+{
+    int worst = -ENOENT;
+
+    for (size_t i = 0; i < looks->list->count; i++) {
+        struct store *store = looks->list->stores[i];
+        if (has(set, store))
+            continue;
+        int r = copy_open(looks, &set->terms, i, &set->facts[set->count], &set->copies[set->count]);
+        set->count += r == 0;
+        if (r < 0 && r != -ENOENT && r != -ENOTDIR && r != -EINPROGRESS) {
+            worst = r;
+            set->denied += r == -EACCES || r == -EPERM;
+            set->unread = is_no_verdict(r) ? r : set->unread;
+            log_once("%s: store %s: %s", log_path(set->path), store_name(store),
+                     strerrordesc_np(-r));
+        }
+        if (is_shortage(r))
+            return r;
+    }
+    return worst;
+}
+
 int share_set_new(const struct inquiry *looks, const struct share_terms *terms, const char *path,
                   unsigned rank, struct share_set **ret)
 {
-    struct share_set *set = calloc(1, sizeof *set);
+    size_t room = looks->list->count;
+    uint64_t patience = store_list_patience(looks->list);
+    cleanup_share_set struct share_set *set = calloc(1, sizeof *set + room * sizeof(struct copy));
 
     if (!set)
         return -ENOMEM;
@@ -142,15 +177,20 @@ int share_set_new(const struct inquiry *looks, const struct share_terms *terms, 
     pthread_mutex_init(&set->lock, NULL);
     set->terms = *terms;
     set->quorum = looks->list->quorum;
+    set->room = room;
     set->path = strdup(path);
-    int r = set->path ? copies_new(looks, terms, path, &set->copies) : -ENOMEM;
-    if (r == 0)
-        r = choose(set, rank);
-    if (r < 0) {
-        share_set_free(set);
+    set->facts = calloc(room + 1, sizeof *set->facts);
+    if (!set->path || !set->facts)
+        return -ENOMEM;
+    int r = add_answers(set, looks);
+    if (is_shortage(r) || set->count == 0)
         return r;
-    }
-    *ret = set;
+    for (size_t i = 0; i < set->count; i++)
+        set->copies[i].ballot.slow = store_pace(set->copies[i].store) > patience;
+    r = choose(set, rank);
+    if (r < 0)
+        return r;
+    *ret = steal_pointer(set);
     return 0;
 }
 
@@ -173,21 +213,22 @@ void share_set_keep_looks(struct share_set *set, struct inquiry *looks)
 /* Adds the copies of stores that were late. The version stays: that it is right was settled. */
 static int add_late(struct share_set *set)
 {
-    struct copies *copies = set->copies;
-    size_t before = copies->count;
+    size_t before = set->count;
     struct version version;
 
     HOLD(&set->lock);
     set->partial = false;
-    int r = copies_add_late(copies, &set->late, &set->terms, set->path);
-    if (r < 0)
+    int r = add_answers(set, &set->late);
+    for (size_t i = before; i < set->count; i++)
+        set->copies[i].ballot.slow = true;
+    if (is_shortage(r))
         return r;
-    version_settle_times(copies->facts, copies->count, before);
-    if (version_choose(&set->quorum, copies->facts, copies->count, 0, &version) == 0 &&
+    version_settle_times(set->facts, set->count, before);
+    if (version_choose(&set->quorum, set->facts, set->count, 0, &version) == 0 &&
         version_is_same(&version.header, &set->version.header))
         set_roles(set, before);
-    for (size_t i = before; i < copies->count; i++)
-        copies->items[i].trusted = !set->trust.contested;
+    for (size_t i = before; i < set->count; i++)
+        set->copies[i].trusted = !set->trust.contested;
     return 0;
 }
 
@@ -216,8 +257,8 @@ static void log_range(const struct share_set *set, const struct damage *damage, 
 /* What was found first was logged then; here is all of it, where there was more. */
 static void log_damage(const struct share_set *set)
 {
-    for (size_t i = 0; i < set->copies->count; i++) {
-        const struct copy *copy = &set->copies->items[i];
+    for (size_t i = 0; i < set->count; i++) {
+        const struct copy *copy = &set->copies[i];
         cleanup_free char *where = NULL;
         if (copy->role != COPY_OTHER && copy->damage.count > 0 &&
             asprintf(&where, "store %s: ", store_name(copy->store)) >= 0)
@@ -228,9 +269,10 @@ static void log_damage(const struct share_set *set)
 
 void share_set_free(struct share_set *set)
 {
-    if (set->copies) {
-        log_damage(set);
-        copies_free(set->copies);
+    log_damage(set);
+    for (size_t i = 0; i < set->count; i++) {
+        copy_close(&set->copies[i]);
+        damage_clear(&set->copies[i].damage);
     }
     inquiry_clear(&set->late);
     damage_clear(&set->lost);
@@ -238,6 +280,7 @@ void share_set_free(struct share_set *set)
     damage_clear(&set->undecided);
     pthread_mutex_destroy(&set->lock);
     pthread_mutex_destroy(&set->late_lock);
+    free(set->facts);
     free(set->path);
     free(set);
 }
@@ -253,8 +296,8 @@ bool share_set_is_sound(struct share_set *set)
     bool sound = share_set_is_whole(set);
 
     HOLD(&set->lock);
-    for (size_t i = 0; sound && i < set->copies->count; i++) {
-        const struct copy *copy = &set->copies->items[i];
+    for (size_t i = 0; sound && i < set->count; i++) {
+        const struct copy *copy = &set->copies[i];
         sound = copy->damage.count == 0 && !copy->failing && !copy->forged && !copy->changed;
     }
     return sound;
@@ -275,8 +318,8 @@ bool share_set_is_hole(struct share_set *set, uint64_t stripe)
     const uint8_t *data = zeros();
     if (!data)
         return false;
-    for (size_t i = 0; i < set->copies->count; i++) {
-        const struct copy *copy = &set->copies->items[i];
+    for (size_t i = 0; i < set->count; i++) {
+        const struct copy *copy = &set->copies[i];
         const struct share_header *own = &copy->facts->header;
         if (copy->role != COPY_MEMBER)
             continue;
@@ -314,13 +357,13 @@ static uint64_t guess_blocks(struct share_set *set, uint64_t size)
 
 void share_set_status(struct share_set *set, struct stat *ret)
 {
-    size_t count = set->copies->count;
+    size_t count = set->count;
     cleanup_free struct ballot *ballots = calloc(count, sizeof *ballots);
     bool usable = set->verdict == SHARES_USABLE;
 
-    *ret = set->copies->items[0].ballot.status;
+    *ret = set->copies[0].ballot.status;
     for (size_t i = 0; ballots && i < count; i++) {
-        const struct copy *copy = &set->copies->items[i];
+        const struct copy *copy = &set->copies[i];
         ballots[i] = copy->ballot;
         ballots[i].cast = !usable || copy->role == COPY_MEMBER;
     }
@@ -356,12 +399,12 @@ static bool same_side(const struct share_set *set, const struct copy *a, const s
  * another side that has the same size and k. */
 static void print_version(FILE *text, const struct share_set *set, size_t place)
 {
-    const struct copy *own = &set->copies->items[place];
+    const struct copy *own = &set->copies[place];
     const struct share_layout *layout = &own->facts->header.layout;
     bool alike = false;
 
-    for (size_t i = 0; i < set->copies->count; i++) {
-        const struct copy *copy = &set->copies->items[i];
+    for (size_t i = 0; i < set->count; i++) {
+        const struct copy *copy = &set->copies[i];
         const struct share_layout *other = &copy->facts->header.layout;
         alike |= has_side(set, copy) && !same_side(set, copy, own) &&
                  other->source_size == layout->source_size && other->required == layout->required;
@@ -378,7 +421,7 @@ static void print_version(FILE *text, const struct share_set *set, size_t place)
  * nothing if an earlier copy is on that side. */
 static void print_side(FILE *text, const struct share_set *set, size_t place, bool first)
 {
-    const struct copy *items = set->copies->items;
+    const struct copy *items = set->copies;
 
     for (size_t i = 0; i < place; i++) {
         if (same_side(set, &items[i], &items[place]))
@@ -389,7 +432,7 @@ static void print_side(FILE *text, const struct share_set *set, size_t place, bo
         print_version(text, set, place);
     else
         fputs(first ? "one in" : "another in", text);
-    for (size_t i = place; i < set->copies->count; i++) {
+    for (size_t i = place; i < set->count; i++) {
         if (same_side(set, &items[i], &items[place]))
             fprintf(text, " %s", store_short_name(items[i].store));
     }
@@ -409,8 +452,8 @@ char *share_set_describe_conflict(struct share_set *set)
         fputs("versions of one time: ", text);
     else
         fprintf(text, "contents of stripe %llu: ", (unsigned long long)set->trust.conflict_stripe);
-    for (size_t i = 0; i < set->copies->count; i++) {
-        if (!has_side(set, &set->copies->items[i]))
+    for (size_t i = 0; i < set->count; i++) {
+        if (!has_side(set, &set->copies[i]))
             continue;
         print_side(text, set, i, first);
         first = false;
@@ -432,7 +475,7 @@ static void log_incomplete(const struct share_set *set)
                   set->path);
         return;
     }
-    unsigned would = version_would_need(&set->quorum, set->copies->facts, set->copies->count);
+    unsigned would = version_would_need(&set->quorum, set->facts, set->count);
     if (would > 0)
         log_error("%s: fewer stores than %u have the version; required=%u takes it", set->path,
                   set->quorum.required, would);
@@ -442,7 +485,7 @@ static void log_incomplete(const struct share_set *set)
                   set->path, version->whole, version->needed);
     else
         log_error("%s: %u different shares of the newest version found in %zu copies, %u needed",
-                  set->path, version->whole, set->copies->count, version->needed);
+                  set->path, version->whole, set->count, version->needed);
 }
 
 /*
@@ -451,18 +494,17 @@ static void log_incomplete(const struct share_set *set)
  */
 static bool may_hide_newer(const struct share_set *set)
 {
-    const struct copies *copies = set->copies;
-    bool hides = copies->denied >= set->quorum.required;
+    bool hides = set->denied >= set->quorum.required;
 
-    for (size_t i = 0; i < copies->count; i++) {
-        const struct copy_facts *own = &copies->facts[i];
+    for (size_t i = 0; i < set->count; i++) {
+        const struct copy_facts *own = &set->facts[i];
         if (!own->has_header || own->header.mtime_ns <= set->version.header.mtime_ns)
             continue;
         const struct version newer =
-            version_count(&set->quorum, copies->facts, copies->count, &own->header);
-        hides |= newer.whole + copies->denied >= newer.needed;
+            version_count(&set->quorum, set->facts, set->count, &own->header);
+        hides |= newer.whole + set->denied >= newer.needed;
     }
-    return set->terms.patient && copies->denied > 0 && hides;
+    return set->terms.patient && set->denied > 0 && hides;
 }
 
 int share_set_check(struct share_set *set)
@@ -480,7 +522,7 @@ int share_set_check(struct share_set *set)
         if (!may_hide_newer(set))
             return 0;
         log_error("%s: %zu copies may be of a newer version, but you may not read them", set->path,
-                  set->copies->denied);
+                  set->denied);
         break;
     case SHARES_CONFLICT:
         conflict = share_set_describe_conflict(set);
@@ -490,9 +532,9 @@ int share_set_check(struct share_set *set)
         break;
     default:
         log_error("%s: none of %zu copies is a share with an intact header (is format= right?)",
-                  set->path, set->copies->count);
+                  set->path, set->count);
     }
-    return set->copies->unread < 0 ? set->copies->unread : error;
+    return set->unread < 0 ? set->unread : error;
 }
 
 uint64_t share_set_present(const struct share_set *set)
@@ -500,9 +542,9 @@ uint64_t share_set_present(const struct share_set *set)
     const struct share_layout *layout = &set->version.header.layout;
     uint64_t longest = 0, stripes = layout_stripes(layout);
 
-    for (size_t i = 0; i < set->copies->count; i++) {
-        if (set->copies->facts[i].size > longest)
-            longest = set->copies->facts[i].size;
+    for (size_t i = 0; i < set->count; i++) {
+        if (set->facts[i].size > longest)
+            longest = set->facts[i].size;
     }
     uint64_t end = longest / layout_full_block_size(layout) + 1;
     return end < stripes ? end : stripes;
@@ -512,7 +554,7 @@ bool share_set_is_distant(const struct share_set *set)
 {
     bool distant = false;
 
-    for (size_t i = 0; i < set->copies->count; i++)
-        distant |= store_is_remote(set->copies->items[i].store);
+    for (size_t i = 0; i < set->count; i++)
+        distant |= store_is_remote(set->copies[i].store);
     return distant;
 }

@@ -22,7 +22,6 @@ struct share_set {
     char *path; /* for messages */
     struct share_terms terms;
     struct quorum quorum;
-    struct copies *copies;
     struct version version; /* where there is none that is usable: the best of the others */
     enum shares_verdict {
         SHARES_USABLE,
@@ -30,22 +29,28 @@ struct share_set {
         SHARES_INCOMPLETE, /* no version has the shares that it needs */
         SHARES_NONE,       /* no copy has an intact header */
     } verdict;
-    bool plain;                /* special bits are not shown */
+    bool plain;    /* special bits are not shown */
+    size_t denied; /* copies that this user may not read */
+    int unread;    /* why a copy could not be opened, if that is no verdict on it; else 0 */
     pthread_mutex_t late_lock; /* taken before the other one, to wait for: */
     struct inquiry late;       /* looks of which some are pending */
     pthread_mutex_t lock;      /* of what reading teaches about the copies, and of: */
     struct content_trust trust;
-    bool partial;            /* there are such looks */
-    bool told_conflict;      /* between contents, in the log */
-    struct damage lost;      /* stripes that could not be restored */
-    struct damage dead;      /* those of them that stay so, whatever is tried again */
-    struct damage undecided; /* and those where to find out took too long */
+    bool partial;             /* there are such looks */
+    bool told_conflict;       /* between contents, in the log */
+    struct damage lost;       /* stripes that could not be restored */
+    struct damage dead;       /* those of them that stay so, whatever is tried again */
+    struct damage undecided;  /* and those where to find out took too long */
+    size_t count, room;       /* of the copies */
+    struct copy_facts *facts; /* of each of them */
+    struct copy copies[];
 };
 
 /*
- * Makes a set of the shares that LOOKS at PATH have found, and takes their files. If none is a
- * regular file that can be opened, returns the last store's error, or -ENOENT. Not every file needs
- * to be a share. RANK: so many of the best versions are left out.
+ * Makes a set of the shares that LOOKS at PATH have found, and takes their files. What is no
+ * regular file, or could not be opened, is left out; a store's error is logged. If nothing is left,
+ * returns the last such error, or -ENOENT; or a shortage. Not every file needs to be a share. RANK:
+ * so many of the best versions are left out.
  */
 int share_set_new(const struct inquiry *looks, const struct share_terms *terms, const char *path,
                   unsigned rank, struct share_set **ret);

@@ -203,7 +203,7 @@ static int is_complete(const struct share_terms *terms, const char *path,
     int r = share_set_new(&survey->inquiry, terms, path, 0, &shares);
     if (r < 0)
         return is_no_verdict(r) ? r : 0;
-    return shares->version.complete ? 1 : shares->copies->unread;
+    return shares->version.complete ? 1 : shares->unread;
 }
 
 /* Returns 1 where a file directly in the directory PATH is complete. */

@@ -160,7 +160,7 @@ static int examine(struct examiner *examiner, uint64_t stripe, int *ret_spare)
 static bool is_sampled(const struct sweeping *sweeping, uint64_t stripe)
 {
     const struct sweep_depth *depth = sweeping->depth;
-    uint64_t file = (uint64_t)sweeping->set->copies->items[0].ballot.status.st_ino;
+    uint64_t file = (uint64_t)sweeping->set->copies[0].ballot.status.st_ino;
     uint64_t number = mix_bits(mix_bits(depth->seed + file) + stripe);
 
     return depth->part >= 1 || depth->glance || (double)(number >> 11) < depth->part * 0x1p53;
@@ -176,7 +176,7 @@ static int note(struct sweeping *sweeping, uint64_t stripe, int r, int spare)
     HOLD(&sweeping->lock);
     if (r < 0 && !shortage)
         damage_add(&inspection->lost, stripe);
-    inspection->bytes += sweeping->set->copies->count * layout_block_size(sweeping->layout, stripe);
+    inspection->bytes += sweeping->set->count * layout_block_size(sweeping->layout, stripe);
     if (spare < inspection->spare)
         inspection->spare = spare;
     if (sweeping->depth->ahead) {
@@ -237,23 +237,23 @@ static bool forget_trust(struct share_set *set)
     bool contested = set->trust.contested;
 
     set->trust.contested = false;
-    for (size_t i = 0; i < set->copies->count; i++)
-        set->copies->items[i].trusted = true;
+    for (size_t i = 0; i < set->count; i++)
+        set->copies[i].trusted = true;
     return contested;
 }
 
 /* All stripes behind what is present are lost, and bad in all copies. */
 static void lose_end(struct sweeping *sweeping)
 {
-    struct copies *copies = sweeping->set->copies;
-    uint64_t end = share_set_present(sweeping->set), stripes = layout_stripes(sweeping->layout);
+    struct share_set *set = sweeping->set;
+    uint64_t end = share_set_present(set), stripes = layout_stripes(sweeping->layout);
 
     if (end == stripes)
         return;
     damage_add_end(&sweeping->inspection->lost, end, stripes - 1);
     sweeping->inspection->spare = -1;
-    for (size_t i = 0; i < copies->count; i++)
-        damage_add_end(&copies->items[i].damage, end, stripes - 1);
+    for (size_t i = 0; i < set->count; i++)
+        damage_add_end(&set->copies[i].damage, end, stripes - 1);
 }
 
 int sweep_run(struct inspection *inspection)
@@ -261,7 +261,7 @@ int sweep_run(struct inspection *inspection)
     const struct sweep_depth *depth = inspection->depth;
     struct share_set *set = inspection->shares;
     const struct share_layout *layout = &set->version.header.layout;
-    uint64_t at_once = PART_BYTES / layout_full_block_size(layout), count = set->copies->count;
+    uint64_t at_once = PART_BYTES / layout_full_block_size(layout), count = set->count;
     struct sweeping sweeping = {
         .inspection = inspection,
         .set = set,

@@ -62,10 +62,10 @@ void known_free(struct known *known)
 
 /* Returns true if the next change of each copy will be seen in its status; only local stores tell.
  */
-static bool tell_changes(const struct copies *copies)
+static bool tell_changes(const struct share_set *set)
 {
-    for (size_t i = 0; i < copies->count; i++) {
-        const struct copy *copy = &copies->items[i];
+    for (size_t i = 0; i < set->count; i++) {
+        const struct copy *copy = &set->copies[i];
         if (store_is_remote(copy->store) ||
             copy->ballot.status.st_dev != store_device(copy->store) ||
             !status_is_settled(&copy->ballot.status))
@@ -75,13 +75,13 @@ static bool tell_changes(const struct copies *copies)
 }
 
 /* Returns true if these are the same files, unchanged, in the same order. */
-static bool same_copies(const struct copies *a, const struct copies *b)
+static bool same_copies(const struct share_set *a, const struct share_set *b)
 {
     bool same = a->count == b->count && a->room == b->room;
 
     for (size_t i = 0; same && i < a->count; i++) {
-        const struct stat *x = &a->items[i].ballot.status;
-        const struct stat *y = &b->items[i].ballot.status;
+        const struct stat *x = &a->copies[i].ballot.status;
+        const struct stat *y = &b->copies[i].ballot.status;
         same = a->facts[i].has_header == b->facts[i].has_header && x->st_dev == y->st_dev &&
                x->st_ino == y->st_ino && x->st_size == y->st_size &&
                times_compare(&x->st_mtim, &y->st_mtim) == 0 &&
@@ -92,7 +92,7 @@ static bool same_copies(const struct copies *a, const struct copies *b)
 
 struct known_content *known_open(struct known *known, struct share_set *shares)
 {
-    bool lasting = share_set_is_whole(shares) && tell_changes(shares->copies);
+    bool lasting = share_set_is_whole(shares) && tell_changes(shares);
     uint8_t sum[HASH_SIZE];
 
     hash(shares->path, strlen(shares->path), 0, sum);
@@ -101,12 +101,12 @@ struct known_content *known_open(struct known *known, struct share_set *shares)
     struct known_content *content = *place;
     /* Of what is not whole, what others found bad may be good again. */
     if (content && (lasting || content->users > 0) &&
-        strcmp(content->shares->path, shares->path) == 0 &&
-        same_copies(content->shares->copies, shares->copies) &&
+        strcmp(content->shares->path, shares->path) == 0 && same_copies(content->shares, shares) &&
         share_set_is_whole(content->shares)) {
         if (content->users++ == 0) {
             known->kept -= content->size;
-            copies_take_files(content->shares->copies, shares->copies);
+            for (size_t i = 0; i < shares->count; i++)
+                copy_take_file(&content->shares->copies[i], &shares->copies[i]);
         }
         pthread_mutex_unlock(&known->lock);
         share_set_free(shares); /* which logs, and so not with the lock held */
@@ -133,10 +133,10 @@ void known_close(struct known *known, struct known_content *content)
     bool last = --content->users == 0;
     bool kept = last && content->place && content->lasting && share_set_is_sound(content->shares);
     if (kept) { /* and so in local stores: to close their files takes no time */
-        copies_close_files(content->shares->copies);
-        content->size =
-            sizeof *content + sizeof *content->shares + strlen(content->shares->path) +
-            content->shares->copies->room * (sizeof(struct copy) + sizeof(struct copy_facts));
+        for (size_t i = 0; i < content->shares->count; i++)
+            copy_close(&content->shares->copies[i]);
+        content->size = sizeof *content + sizeof *content->shares + strlen(content->shares->path) +
+                        content->shares->room * (sizeof(struct copy) + sizeof(struct copy_facts));
         known->kept += content->size;
         for (size_t i = 0; i < PLACES && known->kept > KEPT_BYTES; i++)
             clear(known, &known->places[known->hand++ % PLACES]);

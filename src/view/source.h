@@ -19,9 +19,9 @@
 
 struct source {
     const struct source_operations *operations;
-    bool live;              /* as struct view has it */
+    bool live;              /* what it shows may be another thing each time that it is asked */
     atomic_bool is_private; /* the way to it is not open to everyone: when its root was looked at */
-    atomic_bool distant;    /* as struct view has it */
+    atomic_bool distant;    /* its answers may take long */
 };
 
 /* An open file. */

@@ -21,13 +21,6 @@ void status_set_size(struct stat *status, uint64_t size)
     status->st_blocks = (blkcnt_t)(size / 512 + (size % 512 > 0));
 }
 
-void status_close(struct stat *status)
-{
-    status->st_mode = S_IFDIR | S_IRWXU;
-    status->st_uid = geteuid();
-    status->st_gid = getegid();
-}
-
 /* Root, and the user of this process, are kept out of nothing. */
 bool status_keeps_out(const struct stat *own, const struct stat *shown)
 {

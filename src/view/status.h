@@ -16,9 +16,6 @@ uint64_t status_inode(dev_t device, ino_t number, unsigned tree);
 /* Gives a regular file's status another size, and the blocks that go with it. */
 void status_set_size(struct stat *status, uint64_t size);
 
-/* Closes the directory to all but the user of this process. */
-void status_close(struct stat *status);
-
 /*
  * Stands for what a status says of an object's content: its kind alone, but for a regular file also
  * which file it is, its size and its times.

@@ -114,16 +114,6 @@ int store_source_file(struct source *source, struct share_set *shares, struct so
     return 0;
 }
 
-/* What is shown though too few stores have it gets no more rights than a file needs. */
-static void strip_rights(const struct survey *found, struct share_set *shares, struct stat *status)
-{
-    if (found->ruling.verdict != NAME_FOREIGN)
-        return;
-    status->st_mode &= ~(mode_t)(S_ISUID | S_ISGID | S_ISVTX);
-    if (shares)
-        share_set_believe(shares);
-}
-
 /*
  * The status of a file, by its shares at PATH. If they cannot be read it is shown all the same, as
  * an empty file: what is lost should be seen.
@@ -139,7 +129,8 @@ static int stat_file(struct store_source *source, const char *path, const struct
         return r;
     *header = (struct share_header){0};
     status->st_size = status->st_blocks = 0;
-    strip_rights(found, shares, status);
+    if (r == 0 && found->ruling.verdict == NAME_FOREIGN)
+        share_set_believe(shares);
     if (r == 0)
         share_set_status(shares, status);
     if (r == 0 && share_set_header(shares))
@@ -203,7 +194,9 @@ static int store_source_stat(struct source *opaque, const char *path, struct sta
     if (r < 0)
         return r;
     struct stat status = found.status;
-    strip_rights(&found, NULL, &status);
+    /* What is shown though too few stores have it gets no more rights than a file needs. */
+    if (found.ruling.verdict == NAME_FOREIGN)
+        status.st_mode &= ~(mode_t)(S_ISUID | S_ISGID | S_ISVTX);
     if (ret_inodes)
         r = note_inodes(&found, ret_inodes);
     if (r == 0 && S_ISREG(status.st_mode))
@@ -381,8 +374,8 @@ static int find_shares(struct store_source *source, const char *path, unsigned r
         r = rank > 0 ? -ENOENT : refuse_lost(source, path, &found);
     if (r == 0)
         r = share_set_new(&found.inquiry, &source->terms, path, rank, &shares);
-    if (r == 0)
-        strip_rights(&found, shares, &found.status);
+    if (r == 0 && found.ruling.verdict == NAME_FOREIGN)
+        share_set_believe(shares);
     if (r == 0 && rank > 0 && !share_set_header(shares))
         return -ENOENT;
     if (r == 0)
