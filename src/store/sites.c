@@ -4,57 +4,30 @@
 #include "base/lock.h"
 #include "store/round.h"
 
-#include <stdatomic.h>
 #include <string.h>
 
 /* A site that a thread is on its way to. */
 struct site_visit {
     struct task task;
-    struct sites *sites;     /* held */
     struct site_visit *next; /* of those that are under way */
     struct site site;        /* with a store that was known, held */
     char path[];
 };
 
-struct sites {
-    atomic_uint holders; /* the user, and the visits */
-    pthread_mutex_t lock;
-    struct site_visit *visits;
-};
-
-int sites_new(struct sites **ret)
-{
-    struct sites *sites = calloc(1, sizeof *sites);
-
-    if (!sites)
-        return -ENOMEM;
-    atomic_init(&sites->holders, 1);
-    pthread_mutex_init(&sites->lock, NULL);
-    *ret = sites;
-    return 0;
-}
-
-void sites_free(struct sites *sites)
-{
-    if (atomic_fetch_sub(&sites->holders, 1) > 1)
-        return;
-    pthread_mutex_destroy(&sites->lock);
-    free(sites);
-}
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct site_visit *visits; /* all that are under way */
 
 static void drop_visit(struct task *task)
 {
     struct site_visit *visit = (struct site_visit *)task;
-    struct sites *sites = visit->sites;
 
     {
-        HOLD(&sites->lock);
-        struct site_visit **at = &sites->visits;
+        HOLD(&lock);
+        struct site_visit **at = &visits;
         while (*at != visit)
             at = &(*at)->next;
         *at = visit->next;
     }
-    sites_free(sites);
     if (visit->site.known)
         store_release(visit->site.known);
     if (visit->site.store)
@@ -80,8 +53,8 @@ static void run_visit(struct task *task)
 }
 
 /* Begins a visit; -ETIMEDOUT where an earlier one to the same path is not back. */
-static int visit_begin(struct sites *sites, struct round *round, const struct site *site,
-                       struct site_visit **ret, enum task_state *state)
+static int visit_begin(struct round *round, const struct site *site, struct site_visit **ret,
+                       enum task_state *state)
 {
     cleanup_free struct site_visit *visit = calloc(1, sizeof *visit + strlen(site->path) + 1);
 
@@ -89,18 +62,16 @@ static int visit_begin(struct sites *sites, struct round *round, const struct si
         return -ENOMEM;
     visit->task.run = run_visit;
     visit->task.drop = drop_visit;
-    visit->sites = sites;
     visit->site = *site;
     visit->site.path = strcpy(visit->path, site->path);
     {
-        HOLD(&sites->lock);
-        for (const struct site_visit *other = sites->visits; other; other = other->next) {
+        HOLD(&lock);
+        for (const struct site_visit *other = visits; other; other = other->next) {
             if (strcmp(other->path, site->path) == 0)
                 return -ETIMEDOUT;
         }
-        visit->next = sites->visits;
-        sites->visits = visit;
-        sites->holders++;
+        visit->next = visits;
+        visits = visit;
     }
     if (site->known)
         store_hold(site->known);
@@ -109,17 +80,17 @@ static int visit_begin(struct sites *sites, struct round *round, const struct si
     return 0;
 }
 
-int sites_ask(struct sites *sites, struct site items[], size_t count)
+int sites_ask(struct site items[], size_t count)
 {
-    cleanup_free struct site_visit **visits = calloc(count + 1, sizeof(struct site_visit *));
+    cleanup_free struct site_visit **begun = calloc(count + 1, sizeof(struct site_visit *));
     cleanup_free enum task_state *states = calloc(count + 1, sizeof *states);
     cleanup_round struct round *round = NULL; /* left first: it writes to the others */
 
-    if (!visits || !states)
+    if (!begun || !states)
         return -ENOMEM;
     int r = round_new(&round);
     for (size_t i = 0; r == 0 && i < count; i++) {
-        items[i].result = visit_begin(sites, round, &items[i], &visits[i], &states[i]);
+        items[i].result = visit_begin(round, &items[i], &begun[i], &states[i]);
         r = items[i].result == -ENOMEM ? -ENOMEM : 0;
     }
     if (r < 0)
@@ -128,9 +99,9 @@ int sites_ask(struct sites *sites, struct site items[], size_t count)
     if (round_shortage(round) < 0)
         return round_shortage(round);
     for (size_t i = 0; i < count; i++) {
-        if (!visits[i])
+        if (!begun[i])
             continue;
-        struct site *site = &visits[i]->site;
+        struct site *site = &begun[i]->site;
         items[i].result = states[i] == TASK_ANSWERED ? site->result : -ETIMEDOUT;
         if (items[i].result < 0)
             continue;
@@ -141,11 +112,11 @@ int sites_ask(struct sites *sites, struct site items[], size_t count)
     return 0;
 }
 
-int sites_list(struct sites *sites, const char *path, struct names *names)
+int sites_list(const char *path, struct names *names)
 {
     struct site site = {.path = path, .lists = true};
 
-    int r = sites_ask(sites, &site, 1);
+    int r = sites_ask(&site, 1);
     if (r == 0)
         r = site.result;
     if (r == 0)

@@ -9,13 +9,6 @@
 #include "base/names.h"
 #include "store/store.h"
 
-struct sites;
-
-int sites_new(struct sites **ret);
-
-/* Threads that hang keep what they need. */
-void sites_free(struct sites *sites);
-
 /* What is asked for at a path, and what came of it, where RESULT is 0. */
 struct site {
     const char *path;    /* absolute */
@@ -27,7 +20,7 @@ struct site {
 };
 
 /* Asks at COUNT sites at once. Returns 0 or a shortage of our own. */
-int sites_ask(struct sites *sites, struct site items[], size_t count);
+int sites_ask(struct site items[], size_t count);
 
 /* The names in the directory PATH, in no order. -ETIMEDOUT as above. */
-int sites_list(struct sites *sites, const char *path, struct names *names);
+int sites_list(const char *path, struct names *names);

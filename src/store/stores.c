@@ -20,7 +20,6 @@ enum {
 struct stores {
     char *directory;     /* absolute; NULL: none */
     struct names others; /* absolute paths */
-    struct sites *sites;
     struct census *census;
     pthread_mutex_t lock;
     bool looking;    /* someone renews the list, without the lock */
@@ -50,7 +49,7 @@ static int list_paths(const struct stores *stores, struct names *paths, size_t *
 {
     cleanup_names struct names found = NO_NAMES;
 
-    int r = stores->directory ? sites_list(stores->sites, stores->directory, &found) : 0;
+    int r = stores->directory ? sites_list(stores->directory, &found) : 0;
     names_sort_unique(&found);
     for (size_t i = 0; r == 0 && i < found.count; i++) {
         cleanup_free char *path = NULL;
@@ -151,7 +150,7 @@ static int look(const struct stores *stores, const struct store_list *old, struc
         sites[i].path = names_get(&paths, i);
         sites[i].known = find_store(old, sites[i].path);
     }
-    r = sites_ask(stores->sites, sites, paths.count);
+    r = sites_ask(sites, paths.count);
     r = r < 0 ? log_errno(r, "the stores cannot be asked")
               : add_answers(list, old, sites, paths.count, found);
     if (r < 0)
@@ -206,9 +205,7 @@ int stores_open(const char *directory, const struct names *others, const struct 
     if (!stores)
         return -ENOMEM;
     pthread_mutex_init(&stores->lock, NULL);
-    int r = sites_new(&stores->sites);
-    if (r == 0)
-        r = census_new(terms, &stores->census);
+    int r = census_new(terms, &stores->census);
     if (r == 0 && directory)
         r = make_absolute(directory, &stores->directory);
     if (r == 0)
@@ -226,8 +223,6 @@ void stores_close(struct stores *stores)
 {
     if (stores->list)
         store_list_free(stores->list);
-    if (stores->sites)
-        sites_free(stores->sites);
     if (stores->census)
         census_free(stores->census);
     pthread_mutex_destroy(&stores->lock);
@@ -244,7 +239,7 @@ static void renew(struct stores *stores)
     int r = look(stores, stores->list, &list);
     HOLD(&stores->lock);
     stores->looking = false;
-    if (r < 0)
+    if (r < 0 || !list)
         return;
     struct store_list *old = stores->list;
     list->number = old->number + 1;

@@ -141,32 +141,28 @@ static int ask_next(struct sampling *sampling, const struct step_kind *kind, str
     return r;
 }
 
-/* Adds DIRECTORY/NAME to the files, or to what may be one. */
-static int sort_in(struct sampling *sampling, const char *directory, const char *name, mode_t kind)
-{
-    cleanup_free char *path = NULL;
-
-    sampling->names++;
-    sampling->voice.has_names = true;
-    sampling->voice.has_files |= kind == S_IFREG;
-    if (asprintf(&path, "%s%s%s", directory, *directory ? "/" : "", name) < 0)
-        return -ENOMEM;
-    return names_add(kind == S_IFREG ? &sampling->files.paths : &sampling->others.paths, path);
-}
-
+/* Adds what is in a directory to the files, or to what may be one. */
 static int take_list(struct sampling *sampling, const struct sample_step *step)
 {
-    const char *path = step->question.path;
+    const char *directory = step->question.path;
     int r = step->question.result;
 
     if (r < 0) { /* but for the root, what cannot be listed is skipped */
         sampling->error = r;
-        return *path ? 0 : r;
+        return *directory ? 0 : r;
     }
     for (size_t i = 0; r == 0 && i < step->names.count && sampling->names < NAMES_MAX; i++) {
         const char *name = names_get(&step->names, i);
-        if (!leftover_is_name(name))
-            r = sort_in(sampling, path, name, step->names.items[i].kind);
+        bool is_file = step->names.items[i].kind == S_IFREG;
+        cleanup_free char *path = NULL;
+        if (leftover_is_name(name))
+            continue;
+        sampling->names++;
+        sampling->voice.has_names = true;
+        sampling->voice.has_files |= is_file;
+        if (asprintf(&path, "%s%s%s", directory, *directory ? "/" : "", name) < 0)
+            return -ENOMEM;
+        r = names_add(is_file ? &sampling->files.paths : &sampling->others.paths, path);
     }
     return r;
 }
