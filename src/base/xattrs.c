@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/xattrs.h"
 
+#include "base/io.h"
 #include "base/names.h"
 
 #include <linux/limits.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/xattr.h>
 
@@ -126,13 +126,10 @@ int xattrs_read_path(const char *path, const char *name, struct xattrs *ret)
 
 int xattrs_read_open(int fd, const char *name, struct xattrs *ret)
 {
-    char path[sizeof "/proc/self/fd/" + 3 * sizeof(int)];
-
     *ret = NO_XATTRS;
     if (flistxattr(fd, NULL, 0) == 0)
         return 0;
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    return xattrs_read_path(path, name, ret);
+    return xattrs_read_path(fd_path(fd).text, name, ret);
 }
 
 bool xattrs_are_equal(const struct xattrs *a, const struct xattrs *b)

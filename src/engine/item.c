@@ -153,8 +153,7 @@ void item_end(struct item *item)
     free(item->original.link_target);
     xattrs_clear(&item->original.xattrs);
     free(item->slots);
-    if (item->directories)
-        copy_close_directories(&item->copy->visit, item->directories);
+    copy_close_directories(&item->copy->visit, item->directories);
 }
 
 int item_look(struct item *item)

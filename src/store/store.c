@@ -26,7 +26,6 @@ static const uint64_t NOTHING = 0, GIVEN_UP = UINT64_MAX;
 struct store {
     atomic_uint holders;
     struct tree *tree;
-    dev_t device;
     char *real_path;      /* without symlinks */
     bool closed;          /* the way there */
     pthread_mutex_t lock; /* of all that follows */
@@ -57,12 +56,9 @@ int store_new(const char *path, struct store **ret)
 {
     cleanup_tree struct tree *tree = NULL;
     cleanup_free char *real_path = NULL;
-    dev_t device = 0;
     bool closed;
 
     int r = tree_open(path, &tree);
-    if (r == 0)
-        r = tree_device(tree, &device);
     if (r < 0)
         return r;
     real_path = realpath(path, NULL);
@@ -76,7 +72,6 @@ int store_new(const char *path, struct store **ret)
     atomic_init(&store->holders, 1);
     store->voice.share = NO_VOTE;
     store->tree = steal_pointer(tree);
-    store->device = device;
     store->end = &store->first;
     pthread_mutex_init(&store->lock, NULL);
     pthread_cond_init(&store->work, NULL);
@@ -144,13 +139,14 @@ bool store_voice(const struct store *store, struct store_voice *ret)
 
 bool store_is_at(const struct store *store, const char *path)
 {
-    return tree_is_remote(store->tree) ? mounts_is_at(store->device, store->real_path) != 0
-                                       : tree_is_at(store->tree, path);
+    return tree_is_remote(store->tree)
+               ? mounts_is_at(tree_device(store->tree), store->real_path) != 0
+               : tree_is_at(store->tree, path);
 }
 
 dev_t store_device(const struct store *store)
 {
-    return store->device;
+    return tree_device(store->tree);
 }
 
 bool store_is_remote(const struct store *store)

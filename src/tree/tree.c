@@ -72,8 +72,6 @@ static bool is_avoided(dev_t device)
     return atomic_load(&avoided.set) && device == avoided.device;
 }
 
-/* From a directory to a path beneath it, without ever leaving it. */
-
 /* Opens PATH beneath ROOT, if it stays on ROOT's mount and fits PATH_MAX. */
 static int open_beneath(int root, const char *path, int flags)
 {
@@ -186,9 +184,9 @@ static int walk(const struct tree *tree, const char *path, struct place *ret)
 }
 
 /*
- * Directories that a thread is busy in. Who looks at many names of one directory says so, and the
- * way there is gone but once; a name in it then costs one system call instead of three. That the
- * directory is renamed meanwhile is not seen, as it would not be by who reads it in one go.
+ * Directories that a thread is busy in. It says that it looks at many names of one, and goes there
+ * but once; a name in it then costs one system call instead of three. That the directory is renamed
+ * meanwhile is not seen, as it would not be by a single listing.
  */
 
 struct nearby {
@@ -276,12 +274,9 @@ static int nearby_of(const struct tree *tree, const char *path, const char **ret
     return nearby->fd;
 }
 
-/* Trees. */
-
-int tree_device(const struct tree *tree, dev_t *ret)
+dev_t tree_device(const struct tree *tree)
 {
-    *ret = tree->device;
-    return 0;
+    return tree->device;
 }
 
 int tree_open(const char *path, struct tree **ret)

@@ -37,7 +37,7 @@ void tree_stay(struct tree *tree, bool all);
 bool tree_is_remote(const struct tree *tree);
 
 /* The device of its root, and whether PATH or OTHER lead to its root; no file system is asked. */
-int tree_device(const struct tree *tree, dev_t *ret);
+dev_t tree_device(const struct tree *tree);
 bool tree_is_at(const struct tree *tree, const char *path);
 bool tree_is_same(const struct tree *tree, const struct tree *other);
 

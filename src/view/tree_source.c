@@ -91,11 +91,8 @@ static int header_of(const struct tree_source *source, const struct stat *status
  */
 static bool is_left_out(struct tree_source *source, const char *path, const struct stat *status)
 {
-    dev_t own;
-
     if (!whereabouts_is_claimed(status, WHEREABOUTS_WRITTEN) ||
-        (source->rules.one_file_system && tree_device(source->tree, &own) == 0 &&
-         own != status->st_dev))
+        (source->rules.one_file_system && tree_device(source->tree) != status->st_dev))
         return false;
     if (atomic_fetch_add(&source->left_out, 1) == 0)
         log_warning("%s/%s: left out, it is written to under another name, by a mount",
