@@ -102,3 +102,12 @@ void names_clear(struct names *names)
     free(names->items);
     *names = NO_NAMES;
 }
+
+bool path_goes_up(const char *path)
+{
+    for (const char *at = path; (at = strstr(at, "..")); at++) {
+        if ((at == path || at[-1] == '/') && (at[2] == '\0' || at[2] == '/'))
+            return true;
+    }
+    return false;
+}

@@ -46,4 +46,7 @@ bool names_have(const struct names *names, const char *name);
 
 void names_clear(struct names *names);
 
+/* Returns true if a part of PATH is "..". */
+bool path_goes_up(const char *path);
+
 #define cleanup_names CLEANUP(names_clear)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "sync/address.h"
 
-#include <errno.h>
+#include "base/names.h"
+
 #include <string.h>
 
 #define DAEMON "rsync://"
@@ -20,7 +21,6 @@ const char *address_mistake(const char *target, bool is_of_rsync)
     bool is_url = strncmp(target, DAEMON, strlen(DAEMON)) == 0;
     const char *host = is_url ? target + strlen(DAEMON) : target; /* USER@HOST:PATH */
     const char *end = host + strcspn(host, is_url ? "/" : ":");
-    size_t length = strlen(target);
 
     if (*target == '-')
         return "write a target that does not begin with \"-\"";
@@ -33,9 +33,7 @@ const char *address_mistake(const char *target, bool is_of_rsync)
                    ? "write REMOTE:PATH; for a directory of this machine write rsync = instead"
                    : NULL;
     if (*target == '/')
-        return strstr(target, "/../") || (length >= 3 && !strcmp(target + length - 3, "/.."))
-                   ? "write a path without .."
-                   : NULL;
+        return path_goes_up(target) ? "write a path without .." : NULL;
     if (!end[0] || !end[1] || memchr(host, '/', (size_t)(end - host)))
         return "write HOST:PATH, rsync://HOST/MODULE/PATH or an absolute path";
     const char *at = memrchr(host, '@', (size_t)(end - host));

@@ -50,18 +50,6 @@ static bool may_be_of_a_file(int share, const char *path)
            (fstatat(share, whole, &status, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(status.st_mode));
 }
 
-/* A node may name anything. */
-static bool is_within(const char *path)
-{
-    if (!*path || *path == '/')
-        return false;
-    for (const char *at = path; (at = strstr(at, "..")); at++) {
-        if ((at == path || at[-1] == '/') && (at[2] == '/' || !at[2]))
-            return false;
-    }
-    return true;
-}
-
 bool leftovers_is_partial(const char *path)
 {
     size_t length = strlen(path);
@@ -80,7 +68,7 @@ int leftovers_choose(const char *share, const struct names *found, struct names 
         if (!path)
             return -ENOMEM;
         size_t length = strlen(path);
-        if (!is_within(path) ||
+        if (!*path || *path == '/' || path_goes_up(path) || /* a node may name anything */
             !(leftovers_folder(path, &length) || leftovers_is_partial(path) ||
               (leftover_is_of_rsync(basename(path)) && may_be_of_a_file(folder, path))))
             continue;

@@ -84,15 +84,6 @@ static int open_beneath(int root, const char *path, int flags)
     return fd < 0 ? -errno : (int)fd;
 }
 
-static bool goes_up(const char *path)
-{
-    for (const char *at = path; (at = strstr(at, "..")); at++) {
-        if ((at == path || at[-1] == '/') && (at[2] == '\0' || at[2] == '/'))
-            return true;
-    }
-    return false;
-}
-
 /*
  * Opens PATH beneath ROOT for reading, by open(2)'s FLAGS, if it lies on ROOT's own mount. No
  * symlink is followed, and a FIFO is not waited for. Returns the descriptor or a negative errno;
@@ -100,7 +91,7 @@ static bool goes_up(const char *path)
  */
 static int walk_open(int root, const char *path, int flags)
 {
-    if (goes_up(path))
+    if (path_goes_up(path))
         return -EXDEV;
     flags |= O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC;
     int fd = open_beneath(root, path, flags | O_NOATIME);
@@ -161,7 +152,7 @@ static int walk(const struct tree *tree, const char *path, struct place *ret)
 {
     if (strlen(path) > PATH_LENGTH_MAX)
         return -ENAMETOOLONG;
-    if (goes_up(path))
+    if (path_goes_up(path))
         return -EXDEV;
     path = *path ? path : ".";
     int fd = open_beneath(tree->root, path, PLACE_FLAGS);
