@@ -9,8 +9,8 @@
 #include <sys/random.h>
 
 struct checking {
-    struct findings findings;
-    struct page *page; /* NULL: none is wanted */
+    struct findings findings; /* the first, so that findings_failed() may have the whole */
+    struct page *page;        /* NULL: none is wanted */
 };
 
 static void report(void *opaque, const char *path, const struct inspection *inspection)
@@ -20,11 +20,6 @@ static void report(void *opaque, const char *path, const struct inspection *insp
     findings_report(&checking->findings, path, inspection);
     if (checking->page)
         page_consider(checking->page, &checking->findings, path, inspection);
-}
-
-static void note_failure(void *opaque, const char *path, int error)
-{
-    findings_failed(&((struct checking *)opaque)->findings, path, error);
 }
 
 static void checking_end(struct checking *checking)
@@ -62,7 +57,7 @@ enum exit_status check_command(struct options *options)
         .part = options->sample,
         .context = &checking,
         .report = report,
-        .failed = note_failure,
+        .failed = findings_failed,
     };
 
     if (take_stores(options, 0) < 0)

@@ -5,7 +5,6 @@
 #include "cli/copying.h"
 #include "cli/findings.h"
 #include "cli/output.h"
-#include "cli/places.h"
 #include "cli/sources.h"
 #include "engine/repair.h"
 
@@ -15,22 +14,11 @@
 static int add_places(struct copying *copying, const struct options *options, struct source *source)
 {
     struct stores *stores = store_source_stores(source);
-    const char *folder = options->source;
-    cleanup_whereabouts struct whereabouts parent = {0};
     cleanup_names struct names inputs = NO_NAMES, paths = NO_NAMES;
 
-    if (folder)
-        place_find(folder, &parent); /* empty where that fails */
     int r = stores_real_paths(stores, &inputs);
     for (size_t i = 0; r == 0 && i < options->place_count; i++) {
         const char *path = options->places[i].path;
-        cleanup_whereabouts struct whereabouts place = {0};
-        r = place_find(path, &place);
-        if (r < 0)
-            return log_errno(r, "%s: cannot be written to", path);
-        if (whereabouts_within(&parent, &place)) /* also if there are no stores in it */
-            return log_as(-EINVAL, "%s: the stores lie in it, in %s; choose another place", path,
-                          folder);
         r = copying_add(copying, path, options->places[i].index, &inputs);
         if (r == 0)
             r = names_add(&paths, path);

@@ -169,12 +169,17 @@ int copying_add(struct copying *copying, const char *path, int share, const stru
 {
     const struct options *options = copying->options;
     cleanup_free char *name = strdup(path);
-    cleanup_whereabouts struct whereabouts place = {0};
+    cleanup_whereabouts struct whereabouts place = {0}, parent = {0};
     struct stat status;
 
     int r = name ? place_find(path, &place) : -ENOMEM;
     if (r < 0)
         return log_errno(r, "%s: cannot be written to", path);
+    if (options->command == COMMAND_REPAIR && options->source &&
+        place_find(options->source, &parent) == 0 &&
+        whereabouts_within(&parent, &place)) /* also if there are no stores in it */
+        return log_as(-EINVAL, "%s: the stores lie in it, in %s; choose another place", path,
+                      options->source);
     for (size_t i = 0; r == 0 && i < inputs->count; i++)
         r = refuse_input(options, path, &place, names_get(inputs, i));
     for (size_t i = 0; r == 0 && i < copying->count; i++) { /* one would remove what others write */

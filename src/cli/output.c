@@ -8,6 +8,7 @@
 #include "cli/background.h"
 
 #include <fcntl.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -204,16 +205,17 @@ void output_progress(const char *lines, bool always)
         size_t left = columns;
         if (!shown)
             continue;
-        if (!always && output.lines++ > 0)
+        if (always) {
+            fprintf(stderr, "%s\n", shown);
+            continue;
+        }
+        if (output.lines++ > 0)
             putc('\n', stderr);
-        for (const char *at = shown; *at;
-             at++) { /* UTF-8: a column ends where a character begins */
-            if (((unsigned char)*at & 0xc0) != 0x80 && !always && left-- == 0)
-                break;
+        for (const char *at = shown; *at; at++) {
+            if (((unsigned char)*at & 0xc0) != 0x80 && left-- == 0)
+                break; /* UTF-8: a column ends where a character begins */
             putc(*at, stderr);
         }
-        if (always)
-            putc('\n', stderr);
     }
 }
 
@@ -300,12 +302,9 @@ static void show_progress(struct meter *meter, bool always)
     pthread_mutex_lock(&progress->lock);
     memcpy(path, progress->path, sizeof path);
     pthread_mutex_unlock(&progress->lock);
-    double done = all_files > 0 ? (double)files / (double)all_files : 0;
-    if (all_bytes > 0) /* a file costs about as much as 100 kB do */
-        done =
-            ((double)bytes + 1e5 * (double)files) / ((double)all_bytes + 1e5 * (double)all_files);
-    if (done > 1)
-        done = 1;
+    /* A file costs about as much as 100 kB do. */
+    double all = (double)all_bytes + 1e5 * (double)all_files;
+    double done = all > 0 ? fmin(((double)bytes + 1e5 * (double)files) / all, 1) : 0;
     draft_add(&text, "%s: ", meter->name);
     if (files == 0 && bytes == 0) {
         draft_add(&text, "found %s file%s, %s", show_count(all_files).text, plural(all_files),

@@ -202,6 +202,23 @@ static void add_store(struct draft *out, const struct store_findings *store)
     draft_add(out, "%s</td></tr>\n", bad ? "</ul>" : "");
 }
 
+static void add_worst(struct draft *out, const struct page *page)
+{
+    bool all = page->all == page->count;
+
+    if (all)
+        draft_add(out, "<section>\n<h2>What is wrong, the worst first</h2>\n");
+    else
+        draft_add(out, "<section>\n<h2>The worst %zu of %s names with something wrong</h2>\n",
+                  page->count, show_count(page->all).text);
+    draft_add(out, "<table class=\"worst\">\n<thead><tr><th>Can lose</th><th>Name, and what is "
+                   "wrong in which store</th></tr></thead>\n<tbody>\n");
+    for (size_t i = 0; i < page->count; i++)
+        draft_add(out, "%s", page->worst[i].row);
+    draft_add(out, "</tbody>\n</table>\n%s</section>\n",
+              all ? "" : "<p class=\"soft\"><code>zfec-fs check</code> prints all of them.</p>\n");
+}
+
 static char *make_page(const struct page *page, const struct findings *findings, double seconds)
 {
     cleanup_free char *sentence = findings_sentence(findings);
@@ -225,22 +242,8 @@ static char *make_page(const struct page *page, const struct findings *findings,
     for (size_t i = 0; i < findings->roster->count; i++)
         add_store(&out, &findings->stores[i]);
     draft_add(&out, "</tbody>\n</table>\n</section>\n");
-    if (page->all > page->count)
-        draft_add(&out, "<section>\n<h2>The worst %zu of %s names with something wrong</h2>\n",
-                  page->count, show_count(page->all).text);
-    else if (page->count > 0)
-        draft_add(&out, "<section>\n<h2>What is wrong, the worst first</h2>\n");
     if (page->count > 0)
-        draft_add(&out,
-                  "<table class=\"worst\">\n<thead><tr><th>Can lose</th><th>Name, and what is "
-                  "wrong in which store</th></tr></thead>\n<tbody>\n");
-    for (size_t i = 0; i < page->count; i++)
-        draft_add(&out, "%s", page->worst[i].row);
-    if (page->count > 0)
-        draft_add(&out, "</tbody>\n</table>\n%s</section>\n",
-                  page->all > page->count
-                      ? "<p class=\"soft\"><code>zfec-fs check</code> prints all of them.</p>\n"
-                      : "");
+        add_worst(&out, page);
     draft_add(&out, "<footer>Made by zfec-fs " VERSION " check.</footer>\n"
                     "</main>\n</body>\n</html>\n");
     return draft_take(&out);

@@ -31,7 +31,7 @@ static int resolve(const char *path, char **ret)
     if (strcmp(parent, path) == 0) /* the working directory was removed */
         return -ENOENT;
     int r = resolve(parent, &real);
-    if (r < 0)
+    if (!real)
         return r;
     const char *between = strcmp(real, "/") == 0 ? "" : "/";
     return asprintf(ret, "%s%s%s", real, between, basename(other)) < 0 ? -ENOMEM : 0;
