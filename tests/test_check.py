@@ -95,7 +95,7 @@ def test_a_sample_finds_its_part(tmp_path, rng):
 
 def test_a_sample_is_no_promise(stores):
     stores.put()
-    survives, looked = "Every file survives the loss of any", "as far as was looked"
+    survives, looked = "Every file survives the loss of any", "as far as was checked"
     _, text = run_text("check", "--sample", "50%", stores.folder)
     assert text.endswith(f"{survives} 2 further stores, {looked}.\n")
     stores.path("c").unlink()
@@ -324,7 +324,7 @@ def test_sums_and_sentences(stores):
         "  01  b: 6 good, 1 missing, 1 of another version",
         "  02  c: 7 good, 1 of another version",
         "  03  d: 8 good, 1 with other metadata",
-        "1 of 5 files would be lost with any further store.",
+        "1 of 5 files would be lost if one more store were.",
     ]
     _, summary = check(stores, status=DAMAGED)
     assert [summary[name] for name in ("files", "others", "bytes")] == [5, 3, 2 * 5000 + 2 * SIZE]

@@ -134,7 +134,7 @@ char *findings_sentence(const struct findings *findings)
     int least = findings_least_spare(findings);
     uint64_t all_files = findings->files, all = findings->counted;
     const char *seen = findings->options->sample == 0  ? ", by headers alone"
-                       : findings->options->sample < 1 ? ", as far as was looked"
+                       : findings->options->sample < 1 ? ", as far as was checked"
                                                        : "";
     struct draft text = {0};
 
@@ -153,7 +153,7 @@ char *findings_sentence(const struct findings *findings)
     else if (least < 0)
         draft_add(&text, " %s lost%s.", findings->spares[0] == 1 ? "is" : "are", seen);
     else if (least == 0)
-        draft_add(&text, " would be lost with any further store%s.", seen);
+        draft_add(&text, " would be lost if one more store were%s.", seen);
     else
         draft_add(&text, "Every file%s survives the loss of any %d further store%s%s.",
                   findings->failed > 0 ? " that could be checked" : "", least,
