@@ -238,46 +238,48 @@ static void drop_read(struct task *task)
 }
 
 int copy_ask(struct round *round, const struct copy *copy, uint64_t offset, size_t size,
-             struct block_read *ret)
+             struct task **ret)
 {
-    struct read_task *task = calloc(1, sizeof *task);
+    struct read_task *read = calloc(1, sizeof *read);
 
-    if (!task)
+    if (!read)
         return -ENOMEM;
-    task->task.run = run_read;
-    task->task.drop = drop_read;
-    task->file = copy->file;
-    atomic_fetch_add(&task->file->holders, 1);
-    task->offset = offset;
-    task->size = size;
-    ret->task = task;
-    round_put(round, copy->store, &task->task, &ret->state);
+    read->task.run = run_read;
+    read->task.drop = drop_read;
+    read->file = copy->file;
+    atomic_fetch_add(&read->file->holders, 1);
+    read->offset = offset;
+    read->size = size;
+    *ret = &read->task;
+    round_put(round, copy->store, *ret);
     return 0;
 }
 
-int block_read_take(struct block_read *read, struct buffer *ret)
+int block_read_take(struct task *task, struct buffer *ret)
 {
-    if (read->state != TASK_ANSWERED)
+    struct read_task *read = (struct read_task *)task;
+
+    if (task->state != TASK_ANSWERED)
         return -ETIMEDOUT;
-    if (read->task->result < 0)
-        return read->task->result;
-    *ret = read->task->block;
-    read->task->block = NO_BUFFER;
+    if (read->result < 0)
+        return read->result;
+    *ret = read->block;
+    read->block = NO_BUFFER;
     return 0;
 }
 
 int copy_read(const struct copy *copy, uint64_t offset, size_t size, struct buffer *ret)
 {
     cleanup_round struct round *round = NULL;
-    struct block_read read;
+    struct task *task;
 
     int r = round_new(&round);
     if (r == 0)
-        r = copy_ask(round, copy, offset, size, &read);
+        r = copy_ask(round, copy, offset, size, &task);
     if (r < 0)
         return r;
     round_wait_for_all(round);
-    return block_read_take(&read, ret);
+    return block_read_take(task, ret);
 }
 
 int copy_read_now(const struct copy *copy, uint64_t offset, size_t size, uint8_t *data)
