@@ -140,47 +140,49 @@ static void drop_read(struct task *task)
 }
 
 int copy_ask(struct round *round, const struct copy *copy, uint64_t offset, size_t size,
-             struct block_read *ret)
+             struct task **ret)
 {
-    struct read_task *task = malloc(sizeof *task);
+    struct read_task *read = malloc(sizeof *read);
 
-    if (!task)
+    if (!read)
         return -ENOMEM;
-    *task = (struct read_task){
+    *read = (struct read_task){
         .task = {.run = run_read, .drop = drop_read},
         .file = copy->file,
         .offset = offset,
         .size = size,
     };
-    atomic_fetch_add(&task->file->holders, 1);
-    ret->task = task;
-    round_put(round, copy->store, &task->task, &ret->state);
+    atomic_fetch_add(&read->file->holders, 1);
+    *ret = &read->task;
+    round_put(round, copy->store, *ret);
     return 0;
 }
 
-int block_read_take(struct block_read *read, struct buffer *ret)
+int block_read_take(struct task *task, struct buffer *ret)
 {
-    if (read->state != TASK_ANSWERED)
+    struct read_task *read = (struct read_task *)task;
+
+    if (task->state != TASK_ANSWERED)
         return -ETIMEDOUT;
-    if (read->task->result < 0)
-        return read->task->result;
-    *ret = read->task->block;
-    read->task->block = NO_BUFFER;
+    if (read->result < 0)
+        return read->result;
+    *ret = read->block;
+    read->block = NO_BUFFER;
     return 0;
 }
 
 int copy_read(const struct copy *copy, uint64_t offset, size_t size, struct buffer *ret)
 {
     cleanup_round struct round *round = NULL;
-    struct block_read read;
+    struct task *task;
 
     int r = round_new(&round);
     if (r == 0)
-        r = copy_ask(round, copy, offset, size, &read);
+        r = copy_ask(round, copy, offset, size, &task);
     if (r < 0)
         return r;
     round_wait_for_all(round);
-    return block_read_take(&read, ret);
+    return block_read_take(task, ret);
 }
 
 int copy_read_now(const struct copy *copy, uint64_t offset, size_t size, uint8_t *data)

@@ -42,22 +42,16 @@ void copy_close(struct copy *copy);
 /* Takes the file and the store of FRESH, which are the same. */
 void copy_take_file(struct copy *copy, struct copy *fresh);
 
-/* A block that was asked for; it lives until the round is left. */
-struct block_read {
-    enum task_state state;
-    struct read_task *task;
-};
-
-/* Asks for SIZE bytes of a copy. Returns 0 or -ENOMEM. */
+/* Asks for SIZE bytes of a copy: *RET is the round's. Returns 0 or -ENOMEM. */
 int copy_ask(struct round *round, const struct copy *copy, uint64_t offset, size_t size,
-             struct block_read *ret);
+             struct task **ret);
 
 /*
- * What came of a block that is not pending any more: 0, and it is the caller's; -ENODATA where the
- * copy is cut off; -ESTALE where its file, in a local store, is not the one that was opened any
- * more; -ETIMEDOUT; another errno.
+ * What came of what copy_ask asked for, when it is not pending any more: 0, and it is the caller's;
+ * -ENODATA where the copy is cut off; -ESTALE where its file, in a local store, is not the one that
+ * was opened any more; -ETIMEDOUT; another errno.
  */
-int block_read_take(struct block_read *read, struct buffer *ret);
+int block_read_take(struct task *task, struct buffer *ret);
 
 /* Asks for SIZE bytes of a copy and waits for them; as block_read_take. */
 int copy_read(const struct copy *copy, uint64_t offset, size_t size, struct buffer *ret);

@@ -102,7 +102,7 @@ int attempt_start(struct attempt *attempt, struct share_set *set, uint64_t strip
                    .copies = calloc(count, sizeof(struct gather_copy))},
         .copies = calloc(count, sizeof(struct copy *)),
         .blocks = calloc(count, sizeof(struct buffer)),
-        .reads = calloc(count, sizeof(struct block_read)),
+        .reads = calloc(count, sizeof(struct task *)),
         .contested = set->trust.contested && !(mode & READ_APART),
         .spare = INT_MAX,
     };
@@ -246,12 +246,12 @@ static unsigned wait_for_news(struct attempt *attempt)
 
     for (size_t i = 0; attempt->round && i < attempt->gather.count; i++) {
         const struct gather_copy *copy = &attempt->gather.copies[i];
-        if (copy->block != BLOCK_ASKED && copy->block != BLOCK_LATE)
+        if ((copy->block != BLOCK_ASKED && copy->block != BLOCK_LATE) || !attempt->reads[i])
             continue;
-        if (attempt->reads[i].state == TASK_LATE)
+        if (attempt->reads[i]->state == TASK_LATE)
             gather_late(&attempt->gather, i);
-        else if (attempt->reads[i].state != TASK_PENDING)
-            note_read(attempt, i, block_read_take(&attempt->reads[i], &attempt->blocks[i]));
+        else if (attempt->reads[i]->state != TASK_PENDING)
+            note_read(attempt, i, block_read_take(attempt->reads[i], &attempt->blocks[i]));
     }
     return pending;
 }

@@ -40,7 +40,7 @@ struct attempt {
     struct copy **copies;  /* in reading order: gather's places are places here */
     struct buffer *blocks; /* of each copy; a good one where gather says so */
     struct round *round;   /* of the blocks that are asked for, and what comes of each copy's: */
-    struct block_read *reads;
+    struct task **reads;
     bool contested;    /* only trusted copies count, as the open file gave a contradicted stripe */
     bool missed;       /* a store did not answer in time: it may have what is missing */
     int shortage;      /* of our own, which kept a block from being read; 0: none */

@@ -15,15 +15,14 @@ int inquiry_make(struct stores *stores, const char *path, const char *argument,
         return r;
     size_t count = inquiry.list->count;
     inquiry.questions = calloc(count + 1, sizeof(struct question *));
-    inquiry.states = calloc(count + 1, sizeof *inquiry.states);
-    if (!inquiry.questions || !inquiry.states)
+    if (!inquiry.questions)
         return -ENOMEM;
     for (size_t i = 0; i < count; i++) {
         struct question *question = question_new(kind, path, argument);
         if (!question)
             return -ENOMEM;
         inquiry.questions[i] = question;
-        round_put(inquiry.round, inquiry.list->stores[i], &question->task, &inquiry.states[i]);
+        round_put(inquiry.round, inquiry.list->stores[i], &question->task);
     }
     if (!enough)
         inquiry_complete(&inquiry);
@@ -46,7 +45,7 @@ void inquiry_complete(struct inquiry *inquiry)
 
 int inquiry_result(const struct inquiry *inquiry, size_t store)
 {
-    switch (inquiry->states[store]) {
+    switch (inquiry->questions[store]->task.state) {
     case TASK_ANSWERED:
         return inquiry->questions[store]->result;
     case TASK_MISSED:
@@ -60,7 +59,6 @@ void inquiry_clear(struct inquiry *inquiry)
 {
     if (inquiry->round)
         round_leave(inquiry->round);
-    free(inquiry->states);
     free(inquiry->questions);
     if (inquiry->list)
         store_list_free(inquiry->list);

@@ -9,8 +9,7 @@ struct inquiry {
     struct store_list *list;
     struct round *round;
     struct question **questions; /* one for each store of the list */
-    enum task_state *states;
-    size_t pending; /* stores that may still answer */
+    size_t pending;              /* stores that may still answer */
 };
 
 /* Returns true if no answer of the pending stores, which are all late, could change the outcome. */

@@ -75,16 +75,15 @@ static void *run_task(void *opaque)
     return NULL;
 }
 
-void round_put(struct round *round, struct store *store, struct task *task, enum task_state *state)
+void round_put(struct round *round, struct store *store, struct task *task)
 {
     task->store = store ? store_hold(store) : NULL;
     task->round = round;
     task->finish = finish_task;
     task->done = task->left = false;
-    task->state = state;
+    task->state = TASK_PENDING;
     task->asked = clock_now();
     task->local = store && !store_is_remote(store);
-    *state = TASK_PENDING;
     task->next_in_round = round->tasks;
     round->tasks = task;
     if (task->local)
@@ -96,7 +95,7 @@ void round_put(struct round *round, struct store *store, struct task *task, enum
         return;
     if (r != -ETIMEDOUT)
         round->shortage = r;
-    *state = TASK_MISSED;
+    task->state = TASK_MISSED;
     task->done = round->refusals = true;
     round->holders--;
 }
@@ -111,7 +110,7 @@ static void run_tasks(void *opaque)
             continue;
         task->run(task);
         task->done = true;
-        *task->state = TASK_ANSWERED;
+        task->state = TASK_ANSWERED;
         task = atomic_load(next);
     }
 }
@@ -143,7 +142,7 @@ static enum task_state state_of(const struct task *task, uint64_t now, uint64_t 
         return TASK_ANSWERED;
     if (now - task->asked >= store_limit())
         return TASK_MISSED;
-    if (*task->state == TASK_LATE || now - task->asked >= patience)
+    if (task->state == TASK_LATE || now - task->asked >= patience)
         return TASK_LATE;
     return task->store && store_pace(task->store) > patience ? TASK_LATE : TASK_PENDING;
 }
@@ -159,11 +158,11 @@ static bool look(struct round *round, uint64_t patience, struct round_left *ret,
     bool news = false;
 
     for (struct task *task = round->tasks; task; task = task->next_in_round) {
-        if (*task->state == TASK_ANSWERED || *task->state == TASK_MISSED)
+        if (task->state == TASK_ANSWERED || task->state == TASK_MISSED)
             continue;
         enum task_state state = state_of(task, now, patience);
-        news = news || state != *task->state;
-        *task->state = state;
+        news = news || state != task->state;
+        task->state = state;
         if (state == TASK_MISSED && task->store)
             store_set_aside(task->store);
         if (state == TASK_ANSWERED || state == TASK_MISSED)

@@ -13,11 +13,9 @@ struct round;
 
 int round_new(struct round **ret);
 
-/*
- * Puts the question TASK, which is the round's from here on, to STORE; NULL: a thread of its own
- * runs it. *STATE is set here and by round_wait, and lives until the round is left.
- */
-void round_put(struct round *round, struct store *store, struct task *task, enum task_state *state);
+/* Puts the question TASK, which is the round's from here on, to STORE; NULL: a thread of its own
+ * runs it. */
+void round_put(struct round *round, struct store *store, struct task *task);
 
 struct round_left {
     unsigned pending; /* not answered, and not missed either */

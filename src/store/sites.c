@@ -53,8 +53,7 @@ static void run_visit(struct task *task)
 }
 
 /* Begins a visit; -ETIMEDOUT where an earlier one to the same path is not back. */
-static int visit_begin(struct round *round, const struct site *site, struct site_visit **ret,
-                       enum task_state *state)
+static int visit_begin(struct round *round, const struct site *site, struct site_visit **ret)
 {
     cleanup_free struct site_visit *visit = calloc(1, sizeof *visit + strlen(site->path) + 1);
 
@@ -76,21 +75,20 @@ static int visit_begin(struct round *round, const struct site *site, struct site
     if (site->known)
         store_hold(site->known);
     *ret = steal_pointer(visit);
-    round_put(round, NULL, &(*ret)->task, state);
+    round_put(round, NULL, &(*ret)->task);
     return 0;
 }
 
 int sites_ask(struct site items[], size_t count)
 {
     cleanup_free struct site_visit **begun = calloc(count + 1, sizeof(struct site_visit *));
-    cleanup_free enum task_state *states = calloc(count + 1, sizeof *states);
-    cleanup_round struct round *round = NULL; /* left first: it writes to the others */
+    cleanup_round struct round *round = NULL;
 
-    if (!begun || !states)
+    if (!begun)
         return -ENOMEM;
     int r = round_new(&round);
     for (size_t i = 0; r == 0 && i < count; i++) {
-        items[i].result = visit_begin(round, &items[i], &begun[i], &states[i]);
+        items[i].result = visit_begin(round, &items[i], &begun[i]);
         r = items[i].result == -ENOMEM ? -ENOMEM : 0;
     }
     if (r < 0)
@@ -102,7 +100,7 @@ int sites_ask(struct site items[], size_t count)
         if (!begun[i])
             continue;
         struct site *site = &begun[i]->site;
-        items[i].result = states[i] == TASK_ANSWERED ? site->result : -ETIMEDOUT;
+        items[i].result = begun[i]->task.state == TASK_ANSWERED ? site->result : -ETIMEDOUT;
         if (items[i].result < 0)
             continue;
         items[i].store = steal_pointer(site->store);

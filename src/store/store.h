@@ -29,11 +29,11 @@ struct task {
     struct store *store;               /* held for the task; NULL: see round_put */
     struct round *round;
     struct task *next_in_round, *next_in_queue;
-    enum task_state *state; /* the asker's; see round_put */
-    uint64_t asked;         /* when it was put, as clock_now */
-    bool local;             /* the asker runs it */
-    bool done;              /* it was run, or no thread took it */
-    bool left;              /* the asker does not wait for it any more */
+    enum task_state state; /* for the asker alone: set by round_put and round_wait */
+    uint64_t asked;        /* when it was put, as clock_now */
+    bool local;            /* the asker runs it */
+    bool done;             /* it was run, or no thread took it */
+    bool left;             /* the asker does not wait for it any more */
 };
 
 /* How long stores have to answer, in microseconds; 5 seconds unless it is set before all else. */

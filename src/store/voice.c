@@ -114,7 +114,6 @@ static int ask_next(struct sampling *sampling, const struct step_kind *kind, str
 {
     cleanup_round struct round *round = NULL;
     struct question *questions[AT_ONCE];
-    enum task_state states[AT_ONCE];
     size_t count = 0;
 
     int r = round_new(&round);
@@ -125,13 +124,13 @@ static int ask_next(struct sampling *sampling, const struct step_kind *kind, str
         struct question *question = question_new(&kind->question, path, NULL);
         if (!question)
             return -ENOMEM;
-        questions[count] = question;
-        round_put(round, sampling->store, &question->task, &states[count++]);
+        questions[count++] = question;
+        round_put(round, sampling->store, &question->task);
     }
     round_wait_for_all(round);
     sampling->watch->answered(sampling->watch->context);
     for (size_t i = 0; r == 0 && i < count; i++) {
-        if (states[i] != TASK_ANSWERED)
+        if (questions[i]->task.state != TASK_ANSWERED)
             r = -ETIMEDOUT;
         else if (is_shortage(questions[i]->result))
             r = questions[i]->result;

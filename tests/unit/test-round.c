@@ -144,11 +144,10 @@ static void test_empty_round(void **state)
 static void test_round_without_waiting(void **state)
 {
     struct round *round;
-    enum task_state answered;
 
     forget_seen();
     assert_int_equal(round_new(&round), 0);
-    round_put(round, stores[0], &question_new(0)->task, &answered);
+    round_put(round, stores[0], &question_new(0)->task);
     round_leave(round);
     assert_int_equal(seen.dropped, 1);
 }
@@ -158,17 +157,16 @@ static void test_all_answered(void **state)
 {
     struct question *questions[20];
     struct round *round;
-    enum task_state answered[20];
 
     forget_seen();
     assert_int_equal(round_new(&round), 0);
     for (int i = 0; i < 20; i++) {
         questions[i] = question_new(i);
-        round_put(round, stores[i % 2], &questions[i]->task, &answered[i]);
+        round_put(round, stores[i % 2], &questions[i]->task);
     }
     round_wait_for_all(round);
     for (int i = 0; i < 20; i++) {
-        assert_int_equal(answered[i], TASK_ANSWERED);
+        assert_int_equal(questions[i]->task.state, TASK_ANSWERED);
         assert_int_equal(questions[i]->number, 2 * i);
         assert_ptr_equal(questions[i]->task.store, stores[i % 2]);
     }
@@ -182,15 +180,16 @@ static void test_all_answered(void **state)
 /* What is answered is set by waiting, and not before. */
 static void test_answered_is_set_by_waiting(void **state)
 {
+    struct question *question = question_new(0);
     struct round *round;
-    enum task_state answered = TASK_ANSWERED;
 
     forget_seen();
+    question->task.state = TASK_ANSWERED;
     assert_int_equal(round_new(&round), 0);
-    round_put(round, stores[0], &question_new(0)->task, &answered);
-    assert_int_equal(answered, TASK_PENDING);
+    round_put(round, stores[0], &question->task);
+    assert_int_equal(question->task.state, TASK_PENDING);
     round_wait_for_all(round);
-    assert_int_equal(answered, TASK_ANSWERED);
+    assert_int_equal(question->task.state, TASK_ANSWERED);
     round_leave(round);
 }
 
@@ -198,7 +197,6 @@ static void test_answered_is_set_by_waiting(void **state)
 static void test_many_heavy_tasks(void **state)
 {
     enum { TASKS = 100, ROUNDS = 200 };
-    enum task_state answered[TASKS];
     struct question *questions[TASKS];
 
     for (unsigned i = 0; i < ROUNDS; i++) {
@@ -208,11 +206,11 @@ static void test_many_heavy_tasks(void **state)
         for (int task = 0; task < TASKS; task++) {
             questions[task] = question_new(task);
             questions[task]->task.heavy = task % 3 > 0;
-            round_put(round, stores[task % 2], &questions[task]->task, &answered[task]);
+            round_put(round, stores[task % 2], &questions[task]->task);
         }
         round_wait_for_all(round);
         for (int task = 0; task < TASKS; task++) {
-            assert_int_equal(answered[task], TASK_ANSWERED);
+            assert_int_equal(questions[task]->task.state, TASK_ANSWERED);
             assert_int_equal(questions[task]->number, 2 * task);
         }
         assert_int_equal(seen.run, TASKS);
@@ -225,14 +223,14 @@ static void test_many_heavy_tasks(void **state)
 static void test_waiting_twice(void **state)
 {
     struct round *round;
-    enum task_state answered[2];
 
     forget_seen();
     assert_int_equal(round_new(&round), 0);
     for (int i = 0; i < 2; i++) {
-        round_put(round, stores[i], &question_new(i)->task, &answered[i]);
+        struct question *question = question_new(i);
+        round_put(round, stores[i], &question->task);
         round_wait_for_all(round);
-        assert_int_equal(answered[i], TASK_ANSWERED);
+        assert_int_equal(question->task.state, TASK_ANSWERED);
     }
     round_leave(round);
     assert_int_equal(seen.run, 2);
@@ -242,15 +240,15 @@ static void test_waiting_twice(void **state)
 /* A local store is not asked through its threads: that it was set aside is no reason to wait. */
 static void test_local_store_set_aside(void **state)
 {
+    struct question *question = question_new(0);
     struct round *round;
-    enum task_state answered;
 
     store_set_aside(stores[0]);
     forget_seen();
     assert_int_equal(round_new(&round), 0);
-    round_put(round, stores[0], &question_new(0)->task, &answered);
+    round_put(round, stores[0], &question->task);
     round_wait_for_all(round);
-    assert_int_equal(answered, TASK_ANSWERED);
+    assert_int_equal(question->task.state, TASK_ANSWERED);
     round_leave(round);
 }
 
@@ -258,13 +256,12 @@ static void run_rounds(void *shared, unsigned number)
 {
     struct store *store = shared;
     struct round *round;
-    enum task_state answered;
 
     for (unsigned i = 0; i < 200; i++) {
         if (round_new(&round) < 0)
             abort();
-        round_put(round, store, &question_new(1)->task, &answered);
-        round_put(round, store, &question_new(1)->task, &answered);
+        round_put(round, store, &question_new(1)->task);
+        round_put(round, store, &question_new(1)->task);
         if (random_below(2))
             round_wait_for_all(round);
         round_leave(round);
@@ -318,16 +315,15 @@ static void test_release_under_a_task(void **state)
 {
     struct store *store;
     struct round *round;
-    enum task_state answered;
 
     assert_int_equal(store_new(folder, &store), 0);
     forget_seen();
     assert_int_equal(round_new(&round), 0);
     struct question *question = question_new(0);
-    round_put(round, store, &question->task, &answered);
+    round_put(round, store, &question->task);
     store_release(store);
     round_wait_for_all(round);
-    assert_int_equal(answered, TASK_ANSWERED);
+    assert_int_equal(question->task.state, TASK_ANSWERED);
     assert_string_equal(store_name(question->task.store), folder);
     round_leave(round);
     assert_int_equal(seen.dropped, 1);
