@@ -47,7 +47,7 @@ int batch_add(const struct item *item, const struct slot *slot, const char *path
     strcpy(pending->temporary, slot->temporary);
     strcpy(pending->path, path);
     {
-        HOLD(&batch->lock);
+        HOLD(&item->copy->lock);
         *batch->end = pending;
         batch->end = &pending->next;
         batch->size += size;
@@ -130,7 +130,7 @@ void batch_commit(struct copy_work *copy)
     struct pending *first;
 
     {
-        HOLD(&batch->lock);
+        HOLD(&copy->lock);
         first = batch->first;
         batch->first = NULL;
         batch->end = &batch->first;

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "engine/content.h"
+/*
+ * The content of one file for several targets: it is read once, stripe by stripe, several parts at
+ * a time, and each stripe becomes a block of each share that is wanted, or is taken as it is.
+ */
+#include "engine/item.h"
 
 #include "base/buffer.h"
 #include "base/bytes.h"
@@ -16,7 +20,10 @@ enum {
 
 /* A run under way. */
 struct passing {
-    const struct content *content;
+    const struct item *item;
+    struct source_file *source;
+    bool compares, holes;       /* as content_run has them */
+    bool reread;                /* once shares are written */
     struct share_layout layout; /* of shares as they are made here */
     struct slot *shares[256];   /* the slots that are shares */
     size_t share_count;
@@ -102,14 +109,13 @@ static int write_bytes(int fd, uint64_t offset, const uint8_t *data, size_t size
 static void take(const struct passing *passing, struct slot *slot, uint64_t offset,
                  const uint8_t *data, size_t size)
 {
-    const struct content *content = passing->content;
     int none = 0, r;
 
     if (atomic_load(&slot->result) < 0)
         return;
-    if (content->reread)
+    if (passing->reread)
         add_written(&slot->written, offset, data, size);
-    if (content->compares)
+    if (passing->compares)
         r = compare_bytes(slot->fd, offset, data, size);
     else
         r = write_bytes(slot->fd, offset, data, size);
@@ -131,8 +137,7 @@ static void take_blocks(const struct passing *passing, const struct room *room, 
         uint8_t header[HEADER_SIZE_MAX], *start = block_of(room, i);
         size_t header_size = 0;
         if (stripe == 0) {
-            header_size =
-                target_file_header(slot->target, &passing->content->source->header, header);
+            header_size = target_file_header(slot->target, &passing->source->header, header);
             start -= header_size;
             memcpy(start, header, header_size);
         }
@@ -144,15 +149,14 @@ static void take_blocks(const struct passing *passing, const struct room *room, 
 /* Takes the stripe itself, DATA; NULL for zeros: of these there is nothing to write. */
 static void take_whole(const struct passing *passing, uint64_t stripe, const uint8_t *data)
 {
-    const struct content *content = passing->content;
+    const struct item *item = passing->item;
     uint64_t offset = stripe * layout_full_stripe_size(&passing->layout);
     size_t size = layout_stripe_size(&passing->layout, stripe);
 
-    for (size_t i = 0; i < content->count; i++) {
-        struct slot *slot = &content->slots[i];
+    for (struct slot *slot = item->slots; slot < item->end; slot++) {
         if (slot->fd < 0 || slot->target->share != TARGET_WHOLE)
             continue;
-        if (data || content->compares)
+        if (data || passing->compares)
             take(passing, slot, offset, data ? data : zeros(), size);
         else
             atomic_store(&slot->has_holes, true);
@@ -161,14 +165,14 @@ static void take_whole(const struct passing *passing, uint64_t stripe, const uin
 
 static int run_stripe(struct passing *passing, const struct room *room, uint64_t stripe)
 {
-    struct source_file *source = passing->content->source;
+    struct source_file *source = passing->source;
     uint8_t *blocks[256], *data = room->stripe.data;
     bool hole = source->operations->is_hole &&
                 source->status.st_blocks < source->status.st_size / 512 &&
                 source->operations->is_hole(source, stripe);
 
     int r = hole ? SOURCE_ZEROS : source->operations->read_stripe(source, stripe, data);
-    bool bad = r < 0 && r != -ENOMEM && passing->content->holes;
+    bool bad = r < 0 && r != -ENOMEM && passing->holes;
     if (r < 0 && !bad)
         return r;
     atomic_fetch_add(&passing->bad, bad);
@@ -188,8 +192,8 @@ static int run_stripe(struct passing *passing, const struct room *room, uint64_t
 static bool run_stripes(void *context, uint64_t number)
 {
     struct passing *passing = context;
-    struct progress *progress = passing->content->progress;
-    uint64_t first = number * passing->part, left = passing->content->source->present - first;
+    struct progress *progress = passing->item->copy->visit.progress;
+    uint64_t first = number * passing->part, left = passing->source->present - first;
     uint64_t end = first + (left < passing->part ? left : passing->part);
     CLEANUP(clear_room) struct room room = {0};
     int none = 0;
@@ -212,8 +216,7 @@ static bool run_stripes(void *context, uint64_t number)
 /* Returns as content_run, but that only the source and what makes blocks of it are concerned. */
 static int run_all(struct passing *passing)
 {
-    const struct content *content = passing->content;
-    uint64_t present = content->source->present;
+    uint64_t present = passing->source->present;
     uint64_t missing = layout_stripes(&passing->layout) - present;
     CLEANUP(clear_room) struct room room = {0};
 
@@ -223,10 +226,11 @@ static int run_all(struct passing *passing)
             take_blocks(passing, &room, 0, 0);
         return r;
     }
-    if (missing > 0 && !content->holes)
+    if (missing > 0 && !passing->holes)
         return -EIO;
     if (present > 0)
-        pool_each(content->pool, (present - 1) / passing->part + 1, run_stripes, passing);
+        pool_each(passing->item->copy->visit.pool, (present - 1) / passing->part + 1, run_stripes,
+                  passing);
     int r = atomic_load(&passing->error);
     return r < 0 ? r : atomic_load(&passing->bad) + (missing > 0);
 }
@@ -254,15 +258,20 @@ static int reread(const struct passing *passing, const struct slot *slot)
     return r == 0 && again != atomic_load(&slot->written) ? -EBADMSG : r;
 }
 
-int content_run(const struct content *content)
+int content_run(const struct item *item, struct source_file *source, bool compares, bool holes)
 {
-    struct passing passing = {.content = content};
+    struct passing passing = {
+        .item = item,
+        .source = source,
+        .compares = compares,
+        .holes = holes,
+        .reread = item->copy->settings->reread && !compares,
+    };
     uint8_t indices[256];
     int r = 0;
 
-    passing.layout = header_plain_layout(&content->source->header);
-    for (size_t i = 0; i < content->count; i++) {
-        struct slot *slot = &content->slots[i];
+    passing.layout = header_plain_layout(&source->header);
+    for (struct slot *slot = item->slots; slot < item->end; slot++) {
         if (slot->fd < 0 || slot->target->share == TARGET_WHOLE)
             continue;
         indices[passing.share_count] = (uint8_t)slot->target->share;
@@ -270,22 +279,21 @@ int content_run(const struct content *content)
     }
     uint64_t at_once = PART_BYTES / layout_full_stripe_size(&passing.layout);
     /* Each stripe of a file that is far away costs the time of the way: many are read at once. */
-    passing.part = at_once > 0 && !content->source->distant ? at_once : 1;
+    passing.part = at_once > 0 && !source->distant ? at_once : 1;
     if (passing.share_count > 0 && passing.layout.source_size > 0)
         r = encoder_new(&passing.layout, (unsigned)passing.share_count, indices, &passing.encoder);
     if (r == 0)
         r = run_all(&passing);
-    atomic_fetch_sub(&content->progress->ahead, atomic_load(&passing.reported));
+    atomic_fetch_sub(&item->copy->visit.progress->ahead, atomic_load(&passing.reported));
     if (passing.encoder)
         encoder_free(passing.encoder);
-    for (size_t i = 0; r >= 0 && i < content->count; i++) {
-        struct slot *slot = &content->slots[i];
-        off_t size = (off_t)content->source->header.layout.source_size;
+    for (struct slot *slot = item->slots; r >= 0 && slot < item->end; slot++) {
+        off_t size = (off_t)source->header.layout.source_size;
         if (slot->fd < 0 || slot->result < 0)
             continue;
         if (slot->has_holes && ftruncate(slot->fd, size) < 0)
             slot->result = -errno;
-        else if (content->reread)
+        else if (passing.reread)
             slot->result = reread(&passing, slot);
     }
     return r;

@@ -145,7 +145,7 @@ int copy_run(struct source *source, struct target targets[], size_t count,
         .targets = targets,
         .count = count,
         .settings = settings,
-        .batch = {.lock = PTHREAD_MUTEX_INITIALIZER, .end = &copy.batch.first},
+        .batch = {.end = &copy.batch.first},
         .lock = PTHREAD_MUTEX_INITIALIZER,
     };
     size_t begun = 0;

@@ -8,24 +8,20 @@
 #include "engine/copy_settings.h"
 #include "engine/visit.h"
 
-/* Things that were made and wait for their names: see batch.c. */
-struct batch {
-    pthread_mutex_t lock;
-    struct pending *first, **end;
-    size_t count;
-    uint64_t size;
-};
-
 /* A run. */
 struct copy_work {
     struct visit visit;
     struct target *targets;
     size_t count;
     const struct copy_settings *settings;
-    struct batch batch;
     struct links *links;
-    pthread_mutex_t lock;
-    struct directory *directories; /* see directories.c; guarded by the lock */
+    pthread_mutex_t lock;          /* of the rest: */
+    struct directory *directories; /* see directories.c */
+    struct batch {
+        struct pending *first, **end;
+        size_t count;
+        uint64_t size;
+    } batch; /* what was made and waits for its name: see batch.c */
 };
 
 /* One name, and where it is in each target. */
@@ -107,6 +103,23 @@ int item_apply_metadata(const struct item *item, const struct slot *slot, const 
 
 /* The same for the name itself, and reports it, if TOLD. Returns true if that changes something. */
 bool item_end_metadata(const struct item *item, const struct slot *slot, bool told);
+
+/* content.c */
+
+/*
+ * Writes the content of SOURCE to the slots whose file is open, or COMPARES it with what is there:
+ * -EBADMSG where that is something else. Results are in the slots, those of reading again as well.
+ * HOLES: stripes that cannot be read are left out. Returns 0 where the source could be read, or
+ * with HOLES how many stripes could not; otherwise its error, or -ECANCELED where the run is to
+ * stop.
+ */
+int content_run(const struct item *item, struct source_file *source, bool compares, bool holes);
+
+/*
+ * Returns 1 if two open files of one layout have the same content, 0 if not, the source's error, or
+ * -ECANCELED.
+ */
+int content_is_same(struct source_file *a, struct source_file *b, const struct progress *progress);
 
 /* make.c */
 

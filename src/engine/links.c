@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/links.h"
 
-#include "engine/content.h"
 #include "engine/item.h"
 #include "trust/name.h"
 #include "trust/version.h"

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* Makes names whose content is missing or wrong in some slots, and mends the others. */
-#include "engine/content.h"
 #include "engine/item.h"
 
 #include <fcntl.h>
@@ -61,24 +60,6 @@ static void make_special(const struct item *item, struct slot *slot)
     copy_tell(item->copy, COPY_FAILED, original->path, slot->target, r);
 }
 
-static int run_content(const struct item *item, struct source_file *source, bool compares,
-                       bool holes)
-{
-    const struct copy_work *copy = item->copy;
-    const struct content content = {
-        .source = source,
-        .slots = item->slots,
-        .count = copy->count,
-        .compares = compares,
-        .reread = copy->settings->reread && !compares,
-        .holes = holes,
-        .pool = copy->visit.pool,
-        .progress = copy->visit.progress,
-    };
-
-    return content_run(&content);
-}
-
 /* Writes SOURCE to new files, which are to have the name of PATH. Returns as content_run does;
  * where it fails, nothing is left. */
 static int make_files(struct item *item, struct source_file *source, bool holes, const char *path)
@@ -97,7 +78,7 @@ static int make_files(struct item *item, struct source_file *source, bool holes,
             copy_tell(copy, COPY_FAILED, item->original.path, slot->target, r);
         any |= r == 0;
     }
-    int result = any ? run_content(item, source, false, holes) : 0;
+    int result = any ? content_run(item, source, false, holes) : 0;
     if (result >= 0)
         item->original.status = source->status;
     for (struct slot *slot = item->slots; slot < item->end; slot++) {
@@ -260,7 +241,7 @@ static void look_closer(struct item *item)
         any = true;
     }
     if (any)
-        r = run_content(item, item->file, true, false);
+        r = content_run(item, item->file, true, false);
     for (struct slot *slot = item->slots; any && slot < item->end; slot++) {
         if (r == 0 && slot->need == NEED_METADATA && slot->result < 0)
             slot->need = NEED_CONTENT;

@@ -120,6 +120,7 @@ static bool has_changed(void)
  */
 static int read_table(void)
 {
+    cleanup_free char *text = NULL;
     struct statfs status;
     size_t room = 0;
 
@@ -130,10 +131,12 @@ static int read_table(void)
     for (unsigned tries = 0; tries < READINGS_MAX; tries++) {
         rewind(table.file);
         errno = ENODATA; /* at its end at once */
-        if (getdelim(&table.text, &room, '\0', table.file) < 0)
+        if (getdelim(&text, &room, '\0', table.file) < 0)
             return -errno;
-        if (!has_changed())
-            return parse_table();
+        if (has_changed())
+            continue;
+        table.text = steal_pointer(text);
+        return parse_table();
     }
     return -EAGAIN;
 }
