@@ -210,37 +210,30 @@ void share_set_keep_looks(struct share_set *set, struct inquiry *looks)
     *looks = NO_INQUIRY;
 }
 
-/* Adds the copies of stores that were late. The version stays: that it is right was settled. */
-static int add_late(struct share_set *set)
-{
-    size_t before = set->count;
-    struct version version;
-
-    HOLD(&set->lock);
-    set->partial = false;
-    int r = add_answers(set, &set->late);
-    for (size_t i = before; i < set->count; i++)
-        set->copies[i].ballot.slow = true;
-    if (is_shortage(r))
-        return r;
-    version_settle_times(set->facts, set->count, before);
-    if (version_choose(&set->quorum, set->facts, set->count, 0, &version) == 0 &&
-        version_is_same(&version.header, &set->version.header))
-        set_roles(set, before);
-    for (size_t i = before; i < set->count; i++)
-        set->copies[i].trusted = !set->trust.contested;
-    return 0;
-}
-
 int share_set_wait_for_late(struct share_set *set)
 {
+    struct version version;
+
     HOLD(&set->late_lock);
     if (!set->late.list)
         return 0;
     inquiry_complete(&set->late);
-    int r = add_late(set);
+    pthread_mutex_lock(&set->lock);
+    size_t before = set->count;
+    int r = add_answers(set, &set->late);
+    for (size_t i = before; i < set->count; i++) {
+        set->copies[i].ballot.slow = true;
+        set->copies[i].trusted = !set->trust.contested;
+    }
+    version_settle_times(set->facts, set->count, before);
+    /* The version stays: that it is right was settled. */
+    if (!is_shortage(r) && version_choose(&set->quorum, set->facts, set->count, 0, &version) == 0 &&
+        version_is_same(&version.header, &set->version.header))
+        set_roles(set, before);
+    set->partial = false;
+    pthread_mutex_unlock(&set->lock);
     inquiry_clear(&set->late);
-    return r;
+    return is_shortage(r) ? r : 0;
 }
 
 static void log_range(const struct share_set *set, const struct damage *damage, const char *where,
@@ -379,68 +372,47 @@ void share_set_status(struct share_set *set, struct stat *ret)
         header_mtime(&set->version.header, &ret->st_mtim);
 }
 
-/* Returns true if the copy is on a side of the conflict. With the lock held. */
-static bool has_side(const struct share_set *set, const struct copy *copy)
+/* Returns which side of the conflict a copy is on: a number that all copies there have; 0: none.
+ * With the lock held. */
+static size_t side_of(const struct share_set *set, size_t place)
 {
+    const struct copy_facts *own = &set->facts[place];
+
     if (set->verdict != SHARES_CONFLICT)
-        return copy->side > 0;
-    return copy->facts->has_header && copy->facts->header.mtime_ns == set->version.header.mtime_ns;
+        return set->copies[place].side;
+    if (!own->has_header || own->header.mtime_ns != set->version.header.mtime_ns)
+        return 0;
+    size_t first = 0;
+    while (!set->facts[first].has_header ||
+           !version_is_same(&set->facts[first].header, &own->header))
+        first++;
+    return first + 1;
 }
 
-/* Returns true if A is on the side that B is on. */
-static bool same_side(const struct share_set *set, const struct copy *a, const struct copy *b)
-{
-    return has_side(set, a) &&
-           (set->verdict == SHARES_CONFLICT ? version_is_same(&a->facts->header, &b->facts->header)
-                                            : a->side == b->side);
-}
-
-/* Prints "100 bytes (k = 2) in", and in what else the version of copy PLACE differs from one on
+/* Prints "100 bytes (k = 2)", and in what else the version of copy PLACE differs from one on
  * another side that has the same size and k. */
 static void print_version(FILE *text, const struct share_set *set, size_t place)
 {
-    const struct copy *own = &set->copies[place];
-    const struct share_layout *layout = &own->facts->header.layout;
+    const struct share_header *header = &set->facts[place].header;
+    const struct share_layout *layout = &header->layout;
     bool alike = false;
 
     for (size_t i = 0; i < set->count; i++) {
-        const struct copy *copy = &set->copies[i];
-        const struct share_layout *other = &copy->facts->header.layout;
-        alike |= has_side(set, copy) && !same_side(set, copy, own) &&
+        const struct share_layout *other = &set->facts[i].header.layout;
+        alike |= side_of(set, i) != 0 && side_of(set, i) != side_of(set, place) &&
                  other->source_size == layout->source_size && other->required == layout->required;
     }
     fprintf(text, "%llu bytes (k = %u", (unsigned long long)layout->source_size, layout->required);
     if (alike && formats[layout->format]->has_total)
-        fprintf(text, ", n = %u", own->facts->header.total);
+        fprintf(text, ", n = %u", header->total);
     else if (alike)
         fprintf(text, ", blocks of %u", layout->block_size);
-    fputs(") in", text);
-}
-
-/* Prints "100 bytes (k = 2) in a b", or of contents "one in a b", of the side of copy PLACE;
- * nothing if an earlier copy is on that side. */
-static void print_side(FILE *text, const struct share_set *set, size_t place, bool first)
-{
-    const struct copy *items = set->copies;
-
-    for (size_t i = 0; i < place; i++) {
-        if (same_side(set, &items[i], &items[place]))
-            return;
-    }
-    fputs(first ? "" : ", ", text);
-    if (set->verdict == SHARES_CONFLICT)
-        print_version(text, set, place);
-    else
-        fputs(first ? "one in" : "another in", text);
-    for (size_t i = place; i < set->count; i++) {
-        if (same_side(set, &items[i], &items[place]))
-            fprintf(text, " %s", store_short_name(items[i].store));
-    }
+    fputs(")", text);
 }
 
 char *share_set_describe_conflict(struct share_set *set)
 {
-    bool first = true;
+    bool versions = set->verdict == SHARES_CONFLICT, first = true;
     char *line = NULL;
     size_t size;
     FILE *text = open_memstream(&line, &size);
@@ -448,14 +420,27 @@ char *share_set_describe_conflict(struct share_set *set)
     if (!text)
         return NULL;
     pthread_mutex_lock(&set->lock);
-    if (set->verdict == SHARES_CONFLICT)
+    if (versions)
         fputs("versions of one time: ", text);
     else
         fprintf(text, "contents of stripe %llu: ", (unsigned long long)set->trust.conflict_stripe);
     for (size_t i = 0; i < set->count; i++) {
-        if (!has_side(set, &set->copies[i]))
+        size_t side = side_of(set, i);
+        bool told = side == 0;
+        for (size_t j = 0; j < i && !told; j++)
+            told = side_of(set, j) == side;
+        if (told)
             continue;
-        print_side(text, set, i, first);
+        fputs(first ? "" : ", ", text);
+        if (versions)
+            print_version(text, set, i);
+        else
+            fputs(first ? "one" : "another", text);
+        fputs(" in", text);
+        for (size_t j = i; j < set->count; j++) {
+            if (side_of(set, j) == side)
+                fprintf(text, " %s", store_short_name(set->copies[j].store));
+        }
         first = false;
     }
     pthread_mutex_unlock(&set->lock);
