@@ -4,6 +4,7 @@
 #include "base/shortage.h"
 #include "base/times.h"
 #include "restore/attributes.h"
+#include "restore/conflict.h"
 #include "restore/reading.h"
 #include "restore/store_names.h"
 #include "share/block.h"
@@ -375,7 +376,7 @@ static int inspect_shares(struct inspection *inspection)
         damage_add_end(&inspection->lost, 0, layout_stripes(&inspection->version.layout) - 1);
     inspection->conflict = set->verdict == SHARES_CONFLICT || set->trust.conflict;
     if (inspection->conflict)
-        inspection->conflict_text = share_set_describe_conflict(set);
+        inspection->conflict_text = conflict_describe(set);
     else if (!share_set_header(set) || lost)
         note_missing_shares(inspection);
     for (size_t i = 0; r == 0 && i < set->count; i++) {

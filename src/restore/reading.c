@@ -4,7 +4,7 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/shortage.h"
-#include "restore/binding.h"
+#include "restore/conflict.h"
 #include "share/block.h"
 #include "share/stripe.h"
 #include "store/pace.h"
@@ -499,7 +499,7 @@ static int bind_more(struct attempt *attempt)
         HOLD(&attempt->set->lock);
         done = trust->bound;
     }
-    int r = done ? 0 : binding_run(attempt->set);
+    int r = done ? 0 : attempt->set->bind(attempt->set);
     HOLD(&attempt->set->lock);
     attempt->missed |= trust->missed;
     for (size_t i = 0; r == 0 && i < attempt->gather.count; i++)
@@ -653,7 +653,7 @@ int stripe_read(struct share_set *set, uint64_t stripe, uint8_t *data)
     }
     int r = read_once(set, stripe, data);
     if (r == -EAGAIN) {
-        r = share_set_wait_for_late(set);
+        r = copies_wait_for_late(set);
         r = r < 0 ? r : read_once(set, stripe, data);
     }
     return r < 0 ? stripe_lose(set, stripe, r) : 0;
@@ -681,7 +681,7 @@ static void log_lost(struct share_set *set, uint64_t stripe, int error)
     const struct share_layout *layout = &set->version.header.layout;
     uint64_t start = stripe * layout_full_stripe_size(layout);
     bool conflict = error == -ENOTUNIQ;
-    cleanup_free char *sides = conflict ? share_set_describe_conflict(set) : NULL;
+    cleanup_free char *sides = conflict ? conflict_describe(set) : NULL;
 
     log_error("%s: bytes %llu to %llu cannot be restored: %s%s%s", set->path,
               (unsigned long long)start,
