@@ -2,6 +2,9 @@
 #include "restore/copies.h"
 
 #include "base/io.h"
+#include "base/lock.h"
+#include "base/log.h"
+#include "base/shortage.h"
 #include "base/times.h"
 
 #include <stdatomic.h>
@@ -60,8 +63,8 @@ static int read_exactly(const struct copy_file *file, uint64_t offset, size_t si
     return r == 0 && done < size ? -ENODATA : r;
 }
 
-int copy_open(const struct inquiry *looks, const struct share_terms *terms, size_t place,
-              struct copy_facts *facts, struct copy *ret)
+static int open_copy(const struct inquiry *looks, const struct share_terms *terms, size_t place,
+                     struct copy_facts *facts, struct copy *ret)
 {
     int r = inquiry_result(looks, place);
 
@@ -96,6 +99,72 @@ int copy_open(const struct inquiry *looks, const struct share_terms *terms, size
     if (facts->has_header)
         ret->index = facts->header.index;
     return 0;
+}
+
+static bool has(const struct share_set *set, const struct store *store)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        if (set->copies[i].store == store)
+            return true;
+    }
+    return false;
+}
+
+int copies_add(struct share_set *set, const struct inquiry *looks)
+{
+    int worst = -ENOENT;
+
+    for (size_t i = 0; i < looks->list->count; i++) {
+        struct store *store = looks->list->stores[i];
+        if (has(set, store))
+            continue;
+        int r = open_copy(looks, &set->terms, i, &set->facts[set->count], &set->copies[set->count]);
+        set->count += r == 0;
+        if (r < 0 && r != -ENOENT && r != -ENOTDIR && r != -EINPROGRESS) {
+            worst = r;
+            set->denied += r == -EACCES || r == -EPERM;
+            set->unread = is_no_verdict(r) ? r : set->unread;
+            log_once("%s: store %s: %s", log_path(set->path), store_name(store),
+                     strerrordesc_np(-r));
+        }
+        if (is_shortage(r))
+            return r;
+    }
+    return worst;
+}
+
+void copies_set_roles(struct share_set *set, size_t first)
+{
+    for (size_t i = first; i < set->count; i++) {
+        struct copy *copy = &set->copies[i];
+        copy->role = version_role(copy->facts, &set->version.header);
+    }
+}
+
+int copies_wait_for_late(struct share_set *set)
+{
+    struct version version;
+
+    HOLD(&set->late_lock);
+    if (!set->late.list)
+        return 0;
+    inquiry_complete(&set->late);
+    pthread_mutex_lock(&set->lock);
+    size_t before = set->count;
+    int r = copies_add(set, &set->late);
+    for (size_t i = before; i < set->count; i++) {
+        set->copies[i].ballot.slow = true;
+        set->copies[i].trusted = !set->trust.contested;
+    }
+    version_settle_times(set->facts, set->count, before);
+    /* The version stays: that it is right was settled. */
+    if (!is_shortage(r) && version_choose(&set->quorum, set->facts, set->count, 0, &version) == 0 &&
+        version_is_same(&version.header, &set->version.header))
+        copies_set_roles(set, before);
+    set->partial = false;
+    pthread_mutex_unlock(&set->lock);
+    inquiry_clear(&set->late);
+    return is_shortage(r) ? r : 0;
 }
 
 void copy_close(struct copy *copy)

@@ -6,6 +6,8 @@
 #include "restore/damage.h"
 #include "restore/look.h"
 
+#include <pthread.h>
+
 /* A file descriptor that reads under way may outlive the set of copies with. */
 struct copy_file;
 
@@ -28,13 +30,53 @@ struct copy {
     struct damage damage;
 };
 
-/*
- * Takes the file that store number PLACE has opened, if it is a regular one; FACTS are among those
- * of all copies. Its role is COPY_USELESS. Returns 0; -EINPROGRESS or -ENOENT where there is none,
- * -ENOTDIR, why it could not be opened, or a shortage of our own.
- */
-int copy_open(const struct inquiry *looks, const struct share_terms *terms, size_t place,
-              struct copy_facts *facts, struct copy *ret);
+/* What an open file has learned of its contents. */
+struct content_trust {
+    bool contested; /* it gave a stripe that intact blocks contradicted */
+    bool bound;     /* copies without a header were held against all versions */
+    bool missed;    /* a store did not answer in time when copies were held against versions */
+    bool conflict;  /* a stripe has two contents with equal claims; the first such one: */
+    uint64_t conflict_stripe;
+};
+
+struct share_set {
+    char *path; /* for messages */
+    struct share_terms terms;
+    struct quorum quorum;
+    struct version version; /* where there is none that is usable: the best of the others */
+    enum shares_verdict {
+        SHARES_USABLE,
+        SHARES_CONFLICT,   /* two versions of one time are complete, in as many stores */
+        SHARES_INCOMPLETE, /* no version has the shares that it needs */
+        SHARES_NONE,       /* no copy has an intact header */
+    } verdict;
+    bool plain;    /* special bits are not shown */
+    size_t denied; /* copies that this user may not read */
+    int unread;    /* why a copy could not be opened, if that is no verdict on it; else 0 */
+    pthread_mutex_t late_lock; /* taken before the other one, to wait for: */
+    struct inquiry late;       /* looks of which some are pending */
+    pthread_mutex_t lock;      /* of what reading teaches about the copies, and of: */
+    struct content_trust trust;
+    bool partial;                       /* there are such looks */
+    bool told_conflict;                 /* between contents, in the log */
+    struct damage lost;                 /* stripes that could not be restored */
+    struct damage dead;                 /* those of them that stay so, whatever is tried again */
+    struct damage undecided;            /* and those where to find out took too long */
+    size_t count, room;                 /* of the copies */
+    struct copy_facts *facts;           /* of each of them */
+    int (*bind)(struct share_set *set); /* binding_run: it reads blocks, as what calls it does */
+    struct copy copies[];
+};
+
+/* Adds the copies that stores have answered with (roles: COPY_USELESS), and logs which failed.
+ * Returns a shortage, or the last error of a store, or -ENOENT. */
+int copies_add(struct share_set *set, const struct inquiry *looks);
+
+/* Has each copy from number FIRST on play its role in the set's version. */
+void copies_set_roles(struct share_set *set, size_t first);
+
+/* Waits for the stores that are late, and adds their copies. Returns 0 or a shortage. */
+int copies_wait_for_late(struct share_set *set);
 
 /* Closes the file, and releases the store. Nothing can be read until it has others. */
 void copy_close(struct copy *copy);

@@ -4,6 +4,7 @@
 #include "base/shortage.h"
 #include "base/times.h"
 #include "restore/attributes.h"
+#include "restore/conflict.h"
 #include "restore/reading.h"
 #include "restore/store_names.h"
 #include "share/block.h"
@@ -234,6 +235,18 @@ static bool has_rival(const struct inspection *inspection)
     return found;
 }
 
+/* As mend_spare, with OTHERS that are each for itself, or most likely of shares of their own. */
+static int spare_with(unsigned at[256], unsigned others, unsigned needed)
+{
+    for (unsigned i = 0; i < 256 && others > 0; i++) {
+        if (at[i] == 0) {
+            at[i] = 1;
+            others--;
+        }
+    }
+    return mend_spare(at, needed);
+}
+
 /* Stores that may be lost before too few have the name. */
 static int spare_by_votes(const struct inspection *inspection)
 {
@@ -247,13 +260,7 @@ static int spare_by_votes(const struct inspection *inspection)
         else if (ballot->cast)
             others += ballot->voter >= 0 || S_ISREG(ballot->status.st_mode);
     }
-    for (unsigned i = 0; i < 256 && others > 0; i++) { /* each for itself */
-        if (at[i] == 0) {
-            at[i] = 1;
-            others--;
-        }
-    }
-    return mend_spare(at, survey->ruling.needed);
+    return spare_with(at, others, survey->ruling.needed);
 }
 
 /*
@@ -278,13 +285,7 @@ static int spare_by_headers(const struct inspection *inspection, bool own)
         else
             nameless += !empty;
     }
-    for (unsigned i = 256; i-- > 0 && nameless > 0;) { /* they are of other shares, most likely */
-        if (at[i] == 0) {
-            at[i] = 1;
-            nameless--;
-        }
-    }
-    return mend_spare(at, set->version.needed);
+    return spare_with(at, nameless, set->version.needed);
 }
 
 /* What the headers say alone; blocks that are looked at (ALL of them) can make it less. */
@@ -375,7 +376,7 @@ static int inspect_shares(struct inspection *inspection)
         damage_add_end(&inspection->lost, 0, layout_stripes(&inspection->version.layout) - 1);
     inspection->conflict = set->verdict == SHARES_CONFLICT || set->trust.conflict;
     if (inspection->conflict)
-        inspection->conflict_text = share_set_describe_conflict(set);
+        inspection->conflict_text = conflict_describe(set);
     else if (!share_set_header(set) || lost)
         note_missing_shares(inspection);
     for (size_t i = 0; r == 0 && i < set->count; i++) {

@@ -4,7 +4,7 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/shortage.h"
-#include "restore/binding.h"
+#include "restore/conflict.h"
 #include "share/block.h"
 #include "share/stripe.h"
 #include "store/pace.h"
@@ -389,22 +389,6 @@ static size_t count_members(const struct attempt *attempt, bool bad, unsigned *r
     return members;
 }
 
-/* Reads blocks of so many shares that, if they agree, the others cannot change anything. */
-static int read_enough(struct attempt *attempt)
-{
-    struct gather *gather = &attempt->gather;
-    unsigned needed = gather->needed, withdrawn;
-
-    if ((attempt->mode & READ_WHOLE) || attempt->set->version.untimed)
-        return attempt_read_rest(attempt);
-    size_t enough =
-        solve_enough(attempt->layout->required, count_members(attempt, true, &withdrawn));
-    gather->needed = enough > needed ? (unsigned)enough : needed;
-    int r = read_wanted(attempt);
-    gather->needed = needed;
-    return r;
-}
-
 /* Lists the good blocks, the first of each share first; returns how many, and of how many shares.
  */
 static size_t list_good(const struct attempt *attempt, size_t places[], size_t *ret_shares)
@@ -467,15 +451,25 @@ static int agree(const struct attempt *attempt, const size_t places[], size_t co
 
 static int restore_unchecked(struct attempt *attempt, size_t places[])
 {
-    unsigned k = attempt->layout->required, withdrawn;
+    struct gather *gather = &attempt->gather;
+    bool untimed = attempt->set->version.untimed;
+    unsigned k = attempt->layout->required, needed = gather->needed, withdrawn;
     size_t shares = 0;
+    int r;
 
-    int r = read_enough(attempt);
+    if ((attempt->mode & READ_WHOLE) || untimed) {
+        r = attempt_read_rest(attempt);
+    } else { /* so many shares that, if they agree, the others cannot change anything */
+        size_t enough = solve_enough(k, count_members(attempt, true, &withdrawn));
+        gather->needed = enough > needed ? (unsigned)enough : needed;
+        r = read_wanted(attempt);
+        gather->needed = needed;
+    }
     if (r < 0)
         return r;
     size_t members = count_members(attempt, false, &withdrawn);
     size_t good = list_good(attempt, places, &shares);
-    if (attempt->set->version.untimed && shares >= attempt->gather.needed) {
+    if (untimed && shares >= needed) {
         r = agree(attempt, places, good);
         return r < 0 ? r : r > 0 && withdrawn == 0 ? 0 : -EBADMSG;
     }
@@ -489,29 +483,10 @@ static int restore_unchecked(struct attempt *attempt, size_t places[])
         return r;
     good = list_good(attempt, places, &shares);
     count_members(attempt, false, &withdrawn);
-    return shares < attempt->gather.needed ? -ENODATA : solve(attempt, places, good, withdrawn);
+    return shares < needed ? -ENODATA : solve(attempt, places, good, withdrawn);
 }
 
 /* Rule 5: the format with checks. */
-
-/* Reads until the members at hand settle the stripe. Sets *RET_SEEN to whether all were looked at.
- */
-static int read_and_look(struct attempt *attempt, bool *ret_seen)
-{
-    size_t place;
-
-    *ret_seen = true;
-    if ((attempt->mode & READ_WHOLE) || attempt->contested)
-        return attempt_read_rest(attempt);
-    int r = read_wanted(attempt);
-    if (r == 0 && gather_choose(&attempt->gather, &place) == 0)
-        r = look_at_digests(attempt, place, ret_seen);
-    if (r == 0 && gather_is_contradicted(&attempt->gather) && !attempt->partial) {
-        *ret_seen = true;
-        r = attempt_read_rest(attempt);
-    }
-    return r;
-}
 
 /* Holds copies without a header against all versions, once, where they might complete the stripe.
  */
@@ -524,7 +499,7 @@ static int bind_more(struct attempt *attempt)
         HOLD(&attempt->set->lock);
         done = trust->bound;
     }
-    int r = done ? 0 : binding_run(attempt->set);
+    int r = done ? 0 : attempt->set->bind(attempt->set);
     HOLD(&attempt->set->lock);
     attempt->missed |= trust->missed;
     for (size_t i = 0; r == 0 && i < attempt->gather.count; i++)
@@ -620,22 +595,28 @@ static int give(struct attempt *attempt, size_t place, bool all_seen)
 static int restore_checked(struct attempt *attempt, size_t places[])
 {
     const struct gather *gather = &attempt->gather;
-    bool seen;
+    bool all = (attempt->mode & READ_WHOLE) || attempt->contested, all_seen = true;
     size_t place;
 
-    int r = read_and_look(attempt, &seen);
-    if (r < 0)
-        return r;
-    if (gather_is_contradicted(gather) && attempt->partial)
+    /* Until the members at hand settle the stripe, and if they do not agree, all of them. */
+    int r = all ? attempt_read_rest(attempt) : read_wanted(attempt);
+    if (r == 0 && !all && gather_choose(gather, &place) == 0)
+        r = look_at_digests(attempt, place, &all_seen);
+    if (r == 0 && gather_is_contradicted(gather) && attempt->partial)
         return -EAGAIN;
-    r = gather_has_unbound(gather) ? bind_more(attempt) : 0;
+    if (r == 0 && gather_is_contradicted(gather) && !all) {
+        all_seen = true;
+        r = attempt_read_rest(attempt);
+    }
+    if (r == 0 && gather_has_unbound(gather))
+        r = bind_more(attempt);
     if (r == 0)
         r = gather_choose(gather, &place);
     if (r == -ENOTUNIQ && !attempt->missed)
         note_conflict(attempt);
     if (r == 0)
         r = decode_group(attempt, place, places);
-    return r < 0 ? r : give(attempt, place, seen);
+    return r < 0 ? r : give(attempt, place, all_seen);
 }
 
 int attempt_restore(struct attempt *attempt)
@@ -672,7 +653,7 @@ int stripe_read(struct share_set *set, uint64_t stripe, uint8_t *data)
     }
     int r = read_once(set, stripe, data);
     if (r == -EAGAIN) {
-        r = share_set_wait_for_late(set);
+        r = copies_wait_for_late(set);
         r = r < 0 ? r : read_once(set, stripe, data);
     }
     return r < 0 ? stripe_lose(set, stripe, r) : 0;
@@ -700,7 +681,7 @@ static void log_lost(struct share_set *set, uint64_t stripe, int error)
     const struct share_layout *layout = &set->version.header.layout;
     uint64_t start = stripe * layout_full_stripe_size(layout);
     bool conflict = error == -ENOTUNIQ;
-    cleanup_free char *sides = conflict ? share_set_describe_conflict(set) : NULL;
+    cleanup_free char *sides = conflict ? conflict_describe(set) : NULL;
 
     log_error("%s: bytes %llu to %llu cannot be restored: %s%s%s", set->path,
               (unsigned long long)start,

@@ -9,7 +9,7 @@
  */
 #pragma once
 
-#include "restore/share_set.h"
+#include "restore/copies.h"
 #include "trust/gather.h"
 
 /*

@@ -6,6 +6,7 @@
 #include "base/shortage.h"
 #include "base/zeros.h"
 #include "restore/binding.h"
+#include "restore/conflict.h"
 #include "share/block.h"
 
 #include <stdio.h>
@@ -44,14 +45,6 @@ static void log_stale(const struct share_set *set)
                  set->version.whole);
 }
 
-static void set_roles(struct share_set *set, size_t first)
-{
-    for (size_t i = first; i < set->count; i++) {
-        struct copy *copy = &set->copies[i];
-        copy->role = version_role(copy->facts, &set->version.header);
-    }
-}
-
 /*
  * Takes a version that may turn out not to be the one. Returns how many shares it has, with those
  * of copies whose blocks say that they are of it as well (of ALL stripes, or till it is complete);
@@ -61,7 +54,7 @@ static int try_version(struct share_set *set, const struct version *version, uns
                        bool all)
 {
     set->version = *version;
-    set_roles(set, 0);
+    copies_set_roles(set, 0);
     if (version->complete || !version->possible)
         return version->complete ? (int)version->whole : 0;
     /* Forget what blocks said of the copies when they were read as if of another version. */
@@ -131,39 +124,6 @@ static int choose(struct share_set *set, unsigned rank)
     return r < 0 ? r : 0;
 }
 
-static bool has(const struct share_set *set, const struct store *store)
-{
-    for (size_t i = 0; i < set->count; i++) {
-        if (set->copies[i].store == store)
-            return true;
-    }
-    return false;
-}
-
-/* Adds what stores have answered. Returns a shortage, or the last error of a store, or -ENOENT. */
-static int add_answers(struct share_set *set, const struct inquiry *looks)
-{
-    int worst = -ENOENT;
-
-    for (size_t i = 0; i < looks->list->count; i++) {
-        struct store *store = looks->list->stores[i];
-        if (has(set, store))
-            continue;
-        int r = copy_open(looks, &set->terms, i, &set->facts[set->count], &set->copies[set->count]);
-        set->count += r == 0;
-        if (r < 0 && r != -ENOENT && r != -ENOTDIR && r != -EINPROGRESS) {
-            worst = r;
-            set->denied += r == -EACCES || r == -EPERM;
-            set->unread = is_no_verdict(r) ? r : set->unread;
-            log_once("%s: store %s: %s", log_path(set->path), store_name(store),
-                     strerrordesc_np(-r));
-        }
-        if (is_shortage(r))
-            return r;
-    }
-    return worst;
-}
-
 int share_set_new(const struct inquiry *looks, const struct share_terms *terms, const char *path,
                   unsigned rank, struct share_set **ret)
 {
@@ -177,12 +137,13 @@ int share_set_new(const struct inquiry *looks, const struct share_terms *terms, 
     pthread_mutex_init(&set->lock, NULL);
     set->terms = *terms;
     set->quorum = looks->list->quorum;
+    set->bind = binding_run;
     set->room = room;
     set->path = strdup(path);
     set->facts = calloc(room + 1, sizeof *set->facts);
     if (!set->path || !set->facts)
         return -ENOMEM;
-    int r = add_answers(set, looks);
+    int r = copies_add(set, looks);
     if (is_shortage(r) || set->count == 0)
         return r;
     for (size_t i = 0; i < set->count; i++)
@@ -208,39 +169,6 @@ void share_set_keep_looks(struct share_set *set, struct inquiry *looks)
     set->late = *looks;
     set->partial = true;
     *looks = NO_INQUIRY;
-}
-
-/* Adds the copies of stores that were late. The version stays: that it is right was settled. */
-static int add_late(struct share_set *set)
-{
-    size_t before = set->count;
-    struct version version;
-
-    HOLD(&set->lock);
-    set->partial = false;
-    int r = add_answers(set, &set->late);
-    for (size_t i = before; i < set->count; i++)
-        set->copies[i].ballot.slow = true;
-    if (is_shortage(r))
-        return r;
-    version_settle_times(set->facts, set->count, before);
-    if (version_choose(&set->quorum, set->facts, set->count, 0, &version) == 0 &&
-        version_is_same(&version.header, &set->version.header))
-        set_roles(set, before);
-    for (size_t i = before; i < set->count; i++)
-        set->copies[i].trusted = !set->trust.contested;
-    return 0;
-}
-
-int share_set_wait_for_late(struct share_set *set)
-{
-    HOLD(&set->late_lock);
-    if (!set->late.list)
-        return 0;
-    inquiry_complete(&set->late);
-    int r = add_late(set);
-    inquiry_clear(&set->late);
-    return r;
 }
 
 static void log_range(const struct share_set *set, const struct damage *damage, const char *where,
@@ -379,92 +307,6 @@ void share_set_status(struct share_set *set, struct stat *ret)
         header_mtime(&set->version.header, &ret->st_mtim);
 }
 
-/* Returns true if the copy is on a side of the conflict. With the lock held. */
-static bool has_side(const struct share_set *set, const struct copy *copy)
-{
-    if (set->verdict != SHARES_CONFLICT)
-        return copy->side > 0;
-    return copy->facts->has_header && copy->facts->header.mtime_ns == set->version.header.mtime_ns;
-}
-
-/* Returns true if A is on the side that B is on. */
-static bool same_side(const struct share_set *set, const struct copy *a, const struct copy *b)
-{
-    return has_side(set, a) &&
-           (set->verdict == SHARES_CONFLICT ? version_is_same(&a->facts->header, &b->facts->header)
-                                            : a->side == b->side);
-}
-
-/* Prints "100 bytes (k = 2) in", and in what else the version of copy PLACE differs from one on
- * another side that has the same size and k. */
-static void print_version(FILE *text, const struct share_set *set, size_t place)
-{
-    const struct copy *own = &set->copies[place];
-    const struct share_layout *layout = &own->facts->header.layout;
-    bool alike = false;
-
-    for (size_t i = 0; i < set->count; i++) {
-        const struct copy *copy = &set->copies[i];
-        const struct share_layout *other = &copy->facts->header.layout;
-        alike |= has_side(set, copy) && !same_side(set, copy, own) &&
-                 other->source_size == layout->source_size && other->required == layout->required;
-    }
-    fprintf(text, "%llu bytes (k = %u", (unsigned long long)layout->source_size, layout->required);
-    if (alike && formats[layout->format]->has_total)
-        fprintf(text, ", n = %u", own->facts->header.total);
-    else if (alike)
-        fprintf(text, ", blocks of %u", layout->block_size);
-    fputs(") in", text);
-}
-
-/* Prints "100 bytes (k = 2) in a b", or of contents "one in a b", of the side of copy PLACE;
- * nothing if an earlier copy is on that side. */
-static void print_side(FILE *text, const struct share_set *set, size_t place, bool first)
-{
-    const struct copy *items = set->copies;
-
-    for (size_t i = 0; i < place; i++) {
-        if (same_side(set, &items[i], &items[place]))
-            return;
-    }
-    fputs(first ? "" : ", ", text);
-    if (set->verdict == SHARES_CONFLICT)
-        print_version(text, set, place);
-    else
-        fputs(first ? "one in" : "another in", text);
-    for (size_t i = place; i < set->count; i++) {
-        if (same_side(set, &items[i], &items[place]))
-            fprintf(text, " %s", store_short_name(items[i].store));
-    }
-}
-
-char *share_set_describe_conflict(struct share_set *set)
-{
-    bool first = true;
-    char *line = NULL;
-    size_t size;
-    FILE *text = open_memstream(&line, &size);
-
-    if (!text)
-        return NULL;
-    pthread_mutex_lock(&set->lock);
-    if (set->verdict == SHARES_CONFLICT)
-        fputs("versions of one time: ", text);
-    else
-        fprintf(text, "contents of stripe %llu: ", (unsigned long long)set->trust.conflict_stripe);
-    for (size_t i = 0; i < set->count; i++) {
-        if (!has_side(set, &set->copies[i]))
-            continue;
-        print_side(text, set, i, first);
-        first = false;
-    }
-    pthread_mutex_unlock(&set->lock);
-    if (fclose(text) == 0)
-        return line;
-    free(line);
-    return NULL;
-}
-
 /* Says why no version is usable, and what would help. */
 static void log_incomplete(const struct share_set *set)
 {
@@ -525,7 +367,7 @@ int share_set_check(struct share_set *set)
                   set->denied);
         break;
     case SHARES_CONFLICT:
-        conflict = share_set_describe_conflict(set);
+        conflict = conflict_describe(set);
         return log_as(error, "%s: conflict: %s", set->path, conflict ? conflict : "two versions");
     case SHARES_INCOMPLETE:
         log_incomplete(set);

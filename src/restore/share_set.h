@@ -7,45 +7,6 @@
 
 #include "restore/copies.h"
 
-#include <pthread.h>
-
-/* What an open file has learned of its contents. */
-struct content_trust {
-    bool contested; /* it gave a stripe that intact blocks contradicted */
-    bool bound;     /* copies without a header were held against all versions */
-    bool missed;    /* a store did not answer in time when copies were held against versions */
-    bool conflict;  /* a stripe has two contents with equal claims; the first such one: */
-    uint64_t conflict_stripe;
-};
-
-struct share_set {
-    char *path; /* for messages */
-    struct share_terms terms;
-    struct quorum quorum;
-    struct version version; /* where there is none that is usable: the best of the others */
-    enum shares_verdict {
-        SHARES_USABLE,
-        SHARES_CONFLICT,   /* two versions of one time are complete, in as many stores */
-        SHARES_INCOMPLETE, /* no version has the shares that it needs */
-        SHARES_NONE,       /* no copy has an intact header */
-    } verdict;
-    bool plain;    /* special bits are not shown */
-    size_t denied; /* copies that this user may not read */
-    int unread;    /* why a copy could not be opened, if that is no verdict on it; else 0 */
-    pthread_mutex_t late_lock; /* taken before the other one, to wait for: */
-    struct inquiry late;       /* looks of which some are pending */
-    pthread_mutex_t lock;      /* of what reading teaches about the copies, and of: */
-    struct content_trust trust;
-    bool partial;             /* there are such looks */
-    bool told_conflict;       /* between contents, in the log */
-    struct damage lost;       /* stripes that could not be restored */
-    struct damage dead;       /* those of them that stay so, whatever is tried again */
-    struct damage undecided;  /* and those where to find out took too long */
-    size_t count, room;       /* of the copies */
-    struct copy_facts *facts; /* of each of them */
-    struct copy copies[];
-};
-
 /*
  * Makes a set of the shares that LOOKS at PATH have found, and takes their files. What is no
  * regular file, or could not be opened, is left out; a store's error is logged. If nothing is left,
@@ -60,9 +21,6 @@ void share_set_free(struct share_set *set);
 
 /* Takes over the stores that are pending in LOOKS, which the set was made of, if there are any. */
 void share_set_keep_looks(struct share_set *set, struct inquiry *looks);
-
-/* Waits for what these say, and adds it to the copies. Returns 0 or a shortage. */
-int share_set_wait_for_late(struct share_set *set);
 
 /* Takes each share's own word for k, as with required=1: for what is shown unconfirmed. */
 void share_set_believe(struct share_set *set);
@@ -79,10 +37,6 @@ static inline const struct share_header *share_set_header(const struct share_set
  * opened.
  */
 int share_set_check(struct share_set *set);
-
-/* Says between which versions or contents of a stripe there is a conflict, and which stores have
- * them; the caller frees it. NULL without memory. */
-char *share_set_describe_conflict(struct share_set *set);
 
 /*
  * The status of the file: of one of the version's shares, with mode and owner as most of them have

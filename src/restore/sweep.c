@@ -56,7 +56,6 @@ static void examiner_clear(struct examiner *examiner)
  * the last one. */
 static int prepare_encoder(struct examiner *examiner, const struct attempt *attempt)
 {
-    const struct share_layout layout = header_plain_layout(&attempt->set->version.header);
     bool seen[256] = {false};
     uint8_t indices[256] = {0};
     unsigned count = 0;
@@ -74,9 +73,10 @@ static int prepare_encoder(struct examiner *examiner, const struct attempt *atte
         return 0;
     forget_encoder(examiner);
     memcpy(examiner->indices, indices, count);
-    int r = encoder_new(&layout, count, indices, &examiner->encoder);
+    int r = encoder_new(attempt->layout, count, indices, &examiner->encoder);
     while (r == 0 && examiner->count < count) {
-        r = buffer_take(layout_full_block_size(&layout), &examiner->blocks[examiner->count]);
+        r = buffer_take(layout_full_block_size(attempt->layout),
+                        &examiner->blocks[examiner->count]);
         examiner->count += r == 0;
     }
     return r;

@@ -6,6 +6,7 @@
 #include "restore/attributes.h"
 #include "restore/enough.h"
 #include "restore/reading.h"
+#include "restore/share_set.h"
 #include "restore/store_names.h"
 #include "restore/survey.h"
 #include "trust/leftover.h"
