@@ -104,9 +104,9 @@ static const char *last_names(const struct whereabouts *place, size_t count)
 
 const char *whereabouts_within(const struct whereabouts *place, const struct whereabouts *folder)
 {
-    const char *path =
-        place->path && folder->path ? whereabouts_beneath(place->path, folder->path) : NULL;
-
+    if (!place->path || !folder->path)
+        return NULL;
+    const char *path = whereabouts_beneath(place->path, folder->path);
     for (size_t i = 0; !path && folder->count > 0 && i < place->count; i++) {
         if (directory_is_same(&place->items[i], &folder->items[0]))
             path = *folder->rest ? i == 0 ? whereabouts_beneath(place->rest, folder->rest) : NULL
