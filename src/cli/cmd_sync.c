@@ -196,9 +196,9 @@ static void look(void *context)
     show_nodes(syncing, is_asked);
 }
 
-static void happened(void *context, const struct transfer *transfer, enum transfer_event event)
+static void happened(const struct transfer *transfer, enum transfer_event event)
 {
-    const struct syncing *syncing = context;
+    const struct syncing *syncing = transfer->context;
     struct outcome *outcome = &syncing->outcomes[transfer - syncing->run.transfers];
     const struct sync_set *set = syncing->set;
     const struct sync_node *node = transfer->node;
@@ -390,6 +390,7 @@ static int run_step(struct syncing *syncing, enum task task)
             .each_file = syncing->options->verbose,
             .context = syncing,
             .moved = moved,
+            .happened = happened,
             .done = task == TASK_UPDATE ? done : (struct counts){0}, /* of what was sent again */
         };
         int r = prepare_task(syncing, i, transfer);
@@ -525,8 +526,7 @@ static enum exit_status sync_set(const struct options *options, struct sync_set 
                 .jobs = options->jobs,
                 .wake = signals,
                 .context = &syncing,
-                .look = look,
-                .happened = happened},
+                .look = look},
     };
     const struct private_view *view = &syncing.view;
 

@@ -25,6 +25,9 @@ enum question {
 
 enum move { MOVE_SENT, MOVE_REMOVED, MOVE_DIFFERENT, MOVE_LEFT };
 
+/* Distrusted: it holds other bytes than it should, and all is compared. */
+enum transfer_event { TRANSFER_BEGINS, TRANSFER_IS_DISTRUSTED, TRANSFER_FAILS_FOR_NOW };
+
 enum transfer_step {
     TRANSFER_NONE, /* nothing is to be done for this node */
     TRANSFER_DONE,
@@ -51,6 +54,7 @@ struct transfer {
     bool each_file;   /* tell of each */
     void *context;    /* of: */
     void (*moved)(const struct transfer *transfer, enum move move, const char *path);
+    void (*happened)(const struct transfer *transfer, enum transfer_event event);
 
     /* What was learnt by asking. */
     enum question question;      /* what it is asked now */

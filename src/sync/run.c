@@ -53,7 +53,7 @@ static enum question next_question(const struct transfer *transfer, enum questio
  * Starts the next program of a transfer: first those that ask the node, if there is something to
  * ask; once these have answered, the one that does the work.
  */
-static void begin_program(struct run *run, struct transfer *transfer)
+static void begin_program(struct transfer *transfer)
 {
     const struct mover *mover = transfer->node->mover;
     bool goes_on = transfer->step == TRANSFER_RUNNING;
@@ -83,7 +83,7 @@ static void begin_program(struct run *run, struct transfer *transfer)
     }
     transfer->step = TRANSFER_RUNNING;
     if (!goes_on)
-        run->happened(run->context, transfer, TRANSFER_BEGINS);
+        transfer->happened(transfer, TRANSFER_BEGINS);
 }
 
 /* Ends it for good, or (-EAGAIN) this try. */
@@ -98,7 +98,7 @@ static void end_child(struct transfer *transfer, int result)
 }
 
 /* Goes on to the next question, or to the work. */
-static void judge_answer(struct run *run, struct transfer *transfer, bool is_whole)
+static void judge_answer(struct transfer *transfer, bool is_whole)
 {
     if (transfer->question == QUESTION_CONTENTS && transfer->contradictions > 0) {
         if (transfer->known && transfer->contradictions > 1 && transfer->equal == 0) {
@@ -110,7 +110,7 @@ static void judge_answer(struct run *run, struct transfer *transfer, bool is_who
             return;
         }
         transfer->checksum = true;
-        run->happened(run->context, transfer, TRANSFER_IS_DISTRUSTED);
+        transfer->happened(transfer, TRANSFER_IS_DISTRUSTED);
     }
     if (transfer->question == QUESTION_NAMES && !is_whole)
         transfer->names = transfer->surplus = transfer->leftovers = 0; /* nothing may be deleted */
@@ -123,17 +123,17 @@ static void judge_answer(struct run *run, struct transfer *transfer, bool is_who
         return;
     }
     transfer->question++;
-    begin_program(run, transfer);
+    begin_program(transfer);
 }
 
 /* A try has ended by itself, or because it was stuck. */
-static void judge_end(struct run *run, struct transfer *transfer, int status)
+static void judge_end(struct transfer *transfer, int status)
 {
     const struct mover *mover = transfer->node->mover;
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 
     if (transfer->question != QUESTION_NONE && (code == 0 || code == mover->answers)) {
-        judge_answer(run, transfer, code == 0);
+        judge_answer(transfer, code == 0);
         return;
     }
     if (code == 0) {
@@ -155,7 +155,7 @@ static void judge_end(struct run *run, struct transfer *transfer, int status)
     }
     transfer->step = TRANSFER_WAITING;
     transfer->due = clock_seconds() + fmin(ldexp(1, (int)transfer->tries - 1), PAUSE_MAX_S);
-    run->happened(run->context, transfer, TRANSFER_FAILS_FOR_NOW);
+    transfer->happened(transfer, TRANSFER_FAILS_FOR_NOW);
 }
 
 static void take_line(void *context, int stream, char *line)
@@ -173,7 +173,7 @@ static void give_up_transfer(struct transfer *transfer)
 }
 
 /* Takes what the child has said, and looks whether it has ended. */
-static void attend(struct run *run, struct transfer *transfer)
+static void attend(struct transfer *transfer)
 {
     bool again = transfer->result == -EAGAIN;
     int status;
@@ -185,7 +185,7 @@ static void attend(struct run *run, struct transfer *transfer)
         give_up_transfer(transfer);
     } else {
         child_leave(&transfer->child);
-        judge_end(run, transfer, status);
+        judge_end(transfer, status);
     }
 }
 
@@ -213,7 +213,7 @@ static void advance(struct run *run, struct transfer *transfer, double now)
         if (run->stop || late)
             finish_transfer(transfer, run->stop ? -ECANCELED : -EIO);
         else if (now >= transfer->due && has_room(run))
-            begin_program(run, transfer);
+            begin_program(transfer);
         break;
     case TRANSFER_RUNNING:
         if (run->stop || late)
@@ -267,7 +267,7 @@ void run_transfers(struct run *run)
         bool is_woken = poll(fds, at, PACE_MS) > 0 && fds[0].revents;
         for (size_t i = 0; i < run->count; i++) {
             if (run->transfers[i].step >= TRANSFER_RUNNING)
-                attend(run, &run->transfers[i]);
+                attend(&run->transfers[i]);
         }
         if (is_woken || clock_seconds() >= next) {
             run->look(run->context);

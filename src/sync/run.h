@@ -7,9 +7,6 @@
 
 #include "sync/mover.h"
 
-/* Distrusted: it holds other bytes than it should, and all is compared. */
-enum transfer_event { TRANSFER_BEGINS, TRANSFER_IS_DISTRUSTED, TRANSFER_FAILS_FOR_NOW };
-
 struct run {
     struct transfer *transfers;
     size_t count;
@@ -18,7 +15,6 @@ struct run {
     int wake;                    /* a descriptor */
     void *context;               /* of: */
     void (*look)(void *context); /* every now and then, and when WAKE is readable */
-    void (*happened)(void *context, const struct transfer *transfer, enum transfer_event event);
 };
 
 /* Runs until every transfer that waits is done. */
