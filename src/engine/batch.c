@@ -63,7 +63,8 @@ static int open_directory_of(const struct pending *pending, const struct pending
 {
     size_t start = pending->name_start;
 
-    if (*fd >= 0 && last->name_start == start && memcmp(last->path, pending->path, start) == 0)
+    if (last && *fd >= 0 && last->name_start == start &&
+        memcmp(last->path, pending->path, start) == 0)
         return 0;
     cleanup_free char *path = strndup(pending->path, start > 0 ? start - 1 : 0);
     if (!path)
