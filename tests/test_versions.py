@@ -93,11 +93,11 @@ class Case(share_cases.Case):
         os.utime(path, ns=(entry.mtime, entry.mtime))
 
     def status_problems(self, status, name):
-        modes, owners = name.metadata()
+        modes, owners = name.rule_3_mode()
         right = {
             "mode": stat.S_IMODE(status.st_mode) in modes,
             "owner": (status.st_uid, status.st_gid) in owners,
-            "time": status.st_mtime_ns in name.times(),
+            "time": status.st_mtime_ns in name.rule_3_times(),
         }
         wrong = [f"{what} of {status}" for what, is_right in right.items() if not is_right]
         return super().status_problems(status, name) + wrong
