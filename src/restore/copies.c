@@ -241,7 +241,7 @@ int block_read_take(struct block_read *read, struct buffer *ret)
 int copy_read(const struct copy *copy, uint64_t offset, size_t size, struct buffer *ret)
 {
     cleanup_round struct round *round = NULL;
-    struct block_read read;
+    struct block_read read = {.task = NULL};
 
     int r = round_new(&round);
     if (r == 0)
