@@ -243,7 +243,7 @@ int block_read_take(struct task *task, struct buffer *ret)
 int copy_read(const struct copy *copy, uint64_t offset, size_t size, struct buffer *ret)
 {
     cleanup_round struct round *round = NULL;
-    struct task *task;
+    struct task *task = NULL;
 
     int r = round_new(&round);
     if (r == 0)
