@@ -10,7 +10,7 @@ import pytest
 import commands
 import syncing
 import trees
-from commands import DAMAGED, LOST, OK
+from commands import DAMAGED, FAILED, LOST, OK
 from syncing import NAMES, compare_with_encode, ends, local, places
 from syncing import nodes, sets, source  # noqa: F401
 
@@ -133,6 +133,75 @@ def test_another_encoding_is_sent_as_a_whole(sets, source, nodes, tmp_path, then
                      made)  # fmt: skip
         commands.compare_trees(made / trees.share_name(index), place)
     assert {node["files"] for node in ends(sets.run()).values()} == {0}
+
+
+def change_encoding(sets, old, new):
+    sets.file.write_text(sets.file.read_text().replace(old, new))
+
+
+def test_another_encoding_begins_only_where_enough_nodes_can_have_it(sets, source, nodes, tmp_path):
+    """Else no k shares of one encoding would be left at the nodes."""
+    sets.write(source, local(nodes, NAMES), more="retries = 0")
+    sets.run()
+    (nodes / "carl").rename(tmp_path / "away")
+    change_encoding(sets, "required = 2", "required = 3")
+    before, state = commands.snapshot(nodes), sets.state()
+    for words in ([], ["--dry-run"]):
+        errors = sets.run(*words, status=FAILED).errors
+        assert "home/carl: cannot be reached: rsync" in errors
+        assert (
+            'home: the encoding was changed (format, required, block size) from "checked, 2, 65536"'
+            ' to "checked, 3, 65536", which needs 3 nodes that can be reached; only 2 of 3 can, so '
+            "nothing is done: make more of them reachable, or undo the change in the file of sets\n"
+        ) in errors
+        assert commands.snapshot(nodes) == before
+        assert sets.state() == state
+    change_encoding(sets, "required = 3", "required = 2")
+    sets.run(status=DAMAGED)  # undone
+    change_encoding(sets, "required = 2", "required = 3")
+    (tmp_path / "away").rename(nodes / "carl")
+    sets.run()
+    compare_with_encode(source, places(nodes), tmp_path, required=3)
+
+
+def test_another_encoding_begins_without_those_that_it_does_not_need(
+    sets, source, nodes, tmp_path
+):
+    """A node that was away still holds the old one, and is known to."""
+    sets.write(source, local(nodes, NAMES), required=3, more="retries = 0")
+    sets.run()
+    (nodes / "carl").rename(tmp_path / "away")
+    change_encoding(sets, "required = 3", "required = 2")
+    sets.run(status=DAMAGED)
+    kept = {name: node["encoding"] for name, node in sets.state()["nodes"].items()}
+    new = "checked, 2, 65536"
+    assert kept == {"anna": new, "bert": new, "carl": "checked, 3, 65536"}
+    sets.run(status=DAMAGED)
+    (tmp_path / "away").rename(nodes / "carl")
+    sets.run()
+    compare_with_encode(source, places(nodes), tmp_path)
+
+
+@syncing.needs_rclone
+def test_another_encoding_and_clouds(sets, source, nodes, tmp_path):
+    """One that does not answer is away; one that holds nothing is there."""
+    away = tmp_path / "cloud"
+    away.mkdir()
+    with syncing.webdav(away) as port:
+        (sets.folder / "rclone.conf").write_text(
+            f"[near]\ntype = alias\nremote = {nodes}\n"
+            f"[far]\ntype = webdav\nurl = http://127.0.0.1:{port}/\nvendor = other\n"
+        )
+        targets = local(nodes, ["anna"])
+        targets |= {"bert": "rclone = near:bert", "carl": "rclone = far:carl"}
+        sets.write(source, targets, more="retries = 0\nsymlinks = no")
+        sets.run()
+    shutil.rmtree(nodes / "bert")
+    change_encoding(sets, "required = 2", "required = 3")
+    errors = sets.run(status=FAILED).errors
+    assert "home/carl: cannot be reached: " in errors
+    assert "only 2 of 3 can" in errors
+    assert os.listdir(nodes) == ["anna"]
 
 
 @syncing.needs_rclone

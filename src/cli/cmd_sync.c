@@ -269,6 +269,11 @@ static void fail_cleaning(struct syncing *syncing, size_t i, const char *reason)
                     syncing->set->name, syncing->set->nodes[i].name, reason);
 }
 
+static bool is_of_another_encoding(const struct syncing *syncing, const struct memory *memory)
+{
+    return memory->tried > 0 && strcmp(memory->encoding, syncing->encoding) != 0;
+}
+
 /* Returns true if NODE is to be cleaned: where nothing was left undone. */
 static bool is_to_be_cleaned(const struct outcome *outcome)
 {
@@ -292,20 +297,16 @@ static int prepare_task(struct syncing *syncing, size_t i, struct transfer *tran
     int r;
 
     switch (transfer->task) {
-    case TASK_REACH: /* rclone makes what is missing */
-        if (mover != &rsync_mover)
-            return 0;
-        free(transfer->place);
-        r = address_above(transfer->node->target, &transfer->place);
+    case TASK_REACH:
         transfer->known = memory->as_of > 0;
-        return r < 0 ? r : transfer->known || transfer->place;
+        return 1;
     case TASK_RESEND:
-        if (!again || memory->different.count == 0)
+        if (outcome->update.result < 0 || !again || memory->different.count == 0)
             return 0;
         r = sample_write_paths(&memory->different, transfer->list, mover->list_end);
         return r < 0 ? r : 1;
     case TASK_UPDATE:
-        if (outcome->update.result < 0) /* its place is missing */
+        if (outcome->update.result < 0) /* it cannot be reached */
             return 0;
         transfer->remove_most = options->remove_most;
         transfer->known = memory->as_of > 0;
@@ -386,6 +387,7 @@ static int run_step(struct syncing *syncing, enum task task)
             .share = transfer->share,
             .list = transfer->list,
             .place = transfer->place,
+            .above = transfer->above,
             .dry_run = syncing->options->dry_run,
             .each_file = syncing->options->verbose,
             .context = syncing,
@@ -406,6 +408,47 @@ static int run_step(struct syncing *syncing, enum task task)
     return 0;
 }
 
+/*
+ * Shares of another encoding are of no use with those that there are. So it is begun only where
+ * enough nodes can be reached to restore from these alone. In a dry run, all are reached for
+ * anyway. Returns 0, or a negative errno after lines in the log.
+ */
+static int reach_nodes(struct syncing *syncing)
+{
+    const struct sync_set *set = syncing->set;
+    bool dry_run = syncing->options->dry_run, changes = false;
+    const struct memory *other = NULL; /* of a node that can be reached */
+    size_t reached = 0;
+
+    for (size_t i = 0; i < set->count; i++)
+        changes |= is_of_another_encoding(syncing, &set->nodes[i].memory);
+    int r = changes || dry_run ? run_step(syncing, TASK_REACH) : 0;
+    if (r < 0 || !changes)
+        return r;
+    for (size_t i = 0; i < set->count; i++) {
+        const struct memory *memory = &set->nodes[i].memory;
+        if (syncing->outcomes[i].update.result < 0)
+            continue;
+        reached++;
+        if (is_of_another_encoding(syncing, memory) && (!other || !*other->encoding))
+            other = memory;
+    }
+    if (!other || reached >= set->encoding.required || syncing->run.stop)
+        return 0;
+    for (size_t i = 0; i < set->count; i++) {
+        if (*syncing->outcomes[i].error)
+            log_warning("%s/%s: cannot be reached: %s", set->name, set->nodes[i].name,
+                        syncing->outcomes[i].error);
+    }
+    return log_as(
+        -EPERM,
+        "%s: the encoding was changed (format, required, block size) from \"%s\" to "
+        "\"%s\", which needs %u nodes that can be reached; only %zu of %zu can, so nothing "
+        "is done: make more of them reachable, or undo the change in the file of sets",
+        set->name, *other->encoding ? other->encoding : "several", syncing->encoding,
+        set->encoding.required, reached, set->count);
+}
+
 /* Does all steps, with the view mounted. Returns 0 or a negative errno. */
 static int run_steps(struct syncing *syncing, const char *folder)
 {
@@ -413,6 +456,8 @@ static int run_steps(struct syncing *syncing, const char *folder)
     bool dry_run = syncing->options->dry_run;
 
     int r = sample_write_few(syncing->run.transfers[0].share, syncing->few, rsync_mover.list_end);
+    if (r == 0)
+        r = reach_nodes(syncing);
     if (r < 0)
         return r;
     /* From now on something may be left at the nodes: whoever stops this run may stop it for good.
@@ -420,6 +465,7 @@ static int run_steps(struct syncing *syncing, const char *folder)
     for (size_t i = 0; i < set->count; i++) {
         struct memory *memory = &set->nodes[i].memory;
         struct outcome *outcome = &syncing->outcomes[i];
+        bool goes_on = outcome->update.result == 0; /* it is not known to be out of reach */
         outcome->unfinished = memory->unfinished_since > 0 || memory->as_of == 0;
         if (memory->unfinished_since == 0)
             memory->unfinished_since = syncing->began;
@@ -428,11 +474,11 @@ static int run_steps(struct syncing *syncing, const char *folder)
             strcpy(memory->encoding, syncing->encoding);
         }
         /* Of what kind all is that may be there is known again when all was compared. */
-        outcome->is_of_another_encoding = strcmp(memory->encoding, syncing->encoding) != 0;
-        if (outcome->is_of_another_encoding)
+        outcome->is_of_another_encoding = is_of_another_encoding(syncing, memory);
+        if (outcome->is_of_another_encoding && goes_on)
             *memory->encoding = '\0';
     }
-    r = dry_run ? run_step(syncing, TASK_REACH) : state_write(folder, set);
+    r = dry_run ? 0 : state_write(folder, set);
     if (r == 0)
         r = run_step(syncing, TASK_RESEND);
     if (r == 0)
@@ -540,7 +586,8 @@ static enum exit_status sync_set(const struct options *options, struct sync_set 
         struct transfer *transfer = &transfers[i];
         ready = asprintf(&transfer->share, "%s/%02x", view->mount, share) >= 0 &&
                 asprintf(&transfer->list, "%s/%02x.list", view->folder, share) >= 0 &&
-                asprintf(&transfer->place, "%s/%02x.left", view->folder, share) >= 0;
+                asprintf(&transfer->place, "%s/%02x.left", view->folder, share) >= 0 &&
+                address_above(set->nodes[i].target, &transfer->above) >= 0;
     }
     syncing.few = few;
     state_encoding(&set->encoding, syncing.encoding);
@@ -553,6 +600,7 @@ static enum exit_status sync_set(const struct options *options, struct sync_set 
         free(transfers[i].share);
         free(transfers[i].list);
         free(transfers[i].place);
+        free(transfers[i].above);
     }
     private_view_close(&syncing.view);
     *stopped = syncing.run.stop;

@@ -3,6 +3,7 @@
 
 #include "base/names.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define DAEMON "rsync://"
@@ -55,16 +56,17 @@ static size_t length_of(const char *target)
 int address_above(const char *target, char **ret)
 {
     bool is_url = strncmp(target, DAEMON, strlen(DAEMON)) == 0;
-    /* Of a daemon, the first name is a module, which nobody makes. */
     const char *path = is_url ? strchrnul(target + strlen(DAEMON), '/') + 1 : target;
     const char *end = target + length_of(target);
     const char *slash = path < end ? memrchr(path, '/', (size_t)(end - path)) : NULL;
+    int length = (int)((slash ? slash : end) - target);
+    const char *home = "";
 
-    *ret = NULL;
-    if (!slash || slash == path || slash[-1] == ':')
-        return 0;
-    *ret = strndup(target, (size_t)(slash - target));
-    return *ret ? 0 : -ENOMEM;
+    if (!slash && address_kind(target) == ADDRESS_SSH) { /* HOST:NAME */
+        length = (int)(strchr(target, ':') + 1 - target);
+        home = ".";
+    }
+    return asprintf(ret, "%.*s%s", length, target, home) < 0 ? -ENOMEM : 0;
 }
 
 bool addresses_overlap(const char *one, const char *other)

@@ -11,8 +11,8 @@ const char *address_mistake(const char *target, bool is_of_rsync);
 bool addresses_overlap(const char *one, const char *other);
 
 /*
- * Stores in *RET where rsync's TARGET is to be made, what is above its last name; NULL where that
- * cannot be missing. The caller frees it. Returns 0 or -ENOMEM.
+ * Stores in *RET where rsync's TARGET is to be made, to be followed by a slash: what is above its
+ * last name, or a daemon's module, which nobody makes. The caller frees it. Returns 0 or -ENOMEM.
  */
 int address_above(const char *target, char **ret);
 

@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 enum task {
-    TASK_REACH,   /* find the place of a node, and do nothing there; of rsync */
+    TASK_REACH,   /* find the place of a node, and do nothing there */
     TASK_UPDATE,  /* bring a node up to date */
     TASK_COMPARE, /* compare the files of a list by content */
     TASK_RESEND,  /* send the files of a list, whatever the node has; of rclone */
@@ -45,6 +45,7 @@ struct transfer {
     char *share;     /* the directory of the node's share in the view */
     char *list;      /* a file of paths, each with list_end behind it; what prepare writes */
     char *place;     /* an empty directory for TASK_FIND, in which prepare makes others */
+    char *above;     /* the directory in which rsync makes the node's, where that is not known */
     const char *few; /* of TASK_UPDATE: a list like that, of a few small files to ask for */
     bool dry_run;
     bool remove_most; /* delete what is to be deleted, however much of the node that is */
@@ -89,6 +90,7 @@ struct mover {
     unsigned idle_in; /* bytes a second: what it reads while it only waits */
     unsigned late;    /* seconds behind the timeout in which a sign of life may still come */
     int answers;      /* the status with which it has answered a question as well as with 0 */
+    int makes;        /* the status where a place is missing that it makes; 0: none */
     bool asks_always; /* QUESTION_CONTENTS; else only where contents are not compared anyway */
 
     /* Writes what the call of TASK_REMOVE needs. Returns 0 or a negative errno. */

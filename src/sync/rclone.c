@@ -78,6 +78,8 @@ static void rclone_call(const struct transfer *transfer, struct words *words)
     if (transfer->question == QUESTION_CONTENTS) {
         add_common(transfer, "backend", words);
         before = "features";
+    } else if (transfer->task == TASK_REACH) {
+        add_common(transfer, "lsf", words);
     } else if (transfer->question == QUESTION_NAMES || transfer->task == TASK_FIND) {
         add_common(transfer, "lsf", words);
         WORDS_ADD(words, "--recursive", "--files-only");
@@ -168,6 +170,8 @@ static void rclone_take(struct transfer *transfer, int stream, char *line)
 {
     if (stream != 0) {
         take_log(transfer, line);
+    } else if (transfer->task == TASK_REACH) {
+        /* It answers. */
     } else if (transfer->question == QUESTION_NAMES) {
         if (may_be_of_source(transfer, line))
             transfer->names++;
@@ -195,6 +199,7 @@ const struct mover rclone_mover = {
     .list_end = '\n',
     .idle_in = 16, /* Go's runtime wakes its threads by pipes; 1 to 5 were seen */
     .answers = 3,  /* there is nothing at the node */
+    .makes = 3,
     .asks_always = true,
     .prepare = rclone_prepare,
     .call = rclone_call,

@@ -139,7 +139,7 @@ static void rsync_call(const struct transfer *transfer, struct words *words)
         return;
     case TASK_REACH: /* Nothing is sent, but a missing place is an error, as in an update. */
         WORDS_ADD(words, "--files-from=/dev/null", "--", transfer->share);
-        words_add(words, "%s/./", transfer->known ? target : transfer->place);
+        words_add(words, "%s/./", transfer->known ? target : transfer->above);
         return;
     case TASK_COMPARE:
         WORDS_ADD(words, "--dry-run", "--checksum", "--out-format=%i %n", "--from0");
