@@ -3,11 +3,13 @@
 
 import os
 import shutil
+import subprocess
 import time
 
 import pytest
 
 import commands
+import disks
 import syncing
 import trees
 from commands import DAMAGED, FAILED, LOST, OK
@@ -133,6 +135,58 @@ def test_another_encoding_is_sent_as_a_whole(sets, source, nodes, tmp_path, then
                      made)  # fmt: skip
         commands.compare_trees(made / trees.share_name(index), place)
     assert {node["files"] for node in ends(sets.run()).values()} == {0}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.parametrize("place", ["", "/share"])
+@pytest.mark.parametrize("first", ["done", "broken off"])
+def test_the_directory_beneath_a_disk_is_not_filled(sets, source, nodes, place, first):
+    """Also where a first run had not sent all; another disk is; and so is it where that is said."""
+    disk = nodes / "disk"
+    sets.write(source, local(nodes, NAMES[:2]) | {"carl": f"rsync = {disk}{place}\nretries = 0"})
+    with disks.small_disk(disk, "9m"):
+        if first == "broken off":
+            in_the_way = disk / place.strip("/") / "file-0" / "in the way"
+            in_the_way.mkdir(parents=True)
+        sets.run(status=OK if first == "done" else DAMAGED)
+        assert sets.state()["nodes"]["carl"]["mount"] == str(disk)
+    for words in ([], ["--dry-run"], ["--checksum"]):
+        error = ends(sets.run(*words, status=DAMAGED))["carl"]["error"]
+        assert error == (
+            f"nothing is mounted at {disk}; mount it, or, to do without, remove this node's "
+            '"mount" from the state (see zfec-fs-sets(5))'
+        )
+        assert os.listdir(disk) == []
+    with disks.small_disk(disk, "9m"):
+        (disk / place.strip("/")).mkdir(exist_ok=True)
+        sets.run()
+        assert (disk / place.strip("/") / "file-1").exists()
+    state = sets.state_folder / "home.json"
+    lines = state.read_text().splitlines(keepends=True)
+    state.write_text("".join(line for line in lines if f'"mount": "{disk}"' not in line))
+    (disk / place.strip("/")).mkdir(exist_ok=True)
+    sets.run()
+    assert (disk / place.strip("/") / "file-1").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_a_disk_that_goes_away_in_a_run(sets, source, nodes, tmp_path):
+    """The next try sees it. An rsync that takes the disk away the first time it is to send."""
+    disk, tools = nodes / "disk", tmp_path / "tools"
+    tools.mkdir()
+    (tools / "rsync").write_text(
+        f"#!/bin/sh\ncase \"$*\" in *progress2*{disk}*) umount {disk} && exit 12;; esac\n"
+        f'exec {shutil.which("rsync")} "$@"\n'
+    )
+    (tools / "rsync").chmod(0o755)
+    sets.write(source, local(nodes, NAMES[:2]) | {"carl": f"rsync = {disk}"})
+    with disks.small_disk(disk, "9m"):
+        result = sets.run(
+            status=DAMAGED, noisy=True, environment={"PATH": f"{tools}:{os.environ['PATH']}"}
+        )
+        assert f"nothing is mounted at {disk};" in ends(result)["carl"]["error"]
+        assert os.listdir(disk) == []
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", disk], check=True)
 
 
 def change_encoding(sets, old, new):

@@ -39,6 +39,7 @@ def test_state(sets, source, nodes):
         assert before <= when(node["as_of"]) <= datetime.now(timezone.utc)
         assert node == {
             "share": f"{index:02x}", "target": f"{nodes}/{name}", "up_to_date": True,
+            "mount": str(next(path for path in nodes.parents if path.is_mount())),
             "tried": node["as_of"], "as_of": node["as_of"], "encoding": "checked, 2, 65536",
         }  # fmt: skip
     good = state["nodes"]["carl"]["as_of"]

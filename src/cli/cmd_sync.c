@@ -299,6 +299,7 @@ static int prepare_task(struct syncing *syncing, size_t i, struct transfer *tran
     switch (transfer->task) {
     case TASK_REACH:
         transfer->known = memory->as_of > 0;
+        strcpy(transfer->mount, memory->mount);
         return 1;
     case TASK_RESEND:
         if (outcome->update.result < 0 || !again || memory->different.count == 0)
@@ -310,6 +311,7 @@ static int prepare_task(struct syncing *syncing, size_t i, struct transfer *tran
             return 0;
         transfer->remove_most = options->remove_most;
         transfer->known = memory->as_of > 0;
+        strcpy(transfer->mount, memory->mount);
         transfer->checksum =
             options->checksum || memory->differs_since > 0 || outcome->is_of_another_encoding;
         transfer->everything = again && memory->different.count == 0;
@@ -505,6 +507,7 @@ static void remember(const struct syncing *syncing, struct memory *memory, struc
     strcpy(memory->error, outcome->error);
     if (!outcome->unfinished)
         memory->unfinished_since = 0;
+    strcpy(memory->mount, outcome->update.mount);
     if (memory->up_to_date) {
         outcome->mended_since = memory->differs_since;
         memory->as_of = syncing->began;

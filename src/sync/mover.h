@@ -5,6 +5,7 @@
 #include "sync/child.h"
 #include "sync/sets.h"
 
+#include <limits.h>
 #include <stdio.h>
 
 enum task {
@@ -16,8 +17,9 @@ enum task {
     TASK_REMOVE,  /* remove what was prepared of that */
 };
 
-/* What a node is asked before an update, one after the other. */
+/* What a node is asked before the work, one after the other; but for the first, of an update. */
 enum question {
+    QUESTION_MOUNT,    /* where its file system is mounted: a directory of this machine */
     QUESTION_CONTENTS, /* what it can keep, or whether what it holds is what it should be */
     QUESTION_NAMES,    /* how many names it has, and how many of them would be deleted */
     QUESTION_NONE,
@@ -53,12 +55,14 @@ struct transfer {
     bool checksum;    /* compare contents, not sizes and times */
     bool everything;  /* send all, whatever the node has; of rclone, whose checksums may be wrong */
     bool each_file;   /* tell of each */
-    void *context;    /* of: */
+    char mount[PATH_MAX]; /* where its file system was mounted last; "": unknown */
+    void *context;        /* of: */
     void (*moved)(const struct transfer *transfer, enum move move, const char *path);
     void (*happened)(const struct transfer *transfer, enum transfer_event event);
 
     /* What was learnt by asking. */
     enum question question;      /* what it is asked now */
+    char seen[PATH_MAX];         /* where its file system is mounted; "": unknown */
     bool no_times, no_checksums; /* the node keeps none */
     uint64_t equal;              /* files that are as they should be, of those looked at */
     uint64_t contradictions;     /* of one size and time, with other bytes */

@@ -127,6 +127,12 @@ static void rsync_call(const struct transfer *transfer, struct words *words)
     const char *target = transfer->node->target;
     bool is_asking = transfer->question == QUESTION_CONTENTS;
 
+    if (transfer->question == QUESTION_MOUNT) { /* the /. has an automounter mount it */
+        WORDS_ADD(words, "stat", "--format=%m", "--");
+        words_add(words, "%s/.", target);
+        words_add(words, "%s/.", transfer->above);
+        return;
+    }
     add_common(transfer, words);
     switch (is_asking ? TASK_COMPARE : transfer->task) {
     case TASK_FIND: /* Nothing is fetched: it is only told what would be. */
@@ -269,6 +275,11 @@ static void rsync_take(struct transfer *transfer, int stream, char *line)
 {
     bool finds = transfer->task == TASK_FIND;
 
+    if (stream == 0 && transfer->question == QUESTION_MOUNT) {
+        if (!*transfer->seen) /* of what exists */
+            snprintf(transfer->seen, sizeof transfer->seen, "%s", line);
+        return;
+    }
     if (stream == 0 && !finds && take_counts(transfer, line))
         return;
     unescape(line);

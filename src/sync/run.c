@@ -2,6 +2,8 @@
 #include "sync/run.h"
 
 #include "base/clock.h"
+#include "sync/address.h"
+#include "tree/whereabouts.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -37,13 +39,19 @@ static void finish_transfer(struct transfer *transfer, int result)
  */
 static enum question next_question(const struct transfer *transfer, enum question question)
 {
-    const struct terms *terms = &transfer->node->terms;
-    bool asks =
-        transfer->node->mover->asks_always || (!transfer->checksum && !terms->look_at_checksums);
+    const struct sync_node *node = transfer->node;
+    const struct terms *terms = &node->terms;
+    bool has_mount = node->mover == &rsync_mover && address_kind(node->target) == ADDRESS_LOCAL;
+    bool asks = node->mover->asks_always || (!transfer->checksum && !terms->look_at_checksums);
     bool counts = terms->remove && !transfer->remove_most;
 
+    if (question == QUESTION_MOUNT && has_mount &&
+        (transfer->task == TASK_REACH || transfer->task == TASK_UPDATE))
+        return question;
     if (transfer->task != TASK_UPDATE)
         return QUESTION_NONE;
+    if (question == QUESTION_MOUNT)
+        question = QUESTION_CONTENTS;
     if (question == QUESTION_CONTENTS && !asks)
         question = QUESTION_NAMES;
     return question == QUESTION_NAMES && !counts ? QUESTION_NONE : question;
@@ -62,7 +70,11 @@ static void begin_program(struct transfer *transfer)
     if (transfer->tries == 0)
         transfer->began = clock_seconds();
     transfer->tries += !goes_on;
+    if (!goes_on) /* by now, the node may be another one */
+        transfer->question = QUESTION_MOUNT;
     transfer->question = next_question(transfer, transfer->question);
+    if (transfer->question == QUESTION_MOUNT)
+        *transfer->seen = '\0';
     if (transfer->question == QUESTION_CONTENTS) {
         transfer->no_times = transfer->no_checksums = false;
         transfer->equal = transfer->contradictions = 0;
@@ -97,9 +109,31 @@ static void end_child(struct transfer *transfer, int result)
     transfer->due = clock_seconds() + GRACE_S;
 }
 
+/* Whether what is seen is the directory in which the node's file system was mounted. */
+static bool is_unmounted(struct transfer *transfer)
+{
+    const char *beneath =
+        *transfer->seen ? whereabouts_beneath(transfer->mount, transfer->seen) : NULL;
+
+    if (!beneath || !*beneath)
+        return false;
+    snprintf(
+        transfer->reason, sizeof transfer->reason,
+        "nothing is mounted at %.300s; mount it, or, to do without, remove this node's \"mount\" "
+        "from the state (see zfec-fs-sets(5))",
+        transfer->mount);
+    return true;
+}
+
 /* Goes on to the next question, or to the work. */
 static void judge_answer(struct transfer *transfer, bool is_whole)
 {
+    if (transfer->question == QUESTION_MOUNT && is_unmounted(transfer)) {
+        finish_transfer(transfer, -EPERM);
+        return;
+    }
+    if (*transfer->seen)
+        strcpy(transfer->mount, transfer->seen);
     if (transfer->question == QUESTION_CONTENTS && transfer->contradictions > 0) {
         if (transfer->known && transfer->contradictions > 1 && transfer->equal == 0) {
             snprintf(transfer->reason, sizeof transfer->reason,
@@ -131,8 +165,11 @@ static void judge_end(struct transfer *transfer, int status)
 {
     const struct mover *mover = transfer->node->mover;
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    bool answers = transfer->question == QUESTION_MOUNT
+                       ? code >= 0 /* of what exists, if anything */
+                       : code == 0 || code == mover->answers;
 
-    if (transfer->question != QUESTION_NONE && (code == 0 || code == mover->answers)) {
+    if (transfer->question != QUESTION_NONE && answers) {
         judge_answer(transfer, code == 0);
         return;
     }

@@ -5,6 +5,7 @@
 #include "base/names.h"
 #include "view/tree_source.h"
 
+#include <limits.h>
 #include <time.h>
 
 /* What brings nodes up to date; see sync/mover.h. */
@@ -38,6 +39,7 @@ struct memory {
     bool up_to_date;
     char encoding[ENCODING_SIZE]; /* of all that was sent, as state_encoding has it; "": several */
     char error[REASON_SIZE];      /* why it is not */
+    char mount[PATH_MAX];         /* where its file system was mounted; "": unknown */
     struct names different; /* the files that differ; none where they are not all known by name */
 };
 

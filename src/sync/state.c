@@ -96,6 +96,7 @@ static int read_node(const json_t *entry, struct sync_node *node)
     memory->up_to_date = json_is_true(json_object_get(entry, "up_to_date"));
     snprintf(memory->encoding, sizeof memory->encoding, "%s", text_in(entry, "encoding"));
     snprintf(memory->error, sizeof memory->error, "%s", text_in(entry, "error"));
+    snprintf(memory->mount, sizeof memory->mount, "%s", text_in(entry, "mount"));
     for (size_t i = 0; i < json_array_size(paths); i++) {
         const char *path = json_string_value(json_array_get(paths, i));
         if (!path) {
@@ -166,9 +167,10 @@ static json_t *node_json(const struct sync_node *node)
 
     if (*memory->error && !error) /* it is not UTF-8 */
         error = json_string("it failed");
-    return json_pack("{s:s, s:o, s:b, s:o*, s:o?, s:o*, s:o*, s:o*, s:o*, s:s}", "target",
-                     node->target, "share", json_sprintf("%02x", (uint8_t)node->share),
-                     "up_to_date", memory->up_to_date, "tried", time_json(memory->tried), "as_of",
+    return json_pack("{s:s, s:o, s:o*, s:b, s:o*, s:o?, s:o*, s:o*, s:o*, s:o*, s:s}", "target",
+                     node->target, "share", json_sprintf("%02x", (uint8_t)node->share), "mount",
+                     *memory->mount ? json_string(memory->mount) : NULL, "up_to_date",
+                     memory->up_to_date, "tried", time_json(memory->tried), "as_of",
                      time_json(memory->as_of), "error", error, "differs_since",
                      time_json(memory->differs_since), "different", paths_json(&memory->different),
                      "unfinished_since", time_json(memory->unfinished_since), "encoding",
