@@ -110,6 +110,23 @@ def test_a_spoiled_byte_is_found_and_mended(sets, source, nodes, tmp_path, rng, 
         compare_with_encode(source, places(nodes), tmp_path)
 
 
+def test_a_file_whose_time_is_in_the_future_is_compared(sets, source, nodes, rng):
+    """A camera's clock was wrong; what was sent last is looked at in each run all the same."""
+    for path in (source / f"ahead-{number:02}" for number in range(40)):
+        trees.write_file(path, rng.randbytes(10), mtime_ns=2**31 * 10**9)
+    spoilt = trees.write_file(source / "large", rng.randbytes(LARGE), mtime_ns=2**31 * 10**9)
+    sets.write(source, local(nodes, NAMES))
+    sets.run()
+    spoil(nodes / "bert" / spoilt.name, rng)
+    settle(source)
+    assert ends(sets.run("--verify", "1", status=DAMAGED))["bert"]["different"] == 1
+    sets.run()
+    trees.write_file(source / "new", rng.randbytes(10))
+    sets.run()
+    spoil(nodes / "bert" / "new", rng)
+    assert "home/bert: holds" in sets.run(noisy=True).errors
+
+
 def found_different(sets, source, nodes, rng, line):
     """A node called bert, of which verification has found a file that differs; since when."""
     trees.write_file(source / "dir" / "f\u00fcr", rng.randbytes(LARGE))

@@ -85,10 +85,14 @@ static int write_chosen(struct sample *sample, const char *folder, const char *l
     return r < 0 ? log_errno(r, "%s: cannot be looked through", folder) : 0;
 }
 
-/* Each with the same chance, also as the spare one. */
+/*
+ * Each with the same chance, also as the spare one. Of a change, the kernel's time tells (ctime):
+ * the other is anybody's to set.
+ */
 static int choose_part(struct sample *sample, const char *path, const struct stat *status)
 {
-    if (status->st_mtime >= sample->before || status->st_ctime >= sample->before)
+    /* A time in the future is of a clock that was wrong, and not of a change since. */
+    if (status->st_ctime >= sample->before && status->st_ctime <= time(NULL))
         return 0;
     sample->seen++;
     if (erand48(sample->dice) < sample->part) {
@@ -130,9 +134,9 @@ static int choose_few(struct sample *sample, const char *path, const struct stat
             oldest = i;
     }
     if (sample->newest[oldest].path &&
-        times_compare(&sample->newest[oldest].time, &status->st_mtim) >= 0)
+        times_compare(&sample->newest[oldest].time, &status->st_ctim) >= 0)
         return 0;
-    sample->newest[oldest].time = status->st_mtim;
+    sample->newest[oldest].time = status->st_ctim;
     return keep_text(&sample->newest[oldest].path, path);
 }
 

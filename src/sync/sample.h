@@ -16,7 +16,8 @@ int sample_write(const char *folder, double part, time_t before, const char *lis
 
 /*
  * Writes such a list to learn whether a share is what it should be: small files that come first, or
- * else the smallest, and the newest small ones, which the last run may have sent to another disk.
+ * else the smallest, and the small ones that changed last (by ctime), which the last run may have
+ * sent to another disk.
  */
 int sample_write_few(const char *folder, const char *list, char end);
 
