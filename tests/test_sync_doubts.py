@@ -236,6 +236,18 @@ def test_another_encoding_begins_without_those_that_it_does_not_need(
     compare_with_encode(source, places(nodes), tmp_path)
 
 
+def test_another_encoding_that_was_forgotten_is_seen(sets, source, nodes, tmp_path):
+    """Its files may have the right sizes."""
+    trees.write_file(source / "small", b"x")
+    sets.write(source, local(nodes, NAMES), required=3)
+    sets.run()
+    shutil.rmtree(sets.state_folder)
+    change_encoding(sets, "required = 3", "required = 2")
+    told = "holds a share other than 00, one of another encoding (required, format, block size), or"
+    assert f"home/anna: {told} a damaged one" in sets.run(noisy=True).errors
+    compare_with_encode(source, places(nodes), tmp_path)
+
+
 @syncing.needs_rclone
 def test_another_encoding_and_clouds(sets, source, nodes, tmp_path):
     """One that does not answer is away; one that holds nothing is there."""

@@ -3,17 +3,39 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 
 import pytest
 
+from commands import LOST
+from syncing import ends
 from syncing import sets, source  # noqa: F401
 
 pytestmark = pytest.mark.skipif(not shutil.which("rsync"), reason="rsync is missing")
 
 
-# How rsync, ssh and rclone are called
+# How rsync, ssh and rclone are called, and what they say
+
+
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [
+        (["@@@@@@@@@@", "@  WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!  @",
+          "Host key verification failed."], "Host key verification failed"),
+        (["me@host: Permission denied (publickey)."], "me@host: Permission denied (publickey)"),
+    ],
+)  # fmt: skip
+def test_what_ssh_refuses_is_not_tried_again(sets, source, tmp_path, said, error):
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "ssh").write_text(f"#!/bin/sh\nprintf '%s\\r\\n' {shlex.join(said)} >&2\nexit 255\n")
+    (tools / "ssh").chmod(0o755)
+    sets.write(source, {"a": "rsync = host:a"}, required=1)
+    result = sets.run(status=LOST, environment={"PATH": f"{tools}:{os.environ['PATH']}"})
+    node = ends(result)["a"]
+    assert (node["error"], node["try"]) == (error, 1)
 
 
 def recorder(tmp_path, name):

@@ -70,7 +70,7 @@ WRONG = {
         with_line(4, "shares = 1"), 9, "share = 01: [home] has shares = 1; write 00 to 00"),
     "more required than nodes": (
         GOOD.replace("required = 1", "required = 3"), 3,
-        "required = 3: [home] has 2 nodes; write more, or less"),
+        "required = 3: [home] has 2 nodes; add nodes, or lower required"),
     "required of 256": (
         GOOD.replace("required = 1", "required = 256"), 3,
         "required = 256: write a whole number from 1 to 255"),

@@ -212,8 +212,10 @@ static void happened(const struct transfer *transfer, enum transfer_event event)
     if (transfer->task != TASK_UPDATE)
         return; /* its outcome is told later */
     if (event == TRANSFER_IS_DISTRUSTED) {
-        log_warning("%s/%s: holds a share other than %02x, or a damaged one; comparing everything",
-                    set->name, node->name, (uint8_t)node->share);
+        log_warning(
+            "%s/%s: holds a share other than %02x, one of another encoding (required, format, "
+            "block size), or a damaged one; comparing everything",
+            set->name, node->name, (uint8_t)node->share);
         return;
     }
     json_t *object = node_json(set, transfer, fails ? "retry" : "begin");

@@ -7,6 +7,7 @@
 
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 
 enum task {
     TASK_REACH,   /* find the place of a node, and do nothing there */
@@ -79,6 +80,7 @@ struct transfer {
     uint64_t different;       /* of those that were compared */
     uint64_t unread;          /* of these: they could not be read at the node */
     char reason[REASON_SIZE]; /* the first error of this try, in the program's own words */
+    bool is_final;            /* another try would end with it as well */
     int result; /* in the end: 0, -EIO, -EPERM (refused), -ETIMEDOUT (the deadline), -ECANCELED */
     unsigned tries;
     double began, ended; /* the first try, the last: seconds of clock_seconds() */
@@ -131,9 +133,13 @@ static inline void transfer_surplus(struct transfer *transfer, bool is_leftover)
     transfer->surplus += !is_leftover;
 }
 
-/* TEXT is the reason, unless there is one. */
+/* TEXT is the reason, unless there is one. More will follow it: it loses its full stop. */
 static inline void transfer_reason(struct transfer *transfer, const char *text)
 {
-    if (!*transfer->reason)
-        snprintf(transfer->reason, sizeof transfer->reason, "%s", text);
+    size_t length = strlen(text);
+
+    if (*transfer->reason)
+        return;
+    length -= length > 1 && text[length - 1] == '.' && text[length - 2] != '.';
+    snprintf(transfer->reason, sizeof transfer->reason, "%.*s", (int)length, text);
 }

@@ -12,6 +12,9 @@
 /* rsync's word for more than --max-delete. */
 #define TOO_MANY "Deletions stopped"
 
+/* ssh's. */
+#define UNKNOWN_HOST "Host key verification failed"
+
 enum {
     PARTIAL = 23,   /* the status where something could not be read, or written */
     ITEM_SIZE = 11, /* of what %i prints: YXcstpoguax, or "*deleting  " */
@@ -271,6 +274,14 @@ static void take_left(struct transfer *transfer, char *line)
         transfer->moved(transfer, MOVE_LEFT, name);
 }
 
+/* Whether ssh says what stays until somebody looks after keys. Files are refused in rsync's words.
+ */
+static bool is_of_keys(const char *line)
+{
+    return strncmp(line, UNKNOWN_HOST, strlen(UNKNOWN_HOST)) == 0 ||
+           (strncmp(line, "rsync:", 6) != 0 && strstr(line, "Permission denied ("));
+}
+
 static void rsync_take(struct transfer *transfer, int stream, char *line)
 {
     bool finds = transfer->task == TASK_FIND;
@@ -290,6 +301,10 @@ static void rsync_take(struct transfer *transfer, int stream, char *line)
     } else if (strncmp(line, "rsync error:", 12) != 0 && strncmp(line, "rsync warning:", 14) != 0 &&
                strncmp(line, "Warning:", 8) != 0) {
         transfer->errors++;
+        if (is_of_keys(line)) { /* a changed key has a banner before it */
+            transfer->is_final = true;
+            *transfer->reason = '\0';
+        }
         transfer_reason(transfer, strncmp(line, TOO_MANY, strlen(TOO_MANY)) == 0
                                       ? "more to delete than max_delete allows; the rest is left"
                                       : line);

@@ -84,7 +84,7 @@ static void begin_program(struct transfer *transfer)
     mover->call(transfer, &words);
     transfer->before = transfer->done;
     transfer->errors = transfer->different = transfer->unread = 0;
-    transfer->collides = false;
+    transfer->collides = transfer->is_final = false;
     transfer->reason[0] = '\0';
     int r = child_start(&words, &transfer->child);
     names_clear(&words.names);
@@ -186,7 +186,8 @@ static void judge_end(struct transfer *transfer, int status)
     /* Another try would find the same differences again. */
     bool has_compared = code >= 0 && transfer->task == TASK_COMPARE && transfer->different > 0 &&
                         transfer->unread == 0;
-    if (has_compared || ending->is_final || transfer->tries > transfer->node->terms.retries) {
+    if (has_compared || ending->is_final || transfer->is_final ||
+        transfer->tries > transfer->node->terms.retries) {
         finish_transfer(transfer, -EIO);
         return;
     }

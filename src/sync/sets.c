@@ -393,7 +393,7 @@ static int check_set(struct reading *reading, struct sync_set *set)
     }
     reading->line = set->required_line;
     if (encoding->required > set->count)
-        return refuse(reading, "required = %u: [%s] has %zu nodes; write more, or less",
+        return refuse(reading, "required = %u: [%s] has %zu nodes; add nodes, or lower required",
                       encoding->required, set->name, set->count);
     if (encoding->shares == 0)
         encoding->shares = shares;
