@@ -286,8 +286,8 @@ static void rsync_take(struct transfer *transfer, int stream, char *line)
 {
     bool finds = transfer->task == TASK_FIND;
 
-    if (stream == 0 && transfer->question == QUESTION_MOUNT) {
-        if (!*transfer->seen) /* of what exists */
+    if (transfer->question == QUESTION_MOUNT) { /* of what exists; the rest is no error yet */
+        if (stream == 0 && !*transfer->seen)
             snprintf(transfer->seen, sizeof transfer->seen, "%s", line);
         return;
     }
