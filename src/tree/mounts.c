@@ -129,14 +129,14 @@ static int read_table(void)
         return -errno;
     table.tells = fstatfs(fileno(table.file), &status) == 0 && status.f_type == PROC_SUPER_MAGIC;
     for (unsigned tries = 0; tries < READINGS_MAX; tries++) {
-        rewind(table.file);
         errno = ENODATA; /* at its end at once */
         if (getdelim(&text, &room, '\0', table.file) < 0)
             return -errno;
-        if (has_changed())
-            continue;
-        table.text = steal_pointer(text);
-        return parse_table();
+        if (!has_changed()) {
+            table.text = steal_pointer(text);
+            return parse_table();
+        }
+        rewind(table.file);
     }
     return -EAGAIN;
 }
