@@ -3,6 +3,7 @@
 
 import os
 import shutil
+import subprocess
 
 import pytest
 
@@ -10,6 +11,7 @@ import commands
 import disks
 import encoding
 import faithful
+import mounts as mounts_module
 import oracle
 import trees
 import users
@@ -298,6 +300,17 @@ def test_wrong_arguments(tmp_path, source, words):
     assert done.errors.startswith("zfec-fs: ") and len(done.errors.splitlines()) == 1
     assert done.json == []
     assert os.listdir(tmp_path) == ["source"]
+
+
+@pytest.mark.parametrize("words, told", [
+    (["encode", "-n", "2"], "encode: -n 2: fewer than are enough, which is 3 by default; give -k 2"),
+    (["encode", "-n", "2", "-k", "3"], "encode: -k 3: more than -n 2; give at least as many shares"),
+    (["-o", "shares=2"], "shares=2: fewer than are enough, which is 3 by default; give required=2"),
+])  # fmt: skip
+def test_fewer_shares_than_are_enough(tmp_path, source, words, told):
+    """Says so if that was not asked for."""
+    done = subprocess.run([mounts_module.BINARY, *words, source, tmp_path / "out"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (USAGE, f"zfec-fs: {told}\n")
 
 
 @pytest.mark.parametrize("missing", ["none", "source/file-0"])

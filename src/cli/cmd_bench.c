@@ -50,10 +50,8 @@ enum exit_status bench_command(struct options *options)
     if (options->word_count > 0)
         return log_as(EXIT_STATUS_USAGE,
                       "bench: takes no arguments but options; see zfec-fs bench --help");
-    if (encoding->shares < encoding->required)
-        return log_as(EXIT_STATUS_USAGE,
-                      "bench: -n %u: fewer than -k %u; give at least as many shares",
-                      encoding->shares, encoding->required);
+    if (options_check_encoding(options) < 0)
+        return EXIT_STATUS_USAGE;
     if (layout_new(encoding->format, encoding->required, encoding->shares, encoding->block_size,
                    (uint64_t)encoding->required * encoding->block_size, &settings.layout) < 0)
         return EXIT_STATUS_USAGE;

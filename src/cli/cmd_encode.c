@@ -18,9 +18,8 @@ static int check_options(struct options *options)
                                "see zfec-fs encode --help");
     if (options->some_shares && options->word_count == 1)
         return log_as(-EINVAL, "--shares: chooses among those in DEST; give DEST, or leave it out");
-    if (encoding->required > encoding->shares)
-        return log_as(-EINVAL, "encode: -k %u: more than -n %u; give at least as many shares",
-                      encoding->required, encoding->shares);
+    if (options_check_encoding(options) < 0)
+        return -EINVAL;
     for (unsigned i = encoding->shares; i < 256; i++) {
         if (options->shares[i])
             return log_as(-EINVAL, "--shares: there is no share %02x of %u; give a larger -n", i,

@@ -47,7 +47,6 @@ static void *log_stores(void *opaque)
 /* Checks that the words and options make sense together, and sets what follows from others. */
 static int check_options(struct options *options)
 {
-    const struct encoding *encoding = &options->encoding;
     bool from_stores = options->view != VIEW_ENCODED;
     char **words = options->words;
     struct stat status;
@@ -70,9 +69,8 @@ static int check_options(struct options *options)
     if (from_stores && *options->of_source)
         return log_as(-EINVAL, "%s: that is for making shares of a source; leave it out",
                       options->of_source);
-    if (!from_stores && encoding->required > encoding->shares)
-        return log_as(-EINVAL, "required=%u: more than shares=%u; give at least as many shares",
-                      encoding->required, encoding->shares);
+    if (!from_stores && options_check_encoding(options) < 0)
+        return -EINVAL;
     if (!from_stores && !options->source && !(options->source = strdup("/")))
         return -ENOMEM;
     /* The kernel has to check who may read what: the daemon, which may be root's, reads for all. */

@@ -281,18 +281,21 @@ void copying_summarize(struct copying *copying, enum exit_status status)
     uint64_t files = atomic_load(&copying->meter.progress.files);
     uint64_t bytes = atomic_load(&copying->meter.progress.bytes);
     uint64_t bad = copying->counts[COPY_LOST] + copying->counts[COPY_FAILED];
+    bool stopped = atomic_load(&copying->meter.progress.stop);
     double seconds = meter_seconds(&copying->meter);
 
     output_text(bad > 0 ? COLOUR_BAD : COLOUR_NONE,
-                "%s: %s file%s, %s in %.1f s; %s%s made, %s given metadata, %s removed, %s failed",
-                options->name, show_count(files).text, plural(files), show_bytes(bytes).text,
-                seconds, options->dry_run ? "would be: " : "",
+                "%s%s: %s file%s, %s in %.1f s; %s%s made, %s given metadata, %s removed, %s "
+                "failed",
+                options->name, stopped ? " was stopped" : "", show_count(files).text, plural(files),
+                show_bytes(bytes).text, seconds, options->dry_run ? "would be: " : "",
                 show_count(copying->counts[COPY_MADE]).text,
                 show_count(copying->counts[COPY_TOUCHED]).text,
                 show_count(copying->counts[COPY_REMOVED]).text, show_count(bad).text);
-    json_t *object = json_pack("{s:s, s:b, s:I, s:I, s:f, s:i}", "command", options->name,
-                               "dry_run", options->dry_run, "files", (json_int_t)files, "bytes",
-                               (json_int_t)bytes, "seconds", seconds, "exit_status", status);
+    json_t *object =
+        json_pack("{s:s, s:b, s:b, s:I, s:I, s:f, s:i}", "command", options->name, "dry_run",
+                  options->dry_run, "stopped", stopped, "files", (json_int_t)files, "bytes",
+                  (json_int_t)bytes, "seconds", seconds, "exit_status", status);
     for (size_t i = 0; i < COPY_KINDS; i++)
         json_object_set_new(object, actions[i], json_integer((json_int_t)copying->counts[i]));
     output_json("summary", object);

@@ -608,6 +608,23 @@ void options_clear(struct options *options)
     free(options->log_file);
 }
 
+int options_check_encoding(const struct options *options)
+{
+    const struct encoding *encoding = &options->encoding;
+    bool is_mount = options->command == COMMAND_MOUNT;
+    const char *k = is_mount ? "required=" : "-k ", *n = is_mount ? "shares=" : "-n ";
+    const char *between = is_mount ? "" : ": ";
+
+    if (encoding->required <= encoding->shares)
+        return 0;
+    if (options->required == 0)
+        return log_as(-EINVAL, "%s%s%s%u: fewer than are enough, which is %u by default; give %s%u",
+                      options->name, between, n, encoding->shares, encoding->required, k,
+                      encoding->shares);
+    return log_as(-EINVAL, "%s%s%s%u: more than %s%u; give at least as many shares", options->name,
+                  between, k, encoding->required, n, encoding->shares);
+}
+
 char *options_sets_path(const struct options *options)
 {
     const char *folder = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");

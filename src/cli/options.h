@@ -105,6 +105,9 @@ int options_parse(const struct command_row *command, int count, char *words[], s
 
 void options_clear(struct options *options);
 
+/* Refuses fewer shares than are enough to restore. Returns 0, or -EINVAL, which was logged. */
+int options_check_encoding(const struct options *options);
+
 #define cleanup_options CLEANUP(options_clear)
 
 /* Adds TEXT, "name" or "name=value", to what goes on to libfuse. Returns 0 or -ENOMEM. */
