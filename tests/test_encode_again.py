@@ -21,6 +21,31 @@ encoded = encoding.encoded  # a fixture
 source = encoding.source  # a fixture
 
 
+# Stores that are there
+
+
+@pytest.mark.parametrize("words", [["."], ["--shares", "07", "."], ["--to", "00=00"], ["--to", "09=09", "."]], ids=" ".join)
+def test_another_k_is_not_taken_by_default(source, tmp_path, words):
+    stores = tmp_path / "stores"
+    run("encode", "-k", "2", "-n", "3", source, stores)
+    before = commands.snapshot(stores)
+    done = run("encode", source, *words, status=USAGE, cwd=stores)
+    where = "." if "." in words else "what --to names"
+    assert done.errors == f"zfec-fs: {where} holds shares of k = 2; give -k 2 to go on with them, or -k 3 to encode anew\n"
+    assert commands.snapshot(stores) == before
+    assert run("encode", "-k", "2", "-n", "3", source, stores).summary["made"] == 0
+    run("encode", "-k", "3", "-n", "3", source, stores)
+    assert run("encode", "-n", "3", source, stores).summary["made"] == 0
+
+
+def test_a_store_is_no_place_for_stores(source, encoded):
+    before = commands.snapshot(encoded)
+    for words in (["-k", "3"], [], ["--dry-run"]):
+        done = run("encode", *words, source, encoded / "02", status=USAGE)
+        assert done.errors == f"zfec-fs: {encoded / '02'}: looks like a store itself, of share 02; give its parent\n"
+    assert commands.snapshot(encoded) == before
+
+
 # A second run
 
 

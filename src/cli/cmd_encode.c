@@ -72,7 +72,9 @@ enum exit_status encode_command(struct options *options)
         return EXIT_STATUS_USAGE;
     if (copying_begin(&copying, options) < 0)
         return status;
-    int r = add_targets(&copying, options);
+    int r = sources_check_written(options);
+    if (r == 0)
+        r = add_targets(&copying, options);
     if (r == -EINVAL)
         status = EXIT_STATUS_USAGE;
     if (r == 0)

@@ -297,6 +297,56 @@ static int add_stores(const struct options *options, const char *directory, cons
     return r == 0 ? stores_real_paths(stores, places) : r == -ENOMEM ? r : 0;
 }
 
+/* The k that most stores say in DEST, and where --to leads; 0: there are none. */
+static int find_required(const struct options *options, unsigned *ret)
+{
+    cleanup_store_list struct store_list *list = NULL;
+    cleanup_stores struct stores *stores = NULL;
+    cleanup_names struct names others = NO_NAMES;
+    const char *directory = options->word_count == 2 ? options->words[1] : NULL;
+    int r = 0;
+
+    *ret = 0;
+    for (size_t i = 0; r == 0 && i < options->place_count; i++) {
+        if (access(options->places[i].path, F_OK) == 0)
+            r = names_add(&others, options->places[i].path);
+    }
+    if (directory && access(directory, F_OK) < 0)
+        directory = NULL;
+    if (r == 0)
+        r = find_stores(options, directory, &others, &stores);
+    if (r == 0)
+        r = stores_now(stores, &list);
+    /* Headers of the other formats are too weak for a few of them to tell. */
+    if (r == 0)
+        *ret = options->encoding.format == SHARE_CHECKED ? list->quorum.commonest
+                                                         : list->quorum.required;
+    return r;
+}
+
+int sources_check_written(const struct options *options)
+{
+    const char *directory = options->word_count == 2 ? options->words[1] : NULL;
+    const unsigned required = options->encoding.required;
+    unsigned found = 0;
+    uint8_t share;
+
+    if (directory && place_has_share(directory, &share))
+        return log_as(-EINVAL, "%s: looks like a store itself, of share %02x; give its parent",
+                      directory, share);
+    if (options->required > 0)
+        return 0;
+    log_mute(true);
+    int r = find_required(options, &found);
+    log_mute(false);
+    if (r < 0 || found == 0 || found == required)
+        return r == -ENOMEM ? r : 0; /* what is wrong there shows when it is opened to write */
+    return log_as(-EINVAL,
+                  "%s holds shares of k = %u; give -k %u to go on with them, or -k %u to encode "
+                  "anew",
+                  directory ? directory : "what --to names", found, found, required);
+}
+
 /*
  * Adds the directories and files that nothing may be written into, but what the command is for: of
  * stores, all that it may have, also if its words make no sense; of encode, all shares in DEST.

@@ -41,6 +41,13 @@ void tell_empty_store(const struct store *store);
  */
 int source_has_files(struct source *source);
 
+/*
+ * Refuses what encode is to write to that is a store itself, where the directory of the stores
+ * should be; and, where the user gave no K, stores of another one than the default. Returns 0 or a
+ * negative errno; -EINVAL for these.
+ */
+int sources_check_written(const struct options *options);
+
 /* What a command ends with that could not open its stores. */
 enum exit_status status_of_stores(int error);
 
