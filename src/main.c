@@ -7,7 +7,9 @@
 #include "cli/sources.h"
 #include "mount/mount.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 /* A command, in a process of its own: see background.h. */
 static int run_command(const struct command_row *command, struct options *options)
@@ -26,6 +28,16 @@ static int run_command(const struct command_row *command, struct options *option
     return background_end(status);
 }
 
+/* What is opened later must not take the place of a standard stream that is closed: it would be
+ * printed into, or be /dev/null before long. */
+static void fill_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0)
+            open("/dev/null", O_RDWR); /* the lowest number that is free */
+    }
+}
+
 int main(int count, char *words[])
 {
     const char *word = count > 1 ? words[1] : "-";
@@ -34,6 +46,7 @@ int main(int count, char *words[])
     bool tables = count == 2 && strcmp(word, "--completion") == 0;
     cleanup_options struct options options = {0};
 
+    fill_streams();
     /* A mistyped command: as a place to mount, its error would mislead. */
     if (is_mount && word[0] != '-' && !strchr(word, '/') && access(word, F_OK) < 0)
         return log_as(EXIT_STATUS_USAGE,

@@ -141,6 +141,7 @@ def test_no_store_can_be_looked_at(failing, view_of, stores, tmp_path, data, err
         place.refuse(error, "opendir")
     view = view_of()
     view.expect_log("^zfec-fs: the stores do not say how many .*: 3 of 3 could not be looked at: ")
+    view.expect_log("^zfec-fs: too few stores say what they have: [12] of 3 could not be looked at: ", count=0)
     assert read_or_error(view / "file") == errno.EIO
     with pytest.raises(OSError):
         os.listdir(view.path)
@@ -294,8 +295,10 @@ def test_added_store(mounts, stores, data):
     view = mounts.restored(stores)
     view.expect_log(r"^zfec-fs: (file|only here) is not shown: only store-\d has it, 2 needed;", count=0)
     view.expect_log(r"^zfec-fs: store \S*/store-1 is there now$", count=1)
-    assert read_or_error(view / "file") == errno.ENOENT
-    assert os.listdir(view.path) == []
+    view.expect_log("^zfec-fs: 1 store found, 2 needed: no names can be shown until more are there$", count=1)
+    assert read_or_error(view / "file") == errno.EIO
+    with pytest.raises(OSError, match="Input/output error"):
+        os.listdir(view.path)
     put(data, (5,), [stores / "store-1"])
     put(data, (5,), [stores / "store-1"], "only here")
     assert eventually(lambda: read_or_error(view / "file") == data, 5)

@@ -120,6 +120,26 @@ def test_background(background, source, stores, mountpoint, view, end):
     check_ended(pid, mountpoint)
 
 
+@pytest.mark.parametrize("closed", [(0, 1, 2), (1,), (0, 2)], ids=str)
+def test_closed_streams(background, source, mountpoint, tmp_path, closed):
+    """Nothing that is opened takes their place: it would be printed into."""
+
+    def run(*words):
+        def close():
+            for fd in closed:
+                os.close(fd)
+
+        return mounts_module.run(*words, preexec_fn=close).returncode
+
+    assert run("encode", "-k", "2", "-n", "3", source, tmp_path / "made") == 0
+    (tmp_path / "made/00/file").unlink()
+    assert run("check", tmp_path / "made") == 1
+    assert run("decode", tmp_path / "made", tmp_path / "out") == 0
+    assert (tmp_path / "out/file").read_bytes() == DATA
+    assert run("-o", "required=2,shares=3", source, mountpoint) == 0
+    assert os.listdir(mountpoint / "02") == ["file"]
+
+
 def test_server_leaves_its_terminal_and_folder(background, source, mountpoint):
     """It must neither die with the shell that started it, nor keep a file system busy."""
     start_in_background(source, mountpoint)

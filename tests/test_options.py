@@ -170,10 +170,15 @@ def test_mountpoint_that_is_a_mount_already(mounts, source):
 
 
 @pytest.mark.parametrize("required", [1, 2])
+@pytest.mark.parametrize("top", ["files", "directories"])
 @pytest.mark.parametrize("words", ["decode", "check", "repair", "-o restore", "-o rebuild"])
-def test_store_in_place_of_the_stores(binary, source, mountpoint, words, required):
+def test_store_in_place_of_the_stores(binary, source, mountpoint, words, top, required):
     """Of a store for k = 1 alone all could be restored, but from the wrong directory."""
     trees.write_file(source / "folder" / "file", DATA)
+    trees.write_file(source / "other" / "file", DATA)
+    if top == "directories":
+        (source / "file").unlink()
+        (source / "empty").mkdir()
     shares = source.parent / "shares"
     mounts_module.run("encode", "-k", str(required), "-n", "2", source, shares)
     more = [] if words in ("check", "repair") else [mountpoint]

@@ -176,13 +176,17 @@ def test_stores_from_elsewhere_alone(mounts, stores, tmp_path):
 
 def test_no_stores_in_stores(mounts, stores):
     view = mounts.restored(stores)
-    view.expect_log(f"^zfec-fs: .*{stores}", count=0)
-    assert os.listdir(view.path) == []
+    view.expect_log(f"^zfec-fs: .*{stores}", count=1)
+    view.expect_log("^zfec-fs: 0 stores found, 1 needed: .*; are they mounted[?]$", count=1)
+    assert stat.S_ISDIR(view.path.stat().st_mode)
+    with pytest.raises(OSError, match="Input/output error"):
+        os.listdir(view.path)
 
 
 def test_store_given_twice(mounts, stores, tmp_path):
     """Its share counts once: two of three are there."""
     trees.make_stores(stores, "file", DATA, (2, 9))
+    trees.make_stores(stores, "whole", DATA, (2, 9, 13))
     view = mounts.restored(stores, store=stores / "store-2")
     check_too_few(view, "file", 2)
 
@@ -298,6 +302,7 @@ def test_a_share_in_one_store_alone(mounts, stores):
 @pytest.mark.parametrize("share_format", ["classic", "fec"])
 def test_too_few_shares_in_other_formats(mounts, stores, share_format):
     trees.make_stores(stores, "lost", DATA, (4, 7), share_format=share_format)
+    trees.make_stores(stores, "whole", DATA, (4, 7, 9), share_format=share_format)
     view = mounts.restored(stores, format=share_format)
     check_too_few(view, "lost", 2)
 
@@ -305,12 +310,14 @@ def test_too_few_shares_in_other_formats(mounts, stores, share_format):
 def test_empty_file_with_too_few_shares(mounts, stores):
     """Nothing is nothing that it could stand for either: the shares may be of another version."""
     trees.make_stores(stores, "lost", b"", (4, 7))
+    trees.make_stores(stores, "whole", DATA, (4, 7, 9))
     check_too_few(mounts.restored(stores), "lost", 2)
 
 
 @pytest.mark.parametrize("share_format", oracle.FORMATS)
 def test_the_same_index_twice_counts_once(mounts, stores, share_format):
     made = trees.make_stores(stores, "file", DATA, (4, 7), share_format=share_format)
+    trees.make_stores(stores, "whole", DATA, (4, 7, 9), share_format=share_format)
     trees.write_file(stores / "copy" / "file", made[7])
     view = mounts.restored(stores, **mount_options(share_format))
     check_too_few(view, "file", 2)
@@ -368,6 +375,7 @@ def test_inode_numbers(mounts, stores):
 def test_a_symlink_in_a_store_leads_nowhere(mounts, stores, tmp_path, spelled):
     """A folder that is a symlink in one store must not bring in what lies outside of it."""
     made = trees.make_stores(stores, "folder/file", DATA, (0, 1, 2))
+    trees.make_stores(stores, "whole", DATA, (0, 1, 2))
     outside = stores / "store-2" / "other" if spelled == "within" else tmp_path / "outside"
     trees.write_file(outside / "file", made[2])
     shutil.rmtree(stores / "store-2" / "folder")
@@ -383,6 +391,7 @@ def test_a_symlink_in_a_store_leads_nowhere(mounts, stores, tmp_path, spelled):
 
 def test_a_symlinked_share_is_no_share(mounts, stores, tmp_path):
     made = trees.make_stores(stores, "file", DATA, (0, 1, 2))
+    trees.make_stores(stores, "whole", DATA, (0, 1, 2))
     outside = trees.write_file(tmp_path / "outside", made[2])
     (stores / "store-2" / "file").unlink()
     (stores / "store-2" / "file").symlink_to(outside)

@@ -21,6 +21,13 @@ enum {
     REMEMBERED = 1024,
 };
 
+/* Lines of log_once, by FNV-1a (Fowler, Noll, Vo). */
+static struct {
+    pthread_mutex_t lock;
+    uint64_t lines[REMEMBERED];
+    size_t next;
+} lately = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
 static struct {
     enum log_level limit;
     bool syslog, muted;
@@ -32,6 +39,7 @@ void log_to_syslog(void)
 {
     openlog("zfec-fs", LOG_PID, LOG_DAEMON);
     settings.syslog = true;
+    memset(lately.lines, 0, sizeof lately.lines); /* they were said elsewhere */
 }
 
 int log_to_file(const char *path)
@@ -157,9 +165,6 @@ void log_message(enum log_level level, const char *format, ...)
 
 void log_once(const char *format, ...)
 {
-    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-    static uint64_t lately[REMEMBERED]; /* lines, by FNV-1a (Fowler, Noll, Vo) */
-    static size_t next;
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
     bool found = false;
 
@@ -168,12 +173,12 @@ void log_once(const char *format, ...)
         return;
     for (const char *at = text; *at; at++)
         hash = (hash ^ (unsigned char)*at) * UINT64_C(0x100000001b3);
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&lately.lock);
     for (size_t i = 0; i < REMEMBERED && !found; i++)
-        found = lately[i] == hash;
+        found = lately.lines[i] == hash;
     if (!found)
-        lately[next++ % REMEMBERED] = hash;
-    pthread_mutex_unlock(&lock);
+        lately.lines[lately.next++ % REMEMBERED] = hash;
+    pthread_mutex_unlock(&lately.lock);
     if (!found)
         emit(LOG_LEVEL_WARNING, text);
 }

@@ -7,6 +7,7 @@
 #include "cli/background.h"
 #include "cli/sources.h"
 #include "mount/mount.h"
+#include "restore/survey.h"
 #include "tree/mounts.h"
 #include "view/report.h"
 #include "view/view.h"
@@ -14,16 +15,37 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* The stores that SIGUSR1 asks about; NULL: none yet, or any more. */
+/* The source whose stores SIGUSR1 asks about; NULL: none yet, or any more. */
 static struct {
     pthread_mutex_t lock;
-    struct stores *stores;
+    struct source *source;
 } watched = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-static void watch_stores(struct stores *stores)
+static void watch_stores(struct source *source)
 {
     HOLD(&watched.lock);
-    watched.stores = stores;
+    watched.source = source;
+}
+
+/* Says it in the log, and returns true, where too few stores are there to show anything. */
+static bool tell_few(void)
+{
+    cleanup_store_list struct store_list *list = NULL;
+
+    HOLD(&watched.lock);
+    return watched.source && stores_now(store_source_stores(watched.source), &list) == 0 &&
+           refuse_few(store_source_terms(watched.source), list) < 0;
+}
+
+static bool are_few; /* when the mount began: from then on syslog has it, too */
+
+static int leave_user(void)
+{
+    int r = background_leave_user();
+
+    if (r == 0 && are_few)
+        tell_few();
+    return r;
 }
 
 /* Writes to the log how the stores are, whenever SIGUSR1 asks for it. */
@@ -36,7 +58,7 @@ static void *log_stores(void *opaque)
         HOLD(&watched.lock);
         cleanup_free char *text = NULL;
         char *rest = NULL;
-        if (!watched.stores || report_stores(watched.stores, &text) < 0)
+        if (!watched.source || report_stores(store_source_stores(watched.source), &text) < 0)
             continue;
         for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
             log_warning("%s", line);
@@ -116,7 +138,8 @@ enum exit_status mount_command(struct options *options)
     int r =
         from_stores ? source_of_stores(options, &stop, &source) : source_of_tree(options, &source);
     if (r == 0 && from_stores)
-        watch_stores(store_source_stores(source));
+        watch_stores(source);
+    are_few = r == 0 && tell_few();
     if (r == 0)
         r = options->view == VIEW_RESTORED
                 ? view_new(source, 0, options->permissions_checked, &view)
@@ -133,7 +156,7 @@ enum exit_status mount_command(struct options *options)
         .attribute_timeout = options->attribute_timeout,
         .debug = options->debug,
         .single = options->single,
-        .ready = background_leave_user,
+        .ready = leave_user,
         .stop = &stop,
     };
     r = mount_serve(view, &settings);

@@ -101,15 +101,31 @@ static int refuse_headerless(const struct options *options, const struct store_l
 }
 
 /*
- * Refuses a store where the directory of the stores should be: its files are shares, and those in
- * its directories are of one share. And stores in another format.
+ * Returns true if the directory of the stores is a store itself, of the share *RET: several
+ * directories in it are of one share, or files in it are shares, and those of directories are no
+ * others.
  */
+static bool is_store(const struct options *options, const struct store_list *list, uint8_t *ret)
+{
+    const bool several = list->quorum.with_vote > 1 && options->stores.count == 0;
+    int share = NO_VOTE;
+
+    if (!options->source || list->quorum.votes > 1)
+        return false;
+    for (size_t i = 0; several && share < 0 && i < list->count; i++)
+        share = store_list_voter(list, i);
+    *ret = (uint8_t)share;
+    return share >= 0 || place_has_share(options->source, ret);
+}
+
+/* Refuses stores in another format, and a store where the directory of the stores should be. */
 static int refuse_wrong(const struct options *options, const struct store_list *list)
 {
     uint8_t share;
 
-    if (!options->source || list->quorum.votes > 1 || !place_has_share(options->source, &share))
-        return refuse_format(options, list);
+    int r = refuse_format(options, list);
+    if (r < 0 || !is_store(options, list, &share))
+        return r;
     return log_as(
         -EINVAL,
         "%s: looks like a store itself, of share %02x; give its parent, or the stores one "

@@ -160,6 +160,25 @@ static int merge_names(const struct naming *naming, struct name_column columns[]
     return r < 0 ? r : 0;
 }
 
+/* The votes of the stores that have answered, or still may. */
+static unsigned count_votes(const struct inquiry *inquiry, const char *path)
+{
+    cleanup_free int *voters = calloc(inquiry->list->count + 1, sizeof *voters);
+    unsigned votes = 0;
+
+    for (size_t i = 0; voters && i < inquiry->list->count; i++) {
+        int r = inquiry_result(inquiry, i);
+        bool lacks = r == -ENOENT || r == -ENOTDIR;
+        bool counts = r == 0 || r == -EINPROGRESS || (lacks && *path); /* no root: it was removed */
+        int voter = store_list_voter(inquiry->list, i);
+        for (unsigned j = 0; j < votes && counts; j++)
+            counts = voters[j] != voter;
+        if (counts && voter >= 0)
+            voters[votes++] = voter;
+    }
+    return votes;
+}
+
 int store_names(const struct share_terms *terms, const char *path,
                 const struct inquiry_enough *enough, struct names *names)
 {
@@ -172,8 +191,9 @@ int store_names(const struct share_terms *terms, const char *path,
         return r;
     const struct naming naming = {terms, path, inquiry.list->quorum.required,
                                   leftover_is_path(path)};
-    if (naming.required == 0)
-        return refuse_unknown(inquiry.list);
+    r = refuse_few(terms, inquiry.list);
+    if (r < 0)
+        return r;
     cleanup_free struct name_column *columns = calloc(inquiry.list->count + 1, sizeof *columns);
     if (!columns)
         return -ENOMEM;
@@ -189,6 +209,9 @@ int store_names(const struct share_terms *terms, const char *path,
         else if (r != -ENOENT && r != -ENOTDIR && r != -EINPROGRESS)
             worst = r;
     }
+    /* What only the others have must not look as if it were not there. */
+    if (!terms->patient && !terms->unconfirmed && count_votes(&inquiry, path) < naming.required)
+        return worst == -ENOENT ? -EIO : worst;
     return count > 0 ? merge_names(&naming, columns, count, names) : worst;
 }
 

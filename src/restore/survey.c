@@ -155,16 +155,26 @@ static int refuse_unsaid(const struct survey *survey, const char *path, int erro
     return error == -ETIMEDOUT ? error : -EIO;
 }
 
-int refuse_unknown(const struct store_list *list)
+int refuse_few(const struct share_terms *terms, const struct store_list *list)
 {
+    const struct quorum *quorum = &list->quorum;
+    /* A command has counted at its start, and stores without a vote may lend it what it lacks. */
+    const size_t here = terms->patient ? quorum->found : quorum->votes;
+
+    if (quorum->required > 0 && (terms->unconfirmed || here >= quorum->required))
+        return 0;
     if (list->unheard > 0)
-        log_once("the stores do not say how many shares are needed: %zu of %zu could not be looked "
-                 "at: %s",
+        log_once("%s: %zu of %zu could not be looked at: %s",
+                 quorum->required > 0 ? "too few stores say what they have"
+                                      : "the stores do not say how many shares are needed",
                  list->unheard, list->count, strerrordesc_np(-list->why_unheard));
+    else if (quorum->required > 0)
+        log_once("%zu store%s found, %u needed: no names can be shown until more are there%s", here,
+                 here == 1 ? "" : "s", quorum->required, here == 0 ? "; are they mounted?" : "");
     else
         log_once("the stores do not say how many shares are needed: %zu of %zu that have files "
                  "have intact headers; give required=",
-                 list->quorum.with_vote, list->quorum.with_files);
+                 quorum->with_vote, quorum->with_files);
     return -EIO;
 }
 
@@ -184,8 +194,9 @@ int survey_make_by(const struct share_terms *terms, const char *path, const char
     if (r < 0)
         return r;
     const struct store_list *list = survey.inquiry.list;
-    if (list->quorum.required == 0)
-        return refuse_unknown(list);
+    r = refuse_few(terms, list);
+    if (r < 0)
+        return r;
     survey.ballots = calloc(list->count + 1, sizeof *survey.ballots);
     if (!survey.ballots)
         return -ENOMEM;

@@ -38,8 +38,11 @@ int survey_presence(struct stores *stores, const char *path);
 
 void survey_clear(struct survey *survey);
 
-/* Says in the log that K is not known, so that nothing can be believed; returns -EIO. */
-int refuse_unknown(const struct store_list *list);
+/*
+ * Returns -EIO, and says in the log why, where nothing can be said of any name: K is not known, or
+ * fewer votes are here. What others have would look as if it were not there.
+ */
+int refuse_few(const struct share_terms *terms, const struct store_list *list);
 
 /* Says which stores have what, of a conflict or a foreign name; the caller frees it. NULL without
  * memory. */

@@ -106,6 +106,15 @@ static void note_answer(void *opaque)
     job->heard->answered = clock_now();
 }
 
+/* Returns true if a store that had a vote is gone, and has left its mountpoint: the vote stays. In
+ * a tree without files names are one. */
+static bool has_gone(const struct store_voice *before, const struct store_voice *now)
+{
+    if (before->share >= 0)
+        return now->share < 0;
+    return !before->has_files && before->has_names && !now->has_names;
+}
+
 /* Samples a store, and notes what came of it. */
 static void sample(struct sample_job *job)
 {
@@ -127,8 +136,8 @@ static void sample(struct sample_job *job)
     heard->again = clock_now() + after;
     if (r == 0) {
         store_set_voice(job->store, &voice);
-        if (voice.share >= 0 || !heard->known || heard->voice.share < 0)
-            heard->voice = voice; /* a store that goes, and leaves its mountpoint, keeps its vote */
+        if (!heard->known || !has_gone(&heard->voice, &voice))
+            heard->voice = voice;
         heard->known = true;
     }
     pthread_cond_broadcast(&census->news);
@@ -169,8 +178,10 @@ static bool is_due(const struct census *census, const struct store *store, struc
     struct store_voice voice;
     bool known = store_voice(store, &voice);
 
+    bool is_new = !known && heard->error == 0; /* the last sample was of what was there before */
+
     if (heard->sampling || (known && (voice.share >= 0 || census->terms.settled)) ||
-        (!is_shortage(heard->error) && clock_now() < heard->again))
+        (!is_new && !is_shortage(heard->error) && clock_now() < heard->again))
         return false;
     heard->sampling = true;
     heard->begun = heard->answered = clock_now();
@@ -233,17 +244,24 @@ static struct store_voice *collect_voices(const struct census *census, size_t *r
     return voices;
 }
 
-/* Returns true if PENDING more voices could not change K. With the lock held. */
-static bool is_clear(const struct census *census, size_t pending)
+/* Returns true if PENDING more voices could not change K, and as many votes are here. With the lock
+ * held. */
+static bool is_clear(const struct census *census, const struct store_list *list, size_t pending)
 {
     size_t count;
     cleanup_free struct store_voice *voices = collect_voices(census, &count);
-    struct quorum quorum;
+    cleanup_free struct store_voice *here = calloc(list->count + 1, sizeof *here);
+    struct quorum quorum, now;
     size_t same = 0;
 
-    if (!voices)
+    if (!voices || !here)
         return false;
     quorum_settle(voices, count, census->terms.required, &quorum);
+    for (size_t i = 0; i < list->count; i++)
+        store_voice(list->stores[i], &here[i]);
+    quorum_settle(here, list->count, census->terms.required, &now);
+    if (now.votes < quorum.required)
+        return false;
     if (quorum.given)
         return true;
     for (size_t i = 0; i < count; i++)
@@ -282,7 +300,7 @@ static uint64_t find_end(struct census *census, const struct store_list *list)
         return 0;
     uint64_t end = answered + store_limit(), late = begun + LATE_TIMES * usual + LATE_MORE;
     return !census->terms.settled && late < end && 2 * pending <= list->count &&
-                   is_clear(census, pending)
+                   is_clear(census, list, pending)
                ? late
                : end;
 }
@@ -322,6 +340,8 @@ static int settle(struct census *census, struct store_list *list)
         quorum.required = quorum.given ? quorum.required : 0;
     }
     quorum_settle(here, list->count, census->terms.required, &list->quorum);
+    if (list->quorum.no_files && !quorum.no_files) /* those that are here have no vote */
+        list->quorum.found = list->quorum.votes = 0;
     list->quorum.required = quorum.required;
     list->quorum.no_files = quorum.no_files;
     list->quorum.largest_k = quorum.largest_k;

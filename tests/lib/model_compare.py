@@ -33,11 +33,14 @@ class Comparison:
     def run(self):
         model_stores.write(self.place, self.stores)
         try:
-            if self.model.unknown or self.model.too_few:
+            shown = Model(self.stores, self.tree.format, self.tree.required, True) if self.unconfirmed else self.model
+            if shown.shows_nothing and not self.model.is_one_store and not self.model.is_empty:
+                self.check_silent_views()
+            if self.model.unknown or self.model.too_few or self.model.is_one_store:
                 self.check_refusal()
             else:
-                shown = Model(self.stores, self.tree.format, self.tree.required, True) if self.unconfirmed else self.model
-                self.check_views(shown)
+                if not shown.shows_nothing:
+                    self.check_views(shown)
                 self.check_decode("decoded", shown)
                 self.check_check()
                 self.check_repair()
@@ -75,7 +78,7 @@ class Comparison:
         return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], errors
 
     def check_refusal(self):
-        status = 4 if self.model.unknown else 2
+        status = 3 if self.model.is_one_store else 4 if self.model.unknown else 2
         self.owed_status("check", self.command("check", self.place), status)
         repaired = self.command("repair", self.place)
         if repaired[0] != 4 or not self.model.rule_7_needs_required():
@@ -93,6 +96,18 @@ class Comparison:
             self.tell(f"{name} status", "", f"{result[0]}, owed {owed}: {result[2][-300:]}")
 
     # Views
+
+    def check_silent_views(self):
+        """Nothing can be said of any name, so each is an error."""
+        count = self.tree.count if self.tree.format != "fec" else None
+        for what, options, folder in (("restored", {}, ""), ("rebuilt", {"shares": count}, "00")):
+            view = getattr(self.mounts, what)(self.place, **self.options(), **options)
+            view.expect_log(r".*", count=0)
+            root = os.path.join(view.path, folder)
+            for path in self.model.paths:
+                ask = os.lstat if path else os.listdir
+                self.owed_error(what, path, lambda: ask(os.path.join(root, path)))  # noqa: B023
+            view.unmount()
 
     def check_views(self, model):
         view = self.mounts.restored(self.place, **self.options())

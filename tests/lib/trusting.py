@@ -252,11 +252,11 @@ class Stores:
         return {f"{store}/{name}": self.share(data, store, **how) for store in stores}
 
     def holds(self, mounts, expected, *, decode=OK, check=OK, repair=None, says=(), writes=(),
-              log=(), required=None, unsaid=(), absent=()):  # fmt: skip
+              log=(), required=None, unsaid=(), absent=(), few=False):  # fmt: skip
         """The view, decode, check and repair all come to this, and what they say has SAYS.
 
         Names that are ABSENT are not even to be reached by those who know them. What is wrong is
-        told of all four.
+        told of all four. FEW: a view has too few votes to show anything.
         """
         self.settle()
         bad = [name for name, what in expected.items() if what in (GONE, CONFLICT)]
@@ -264,7 +264,11 @@ class Stores:
         free = CONFLICT in expected.values()
 
         def view_holds():
-            self.show(mounts, expected, required=required, log=log, absent=absent)
+            if few:
+                with pytest.raises(OSError, match="Input/output error"):
+                    os.listdir(self.view(mounts, required).path)
+            else:
+                self.show(mounts, expected, required=required, log=log, absent=absent)
 
         def rebuilt_holds():
             self.rebuild_nothing(mounts, bad, absent, required)
