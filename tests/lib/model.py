@@ -81,7 +81,7 @@ class Model(ModelVerdicts):
         self.is_empty = bool(self.with_files) and not self.voting  # no header is intact
         self.unknown = self.K is None and not self.is_empty  # `required=` must be given
         self.too_few = self.is_empty or not self.unknown and self.rule_2_found() < self.K
-        self.is_one_store = bool(self.with_files) and len(self.voting) > len(self.likely) == 1
+        self.is_one_store = bool(self.with_files and self.K and self.K > 1) and len(self.voting) > len(self.likely) == 1
         self.shows_nothing = self.unknown or not unconfirmed and (self.is_empty or len(set(self.voting.values())) < self.K)
         self.paths = sorted({path for store in stores.values() for path in store})
         self._names = {path: Name(self, path) for path in self.paths}
