@@ -205,6 +205,7 @@ def test_before_there_are_stores(public_path, mounts, stores, view):
         empty, at=public_path / "mountpoint", allow_other=True, attr_timeout=0
     )
     mount.expect_log("no stores in it")
+    mount.expect_log("0 stores found, 1 needed")
     mount.expect_log("is there now|2 shares are needed from now on", count=0)
     assert users.as_nobody("ls", mount.path).returncode != 0
     for name in commands.all_shares(SHARES):

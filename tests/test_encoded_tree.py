@@ -369,7 +369,7 @@ def test_mountpoint_deep_within_the_source(mounts, source):
 def test_source_is_the_mountpoint(mounts, source):
     """The view of what it covers: the source was opened before the mount came over it."""
     trees.write_file(source / "file", DATA)
-    view = mounts.encoded(source, at=source)
+    view = mounts.encoded(source, at=source, nonempty=True)
     assert sorted(os.listdir(view.path)) == SHARE_NAMES
     assert os.listdir(view / "00") == ["file"]
     assert len((view / "00" / "file").read_bytes()) == 100

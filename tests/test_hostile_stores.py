@@ -59,7 +59,7 @@ def two_inside_one_outside(stores, outside, name):
     """Shares 0 and 1 of a file in their stores, and the third one that is needed outside."""
     shares = trees.make_shares("checked", DATA, REQUIRED, 20, (0, 1, 2))
     trees.write_shares(stores, name, {index: shares[index] for index in (0, 1)})
-    (stores / "store-2").mkdir()
+    trees.make_stores(stores, "whole", DATA, (0, 1, 2))
     return trees.write_file(outside / name, shares[2])
 
 
@@ -276,7 +276,7 @@ def test_mountpoint_within_the_stores(mounts, stores, place, switch):
     trees.make_stores(stores, "file", DATA, (0, 1, 2, 3))
     if place == "store-2/mnt":
         (stores / "store-3" / "mnt").mkdir()
-    view = mounts.restored(stores, *switch, at=stores / place)
+    view = mounts.restored(stores, *switch, at=stores / place, nonempty=True)
     view.expect_log(r"^zfec-fs: ", count=0)
     check_own_mount(view)
     if place == "store-2/mnt":

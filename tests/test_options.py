@@ -169,6 +169,14 @@ def test_mountpoint_that_is_a_mount_already(mounts, source):
     assert (view / "00" / "file").exists()
 
 
+def test_mountpoint_that_is_not_empty(mounts, source, mountpoint):
+    """Perhaps the only word was meant to be the source; at least its files would be hidden."""
+    for words in ([source], [mountpoint, source], ["-o", "restore", mountpoint, source]):
+        check_refused(mounts_module.run(*words), "source: cannot be the mountpoint: not empty", source)
+    view = mounts.encoded(source, at=source, nonempty=True)
+    assert (view / "00" / "file").exists()
+
+
 @pytest.mark.parametrize("required", [1, 2])
 @pytest.mark.parametrize("top", ["files", "directories"])
 @pytest.mark.parametrize("words", ["decode", "check", "repair", "-o restore", "-o rebuild"])

@@ -38,7 +38,7 @@ def test_the_mountpoint_is_an_empty_folder(mounts, source):
     trees.write_file(source / "mountpoint" / "covered", b"")
     trees.write_file(source / "file", b"data")
     before = (source / "mountpoint").stat()
-    view = mounts.encoded(source, at=source / "mountpoint")
+    view = mounts.encoded(source, at=source / "mountpoint", nonempty=True)
     for share in ("00", "13"):
         shown = view / share / "mountpoint"
         assert os.listdir(shown) == []

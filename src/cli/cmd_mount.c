@@ -12,8 +12,10 @@
 #include "view/report.h"
 #include "view/view.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* The source whose stores SIGUSR1 asks about; NULL: none yet, or any more. */
 static struct {
@@ -66,6 +68,27 @@ static void *log_stores(void *opaque)
     return NULL;
 }
 
+/* The mount would cover what is in PATH, perhaps since the word that stands for the mountpoint was
+ * meant to be the source. Of what cannot be listed the mount itself says more. */
+static int refuse_cover(const char *path)
+{
+    cleanup_names struct names names = NO_NAMES;
+    cleanup_free char *real = realpath(path, NULL);
+
+    if (real && mounts_are_ours(real) > 0)
+        return log_as(-EINVAL,
+                      "%s: zfec-fs has mounted something there already; unmount it by fusermount3 "
+                      "-u, or use -o nonempty",
+                      path);
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || names_add_listing(&names, fd) < 0 || names.count == 0)
+        return 0;
+    return log_as(-EINVAL,
+                  "%s: cannot be the mountpoint: not empty; give an empty directory, or use -o "
+                  "nonempty to cover what is in it",
+                  path);
+}
+
 /* Checks that the words and options make sense together, and sets what follows from others. */
 static int check_options(struct options *options)
 {
@@ -108,13 +131,7 @@ static int check_options(struct options *options)
                          mountpoint);
     if (!S_ISDIR(status.st_mode))
         return log_as(-EINVAL, "%s: cannot be the mountpoint: not a directory", mountpoint);
-    cleanup_free char *real = realpath(mountpoint, NULL);
-    if (real && !options->covers && mounts_are_ours(real) > 0)
-        return log_as(-EINVAL,
-                      "%s: zfec-fs has mounted something there already; unmount it by fusermount3 "
-                      "-u, or use -o nonempty",
-                      mountpoint);
-    return 0;
+    return options->covers ? 0 : refuse_cover(mountpoint);
 }
 
 /* Stores are opened in the process that stays: threads may be on their way to those that hang. */

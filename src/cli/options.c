@@ -321,7 +321,7 @@ static const struct option_row option_rows[] = {
     {"default-permissions", 0, BEHIND_O | UNLISTED, PASSED(permissions_checked),
      .help = "the kernel checks modes"},
     {"nonempty", 0, BEHIND_O | UNLISTED, FLAG(covers),
-     .help = "mount over another mount of zfec-fs"},
+     .help = "cover what is at the mountpoint"},
     {"fsname", 0, BEHIND_O | UNLISTED, "NAME", .take = take_passed_on,
      .help = "name in the table of mounts"},
     {NULL, 'f', COMMAND_MOUNT, FLAG(foreground),

@@ -66,7 +66,7 @@ struct options {
     bool pages_avoided;                /* reads go past the kernel's page cache */
     bool io_uring;                     /* requests may come that way */
     bool foreground, debug, single;
-    bool covers; /* a mount of ours at the mountpoint */
+    bool covers; /* a mount of ours at the mountpoint, or what is in it */
 
     /* Of commands. */
     bool shares[256]; /* of --shares */
