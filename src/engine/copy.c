@@ -50,7 +50,7 @@ static void copy_name(struct visit *visit, const char *path, void *directories)
 
 static void copy_directory(struct visit *visit, const char *path, const struct names *names)
 {
-    const struct copy_work *copy = (struct copy_work *)visit;
+    struct copy_work *copy = (struct copy_work *)visit;
 
     for (size_t i = 0; i < copy->count; i++)
         clean_directory(copy, &copy->targets[i], path, names);
@@ -125,6 +125,7 @@ static int run(struct copy_work *copy)
         atomic_store(&copy->visit.result, r);
     batch_commit(copy);
     links_make(copy);
+    partials_end(copy);
     directories_end(copy);
     /* Names are durable before the run has succeeded: files were written out before they got them.
      */

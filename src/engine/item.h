@@ -16,7 +16,8 @@ struct copy_work {
     const struct copy_settings *settings;
     struct links *links;
     pthread_mutex_t lock;          /* of the rest: */
-    struct directory *directories; /* see directories.c */
+    struct directory *directories; /* see directories.c, as for: */
+    struct partial *partials;
     struct batch {
         struct pending *first, **end;
         size_t count;
@@ -77,6 +78,9 @@ void item_end(struct item *item);
  */
 int item_look(struct item *item);
 
+/* The same, and tells nothing. */
+int item_ask(struct item *item);
+
 /* The same for the attributes. */
 int item_look_at_xattrs(struct item *item);
 
@@ -114,6 +118,10 @@ bool item_end_metadata(const struct item *item, const struct slot *slot, bool to
  * stop.
  */
 int content_run(const struct item *item, struct source_file *source, bool compares, bool holes);
+
+/* Gives the new file TO all that the file FROM has, and leaves holes where that has some. Returns 0
+ * or a negative errno. */
+int content_take_over(int from, int to);
 
 /*
  * Returns 1 if two open files of one layout have the same content, 0 if not, the source's error, or
@@ -157,10 +165,17 @@ void clean_unwanted(const struct item *item);
 
 /*
  * Removes from a target's directory PATH what an interrupted run left, and with --delete everything
- * that is not among the source's NAMES, which are sorted.
+ * that is not among the source's NAMES, which are sorted. What was salvaged of a file waits until
+ * that is made.
  */
-void clean_directory(const struct copy_work *copy, struct target *target, const char *path,
+void clean_directory(struct copy_work *copy, struct target *target, const char *path,
                      const struct names *names);
+
+/* What was salvaged of the file PATH stays: what the target has under that name is in doubt. */
+void partials_keep(struct copy_work *copy, const char *path);
+
+/* Removes, once all else is made, what was salvaged of files that are there now. */
+void partials_end(struct copy_work *copy);
 
 /* Notes the root, which is there in all targets. */
 void directories_begin(struct copy_work *copy);
