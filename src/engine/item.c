@@ -87,6 +87,15 @@ void copy_tell_made(const struct copy_work *copy, const char *path, struct targe
     copy_tell(copy, COPY_MADE, path, target, 0);
 }
 
+void copy_tell_twin(const struct copy_work *copy, const char *path, const char *twin,
+                    const struct target *target)
+{
+    const struct copy_event event = {COPY_FAILED, log_path(path), target, .error = -EEXIST,
+                                     .twin = twin};
+
+    report(copy, &event);
+}
+
 void copy_tell_lack(const struct copy_work *copy, const char *path, struct target *target,
                     const struct metadata_lack *lack)
 {

@@ -18,6 +18,7 @@ struct copy_work {
     pthread_mutex_t lock;          /* of the rest: */
     struct directory *directories; /* see directories.c, as for: */
     struct partial *partials;
+    struct alike *alike; /* see alike.c */
     struct batch {
         struct pending *first, **end;
         size_t count;
@@ -49,6 +50,10 @@ void copy_tell_made(const struct copy_work *copy, const char *path, struct targe
 
 /* Reports, once, that nothing can be written to TARGET. */
 void copy_close_target(const struct copy_work *copy, struct target *target, int error);
+
+/* Reports that PATH and the name TWIN of that directory are one in TARGET. */
+void copy_tell_twin(const struct copy_work *copy, const char *path, const char *twin,
+                    const struct target *target);
 
 /* Reports the metadata that could not be set on PATH, if any. */
 void copy_tell_lack(const struct copy_work *copy, const char *path, struct target *target,
@@ -185,6 +190,14 @@ void directories_enter(struct item *item);
 
 /* Gives all of them their metadata, and has names durable where target_settle does not. */
 void directories_end(struct copy_work *copy);
+
+/* alike.c */
+
+/* Notes those of NAMES, in the source's directory PATH, that are alike but for case. */
+void alike_note(struct copy_work *copy, const char *path, const struct names *names);
+
+/* Reports those that became one in a target. */
+void alike_end(struct copy_work *copy);
 
 /* links.c */
 
