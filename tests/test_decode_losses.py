@@ -129,18 +129,77 @@ def test_salvage_beside_a_file_of_that_name(tmp_path, rng, lossy):
     assert len(found["lost.partial.3"]) == len(contents["dir/lost"])
 
 
-def test_salvage_of_less_keeps_what_was_salvaged(tmp_path, lossy):
-    """An earlier run may have found more."""
+def lose(stores, stripe):
+    for share in commands.all_shares(N)[: N - K + 1]:
+        damage(stores / share / "dir" / "lost", stripe)
+
+
+@pytest.mark.parametrize("words", [["--salvage"], ["--salvage", "--delete"], ["--delete"]], ids=" ".join)
+def test_what_was_salvaged_is_not_lost_again(tmp_path, lossy, words):
+    """What cannot be read any more is kept from an earlier run's, and so while the file is lost."""
     _, stores, gone = lossy
     out = tmp_path / "out"
     run("decode", "--salvage", stores, out, status=LOST)
     before = (out / "dir" / "lost.partial").read_bytes()
-    for share in commands.all_shares(N)[: N - K + 1]:
-        damage(stores / share / "dir" / "lost", next(i for i in range(11) if i not in gone))
-    done = run("decode", "--salvage", stores, out, status=LOST)
-    assert ("partial", "dir/lost.partial.2") in done.actions()
+    for stripe in [i for i in range(11) if i not in gone][:3]:
+        lose(stores, stripe)
+    run("decode", *words, stores, out, status=LOST)
+    assert sorted(os.listdir(out / "dir")) == ["fine", "lost.partial"]
     trees.assert_same((out / "dir" / "lost.partial").read_bytes(), before, "lost.partial")
-    assert (out / "dir" / "lost.partial.2").read_bytes() != before
+
+
+def test_salvage_adds_to_what_was_salvaged(tmp_path, lossy):
+    """Of two states of the stores, each has what the other has lost, its end too; zeros count."""
+    contents, stores, gone = lossy
+    whole = contents["dir/lost"]
+    partial = tmp_path / "out" / "dir" / "lost.partial"
+    data = bytearray(b"?" * len(whole))
+    for stripe in gone:
+        data[stripe * STRIPE : (stripe + 1) * STRIPE] = whole[stripe * STRIPE : (stripe + 1) * STRIPE]
+    trees.write_file(partial, bytes(data))
+    done = run("decode", "--salvage", stores, tmp_path / "out", status=LOST)
+    assert ("partial", "dir/lost.partial") in done.actions()
+    trees.assert_same(partial.read_bytes(), whole, "lost.partial")
+
+
+def test_salvage_of_another_version_is_left_alone(tmp_path, lossy):
+    contents, stores, _ = lossy
+    partial = tmp_path / "out" / "dir" / "lost.partial"
+    other = b"?" * len(contents["dir/lost"])
+    trees.write_file(partial, other, trees.MTIME_NS + 10**10)
+    done = run("decode", "--salvage", "--delete", stores, tmp_path / "out", status=LOST)
+    assert ("partial", "dir/lost.partial.2") in done.actions()
+    assert partial.read_bytes() == other
+
+
+@pytest.mark.parametrize("command", ["decode", "encode"])
+def test_what_was_salvaged_goes_with_the_loss(tmp_path, lossy, command):
+    """With --delete, once the file is there; and at once what only looks like it."""
+    contents, stores, _ = lossy
+    out = tmp_path / "out"
+    for name in ("lost.partial", "lost.partial.2", "fine.partial", "none.partial", "lost.partial.x"):
+        trees.write_file(out / "dir" / name, b"salvaged")
+    run("decode", "--delete", "--delete-most", stores, out, status=LOST)
+    assert sorted(os.listdir(out / "dir")) == ["fine", "lost.partial", "lost.partial.2"]
+    if command == "encode":
+        trees.write_file(stores / "00" / "dir" / "fine.partial", b"of somebody")
+        run("encode", *ENCODE, "--block-size", "4K", "--delete", "--delete-most", tmp_path / "source", stores)
+        assert sorted(os.listdir(stores / "00" / "dir")) == ["fine", "lost"]
+        return
+    run("encode", *ENCODE, "--block-size", "4K", "-c", tmp_path / "source", stores)
+    run("decode", "--delete", "--delete-most", stores, out)
+    assert sorted(os.listdir(out / "dir")) == ["fine", "lost"]
+
+
+@pytest.mark.parametrize("command", ["-c", "-q"])
+def test_what_was_salvaged_stays_by_what_is_in_doubt(tmp_path, lossy, command):
+    """A file that seems to be there, and cannot be compared, may be worse than its part."""
+    contents, stores, _ = lossy
+    out = tmp_path / "out"
+    trees.write_file(out / "dir" / "lost", contents["dir/lost"])
+    trees.write_file(out / "dir" / "lost.partial", b"salvaged")
+    run("decode", "--delete", command, stores, out, status=LOST if command == "-c" else 0)
+    assert (out / "dir" / "lost.partial").exists() == (command == "-c")
 
 
 @pytest.mark.parametrize("letter", ["n", "\N{CYRILLIC SMALL LETTER ZHE}"])
@@ -157,13 +216,12 @@ def test_salvage_of_long_names(tmp_path, rng, letter):
         for name in names:
             damage(tmp_path / "stores" / share / name, 2)
     out = tmp_path / "out"
-    for count in (1, 2):
-        done = run("decode", "--salvage", tmp_path / "stores", out, status=LOST)
+    for words in ([], ["--delete"]):
+        done = run("decode", "--salvage", *words, tmp_path / "stores", out, status=LOST)
         assert not [action for action, _ in done.actions() if action == "failed"]
         found = read_files(out)
         assert found.pop("fine") == contents["fine"]
-        ends = (".partial", ".partial.2")[:count]
-        assert len(found) == 2 * count and all(name.endswith(ends) for name in found)
+        assert len(found) == 2 and all(name.endswith(".partial") for name in found)
         for name, content in found.items():
             assert 250 < len(name.encode()) <= 255  # which is UTF-8 still
             assert content[: 2 * STRIPE] in [contents[each][: 2 * STRIPE] for each in names]

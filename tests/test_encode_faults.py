@@ -14,7 +14,7 @@ import encoding
 import oracle
 import trees
 import users
-from commands import FAILED, all_shares, compare_with_view, run
+from commands import FAILED, USAGE, all_shares, compare_with_view, run
 from disks import small_disk
 from encoding import (
     ENCODE, K, N, check_second_is_refused, check_shares, make_many, make_source, started,
@@ -189,3 +189,64 @@ def test_a_link_that_leads_elsewhere(tmp_path, mounts, source, encoded, rng):
     run("encode", *ENCODE, source, encoded)
     assert (outside / "kept").read_bytes() == data
     check_shares(mounts, source, encoded)
+
+
+# Storage that ignores case
+
+
+@pytest.fixture
+def exfat(tmp_path):
+    disks.need("losetup", "mkfs.exfat", "mount.exfat-fuse")
+    image = disks.new_image(tmp_path / "image", 64 << 20, "mkfs.exfat")
+    with disks.loop_mount(image, tmp_path / "disk", "mount.exfat-fuse") as disk:
+        yield disk
+
+
+@pytest.fixture
+def alike(tmp_path):
+    """A tree with names that are alike but for case, beside links that are, and others."""
+    folder = tmp_path / "source"
+    for name in ("dir/README", "dir/readme", "dir/read"):
+        trees.write_file(folder / name, name.encode(), trees.MTIME_NS // 10**10 * 10**10)
+    os.link(folder / "dir" / "read", folder / "dir" / "Read")
+    for name in ("Folder", "folder"):  # empty: exfat-fuse trips over what is in both
+        (folder / name).mkdir()
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o777)
+    return folder
+
+
+ALIKE = {("dir/README", "readme"), ("dir/Read", "read"), ("Folder", "folder")}
+
+
+def told(where):
+    return {f"zfec-fs: {one} and {other} are one name in {where}: the storage ignores case" for one, other in ALIKE}
+
+
+def test_names_that_become_one(tmp_path, exfat, alike):
+    """Each is told of, in each run; what keeps them apart is right."""
+    apart = tmp_path / "apart"
+    words = ["-k", "1", "-n", "2", alike, "--to", f"00={exfat / '00'}", "--to", f"01={apart}"]
+    run("encode", "--dry-run", *words)
+    for _ in range(2):
+        done = run("encode", *words, status=FAILED)
+        assert set(done.errors.splitlines()) == told(exfat / "00")
+        assert done.summary["failed"] == len(ALIKE)
+    run("decode", "--store", apart, tmp_path / "out")
+    commands.compare_trees(alike, tmp_path / "out")
+    done = run("decode", "--delete", "--store", apart, exfat / "out", status=FAILED)
+    assert told(exfat / "out") <= set(done.errors.splitlines())
+    assert any(line.get("error") == "the storage ignores case" for line in done.json)
+
+
+@pytest.mark.parametrize("there", [[], ["x"]], ids=str)
+def test_targets_that_are_one(exfat, tmp_path, there):
+    trees.write_file(tmp_path / "source" / "file", b"x")
+    for name in there:
+        (exfat / name).mkdir()
+    words = ["--to", f"00={exfat / 'x'}", "--to", f"01={exfat / 'X'}"]
+    done = run("encode", "-k", "1", "-n", "2", tmp_path / "source", *words, status=USAGE)
+    assert done.errors == f"zfec-fs: {exfat / 'X'}: is the place of share 00, too; give each share its own\n"
+    assert os.listdir(exfat) == there and not list((exfat / "x").glob("*"))
+    words = ["--to", f"00={tmp_path / 'x'}", "--to", f"01={tmp_path / 'X'}"]
+    run("encode", "-k", "1", "-n", "2", tmp_path / "source", *words)

@@ -92,7 +92,9 @@ enum exit_status encode_command(struct options *options)
     }
     if (r == 0 && options->word_count == 2)
         r = copying_make_directory(&copying, options->words[1]);
-    if (r == 0 && copying_open(&copying) == 0)
+    if (r == 0 && (r = copying_open(&copying)) == -EINVAL)
+        status = EXIT_STATUS_USAGE;
+    if (r == 0)
         status = copying_run(&copying, source);
     copying_end(&copying);
     return status;

@@ -23,6 +23,8 @@ static const char *const actions[COPY_KINDS] = {
 
 static const char *reason_of(const struct copy_event *event)
 {
+    if (event->twin)
+        return "the storage ignores case";
     return event->error < 0 ? strerrordesc_np(-event->error) : "the file system does not keep it";
 }
 
@@ -57,6 +59,9 @@ static void tell_text(const struct copy_event *event, const char *in, const char
     case COPY_FAILED:
         if (event->whole)
             log_error("%s: nothing can be written there: %s", where, reason);
+        else if (event->twin)
+            log_error("%s and %s are one name%s%s: %s", event->path, event->twin, in, where,
+                      reason);
         else if (event->lack)
             log_error("%s%s%s: %s not given: %s", event->path, in, where,
                       lacking ? lacking : "metadata", reason);
@@ -219,6 +224,38 @@ int copying_make_directory(struct copying *copying, const char *path)
     return errno == EEXIST ? 0 : log_errno(-errno, "%s: cannot be made", path);
 }
 
+/* Returns true if what is made in one tree shows in the other. */
+static bool shows_in(const struct tree *one, const struct tree *other)
+{
+    char name[TEMPORARY_NAME_SIZE];
+    cleanup_fd int directory = -1, fd = -1;
+    struct stat status;
+
+    if (tree_open_directory(one, "", &directory) < 0 || temporary_file(directory, name, &fd) < 0)
+        return false;
+    bool shows = tree_stat(other, name, &status) == 0;
+    unlinkat(directory, name, 0);
+    return shows;
+}
+
+/* Refuses two targets that turn out to be one, now that they are there, as where case is ignored.
+ * FUSE servers may have an inode for each name. */
+static int refuse_same(const struct copying *copying)
+{
+    for (size_t i = 0; i < copying->count; i++) {
+        for (size_t j = 0; j < i; j++) {
+            const struct tree *one = copying->trees[i], *other = copying->trees[j];
+            bool alike = strcasecmp(copying->places[i].path, copying->places[j].path) == 0;
+            if (tree_is_same(one, other) ||
+                (alike && !copying->options->dry_run && shows_in(one, other)))
+                return log_as(-EINVAL,
+                              "%s: is the place of share %02x, too; give each share its own",
+                              copying->names[i], (uint8_t)copying->targets[j].share);
+        }
+    }
+    return 0;
+}
+
 int copying_open(struct copying *copying)
 {
     for (size_t i = 0; i < copying->count; i++) {
@@ -241,7 +278,7 @@ int copying_open(struct copying *copying)
         copying->targets[i].tree = copying->trees[i];
         copying->targets[i].name = path;
     }
-    return 0;
+    return refuse_same(copying);
 }
 
 void copying_end(struct copying *copying)

@@ -40,7 +40,7 @@ int copying_add(struct copying *copying, const char *path, int share, const stru
 /* Makes the directory PATH, unless it exists, or the run is dry. */
 int copying_make_directory(struct copying *copying, const char *path);
 
-/* Makes the targets' directories, and opens them. */
+/* Makes the targets' directories, and opens them. Returns -EINVAL if two of them are one. */
 int copying_open(struct copying *copying);
 
 /* Brings the targets up to date, and says how many of what there were. */

@@ -15,7 +15,8 @@
 #include <fcntl.h>
 
 enum {
-    PART_BYTES = 8 << 20, /* of the file, that one thread reads at a time */
+    PART_BYTES = 8 << 20,  /* of the file, that one thread reads at a time */
+    TAKEN_BYTES = 1 << 20, /* of an earlier one */
 };
 
 /* A run under way. */
@@ -146,8 +147,10 @@ static void take_blocks(const struct passing *passing, const struct room *room, 
     }
 }
 
-/* Takes the stripe itself, DATA; NULL for zeros: of these there is nothing to write. */
-static void take_whole(const struct passing *passing, uint64_t stripe, const uint8_t *data)
+/* Takes the stripe itself, DATA; NULL: it was left out. Of zeros there is nothing to write, unless
+ * something else may be there. */
+static void take_whole(const struct passing *passing, uint64_t stripe, const uint8_t *data,
+                       bool is_zeros)
 {
     const struct item *item = passing->item;
     uint64_t offset = stripe * layout_full_stripe_size(&passing->layout);
@@ -156,8 +159,8 @@ static void take_whole(const struct passing *passing, uint64_t stripe, const uin
     for (struct slot *slot = item->slots; slot < item->end; slot++) {
         if (slot->fd < 0 || slot->target->share != TARGET_WHOLE)
             continue;
-        if (data || passing->compares)
-            take(passing, slot, offset, data ? data : zeros(), size);
+        if (is_zeros ? passing->compares || slot->earlier >= 0 : data != NULL)
+            take(passing, slot, offset, is_zeros ? zeros() : data, size);
         else
             atomic_store(&slot->has_holes, true);
     }
@@ -176,7 +179,7 @@ static int run_stripe(struct passing *passing, const struct room *room, uint64_t
     if (r < 0 && !bad)
         return r;
     atomic_fetch_add(&passing->bad, bad);
-    take_whole(passing, stripe, r == 0 ? data : NULL);
+    take_whole(passing, stripe, bad ? NULL : data, r == SOURCE_ZEROS);
     if (bad || !passing->encoder)
         return 0;
     for (size_t i = 0; i < passing->share_count; i++)
@@ -291,12 +294,33 @@ int content_run(const struct item *item, struct source_file *source, bool compar
         off_t size = (off_t)source->header.layout.source_size;
         if (slot->fd < 0 || slot->result < 0)
             continue;
-        if (slot->has_holes && ftruncate(slot->fd, size) < 0)
+        if ((slot->has_holes || r > 0) && ftruncate(slot->fd, size) < 0)
             slot->result = -errno;
         else if (passing.reread)
             slot->result = reread(&passing, slot);
     }
     return r;
+}
+
+int content_take_over(int from, int to)
+{
+    cleanup_buffer struct buffer piece = NO_BUFFER;
+    off_t at = 0;
+    size_t size;
+
+    int r = buffer_take(TAKEN_BYTES, &piece);
+    while (r == 0 && (at = lseek(from, at, SEEK_DATA)) >= 0) {
+        off_t end = lseek(from, at, SEEK_HOLE);
+        if (end < 0)
+            return -errno;
+        for (; r == 0 && at < end; at += (off_t)size) {
+            size = end - at < TAKEN_BYTES ? (size_t)(end - at) : TAKEN_BYTES;
+            r = read_bytes(from, (uint64_t)at, piece.data, size);
+            if (r == 0)
+                r = write_bytes(to, (uint64_t)at, piece.data, size);
+        }
+    }
+    return r < 0 ? r : errno == ENXIO ? 0 : -errno; /* ENXIO: no more of it */
 }
 
 /* As the source reads a stripe, but with zeros where there are some. */

@@ -50,10 +50,11 @@ static void copy_name(struct visit *visit, const char *path, void *directories)
 
 static void copy_directory(struct visit *visit, const char *path, const struct names *names)
 {
-    const struct copy_work *copy = (struct copy_work *)visit;
+    struct copy_work *copy = (struct copy_work *)visit;
 
     for (size_t i = 0; i < copy->count; i++)
         clean_directory(copy, &copy->targets[i], path, names);
+    alike_note(copy, path, names);
 }
 
 static void copy_failed(struct visit *visit, const char *path, int error)
@@ -125,6 +126,8 @@ static int run(struct copy_work *copy)
         atomic_store(&copy->visit.result, r);
     batch_commit(copy);
     links_make(copy);
+    alike_end(copy);
+    partials_end(copy);
     directories_end(copy);
     /* Names are durable before the run has succeeded: files were written out before they got them.
      */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/count.h"
 
+#include "engine/partial.h"
 #include "engine/visit.h"
 #include "tree/temporary.h"
 
@@ -69,6 +70,11 @@ static void count_in_target(struct counting *counting, size_t target, const char
         }
         if (names && removed && settings->keeps)
             removed = !settings->keeps(settings->context, whole);
+        if (names && removed) {
+            cleanup_free char *file = NULL; /* that it was salvaged of */
+            r = partial_find_whole(settings, in, path, name, names, &file);
+            removed = r == 0 && !file;
+        }
         atomic_fetch_add(&counting->lacking[target].names, 1);
         atomic_fetch_add(&counting->lacking[target].lacking, removed);
         if (!is_directory(in, whole, there.items[i].kind))

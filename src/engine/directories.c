@@ -4,6 +4,7 @@
  * which then change their times. So their metadata is noted as it was before, and set last.
  */
 #include "engine/item.h"
+#include "engine/partial.h"
 #include "tree/remove.h"
 
 #include <fcntl.h>
@@ -75,7 +76,73 @@ void clean_unwanted(const struct item *item)
     }
 }
 
-void clean_directory(const struct copy_work *copy, struct target *target, const char *path,
+/* What was salvaged of a file that the source has, or may have. */
+struct partial {
+    struct partial *next;
+    struct target *target;
+    char *whole; /* the file's path */
+    bool kept;
+    char path[];
+};
+
+static void free_partial(struct partial *partial)
+{
+    free(partial->whole);
+    free(partial);
+}
+
+DEFINE_CLEANUP(struct partial *, free_partial)
+
+/* Notes NAME of the directory PATH, WHOLE, if it is such a one. Returns 1 if it is, 0 if not, or
+ * -ENOMEM. */
+static int note_partial(struct copy_work *copy, struct target *target, const char *path,
+                        const char *name, const struct names *names)
+{
+    cleanup_free char *whole = NULL, *own = visit_join(path, name);
+
+    int r = partial_find_whole(copy->settings, target, path, name, names, &whole);
+    if (r < 0 || !whole)
+        return r;
+    struct partial *partial = own ? calloc(1, sizeof *partial + strlen(own) + 1) : NULL;
+    if (!partial)
+        return -ENOMEM;
+    partial->target = target;
+    partial->whole = steal_pointer(whole);
+    strcpy(partial->path, own);
+    HOLD(&copy->lock);
+    partial->next = copy->partials;
+    copy->partials = partial;
+    return 1;
+}
+
+void partials_keep(struct copy_work *copy, const char *path)
+{
+    HOLD(&copy->lock);
+    for (struct partial *partial = copy->partials; partial; partial = partial->next)
+        partial->kept |= strcmp(partial->whole, path) == 0;
+}
+
+static void end_partial(struct copy_work *copy, const struct partial *partial)
+{
+    cleanup_item struct item item = {.copy = copy};
+
+    if (partial->kept || item_begin(copy, partial->whole, NULL, &item) < 0 || item_ask(&item) < 0)
+        return;
+    const struct slot *slot = &item.slots[partial->target - copy->targets];
+    if (slot->directory >= 0 && slot_compare(slot, &item.original) == NEED_METADATA)
+        clean(copy, partial->target, slot->directory, partial->path);
+}
+
+void partials_end(struct copy_work *copy)
+{
+    while (copy->partials) {
+        CLEANUP(cleanup_by_free_partial) struct partial *partial = copy->partials;
+        copy->partials = partial->next;
+        end_partial(copy, partial);
+    }
+}
+
+void clean_directory(struct copy_work *copy, struct target *target, const char *path,
                      const struct names *names)
 {
     const struct copy_settings *settings = copy->settings;
@@ -92,9 +159,11 @@ void clean_directory(const struct copy_work *copy, struct target *target, const 
         if (names_have(names, name) || !(temporary_is_name(name) || settings->remove))
             continue;
         cleanup_free char *whole = visit_join(path, name);
-        if (!whole)
-            copy_tell(copy, COPY_FAILED, path, target, -ENOMEM);
-        else if (!settings->keeps || !settings->keeps(settings->context, whole))
+        bool kept = whole && settings->keeps && settings->keeps(settings->context, whole);
+        int waits = !whole ? -ENOMEM : kept ? 1 : note_partial(copy, target, path, name, names);
+        if (waits < 0)
+            copy_tell(copy, COPY_FAILED, path, target, waits);
+        else if (waits == 0)
             clean(copy, target, directory, whole);
     }
 }

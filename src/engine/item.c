@@ -87,6 +87,15 @@ void copy_tell_made(const struct copy_work *copy, const char *path, struct targe
     copy_tell(copy, COPY_MADE, path, target, 0);
 }
 
+void copy_tell_twin(const struct copy_work *copy, const char *path, const char *twin,
+                    const struct target *target)
+{
+    const struct copy_event event = {COPY_FAILED, log_path(path), target, .error = -EEXIST,
+                                     .twin = twin};
+
+    report(copy, &event);
+}
+
 void copy_tell_lack(const struct copy_work *copy, const char *path, struct target *target,
                     const struct metadata_lack *lack)
 {
@@ -140,7 +149,7 @@ int item_begin(struct copy_work *copy, const char *path, const int directories[]
     }
     ret->end = ret->slots + copy->count;
     for (size_t i = 0; i < copy->count; i++)
-        ret->slots[i] = (struct slot){&copy->targets[i], directories[i], .fd = -1};
+        ret->slots[i] = (struct slot){&copy->targets[i], directories[i], .fd = -1, .earlier = -1};
     return 0;
 }
 
@@ -149,6 +158,8 @@ void item_end(struct item *item)
     if (item->file)
         source_close(item->file);
     source_inodes_clear(&item->inodes);
+    for (struct slot *slot = item->slots; slot < item->end; slot++)
+        cleanup_close_fd(&slot->earlier);
     free(item->seen);
     free(item->original.link_target);
     xattrs_clear(&item->original.xattrs);
@@ -156,7 +167,7 @@ void item_end(struct item *item)
     copy_close_directories(&item->copy->visit, item->directories);
 }
 
-int item_look(struct item *item)
+int item_ask(struct item *item)
 {
     struct source *source = item->copy->visit.source;
     struct original *original = &item->original;
@@ -169,8 +180,16 @@ int item_look(struct item *item)
     }
     if (r == 0 && S_ISLNK(original->status.st_mode))
         r = source->operations->read_link(source, original->path, &original->link_target);
-    if (r < 0 && (r != -ENOENT || *original->path == '\0'))
-        copy_tell(item->copy, COPY_LOST, original->path, NULL, r);
+    return r;
+}
+
+int item_look(struct item *item)
+{
+    const char *path = item->original.path;
+
+    int r = item_ask(item);
+    if (r < 0 && (r != -ENOENT || *path == '\0'))
+        copy_tell(item->copy, COPY_LOST, path, NULL, r);
     return r;
 }
 

@@ -16,7 +16,9 @@ struct copy_work {
     const struct copy_settings *settings;
     struct links *links;
     pthread_mutex_t lock;          /* of the rest: */
-    struct directory *directories; /* see directories.c */
+    struct directory *directories; /* see directories.c, as for: */
+    struct partial *partials;
+    struct alike *alike; /* see alike.c */
     struct batch {
         struct pending *first, **end;
         size_t count;
@@ -49,6 +51,10 @@ void copy_tell_made(const struct copy_work *copy, const char *path, struct targe
 /* Reports, once, that nothing can be written to TARGET. */
 void copy_close_target(const struct copy_work *copy, struct target *target, int error);
 
+/* Reports that PATH and the name TWIN of that directory are one in TARGET. */
+void copy_tell_twin(const struct copy_work *copy, const char *path, const char *twin,
+                    const struct target *target);
+
 /* Reports the metadata that could not be set on PATH, if any. */
 void copy_tell_lack(const struct copy_work *copy, const char *path, struct target *target,
                     const struct metadata_lack *lack);
@@ -76,6 +82,9 @@ void item_end(struct item *item);
  * Returns 0, or a negative errno, which is told unless it is gone.
  */
 int item_look(struct item *item);
+
+/* The same, and tells nothing. */
+int item_ask(struct item *item);
 
 /* The same for the attributes. */
 int item_look_at_xattrs(struct item *item);
@@ -114,6 +123,10 @@ bool item_end_metadata(const struct item *item, const struct slot *slot, bool to
  * stop.
  */
 int content_run(const struct item *item, struct source_file *source, bool compares, bool holes);
+
+/* Gives the new file TO all that the file FROM has, and leaves holes where that has some. Returns 0
+ * or a negative errno. */
+int content_take_over(int from, int to);
 
 /*
  * Returns 1 if two open files of one layout have the same content, 0 if not, the source's error, or
@@ -157,10 +170,17 @@ void clean_unwanted(const struct item *item);
 
 /*
  * Removes from a target's directory PATH what an interrupted run left, and with --delete everything
- * that is not among the source's NAMES, which are sorted.
+ * that is not among the source's NAMES, which are sorted. What was salvaged of a file waits until
+ * that is made.
  */
-void clean_directory(const struct copy_work *copy, struct target *target, const char *path,
+void clean_directory(struct copy_work *copy, struct target *target, const char *path,
                      const struct names *names);
+
+/* What was salvaged of the file PATH stays: what the target has under that name is in doubt. */
+void partials_keep(struct copy_work *copy, const char *path);
+
+/* Removes, once all else is made, what was salvaged of files that are there now. */
+void partials_end(struct copy_work *copy);
 
 /* Notes the root, which is there in all targets. */
 void directories_begin(struct copy_work *copy);
@@ -170,6 +190,14 @@ void directories_enter(struct item *item);
 
 /* Gives all of them their metadata, and has names durable where target_settle does not. */
 void directories_end(struct copy_work *copy);
+
+/* alike.c */
+
+/* Notes those of NAMES, in the source's directory PATH, that are alike but for case. */
+void alike_note(struct copy_work *copy, const char *path, const struct names *names);
+
+/* Reports those that became one in a target. */
+void alike_end(struct copy_work *copy);
 
 /* links.c */
 

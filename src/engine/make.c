@@ -1,15 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Makes names whose content is missing or wrong in some slots, and mends the others. */
+#include "base/times.h"
 #include "engine/item.h"
+#include "engine/partial.h"
 
 #include <fcntl.h>
-#include <inttypes.h>
-#include <limits.h>
-#include <stdio.h>
-
-enum {
-    PARTIAL_MAX = 100, /* names that are tried for what can be read of a file */
-};
 
 /*
  * Gives the new object its metadata and queues it for its name, which is PATH's. It replaces the
@@ -37,10 +32,10 @@ static int finish(const struct item *item, struct slot *slot, const char *path, 
     return r;
 }
 
-static void close_file(struct slot *slot)
+static void close_file(int *fd)
 {
-    cleanup_close_fd(&slot->fd);
-    slot->fd = -1;
+    cleanup_close_fd(fd);
+    *fd = -1;
 }
 
 /* Makes a symlink, FIFO, socket or device. */
@@ -60,8 +55,8 @@ static void make_special(const struct item *item, struct slot *slot)
     copy_tell(item->copy, COPY_FAILED, original->path, slot->target, r);
 }
 
-/* Writes SOURCE to new files, which are to have the name of PATH. Returns as content_run does;
- * where it fails, nothing is left. */
+/* Writes SOURCE to new files, over what an earlier run has of it, which are to have the name of
+ * PATH. Returns as content_run does; where it fails, nothing is left. */
 static int make_files(struct item *item, struct source_file *source, bool holes, const char *path)
 {
     const struct copy_work *copy = item->copy;
@@ -76,6 +71,8 @@ static int make_files(struct item *item, struct source_file *source, bool holes,
         int r = temporary_file(slot->directory, slot->temporary, &slot->fd);
         if (r < 0)
             copy_tell(copy, COPY_FAILED, item->original.path, slot->target, r);
+        else if (slot->earlier >= 0)
+            slot->result = content_take_over(slot->earlier, slot->fd);
         any |= r == 0;
     }
     int result = any ? content_run(item, source, false, holes) : 0;
@@ -91,7 +88,7 @@ static int make_files(struct item *item, struct source_file *source, bool holes,
             unlinkat(slot->directory, slot->temporary, 0);
         if (r < 0 && result >= 0)
             copy_tell(copy, COPY_FAILED, item->original.path, slot->target, r);
-        close_file(slot);
+        close_file(&slot->fd);
     }
     return result;
 }
@@ -122,63 +119,55 @@ static int make_older(struct item *item)
     return r;
 }
 
+/* Returns true if a file of this status may be what an earlier run made of SOURCE. */
+static bool may_be_earlier(const struct stat *status, const struct source_file *source)
+{
+    return S_ISREG(status->st_mode) &&
+           (uint64_t)status->st_size == source->header.layout.source_size &&
+           times_agree(&status->st_mtim, &source->status.st_mtim);
+}
+
+/* Opens what an earlier run has made of the version that is read, where it has NAME in a slot.
+ * Returns false where something else has it. */
+static bool open_earlier(struct slot *slot, const char *name, const struct source_file *source)
+{
+    struct stat status;
+
+    close_file(&slot->earlier);
+    if (fstatat(slot->directory, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT;
+    if (!may_be_earlier(&status, source))
+        return false;
+    slot->earlier = openat(slot->directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    return slot->earlier >= 0 && fstat(slot->earlier, &status) == 0 &&
+           may_be_earlier(&status, source);
+}
+
 /*
- * Returns true if PATH is no name of the source, nor there in a target that it is to be made in: an
- * earlier run may have read more of the file.
+ * Returns true if what can be read may get the name of PATH: neither the source has it, nor, where
+ * it is to be made, anything else than what an earlier run could read.
  */
-static bool is_free(const struct item *item, const char *path)
+static bool may_become(const struct item *item, const char *path)
 {
     struct source *source = item->copy->visit.source;
-    const char *name = visit_last_name(path);
     struct share_header header;
     struct stat status;
 
-    bool is_free = source->operations->stat(source, path, &status, &header, NULL, NULL) == -ENOENT;
-    for (size_t i = 0; is_free && i < item->copy->count; i++) {
-        const struct slot *slot = &item->slots[i];
-        is_free =
-            slot->need != NEED_CONTENT ||
-            (fstatat(slot->directory, name, &status, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT);
-    }
-    return is_free;
+    bool may = source->operations->stat(source, path, &status, &header, NULL, NULL) == -ENOENT;
+    for (struct slot *slot = item->slots; may && slot < item->end; slot++)
+        may = slot->need != NEED_CONTENT || open_earlier(slot, visit_last_name(path), item->file);
+    return may;
 }
 
-/*
- * The original's path with ".partial", or ".partial.2", ...; the caller frees it. Where that name
- * would be too long, its end gives way to a hash of all of it, by which two names that are cut
- * alike are told apart.
- */
-static char *partial_path(const char *path, unsigned number)
-{
-    const char *name = visit_last_name(path);
-    char hash[sizeof "~0123456789abcdef"] = "";
-    char suffix[sizeof ".partial." + 3 * sizeof number] = ".partial";
-    size_t length = strlen(name);
-    char *ret;
-
-    if (number > 1)
-        snprintf(suffix, sizeof suffix, ".partial.%u", number);
-    if (length + strlen(suffix) > NAME_MAX) {
-        uint64_t fnv = 0xcbf29ce484222325; /* FNV-1a */
-        for (size_t i = 0; i < length; i++)
-            fnv = (fnv ^ (uint8_t)name[i]) * 0x100000001b3;
-        snprintf(hash, sizeof hash, "~%016" PRIx64, fnv);
-        length = NAME_MAX - strlen(hash) - strlen(suffix);
-        while (length > 1 && ((uint8_t)name[length] & 0xc0) == 0x80) /* within a character */
-            length--;
-    }
-    length += (size_t)(name - path);
-    return asprintf(&ret, "%.*s%s%s", (int)length, path, hash, suffix) < 0 ? NULL : ret;
-}
-
-/* Makes what can be read of it, under the first of these names that is free. */
+/* Makes what can be read of it, now or by an earlier run, under the first of its names that may be
+ * had. */
 static int make_partial(struct item *item)
 {
     for (unsigned number = 1; number <= PARTIAL_MAX; number++) {
         cleanup_free char *path = partial_path(item->original.path, number);
         if (!path)
             return -ENOMEM;
-        if (!is_free(item, path))
+        if (!may_become(item, path))
             continue;
         int r = make_files(item, item->file, true, path);
         if (r >= 0)
@@ -228,7 +217,7 @@ void make_in_dry_run(const struct item *item, const struct slot *slot)
  */
 static void look_closer(struct item *item)
 {
-    const struct copy_work *copy = item->copy;
+    struct copy_work *copy = item->copy;
     bool any = false;
 
     int r = item_open_file(item);
@@ -245,10 +234,12 @@ static void look_closer(struct item *item)
     for (struct slot *slot = item->slots; any && slot < item->end; slot++) {
         if (r == 0 && slot->need == NEED_METADATA && slot->result < 0)
             slot->need = NEED_CONTENT;
-        close_file(slot);
+        close_file(&slot->fd);
     }
-    if (r < 0 && !(r == -ENOENT && copy->visit.source->live))
+    if (r < 0 && !(r == -ENOENT && copy->visit.source->live)) {
+        partials_keep(copy, item->original.path);
         copy_tell(copy, COPY_LOST, item->original.path, NULL, r);
+    }
 }
 
 /*

@@ -71,6 +71,7 @@ struct slot {
     atomic_int result;                   /* of that: 0, or the first error */
     atomic_uint_fast64_t written;        /* stands for all that was written */
     atomic_bool has_holes;               /* of these nothing was written */
+    int earlier; /* what an earlier run could read of the file that is made; else below 0 */
 };
 
 /*
