@@ -14,17 +14,17 @@
 static inline int array_grow(void *array, size_t element, size_t needed, size_t *room)
 {
     size_t wider = *room ? *room : 64;
-    void *held; /* whatever type its elements are of */
+    void *held, *grown; /* whatever type its elements are of */
 
     if (needed <= *room)
         return 0;
     while (wider < needed)
         wider *= 2;
     memcpy(&held, array, sizeof held);
-    held = reallocarray(held, wider, element);
-    if (!held)
+    grown = reallocarray(held, wider, element);
+    if (!grown)
         return -ENOMEM;
-    memcpy(array, &held, sizeof held);
+    memcpy(array, &grown, sizeof grown);
     *room = wider;
     return 0;
 }

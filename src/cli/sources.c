@@ -108,8 +108,8 @@ static int refuse_headerless(const struct options *options, const struct store_l
 static bool is_store(const struct options *options, const struct store_list *list, uint8_t *ret)
 {
     /* Where one share is enough, copies of one may be all there are. */
-    const bool several = list->quorum.with_vote > 1 && list->quorum.required > 1 &&
-                         options->stores.count == 0;
+    const bool several =
+        list->quorum.with_vote > 1 && list->quorum.required > 1 && options->stores.count == 0;
     int share = NO_VOTE;
 
     if (!options->source || list->quorum.votes > 1)

@@ -80,9 +80,10 @@ static struct heard *entry_of(struct census *census, const struct store *store)
 
     while (*at && strcmp((*at)->name, name) != 0)
         at = &(*at)->next;
-    if (*at)
-        return *at;
-    struct heard *heard = calloc(1, sizeof *heard + strlen(name) + 1);
+    struct heard *heard = *at;
+    if (heard)
+        return heard;
+    heard = calloc(1, sizeof *heard + strlen(name) + 1);
     if (!heard)
         return NULL;
     heard->voice.share = NO_VOTE;

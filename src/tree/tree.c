@@ -113,7 +113,7 @@ static int is_closed(const struct tree *tree, dev_t device)
 static int walk_by_steps(const struct tree *tree, const char *path, struct place *ret)
 {
     cleanup_place struct place at = NO_PLACE;
-    struct directory_id there;
+    struct directory_id there = {0};
     char name[NAME_MAX + 1];
     int r = 0;
 
