@@ -436,6 +436,7 @@ def test_unchecked_share_cut(mounts, tmp_path, data, share_format, length):
     shares = trees.make_shares(share_format, data, REQUIRED, 20, INDEXES)
     shares[4] = shares[4][:length]
     trees.write_shares(tmp_path / "stores", "file", shares)
+    trees.make_stores(tmp_path / "stores", "whole", data, INDEXES, share_format=share_format)
     view = mounts.restored(tmp_path / "stores", format=share_format)
     view.expect_log(r"^zfec-fs: .*\bfile\b")
     with pytest.raises(OSError, match="Input/output error"):
@@ -464,6 +465,7 @@ def test_fec_share_of_an_index_beyond_n(mounts, tmp_path):
     payload = oracle.make_share("fec", b"0123456789", REQUIRED, 32, 31)[3:]
     shares[2] = oracle.fec_header(REQUIRED, 20, 31, 10) + payload
     trees.write_shares(tmp_path / "stores", "file", shares)
+    trees.make_stores(tmp_path / "stores", "whole", b"0123456789", (0, 1, 2), share_format="fec")
     view = mounts.restored(tmp_path / "stores", format="fec")
     view.expect_log(r"^zfec-fs: .*\bfile\b")
     with pytest.raises(OSError, match="Input/output error"):

@@ -300,11 +300,12 @@ def test_too_few_shares(mounts, stores, share_format):
     """Listed, and an error: also that of a share at hand. What one store alone has is not."""
     trees.make_stores(stores, "file", DATA, (4, 7), share_format=share_format)
     trees.make_stores(stores, "alone", DATA, (4,), share_format=share_format)
+    trees.make_stores(stores, "whole", DATA, (4, 7, 9), share_format=share_format)
     view = mounts.rebuilt(stores, **options_of(share_format))
     view.expect_log("^zfec-fs: file: 2 different shares .* 3 needed$")
     view.expect_log("^zfec-fs: alone is not shown: only store-4 has it, 3 needed", count=1)
     for index in (0, 4, 9):
-        assert os.listdir(view / trees.share_name(index)) == ["file"]
+        assert os.listdir(view / trees.share_name(index)) == ["file", "whole"]
         path = view / trees.share_name(index) / "file"
         assert stat.S_ISREG(path.lstat().st_mode)
         with pytest.raises(OSError, match="Input/output error"):

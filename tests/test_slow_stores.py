@@ -442,12 +442,12 @@ def test_reports_do_not_leak_into_copies(mounts, tmp_path, data):
 
 
 def test_report_on_a_signal(mounts, tmp_path, data):
-    trees.make_stores(tmp_path / "stores", "file", data, range(2))
+    trees.make_stores(tmp_path / "stores", "file", data, range(3))
     view = mounts.restored(tmp_path / "stores")
     os.stat(view / "file")
-    view.expect_log(r"^zfec-fs: share=0[01] usual_ms=- state=local store=/.*/store-[01]$", count=2)
+    view.expect_log(r"^zfec-fs: share=0[0-2] usual_ms=- state=local store=/.*/store-[0-2]$", count=3)
     view.process.send_signal(signal.SIGUSR1)
-    assert eventually(lambda: len(view.log().splitlines()) == 2)
+    assert eventually(lambda: len(view.log().splitlines()) == 3)
 
 
 def test_signal_to_an_encoded_view(mounts, tmp_path):
