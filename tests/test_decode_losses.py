@@ -162,6 +162,24 @@ def test_salvage_adds_to_what_was_salvaged(tmp_path, lossy):
     trees.assert_same(partial.read_bytes(), whole, "lost.partial")
 
 
+@pytest.mark.parametrize("before", [False, True])
+def test_salvage_of_what_has_no_end(tmp_path, lossy, before):
+    """The end of all shares is gone: it is a hole, or what an earlier run has read."""
+    contents, stores, _ = lossy
+    whole = contents["dir/lost"]
+    partial = tmp_path / "out" / "dir" / "lost.partial"
+    if before:
+        trees.write_file(partial, whole)
+    for share in commands.all_shares(N):
+        path = stores / share / "dir" / "lost"
+        os.truncate(path, path.stat().st_size // 2)
+        os.utime(path, ns=(trees.MTIME_NS, trees.MTIME_NS))
+    run("decode", "--salvage", stores, tmp_path / "out", status=LOST)
+    assert sorted(os.listdir(partial.parent)) == ["fine", "lost.partial"]
+    found = partial.read_bytes()
+    assert found == whole if before else len(found) == len(whole) and found.endswith(bytes(5 * STRIPE))
+
+
 def test_salvage_of_another_version_is_left_alone(tmp_path, lossy):
     contents, stores, _ = lossy
     partial = tmp_path / "out" / "dir" / "lost.partial"
