@@ -32,7 +32,7 @@ LAYOUTS = {  # k, share of each store, store -> bad blocks, stores that may be l
     "each another": (2, [0, 1, 2, 3], {}, 2),
     "all needed": (4, [0, 1, 2, 3], {}, 0),
     "one is enough": (1, [0, 1, 2], {}, 2),
-    "one share thrice": (1, [0, 0, 0, 1], {}, 3),
+    "one share thrice": (1, [0, 0, 0], {}, 2),
     "one share twice": (2, [0, 0, 1, 2], {}, 1),
     "two shares twice": (2, [0, 0, 1, 1], {}, 1),
     "one share four times": (2, [0, 0, 0, 0, 1], {}, 0),
