@@ -158,6 +158,18 @@ def test_a_directory_that_k_stores_lack_is_removed_with_what_is_in_it(whole):
     whole.intact()
 
 
+def test_what_is_in_a_directory_keeps_no_file_in_the_place_of_the_directory(make):
+    """Of a single share that is enough by its own k."""
+    stores = make(3, 6)
+    stores.put("a", stores=["04", "05"])
+    for name, own in (("a/b", {}), ("a/c", {"stores": ["00"], "required": 1})):
+        stores.put(name, **({"stores": ["00", "01", "02", "03"]} | own))
+    stores.settle()
+    both = ("04", "05")
+    stores.repair("--delete", status=FAILED, writes=[f"{store}/{name}" for store in both for name in ("a", "a/b")],
+                  says=[rf"^a: removed in .*/{store}$" for store in both])  # fmt: skip
+
+
 @pytest.mark.parametrize("having", [["00"], ["00", "01"]], ids=["foreign", "shown"])
 def test_a_leftover_keeps_no_directory_that_k_stores_lack(whole, having):
     """Nor is such a directory made in the other stores. Two of them show one."""

@@ -114,7 +114,7 @@ static struct removal count_removal(const struct repair *repair,
                                     const struct inspection *inspection, bool file)
 {
     const struct roster *roster = repair->roster;
-    const struct scattered scattered = roster_scattered(roster, inspection->path);
+    const struct scattered scattered = roster_scattered(roster, inspection->path, !file);
     struct removal removal = {
         .complete = inspection->would_need > 0 || scattered.alone,
         .other = scattered.other,

@@ -116,7 +116,7 @@ static void settle_pieces(struct scattered_piece pieces[], size_t count)
     qsort(pieces, count, sizeof *pieces, compare_paths);
 }
 
-struct scattered roster_scattered(const struct roster *roster, const char *path)
+struct scattered roster_scattered(const struct roster *roster, const char *path, bool beneath)
 {
     struct scattered ret = {.other = NULL};
     const size_t length = strlen(path);
@@ -133,7 +133,7 @@ struct scattered roster_scattered(const struct roster *roster, const char *path)
         const struct scattered_piece *piece = &roster->pieces[i];
         if (strncmp(piece->path, path, length) != 0)
             break;
-        if (piece->path[length] != '\0' && piece->path[length] != '/')
+        if (piece->path[length] != '\0' && !(beneath && piece->path[length] == '/'))
             continue;
         ret.alone |= piece->alone;
         ret.other = ret.other ? ret.other : piece->other;

@@ -55,7 +55,7 @@ struct mend_store roster_entry_holds(const struct roster_entry *entry);
 bool roster_has_empty(const struct roster *roster);
 
 /*
- * Shares of versions under a name, or beneath it, that does not have enough of them: rule 7 of
+ * Shares of versions under a name, or BENEATH it, that does not have enough of them: rule 7 of
  * docs/design.md keeps these where they are enough by their own k, or together with those of the
  * same version under another name, as an interrupted rename leaves them.
  */
@@ -64,7 +64,7 @@ struct scattered {
     const char *other; /* that other name; NULL: there is none */
 };
 
-struct scattered roster_scattered(const struct roster *roster, const char *path);
+struct scattered roster_scattered(const struct roster *roster, const char *path, bool beneath);
 
 void roster_clear(struct roster *roster);
 
