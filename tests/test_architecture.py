@@ -153,6 +153,22 @@ def test_the_rules_can_be_broken(name, line):
     assert list(violations(SOURCE / name, f"// first\n{line}\n"))
 
 
+RULE = re.compile(r"^(?P<number>\d)\. \*\*[^*]+\*\* \((?P<where>[^)]*)\)", re.MULTILINE)
+
+
+def test_each_rule_of_trust_is_found_by_its_number():
+    """In the files that docs/design.md names for it."""
+    rules = list(RULE.finditer((SOURCE.parent / "docs" / "design.md").read_text()))
+    assert [rule["number"] for rule in rules] == list("123456789")
+    missing = [
+        (rule["number"], name)
+        for rule in rules
+        for name in re.findall(r"`([^`]+)`", rule["where"])
+        if not re.search(rf"\brules? (\d(, | and ))*{rule['number']}\b", (SOURCE / name).read_text().replace("\n * ", " "), re.I)
+    ]
+    assert not missing
+
+
 def test_licence_lines():
     files = [*sources(), *mounts_module.REPOSITORY.glob("tests/**/*.py")]
     files += mounts_module.REPOSITORY.glob("tests/**/*.[ch]")

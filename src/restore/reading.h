@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The reading of a file's stripes from the copies of its shares, by rules 5 and 6 of
- * docs/design.md. Readers of files, check and repair all do it here.
+ * docs/design.md. Readers of files, check and repair all do it here (rule 9).
  *
  * A block that is missing, cut off, unreadable, corrupt or misplaced is one erasure in one stripe;
  * the other blocks of that share go on being used. As long as some k stores have an intact block

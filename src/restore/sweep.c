@@ -242,7 +242,7 @@ static bool forget_trust(struct share_set *set)
     return contested;
 }
 
-/* All stripes behind what is present are lost, and bad in all copies. */
+/* All stripes behind what is present (rule 8) are lost, and bad in all copies. */
 static void lose_end(struct sweeping *sweeping)
 {
     struct share_set *set = sweeping->set;
