@@ -177,8 +177,7 @@ def test_mountpoint_that_is_not_empty(mounts, source, mountpoint):
     assert (view / "00" / "file").exists()
 
 
-@pytest.mark.parametrize("required", [1, 2])
-@pytest.mark.parametrize("top", ["files", "directories"])
+@pytest.mark.parametrize("top, required", [("files", 1), ("files", 2), ("directories", 2)])
 @pytest.mark.parametrize("words", ["decode", "check", "repair", "-o restore", "-o rebuild"])
 def test_store_in_place_of_the_stores(binary, source, mountpoint, words, top, required):
     """Of a store for k = 1 alone all could be restored, but from the wrong directory."""

@@ -133,12 +133,12 @@ static struct removal count_removal(const struct repair *repair,
         removal.any_empty |= entry->empty && !entry->added;
         removal.half_copied |= lacking && 2 * entry->missing > roster->believed;
         removal.alien |= !lacking && mend_is_alien(&holds);
-        if (entry->share < 0 || entry->added)
+        if (entry->voter < 0 || entry->added)
             continue;
-        bool *seen = lacking ? lacks : has;
-        removal.lacking += lacking && !seen[entry->share];
-        removal.having += !lacking && !seen[entry->share];
-        seen[entry->share] = true;
+        if (!lacking)
+            removal.having += is_first_of(has, entry->voter);
+        else if (!entry->left)
+            removal.lacking += is_first_of(lacks, entry->voter);
     }
     removal.any_error |= roster->left_out > 0;
     return removal;

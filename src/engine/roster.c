@@ -289,6 +289,7 @@ int roster_make(struct source *source, unsigned jobs, struct progress *progress,
         ret->entries[ret->count++] = (struct roster_entry){
             .store = store_hold(list->stores[i]),
             .share = voice.share,
+            .voter = voice.share,
             .required = voice.required,
             .empty = store_list_is_empty(list, i),
             .error = error,

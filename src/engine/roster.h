@@ -14,7 +14,8 @@ enum { ROSTER_UNKNOWN = NO_VOTE };
 
 struct roster_entry {
     struct store *store;          /* held */
-    int share;                    /* its index; ROSTER_UNKNOWN: it has none */
+    int share;                    /* its index; ROSTER_UNKNOWN: it has none, or is left */
+    int voter;                    /* as it says; NO_VOTE: nothing */
     unsigned required;            /* the k that most of its headers say */
     bool empty;                   /* it holds nothing: perhaps it is not mounted */
     bool added;                   /* the user said which share it is to hold */

@@ -358,12 +358,18 @@ class Name(NameVerdicts):
     def _shares_with(self, is_there):
         return {share for store, share in self.model.voting.items() if is_there(self.entries.get(store))}
 
+    def _shares_lacking(self, is_there):
+        """What a store lacks that is left as it is, perhaps one of another tree, says nothing."""
+        model = self.model
+        return {share for store, share in model.voting.items()
+                if not is_there(self.entries.get(store)) and not model.rule_7_is_left(store)}  # fmt: skip
+
     @once
     def rule_7_may_go(self, is_there=bool):
         """Whether the name may be removed, if what is_there(its Entry) says so counts as having it."""
         model, lack = self.model, [s for s in self.model.stores if not is_there(self.entries.get(s))]
         return (
-            len(self._shares_with(is_there)) < model.K <= len(self._shares_with(lambda entry: not is_there(entry)))
+            len(self._shares_with(is_there)) < model.K <= len(self._shares_lacking(is_there))
             and not any(map(model.has_nothing, model.stores))
             and not any(map(model.rule_7_is_half_copied, lack))
             and not any(model.rule_7_is_alien(store) for store in self.entries if store not in lack)
