@@ -4,7 +4,6 @@
 import os
 import random
 import secrets
-import signal
 import tempfile
 import zlib
 from pathlib import Path
@@ -73,14 +72,6 @@ def binary():
     if not os.access(mounts_module.BINARY, os.X_OK):
         pytest.fail(f"{mounts_module.BINARY} is not there: build it, or name it in ZFEC_FS")
     return mounts_module.BINARY
-
-
-@pytest.fixture(autouse=True, scope="session")
-def default_signals():
-    """What is run in the background may ignore signals, and so would all that it starts."""
-    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(number) == signal.SIG_IGN:
-            signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True, scope="session")
