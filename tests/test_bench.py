@@ -38,7 +38,7 @@ def test_says_what_the_machine_reaches(binary):
     assert lines[0].startswith("3 of 6 shares, checked format, blocks of 65536 bytes")
     assert [re.match(r"\w+", line)[0] for line in lines[2:6]] == KINDS
     assert all(re.search(r"\d [kMGT]B/s +[\d.]+ [kMGT]B/s$", line) for line in lines[2:6])
-    links = re.search(r"can encode for ([\d.]+) such links, and restore for ([\d.]+)\.$", lines[6])
+    links = re.search(r"encodes for ([\d.]+) such links, restores for ([\d.]+)\.$", lines[6])
     assert all(float(number) > 0 for number in links.groups())
     assert [line for line in lines if len(line) > 100] == []
 

@@ -68,8 +68,8 @@ enum exit_status bench_command(struct options *options)
                         show_bytes((uint64_t)one[kind]).text, show_bytes((uint64_t)all[kind]).text);
     }
     output_text(COLOUR_NONE,
-                "A 1 Gbit/s link carries 0.125 GB/s: this machine can encode for %.1f such links, "
-                "and restore for %.1f.",
+                "A 1 Gbit/s link carries 0.125 GB/s: this machine encodes for %.1f such links, "
+                "restores for %.1f.",
                 all[SPEED_ENCODE] / LINK, all[SPEED_DECODE] / LINK);
     return EXIT_STATUS_OK;
 }

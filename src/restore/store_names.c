@@ -160,7 +160,7 @@ static int merge_names(const struct naming *naming, struct name_column columns[]
     return r < 0 ? r : 0;
 }
 
-/* The votes of the stores that have answered, or still may. */
+/* The votes of the stores that have answered, or still may; and stores without one that lend. */
 static unsigned count_votes(const struct inquiry *inquiry, const char *path)
 {
     cleanup_free int *voters = calloc(inquiry->list->count + 1, sizeof *voters);
@@ -171,9 +171,12 @@ static unsigned count_votes(const struct inquiry *inquiry, const char *path)
         bool lacks = r == -ENOENT || r == -ENOTDIR;
         bool counts = r == 0 || r == -EINPROGRESS || (lacks && *path); /* no root: it was removed */
         int voter = store_list_voter(inquiry->list, i);
-        for (unsigned j = 0; j < votes && counts; j++)
+        struct store_voice voice;
+        for (unsigned j = 0; j < votes && counts && voter >= 0; j++)
             counts = voters[j] != voter;
-        if (counts && voter >= 0)
+        if (voter < 0)
+            counts &= store_voice(inquiry->list->stores[i], &voice) && voice.has_files;
+        if (counts)
             voters[votes++] = voter;
     }
     return votes;

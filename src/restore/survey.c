@@ -158,8 +158,7 @@ static int refuse_unsaid(const struct survey *survey, const char *path, int erro
 int refuse_few(const struct share_terms *terms, const struct store_list *list)
 {
     const struct quorum *quorum = &list->quorum;
-    /* A command has counted at its start, and stores without a vote may lend it what it lacks. */
-    const size_t here = terms->patient ? quorum->found : quorum->votes;
+    const size_t here = quorum->found; /* those without a vote may lend what is missing */
 
     if (quorum->required > 0 && (terms->unconfirmed || here >= quorum->required))
         return 0;

@@ -28,7 +28,8 @@ static bool has_file_time(const struct copy_facts *copy)
     return copy->has_header && !copy->misplaced && !formats[copy->header.layout.format]->has_checks;
 }
 
-/* The finest of the times that agree with the copy's, and of two as fine the later one. */
+/* The finest of the times that agree with the copy's; its own where two as fine do, as it may be of
+ * either. */
 static int64_t finest_time(const struct copy_facts copies[], size_t count,
                            const struct copy_facts *copy)
 {
@@ -36,6 +37,7 @@ static int64_t finest_time(const struct copy_facts copies[], size_t count,
     const uint64_t own_unit = times_granularity_in(&own, copy->time_unit);
     struct timespec finest = own;
     uint64_t least = own_unit;
+    bool differ = false;
 
     for (size_t i = 0; i < count; i++) {
         const struct timespec time = times_of_ns(copies[i].header.mtime_ns);
@@ -43,12 +45,13 @@ static int64_t finest_time(const struct copy_facts copies[], size_t count,
         if (!has_file_time(&copies[i]) || !version_is_like(&copies[i].header, &copy->header) ||
             !times_agree_at(&own, &time, unit > own_unit ? unit : own_unit))
             continue;
-        if (unit < least || (unit == least && times_compare(&time, &finest) > 0)) {
-            finest = time;
-            least = unit;
-        }
+        if (unit > least)
+            continue;
+        differ = unit == least && (differ || times_compare(&time, &finest) != 0);
+        finest = time;
+        least = unit;
     }
-    return header_time(&finest);
+    return header_time(differ ? &own : &finest);
 }
 
 void version_settle_times(struct copy_facts copies[], size_t count, size_t first)

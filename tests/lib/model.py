@@ -82,7 +82,7 @@ class Model(ModelVerdicts):
         self.unknown = self.K is None and not self.is_empty  # `required=` must be given
         self.too_few = self.is_empty or not self.unknown and self.rule_2_found() < self.K
         self.is_one_store = bool(self.with_files and self.K and self.K > 1) and len(self.voting) > len(self.likely) == 1
-        self.shows_nothing = self.unknown or not unconfirmed and (self.is_empty or len(set(self.voting.values())) < self.K)
+        self.shows_nothing = self.unknown or not unconfirmed and (self.is_empty or self.rule_2_found() < self.K)
         self.paths = sorted({path for store in stores.values() for path in store})
         self._names = {path: Name(self, path) for path in self.paths}
 
@@ -567,11 +567,12 @@ class File(FileVerdicts):
             self.versions = self._group()
 
     def _time_of(self, store):
-        """The finest of the times that agree with its own; of two as fine, the later one."""
+        """The finest of the times that agree with its own; its own where two as fine do."""
         times = {s: self.entries[s].mtime for s, version in self.of.items() if version == self.of[store]}
         units = {s: min(granularity(time), self.model.samples[s].unit) for s, time in times.items()}
         same = [s for s in times if is_same_at(times[s], times[store], max(units[s], units[store]))]
-        return min((units[s], -times[s]) for s in same)[1] * -1
+        finest = {times[s] for s in same if units[s] == min(units[s] for s in same)}
+        return finest.pop() if len(finest) == 1 else times[store]
 
     def rule_6_may_be_mixed(self, version):
         """Any k shares agree, so one more is needed where times do not tell them apart."""
