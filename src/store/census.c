@@ -317,6 +317,7 @@ static int settle(struct census *census, struct store_list *list)
     cleanup_free struct store_voice *all = collect_voices(census, &count);
     struct quorum quorum;
     bool complete = true;
+    size_t gone = 0; /* stores with a vote before; other files are there now */
 
     if (!here || !all)
         return -ENOMEM;
@@ -332,6 +333,7 @@ static int settle(struct census *census, struct store_list *list)
             list->why_unheard = error < 0 ? error : -ETIMEDOUT;
         }
         complete = complete && (here[i].share >= 0 || census->terms.settled);
+        gone += heard && heard->voice.share >= 0 && here[i].share < 0 && here[i].has_files;
     }
     list->counted = list->unheard == 0 && complete;
     quorum_settle(all, count, census->terms.required, &quorum);
@@ -341,6 +343,7 @@ static int settle(struct census *census, struct store_list *list)
         quorum.required = quorum.given ? quorum.required : 0;
     }
     quorum_settle(here, list->count, census->terms.required, &list->quorum);
+    list->quorum.found -= gone;
     if (list->quorum.no_files && !quorum.no_files) /* those that are here have no vote */
         list->quorum.found = list->quorum.votes = 0;
     list->quorum.required = quorum.required;
