@@ -246,8 +246,9 @@ int copy_read(const struct copy *copy, uint64_t offset, size_t size, struct buff
     struct task *task = NULL;
 
     int r = round_new(&round);
-    if (r == 0)
-        r = copy_ask(round, copy, offset, size, &task);
+    if (r < 0)
+        return r;
+    r = copy_ask(round, copy, offset, size, &task);
     if (r < 0)
         return r;
     round_wait_for_all(round);
