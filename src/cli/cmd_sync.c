@@ -477,7 +477,7 @@ static int run_steps(struct syncing *syncing, const char *folder)
             memory->tried = syncing->began;
             strcpy(memory->encoding, syncing->encoding);
         }
-        /* Of what kind all is that may be there is known again when all was compared. */
+        /* The encoding is known again once everything there was compared. */
         outcome->is_of_another_encoding = is_of_another_encoding(syncing, memory);
         if (outcome->is_of_another_encoding && goes_on)
             *memory->encoding = '\0';

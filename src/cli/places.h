@@ -12,7 +12,7 @@
  * case. */
 int place_find(const char *path, struct whereabouts *ret);
 
-/* The same for a PATH that may hang: RET is empty if that takes some seconds. */
+/* As above, for a PATH that may hang: RET is empty if it takes some seconds. */
 int place_find_soon(const char *path, struct whereabouts *ret);
 
 /* Returns true if PLACE lies in the source at FROM, and RULES do not leave it out. */

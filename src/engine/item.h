@@ -83,7 +83,7 @@ void item_end(struct item *item);
  */
 int item_look(struct item *item);
 
-/* The same, and tells nothing. */
+/* Like item_look, but reports nothing. */
 int item_ask(struct item *item);
 
 /* The same for the attributes. */

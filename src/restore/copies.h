@@ -98,5 +98,5 @@ int block_read_take(struct task *task, struct buffer *ret);
 /* Asks for SIZE bytes of a copy and waits for them; as block_read_take. */
 int copy_read(const struct copy *copy, uint64_t offset, size_t size, struct buffer *ret);
 
-/* The same for a copy in a local store, in this thread; -EAGAIN for one in another store. */
+/* Like copy_read, but in this thread: for a copy in a local store; -EAGAIN for any other. */
 int copy_read_now(const struct copy *copy, uint64_t offset, size_t size, uint8_t *data);
