@@ -17,6 +17,8 @@ struct copy_file {
     int fd;
     bool watched;       /* in a local store, which tells when a file changes: */
     struct stat opened; /* as it was */
+    size_t start_size;  /* bytes at its start that were read then */
+    uint8_t start[];
 };
 
 static void run_closing(struct task *task)
@@ -57,10 +59,19 @@ static int read_exactly(const struct copy_file *file, uint64_t offset, size_t si
 {
     size_t done = 0;
 
+    if (offset < file->start_size && size <= file->start_size - offset) {
+        memcpy(data, file->start + offset, size);
+        return 0;
+    }
     int r = io_read(file->fd, offset, data, size, &done);
-    if (r == 0 && is_changed(file))
-        return -ESTALE;
     return r == 0 && done < size ? -ENODATA : r;
+}
+
+static int read_block(const struct copy_file *file, uint64_t offset, size_t size, uint8_t *data)
+{
+    int r = read_exactly(file, offset, size, data);
+
+    return r == 0 && is_changed(file) ? -ESTALE : r;
 }
 
 static int open_copy(const struct inquiry *looks, const struct share_terms *terms, size_t place,
@@ -71,12 +82,13 @@ static int open_copy(const struct inquiry *looks, const struct share_terms *term
     if (r < 0)
         return r;
     struct store *store = looks->list->stores[place];
-    struct tree_object *object = &look_answer(looks, place)->object;
+    struct look *look = look_answer(looks, place);
+    struct tree_object *object = &look->object;
     if (!S_ISREG(object->status.st_mode))
         return -ENOENT;
     if (object->open_error < 0)
         return object->open_error;
-    struct copy_file *file = malloc(sizeof *file);
+    struct copy_file *file = malloc(sizeof *file + look->start_size);
     if (!file)
         return -ENOMEM;
     *file = (struct copy_file){
@@ -86,7 +98,9 @@ static int open_copy(const struct inquiry *looks, const struct share_terms *term
         .fd = steal_fd(&object->fd),
         .watched = !store_is_remote(store),
         .opened = object->status,
+        .start_size = look->start_size,
     };
+    memcpy(file->start, look->start, look->start_size);
     *ret = (struct copy){
         .store = store_hold(store),
         .file = file,
@@ -196,7 +210,7 @@ static void run_read(struct task *task)
 
     read->result = buffer_take(read->size, &read->block);
     if (read->result == 0)
-        read->result = read_exactly(read->file, read->offset, read->size, read->block.data);
+        read->result = read_block(read->file, read->offset, read->size, read->block.data);
 }
 
 static void drop_read(struct task *task)
@@ -259,5 +273,12 @@ int copy_read_now(const struct copy *copy, uint64_t offset, size_t size, uint8_t
 {
     if (store_is_remote(copy->store))
         return -EAGAIN;
-    return read_exactly(copy->file, offset, size, data);
+    return read_block(copy->file, offset, size, data);
+}
+
+int copy_read_digest(const struct copy *copy, uint64_t offset, uint8_t ret[HASH_SIZE])
+{
+    if (store_is_remote(copy->store))
+        return -EAGAIN;
+    return read_exactly(copy->file, offset, HASH_SIZE, ret);
 }

@@ -5,6 +5,7 @@
 #include "base/buffer.h"
 #include "restore/damage.h"
 #include "restore/look.h"
+#include "share/block.h"
 
 #include <pthread.h>
 
@@ -100,3 +101,7 @@ int copy_read(const struct copy *copy, uint64_t offset, size_t size, struct buff
 
 /* Like copy_read, but in this thread: for a copy in a local store; -EAGAIN for any other. */
 int copy_read_now(const struct copy *copy, uint64_t offset, size_t size, uint8_t *data);
+
+/* Like copy_read_now, of a block's digest; but whether its file has changed is not looked at: a
+ * digest that agrees with those of other copies is right, wherever it was read. */
+int copy_read_digest(const struct copy *copy, uint64_t offset, uint8_t ret[HASH_SIZE]);

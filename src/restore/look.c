@@ -11,11 +11,13 @@ int look_ask(const struct tree *tree, const char *path, struct question *questio
     int r = tree_look(tree, path, &look->object);
     if (r < 0 || look->object.fd < 0)
         return r;
-    r = io_read(look->object.fd, 0, look->header, sizeof look->header, &look->header_size);
+    uint64_t size = (uint64_t)look->object.status.st_size;
+    size_t wanted = size < sizeof look->start ? (size_t)size : sizeof look->start;
+    r = io_read(look->object.fd, 0, look->start, wanted, &look->start_size);
     /* A header that cannot be read is lost: the blocks may be good. A shortage, or no answer in
      * time, says nothing of it. */
     if (r < 0)
-        look->header_size = 0;
+        look->start_size = 0;
     if (is_shortage(r) || r == -ETIMEDOUT)
         look->object.open_error = r;
     return 0;
@@ -57,7 +59,8 @@ struct ballot look_ballot(const struct inquiry *looks, const struct share_terms 
         .time_unit = voice.time_unit,
         .unconfirmed = terms->unconfirmed,
     };
-    int r = header_read(terms->format, look->header, look->header_size, facts.size, &facts.header);
+    size_t size = look->start_size < HEADER_SIZE_MAX ? look->start_size : HEADER_SIZE_MAX;
+    int r = header_read(terms->format, look->start, size, facts.size, &facts.header);
     facts.has_header = r == 0;
     facts.other_format = r == -EMEDIUMTYPE;
     if (!formats[terms->format]->has_checks) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * All that one store has of a name, in one question: its status, the target of a symlink, and of a
- * file the descriptor and the first bytes, which may be a share's header.
+ * file the descriptor and the first bytes, which may be a share's header and some of its blocks.
  */
 #pragma once
 
@@ -10,11 +10,14 @@
 #include "trust/name.h"
 #include "trust/version.h"
 
+/* Bytes at a file's start that are read with its header: all there is of most small files. */
+enum { LOOK_START = 1024 };
+
 struct look {
     struct question question;
     struct tree_object object;
-    uint8_t header[HEADER_SIZE_MAX];
-    size_t header_size; /* bytes that were read */
+    size_t start_size; /* bytes that were read of: */
+    uint8_t start[LOOK_START];
 };
 
 extern const struct question_kind look_kind;

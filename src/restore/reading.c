@@ -304,7 +304,7 @@ static int look_at_digests(struct attempt *attempt, size_t place, bool *ret)
             continue;
         int r = copy->block != BLOCK_UNREAD
                     ? -EAGAIN
-                    : copy_read_now(attempt->copies[i], offset_at(attempt, i), sizeof there, there);
+                    : copy_read_digest(attempt->copies[i], offset_at(attempt, i), there);
         if (r == -EAGAIN) {
             *ret = false;
         } else if (r < 0 || memcmp(there, gather->copies[place].digest, HASH_SIZE) != 0) {
