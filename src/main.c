@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "cli/background.h"
 #include "cli/output.h"
+#include "cli/set_stores.h"
 #include "cli/sources.h"
 #include "mount/mount.h"
 
@@ -23,8 +24,17 @@ static int run_command(const struct command_row *command, struct options *option
     if (output_begin(options) < 0)
         return background_end(EXIT_STATUS_FAILED);
     int status = (int)command->run(options);
+    set_stores_close(options);
     if (output_end() < 0 && status != EXIT_STATUS_LOST)
         status = EXIT_STATUS_FAILED;
+    return background_end(status);
+}
+
+static int run_mount(const struct command_row *command, struct options *options)
+{
+    int status = (int)command->run(options);
+
+    set_stores_close(options);
     return background_end(status);
 }
 
@@ -62,7 +72,6 @@ int main(int count, char *words[])
     else if (options.version)
         printf("zfec-fs %s (libfuse %s)\n", VERSION, mount_library_version());
     else
-        return is_mount ? background_end((int)command->run(&options))
-                        : run_command(command, &options);
+        return is_mount ? run_mount(command, &options) : run_command(command, &options);
     return output_end() < 0 ? EXIT_STATUS_FAILED : EXIT_STATUS_OK;
 }

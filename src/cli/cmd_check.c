@@ -60,15 +60,16 @@ enum exit_status check_command(struct options *options)
         .failed = findings_failed,
     };
 
-    if (take_stores(options, 0) < 0)
-        return EXIT_STATUS_USAGE;
+    int r = take_stores(options, 0);
+    if (r < 0)
+        return status_of_stores(r);
     if ((options->report && page_open(options->report, &checking.page) < 0) ||
         meter_start(&meter, "check", "another run begins anew") < 0)
         return status;
     if (options->sample < 1 && getrandom(&settings.seed, sizeof settings.seed, 0) < 0)
         settings.seed = (uint64_t)meter.started;
     const struct share_terms terms = {.everything = true, .stop = &meter.progress.stop};
-    int r = source_find_stores(options, terms, &source);
+    r = source_find_stores(options, terms, &source);
     if (r == 0)
         r = source_hear_stores(options, source);
     if (r < 0)

@@ -27,15 +27,16 @@ enum exit_status decode_command(struct options *options)
     cleanup_names struct names inputs = NO_NAMES;
     struct copying copying;
 
-    if (take_stores(options, 1) < 0)
-        return EXIT_STATUS_USAGE;
+    int r = take_stores(options, 1);
+    if (r < 0)
+        return status_of_stores(r);
     if (copying_begin(&copying, options) < 0)
         return status;
     const struct share_terms terms = {.older = options->older,
                                       .hidden = tell_hidden,
                                       .context = &copying,
                                       .stop = &copying.meter.progress.stop};
-    int r = source_find_stores(options, terms, &source);
+    r = source_find_stores(options, terms, &source);
     if (r == 0)
         r = source_hear_stores(options, source);
     copying.stores = source;

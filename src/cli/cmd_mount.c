@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "cli/background.h"
+#include "cli/set_stores.h"
 #include "cli/sources.h"
 #include "mount/mount.h"
 #include "restore/survey.h"
@@ -152,8 +153,10 @@ enum exit_status mount_command(struct options *options)
     sigaddset(&asked, SIGUSR1);
     sigprocmask(SIG_BLOCK, &asked, NULL);
     thread_start(log_stores, &asked);
-    int r =
-        from_stores ? source_of_stores(options, &stop, &source) : source_of_tree(options, &source);
+    int r = from_stores ? set_stores_open(options) : 0;
+    if (r == 0)
+        r = from_stores ? source_of_stores(options, &stop, &source)
+                        : source_of_tree(options, &source);
     if (r == 0 && from_stores)
         watch_stores(source);
     are_few = r == 0 && tell_few();
@@ -165,7 +168,9 @@ enum exit_status mount_command(struct options *options)
         return from_stores ? status_of_stores(r) : EXIT_STATUS_FAILED;
     const struct mount_settings settings = {
         .mountpoint = options->words[options->word_count - 1],
-        .source = options->source ? options->source : "zfec-fs",
+        .source = options->source    ? options->source
+                  : options->address ? options->address
+                                     : "zfec-fs",
         .options = options->mount_options,
         .permissions_checked = options->permissions_checked,
         .pages_avoided = options->pages_avoided,

@@ -246,12 +246,13 @@ enum exit_status repair_command(struct options *options)
     cleanup_roster struct roster roster = {0};
     struct copying copying;
 
-    if (take_stores(options, 0) < 0)
-        return EXIT_STATUS_USAGE;
+    int r = take_stores(options, 0);
+    if (r < 0)
+        return status_of_stores(r);
     if (copying_begin(&copying, options) < 0)
         return EXIT_STATUS_FAILED;
     const struct share_terms terms = {.everything = true, .stop = &copying.meter.progress.stop};
-    int r = source_find_stores(options, terms, &source);
+    r = source_find_stores(options, terms, &source);
     if (r == 0)
         r = add_places(&copying, options, source);
     if (r == 0)

@@ -285,8 +285,10 @@ static const struct option_row option_rows[] = {
      .help = "read only a random part of the blocks, like 5%"},
     {"report", 0, COMMAND_CHECK, "FILE", TEXT(report),
      .help = "also write what was found to FILE, as a web page"},
-    {"config", 'c', COMMAND_SYNC, "FILE", TEXT(config),
+    {"config", 'c', COMMAND_SYNC | COMMAND_CHECK, "FILE", TEXT(config),
      .help = "the file of sets (~/.config/zfec-fs/sets.ini; of root /etc/zfec-fs/sets.ini)"},
+    {"config", 0, MOUNT_OF_STORES | COMMAND_DECODE | COMMAND_REPAIR, "FILE", TEXT(config),
+     .help = "the file of sets, for SET: as STORES"},
     {"checksum", 'c', COMMAND_ENCODE | COMMAND_DECODE, FLAG(checksum),
      .help = "compare contents where size and time are the same"},
     {"checksum", 0, COMMAND_SYNC, FLAG(checksum), .help = "compare contents, not sizes and times"},
@@ -601,6 +603,7 @@ void options_clear(struct options *options)
     excludes_free(options->rules.excludes);
     names_clear(&options->stores);
     free(options->source);
+    free(options->address);
     free(options->mount_options);
     free(options->report);
     free(options->config);

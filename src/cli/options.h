@@ -51,9 +51,12 @@ struct options {
     unsigned required;       /* as it was given; 0: not given */
     struct tree_rules rules; /* of the source */
     char *source;            /* SOURCE or STORES; NULL: none */
-    struct names stores;     /* of store= */
-    double store_timeout;    /* seconds; below 0: not given */
-    bool unconfirmed;        /* names that too few stores have are taken, too */
+    struct names stores;     /* of store=, or of a set */
+    char *address;           /* of that, SET:PATH; NULL: none was given */
+    struct set_stores *set_stores;
+    size_t stores_left_out; /* that the set has */
+    double store_timeout;   /* seconds; below 0: not given */
+    bool unconfirmed;       /* names that too few stores have are taken, too */
     bool help, version;
 
     /* Of a mount. */

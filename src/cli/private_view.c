@@ -6,6 +6,7 @@
 #include "base/thread.h"
 #include "cli/background.h"
 #include "cli/places.h"
+#include "cli/private_folder.h"
 #include "mount/mount.h"
 #include "sync/address.h"
 #include "sync/child.h"
@@ -201,18 +202,8 @@ static int write_note(int lock, const char *note)
     return written < 0 ? -errno : (size_t)written < length ? -ENOSPC : 0;
 }
 
-/* Also where the server is gone, or does not answer. */
-static void unmount(const char *path)
-{
-    struct words words = {.names = NO_NAMES};
-
-    WORDS_ADD(&words, "fusermount3", "-uqz", "--", path);
-    child_run(&words, END_LIMIT_S, NULL);
-}
-
 int private_view_open(struct sync_set *set, int lock, struct private_view *ret)
 {
-    const char *base = getenv("XDG_RUNTIME_DIR");
     cleanup_free char *mount = NULL;
     char folder[PATH_MAX];
 
@@ -225,14 +216,10 @@ int private_view_open(struct sync_set *set, int lock, struct private_view *ret)
     if (strstr(folder, "/" PREFIX)) {
         if (asprintf(&mount, "%s/view", folder) < 0)
             return -ENOMEM;
-        unmount(mount);
+        private_folder_unmount(mount);
         remove_folder(&(struct private_view){.folder = folder, .mount = mount});
     }
-    if (!base || *base != '/' || access(base, W_OK) < 0)
-        base = "/tmp";
-    if (asprintf(&ret->folder, "%s/" PREFIX "XXXXXX", base) < 0)
-        return -ENOMEM;
-    int r = mkdtemp(ret->folder) ? 0 : log_errno(-errno, "%s: cannot be made", ret->folder);
+    int r = private_folder_make(PREFIX, &ret->folder);
     if (r == 0 && (r = write_note(lock, ret->folder)) < 0)
         log_errno(r, "the lock file");
     if (r == 0 && asprintf(&ret->mount, "%s/view", ret->folder) < 0)
@@ -256,7 +243,7 @@ void private_view_close(struct private_view *view)
             log_error("the source hangs; the process that reads it is left behind until the source "
                       "answers");
             close(steal_fd(&view->tie));
-            unmount(view->mount);
+            private_folder_unmount(view->mount);
             kill(view->server, SIGKILL);
             poll(&ended, 1, KILLED_S * 1000);
         }

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "cli/output.h"
 #include "cli/places.h"
+#include "cli/set_stores.h"
 #include "sync/address.h"
 #include "sync/sets.h"
 
@@ -22,7 +23,7 @@ int take_stores(struct options *options, size_t others)
     if (options->word_count == others)
         return 0;
     options->source = strdup(options->words[0]);
-    return options->source ? 0 : -ENOMEM;
+    return options->source ? set_stores_open(options) : -ENOMEM;
 }
 
 int source_of_tree(struct options *options, struct source **ret)
@@ -40,6 +41,7 @@ static int find_stores(const struct options *options, const char *directory,
         .format = options->encoding.format,
         .required = options->required,
         .settled = options->command != COMMAND_MOUNT,
+        .left_out = options->stores_left_out,
     };
 
     if (options->store_timeout >= 0)

@@ -7,7 +7,8 @@
 
 /*
  * Takes STORES from the words of a command, which may lack where --store names all; OTHERS more
- * stand behind it. Returns 0, or -EINVAL after one line in the log, or -ENOMEM.
+ * stand behind it. Opens those of a set (cli/set_stores.h). Returns 0, or a negative errno after
+ * one line in the log; -EINVAL where the words make no sense.
  */
 int take_stores(struct options *options, size_t others);
 

@@ -10,6 +10,7 @@ struct stores_terms {
     enum share_format format;
     unsigned required; /* K, as the user gave it; 0: the stores say it */
     bool settled;      /* what a store showed once counts until the end: for commands */
+    size_t left_out;   /* stores that there are, but that cannot be had: none was even named */
 };
 
 /* The stores at one time, in a fixed order. It holds them. */

@@ -10,6 +10,7 @@
 #include "trust/quorum.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -26,6 +27,7 @@ static const uint64_t NOTHING = 0, GIVEN_UP = UINT64_MAX;
 struct store {
     atomic_uint holders;
     struct tree *tree;
+    char *name;           /* for messages; NULL: as the user gave its path */
     char *real_path;      /* without symlinks */
     bool closed;          /* the way there */
     pthread_mutex_t lock; /* of all that follows */
@@ -47,6 +49,25 @@ void store_set_limit(uint64_t time)
     limit = time;
 }
 
+static const char *folder, *nickname;
+
+void store_call(const char *of_folder, const char *name)
+{
+    folder = of_folder;
+    nickname = name;
+}
+
+/* What a store at PATH is called in messages; NULL: as it is. */
+static int find_name(const char *path, char **ret)
+{
+    size_t length = folder ? strlen(folder) : 0;
+
+    *ret = NULL;
+    if (length == 0 || strncmp(path, folder, length) != 0 || path[length] != '/')
+        return 0;
+    return asprintf(ret, "%s%s", nickname, path + length) < 0 ? -ENOMEM : 0;
+}
+
 uint64_t store_limit(void)
 {
     return limit;
@@ -65,8 +86,10 @@ int store_new(const char *path, struct store **ret)
     if (!real_path)
         return -errno;
     struct store *store = calloc(1, sizeof *store);
-    if (!store)
+    if (!store || find_name(path, &store->name) < 0) {
+        free(store);
         return -ENOMEM;
+    }
     store->closed = mounts_closed_way(real_path, &closed) < 0 || closed;
     store->real_path = steal_pointer(real_path);
     atomic_init(&store->holders, 1);
@@ -90,6 +113,7 @@ void store_release(struct store *store)
     if (atomic_fetch_sub(&store->holders, 1) > 1)
         return;
     tree_close(store->tree);
+    free(store->name);
     free(store->real_path);
     pthread_cond_destroy(&store->work);
     pthread_mutex_destroy(&store->lock);
@@ -103,7 +127,7 @@ const struct tree *store_tree(const struct store *store)
 
 const char *store_name(const struct store *store)
 {
-    return tree_name(store->tree);
+    return store->name ? store->name : tree_name(store->tree);
 }
 
 const char *store_short_name(const struct store *store)

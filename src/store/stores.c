@@ -20,6 +20,7 @@ enum {
 struct stores {
     char *directory;     /* absolute; NULL: none */
     struct names others; /* absolute paths */
+    size_t left_out;     /* others that were not even named */
     struct census *census;
     pthread_mutex_t lock;
     bool looking;    /* someone renews the list, without the lock */
@@ -126,7 +127,7 @@ static int add_answers(struct store_list *list, const struct store_list *old, st
 static struct store *find_store(const struct store_list *list, const char *path)
 {
     for (size_t i = 0; list && i < list->count; i++) {
-        if (strcmp(store_name(list->stores[i]), path) == 0)
+        if (strcmp(tree_name(store_tree(list->stores[i])), path) == 0)
             return list->stores[i];
     }
     return NULL;
@@ -146,6 +147,7 @@ static int look(const struct stores *stores, const struct store_list *old, struc
     list = list_new(paths.count);
     if (!sites || !list)
         return -ENOMEM;
+    list->left_out = stores->left_out;
     for (size_t i = 0; i < paths.count; i++) {
         sites[i].path = names_get(&paths, i);
         sites[i].known = find_store(old, sites[i].path);
@@ -205,6 +207,7 @@ int stores_open(const char *directory, const struct names *others, const struct 
     if (!stores)
         return -ENOMEM;
     pthread_mutex_init(&stores->lock, NULL);
+    stores->left_out = terms->left_out;
     int r = census_new(terms, &stores->census);
     if (r == 0 && directory)
         r = make_absolute(directory, &stores->directory);

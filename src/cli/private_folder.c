@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/private_folder.h"
+
+#include "base/log.h"
+#include "sync/child.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { UNMOUNT_LIMIT_S = 20 };
+
+int private_folder_make(const char *prefix, char **ret)
+{
+    const char *base = getenv("XDG_RUNTIME_DIR");
+
+    if (!base || *base != '/' || access(base, W_OK) < 0)
+        base = "/tmp";
+    if (asprintf(ret, "%s/%sXXXXXX", base, prefix) < 0) {
+        *ret = NULL;
+        return -ENOMEM;
+    }
+    return mkdtemp(*ret) ? 0 : log_errno(-errno, "%s: cannot be made", *ret);
+}
+
+void private_folder_unmount(const char *path)
+{
+    struct words words = {.names = NO_NAMES};
+
+    WORDS_ADD(&words, "fusermount3", "-uqz", "--", path);
+    child_run(&words, UNMOUNT_LIMIT_S, NULL);
+}

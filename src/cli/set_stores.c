@@ -1,0 +1,462 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/set_stores.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "cli/output.h"
+#include "cli/private_folder.h"
+#include "store/store.h"
+#include "sync/address.h"
+#include "sync/child.h"
+#include "sync/sets.h"
+#include "tree/whereabouts.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+enum {
+    LOOK_MS = 50,
+    START_S = 30, /* to mount a node, if its timeout is not less */
+    MORE_S = 5,   /* for nodes that are not needed */
+    END_S = 5,    /* to unmount */
+};
+
+#define PREFIX "zfec-fs-set-"
+
+/* A node, and where its share is. */
+struct place {
+    const struct sync_node *node;
+    char *mountpoint;              /* NULL: it is a directory of this machine */
+    char *path;                    /* of the store */
+    struct child mounting, asking; /* stat, so that a file system that hangs holds up nobody */
+    dev_t other_device;            /* where it is before it is mounted; 0: none */
+    enum { PLACE_MOUNTS, PLACE_ANSWERS, PLACE_READY, PLACE_FAILED } state;
+    char reason[REASON_SIZE]; /* why it failed: the first line that a program has said */
+};
+
+struct set_stores {
+    struct sets sets;
+    const struct sync_set *set;
+    char *folder; /* NULL: nothing is mounted */
+    int lock;     /* of the folder: while somebody has it, it is in use */
+    struct place *places;
+};
+
+/* How long a node may take until it is mounted. */
+static unsigned start_limit(const struct sync_node *node)
+{
+    return node->terms.timeout < START_S ? node->terms.timeout : START_S;
+}
+
+/* Returns how long the name of the set is, or 0 where WORD has not the form of an address. */
+static size_t address_length(const char *word)
+{
+    size_t length = strcspn(word, ":/");
+
+    return word[length] == ':' ? length : 0;
+}
+
+/* Which sets there are, for a word that is none, unless it is a path. Returns 0 for that. */
+static int refuse_set(const char *word, size_t length, const char *file, const struct sets *sets)
+{
+    if (access(word, F_OK) == 0)
+        return 0;
+
+    struct draft names = {0};
+
+    for (size_t i = 0; i < sets->count; i++)
+        draft_add(&names, "%s%s:", i == 0 ? "" : ", ", sets->sets[i].name);
+    cleanup_free char *list = draft_take(&names);
+    return log_as(-EINVAL, "%s: there is no set %.*s in %s, which has %s; for a path write ./%s",
+                  word, (int)length, word, file, list ? list : "others", word);
+}
+
+/* Sets STORES->set; NULL: the word is a path. */
+static int find_set(const struct options *options, size_t length, struct set_stores *stores)
+{
+    const char *word = options->source;
+    cleanup_free char *file = options_sets_path(options), *name = strndup(word, length);
+    bool is_path = access(word, F_OK) == 0 && !options->config;
+
+    if (!file || !name)
+        return -ENOMEM;
+    log_mute(is_path); /* it needs no file of sets */
+    int r = sets_read(file, &stores->sets);
+    log_mute(false);
+    if (r < 0)
+        return r == -ENOMEM ? r : is_path ? 0 : -EINVAL;
+    stores->set = sets_find(&stores->sets, name);
+    return stores->set ? 0 : refuse_set(word, length, file, &stores->sets);
+}
+
+/* What runs have left that were killed, with what they had started. */
+static void remove_abandoned(const char *folder)
+{
+    const char *end = strrchr(folder, '/');
+    cleanup_free char *base = strndup(folder, (size_t)(end - folder));
+    DIR *list = base ? opendir(base) : NULL;
+
+    for (struct dirent *entry; list && (entry = readdir(list));) {
+        if (strncmp(entry->d_name, PREFIX, strlen(PREFIX)) != 0)
+            continue;
+        int fd =
+            openat(dirfd(list), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        struct stat status;
+        if (fd < 0)
+            continue;
+        bool is_ours = fstat(fd, &status) == 0 && status.st_uid == geteuid() &&
+                       flock(fd, LOCK_EX | LOCK_NB) == 0;
+        DIR *nodes = is_ours ? fdopendir(dup(fd)) : NULL;
+        for (struct dirent *node; nodes && (node = readdir(nodes));) {
+            cleanup_free char *path = NULL;
+            if (*node->d_name == '.' ||
+                asprintf(&path, "%s/%s/%s", base, entry->d_name, node->d_name) < 0)
+                continue;
+            if (rmdir(path) < 0) {
+                private_folder_unmount(path);
+                rmdir(path);
+            }
+        }
+        if (nodes)
+            closedir(nodes);
+        if (is_ours)
+            unlinkat(dirfd(list), entry->d_name, AT_REMOVEDIR);
+        close(fd);
+    }
+    if (list)
+        closedir(list);
+}
+
+static int make_folder(struct set_stores *stores)
+{
+    int r = private_folder_make(PREFIX, &stores->folder);
+
+    if (r < 0)
+        return r;
+    stores->lock = open(stores->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (stores->lock < 0 || flock(stores->lock, LOCK_EX | LOCK_NB) < 0)
+        return log_errno(-errno, "%s", stores->folder);
+    remove_abandoned(stores->folder);
+    return 0;
+}
+
+/* The words that mount a node in the foreground. Nothing asks for a password. */
+static void add_mounting(const struct place *place, struct words *words)
+{
+    const struct terms *terms = &place->node->terms;
+
+    if (place->node->mover == &rclone_mover) {
+        WORDS_ADD(words, "rclone", "mount", "--read-only", "--ask-password=false",
+                  "--log-level=ERROR");
+        words_add(words, "--timeout=%us", terms->timeout);
+        words_add(words, "--contimeout=%us", start_limit(place->node));
+        if (terms->rclone_config)
+            words_add(words, "--config=%s", terms->rclone_config);
+    } else {
+        WORDS_ADD(words, "sshfs", "-f", "-o", "ro,reconnect,no_contain_symlinks,BatchMode=yes");
+        words_add(words, "-oConnectTimeout=%u,ServerAliveInterval=%u", start_limit(place->node),
+                  terms->timeout / 3 + 1);
+        if (terms->ssh_key)
+            words_add(words, "-oIdentityFile=%s", terms->ssh_key);
+        if (terms->ssh_config)
+            words_add(words, "-F%s", terms->ssh_config);
+    }
+    WORDS_ADD(words, "--", place->node->target, place->mountpoint);
+}
+
+static void fail(struct place *place, const char *reason)
+{
+    place->state = PLACE_FAILED;
+    if (!*place->reason)
+        snprintf(place->reason, sizeof place->reason, "%s", reason);
+}
+
+static int start(struct set_stores *stores, struct place *place)
+{
+    struct words words = {.names = NO_NAMES};
+    struct stat folder;
+    int r = stores->folder ? 0 : make_folder(stores);
+
+    if (r < 0)
+        return r;
+    if (asprintf(&place->mountpoint, "%s/%s", stores->folder, place->node->name) < 0)
+        return -ENOMEM;
+    if (mkdir(place->mountpoint, 0700) < 0 || fstat(stores->lock, &folder) < 0)
+        return log_errno(-errno, "%s: cannot be made", place->mountpoint);
+    place->other_device = folder.st_dev;
+    add_mounting(place, &words);
+    r = words.failed ? -ENOMEM : child_start(&words, &place->mounting);
+    names_clear(&words.names);
+    return r;
+}
+
+/* Asks whether the store is there, and a directory. */
+static void ask(struct place *place)
+{
+    struct words words = {.names = NO_NAMES};
+
+    WORDS_ADD(&words, "stat", "--dereference", "--format=%d %F", "--", place->path);
+    place->state = PLACE_ANSWERS;
+    int r = words.failed ? -ENOMEM : child_start(&words, &place->asking);
+    names_clear(&words.names);
+    if (r < 0)
+        fail(place, strerrordesc_np(-r));
+}
+
+/* Stores where the share of a node is, and starts what mounts it. */
+static int begin(struct set_stores *stores, struct place *place, const char *beneath)
+{
+    const struct sync_node *node = place->node;
+    bool by_rsync = node->mover == &rsync_mover;
+    bool is_local = by_rsync && address_kind(node->target) == ADDRESS_LOCAL;
+
+    if (by_rsync && address_kind(node->target) == ADDRESS_DAEMON) {
+        fail(place, "an rsync daemon's share cannot be mounted");
+        return 0;
+    }
+    int r = is_local ? 0 : start(stores, place);
+    const char *root = is_local ? node->target : place->mountpoint;
+    if (r == 0 && asprintf(&place->path, "%s%s%s", root, *beneath ? "/" : "", beneath) < 0)
+        r = -ENOMEM;
+    if (r == 0 && is_local)
+        ask(place);
+    return r;
+}
+
+/* What the program that mounts says is the reason, if it says anything. */
+static void take_mounting(void *opaque, int stream, char *line)
+{
+    struct place *place = opaque;
+
+    if (!*place->reason)
+        snprintf(place->reason, sizeof place->reason, "%s", line);
+}
+
+/* "2049 directory", or "stat: cannot statx '/mnt/usb': No such file or directory". */
+static void take_answer(void *opaque, int stream, char *line)
+{
+    struct place *place = opaque;
+    const char *kind = strchr(line, ' '), *colon = strrchr(line, ':');
+
+    if (stream == 1)
+        fail(place, colon && colon[1] ? colon + 2 : line);
+    else if (!kind || strcmp(kind, " directory") != 0)
+        fail(place, "not a directory; give the one that it is in");
+    else if (strtoull(line, NULL, 10) != place->other_device) /* else it is unmounted already */
+        place->state = PLACE_READY;
+}
+
+/* By what the kernel knows: nothing is asked of the file system. */
+static bool is_mounted(const struct place *place)
+{
+    cleanup_fd int fd = open(place->mountpoint, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    struct directory_id here;
+
+    return fd >= 0 && directory_identify(fd, &here) == 0 && here.device != place->other_device;
+}
+
+static bool has_ended(const struct child *child)
+{
+    struct pollfd ended = {.fd = child->handle, .events = POLLIN};
+
+    return child->pid > 0 && poll(&ended, 1, 0) > 0;
+}
+
+/* Returns true if the place is still waited for. */
+static bool look(struct place *place)
+{
+    bool failed = has_ended(&place->mounting), answered = has_ended(&place->asking);
+
+    if (place->mounting.pid > 0)
+        child_read(&place->mounting, take_mounting, place);
+    if (place->state == PLACE_MOUNTS && is_mounted(place))
+        ask(place);
+    else if (place->state == PLACE_ANSWERS)
+        child_read(&place->asking, take_answer, place);
+    if (place->state > PLACE_ANSWERS)
+        return false;
+    if (failed)
+        fail(place, place->node->mover == &rclone_mover ? "rclone cannot be run; is it installed?"
+                                                        : "sshfs cannot be run; is it installed?");
+    else if (answered)
+        fail(place, "cannot be looked at");
+    return place->state <= PLACE_ANSWERS;
+}
+
+static size_t count(const struct set_stores *stores, int state)
+{
+    size_t found = 0;
+
+    for (size_t i = 0; i < stores->set->count; i++)
+        found += (int)stores->places[i].state == state;
+    return found;
+}
+
+/*
+ * Waits until the stores of all nodes are there, or have failed, or MORE_S after enough were,
+ * unless ALL are wanted.
+ */
+static void wait_for_places(struct set_stores *stores, bool all)
+{
+    const struct sync_set *set = stores->set;
+    double began = clock_seconds(), enough_since = 0;
+
+    while (count(stores, PLACE_READY) + count(stores, PLACE_FAILED) < set->count) {
+        double now = clock_seconds();
+        if (enough_since == 0 && count(stores, PLACE_READY) >= set->encoding.required)
+            enough_since = now;
+        for (size_t i = 0; i < set->count; i++) {
+            struct place *place = &stores->places[i];
+            bool late = now - began > start_limit(place->node) ||
+                        (!all && enough_since > 0 && now - enough_since > MORE_S);
+            if (look(place) && late)
+                fail(place, "it did not answer in time");
+        }
+        poll(NULL, 0, LOOK_MS);
+    }
+    for (size_t i = 0; i < set->count; i++) {
+        struct place *place = &stores->places[i];
+        if (place->asking.pid > 0)
+            child_kill(&place->asking);
+        if (place->state == PLACE_FAILED && place->mounting.pid > 0)
+            child_end(&place->mounting);
+    }
+}
+
+/* Takes the lines of the programs from here on, which would wait for that else. */
+static void *drain(void *opaque)
+{
+    const struct set_stores *stores = opaque;
+    size_t nodes = stores->set->count;
+
+    for (;;) {
+        for (size_t i = 0; i < nodes; i++) {
+            struct place *place = &stores->places[i];
+            if (place->mounting.pid > 0)
+                child_read(&place->mounting, take_mounting, place);
+        }
+        poll(NULL, 0, 20 * LOOK_MS);
+    }
+    return NULL;
+}
+
+/* One line for each node that cannot be read; or, where too few are left, one for all. */
+static int tell_failed(const struct set_stores *stores, const char *address)
+{
+    const struct sync_set *set = stores->set;
+    size_t ready = count(stores, PLACE_READY);
+    struct draft reasons = {0};
+
+    for (size_t i = 0; i < set->count; i++) {
+        const struct place *place = &stores->places[i];
+        if (place->state != PLACE_FAILED)
+            continue;
+        if (ready >= set->encoding.required)
+            log_error("%s/%s: %s; it is left out", set->name, place->node->name, place->reason);
+        else
+            draft_add(&reasons, "; %s: %s", place->node->name, place->reason);
+    }
+    if (ready >= set->encoding.required)
+        return 0;
+    cleanup_free char *text = draft_take(&reasons);
+    return log_as(-EIO, "%s: %zu of %zu nodes can be read, %u needed%s", address, ready, set->count,
+                  set->encoding.required, text ? text : "");
+}
+
+/* Finds and mounts all nodes, and adds their stores to the options'. */
+static int open_places(struct set_stores *stores, struct options *options, const char *beneath)
+{
+    const struct sync_set *set = stores->set;
+    const char *address = options->address;
+    int r = 0;
+
+    stores->places = calloc(set->count + 1, sizeof *stores->places);
+    if (!stores->places)
+        return -ENOMEM;
+    for (size_t i = 0; i < set->count; i++)
+        stores->places[i] =
+            (struct place){.node = &set->nodes[i], .mounting = NO_CHILD, .asking = NO_CHILD};
+    for (size_t i = 0; r == 0 && i < set->count; i++)
+        r = begin(stores, &stores->places[i], beneath);
+    if (r < 0)
+        return r;
+    wait_for_places(stores, options->command == COMMAND_CHECK);
+    r = tell_failed(stores, address);
+    options->stores_left_out = count(stores, PLACE_FAILED);
+    store_call(stores->folder, set->name);
+    for (size_t i = 0; r == 0 && i < set->count; i++) {
+        if (stores->places[i].state == PLACE_READY)
+            r = names_add(&options->stores, stores->places[i].path);
+    }
+    return r == 0 ? thread_start(drain, stores) : r;
+}
+
+int set_stores_open(struct options *options)
+{
+    const char *word = options->source;
+    size_t length = word ? address_length(word) : 0;
+
+    if (length == 0)
+        return 0;
+    struct set_stores *stores = options->set_stores = calloc(1, sizeof *stores);
+    if (!stores)
+        return -ENOMEM;
+    stores->lock = -1;
+    int r = find_set(options, length, stores);
+    if (r < 0 || !stores->set)
+        return r;
+    if (options->command == COMMAND_REPAIR)
+        return log_as(-EINVAL,
+                      "%s: repair writes to directories alone; zfec-fs sync --checksum %s mends "
+                      "nodes from the source",
+                      word, stores->set->name);
+    const char *beneath = word + length + 1 + strspn(word + length + 1, "/");
+    if (path_goes_up(beneath))
+        return log_as(-EINVAL, "%s: leads out of the set; leave .. out", word);
+    options->address = steal_pointer(options->source);
+    options->encoding.format = stores->set->encoding.format;
+    if (options->required == 0)
+        options->required = options->encoding.required = stores->set->encoding.required;
+    r = open_places(stores, options, beneath);
+    return r == -ENOMEM ? log_errno(r, "%s", options->address) : r;
+}
+
+static void end(const struct place *place)
+{
+    struct pollfd ended = {.fd = place->mounting.handle, .events = POLLIN};
+    bool hangs = ended.fd >= 0 && poll(&ended, 1, END_S * 1000) == 0;
+
+    /* Also where the program has ended: what is still looked at, it does not unmount. */
+    if (hangs || rmdir(place->mountpoint) < 0)
+        private_folder_unmount(place->mountpoint);
+    if (hangs) {
+        child_kill(&place->mounting);
+        poll(&ended, 1, 1000);
+    }
+    rmdir(place->mountpoint);
+}
+
+void set_stores_close(struct options *options)
+{
+    const struct set_stores *stores = options->set_stores;
+
+    if (!stores || !stores->places)
+        return;
+    for (size_t i = 0; i < stores->set->count; i++) {
+        if (stores->places[i].mounting.pid > 0)
+            child_end(&stores->places[i].mounting);
+    }
+    for (size_t i = 0; i < stores->set->count; i++) {
+        if (stores->places[i].mountpoint)
+            end(&stores->places[i]);
+    }
+    if (stores->folder)
+        rmdir(stores->folder);
+    /* The rest is the thread's that reads, and ends with the process. */
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A set as an address: SET: stands for the stores at all its nodes, and SET:PATH for a directory in
+ * them. Nodes that are elsewhere are mounted for as long as the command runs, read-only and open to
+ * nobody else, by sshfs or rclone. These end with the process, however it ends.
+ */
+#pragma once
+
+#include "cli/options.h"
+
+struct set_stores;
+
+/*
+ * Takes options->source for such an address if it has that form, SET:, and there is a set of that
+ * name: then its stores are added to those that options name, with its format, its K where none was
+ * given, and options->set_stores is set. Left out, and logged, are nodes that cannot be reached; a
+ * mount, and decode, wait but a little for more of them than are needed. Returns 0 or a negative
+ * errno after one line in the log; -EINVAL: there is no such set, or no such file of sets.
+ */
+int set_stores_open(struct options *options);
+
+/* Unmounts what was mounted; to be called when nothing in it is open any more. */
+void set_stores_close(struct options *options);

@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: MIT
+"""A set as an address: SET: and SET:PATH where STORES can stand."""
+
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+
+import commands
+import mounts as mounts_module
+import sftp_store
+import syncing
+from commands import DAMAGED, FAILED, OK, USAGE
+from syncing import NAMES, local, needs_rclone
+from syncing import nodes, sets, source  # noqa: F401
+
+pytestmark = pytest.mark.skipif(not shutil.which("rsync"), reason="rsync is missing")
+
+SERVER = next((path for path in sftp_store.SERVERS if os.access(path, os.X_OK)), None)
+needs_sshfs = pytest.mark.skipif(not SERVER or not shutil.which("sshfs"), reason="sshfs is missing")
+# As ssh does: what stands behind the host is one line for a shell, or the name of a subsystem.
+SSH = f"""#!/bin/sh
+for last; do :; done
+[ "$last" != sftp ] || exec {SERVER}
+while [ "${{1#-}}" != "$1" ]; do shift 2; done
+shift
+exec sh -c "$*"
+"""
+LIMIT_S = 30
+
+
+def install_ssh(sets, text):  # noqa: F811
+    tools = sets.folder / "tools"
+    tools.mkdir(exist_ok=True)
+    (tools / "ssh").write_text(text)
+    (tools / "ssh").chmod(0o755)
+    sets.environment["PATH"] = f"{tools}:{os.environ['PATH']}"
+
+
+def everywhere(sets, nodes):  # noqa: F811
+    """A directory of this machine, a host behind ssh, and what rclone reaches."""
+    install_ssh(sets, SSH)
+    (sets.folder / "rclone.conf").write_text(f"[cloud]\ntype = alias\nremote = {nodes}\n")
+    return {
+        "anna": f"rsync = {nodes}/anna",
+        "bert": f"rsync = me@host:{nodes}/bert",
+        "carl": "rclone = cloud:carl",
+    }
+
+
+def run(sets, command, *words, status=OK, **how):  # noqa: F811
+    done = commands.run(command, "--config", sets.file, *words, status=status,
+                        env=sets.environment, noisy=True, **how)  # fmt: skip
+    nothing_left(sets)
+    return done
+
+
+def mounted(sets):  # noqa: F811
+    """Of any kind; nothing is asked of them."""
+    with open("/proc/self/mountinfo", errors="surrogateescape") as table:
+        return [line for line in table if f" {sets.runtime}/" in line]
+
+
+def nothing_left(sets):  # noqa: F811
+    assert mounted(sets) == []
+    assert list(sets.runtime.iterdir()) == []
+
+
+def contents(folder):
+    """Of all files, and where symlinks lead, by name."""
+    return {
+        str(path.relative_to(folder)): os.readlink(path) if path.is_symlink() else path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_symlink() or path.is_file()
+    }
+
+
+def wait_until(condition):
+    until = time.monotonic() + LIMIT_S
+    while not condition():
+        assert time.monotonic() < until
+        threading.Event().wait(0.02)
+
+
+@needs_sshfs
+@needs_rclone
+@pytest.mark.parametrize("needed", [2, 3])
+def test_all_comes_back_from_nodes_of_any_kind(sets, source, nodes, tmp_path, needed):  # noqa: F811
+    os.unlink(source / "fifo")
+    sets.write(source, everywhere(sets, nodes), required=needed)
+    sets.run()
+    run(sets, "decode", "home:", tmp_path / "back")
+    assert contents(tmp_path / "back") == contents(source)
+
+
+@pytest.mark.parametrize("beneath", ["dir", "/dir/", "dir/inner"])
+def test_a_part_comes_back(sets, source, nodes, tmp_path, beneath):  # noqa: F811
+    sets.write(source, local(nodes, NAMES))
+    sets.run()
+    run(sets, "decode", f"home:{beneath}", tmp_path / "back")
+    assert contents(tmp_path / "back") == contents(source / beneath.strip("/"))
+
+
+@needs_sshfs
+@pytest.mark.parametrize("view", ["restore", "rebuild"])
+def test_views_of_a_set(mounts, sets, source, nodes, tmp_path, view):  # noqa: F811
+    install_ssh(sets, SSH)
+    places = {name: f"rsync = host:{nodes}/{name}" for name in NAMES}
+    sets.write(source, places)
+    sets.run()
+    words = ["-o", f"{view},config={sets.file}", "home:"]
+    if view == "rebuild":
+        words = ["-o", "shares=4", *words]
+    mount = mounts.start(*words, env=sets.environment)
+    assert mounts_module.entry_of(mount.path).source == "home:"
+    assert len(mounted(sets)) == 3
+    if view == "restore":
+        assert contents(mount.path) == contents(source)
+    else:
+        shown = (mount.path / "00" / "file-0").read_bytes()
+        assert shown == (nodes / NAMES[0] / "file-0").read_bytes()
+        assert len(os.listdir(mount.path)) == 4
+    mount.unmount()
+    wait_until(lambda: list(sets.runtime.iterdir()) == [])
+    nothing_left(sets)
+
+
+@needs_sshfs
+def test_check_finds_what_is_wrong_at_a_host(sets, source, nodes):  # noqa: F811
+    install_ssh(sets, SSH)
+    sets.write(source, {name: f"rsync = host:{nodes}/{name}" for name in NAMES})
+    sets.run()
+    assert run(sets, "check", "home:").summary["lost"] == 0
+    with open(nodes / "bert" / "file-1", "r+b") as file:
+        file.seek(100)
+        byte = file.read(1)
+        file.seek(100)
+        file.write(bytes([byte[0] ^ 1]))
+    done = run(sets, "check", "home:", status=DAMAGED)
+    [line] = [line for line in done.json if line["message_type"] == "check"]
+    assert line["path"] == "file-1"
+    assert [problem["store"] for problem in line["problems"]] == ["home/bert"]
+
+
+def test_words_that_are_no_set(sets, source, nodes, tmp_path):  # noqa: F811
+    sets.write(source, local(nodes, NAMES))
+    sets.run()
+    done = run(sets, "check", "hom:", status=USAGE)
+    assert "there is no set hom" in done.errors and "has home:;" in done.errors
+    done = run(sets, "check", "home:../x", status=USAGE)
+    assert "leads out of the set" in done.errors
+    done = run(sets, "check", "./home:", status=FAILED)
+    assert "./home:" in done.errors
+    done = run(sets, "decode", "home:nothing", tmp_path / "back", status=FAILED)
+    assert done.errors.count("\n") == 1 and "home:nothing: 0 of 3 nodes can be read, 2 needed" in done.errors
+    done = run(sets, "decode", "home:file-0", tmp_path / "back", status=FAILED)
+    assert "anna: not a directory" in done.errors
+    assert not (tmp_path / "back").exists()
+
+
+def test_a_path_of_that_form(sets, source, nodes, tmp_path):  # noqa: F811
+    """A directory is one where no set has its name, with or without a file of sets."""
+    for name in ("a:", "home:"):
+        folder = tmp_path / name
+        commands.run("encode", "-k", "2", "-n", "3", source, folder)
+    commands.run("check", "a:", cwd=tmp_path, env=sets.environment)
+    sets.write(source, local(nodes, NAMES))
+    sets.run()
+    shutil.rmtree(nodes / "anna")
+    run(sets, "check", "a:", cwd=tmp_path)
+    done = run(sets, "check", "home:", status=DAMAGED, cwd=tmp_path)
+    assert "home/anna: No such file or directory; it is left out" in done.errors
+
+
+def test_repair_of_a_set_says_what_to_do(sets, source, nodes):  # noqa: F811
+    sets.write(source, local(nodes, NAMES))
+    done = run(sets, "repair", "home:", status=USAGE)
+    assert "zfec-fs sync --checksum home mends nodes" in done.errors
+
+
+@needs_sshfs
+def test_too_few_nodes_is_one_line(sets, source, nodes, tmp_path):  # noqa: F811
+    install_ssh(sets, SSH)
+    sets.write(source, {**local(nodes, ["anna"]), "bert": f"rsync = host:{nodes}/bert",
+                        "carl": f"rsync = host:{nodes}/carl"})  # fmt: skip
+    sets.run()
+    install_ssh(sets, "#!/bin/sh\necho 'ssh: connect to host host port 22: No route to host' >&2\nexit 255\n")
+    done = run(sets, "decode", "home:", tmp_path / "back", status=FAILED)
+    assert done.errors.count("\n") == 1
+    assert "home:: 1 of 3 nodes can be read, 2 needed; bert: ssh: connect to host" in done.errors
+    assert "; carl: ssh: connect" in done.errors
+
+
+@needs_sshfs
+@pytest.mark.parametrize("hangs", ["exec sleep 300", f"exec {SERVER} & sleep 300"])
+def test_a_host_that_hangs_holds_up_no_one(sets, source, nodes, tmp_path, hangs):  # noqa: F811
+    install_ssh(sets, SSH)
+    sets.write(source, {**local(nodes, ["anna", "bert"]), "carl": f"rsync = host:{nodes}/carl"})
+    sets.run()
+    install_ssh(sets, f"#!/bin/sh\n{hangs}\n")
+    began = time.monotonic()
+    done = run(sets, "decode", "home:", tmp_path / "back")
+    assert time.monotonic() - began < LIMIT_S
+    assert "home/carl: it did not answer in time; it is left out" in done.errors
+    assert contents(tmp_path / "back") == contents(source)
+
+
+@needs_sshfs
+def test_a_killed_run_leaves_nothing_to_the_next(sets, source, nodes, tmp_path):  # noqa: F811
+    install_ssh(sets, SSH)
+    sets.write(source, {**local(nodes, ["anna"]), "bert": f"rsync = host:{nodes}/bert",
+                        "carl": f"rsync = other:{nodes}/carl"})  # fmt: skip
+    sets.run()
+    # It waits for the host that hangs, while the other one is mounted.
+    install_ssh(sets, SSH.replace("for last", 'case "$*" in *other*) exec sleep 300;; esac\nfor last'))
+    words = commands.command_line("check", "-c", sets.file, "home:")
+    with subprocess.Popen(words, env=sets.environment, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL) as process:  # fmt: skip
+        wait_until(lambda: any("bert" in line for line in mounted(sets)))
+        process.send_signal(signal.SIGKILL)
+    wait_until(lambda: not any("bert" in line for line in mounted(sets)))
+    assert len(list(sets.runtime.iterdir())) == 1
+    install_ssh(sets, SSH)
+    run(sets, "decode", "home:", tmp_path / "back")
+    assert contents(tmp_path / "back") == contents(source)
