@@ -59,8 +59,7 @@ int main(int count, char *words[])
     fill_streams();
     /* A mistyped command: as a place to mount, its error would mislead. */
     if (is_mount && word[0] != '-' && !strchr(word, '/') && access(word, F_OK) < 0)
-        return log_as(EXIT_STATUS_USAGE,
-                      "%s: no such command, and no such directory; see zfec-fs --help", word);
+        return (int)command_refuse(word);
     int skipped = is_mount ? 0 : 1;
     int r = tables ? 0 : options_parse(command, count - skipped, words + skipped, &options);
     if (r < 0)

@@ -17,7 +17,7 @@ import pytest
 import mounts as mounts_module
 
 FOLDER = mounts_module.REPOSITORY / "completions"
-COMMANDS = ["encode", "decode", "check", "repair", "info", "sync", "bench"]
+COMMANDS = ["encode", "decode", "restore", "check", "repair", "info", "sync", "bench"]
 FORMATS = {"checked", "classic", "fec"}
 LIMIT_S = 60
 # The scripts ask the program what there is.

@@ -302,6 +302,23 @@ def test_wrong_arguments(tmp_path, source, words):
     assert os.listdir(tmp_path) == ["source"]
 
 
+@pytest.mark.parametrize("number", ["3", "20", "10", "99", "100"])
+def test_a_number_of_shares_is_no_list(tmp_path, source, number):
+    """-o shares=20 is a count, and --shares 20 would be share 32."""
+    done = run("encode", "-n", "200", "--shares", number, source, tmp_path / "out", status=USAGE)
+    told = f"--shares {number}: wants a list of shares, like 00,03-05; for {number} shares give -n {number}"
+    assert done.errors.startswith(f"zfec-fs: {told}")
+    assert ("--shares 10-10" in done.errors) == (number == "10")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("shares", ["09", "0a", "1f", "10-10", "10,11"])
+def test_a_list_of_one_share(tmp_path, source, shares):
+    run("encode", "-n", "200", "--shares", shares, source, tmp_path / "out")
+    expected = {"10-10": ["10"], "10,11": ["10", "11"]}.get(shares, [shares])
+    assert sorted(os.listdir(tmp_path / "out")) == expected
+
+
 @pytest.mark.parametrize("words, told", [
     (["encode", "-n", "2"], "encode: -n 2: fewer than are enough, which is 3 by default; give -k 2"),
     (["encode", "-n", "2", "-k", "3"], "encode: -k 3: more than -n 2; give at least as many shares"),

@@ -142,11 +142,40 @@ def source_words(path, spelled, restore):
     return [*words, path] if spelled == "positional" else [*words, "-o", f"source={path}"]
 
 
-@pytest.mark.parametrize("words", [["encod", "-k", "3", "a", "b"], ["help"], ["repiar", "--delete", "a"]])
-def test_no_such_command(binary, tmp_path, words):
+@pytest.mark.parametrize("words, meant", [
+    (["encod", "-k", "3", "a", "b"], "encode"), (["repiar", "--delete", "a"], "repair"),
+    (["verify", "a"], "check"), (["fsck"], "check"), (["restor", "a", "b"], "restore"),
+    (["restored"], "restore"), (["decod"], "decode"), (["help"], None), (["a", "b"], None),
+    (["sync-all-of-my-nodes"], None), (["ver"], None), ([" "], None),
+])  # fmt: skip
+def test_no_such_command(binary, tmp_path, words, meant):
     done = subprocess.run([binary, *words], capture_output=True, text=True, check=False, cwd=tmp_path)
-    line = f"zfec-fs: {words[0]}: no such command, and no such directory; see zfec-fs --help\n"
+    rest = f": did you mean {meant}?" if meant else ", and no such directory; see zfec-fs --help"
+    line = f"zfec-fs: there is no command '{words[0]}'{rest}\n"
     assert (done.returncode, done.stdout, done.stderr) == (3, "", line)
+
+
+@pytest.mark.parametrize("words, told", [
+    (["check", "-c", "sets.ini"],
+     "-c: not an option of check, but of encode (--checksum), decode (--checksum), sync (--config)"),
+    (["restore", "--config", "sets.ini"], "--config: not an option of decode, but of sync"),
+    (["bench", "--to", "00=a"], "--to: not an option of bench, but of encode"),
+    (["info", "-Z"], "-Z: not an option of info"),
+])  # fmt: skip
+def test_an_option_of_another_command(binary, words, told):
+    done = mounts_module.run(*words)
+    assert (done.returncode, done.stdout) == (USAGE, "")
+    assert re.fullmatch(rf"zfec-fs: {re.escape(told)}; see zfec-fs \w+ --help\n", done.stderr)
+
+
+def test_restore_is_another_name_of_decode(binary, source, tmp_path):
+    mounts_module.run("encode", "-k", "2", "-n", "3", source, tmp_path / "shares")
+    done = mounts_module.run("restore", "--json", tmp_path / "shares", tmp_path / "restored")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert '"command":"decode"' in done.stdout
+    assert (tmp_path / "restored" / "file").read_bytes() == DATA
+    shown = mounts_module.run("restore", "--help").stdout
+    assert shown == mounts_module.run("decode", "--help").stdout
 
 
 def test_mountpoint_missing(binary, source, tmp_path):
@@ -172,7 +201,9 @@ def test_mountpoint_that_is_a_mount_already(mounts, source):
 def test_mountpoint_that_is_not_empty(mounts, source, mountpoint):
     """Perhaps the only word was meant to be the source; at least its files would be hidden."""
     for words in ([source], [mountpoint, source], ["-o", "restore", mountpoint, source]):
-        check_refused(mounts_module.run(*words), "source: cannot be the mountpoint: not empty", source)
+        result = mounts_module.run(*words)
+        check_refused(result, "source: cannot be the mountpoint: not empty", source)
+        assert ("if it is the source, give an empty directory behind it" in result.stderr) == (len(words) == 1)
     view = mounts.encoded(source, at=source, nonempty=True)
     assert (view / "00" / "file").exists()
 

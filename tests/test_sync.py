@@ -109,7 +109,10 @@ def test_a_dry_run_sees_a_place_that_is_missing(sets, source, nodes, tmp_path, m
             shutil.rmtree(daemon / "disk" / "carl")
         result = sets.run("--dry-run", status=DAMAGED)
     assert health(result) == {"anna": False, "bert": True, "carl": False}
-    assert "No such file or directory" in ends(result)["anna"]["error"]
+    gone = {name: f"the directory of node {name} is gone: is the disk mounted?" for name in NAMES}
+    for name in ("anna", "carl"):
+        error = ends(result)[name]["error"]
+        assert (error == gone[name]) if missing == "known" else "No such file" in error
     assert not (nodes / "disk" / "anna").exists()
     assert not (daemon / "disk" / "carl").exists()
 
@@ -207,11 +210,13 @@ def test_a_node_in_the_source_by_a_symlink_is_refused(sets, source, tmp_path):
 
 def test_a_disk_that_is_not_mounted_is_not_filled_anew(sets, source, nodes):
     """Its mountpoint is still there, and empty."""
-    sets.write(source, local(nodes, NAMES), more="retries = 0")
+    sets.write(source, local(nodes, NAMES))
     sets.run()
     shutil.rmtree(nodes / "anna")
     result = sets.run(status=DAMAGED)
-    assert "No such file or directory" in ends(result)["anna"]["error"]
+    end = ends(result)["anna"]
+    assert end["error"] == "the directory of node anna is gone: is the disk mounted?"
+    assert (end["try"], result.errors) == (1, "")
     assert not (nodes / "anna").exists()
 
 

@@ -38,6 +38,19 @@ def test_what_ssh_refuses_is_not_tried_again(sets, source, tmp_path, said, error
     assert (node["error"], node["try"]) == (error, 1)
 
 
+@pytest.mark.skipif(not shutil.which("rclone"), reason="rclone is missing")
+def test_an_error_is_one_line(sets, source, tmp_path):
+    """What rclone passes on of ssh ends with a newline, or has one in it."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    said = '{"level":"error","msg":"couldn\'t run ssh:\\nme@host: Permission denied\\r\\n"}'
+    (tools / "rclone").write_text(f"#!/bin/sh\nprintf '%s\\n' {shlex.quote(said)} >&2\nexit 1\n")
+    (tools / "rclone").chmod(0o755)
+    sets.write(source, {"a": "rclone = host:a"}, required=1, more="retries = 0")
+    result = sets.run(status=LOST, environment={"PATH": f"{tools}:{os.environ['PATH']}"})
+    assert ends(result)["a"]["error"] == "couldn't run ssh: me@host: Permission denied"
+
+
 def recorder(tmp_path, name):
     """A program that writes its words down, and ends well."""
     tools = tmp_path / "tools"

@@ -71,7 +71,7 @@ static void *log_stores(void *opaque)
 
 /* The mount would cover what is in PATH, perhaps since the word that stands for the mountpoint was
  * meant to be the source. Of what cannot be listed the mount itself says more. */
-static int refuse_cover(const char *path)
+static int refuse_cover(const char *path, bool is_alone)
 {
     cleanup_names struct names names = NO_NAMES;
     cleanup_free char *real = realpath(path, NULL);
@@ -85,9 +85,9 @@ static int refuse_cover(const char *path)
     if (fd < 0 || names_add_listing(&names, fd) < 0 || names.count == 0)
         return 0;
     return log_as(-EINVAL,
-                  "%s: cannot be the mountpoint: not empty; give an empty directory, or use -o "
+                  "%s: cannot be the mountpoint: not empty; %sgive an empty directory%s, or use -o "
                   "nonempty to cover what is in it",
-                  path);
+                  path, is_alone ? "if it is the source, " : "", is_alone ? " behind it" : "");
 }
 
 /* Checks that the words and options make sense together, and sets what follows from others. */
@@ -132,7 +132,7 @@ static int check_options(struct options *options)
                          mountpoint);
     if (!S_ISDIR(status.st_mode))
         return log_as(-EINVAL, "%s: cannot be the mountpoint: not a directory", mountpoint);
-    return options->covers ? 0 : refuse_cover(mountpoint);
+    return options->covers ? 0 : refuse_cover(mountpoint, options->word_count == 1 && !from_stores);
 }
 
 /* Stores are opened in the process that stays: threads may be on their way to those that hang. */

@@ -190,10 +190,15 @@ int copying_add(struct copying *copying, const char *path, int share, const stru
     for (size_t i = 0; r == 0 && i < copying->count; i++) { /* one would remove what others write */
         const char *within = whereabouts_within(&place, &copying->places[i]);
         bool same = within && !*within;
-        if (within || whereabouts_within(&copying->places[i], &place))
-            r = log_as(-EINVAL, "%s: %s the place of share %02x%s; give each share its own", path,
-                       same ? "is" : "lies in or around", (uint8_t)copying->targets[i].share,
-                       same ? ", too" : "");
+        if (same)
+            r = log_as(-EINVAL,
+                       "%s: was given as the place of share %02x and of share %02x; give each a "
+                       "directory of its own",
+                       path, (uint8_t)copying->targets[i].share, (uint8_t)share);
+        else if (within || whereabouts_within(&copying->places[i], &place))
+            r = log_as(-EINVAL,
+                       "%s: lies in or around the place of share %02x; give each share its own",
+                       path, (uint8_t)copying->targets[i].share);
     }
     if (r < 0)
         return r;

@@ -7,6 +7,7 @@
 #include "base/thread.h"
 
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -152,11 +153,21 @@ static int take_view(const struct given *given)
     return 0;
 }
 
-/* "00,03-05" */
+/* "00,03-05". A bare number is meant as a count, like that of -o shares=, if it can be. */
 static int take_shares(const struct given *given)
 {
     const char *at = given->value;
+    size_t digits = strspn(at, "0123456789");
 
+    if (digits > 0 && !at[digits] && digits != 2)
+        return log_as(-EINVAL,
+                      "%s: wants a list of shares, like 00,03-05; for %s shares give -n %s",
+                      given->text, at, at);
+    if (digits == 2 && !at[digits] && *at != '0')
+        return log_as(-EINVAL,
+                      "%s: wants a list of shares, like 00,03-05; for %s shares give -n %s, for "
+                      "share %s alone --shares %s-%s",
+                      given->text, at, at, at, at, at);
     given->options->some_shares = true;
     for (unsigned first, last;; at++) {
         int r = number_read_share(at, &first, &at);
@@ -346,34 +357,38 @@ static const struct command_row command_rows[] = {
               "the stores: those that were lost, too. All are read-only.\n"
               "To unmount: fusermount3 -u MOUNTPOINT. A comma in a value is written as \\, .\n"},
     {"encode", COMMAND_ENCODE, "DIR", encode_command, "make the shares of a directory tree",
+     .alike = " backup create split ",
      .forms = {"[options] SOURCE DEST", "[options] SOURCE --to NN=DIR ..."},
      .about = "Makes the shares of all that is in SOURCE, in the directories 00, 01, ... of\n"
               "DEST, or where --to says. Files that are there already, with the right size and\n"
               "time, are left as they are.\n"},
     {"decode", COMMAND_DECODE, "DIR", decode_command, "restore files from shares",
+     .other = "restore", .alike = " extract get recover unfec ",
      .forms = {"[options] STORES DEST", "[options] --store DIR ... [STORES] DEST"},
      .about = "Restores all files to DEST, from any k of the shares that lie in the\n"
               "directories of STORES. Files that are there already, with the right size and\n"
               "time, are left as they are. A file that cannot be restored is named, and the\n"
-              "others are restored.\n"},
+              "others are restored. zfec-fs restore is the same.\n"},
     {"check", COMMAND_CHECK, "DIR", check_command, "say what is damaged, missing or old",
+     .alike = " verify test scrub fsck status ",
      .forms = {"[options] STORES", "[options] --store DIR ... [STORES]"},
      .about = "Reads every share of every file in the directories of STORES, and says what is\n"
               "damaged, missing or old, and what can still be lost.\n"},
     {"repair", COMMAND_REPAIR, "DIR", repair_command, "make missing, damaged and old shares anew",
+     .alike = " fix heal mend rebuild ",
      .forms = {"[options] STORES", "[options] --store DIR ... [STORES]"},
      .about = "Brings every store in the directories of STORES to the newest version that can\n"
               "be restored: makes missing, damaged and old shares anew.\n"},
-    {"info", COMMAND_INFO, "FILE", info_command, "say what share files are",
+    {"info", COMMAND_INFO, "FILE", info_command, "say what share files are", .alike = " show stat ",
      .forms = {"[options] FILE..."},
      .about = "Says what share files say of themselves, and whether they are intact.\n"},
     {"sync", COMMAND_SYNC, "SET", sync_command, "bring the nodes of sets up to date",
-     .forms = {"[options] [NAME...]"},
+     .alike = " push update upload ", .forms = {"[options] [NAME...]"},
      .about = "Brings every node of the sets NAME (default: of all) up to date, all at once, by\n"
               "rsync or rclone, and says which nodes are up to date, and which are behind and\n"
               "since when. zfec-fs-sets(5) has what the file of sets says.\n"},
     {"bench", COMMAND_BENCH, "-", bench_command, "measure the code and the hash of this machine",
-     .forms = {"[options]"},
+     .alike = " benchmark speed ", .forms = {"[options]"},
      .about = "Measures how fast the code and the hash are on this machine, in memory, and\n"
               "compares that with a network link. Takes some seconds.\n"},
 };
@@ -381,10 +396,67 @@ static const struct command_row command_rows[] = {
 const struct command_row *command_find(const char *word)
 {
     for (size_t i = 1; i < COUNT_OF(command_rows); i++) {
-        if (strcmp(word, command_rows[i].name) == 0)
-            return &command_rows[i];
+        const struct command_row *row = &command_rows[i];
+        if (strcmp(word, row->name) == 0 || (row->other && strcmp(word, row->other) == 0))
+            return row;
     }
     return &command_rows[0];
+}
+
+/* In how many letters A has to be changed to become B: one that is another, too much, or missing,
+ * or two that changed places. A longer word than LONGEST is unlike any. */
+static unsigned letters_between(const char *a, const char *b)
+{
+    enum { LONGEST = 15 };
+    const size_t of_a = strlen(a), of_b = strlen(b);
+    unsigned between[LONGEST + 1][LONGEST + 1] = {{0}};
+
+    if (of_a > LONGEST || of_b > LONGEST)
+        return UINT_MAX;
+    for (size_t i = 0; i <= of_a; i++) {
+        for (size_t j = 0; j <= of_b; j++) {
+            unsigned least = (unsigned)(i + j);
+            if (i > 0 && j > 0) {
+                const unsigned changed = between[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
+                least = between[i - 1][j] + 1;
+                least = between[i][j - 1] + 1 < least ? between[i][j - 1] + 1 : least;
+                least = changed < least ? changed : least;
+            }
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+                between[i - 2][j - 2] + 1 < least)
+                least = between[i - 2][j - 2] + 1;
+            between[i][j] = least;
+        }
+    }
+    return between[of_a][of_b];
+}
+
+enum exit_status command_refuse(const char *word)
+{
+    unsigned least = 3; /* more are another word */
+    cleanup_free char *around = NULL;
+    const char *nearest = NULL;
+
+    if (asprintf(&around, " %s ", word) < 0)
+        return EXIT_STATUS_FAILED;
+    for (size_t i = 1; i < COUNT_OF(command_rows); i++) {
+        const struct command_row *row = &command_rows[i];
+        const char *const names[] = {row->name, row->other};
+        for (size_t j = 0; j < COUNT_OF(names) && names[j]; j++) {
+            unsigned letters = letters_between(word, names[j]);
+            nearest = letters < least ? names[j] : nearest;
+            least = letters < least ? letters : least;
+        }
+        if (row->alike && strstr(row->alike, around)) {
+            nearest = row->name;
+            least = 0;
+        }
+    }
+    if (nearest)
+        log_error("there is no command '%s': did you mean %s?", word, nearest);
+    else
+        log_error("there is no command '%s', and no such directory; see zfec-fs --help", word);
+    return EXIT_STATUS_USAGE;
 }
 
 /* Other options that are passed on to libfuse and the kernel. */
@@ -532,6 +604,32 @@ static int take_found(struct options *options, const struct option_row *row, con
     return length < 0 ? -ENOMEM : take(options, row, text, value);
 }
 
+/* ", but of encode and decode (--checksum) and sync (--config)": the commands that have an option
+ * of that LETTER, or NAME; nothing if there are none. The caller frees it. */
+static char *other_commands(int letter, const char *name)
+{
+    cleanup_free char *text = NULL;
+
+    for (size_t i = 1; i < COUNT_OF(command_rows); i++) {
+        const struct option_row *row = option_rows;
+        while (row->help &&
+               (!(row->commands & command_rows[i].command) ||
+                (letter ? row->letter != letter : !row->name || strcmp(row->name, name) != 0)))
+            row++;
+        if (!row->help)
+            continue;
+        char *longer;
+        bool means = letter && row->name;
+        if (asprintf(&longer, "%s%s%s%s%s%s", text ? text : "", text ? ", " : ", but of ",
+                     command_rows[i].name, means ? " (--" : "", means ? row->name : "",
+                     means ? ")" : "") < 0)
+            break;
+        free(text);
+        text = longer;
+    }
+    return steal_pointer(text);
+}
+
 /* Says what getopt_long(3) does not like; WORD is the last that it looked at. */
 static int refuse_word(const struct options *options, int found, const char *word)
 {
@@ -544,8 +642,10 @@ static int refuse_word(const struct options *options, int found, const char *wor
     if (row)
         return log_as(-EINVAL, "--%s: takes no value; see zfec-fs%s%s --help", row->name, space,
                       name);
-    return log_as(-EINVAL, "%s: not an option of %s; see zfec-fs%s%s --help",
-                  optopt ? letter : word, *name ? name : "mounts", space, name);
+    cleanup_free char *others = other_commands(optopt, word + strspn(word, "-"));
+    return log_as(-EINVAL, "%s: not an option of %s%s; see zfec-fs%s%s --help",
+                  optopt ? letter : word, *name ? name : "mounts", others ? others : "", space,
+                  name);
 }
 
 int options_parse(const struct command_row *row, int count, char *words[], struct options *ret)
@@ -703,21 +803,37 @@ void help_print(const struct command_row *command)
     }
 }
 
-void help_print_tables(void)
+static void print_command_line(const struct command_row *command, const char *name)
 {
-    for (size_t i = 1; i < COUNT_OF(command_rows); i++)
-        printf("commands\t%s\t%s\t%s\n", command_rows[i].name, command_rows[i].words,
-               command_rows[i].summary);
+    if (command->command != COMMAND_MOUNT)
+        printf("commands\t%s\t%s\t%s\n", name, command->words, command->summary);
+}
+
+static void print_option_lines(const struct command_row *command, const char *name)
+{
     for (const struct option_row *row = option_rows; row->help; row++) {
         const char *value = row->choices ? row->choices : row->value ? row->value : "-";
-        if (row->commands & BEHIND_O)
+        if (command->command == COMMAND_MOUNT && row->commands & BEHIND_O)
             printf("-o\t%s\t%s\t%s\n", spell(row).text, value, row->help);
-        for (size_t i = 0; i < COUNT_OF(command_rows); i++) {
-            if (!(row->commands & command_rows[i].command))
-                continue;
-            printf("%s\t", i > 0 ? command_rows[i].name : "mount");
-            print_switches(row, ",", "");
-            printf("\t%s\t%s\n", value, row->help);
-        }
+        if (!(row->commands & command->command))
+            continue;
+        printf("%s\t", name);
+        print_switches(row, ",", "");
+        printf("\t%s\t%s\n", value, row->help);
+    }
+}
+
+/* The commands come first: by these, what reads it knows which options it wants. */
+void help_print_tables(void)
+{
+    void (*const print[])(const struct command_row *, const char *) = {print_command_line,
+                                                                       print_option_lines};
+
+    for (size_t at = 0; at < COUNT_OF(print) * COUNT_OF(command_rows); at++) {
+        const struct command_row *command = &command_rows[at % COUNT_OF(command_rows)];
+        const bool is_mount = command->command == COMMAND_MOUNT;
+        print[at / COUNT_OF(command_rows)](command, is_mount ? "mount" : command->name);
+        if (command->other)
+            print[at / COUNT_OF(command_rows)](command, command->other);
     }
 }

@@ -94,10 +94,15 @@ struct command_row {
     const char *summary;
     const char *forms[3]; /* of its arguments */
     const char *about;    /* for its help */
+    const char *other;    /* a second name; NULL: none */
+    const char *alike;    /* what others call it, with a space around each word; NULL: none */
 };
 
 /* Returns the command that WORD is the name of, or the mounts. */
 const struct command_row *command_find(const char *word);
+
+/* Says that WORD is no command, and which one it may be meant for. Returns EXIT_STATUS_USAGE. */
+enum exit_status command_refuse(const char *word);
 
 /*
  * Takes the words of a command line apart, the first being the program or the name of COMMAND.

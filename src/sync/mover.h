@@ -133,13 +133,20 @@ static inline void transfer_surplus(struct transfer *transfer, bool is_leftover)
     transfer->surplus += !is_leftover;
 }
 
-/* TEXT is the reason, unless there is one. More will follow it: it loses its full stop. */
+/* TEXT is the reason, unless there is one. It becomes one line, and as more will follow it, loses
+ * its full stop. */
 static inline void transfer_reason(struct transfer *transfer, const char *text)
 {
-    size_t length = strlen(text);
+    char *reason = transfer->reason;
 
-    if (*transfer->reason)
+    if (*reason)
         return;
-    length -= length > 1 && text[length - 1] == '.' && text[length - 2] != '.';
-    snprintf(transfer->reason, sizeof transfer->reason, "%.*s", (int)length, text);
+    snprintf(reason, sizeof transfer->reason, "%s", text);
+    for (char *at = reason; *at; at++)
+        *at = (char)(strchr("\r\n\t", *at) ? ' ' : *at);
+    size_t length = strlen(reason);
+    while (length > 0 && reason[length - 1] == ' ')
+        length--;
+    length -= length > 1 && reason[length - 1] == '.' && reason[length - 2] != '.';
+    reason[length] = '\0';
 }

@@ -282,6 +282,13 @@ static bool is_of_keys(const char *line)
            (strncmp(line, "rsync:", 6) != 0 && strstr(line, "Permission denied ("));
 }
 
+/* Whether rsync says that the directory which was the node's is there no more. */
+static bool is_of_lost_place(const struct transfer *transfer, const char *line)
+{
+    return transfer->known && strstr(line, "No such file or directory") &&
+           (strstr(line, "] mkdir \"") || strncmp(line, "rsync: mkdir \"", 14) == 0);
+}
+
 static void rsync_take(struct transfer *transfer, int stream, char *line)
 {
     bool finds = transfer->task == TASK_FIND;
@@ -304,6 +311,12 @@ static void rsync_take(struct transfer *transfer, int stream, char *line)
         if (is_of_keys(line)) { /* a changed key has a banner before it */
             transfer->is_final = true;
             *transfer->reason = '\0';
+        }
+        if (is_of_lost_place(transfer, line)) { /* to try again would take it for no other */
+            transfer->is_final = true;
+            snprintf(transfer->reason, sizeof transfer->reason,
+                     "the directory of node %s is gone: is the disk mounted?",
+                     transfer->node->name);
         }
         transfer_reason(transfer, strncmp(line, TOO_MANY, strlen(TOO_MANY)) == 0
                                       ? "more to delete than max_delete allows; the rest is left"
