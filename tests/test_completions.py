@@ -17,7 +17,7 @@ import pytest
 import mounts as mounts_module
 
 FOLDER = mounts_module.REPOSITORY / "completions"
-COMMANDS = ["encode", "decode", "restore", "check", "repair", "info", "sync", "bench"]
+COMMANDS = ["encode", "decode", "restore", "check", "repair", "info", "sync", "status", "bench"]
 FORMATS = {"checked", "classic", "fec"}
 LIMIT_S = 60
 # The scripts ask the program what there is.
@@ -255,6 +255,8 @@ AS_THEY_ARE = {
     "info al": ALL,
     "info alpha al": ALL,
     "sync -c al": ALL,
+    "status --metrics al": ALL,
+    "status -c sets.ini ho": {"home", "house"},
     "sync -c sets.ini ho": {"home", "house"},
     "sync --config sets.ini --dry-run home ": {"home", "house", "mail"},
     "encode sp": {"sp ace"},
@@ -298,7 +300,7 @@ def test_values(shell, here, line):
     assert values_in(shell.complete(line, here), line) == BEHIND_EQUALS[line]
 
 
-@pytest.mark.parametrize("command", sorted({*COMMANDS} - {"sync"}))
+@pytest.mark.parametrize("command", sorted({*COMMANDS} - {"sync", "status"}))
 def test_formats(shell, here, command):
     assert names_in(shell.complete(f"{command} --format ", here)) == FORMATS
 

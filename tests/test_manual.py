@@ -12,7 +12,7 @@ import mounts as mounts_module
 
 DOCS = mounts_module.REPOSITORY / "docs"
 PAGES = ["zfec-fs.1", "zfec-fs-format.5", "zfec-fs-sets.5"]
-COMMANDS = ["encode", "decode", "check", "repair", "info", "sync", "bench"]
+COMMANDS = ["encode", "decode", "check", "repair", "info", "sync", "status", "bench"]
 # In the page alone: another name of xdev.
 SYNONYMS = {("-o one_file_system", False)}
 # The words by which the page explains an exit status.

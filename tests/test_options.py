@@ -156,9 +156,11 @@ def test_no_such_command(binary, tmp_path, words, meant):
 
 
 @pytest.mark.parametrize("words, told", [
-    (["check", "-c", "sets.ini"],
-     "-c: not an option of check, but of encode (--checksum), decode (--checksum), sync (--config)"),
-    (["restore", "--config", "sets.ini"], "--config: not an option of decode, but of sync"),
+    (["info", "-c", "sets.ini"],
+     "-c: not an option of info, but of encode (--checksum), decode (--checksum), check (--config), "
+     "repair (--config), sync (--config), status (--config)"),
+    (["encode", "--config", "sets.ini"],
+     "--config: not an option of encode, but of decode, check, repair, sync, status"),
     (["bench", "--to", "00=a"], "--to: not an option of bench, but of encode"),
     (["info", "-Z"], "-Z: not an option of info"),
 ])  # fmt: skip

@@ -36,11 +36,14 @@ def test_state(sets, source, nodes):
     assert list(state["nodes"]) == NAMES
     for index, name in enumerate(NAMES):
         node = state["nodes"][name]
+        held = {path.lstat().st_ino: path.lstat().st_size
+                for path in (nodes / name).rglob("*") if path.is_file() and not path.is_symlink()}  # fmt: skip
         assert before <= when(node["as_of"]) <= datetime.now(timezone.utc)
         assert node == {
             "share": f"{index:02x}", "target": f"{nodes}/{name}", "up_to_date": True,
             "mount": str(next(path for path in nodes.parents if path.is_mount())),
             "tried": node["as_of"], "as_of": node["as_of"], "encoding": "checked, 2, 65536",
+            "files": len(held), "bytes": sum(held.values()),
         }  # fmt: skip
     good = state["nodes"]["carl"]["as_of"]
     while datetime.now(timezone.utc).replace(microsecond=0) <= when(good):

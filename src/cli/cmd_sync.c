@@ -4,8 +4,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/background.h"
+#include "cli/chosen.h"
+#include "cli/metrics.h"
 #include "cli/output.h"
 #include "cli/private_view.h"
+#include "cli/standing.h"
 #include "sync/address.h"
 #include "sync/leftovers.h"
 #include "sync/run.h"
@@ -43,22 +46,11 @@ struct syncing {
     struct outcome *outcomes; /* an outcome for each node */
     const char *few;          /* see struct transfer */
     char encoding[ENCODING_SIZE];
+    uint64_t files, bytes; /* of a share */
     time_t began;
 };
 
 /* What is shown. */
-
-/* Adds "SET/NODE SHARE ", as wide as the longest name wants it. */
-static void add_node(struct draft *line, const struct sync_set *set, const struct sync_node *node)
-{
-    size_t width = 0;
-
-    for (size_t i = 0; i < set->count; i++) {
-        size_t length = strlen(set->nodes[i].name);
-        width = length > width ? length : width;
-    }
-    draft_add(line, "%s/%-*s %02x ", set->name, (int)width, node->name, (uint8_t)node->share);
-}
 
 static void add_time(struct draft *line, const char *before, time_t time)
 {
@@ -86,7 +78,7 @@ static void show_nodes(const struct syncing *syncing, bool always)
             continue;
         draft_add(&text, "%s", between);
         between = "\n";
-        add_node(&text, syncing->set, transfer->node);
+        standing_add_node(&text, syncing->set, transfer->node);
         if (transfer->step == TRANSFER_WAITING) {
             if (transfer->tries == 0)
                 draft_add(&text, "waiting");
@@ -133,19 +125,17 @@ static void show_outcome(const struct sync_set *set, const struct outcome *outco
     bool dry_run = update->dry_run, failed = *outcome->error != '\0';
     struct draft line = {0};
 
-    add_node(&line, set, update->node);
+    standing_add_node(&line, set, update->node);
     if (outcome->different > 0) {
         draft_add(&line, "DIFFERS");
         add_time(&line, " since ", memory->differs_since);
-    } else if (dry_run || !failed) {
+    } else if (dry_run) {
         draft_add(&line, "%s",
-                  !dry_run                   ? "up to date"
-                  : update->result == -EPERM ? "would be refused"
-                  : failed                   ? "cannot be reached"
-                                             : "can be reached");
+                  update->result == -EPERM ? "would be refused"
+                  : failed                 ? "cannot be reached"
+                                           : "can be reached");
     } else {
-        draft_add(&line, "BEHIND%s", memory->as_of > 0 ? "" : ", never up to date");
-        add_time(&line, " since ", memory->as_of);
+        standing_add_state(&line, memory, !failed);
     }
     if (failed)
         draft_add(&line, ": %s", outcome->error);
@@ -459,7 +449,8 @@ static int run_steps(struct syncing *syncing, const char *folder)
     const struct sync_set *set = syncing->set;
     bool dry_run = syncing->options->dry_run;
 
-    int r = sample_write_few(syncing->run.transfers[0].share, syncing->few, rsync_mover.list_end);
+    int r = sample_write_few(syncing->run.transfers[0].share, syncing->few, rsync_mover.list_end,
+                             &syncing->files, &syncing->bytes);
     if (r == 0)
         r = reach_nodes(syncing);
     if (r < 0)
@@ -474,7 +465,7 @@ static int run_steps(struct syncing *syncing, const char *folder)
         if (memory->unfinished_since == 0)
             memory->unfinished_since = syncing->began;
         if (memory->tried == 0) {
-            memory->tried = syncing->began;
+            memory->tried = memory->first_tried = syncing->began;
             strcpy(memory->encoding, syncing->encoding);
         }
         /* The encoding is known again once everything there was compared. */
@@ -510,9 +501,16 @@ static void remember(const struct syncing *syncing, struct memory *memory, struc
     if (!outcome->unfinished)
         memory->unfinished_since = 0;
     strcpy(memory->mount, outcome->update.mount);
+    if (outcome->verified > 0) {
+        memory->checked = syncing->began;
+        memory->compared = outcome->verified;
+    }
     if (memory->up_to_date) {
         outcome->mended_since = memory->differs_since;
         memory->as_of = syncing->began;
+        memory->first_tried = 0;
+        memory->files = syncing->files;
+        memory->bytes = syncing->bytes;
         strcpy(memory->encoding, syncing->encoding);
         memory->differs_since = 0;
         names_clear(&memory->different);
@@ -541,10 +539,8 @@ static enum exit_status conclude_set(struct syncing *syncing, const char *folder
         show_outcome(set, outcome);
         current += !*outcome->error;
     }
-    enum exit_status status = syncing->run.stop                   ? EXIT_STATUS_FAILED
-                              : current == set->count             ? EXIT_STATUS_OK
-                              : current >= set->encoding.required ? EXIT_STATUS_DAMAGED
-                                                                  : EXIT_STATUS_LOST;
+    enum exit_status status =
+        syncing->run.stop ? EXIT_STATUS_FAILED : standing_status(set, current);
     if (!dry_run && state_write(folder, set) < 0)
         status = EXIT_STATUS_FAILED;
     output_text(status == EXIT_STATUS_OK ? COLOUR_GOOD : COLOUR_BAD,
@@ -581,8 +577,11 @@ static enum exit_status sync_set(const struct options *options, struct sync_set 
     };
     const struct private_view *view = &syncing.view;
 
-    if (!transfers || !outcomes || state_folder(&folder) < 0 ||
-        state_lock(folder, set->name, &lock) < 0 || state_read(folder, set) < 0 ||
+    if (!transfers || !outcomes || state_folder(&folder) < 0 || state_make_folder(folder) < 0 ||
+        state_lock(folder, set->name, &lock) < 0)
+        return EXIT_STATUS_FAILED;
+    int known = state_read(folder, set);
+    if ((known < 0 && known != -ENOENT && known != -EBADMSG) ||
         private_view_open(set, lock, &syncing.view) < 0)
         return EXIT_STATUS_FAILED;
     bool ready = asprintf(&few, "%s/few.list", view->folder) >= 0;
@@ -612,40 +611,17 @@ static enum exit_status sync_set(const struct options *options, struct sync_set 
     return status;
 }
 
-/* WORD is no set of the file PATH: it may be a node, or a directory. Returns -EINVAL. */
-static int refuse_name(const struct sets *sets, const char *path, const char *word)
-{
-    cleanup_free char *set = strndup(word, strcspn(word, "/"));
-    struct draft line = {0};
-
-    if (set && sets_find(sets, set))
-        return log_as(-EINVAL, "%s: all nodes of a set are brought up to date at once; write %s",
-                      word, set);
-    draft_add(&line, "%s: there is no such set in %s; ", word, path);
-    draft_add(&line, strchr(word, '/') ? "write the name of a set, not a path:" : "it has");
-    for (size_t i = 0; i < sets->count; i++)
-        draft_add(&line, "%s %s", i > 0 ? "," : "", sets->sets[i].name);
-    cleanup_free char *text = draft_take(&line);
-    return log_as(-EINVAL, "%s", text ? text : word);
-}
-
 enum exit_status sync_command(struct options *options)
 {
-    enum exit_status status = EXIT_STATUS_OK;
     cleanup_sets struct sets sets = {0};
-    cleanup_free char *path = options_sets_path(options);
     double began = clock_seconds();
     bool stopped = false;
     sigset_t passed;
     int count = 0;
 
-    int r = path ? sets_read(path, &sets) : -ENOMEM;
-    for (size_t i = 0; r == 0 && i < options->word_count; i++) {
-        if (!sets_find(&sets, options->words[i]))
-            r = refuse_name(&sets, path, options->words[i]);
-    }
-    if (r < 0)
-        return r == -EINVAL ? EXIT_STATUS_USAGE : EXIT_STATUS_FAILED;
+    enum exit_status status = chosen_read(options, &sets);
+    if (status != EXIT_STATUS_OK)
+        return status;
     background_signals(&passed);
     sigprocmask(SIG_BLOCK, &passed, NULL);
     cleanup_fd int signals = signalfd(-1, &passed, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -654,17 +630,13 @@ enum exit_status sync_command(struct options *options)
         return EXIT_STATUS_FAILED;
     }
     for (size_t i = 0; i < sets.count && !stopped; i++) {
-        bool wanted = options->word_count == 0;
-        for (size_t j = 0; !wanted && j < options->word_count; j++)
-            wanted = strcmp(options->words[j], sets.sets[i].name) == 0;
-        if (!wanted)
+        if (!chosen_has(options, &sets.sets[i]))
             continue;
-        enum exit_status one = sync_set(options, &sets.sets[i], signals, &stopped);
-        /* Lost comes before failed, and failed before damaged. */
-        if (one == EXIT_STATUS_LOST || (status != EXIT_STATUS_LOST && one > status))
-            status = one;
+        status = standing_worse(status, sync_set(options, &sets.sets[i], signals, &stopped));
         count++;
     }
+    if (metrics_write(options, &sets) < 0)
+        status = standing_worse(status, EXIT_STATUS_FAILED);
     output_json("summary", json_pack("{s:s, s:b, s:i, s:f, s:i}", "command", "sync", "dry_run",
                                      options->dry_run, "sets", count, "seconds",
                                      clock_seconds() - began, "exit_status", status));

@@ -214,9 +214,10 @@ static int take_list(const struct given *given); /* of options of a mount */
 enum {
     OF_STORES = COMMAND_DECODE | COMMAND_CHECK | COMMAND_REPAIR,
     OF_ENCODING = COMMAND_ENCODE | COMMAND_BENCH,
+    OF_SETS = COMMAND_SYNC | COMMAND_STATUS,
     OF_SHARES = OF_STORES | OF_ENCODING,
     WRITERS = COMMAND_ENCODE | COMMAND_DECODE | COMMAND_REPAIR,
-    COMMANDS = OF_SHARES | COMMAND_INFO | COMMAND_SYNC,
+    COMMANDS = OF_SHARES | COMMAND_INFO | OF_SETS,
 };
 
 /*
@@ -296,10 +297,12 @@ static const struct option_row option_rows[] = {
      .help = "read only a random part of the blocks, like 5%"},
     {"report", 0, COMMAND_CHECK, "FILE", TEXT(report),
      .help = "also write what was found to FILE, as a web page"},
-    {"config", 'c', COMMAND_SYNC | COMMAND_CHECK, "FILE", TEXT(config),
+    {"config", 'c', OF_SETS | COMMAND_CHECK | COMMAND_REPAIR, "FILE", TEXT(config),
      .help = "the file of sets (~/.config/zfec-fs/sets.ini; of root /etc/zfec-fs/sets.ini)"},
-    {"config", 0, MOUNT_OF_STORES | COMMAND_DECODE | COMMAND_REPAIR, "FILE", TEXT(config),
+    {"config", 0, MOUNT_OF_STORES | COMMAND_DECODE, "FILE", TEXT(config),
      .help = "the file of sets, for SET: as STORES"},
+    {"metrics", 0, OF_SETS, "FILE", TEXT(metrics),
+     .help = "also write what is known of all sets to FILE, for Prometheus"},
     {"checksum", 'c', COMMAND_ENCODE | COMMAND_DECODE, FLAG(checksum),
      .help = "compare contents where size and time are the same"},
     {"checksum", 0, COMMAND_SYNC, FLAG(checksum), .help = "compare contents, not sizes and times"},
@@ -320,6 +323,8 @@ static const struct option_row option_rows[] = {
      .help = "threads (default: one per processor; 16 with remote stores)"},
     {"jobs", 'j', COMMAND_SYNC, "N", NUMBER(jobs, 256),
      .help = "how many nodes at once (default: all)"},
+    {"jobs", 'j', COMMAND_STATUS, "N", NUMBER(jobs, 256),
+     .help = "no effect here: no node is asked"},
     {"quiet", 'q', COMMANDS, FLAG(quiet), .help = "only errors: no results, no progress"},
     {"verbose", 'v', COMMANDS, FLAG(verbose), .help = "also print each file"},
     {"json", 0, COMMANDS, FLAG(json), .help = "results as JSON, one object a line"},
@@ -387,6 +392,11 @@ static const struct command_row command_rows[] = {
      .about = "Brings every node of the sets NAME (default: of all) up to date, all at once, by\n"
               "rsync or rclone, and says which nodes are up to date, and which are behind and\n"
               "since when. zfec-fs-sets(5) has what the file of sets says.\n"},
+    {"status", COMMAND_STATUS, "SET", status_command, "say how the nodes of sets were last",
+     .forms = {"[options] [NAME...]"},
+     .about = "Says what is known of every node of the sets NAME (default: of all), at once and\n"
+              "without asking the nodes: since when each is up to date or behind, and how many\n"
+              "may be lost.\n"},
     {"bench", COMMAND_BENCH, "-", bench_command, "measure the code and the hash of this machine",
      .alike = " benchmark speed ", .forms = {"[options]"},
      .about = "Measures how fast the code and the hash are on this machine, in memory, and\n"
@@ -707,6 +717,7 @@ void options_clear(struct options *options)
     free(options->mount_options);
     free(options->report);
     free(options->config);
+    free(options->metrics);
     free(options->log_file);
 }
 

@@ -31,7 +31,8 @@ enum command {
     COMMAND_INFO = 128,
     COMMAND_SYNC = 256,
     COMMAND_BENCH = 512,
-    UNLISTED = 1024, /* help leaves it out */
+    COMMAND_STATUS = 1024,
+    UNLISTED = 2048, /* help leaves it out */
 
     BEHIND_O = MOUNT_OF_SOURCE | MOUNT_OF_STORES,
 };
@@ -81,6 +82,7 @@ struct options {
     double verify; /* the part of the files that sync looks at in the end; 0: none */
     char *report;  /* the file of check's page; NULL: none */
     char *config;  /* the file of sets; NULL: not given */
+    char *metrics; /* a file for what is known of sets; NULL: none */
     char *log_file;
     bool quiet, verbose, json;
     bool checksum, remove, remove_most, dry_run, older, salvage;
@@ -143,4 +145,5 @@ enum exit_status check_command(struct options *options);
 enum exit_status repair_command(struct options *options);
 enum exit_status info_command(struct options *options);
 enum exit_status sync_command(struct options *options);
+enum exit_status status_command(struct options *options);
 enum exit_status bench_command(struct options *options);

@@ -4,9 +4,8 @@
 #include "base/array.h"
 #include "base/lock.h"
 #include "base/log.h"
-#include "tree/temporary.h"
+#include "cli/published.h"
 
-#include <fcntl.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,9 +16,7 @@ enum {
 };
 
 struct page {
-    const char *path;
-    const char *name;     /* its last part */
-    int directory;        /* in which that is */
+    struct published published;
     pthread_mutex_t lock; /* of all that follows */
     struct worst_name {
         char *path, *row; /* of its table */
@@ -355,40 +352,18 @@ void page_consider(struct page *page, const struct findings *findings, const cha
     page->count++;
 }
 
-/* A page takes the place of an old one, and of nothing else: not of /dev/null, for one. */
-static int check_target(const struct page *page)
-{
-    struct stat status;
-
-    if (!*page->name)
-        return -EISDIR;
-    if (fstatat(page->directory, page->name, &status, AT_SYMLINK_NOFOLLOW) < 0)
-        return errno == ENOENT ? 0 : -errno;
-    return S_ISREG(status.st_mode) ? 0 : S_ISDIR(status.st_mode) ? -EISDIR : -EEXIST;
-}
-
 int page_open(const char *path, struct page **ret)
 {
-    const char *slash = strrchr(path, '/');
-    cleanup_free char *directory = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
     cleanup_page struct page *page = calloc(1, sizeof *page);
-    char temporary[TEMPORARY_NAME_SIZE];
 
-    if (!directory || !page)
+    if (!page)
         return log_errno(-ENOMEM, "--report %s", path);
     pthread_mutex_init(&page->lock, NULL);
-    page->path = path;
-    page->name = slash ? slash + 1 : path;
-    page->directory = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    int r = page->directory < 0 ? -errno : check_target(page);
-    /* Nothing is left of this while check runs, which may be for hours, and be killed. */
-    cleanup_fd int fd = -1;
+    int r = published_open(&page->published, "--report", path);
     if (r == 0)
-        r = temporary_file(page->directory, temporary, &fd);
-    if (r == 0 && unlinkat(page->directory, temporary, 0) < 0)
-        r = -errno;
+        r = published_try(&page->published); /* check may run for hours before it is written */
     if (r < 0)
-        return log_errno(r, "--report %s: cannot be written", path);
+        return r;
     *ret = steal_pointer(page);
     return 0;
 }
@@ -397,31 +372,16 @@ void page_close(struct page *page)
 {
     while (page->count > 0)
         forget_name(&page->worst[--page->count]);
-    cleanup_close_fd(&page->directory);
+    published_close(&page->published);
     pthread_mutex_destroy(&page->lock);
     free(page);
 }
 
 int page_write(const struct page *page, const struct findings *findings, double seconds)
 {
-    cleanup_free char *text = make_page(page, findings, seconds);
-    char temporary[TEMPORARY_NAME_SIZE];
-    cleanup_fd int fd = -1;
+    cleanup_free char *text = page->error < 0 ? NULL : make_page(page, findings, seconds);
+    mode_t hidden = umask(0); /* whoever may read what the user makes may read this */
 
-    int r = text ? page->error : -ENOMEM;
-    if (r == 0)
-        r = temporary_file(page->directory, temporary, &fd);
-    if (r == 0) {
-        mode_t hidden = umask(0); /* whoever may read what the user makes may read this */
-        umask(hidden);
-        if (dprintf(fd, "%s", text) < 0 || fchmod(fd, 0666 & ~hidden) < 0 || fsync(fd) < 0)
-            r = -errno;
-        if (r == 0)
-            r = check_target(page); /* once more: hours may have passed */
-        if (r == 0 && renameat(page->directory, temporary, page->directory, page->name) < 0)
-            r = -errno;
-        if (r < 0)
-            unlinkat(page->directory, temporary, 0);
-    }
-    return r < 0 ? log_errno(r, "--report %s: cannot be written", page->path) : 0;
+    umask(hidden);
+    return published_write(&page->published, text, 0666 & ~hidden);
 }

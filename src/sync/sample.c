@@ -29,6 +29,7 @@ struct sample {
     unsigned short dice[3];
 
     /* Of a few: */
+    double files, bytes; /* of all; each of several hard links is a part of one file */
     off_t spare_size;
     struct {
         char *path;
@@ -120,6 +121,8 @@ static int choose_few(struct sample *sample, const char *path, const struct stat
 {
     size_t oldest = 0; /* of the newest, or a free place among them */
 
+    sample->files += 1.0 / (double)status->st_nlink;
+    sample->bytes += (double)status->st_size / (double)status->st_nlink;
     if (status->st_size > SMALL) {
         if (sample->taken > 0 || (sample->spare && status->st_size >= sample->spare_size))
             return 0;
@@ -140,9 +143,15 @@ static int choose_few(struct sample *sample, const char *path, const struct stat
     return keep_text(&sample->newest[oldest].path, path);
 }
 
-int sample_write_few(const char *folder, const char *list, char end)
+int sample_write_few(const char *folder, const char *list, char end, uint64_t *ret_files,
+                     uint64_t *ret_bytes)
 {
-    return write_chosen(&(struct sample){.end = end}, folder, list, choose_few);
+    struct sample sample = {.end = end};
+    int r = write_chosen(&sample, folder, list, choose_few);
+
+    *ret_files = (uint64_t)(sample.files + 0.5);
+    *ret_bytes = (uint64_t)(sample.bytes + 0.5);
+    return r;
 }
 
 int sample_write_paths(const struct names *paths, const char *list, char end)

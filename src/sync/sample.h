@@ -17,9 +17,11 @@ int sample_write(const char *folder, double part, time_t before, const char *lis
 /*
  * Writes such a list to learn whether a share is what it should be: small files that come first, or
  * else the smallest, and the small ones that changed last (by ctime), which the last run may have
- * sent to another disk.
+ * sent to another disk. *RET_FILES and *RET_BYTES are how many files there are, and their sizes
+ * together; hard links to one count once.
  */
-int sample_write_few(const char *folder, const char *list, char end);
+int sample_write_few(const char *folder, const char *list, char end, uint64_t *ret_files,
+                     uint64_t *ret_bytes);
 
 /* Writes PATHS as such a list. Returns 0 or a negative errno after one line in the log. */
 int sample_write_paths(const struct names *paths, const char *list, char end);

@@ -446,12 +446,19 @@ int sets_read(const char *path, struct sets *ret)
     return r;
 }
 
+void sets_forget(struct sync_set *set)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        names_clear(&set->nodes[i].memory.different);
+        set->nodes[i].memory = (struct memory){0};
+    }
+}
+
 void sets_clear(struct sets *sets)
 {
     for (size_t i = 0; i < sets->count; i++) {
         struct sync_set *set = &sets->sets[i];
-        for (size_t at = 0; at < set->count; at++)
-            names_clear(&set->nodes[at].memory.different);
+        sets_forget(set);
         excludes_free(set->rules.excludes);
         free(set->nodes);
     }

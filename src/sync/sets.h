@@ -22,6 +22,7 @@ struct terms {
     unsigned removals;      /* at most so many in a run */
     unsigned deadline;      /* seconds, all attempts together */
     unsigned timeout;       /* seconds without an answer */
+    unsigned max_behind;    /* seconds that a node may be behind; 0: any time */
     unsigned retries;
     unsigned time_window; /* seconds by which times may differ; 0: not at all */
     const char *rate;     /* "500K" bytes a second; NULL: no limit */
@@ -36,6 +37,10 @@ struct memory {
     time_t as_of;            /* when the last run began that brought it up to date */
     time_t differs_since;    /* when the run began that first found other bytes than were sent */
     time_t unfinished_since; /* when the first run began whose leftovers may still be there */
+    time_t first_tried;      /* when the first run began; 0 where one brought it up to date */
+    time_t checked;          /* when the last run began that compared some of its files, */
+    uint64_t compared;       /* and how many */
+    uint64_t files, bytes;   /* that it was sent by AS_OF, in all */
     bool up_to_date;
     char encoding[ENCODING_SIZE]; /* of all that was sent, as state_encoding has it; "": several */
     char error[REASON_SIZE];      /* why it is not */
@@ -79,6 +84,9 @@ int sets_read(const char *path, struct sets *ret);
 
 /* Returns the set of this name, or NULL. */
 struct sync_set *sets_find(const struct sets *sets, const char *name);
+
+/* Empties the memory of SET's nodes. */
+void sets_forget(struct sync_set *set);
 
 void sets_clear(struct sets *sets);
 

@@ -19,22 +19,27 @@ int state_folder(char **ret)
                         : geteuid() == 0       ? "/var/lib"
                         : home && *home == '/' ? home
                                                : NULL;
-    cleanup_free char *path = NULL;
 
     if (!above)
         return log_as(-ENOENT, "no directory for the state; set HOME or XDG_STATE_HOME");
-    if (asprintf(&path, "%s%s/zfec-fs", above, above == home ? "/.local/state" : "") < 0)
-        return log_errno(-ENOMEM, "the directory for the state: cannot be made");
-    for (char *end = path; *end;) { /* with what is missing above it */
+    if (asprintf(ret, "%s%s/zfec-fs", above, above == home ? "/.local/state" : "") < 0) {
+        *ret = NULL;
+        return log_errno(-ENOMEM, "the directory for the state");
+    }
+    return 0;
+}
+
+int state_make_folder(char *folder)
+{
+    for (char *end = folder; *end;) {
         end = strchrnul(end + 1, '/');
         char kept = *end;
         *end = '\0';
-        int r = mkdir(path, kept ? 0755 : 0700) < 0 && errno != EEXIST ? -errno : 0;
+        int r = mkdir(folder, kept ? 0755 : 0700) < 0 && errno != EEXIST ? -errno : 0;
         *end = kept;
         if (r < 0)
-            return log_errno(r, "%s: cannot be made", path);
+            return log_errno(r, "%s: cannot be made", folder);
     }
-    *ret = steal_pointer(path);
     return 0;
 }
 
@@ -79,6 +84,13 @@ static time_t time_in(const json_t *entry, const char *key)
     return end && !*end ? timegm(&parts) : 0;
 }
 
+static uint64_t count_in(const json_t *entry, const char *key)
+{
+    json_int_t count = json_integer_value(json_object_get(entry, key));
+
+    return count > 0 ? (uint64_t)count : 0;
+}
+
 static int read_node(const json_t *entry, struct sync_node *node)
 {
     const json_t *paths = json_object_get(entry, "different");
@@ -93,6 +105,11 @@ static int read_node(const json_t *entry, struct sync_node *node)
     memory->as_of = time_in(entry, "as_of");
     memory->differs_since = time_in(entry, "differs_since");
     memory->unfinished_since = time_in(entry, "unfinished_since");
+    memory->first_tried = time_in(entry, "first_tried");
+    memory->checked = time_in(entry, "checked");
+    memory->compared = count_in(entry, "compared");
+    memory->files = count_in(entry, "files");
+    memory->bytes = count_in(entry, "bytes");
     memory->up_to_date = json_is_true(json_object_get(entry, "up_to_date"));
     snprintf(memory->encoding, sizeof memory->encoding, "%s", text_in(entry, "encoding"));
     snprintf(memory->error, sizeof memory->error, "%s", text_in(entry, "error"));
@@ -127,23 +144,32 @@ int state_read(const char *folder, struct sync_set *set)
     cleanup_free char *path = NULL;
     json_error_t error;
 
+    sets_forget(set);
     if (asprintf(&path, "%s/%s.json", folder, set->name) < 0)
-        return -ENOMEM;
-    json_t *whole = json_load_file(path, 0, &error);
+        return log_errno(-ENOMEM, "%s: its state", set->name);
+    cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return errno == ENOENT ? -ENOENT : log_errno(-errno, "%s", path);
+    json_t *whole = json_loadfd(fd, 0, &error);
     const json_t *nodes = json_object_get(whole, "nodes");
-    if (!json_is_object(nodes) && access(path, F_OK) == 0)
+    int r = json_is_object(nodes) ? 0 : -EBADMSG;
+    if (r < 0)
         log_warning("%s: corrupt state file, ignored: %s", path,
                     whole ? "it has no nodes" : error.text);
-    int r = 0;
     for (size_t i = 0; r == 0 && i < set->count; i++)
         r = read_node(json_object_get(nodes, set->nodes[i].name), &set->nodes[i]);
     json_decref(whole);
-    return r;
+    return r == -ENOMEM ? log_errno(r, "%s", path) : r;
 }
 
 json_t *time_json(time_t time)
 {
     return time > 0 ? json_string(time_text(time).text) : NULL;
+}
+
+json_t *count_json(uint64_t count, time_t known_since)
+{
+    return known_since > 0 ? json_integer((json_int_t)count) : NULL;
 }
 
 /* Returns the paths; NULL where there are none, or one is no UTF-8. */
@@ -167,14 +193,18 @@ static json_t *node_json(const struct sync_node *node)
 
     if (*memory->error && !error) /* it is not UTF-8 */
         error = json_string("it failed");
-    return json_pack("{s:s, s:o, s:o*, s:b, s:o*, s:o?, s:o*, s:o*, s:o*, s:o*, s:s}", "target",
-                     node->target, "share", json_sprintf("%02x", (uint8_t)node->share), "mount",
-                     *memory->mount ? json_string(memory->mount) : NULL, "up_to_date",
-                     memory->up_to_date, "tried", time_json(memory->tried), "as_of",
-                     time_json(memory->as_of), "error", error, "differs_since",
-                     time_json(memory->differs_since), "different", paths_json(&memory->different),
-                     "unfinished_since", time_json(memory->unfinished_since), "encoding",
-                     memory->encoding);
+    return json_pack(
+        "{s:s, s:o, s:o*, s:b, s:o*, s:o?, s:o*, s:o*, s:o*, s:o*, s:o*, s:s, s:o*, s:o*, s:o*, "
+        "s:o*}",
+        "target", node->target, "share", json_sprintf("%02x", (uint8_t)node->share), "mount",
+        *memory->mount ? json_string(memory->mount) : NULL, "up_to_date", memory->up_to_date,
+        "tried", time_json(memory->tried), "as_of", time_json(memory->as_of), "first_tried",
+        time_json(memory->first_tried), "error", error, "differs_since",
+        time_json(memory->differs_since), "different", paths_json(&memory->different),
+        "unfinished_since", time_json(memory->unfinished_since), "encoding", memory->encoding,
+        "files", count_json(memory->files, memory->as_of), "bytes",
+        count_json(memory->bytes, memory->as_of), "checked", time_json(memory->checked), "compared",
+        count_json(memory->compared, memory->checked));
 }
 
 /* Nodes that are no more in the set are forgotten. */

@@ -10,18 +10,24 @@
 #include <jansson.h>
 
 /*
- * Stores the directory in *RET, made where it is not there: $XDG_STATE_HOME/zfec-fs; without that
- * /var/lib/zfec-fs for root, ~/.local/state/zfec-fs for others. The caller frees it. Returns 0 or a
- * negative errno after one line in the log.
+ * Stores the directory in *RET: $XDG_STATE_HOME/zfec-fs; without that /var/lib/zfec-fs for root,
+ * ~/.local/state/zfec-fs for others. The caller frees it. Returns 0 or a negative errno after one
+ * line in the log.
  */
 int state_folder(char **ret);
+
+/* Makes that directory where it is not there, with what is missing above it. Returns the same. */
+int state_make_folder(char *folder);
 
 /* Takes the lock of SET until the descriptor is closed. Returns 0 or a negative errno after one
  * line in the log; -EBUSY where another run has it. */
 int state_lock(const char *folder, const char *set, int *ret_fd);
 
-/* Fills the memory of SET's nodes: nothing where the file is missing or corrupt, or of another
- * share or place. Returns 0 or -ENOMEM. */
+/*
+ * Fills the memory of SET's nodes anew: with nothing where the file is missing or corrupt, or of
+ * another share or place. Returns 0, or a negative errno: -ENOENT where the file is missing, else
+ * after one line in the log.
+ */
 int state_read(const char *folder, struct sync_set *set);
 
 /* Returns 0, or a negative errno after one line in the log. */
@@ -36,3 +42,6 @@ struct time_text {
 };
 struct time_text time_text(time_t time);
 json_t *time_json(time_t time);
+
+/* Returns NULL where KNOWN_SINCE is 0. */
+json_t *count_json(uint64_t count, time_t known_since);

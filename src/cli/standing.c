@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/standing.h"
+
+#include "base/array.h"
+#include "sync/state.h"
+
+#include <string.h>
+
+static bool has_encoding_of(const struct sync_set *set, const struct memory *memory)
+{
+    char encoding[ENCODING_SIZE];
+
+    state_encoding(&set->encoding, encoding);
+    return strcmp(memory->encoding, encoding) == 0;
+}
+
+bool standing_is_current(const struct sync_set *set, const struct sync_node *node)
+{
+    const struct memory *memory = &node->memory;
+
+    return memory->up_to_date && memory->as_of > 0 && has_encoding_of(set, memory);
+}
+
+bool standing_is_late(const struct sync_node *node, time_t now)
+{
+    const struct memory *memory = &node->memory;
+    time_t since = memory->as_of > 0 ? memory->as_of : memory->first_tried;
+
+    return node->terms.max_behind > 0 && since > 0 && now - since > node->terms.max_behind;
+}
+
+enum exit_status standing_status(const struct sync_set *set, size_t current)
+{
+    return current == set->count               ? EXIT_STATUS_OK
+           : current >= set->encoding.required ? EXIT_STATUS_DAMAGED
+                                               : EXIT_STATUS_LOST;
+}
+
+enum exit_status standing_worse(enum exit_status one, enum exit_status other)
+{
+    if (one == EXIT_STATUS_LOST || other == EXIT_STATUS_LOST)
+        return EXIT_STATUS_LOST;
+    return one > other ? one : other;
+}
+
+/*
+ * Returns the time of the last of the newest nodes that are enough: what has not changed since is
+ * the same at all of these. Where enough are up to date, none of those is left out. 0: fewer were
+ * ever up to date.
+ */
+static time_t time_of_enough(const struct sync_set *set, size_t current)
+{
+    size_t wanted = current > set->encoding.required ? current : set->encoding.required;
+    time_t ret = 0;
+
+    for (size_t i = 0; i < set->count; i++) {
+        const struct memory *memory = &set->nodes[i].memory;
+        size_t as_new = 0;
+        if (memory->as_of <= ret || memory->differs_since > 0 || !has_encoding_of(set, memory))
+            continue;
+        for (size_t at = 0; at < set->count; at++) {
+            const struct memory *other = &set->nodes[at].memory;
+            as_new += other->as_of >= memory->as_of && other->differs_since == 0 &&
+                      has_encoding_of(set, other);
+        }
+        if (as_new >= wanted)
+            ret = memory->as_of;
+    }
+    return ret;
+}
+
+struct standing standing_of(const struct sync_set *set, time_t now)
+{
+    struct standing ret = {.now = now};
+
+    for (size_t i = 0; i < set->count; i++) {
+        ret.current += standing_is_current(set, &set->nodes[i]);
+        ret.late += standing_is_late(&set->nodes[i], now);
+    }
+    ret.may_lose =
+        ret.current < set->encoding.required ? -1 : (int)ret.current - (int)set->encoding.required;
+    ret.as_of = time_of_enough(set, ret.current);
+    ret.status = ret.late > 0 ? EXIT_STATUS_LOST : standing_status(set, ret.current);
+    return ret;
+}
+
+/* As text. */
+
+struct shown show_age(time_t seconds)
+{
+    static const struct {
+        time_t seconds;
+        const char *name;
+    } units[] = {{24 * 60 * 60, "days"}, {60 * 60, "hours"}, {60, "minutes"}, {1, "seconds"}};
+    struct shown ret = {""};
+    size_t unit = 0;
+
+    while (unit + 1 < COUNT_OF(units) && seconds < 2 * units[unit].seconds)
+        unit++;
+    time_t count = seconds > 0 ? seconds / units[unit].seconds : 0;
+    snprintf(ret.text, sizeof ret.text, "%lld %s", (long long)count,
+             count == 1 ? "second" : units[unit].name);
+    return ret;
+}
+
+void standing_add_node(struct draft *line, const struct sync_set *set, const struct sync_node *node)
+{
+    size_t width = 0;
+
+    for (size_t i = 0; i < set->count; i++) {
+        size_t length = strlen(set->nodes[i].name);
+        width = length > width ? length : width;
+    }
+    draft_add(line, "%s/%-*s %02x ", set->name, (int)width, node->name, (uint8_t)node->share);
+}
+
+void standing_add_state(struct draft *line, const struct memory *memory, bool is_current)
+{
+    draft_add(line, "%s",
+              is_current          ? "up to date"
+              : memory->as_of > 0 ? "BEHIND since "
+                                  : "BEHIND, never up to date");
+    if (!is_current)
+        draft_add(line, "%s", time_text(memory->as_of).text);
+}
+
+/* Adds " (3 hours ago)". */
+static void add_ago(struct draft *line, const struct standing *standing, time_t time)
+{
+    draft_add(line, " (%s ago)", show_age(standing->now - time).text);
+}
+
+/* Returns why a node is behind; "" where that is not known. */
+static const char *reason_of(const struct sync_set *set, const struct sync_node *node)
+{
+    const struct memory *memory = &node->memory;
+
+    if (memory->tried == 0)
+        return "no run of sync is known";
+    if (memory->up_to_date && !has_encoding_of(set, memory))
+        return "the encoding was changed (format, required, block size); the next run makes all "
+               "nodes anew";
+    return memory->error;
+}
+
+static void show_node(const struct standing *standing, const struct sync_set *set,
+                      const struct sync_node *node)
+{
+    const struct memory *memory = &node->memory;
+    bool is_current = standing_is_current(set, node),
+         is_late = standing_is_late(node, standing->now);
+    struct draft line = {0};
+
+    standing_add_node(&line, set, node);
+    standing_add_state(&line, memory, is_current);
+    if (is_current)
+        draft_add(&line, " as of %s", time_text(memory->as_of).text);
+    if (memory->as_of > 0)
+        add_ago(&line, standing, memory->as_of);
+    if (is_late)
+        draft_add(&line, ", longer than max_behind allows (%s)",
+                  show_age(node->terms.max_behind).text);
+    if (!is_current && *reason_of(set, node))
+        draft_add(&line, ": %s", reason_of(set, node));
+    if (memory->differs_since > 0)
+        draft_add(&line, "; differs since %s", time_text(memory->differs_since).text);
+    if (memory->as_of > 0)
+        draft_add(&line, "; %s file%s, %s", show_count(memory->files).text, plural(memory->files),
+                  show_bytes(memory->bytes).text);
+    if (memory->checked > 0)
+        draft_add(&line, "; %s file%s compared at %s", show_count(memory->compared).text,
+                  plural(memory->compared), time_text(memory->checked).text);
+    output_draft(is_current && !is_late ? COLOUR_NONE : COLOUR_BAD, &line);
+}
+
+/* Returns "home: 5 of 6 nodes are up to date, 3 are enough: ...". */
+static char *sentence_of(const struct standing *standing, const struct sync_set *set)
+{
+    unsigned required = set->encoding.required;
+    struct draft text = {0};
+
+    draft_add(&text, "%s: %zu of %zu nodes are up to date, %u are %s", set->name, standing->current,
+              set->count, required, standing->may_lose < 0 ? "needed" : "enough");
+    if (standing->may_lose > 0)
+        draft_add(&text, ": any %d of these %zu nodes may be lost from now on", standing->may_lose,
+                  set->count);
+    else if (standing->may_lose == 0)
+        draft_add(&text, ": none of these %u may be lost", required);
+    else if (standing->as_of > 0)
+        draft_add(&text, ": what has changed since %s", time_text(standing->as_of).text);
+    else
+        draft_add(&text, ": perhaps nothing can be restored");
+    if (standing->may_lose >= 0)
+        draft_add(&text, "; the oldest is of %s", time_text(standing->as_of).text);
+    if (standing->as_of > 0)
+        add_ago(&text, standing, standing->as_of);
+    if (standing->may_lose < 0 && standing->as_of > 0)
+        draft_add(&text, " perhaps cannot be restored");
+    return draft_take(&text);
+}
+
+void standing_show(const struct standing *standing, const struct sync_set *set)
+{
+    cleanup_free char *sentence = sentence_of(standing, set);
+
+    for (size_t i = 0; i < set->count; i++)
+        show_node(standing, set, &set->nodes[i]);
+    output_text(standing->status == EXIT_STATUS_OK ? COLOUR_GOOD : COLOUR_BAD, "%s",
+                sentence ? sentence : set->name);
+}
+
+/* As JSON. */
+
+static json_t *node_json(const struct standing *standing, const struct sync_set *set,
+                         const struct sync_node *node)
+{
+    const struct memory *memory = &node->memory;
+    const char *reason = reason_of(set, node);
+    bool is_current = standing_is_current(set, node);
+    json_t *ret = json_pack(
+        "{s:s, s:o, s:b, s:b, s:o?, s:o?, s:o*, s:o*, s:o*, s:o*, s:o*}", "node", node->name,
+        "share", json_sprintf("%02x", (uint8_t)node->share), "up_to_date", is_current, "late",
+        standing_is_late(node, standing->now), "as_of", time_json(memory->as_of), "tried",
+        time_json(memory->tried), "differs_since", time_json(memory->differs_since), "files",
+        count_json(memory->files, memory->as_of), "bytes", count_json(memory->bytes, memory->as_of),
+        "checked", time_json(memory->checked), "compared",
+        count_json(memory->compared, memory->checked));
+
+    if (node->terms.max_behind > 0)
+        json_object_set_new(ret, "max_behind", json_integer(node->terms.max_behind));
+    if (!is_current && *reason)
+        output_json_path(ret, "error", reason); /* it may hold any byte */
+    return ret;
+}
+
+json_t *standing_json(const struct standing *standing, const struct sync_set *set,
+                      enum exit_status status)
+{
+    cleanup_free char *sentence = sentence_of(standing, set);
+    json_t *nodes = json_array();
+
+    for (size_t i = 0; i < set->count; i++)
+        json_array_append_new(nodes, node_json(standing, set, &set->nodes[i]));
+    return json_pack("{s:s, s:o?, s:i, s:i, s:i, s:i, s:o?, s:o, s:s, s:i}", "set", set->name,
+                     "time", time_json(standing->now), "required", (int)set->encoding.required,
+                     "up_to_date", (int)standing->current, "late", (int)standing->late, "may_lose",
+                     standing->may_lose, "as_of", time_json(standing->as_of), "nodes", nodes,
+                     "sentence", sentence ? sentence : "", "exit_status", (int)status);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* How the nodes of a set are by what is remembered of them, and how that is told. */
+#pragma once
+
+#include "cli/output.h"
+#include "sync/sets.h"
+
+struct standing {
+    time_t now;
+    size_t current;          /* nodes that are up to date, */
+    size_t late;             /* and those that were not for longer than their max_behind */
+    int may_lose;            /* so many of all nodes, any; -1: not enough are up to date */
+    time_t as_of;            /* what has not changed since then can be restored; 0: nothing */
+    enum exit_status status; /* OK, DAMAGED or LOST */
+};
+
+/* Reads SET by its memory. */
+struct standing standing_of(const struct sync_set *set, time_t now);
+
+/* Returns the status of a set of which so many nodes are up to date. */
+enum exit_status standing_status(const struct sync_set *set, size_t current);
+
+/* Returns the worse of two: lost comes before failed, and failed before damaged. */
+enum exit_status standing_worse(enum exit_status one, enum exit_status other);
+
+/* Returns true if NODE is up to date: it holds all, in the encoding that the set has now. */
+bool standing_is_current(const struct sync_set *set, const struct sync_node *node);
+
+/* Returns true if NODE was brought up to date last, or tried first, too long before NOW. */
+bool standing_is_late(const struct sync_node *node, time_t now);
+
+/* Adds "SET/NODE SHARE ", as wide as the longest name wants it. */
+void standing_add_node(struct draft *line, const struct sync_set *set,
+                       const struct sync_node *node);
+
+/* Adds "up to date" or "BEHIND since TIME". */
+void standing_add_state(struct draft *line, const struct memory *memory, bool is_current);
+
+/* Returns a time as people tell it: "36 hours"; the largest unit of which there are two. */
+struct shown show_age(time_t seconds);
+
+/* Shows it as text. */
+void standing_show(const struct standing *standing, const struct sync_set *set);
+
+/* Returns all of it; STATUS takes the place of its own. */
+json_t *standing_json(const struct standing *standing, const struct sync_set *set,
+                      enum exit_status status);
