@@ -37,6 +37,7 @@ static void check_name(struct visit *visit, const char *path, void *part)
         settings->failed(settings->context, path, r);
         return;
     }
+    roster_excuse(check->roster, &inspection);
     settings->report(settings->context, path, &inspection);
     if (S_ISREG(inspection.status.st_mode))
         progress_end(visit->progress, inspection.version.layout.source_size);
