@@ -8,7 +8,7 @@ import pytest
 
 import trees
 from checking import STRIPE, Stores, check, run_text, words_of
-from commands import DAMAGED, OK
+from commands import DAMAGED, LOST, OK
 
 FILES, FOLDERS = 9, 3
 OTHER_TIME = trees.MTIME_NS + 5 * 10**9
@@ -109,6 +109,29 @@ def test_what_storage_cannot_keep_is_told_once(stores, change):
     problems = [problem for line in lines.values() for problem in line["problems"]]
     assert all(problem["not_kept"] for problem in problems)
     assert (problems == []) == (change is lose_fractions)
+
+
+@pytest.mark.parametrize("clouds", ["c", "cd"])
+def test_symlinks_as_rclone_keeps_them(stores, clouds):
+    """Two such stores have what a file needs, but there is none to be lost."""
+    for store in clouds:
+        lose_kinds(stores, store)
+        stores.path(store, "link.rclonelink").write_text("file-1")
+        trees.write_file(stores.path(store, "link-2.rclonelink"), b"file-2")
+        stores.path(store, "link-2.rclonelink").chmod(0o644)
+    for store in set("abcd") - set(clouds):
+        stores.path(store, "link-2").symlink_to("file-2")
+        os.utime(stores.path(store, "link-2"), ns=(0, trees.MTIME_NS), follow_symlinks=False)
+    names, rows, _ = look(stores, OK)
+    assert names == []
+    for store in clouds:
+        assert rows[store].endswith("; its storage does not keep modes, symlinks, special files (3 names)")
+    # What is no such symlink is damage.
+    for store in clouds:
+        trees.write_file(stores.path(store, "link.rclonelink"), b"file-2")
+        trees.write_file(stores.path(store, "file-3.rclonelink"), b"file-2")
+    names, _, _ = look(stores, LOST if clouds == "cd" else DAMAGED)
+    assert sorted(name.partition(":")[0] for name in names) == ["file-3.rclonelink", "link.rclonelink"]
 
 
 def one_mode(stores):
