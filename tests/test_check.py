@@ -168,7 +168,7 @@ def test_stores_of_one_name_are_told_apart(tmp_path, rng):
     ]
     status, text = run_text("check", *words)
     assert status == DAMAGED
-    assert f"file: can lose 0 more stores; {folders[1]}/store: missing\n" in text
+    assert f"{folders[1]}/store: 1 good, 1 missing: it is empty; is it mounted?\n" in text
     assert f"  00  {folders[0]}/store: 2 good\n" in text and "  02  other: 2 good\n" in text
 
 

@@ -232,6 +232,7 @@ static enum exit_status repair_names(struct copying *copying, struct source *sou
     else if (counts[COPY_MADE] > 0 || counts[COPY_TOUCHED] > 0 || counts[COPY_REMOVED] > 0 ||
              findings.degraded > 0 || findings.foreign > 0 || roster_has_empty(roster))
         status = EXIT_STATUS_DAMAGED;
+    findings_tell_rest(&findings);
     for (size_t i = 0; !options->dry_run && i < roster->count; i++)
         tell_mended(&findings.stores[i]);
     copying_summarize(copying, status);

@@ -78,7 +78,9 @@ static void count_name(struct findings *findings, const struct inspection *inspe
         struct store_findings *store = store_of(findings, inspection, i);
         if (!store || (!shown && report->state != COPY_FOREIGN && report->state != COPY_LEFTOVER))
             continue;
-        store->copies[report->state]++;
+        store->cannot_be += report->cannot_be;
+        store->no_attributes += report->no_attributes;
+        store->copies[report->state] += !report->cannot_be;
         store->other_metadata += shown && report->other_metadata != 0;
         store->kept_modes += shown && report->keeps_mode &&
                              report->other_metadata & (METADATA_MODE | METADATA_OWNER);
@@ -188,13 +190,26 @@ static void add_ranges(struct draft *text, const struct damage *damage)
         draft_add(text, " and %zu more", damage->count - SHOWN);
 }
 
-/* Returns true if all that is wrong with a copy is that its store is new. */
+/* Returns true if a store lacks most names: it is new, or was filled in part. */
+static bool lacks_most(const struct findings *findings, const struct roster_entry *entry)
+{
+    enum { FEW = 8 }; /* one can read them all */
+    const uint64_t names = findings->roster->believed;
+
+    return names >= FEW && 2 * entry->missing > names;
+}
+
+/* Returns true if all that is wrong with a copy is that its store is new, empty or nearly so. */
 static bool is_new(const struct findings *findings, const struct inspection *inspection, size_t i)
 {
     const struct store_findings *store = store_of(findings, inspection, i);
+    const bool absent = inspection->copies[i].state == COPY_ABSENT;
 
-    return store && findings->roster->entries[store - findings->stores].added &&
-           (inspection->copies[i].state == COPY_ABSENT || !*inspection->path);
+    if (!store)
+        return false;
+    const struct roster_entry *entry = &findings->roster->entries[store - findings->stores];
+    return entry->added || entry->empty ? absent || !*inspection->path
+                                        : absent && lacks_most(findings, entry);
 }
 
 const char *findings_wrong(const struct findings *findings, const struct inspection *inspection,
@@ -203,8 +218,7 @@ const char *findings_wrong(const struct findings *findings, const struct inspect
     const struct copy_report *report = &inspection->copies[i];
     const struct store_findings *store = store_of(findings, inspection, i);
 
-    if (!copy_is_wrong(report) || (inspection->hidden && report->state == COPY_ABSENT) ||
-        (!findings->options->verbose && is_new(findings, inspection, i)))
+    if (!copy_is_wrong(report) || (inspection->hidden && report->state == COPY_ABSENT))
         return NULL;
     const char *words = copy_words[report->state].wrong;
     if (report->state == COPY_STALE && report->other_content)
@@ -290,7 +304,7 @@ static void tell_name(const struct findings *findings, const char *path,
         struct draft wrong = {0};
         const char *store = findings_wrong(findings, inspection, i, &wrong);
         cleanup_free char *what = draft_take(&wrong);
-        if (store && what)
+        if (store && what && (findings->options->verbose || !is_new(findings, inspection, i)))
             draft_add(&line, "; %s: %s", store, what);
     }
     if (rival > 0)
@@ -332,14 +346,17 @@ static void tell_name_json(const char *path, const struct inspection *inspection
 
     for (size_t i = 0; i < inspection->count; i++) {
         const struct copy_report *report = &inspection->copies[i];
-        if (!copy_is_wrong(report) || (inspection->hidden && report->state == COPY_ABSENT))
+        const bool not_kept = report->not_kept || report->cannot_be;
+        if ((!copy_is_wrong(report) && !not_kept) ||
+            (inspection->hidden && report->state == COPY_ABSENT))
             continue;
         json_t *problem = json_pack(
-            "{s:s, s:o*, s:o*, s:o*, s:o*, s:o*, s:o*}", "state", copy_words[report->state].name,
-            "share", report->index >= 0 ? json_sprintf("%02x", report->index) : NULL,
-            "header_damaged", json_if(report->bad_header), "size_wrong", json_if(report->bad_size),
-            "damaged_blocks", json_ranges(&report->damage, false), "other_content",
-            json_if(report->other_content), "other_metadata", json_if(report->other_metadata != 0));
+            "{s:s, s:o*, s:o*, s:o*, s:o*, s:o*, s:o*, s:o*}", "state",
+            copy_words[report->state].name, "share",
+            report->index >= 0 ? json_sprintf("%02x", report->index) : NULL, "header_damaged",
+            json_if(report->bad_header), "size_wrong", json_if(report->bad_size), "damaged_blocks",
+            json_ranges(&report->damage, false), "other_content", json_if(report->other_content),
+            "other_metadata", json_if(report->other_metadata != 0), "not_kept", json_if(not_kept));
         output_json_path(problem, "store", store_name(inspection->survey.inquiry.list->stores[i]));
         json_array_append_new(problems, problem);
     }
@@ -357,6 +374,30 @@ static void tell_name_json(const char *path, const struct inspection *inspection
     output_json("check", object);
 }
 
+/* Takes a line for a name, of those that a person reads. Lost names are not crowded out. */
+static bool has_room(struct findings *findings, enum name_health health)
+{
+    enum { LINES_MAX = 100 };
+    HOLD(&findings->lock);
+    uint64_t *told = &findings->told[health == HEALTH_LOST || health == HEALTH_CONFLICT];
+
+    if (findings->options->verbose || *told < LINES_MAX) {
+        ++*told;
+        return true;
+    }
+    findings->untold++;
+    return false;
+}
+
+void findings_tell_rest(const struct findings *findings)
+{
+    if (findings->untold > 0)
+        output_text(COLOUR_NONE,
+                    "... and %s more name%s with which something is wrong; -v shows "
+                    "all, --json too",
+                    show_count(findings->untold).text, plural(findings->untold));
+}
+
 void findings_report(void *opaque, const char *path, const struct inspection *inspection)
 {
     struct findings *findings = opaque;
@@ -366,11 +407,15 @@ void findings_report(void *opaque, const char *path, const struct inspection *in
     pthread_mutex_unlock(&findings->lock);
     /* It is told if something is wrong with it, or all are wanted. */
     enum name_health health = inspection_health(inspection);
-    bool told = findings->options->verbose ||
-                (health != HEALTH_INTACT && (health != HEALTH_DEGRADED || findings->options->json));
+    bool told =
+        findings->options->verbose || (health != HEALTH_INTACT && !inspection->symlink_of_rclone &&
+                                       (health != HEALTH_DEGRADED || findings->options->json));
     for (size_t i = 0; i < inspection->count && !told && health == HEALTH_DEGRADED; i++)
         told = copy_is_wrong(&inspection->copies[i]) && !is_new(findings, inspection, i);
-    if (!told)
+    if (findings->options->json) /* it has all that is not as it should be, if no damage, too */
+        for (size_t i = 0; i < inspection->count && !told; i++)
+            told = inspection->copies[i].not_kept || inspection->copies[i].cannot_be;
+    if (!told || (!findings->options->json && !has_room(findings, health)))
         return;
     if (findings->options->json)
         tell_name_json(path, inspection);
@@ -378,13 +423,58 @@ void findings_report(void *opaque, const char *path, const struct inspection *in
         tell_name(findings, path, inspection);
 }
 
+const char *const findings_limits[LIMITS] = {
+    "fractions of seconds", "owners",   "modes",         "times of files", "times of directories",
+    "times of symlinks",    "symlinks", "special files",
+};
+
+/* ["owners", "symlinks"]; NULL: the storage keeps all. */
+static json_t *json_limits(unsigned limits, bool no_attributes)
+{
+    json_t *list = limits || no_attributes ? json_array() : NULL;
+
+    for (size_t i = 0; i < LIMITS; i++) {
+        if (limits & 1u << i)
+            json_array_append_new(list, json_string(findings_limits[i]));
+    }
+    if (no_attributes)
+        json_array_append_new(list, json_string("attributes"));
+    return list;
+}
+
+bool findings_add_limits(const struct findings *findings, size_t place, const char *before,
+                         struct draft *text)
+{
+    const struct roster_entry *entry = &findings->roster->entries[place];
+    const struct store_findings *store = &findings->stores[place];
+    const char *between = before;
+
+    for (size_t i = 0; i < LIMITS; i++) {
+        if (!(entry->limits & 1u << i))
+            continue;
+        draft_add(text, "%s%s", between, findings_limits[i]);
+        between = ", ";
+    }
+    if (store->no_attributes > 0) {
+        draft_add(text, "%sattributes", between);
+        between = ", ";
+    }
+    if (store->cannot_be > 0)
+        draft_add(text, " (%s name%s)", show_count(store->cannot_be).text,
+                  plural(store->cannot_be));
+    return between != before;
+}
+
 static void summarize_store(const struct findings *findings, size_t place, json_t *objects)
 {
     const struct store_findings *store = &findings->stores[place];
+    const struct roster_entry *entry = &findings->roster->entries[place];
     struct draft line = {0};
-    json_t *object = json_pack(
-        "{s:s?, s:I, s:I}", "share", store->share >= 0 ? store->digits : NULL, "other_metadata",
-        (json_int_t)store->other_metadata, "damaged_blocks", (json_int_t)store->damaged_blocks);
+    json_t *object =
+        json_pack("{s:s?, s:I, s:I, s:o*}", "share", store->share >= 0 ? store->digits : NULL,
+                  "other_metadata", (json_int_t)store->other_metadata, "damaged_blocks",
+                  (json_int_t)store->damaged_blocks, "not_kept",
+                  json_limits(entry->limits, store->no_attributes > 0));
 
     output_json_path(object, "store", store_name(findings->roster->entries[place].store));
     draft_add(&line, "  %s  %s: %s good", store->digits, store->name,
@@ -402,6 +492,11 @@ static void summarize_store(const struct findings *findings, size_t place, json_
     if (store->damaged_blocks > 0)
         draft_add(&line, " (%s bad block%s)", show_count(store->damaged_blocks).text,
                   plural(store->damaged_blocks));
+    if (entry->empty && !entry->added)
+        draft_add(&line, ": it is empty; is it mounted?");
+    else if (!entry->added && lacks_most(findings, entry))
+        draft_add(&line, ": is it new, or copied in part?");
+    findings_add_limits(findings, place, "; its storage does not keep ", &line);
     output_draft(store_findings_are_bad(store) ? COLOUR_WARNING : COLOUR_NONE, &line);
 }
 
@@ -411,6 +506,7 @@ void findings_summarize(const struct findings *findings, double seconds, json_t 
     int least = findings_least_spare(findings);
     json_t *stores = json_array();
 
+    findings_tell_rest(findings);
     output_text(COLOUR_NONE,
                 "%s file%s (%s) and %s other name%s in %.1f s: %s intact, %s degraded, %s lost",
                 show_count(findings->files).text, plural(findings->files),

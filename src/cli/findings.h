@@ -15,7 +15,9 @@ struct store_findings {
     char digits[3];   /* the share as it is shown, or "--" */
     uint64_t copies[COPY_STATES];
     uint64_t other_metadata, damaged_blocks;
-    uint64_t kept_modes; /* of copies whose mode and owner repair leaves as they are */
+    uint64_t cannot_be;     /* names of a kind that its storage does not keep; not in COPIES */
+    uint64_t no_attributes; /* names whose attributes it does not keep */
+    uint64_t kept_modes;    /* of copies whose mode and owner repair leaves as they are */
     struct {
         atomic_ullong names, files, bytes, touched;
     } mended; /* by repair */
@@ -32,6 +34,7 @@ struct findings {
     uint64_t foreign, leftovers;     /* names that are not believed; the latter are no loss */
     uint64_t conflicts;              /* among the lost */
     uint64_t failed;                 /* that could not be looked at */
+    uint64_t told[2], untold;        /* lines of names: of lost ones [1], and of others [0] */
     /* Names but directories by how many stores they can lose (at 0: lost), and files among them. */
     uint64_t spares[SPARES + 1], file_spares[SPARES + 1];
     uint64_t counted; /* all in spares */
@@ -46,6 +49,9 @@ void findings_end(struct findings *findings);
  * it or all are wanted; counts and logs one that could not be looked at. */
 void findings_report(void *findings, const char *path, const struct inspection *inspection);
 void findings_failed(void *findings, const char *path, int error);
+
+/* Says of how many names there was no line, as there were too many. */
+void findings_tell_rest(const struct findings *findings);
 
 /* Tells stores, totals and the sentence; all of that is added to a JSON object, too. */
 void findings_summarize(const struct findings *findings, double seconds, json_t *summary);
@@ -77,6 +83,14 @@ const char *findings_wrong(const struct findings *findings, const struct inspect
 /* Adds BEFORE and "stripes 3, 7-9 of 12", those of a name that are lost. Returns true if they are
  * known; else adds nothing. */
 bool findings_add_lost(const struct inspection *inspection, const char *before, struct draft *text);
+
+/* What the storage of a store may not keep, in the order of enum limit. */
+extern const char *const findings_limits[LIMITS];
+
+/* Adds BEFORE and "owners, symlinks (3 names)", what the storage of store number PLACE does not
+ * keep. Returns true if that is something. */
+bool findings_add_limits(const struct findings *findings, size_t place, const char *before,
+                         struct draft *text);
 
 /* Returns a likely reason for the loss of a name; NULL: unknown. */
 const char *findings_hint(const struct inspection *inspection);

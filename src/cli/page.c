@@ -168,8 +168,9 @@ static void add_files(struct draft *out, const struct findings *findings)
     out->failed |= !keys;
 }
 
-static void add_store(struct draft *out, const struct store_findings *store)
+static void add_store(struct draft *out, const struct findings *findings, size_t place)
 {
+    const struct store_findings *store = &findings->stores[place];
     bool bad = store_findings_are_bad(store);
 
     draft_add(out, "<tr><td class=\"share\">%s</td><td class=\"store\">", store->digits);
@@ -196,7 +197,10 @@ static void add_store(struct draft *out, const struct store_findings *store)
     if (store->other_metadata > 0)
         draft_add(out, "<li><i class=\"c-metadata\"></i>%s with other metadata</li>",
                   show_count(store->other_metadata).text);
-    draft_add(out, "%s</td></tr>\n", bad ? "</ul>" : "");
+    draft_add(out, "%s", bad ? "</ul>" : "");
+    if (findings_add_limits(findings, place, "<div class=\"soft\">its storage does not keep ", out))
+        draft_add(out, "</div>");
+    draft_add(out, "</td></tr>\n");
 }
 
 static void add_worst(struct draft *out, const struct page *page)
@@ -237,7 +241,7 @@ static char *make_page(const struct page *page, const struct findings *findings,
               "<th>Store</th><th>Names</th><th class=\"number\">Good</th>"
               "<th>What is wrong</th></tr></thead>\n<tbody>\n");
     for (size_t i = 0; i < findings->roster->count; i++)
-        add_store(&out, &findings->stores[i]);
+        add_store(&out, findings, i);
     draft_add(&out, "</tbody>\n</table>\n</section>\n");
     if (page->count > 0)
         add_worst(&out, page);

@@ -2,7 +2,9 @@
 #include "engine/roster.h"
 
 #include "base/array.h"
+#include "base/lock.h"
 #include "base/shortage.h"
+#include "base/times.h"
 #include "engine/visit.h"
 #include "restore/look.h"
 #include "restore/survey.h"
@@ -189,6 +191,35 @@ static bool note_stores(struct rostering *rostering, const char *path, const str
     return directory;
 }
 
+/* Notes for each store how it keeps a name that is settled. */
+static void note_limits(struct rostering *rostering, const struct survey *survey)
+{
+    const struct share_terms *terms = store_source_terms(rostering->visit.source);
+    const struct inquiry *looks = &survey->inquiry;
+    struct roster *roster = rostering->roster;
+    HOLD(&rostering->lock);
+
+    for (size_t i = 0; i < looks->list->count && i < roster->count; i++) {
+        struct roster_entry *entry = &roster->entries[i];
+        const struct ballot *ballot = &survey->ballots[i];
+        int r = inquiry_result(looks, i);
+        struct timespec time;
+        bool knows_time = false;
+        /* A store that failed, or has nothing at all, says nothing of its storage. */
+        if (entry->store != looks->list->stores[i] || entry->empty ||
+            (!ballot->cast && r != -ENOENT && r != -ENOTDIR))
+            continue;
+        if (ballot->cast && ballot->has_header && formats[terms->format]->has_checks) {
+            struct copy_facts facts;
+            look_ballot(looks, terms, i, &facts);
+            time = times_of_ns(facts.header.mtime_ns);
+            knows_time = true;
+        }
+        limits_note(&entry->seen, ballot->cast ? &ballot->status : NULL, &survey->status,
+                    knows_time ? &time : NULL);
+    }
+}
+
 /* Notes the shares of what this name alone has too few of. Returns 0 or -ENOMEM. */
 static int note_scattered(struct rostering *rostering, const char *path,
                           const struct survey *survey)
@@ -247,6 +278,8 @@ static void look_at_name(struct visit *visit, const char *path, void *part)
     r = note_scattered(rostering, path, &survey);
     if (r < 0)
         atomic_store(&visit->result, r);
+    if (survey.ruling.verdict == NAME_SETTLED)
+        note_limits(rostering, &survey);
     if (survey.ruling.verdict == NAME_SETTLED && S_ISREG(survey.status.st_mode))
         count_file(rostering, &survey);
     if (directory) /* also where too few may have it for it to be shown */
@@ -297,6 +330,9 @@ int roster_make(struct source *source, unsigned jobs, struct progress *progress,
     }
     r = visit_run(&rostering.visit, jobs);
     settle_pieces(ret->pieces, ret->piece_count);
+    for (size_t i = 0; i < ret->count; i++)
+        ret->entries[i].limits =
+            limits_of(&ret->entries[i].seen, store_is_remote(ret->entries[i].store));
     return r == 0 && atomic_load(&progress->stop) ? -ECANCELED : r;
 }
 
@@ -314,6 +350,18 @@ int roster_share(const void *opaque, const struct store *store)
 struct mend_store roster_entry_holds(const struct roster_entry *entry)
 {
     return (struct mend_store){entry->required, entry->files, entry->alone};
+}
+
+void roster_excuse(const struct roster *roster, struct inspection *inspection)
+{
+    const struct store_list *list = inspection->survey.inquiry.list;
+
+    for (size_t i = 0; i < inspection->count && !inspection->hidden; i++) {
+        for (size_t at = 0; at < roster->count; at++) {
+            if (roster->entries[at].store == list->stores[i])
+                limits_excuse(roster->entries[at].limits, inspection, i);
+        }
+    }
 }
 
 bool roster_has_empty(const struct roster *roster)

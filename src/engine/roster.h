@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "engine/limits.h"
 #include "engine/progress.h"
 #include "store/stores.h"
 #include "trust/mend.h"
@@ -23,8 +24,10 @@ struct roster_entry {
     atomic_uint_fast64_t missing; /* of the names that are shown */
     atomic_uint_fast64_t files;   /* that it has */
     atomic_uint_fast64_t
-        alone;        /* of these, those that no other store has, or too few to be shown */
-    atomic_int error; /* why something in it could not be looked at; 0: all was */
+        alone;               /* of these, those that no other store has, or too few to be shown */
+    struct limits_seen seen; /* from which follow: */
+    unsigned limits;         /* of its storage: enum limit */
+    atomic_int error;        /* why something in it could not be looked at; 0: all was */
 };
 
 /* The shares of one version under one name, which has not enough of them. */
@@ -51,6 +54,9 @@ int roster_make(struct source *source, unsigned jobs, struct progress *progress,
 int roster_share(const void *roster, const struct store *store);
 
 struct mend_store roster_entry_holds(const struct roster_entry *entry);
+
+/* Takes what is only so because a store's storage cannot keep it for right: see limits.h. */
+void roster_excuse(const struct roster *roster, struct inspection *inspection);
 
 /* Returns true if a store holds nothing, and was not meant to. */
 bool roster_has_empty(const struct roster *roster);

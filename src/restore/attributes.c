@@ -201,7 +201,7 @@ int attributes_read(const struct share_terms *terms, const char *path, const cha
 }
 
 int attributes_compare(const struct share_terms *terms, const char *path,
-                       const struct store_list *list, bool differs[])
+                       const struct store_list *list, enum attributes_state ret[])
 {
     cleanup_survey struct survey survey = NO_SURVEY;
     CLEANUP(xattrs_clear) struct xattrs all = NO_XATTRS;
@@ -215,7 +215,9 @@ int attributes_compare(const struct share_terms *terms, const char *path,
                 inquiry_result(&survey.inquiry, j) < 0)
                 continue;
             const struct xattrs *own = xattrs_of(&survey.inquiry, j);
-            differs[i] = !own || (!own->impossible && !xattrs_are_equal(own, &all));
+            ret[i] = own && xattrs_are_equal(own, &all) ? ATTRIBUTES_RIGHT
+                     : own && own->impossible           ? ATTRIBUTES_IMPOSSIBLE
+                                                        : ATTRIBUTES_DIFFER;
         }
     }
     return 0;

@@ -15,9 +15,13 @@
 int attributes_read(const struct share_terms *terms, const char *path, const char *name,
                     bool all_stores, struct xattrs *ret);
 
-/*
- * Sets DIFFERS for each store of LIST that has PATH with other attributes than it should have, or
- * could not say. Returns 0 or a negative errno.
- */
+/* How what a store has of the attributes compares with what it should have. */
+enum attributes_state {
+    ATTRIBUTES_RIGHT,
+    ATTRIBUTES_DIFFER,     /* or the store could not say */
+    ATTRIBUTES_IMPOSSIBLE, /* there are some, and its storage keeps none */
+};
+
+/* Sets RET for each store of LIST that has PATH. Returns 0 or a negative errno. */
 int attributes_compare(const struct share_terms *terms, const char *path,
-                       const struct store_list *list, bool differs[]);
+                       const struct store_list *list, enum attributes_state ret[]);

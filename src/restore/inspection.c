@@ -92,20 +92,22 @@ static int judge_metadata(struct inspection *inspection)
     const struct stat *shown = &inspection->status;
     size_t count = inspection->count;
     cleanup_free struct ballot *holders = calloc(count + 1, sizeof *holders);
-    cleanup_free bool *differs = calloc(count + 1, sizeof *differs);
+    cleanup_free enum attributes_state *states = calloc(count + 1, sizeof *states);
 
-    if (!holders || !differs)
+    if (!holders || !states)
         return -ENOMEM;
-    int r = attributes_compare(inspection->terms, inspection->path, list, differs);
+    int r = attributes_compare(inspection->terms, inspection->path, list, states);
     if (r < 0)
         return r;
     for (size_t i = 0; i < count; i++) {
         struct copy_report *report = &inspection->copies[i];
         holders[i] = inspection->survey.ballots[i];
         holders[i].cast = is_holder(inspection, i);
-        if (report->state == COPY_GOOD || report->state == COPY_MISPLACED)
-            report->other_metadata = compare_metadata(&holders[i].status, shown) |
-                                     (differs[i] ? METADATA_ATTRIBUTES : 0);
+        if (report->state != COPY_GOOD && report->state != COPY_MISPLACED)
+            continue;
+        report->other_metadata = compare_metadata(&holders[i].status, shown) |
+                                 (states[i] == ATTRIBUTES_DIFFER ? METADATA_ATTRIBUTES : 0);
+        report->no_attributes = states[i] == ATTRIBUTES_IMPOSSIBLE;
     }
     for (size_t i = 0; i < count; i++)
         inspection->copies[i].keeps_mode =
@@ -441,7 +443,7 @@ int inspection_make(const struct share_terms *terms, const char *path,
 
 bool copy_is_wrong(const struct copy_report *report)
 {
-    return report->state != COPY_GOOD || report->other_metadata;
+    return (report->state != COPY_GOOD && !report->cannot_be) || report->other_metadata;
 }
 
 enum name_health inspection_health(const struct inspection *inspection)

@@ -39,6 +39,9 @@ struct copy_report {
     int error;               /* why it is unreadable; else 0 */
     int index;               /* of the share; -1: not known, or it is none */
     unsigned other_metadata; /* enum metadata_part: what is not that of most stores */
+    unsigned not_kept;       /* of the same, what its storage cannot keep; that is no damage */
+    bool cannot_be;          /* it is missing, as its storage keeps nothing of that kind */
+    bool no_attributes;      /* its storage keeps none */
     bool keeps_mode;         /* mode and owner, though others are shown: rule 7 */
     bool bad_header, bad_size;
     bool as_shown;      /* of an unreadable one: its size and time are those of what is shown */
@@ -75,6 +78,7 @@ struct inspection {
     int spare;                   /* stores that may be lost; below 0: it is lost now */
     bool conflict;               /* between kinds, versions, or contents of a stripe */
     bool hidden, leftover;       /* not shown; not shown because it is a leftover */
+    bool symlink_of_rclone;      /* a leftover, of a symlink that other stores have */
     unsigned found, needed;      /* different shares of a lost file without a usable version */
     bool untimed;                /* these have different times, in a format without checks */
     unsigned would_need;         /* the required= with which a lost file is there; 0: none */
