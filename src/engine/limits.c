@@ -114,6 +114,10 @@ void limits_excuse(unsigned limits, struct inspection *inspection, size_t place)
                            (limits & LIMIT_MODES ? METADATA_MODE : 0) |
                            (limits & of_time ? METADATA_TIME : 0);
 
+    if (limits & LIMIT_ATTRIBUTES && report->attributes_unread) {
+        report->other_metadata &= ~(unsigned)METADATA_ATTRIBUTES;
+        report->no_attributes = true;
+    }
     report->not_kept = report->other_metadata & parts;
     report->other_metadata &= ~parts;
     report->cannot_be = report->state == COPY_ABSENT && limits & of_kind;

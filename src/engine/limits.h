@@ -18,6 +18,7 @@ enum limit {
     LIMIT_SYMLINKS = 1 << 6,
     LIMIT_SPECIAL = 1 << 7,
     LIMITS = 8,
+    LIMIT_ATTRIBUTES = 1 << LIMITS, /* known by the root; shown where copies have no_attributes */
 };
 
 /* What is seen of the names that are shown, in one store; all zero at first. */

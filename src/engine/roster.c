@@ -6,6 +6,7 @@
 #include "base/shortage.h"
 #include "base/times.h"
 #include "engine/visit.h"
+#include "restore/attributes.h"
 #include "restore/look.h"
 #include "restore/survey.h"
 #include "trust/leftover.h"
@@ -260,6 +261,25 @@ static void count_file(struct rostering *rostering, const struct survey *survey)
     }
 }
 
+/* What says of its root that it keeps no attributes, keeps none: rclone's mounts answer with an
+ * error where a file's are asked for. */
+static int settle_limits(struct source *source, const struct store_list *list,
+                         struct roster *roster)
+{
+    cleanup_free enum attributes_state *states = calloc(list->count + 1, sizeof *states);
+
+    if (!states)
+        return -ENOMEM;
+    int r = attributes_compare(store_source_terms(source), "", list, states);
+    for (size_t i = 0; i < roster->count; i++) {
+        struct roster_entry *entry = &roster->entries[i];
+        entry->limits = limits_of(&entry->seen, store_is_remote(entry->store));
+        if (r == 0 && states[i] == ATTRIBUTES_IMPOSSIBLE)
+            entry->limits |= LIMIT_ATTRIBUTES;
+    }
+    return is_shortage(r) ? r : 0;
+}
+
 /* Reports nothing: check and repair visit the name again and do. */
 static void look_at_name(struct visit *visit, const char *path, void *part)
 {
@@ -330,9 +350,8 @@ int roster_make(struct source *source, unsigned jobs, struct progress *progress,
     }
     r = visit_run(&rostering.visit, jobs);
     settle_pieces(ret->pieces, ret->piece_count);
-    for (size_t i = 0; i < ret->count; i++)
-        ret->entries[i].limits =
-            limits_of(&ret->entries[i].seen, store_is_remote(ret->entries[i].store));
+    if (r == 0)
+        r = settle_limits(source, list, ret);
     return r == 0 && atomic_load(&progress->stop) ? -ECANCELED : r;
 }
 

@@ -215,9 +215,10 @@ int attributes_compare(const struct share_terms *terms, const char *path,
                 inquiry_result(&survey.inquiry, j) < 0)
                 continue;
             const struct xattrs *own = xattrs_of(&survey.inquiry, j);
-            ret[i] = own && xattrs_are_equal(own, &all) ? ATTRIBUTES_RIGHT
-                     : own && own->impossible           ? ATTRIBUTES_IMPOSSIBLE
-                                                        : ATTRIBUTES_DIFFER;
+            ret[i] = !own                          ? ATTRIBUTES_UNREAD
+                     : own->impossible             ? ATTRIBUTES_IMPOSSIBLE
+                     : xattrs_are_equal(own, &all) ? ATTRIBUTES_RIGHT
+                                                   : ATTRIBUTES_DIFFER;
         }
     }
     return 0;

@@ -18,8 +18,9 @@ int attributes_read(const struct share_terms *terms, const char *path, const cha
 /* How what a store has of the attributes compares with what it should have. */
 enum attributes_state {
     ATTRIBUTES_RIGHT,
-    ATTRIBUTES_DIFFER,     /* or the store could not say */
-    ATTRIBUTES_IMPOSSIBLE, /* there are some, and its storage keeps none */
+    ATTRIBUTES_DIFFER,
+    ATTRIBUTES_UNREAD,     /* the store could not say */
+    ATTRIBUTES_IMPOSSIBLE, /* its storage keeps none */
 };
 
 /* Sets RET for each store of LIST that has PATH. Returns 0 or a negative errno. */

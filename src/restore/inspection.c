@@ -105,8 +105,11 @@ static int judge_metadata(struct inspection *inspection)
         holders[i].cast = is_holder(inspection, i);
         if (report->state != COPY_GOOD && report->state != COPY_MISPLACED)
             continue;
-        report->other_metadata = compare_metadata(&holders[i].status, shown) |
-                                 (states[i] == ATTRIBUTES_DIFFER ? METADATA_ATTRIBUTES : 0);
+        report->other_metadata =
+            compare_metadata(&holders[i].status, shown) |
+            (states[i] == ATTRIBUTES_DIFFER || states[i] == ATTRIBUTES_UNREAD ? METADATA_ATTRIBUTES
+                                                                              : 0);
+        report->attributes_unread = states[i] == ATTRIBUTES_UNREAD;
         report->no_attributes = states[i] == ATTRIBUTES_IMPOSSIBLE;
     }
     for (size_t i = 0; i < count; i++)

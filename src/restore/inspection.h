@@ -41,6 +41,7 @@ struct copy_report {
     unsigned other_metadata; /* enum metadata_part: what is not that of most stores */
     unsigned not_kept;       /* of the same, what its storage cannot keep; that is no damage */
     bool cannot_be;          /* it is missing, as its storage keeps nothing of that kind */
+    bool attributes_unread;  /* the store could not say which it has */
     bool no_attributes;      /* its storage keeps none */
     bool keeps_mode;         /* mode and owner, though others are shown: rule 7 */
     bool bad_header, bad_size;
