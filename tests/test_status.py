@@ -374,3 +374,47 @@ def test_metrics_are_never_half_there(sets, source, nodes):
             assert path.read_text() == whole
     if shutil.which("strace"):
         assert re.search(r'renameat.*"metrics"\) = 0', (sets.folder / "trace").read_text())
+
+
+# Nodes that are behind for too long
+
+
+def test_a_node_is_behind_for_too_long(sets, source, nodes):
+    targets = local(nodes, NAMES)
+    targets["bert"] += "\nmax_behind = 7d"
+    sets.write(source, targets, more="retries = 0\nmax_behind = 30d")
+    sets.run()
+    lose(nodes, "bert")
+    sets.run(status=DAMAGED, noisy=True)
+    for days, status in ((6.9, DAMAGED), (7.1, LOST)):
+        age(sets, days * DAY_S, "bert")
+        assert told(sets, status=status)["late"] == (status == LOST)
+        errors = sets.run(status=status, noisy=True).errors
+        assert ("home/bert: behind for longer than max_behind allows (7 days)" in errors) == (
+            status == LOST
+        )
+        assert "home/anna" not in errors
+    line = told(sets, status=LOST)
+    assert [name for name in NAMES if line["nodes"][name]["late"]] == ["bert"]
+    assert ", longer than max_behind allows (7 days): " in told_as_text(sets, status=LOST)[1]
+    (nodes / "bert").unlink()
+    (nodes / "bert").mkdir()
+    assert sets.run("--checksum", noisy=True).summary["exit_status"] == OK
+    assert told(sets)["late"] == 0
+
+
+def test_no_run_has_begun_for_too_long(sets, source, nodes):
+    sets.write(source, local(nodes, NAMES), more="max_behind = 2d")
+    sets.run()
+    age(sets, 3 * DAY_S)
+    assert told(sets, status=LOST)["late"] == 3
+    sets.run()
+    assert told(sets)["late"] == 0
+
+
+def test_a_node_that_never_was_up_to_date_is_late_as_well(sets, source, nodes):
+    sets.write(source, local(nodes, NAMES), more="max_behind = 2d\nretries = 0")
+    (nodes / "bert").write_text("in its place")
+    assert "longer" not in sets.run(status=DAMAGED, noisy=True).errors
+    age(sets, 3 * DAY_S, "bert", key="first_tried")
+    assert "home/bert: behind for longer" in sets.run(status=LOST, noisy=True).errors

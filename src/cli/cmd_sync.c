@@ -525,6 +525,24 @@ static void remember(const struct syncing *syncing, struct memory *memory, struc
     }
 }
 
+/* Tells of nodes that are behind for too long. Returns true if there are any. */
+static bool tell_late_nodes(const struct sync_set *set)
+{
+    const time_t now = time(NULL);
+    bool ret = false;
+
+    for (size_t i = 0; i < set->count; i++) {
+        const struct sync_node *node = &set->nodes[i];
+        if (!standing_is_late(node, now))
+            continue;
+        log_error("%s/%s: behind for longer than max_behind allows (%s): see why, or raise it in "
+                  "the file of sets",
+                  set->name, node->name, show_age(node->terms.max_behind).text);
+        ret = true;
+    }
+    return ret;
+}
+
 /* Shows and remembers what came of all nodes. */
 static enum exit_status conclude_set(struct syncing *syncing, const char *folder)
 {
@@ -541,6 +559,8 @@ static enum exit_status conclude_set(struct syncing *syncing, const char *folder
     }
     enum exit_status status =
         syncing->run.stop ? EXIT_STATUS_FAILED : standing_status(set, current);
+    if (!dry_run && tell_late_nodes(set))
+        status = EXIT_STATUS_LOST;
     if (!dry_run && state_write(folder, set) < 0)
         status = EXIT_STATUS_FAILED;
     output_text(status == EXIT_STATUS_OK ? COLOUR_GOOD : COLOUR_BAD,

@@ -105,6 +105,7 @@ static const struct key {
     {"modify_window", VALUE_NUMBER, IN_BOTH, TERM(time_window), 0, 3600},
     {"deadline", VALUE_TIME, IN_BOTH, TERM(deadline), 0, 30 * DAY_S},
     {"timeout", VALUE_TIME, IN_BOTH, TERM(timeout), 0, DAY_S},
+    {"max_behind", VALUE_TIME, IN_BOTH, TERM(max_behind), 0, 3650 * DAY_S},
     {"retries", VALUE_NUMBER, IN_BOTH, TERM(retries), 0, 100},
     {"bwlimit", VALUE_RATE, IN_BOTH, TERM(rate), 0, 0},
     {"ssh_key", VALUE_PATH, IN_BOTH, TERM(ssh_key), 0, 0},
