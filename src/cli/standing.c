@@ -164,7 +164,7 @@ static void show_node(const struct standing *standing, const struct sync_set *se
         draft_add(&line, ": %s", reason_of(set, node));
     if (memory->differs_since > 0)
         draft_add(&line, "; differs since %s", time_text(memory->differs_since).text);
-    if (memory->as_of > 0)
+    if (memory->files > 0) /* else it is empty, or the state is of a version that did not count */
         draft_add(&line, "; %s file%s, %s", show_count(memory->files).text, plural(memory->files),
                   show_bytes(memory->bytes).text);
     if (memory->checked > 0)
