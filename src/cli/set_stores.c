@@ -30,7 +30,7 @@ enum {
 #define PREFIX "zfec-fs-set-"
 
 /* A node, and where its share is. */
-struct place {
+struct lent_node {
     const struct sync_node *node;
     char *mountpoint;              /* NULL: it is a directory of this machine */
     char *path;                    /* of the store */
@@ -45,7 +45,7 @@ struct set_stores {
     const struct sync_set *set;
     char *folder; /* NULL: nothing is mounted */
     int lock;     /* of the folder: while somebody has it, it is in use */
-    struct place *places;
+    struct lent_node *places;
 };
 
 /* How long a node may take until it is mounted. */
@@ -147,7 +147,7 @@ static int make_folder(struct set_stores *stores)
 }
 
 /* The words that mount a node in the foreground. Nothing asks for a password. */
-static void add_mounting(const struct place *place, struct words *words)
+static void add_mounting(const struct lent_node *place, struct words *words)
 {
     const struct terms *terms = &place->node->terms;
 
@@ -170,14 +170,14 @@ static void add_mounting(const struct place *place, struct words *words)
     WORDS_ADD(words, "--", place->node->target, place->mountpoint);
 }
 
-static void fail(struct place *place, const char *reason)
+static void fail(struct lent_node *place, const char *reason)
 {
     place->state = PLACE_FAILED;
     if (!*place->reason)
         snprintf(place->reason, sizeof place->reason, "%s", reason);
 }
 
-static int start(struct set_stores *stores, struct place *place)
+static int start(struct set_stores *stores, struct lent_node *place)
 {
     struct words words = {.names = NO_NAMES};
     struct stat folder;
@@ -197,7 +197,7 @@ static int start(struct set_stores *stores, struct place *place)
 }
 
 /* Asks whether the store is there, and a directory. */
-static void ask(struct place *place)
+static void ask(struct lent_node *place)
 {
     struct words words = {.names = NO_NAMES};
 
@@ -210,7 +210,7 @@ static void ask(struct place *place)
 }
 
 /* Stores where the share of a node is, and starts what mounts it. */
-static int begin(struct set_stores *stores, struct place *place, const char *beneath)
+static int begin(struct set_stores *stores, struct lent_node *place, const char *beneath)
 {
     const struct sync_node *node = place->node;
     bool by_rsync = node->mover == &rsync_mover;
@@ -232,7 +232,7 @@ static int begin(struct set_stores *stores, struct place *place, const char *ben
 /* What the program that mounts says is the reason, if it says anything. */
 static void take_mounting(void *opaque, int stream, char *line)
 {
-    struct place *place = opaque;
+    struct lent_node *place = opaque;
 
     if (!*place->reason)
         snprintf(place->reason, sizeof place->reason, "%s", line);
@@ -241,7 +241,7 @@ static void take_mounting(void *opaque, int stream, char *line)
 /* "2049 directory", or "stat: cannot statx '/mnt/usb': No such file or directory". */
 static void take_answer(void *opaque, int stream, char *line)
 {
-    struct place *place = opaque;
+    struct lent_node *place = opaque;
     const char *kind = strchr(line, ' '), *colon = strrchr(line, ':');
 
     if (stream == 1)
@@ -253,7 +253,7 @@ static void take_answer(void *opaque, int stream, char *line)
 }
 
 /* By what the kernel knows: nothing is asked of the file system. */
-static bool is_mounted(const struct place *place)
+static bool is_mounted(const struct lent_node *place)
 {
     cleanup_fd int fd = open(place->mountpoint, O_PATH | O_DIRECTORY | O_CLOEXEC);
     struct directory_id here;
@@ -269,7 +269,7 @@ static bool has_ended(const struct child *child)
 }
 
 /* Returns true if the place is still waited for. */
-static bool look(struct place *place)
+static bool look(struct lent_node *place)
 {
     bool failed = has_ended(&place->mounting), answered = has_ended(&place->asking);
 
@@ -312,7 +312,7 @@ static void wait_for_places(struct set_stores *stores, bool all)
         if (enough_since == 0 && count(stores, PLACE_READY) >= set->encoding.required)
             enough_since = now;
         for (size_t i = 0; i < set->count; i++) {
-            struct place *place = &stores->places[i];
+            struct lent_node *place = &stores->places[i];
             bool late = now - began > start_limit(place->node) ||
                         (!all && enough_since > 0 && now - enough_since > MORE_S);
             if (look(place) && late)
@@ -321,7 +321,7 @@ static void wait_for_places(struct set_stores *stores, bool all)
         poll(NULL, 0, LOOK_MS);
     }
     for (size_t i = 0; i < set->count; i++) {
-        struct place *place = &stores->places[i];
+        struct lent_node *place = &stores->places[i];
         if (place->asking.pid > 0)
             child_kill(&place->asking);
         if (place->state == PLACE_FAILED && place->mounting.pid > 0)
@@ -337,7 +337,7 @@ static void *drain(void *opaque)
 
     for (;;) {
         for (size_t i = 0; i < nodes; i++) {
-            struct place *place = &stores->places[i];
+            struct lent_node *place = &stores->places[i];
             if (place->mounting.pid > 0)
                 child_read(&place->mounting, take_mounting, place);
         }
@@ -354,7 +354,7 @@ static int tell_failed(const struct set_stores *stores, const char *address)
     struct draft reasons = {0};
 
     for (size_t i = 0; i < set->count; i++) {
-        const struct place *place = &stores->places[i];
+        const struct lent_node *place = &stores->places[i];
         if (place->state != PLACE_FAILED)
             continue;
         if (ready >= set->encoding.required)
@@ -381,7 +381,7 @@ static int open_places(struct set_stores *stores, struct options *options, const
         return -ENOMEM;
     for (size_t i = 0; i < set->count; i++)
         stores->places[i] =
-            (struct place){.node = &set->nodes[i], .mounting = NO_CHILD, .asking = NO_CHILD};
+            (struct lent_node){.node = &set->nodes[i], .mounting = NO_CHILD, .asking = NO_CHILD};
     for (size_t i = 0; r == 0 && i < set->count; i++)
         r = begin(stores, &stores->places[i], beneath);
     if (r < 0)
@@ -427,7 +427,7 @@ int set_stores_open(struct options *options)
     return r == -ENOMEM ? log_errno(r, "%s", options->address) : r;
 }
 
-static void end(const struct place *place)
+static void end(const struct lent_node *place)
 {
     struct pollfd ended = {.fd = place->mounting.handle, .events = POLLIN};
     bool hangs = ended.fd >= 0 && poll(&ended, 1, END_S * 1000) == 0;

@@ -211,8 +211,8 @@ void standing_show(const struct standing *standing, const struct sync_set *set)
 
 /* As JSON. */
 
-static json_t *node_json(const struct standing *standing, const struct sync_set *set,
-                         const struct sync_node *node)
+static json_t *json_of_node(const struct standing *standing, const struct sync_set *set,
+                            const struct sync_node *node)
 {
     const struct memory *memory = &node->memory;
     const char *reason = reason_of(set, node);
@@ -240,7 +240,7 @@ json_t *standing_json(const struct standing *standing, const struct sync_set *se
     json_t *nodes = json_array();
 
     for (size_t i = 0; i < set->count; i++)
-        json_array_append_new(nodes, node_json(standing, set, &set->nodes[i]));
+        json_array_append_new(nodes, json_of_node(standing, set, &set->nodes[i]));
     return json_pack("{s:s, s:o?, s:i, s:i, s:i, s:i, s:o?, s:o, s:s, s:i}", "set", set->name,
                      "time", time_json(standing->now), "required", (int)set->encoding.required,
                      "up_to_date", (int)standing->current, "late", (int)standing->late, "may_lose",

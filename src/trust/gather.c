@@ -50,16 +50,16 @@ static bool is_repeated(const struct gather *gather, size_t place)
 }
 
 /* The largest group that counts, and what the others have. */
-struct standing {
+struct group_claim {
     size_t place; /* of a good block of the largest */
     struct group first;
     unsigned second;         /* shares of the second one; 0: there is none */
     unsigned others_trusted; /* the most that are trusted in any other */
 };
 
-static struct standing compare_groups(const struct gather *gather)
+static struct group_claim compare_groups(const struct gather *gather)
 {
-    struct standing ret = {.place = gather->count};
+    struct group_claim ret = {.place = gather->count};
 
     for (size_t i = 0; i < gather->count; i++) {
         if (gather->copies[i].block != BLOCK_GOOD || is_repeated(gather, i))
@@ -164,7 +164,7 @@ bool gather_is_contradicted(const struct gather *gather)
 
 int gather_choose(const struct gather *gather, size_t *ret_place)
 {
-    const struct standing standing = compare_groups(gather);
+    const struct group_claim standing = compare_groups(gather);
 
     if (standing.first.shares < gather->needed)
         return -ENODATA;
