@@ -5,6 +5,8 @@ import errno
 import os
 import shutil
 import subprocess
+import threading
+import time
 
 import pytest
 
@@ -19,6 +21,7 @@ make = trusting.make  # a fixture
 
 MIB = 1 << 20
 SIZE = 8 * MIB
+KEPT_S = 1
 FAR = 6 * MIB  # behind what is read ahead
 
 
@@ -130,6 +133,26 @@ def test_shares_replaced_by_rename_stay_the_old_version(make, mounts, how):
         for at in (FAR, SIZE - BLOCK_SIZE, 3 * MIB):
             assert is_of(opened.read(at), old, at)
         trees.assert_same((view / "a").read_bytes(), new, "opened again")
+
+
+@pytest.mark.parametrize("size", [5, 5000, SIZE])
+def test_of_one_descriptor_time_and_bytes_are_of_one_version(make, mounts, size):
+    """Else a copy of the old bytes would have the new time, and pass for the new file ever after."""
+    stores = make(2, 4)
+    old, new = stores.put(size=size), stores.rng.randbytes(size)
+    view = view_for(stores, mounts, "pages")
+    with open(view / "a", "rb", buffering=0) as file:
+        for name in stores.names:
+            moved = trees.write_file(stores.base / "moved", stores.share(new, name, NEWER), NEWER)
+            moved.rename(stores.path(name))
+        # Also when the kernel asks again: it keeps what it was told for a second.
+        until = time.monotonic() + KEPT_S + 0.5
+        while time.monotonic() < until:
+            assert os.fstat(file.fileno()).st_mtime_ns == MTIME_NS
+            threading.Event().wait(0.1)
+        trees.assert_same((view / "a").read_bytes(), new, "opened again")
+        assert os.fstat(file.fileno()).st_mtime_ns == MTIME_NS
+        assert is_of(os.pread(file.fileno(), 4096, 0), old, 0)
 
 
 class HeldEach(held_reads.HeldReads):

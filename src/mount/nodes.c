@@ -12,16 +12,17 @@ enum { MANY = 1024 }; /* so many nodes take memory that is worth giving back */
 struct node {
     struct node *parent; /* NULL for the root */
     uint64_t version;
-    uint64_t look_ups; /* what the kernel has to forget */
-    uint64_t content;  /* of its open files, or those that were; 0: not known */
-    uint64_t entered_version, entered_size; /* of what is open */
-    uint32_t entered;                       /* how many files are */
-    uint32_t children;                      /* nodes whose parent this is */
-    uint32_t open_files, other_files;       /* with pages, and with PAGES_OF_OTHER */
-    bool has_pages;                         /* those that the kernel has are of that content */
-    bool given;                             /* it was given all of them */
-    bool giving;                            /* it is being given them */
-    bool spoilt;                            /* it was told, or has pages, of another version */
+    uint64_t look_ups;        /* what the kernel has to forget */
+    uint64_t content;         /* of its open files, or those that were; 0: not known */
+    uint64_t entered_version; /* of what is open, and: */
+    struct node_opened opened;
+    uint32_t entered;                 /* how many files are */
+    uint32_t children;                /* nodes whose parent this is */
+    uint32_t open_files, other_files; /* with pages, and with PAGES_OF_OTHER */
+    bool has_pages;                   /* those that the kernel has are of that content */
+    bool given;                       /* it was given all of them */
+    bool giving;                      /* it is being given them */
+    bool spoilt;                      /* it was told, or has pages, of another version */
     char name[];
 };
 
@@ -207,7 +208,7 @@ int nodes_enter(struct nodes *nodes, uint64_t number, const struct node_file *fi
         spoil(nodes, node);
     node->entered++;
     node->entered_version = file->version;
-    node->entered_size = file->size;
+    node->opened = file->opened;
     *ret = open_pages(node, file);
     node->other_files += *ret == PAGES_OF_OTHER;
     node->open_files += *ret >= PAGES_DROPPED;
@@ -224,13 +225,13 @@ void nodes_leave(struct nodes *nodes, uint64_t number, enum node_pages pages)
     node->open_files -= pages >= PAGES_DROPPED;
 }
 
-bool nodes_tell(struct nodes *nodes, uint64_t number, uint64_t version, uint64_t *ret)
+bool nodes_tell(struct nodes *nodes, uint64_t number, uint64_t version, struct node_opened *ret)
 {
     struct node *node = node_of(nodes, number);
     HOLD(&nodes->lock);
 
     if (node->entered > 0)
-        *ret = node->entered_size;
+        *ret = node->opened;
     else if (version != node->version)
         spoil(nodes, node);
     return node->entered > 0;

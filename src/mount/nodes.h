@@ -10,6 +10,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
 
 struct nodes;
 
@@ -47,8 +49,16 @@ enum node_pages {
     PAGES_KEPT, /* they are of its content */
 };
 
+/* What the kernel is told of files that are open. */
+struct node_opened {
+    uint64_t size;
+    ino_t inode;
+    struct timespec mtime;
+};
+
 struct node_file {
-    uint64_t version, size;
+    uint64_t version;
+    struct node_opened opened;
     uint64_t content; /* see view.h */
     bool pages_avoided;
 };
@@ -67,9 +77,9 @@ void nodes_leave(struct nodes *nodes, uint64_t node, enum node_pages pages);
 
 /*
  * The kernel is being told that the file of NODE is of VERSION. Returns true if files are open by
- * NODE: then it is to be told *RET, their size.
+ * NODE: then it is to be told *RET, what they were opened as.
  */
-bool nodes_tell(struct nodes *nodes, uint64_t node, uint64_t version, uint64_t *ret);
+bool nodes_tell(struct nodes *nodes, uint64_t node, uint64_t version, struct node_opened *ret);
 
 /*
  * The kernel has heard what becomes of the pages, by an open file of that content. Before that they

@@ -193,7 +193,7 @@ static void answer_getattr(fuse_req_t request, fuse_ino_t node, struct fuse_file
 {
     struct mounted *mounted = mounted_of(request);
     struct stat status;
-    uint64_t size;
+    struct node_opened opened;
 
     int r = read_status(mounted, node, NULL, &status);
     if (r == 0 && node != NODE_ROOT &&
@@ -203,12 +203,18 @@ static void answer_getattr(fuse_req_t request, fuse_ino_t node, struct fuse_file
         reply_error(request, r);
         return;
     }
-    /* What is open stays what it was, or fails to be read: with the size of another version the
-     * kernel would cut it off, or fill it up with zeros, without asking. */
+    /*
+     * What is open stays what it was, or fails to be read. With the size of another version the
+     * kernel would cut it off, or fill it up with zeros, without asking. With the time of another
+     * file that has taken its place, a copy of the old one would pass for the new one ever after.
+     */
     if (S_ISREG(status.st_mode) &&
-        nodes_tell(mounted->nodes, node, status_version(&status), &size) &&
-        (uint64_t)status.st_size != size)
-        status_set_size(&status, size);
+        nodes_tell(mounted->nodes, node, status_version(&status), &opened)) {
+        if ((uint64_t)status.st_size != opened.size)
+            status_set_size(&status, opened.size);
+        if (status.st_ino != opened.inode)
+            status.st_mtim = opened.mtime;
+    }
     double kept = kept_s(mounted);
     if (node == NODE_ROOT && mounted->settings->permissions_checked && kept > KEPT_S)
         kept = KEPT_S; /* a store that comes may close it to others */
@@ -277,8 +283,12 @@ static int enter_file(struct mounted *mounted, uint64_t node, struct handle *han
                       struct fuse_file_info *info)
 {
     const struct stat *status = &handle->file->status;
-    const struct node_file file = {status_version(status), (uint64_t)status->st_size,
-                                   handle->file->content, mounted->settings->pages_avoided};
+    const struct node_file file = {
+        status_version(status),
+        {(uint64_t)status->st_size, status->st_ino, status->st_mtim},
+        handle->file->content,
+        mounted->settings->pages_avoided,
+    };
 
     int r = nodes_enter(mounted->nodes, node, &file, &handle->pages);
     if (r < 0)

@@ -7,7 +7,8 @@
 static enum node_pages enter(struct nodes *nodes, uint64_t node, uint64_t version, uint64_t size,
                              uint64_t content)
 {
-    const struct node_file file = {version, size, content, .pages_avoided = false};
+    const struct node_file file = {
+        version, {size, 1, {.tv_sec = (time_t)version}}, content, .pages_avoided = false};
     enum node_pages pages = NOT_ENTERED;
 
     int r = nodes_enter(nodes, node, &file, &pages);
@@ -169,23 +170,25 @@ static void test_giving_pages(void **state)
     nodes_forget(nodes, other, 1);
 }
 
-/* What is open by one node is of one version, and has one size. */
+/* What is open by one node is of one version, and has one size and time. */
 static void test_one_version_is_open(void **state)
 {
     cleanup_nodes struct nodes *nodes = new_nodes();
-    uint64_t node = look_up(nodes, NODE_ROOT, "file"), size = 1;
+    uint64_t node = look_up(nodes, NODE_ROOT, "file");
+    struct node_opened opened;
 
-    assert_false(nodes_tell(nodes, node, nodes_version(nodes, node), &size));
+    assert_false(nodes_tell(nodes, node, nodes_version(nodes, node), &opened));
     for (uint64_t version = 5; version < 8; version++) {
         assert_int_equal(enter(nodes, node, version, version * 100, 0), PAGES_AVOIDED);
         assert_int_equal(enter(nodes, node, version, version * 100, 0), PAGES_AVOIDED);
         assert_int_equal(enter(nodes, node, version + 1, 3, 0), NOT_ENTERED);
-        assert_true(nodes_tell(nodes, node, 1234, &size));
-        assert_int_equal(size, version * 100);
+        assert_true(nodes_tell(nodes, node, 1234, &opened));
+        assert_int_equal(opened.size, version * 100);
+        assert_int_equal(opened.mtime.tv_sec, version);
         nodes_leave(nodes, node, PAGES_AVOIDED);
         assert_int_equal(enter(nodes, node, version + 1, 3, 0), NOT_ENTERED);
         nodes_leave(nodes, node, PAGES_AVOIDED);
-        assert_false(nodes_tell(nodes, node, version, &size));
+        assert_false(nodes_tell(nodes, node, version, &opened));
     }
     nodes_forget(nodes, node, 1);
 }
@@ -194,18 +197,19 @@ static void test_one_version_is_open(void **state)
 static void test_spoilt_nodes(void **state)
 {
     cleanup_nodes struct nodes *nodes = new_nodes();
-    uint64_t told = look_up(nodes, NODE_ROOT, "told"), opened = look_up(nodes, NODE_ROOT, "opened");
-    uint64_t version = nodes_version(nodes, told), size;
+    uint64_t told = look_up(nodes, NODE_ROOT, "told"), other = look_up(nodes, NODE_ROOT, "opened");
+    uint64_t version = nodes_version(nodes, told);
+    struct node_opened opened;
 
-    assert_false(nodes_tell(nodes, told, version, &size));
+    assert_false(nodes_tell(nodes, told, version, &opened));
     assert_true(look_up(nodes, NODE_ROOT, "told") == told);
-    assert_false(nodes_tell(nodes, told, version + 1, &size));
-    assert_int_equal(enter(nodes, opened, version + 1, 5, 7), PAGES_AVOIDED);
-    nodes_leave(nodes, opened, PAGES_AVOIDED);
+    assert_false(nodes_tell(nodes, told, version + 1, &opened));
+    assert_int_equal(enter(nodes, other, version + 1, 5, 7), PAGES_AVOIDED);
+    nodes_leave(nodes, other, PAGES_AVOIDED);
     assert_false(look_up(nodes, NODE_ROOT, "told") == told);
-    assert_false(look_up(nodes, NODE_ROOT, "opened") == opened);
-    assert_int_equal(enter(nodes, opened, version, 5, 7), PAGES_OF_OTHER);
-    nodes_leave(nodes, opened, PAGES_OF_OTHER);
+    assert_false(look_up(nodes, NODE_ROOT, "opened") == other);
+    assert_int_equal(enter(nodes, other, version, 5, 7), PAGES_OF_OTHER);
+    nodes_leave(nodes, other, PAGES_OF_OTHER);
 }
 
 int main(void)
