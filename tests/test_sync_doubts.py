@@ -202,7 +202,7 @@ def test_another_encoding_begins_only_where_enough_nodes_can_have_it(sets, sourc
     before, state = commands.snapshot(nodes), sets.state()
     for words in ([], ["--dry-run"]):
         errors = sets.run(*words, status=FAILED).errors
-        assert "home/carl: cannot be reached: rsync" in errors
+        assert "home/carl: cannot be reached: the directory of node carl is gone" in errors
         assert (
             'home: the encoding was changed (format, required, block size) from "checked, 2, 65536"'
             ' to "checked, 3, 65536", which needs 3 nodes that can be reached; only 2 of 3 can, so '
