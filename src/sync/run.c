@@ -19,6 +19,17 @@ enum {
     FDS_OF_CHILD = CHILD_STREAMS + 1,
 };
 
+/* Why we end it, unless it has said why it fails. */
+static void note_reason(struct transfer *transfer, int result)
+{
+    if (result == -ETIMEDOUT)
+        transfer_reason(transfer, "the deadline is over");
+    else if (result == -ECANCELED)
+        transfer_reason(transfer, "it was stopped");
+    else if (result == -EAGAIN)
+        transfer_reason(transfer, "it did not answer in time");
+}
+
 static void finish_transfer(struct transfer *transfer, int result)
 {
     transfer->step = TRANSFER_DONE;
@@ -26,10 +37,7 @@ static void finish_transfer(struct transfer *transfer, int result)
     transfer->ended = clock_seconds();
     if (transfer->tries == 0)
         transfer->began = transfer->ended;
-    if (result == -ETIMEDOUT)
-        transfer_reason(transfer, "the deadline is over");
-    else if (result == -ECANCELED)
-        transfer_reason(transfer, "it was stopped");
+    note_reason(transfer, result);
 }
 
 /*
@@ -101,8 +109,7 @@ static void begin_program(struct transfer *transfer)
 /* Ends it for good, or (-EAGAIN) this try. */
 static void end_child(struct transfer *transfer, int result)
 {
-    if (result == -EAGAIN)
-        transfer_reason(transfer, "it did not answer in time");
+    note_reason(transfer, result); /* before it says what our signal does to it */
     child_end(&transfer->child);
     transfer->step = TRANSFER_ENDING;
     transfer->result = result;
