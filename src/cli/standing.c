@@ -91,7 +91,7 @@ struct shown show_age(time_t seconds)
     static const struct {
         time_t seconds;
         const char *name;
-    } units[] = {{24 * 60 * 60, "days"}, {60 * 60, "hours"}, {60, "minutes"}, {1, "seconds"}};
+    } units[] = {{86400, "days"}, {3600, "hours"}, {60, "minutes"}, {1, "seconds"}};
     struct shown ret = {""};
     size_t unit = 0;
 
