@@ -407,8 +407,8 @@ def error_trials(calls, rng):
     ]
 
 
-def test_refused(tracer, numbers, tree, calls, rng):
-    """Each call fails once. What was to be done is done, or it is said that it is not."""
+def check_refused(tree):
+    """What was to be done is done, or it is said that it is not."""
 
     def check(trial, result, stores, came):
         excused = trial.call.name in ("unlinkat", "openat2", "openat")  # these are needed to clean up
@@ -421,7 +421,19 @@ def test_refused(tracer, numbers, tree, calls, rng):
             problems.append(f"{told}, but {'; '.join(wrong[:3])}")
         return problems
 
-    run_trials(error_trials(calls, rng), tracer, numbers, tree, check)
+    return check
+
+
+def test_refused(tracer, numbers, tree, calls, rng):
+    """Each call fails once."""
+    run_trials(error_trials(calls, rng), tracer, numbers, tree, check_refused(tree))
+
+
+def test_a_directory_that_cannot_be_looked_at(tracer, numbers, tree, calls):
+    """It keeps its own mode and owner, whether or not the stores agree on another."""
+    looks = [call for call in calls if call.name == "newfstatat" and call.path in ("dir", "sub", "gone")]
+    trials = [Trial("EIO", ["error", errno.EIO], call) for call in looks]
+    run_trials(trials, tracer, numbers, tree, check_refused(tree))
 
 
 def test_metadata_refused(tracer, numbers, tree, calls, rng):

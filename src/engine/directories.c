@@ -174,7 +174,7 @@ struct directory {
     bool as_it_was;         /* it was neither made nor opened by this run, in any target */
     struct stat status;
     struct xattrs xattrs;
-    struct seen *seen; /* in each target, where one of them keeps its mode; else NULL */
+    struct seen *seen; /* in each target, where not all are to get its metadata; else NULL */
     char path[];
 };
 
@@ -233,7 +233,7 @@ static void note_directory(struct item *item, bool as_it_was)
     directory->xattrs = original->xattrs;
     item->original.xattrs = NO_XATTRS;
     for (const struct slot *slot = item->slots; slot < item->end; slot++)
-        keeps |= slot->seen && slot->seen->keeps_mode;
+        keeps |= slot->seen && (slot->seen->keeps_mode || seen_failed(slot->seen));
     directory->seen = keeps ? steal_pointer(item->seen) : NULL;
     strcpy(directory->path, original->path);
     HOLD(&copy->lock);
@@ -293,7 +293,7 @@ void directories_begin(struct copy_work *copy)
 /*
  * Gives a directory its metadata, and writes it out where that is not done for the target as a
  * whole. It is opened before: the metadata may close it. What stayed where a directory was to be
- * keeps its own metadata.
+ * keeps its own metadata, and so does what could not be looked at.
  */
 static void end_in_slot(const struct item *item, const struct slot *slot, bool told)
 {
@@ -303,8 +303,9 @@ static void end_in_slot(const struct item *item, const struct slot *slot, bool t
     cleanup_fd int fd = -1;
     int r = 0;
 
-    if (slot->directory < 0 || (fstatat(slot->directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-                                !S_ISDIR(status.st_mode)))
+    if (slot->directory < 0 || (slot->seen && seen_failed(slot->seen)) ||
+        (fstatat(slot->directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+         !S_ISDIR(status.st_mode)))
         return;
     if (!copy->settings->dry_run)
         r = target_open_unsettled(slot->target, slot->directory, name, &fd);

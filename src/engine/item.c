@@ -211,6 +211,15 @@ int item_open_file(struct item *item)
     return item->file ? 0 : source->operations->open(source, item->original.path, 0, &item->file);
 }
 
+/* What cannot be looked at stays as it is. */
+static void refuse_unseen(const struct item *item, struct slot *slot)
+{
+    if (slot->directory < 0 || !seen_failed(slot->seen))
+        return;
+    slot->need = NEED_REFUSED;
+    copy_tell(item->copy, COPY_FAILED, item->original.path, slot->target, slot->seen->error);
+}
+
 void item_choose(struct item *item, bool again)
 {
     struct copy_work *copy = item->copy;
@@ -240,6 +249,8 @@ void item_choose(struct item *item, bool again)
         source_close(item->file);
     if (file) /* that was looked at for this: the item's now */
         item->file = file;
+    for (struct slot *slot = item->slots; slot < item->end; slot++)
+        refuse_unseen(item, slot);
 }
 
 bool item_any_needs(const struct item *item, enum need need)

@@ -101,6 +101,11 @@ void seen_take(int directory, const char *name, struct seen *ret)
         *ret = (struct seen){.error = -errno};
 }
 
+bool seen_failed(const struct seen *seen)
+{
+    return seen->error < 0 && seen->error != -ENOENT;
+}
+
 bool seen_is_there(int directory, const char *name, const struct seen *seen)
 {
     const struct stat *before = &seen->status;

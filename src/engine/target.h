@@ -51,6 +51,9 @@ struct seen {
 
 void seen_take(int directory, const char *name, struct seen *ret);
 
+/* Returns true if it is not known what is there: nothing may be given to it or take its place. */
+bool seen_failed(const struct seen *seen);
+
 /* Returns true if NAME in DIRECTORY is what was seen, as far as inode, size and mtime tell. */
 bool seen_is_there(int directory, const char *name, const struct seen *seen);
 
