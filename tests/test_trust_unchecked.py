@@ -145,6 +145,21 @@ def test_a_time_that_is_too_coarse_for_its_store_is_mended(make, mounts, share_f
 
 
 @UNCHECKED
+def test_once_is_enough_where_times_are_lost_and_one_is_too_coarse(make, share_format):
+    """As the times of two tell nothing, that of the third does not set it apart, until it is mended."""
+    stores = make(3, 5, share_format)
+    data = stores.put(size=20_000, mtime_ns=EVEN + 3 * 10**8)
+    for store, time in (("00", NEWER), ("01", EVEN), ("02", NEWER + 10**9)):
+        os.utime(stores.path(store), ns=(time, time))
+    stores.repair(status=DAMAGED, writes=stores.shares(data, ["00", "01", "02"]))
+    assert {stores.path(store).stat().st_mtime_ns for store in stores.names} == {EVEN + 3 * 10**8}
+    stores.check(status=OK)
+    for store in ("00", "03"):
+        shutil.rmtree(stores.folder / store)
+    stores.decode(expected={"a": data})
+
+
+@UNCHECKED
 @pytest.mark.parametrize(("required", "new"), [(1, ["00"]), (2, ["00", "01"])])
 def test_unconfirmed_takes_the_newest_version_that_is_complete(make, mounts, share_format, required, new):
     """It is for what would be lost without it, and changes nothing of what would not."""

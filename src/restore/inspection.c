@@ -190,6 +190,20 @@ static void judge_stale(const struct inspection *inspection, const struct copy *
     report->claim = report->intact ? shares : 0;
 }
 
+/*
+ * Returns true if the time of a copy, where times do not tell versions apart, lacks the fractions of
+ * what is shown, though its store keeps these: once they tell again, it would be of another version.
+ */
+static bool has_lost_fractions(const struct inspection *inspection, const struct copy *copy)
+{
+    const struct timespec *shown = &inspection->status.st_mtim;
+    const struct timespec *own = &copy->ballot.status.st_mtim;
+    uint64_t unit = times_granularity_in(own, copy->facts->time_unit);
+
+    return copy->facts->untimed && times_granularity(shown) < times_granularity(own) &&
+           times_agree(own, shown) && !times_agree_at(own, shown, unit);
+}
+
 /* What came of one copy of a share. */
 static void judge_copy(const struct inspection *inspection, struct copy *copy,
                        struct copy_report *report)
@@ -216,6 +230,10 @@ static void judge_copy(const struct inspection *inspection, struct copy *copy,
     report->error = report->state == COPY_UNREADABLE ? -EIO : 0;
     report->other_content = copy->differs;
     report->intact = report->state == COPY_GOOD || report->state == COPY_STALE;
+    if (report->state == COPY_GOOD && has_lost_fractions(inspection, copy)) {
+        report->state = COPY_STALE; /* metadata would not be mended there: see judge_stale */
+        report->intact = false;
+    }
 }
 
 static void limit_spare(struct inspection *inspection, int spare)

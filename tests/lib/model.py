@@ -419,6 +419,7 @@ class File(FileVerdicts):
 
     def __init__(self, name, required=None):
         self.model, self.all, self.entries = name.model, name.copies, name.entries
+        self.shown_times = name.rule_3_times
         self.K = required or name.model.K
         self.checked, self.untimed = name.model.format == "checked", False
         self.copies = self.all if self.checked else self.rule_6_copies()

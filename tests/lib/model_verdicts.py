@@ -2,7 +2,7 @@
 """What check says by the rules of the model: words for copies, and how many stores may be lost (rule 9)."""
 
 from model_shares import differences, patterns
-from model_votes import is_same_time, once, spare
+from model_votes import granularity, is_same_at, is_same_time, once, spare
 
 
 class ModelVerdicts:
@@ -76,6 +76,8 @@ class FileVerdicts:
         copy = self.all[store]
         if copy.header is None or store not in self.copies:
             return "damaged"
+        if self._has_lost_fractions(store) and self._has_right_payload(copy):
+            return "stale"
         good = "good" if copy.header.index == self.model.voting.get(store) else "misplaced"
         if not self.checked and self._is_like(store) and self._has_right_payload(copy) and not self._hides_its_time(store):
             return good
@@ -90,6 +92,15 @@ class FileVerdicts:
     def _hides_its_time(self, store):
         """Whether it is of another version by a time that nobody would mend, as it looks like a rounded one."""
         return self.of[store] != self.version and is_same_time(self.entries[store].mtime, self.version.mtime)
+
+    def _has_lost_fractions(self, store):
+        """Whether a member would be of another version if times told versions apart, by a time as before."""
+        own = self.entries[store].mtime
+        unit = min(granularity(own), self.model.samples[store].unit)
+        return self.untimed and self.of[store] == self.version and any(
+            granularity(time) < granularity(own) and is_same_time(own, time) and not is_same_at(own, time, unit)
+            for time in self.shown_times()
+        )
 
     def _is_like(self, store):
         """Whether a copy is of what is shown, but for its time."""
