@@ -2,6 +2,7 @@
 """decode makes what the restored view shows, of whatever is left of the stores."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,7 +17,7 @@ import mounts as mounts_module
 import oracle
 import trees
 import users
-from commands import FAILED, USAGE, compare_trees, run
+from commands import FAILED, LOST, OK, USAGE, compare_trees, run
 from decoding import keep
 from encoding import ENCODE, K
 
@@ -51,6 +52,29 @@ def test_makes_the_source(fast_place, mounts, everything, rng, share_format):
         again = run("decode", *words, *more, place / "stores", place / "out").summary
         assert again["made"] == again["metadata"] == 0
         assert commands.snapshot(place / "out") == before
+
+
+def last_line(*words, status):
+    done = subprocess.run(
+        [mounts_module.BINARY, "decode", *words], stdin=subprocess.DEVNULL, capture_output=True, text=True
+    )
+    assert done.returncode == status, done.stderr
+    return done.stdout.splitlines()[-1]
+
+
+def test_the_last_sentence(tmp_path, source, stores):
+    """All is back, or not, and from where."""
+    few = [word for name in ("00", "01", "03") for word in ("--store", stores / name)]
+    used = f"read from {stores / '00'}, {stores / '01'} and {stores / '03'}"
+    said = last_line(*few, tmp_path / "out", status=OK)
+    assert re.fullmatch(rf"All is restored: \d+ files, [\d.]+ .B; {used}", said), said
+    said = last_line(*few, tmp_path / "out", status=OK)
+    assert re.fullmatch(r"All is restored: \d+ files, [\d.]+ .B", said), said
+    name = max((path for path in source.rglob("*") if path.is_file() and not path.is_symlink()), key=os.path.getsize)
+    for store in ("00", "01"):
+        os.truncate(stores / store / name.relative_to(source), 10)
+    said = last_line(*few, tmp_path / "new", status=LOST)
+    assert said == f"Not all is restored: too few good shares: 1; see above; {used}"
 
 
 def test_stores_from_anywhere(tmp_path, source, stores):

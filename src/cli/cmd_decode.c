@@ -20,6 +20,57 @@ static void tell_hidden(void *context, const char *path, enum hidden why, const 
                 why == HIDDEN_FOREIGN ? "; --unconfirmed takes it" : " (left over by a tool)");
 }
 
+/* "home/usb, home/nas and home/cloud": the stores that were read. */
+static void add_stores(struct draft *text, const struct store_list *list)
+{
+    size_t left = 0;
+
+    for (size_t i = 0; i < list->count; i++)
+        left += store_was_read(list->stores[i]);
+    const char *before = left > 0 ? "; read from " : "";
+    for (size_t i = 0; i < list->count; i++) {
+        if (!store_was_read(list->stores[i]))
+            continue;
+        draft_add(text, "%s%s", before, store_name(list->stores[i]));
+        before = --left > 1 ? ", " : " and ";
+    }
+}
+
+/* ", unreadable: 3", unless there are none. */
+static void add_count(struct draft *text, uint64_t count, const char *what)
+{
+    if (count > 0)
+        draft_add(text, ", %s: %s", what, show_count(count).text);
+}
+
+/* What a person wants to know at the end: is all of it back, and from where? */
+static void tell_restored(struct copying *copying, enum exit_status status)
+{
+    const struct progress *progress = &copying->meter.progress;
+    cleanup_store_list struct store_list *list = NULL;
+    uint64_t files = atomic_load(&progress->files);
+    struct draft reasons = {0}, text = {0};
+
+    if (!copying->begun || copying->options->dry_run || atomic_load(&progress->stop) ||
+        stores_now(store_source_stores(copying->stores), &list) < 0)
+        return;
+    add_count(&reasons, copying->counts[COPY_LOST], "too few good shares");
+    add_count(&reasons, copying->hidden, "in too few stores");
+    add_count(&reasons, copying->counts[COPY_OLDER], "an older version");
+    add_count(&reasons, copying->counts[COPY_PARTIAL], "with holes");
+    add_count(&reasons, copying->counts[COPY_FAILED], "not written as it should be");
+    cleanup_free char *lacks = draft_take(&reasons);
+    if (!lacks || (!*lacks && status == EXIT_STATUS_FAILED))
+        return; /* which has been told */
+    if (*lacks)
+        draft_add(&text, "Not all is restored: %s; see above", lacks + strlen(", "));
+    else
+        draft_add(&text, "All is restored: %s file%s, %s", show_count(files).text, plural(files),
+                  show_bytes(atomic_load(&progress->bytes)).text);
+    add_stores(&text, list);
+    output_draft(*lacks ? COLOUR_BAD : COLOUR_NONE, &text);
+}
+
 enum exit_status decode_command(struct options *options)
 {
     cleanup_source struct source *source = NULL;
@@ -69,6 +120,7 @@ enum exit_status decode_command(struct options *options)
     }
     if (r == 0 && copying_open(&copying) == 0)
         status = copying_run(&copying, source);
+    tell_restored(&copying, status);
     copying_end(&copying);
     return status;
 }

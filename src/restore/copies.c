@@ -71,7 +71,11 @@ static int read_block(const struct copy_file *file, uint64_t offset, size_t size
 {
     int r = read_exactly(file, offset, size, data);
 
-    return r == 0 && is_changed(file) ? -ESTALE : r;
+    if (r == 0 && is_changed(file))
+        return -ESTALE;
+    if (r == 0)
+        store_note_read(file->store);
+    return r;
 }
 
 static int open_copy(const struct inquiry *looks, const struct share_terms *terms, size_t place,

@@ -30,6 +30,7 @@ struct store {
     char *name;           /* for messages; NULL: as the user gave its path */
     char *real_path;      /* without symlinks */
     bool closed;          /* the way there */
+    atomic_bool read;     /* a block of it */
     pthread_mutex_t lock; /* of all that follows */
     struct store_voice voice;
     bool heard;
@@ -140,6 +141,17 @@ const char *store_short_name(const struct store *store)
 const char *store_real_path(const struct store *store)
 {
     return store->real_path;
+}
+
+void store_note_read(struct store *store)
+{
+    if (!atomic_load(&store->read)) /* else all readers would write to it */
+        atomic_store(&store->read, true);
+}
+
+bool store_was_read(const struct store *store)
+{
+    return atomic_load(&store->read);
 }
 
 bool store_is_closed(const struct store *store)

@@ -54,6 +54,10 @@ void store_call(const char *folder, const char *name);
 const char *store_short_name(const struct store *store); /* the last part of that */
 const char *store_real_path(const struct store *store);  /* absolute, without symlinks */
 
+/* Notes that a block of it was read, or tells whether one was. */
+void store_note_read(struct store *store);
+bool store_was_read(const struct store *store);
+
 /* Returns true if the way there was closed to other users when it was found; see tree/mounts.h. */
 bool store_is_closed(const struct store *store);
 
