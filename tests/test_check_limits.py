@@ -3,9 +3,11 @@
 
 import os
 import re
+import shutil
 
 import pytest
 
+import commands
 import trees
 from checking import STRIPE, Stores, check, run_text, words_of
 from commands import DAMAGED, LOST, OK
@@ -111,27 +113,45 @@ def test_what_storage_cannot_keep_is_told_once(stores, change):
     assert (problems == []) == (change is lose_fractions)
 
 
-@pytest.mark.parametrize("clouds", ["c", "cd"])
-def test_symlinks_as_rclone_keeps_them(stores, clouds):
-    """Two such stores have what a file needs, but there is none to be lost."""
+def put_links(stores, clouds):
+    """link and link-2, in some stores as rclone keeps them."""
     for store in clouds:
         lose_kinds(stores, store)
-        stores.path(store, "link.rclonelink").write_text("file-1")
+        trees.write_file(stores.path(store, "link.rclonelink"), b"file-1")
         trees.write_file(stores.path(store, "link-2.rclonelink"), b"file-2")
-        stores.path(store, "link-2.rclonelink").chmod(0o644)
     for store in set("abcd") - set(clouds):
         stores.path(store, "link-2").symlink_to("file-2")
-        os.utime(stores.path(store, "link-2"), ns=(0, trees.MTIME_NS), follow_symlinks=False)
-    names, rows, _ = look(stores, OK)
+    for path in stores.folder.glob("*/link*"):
+        os.utime(path, ns=(0, trees.MTIME_NS), follow_symlinks=False)
+
+
+@pytest.mark.parametrize("clouds", ["c", "cd", "abcd"])
+def test_symlinks_as_rclone_keeps_them(stores, tmp_path, clouds):
+    """They are symlinks, and no files: for check, repair and decode, also where no store has another."""
+    put_links(stores, clouds)
+    names, _, _ = look(stores, OK)
     assert names == []
-    for store in clouds:
-        assert rows[store].endswith("; its storage does not keep modes, symlinks, special files (3 names)")
-    # What is no such symlink is damage.
-    for store in clouds:
+    before = sorted(stores.folder.glob("*/link*"))
+    commands.run("repair", stores.folder, status=OK if clouds == "abcd" else DAMAGED)
+    assert sorted(stores.folder.glob("*/link*")) == before
+    commands.run("decode", stores.folder, tmp_path / "out", noisy=True)
+    assert {path.name: os.readlink(path) for path in (tmp_path / "out").glob("link*")} == {
+        "link": "file-1",
+        "link-2": "file-2",
+    }
+
+
+def test_what_is_no_such_symlink(stores):
+    """Another target, and a share, with the name of one of rclone's."""
+    put_links(stores, "cd")
+    for store in "cd":
         trees.write_file(stores.path(store, "link.rclonelink"), b"file-2")
-        trees.write_file(stores.path(store, "file-3.rclonelink"), b"file-2")
-    names, _, _ = look(stores, LOST if clouds == "cd" else DAMAGED)
-    assert sorted(name.partition(":")[0] for name in names) == ["file-3.rclonelink", "link.rclonelink"]
+    for store in "abcd":
+        shutil.copy2(stores.path(store, "file-3"), stores.path(store, "file-3.rclonelink"))
+    names, _, _ = look(stores, LOST)
+    assert [name.partition(":")[0] for name in names] == ["link"]
+    lines, _ = check(stores, "--verbose", status=LOST)
+    assert lines["file-3.rclonelink"]["health"] == "intact"
 
 
 def one_mode(stores):

@@ -407,9 +407,8 @@ void findings_report(void *opaque, const char *path, const struct inspection *in
     pthread_mutex_unlock(&findings->lock);
     /* It is told if something is wrong with it, or all are wanted. */
     enum name_health health = inspection_health(inspection);
-    bool told =
-        findings->options->verbose || (health != HEALTH_INTACT && !inspection->symlink_of_rclone &&
-                                       (health != HEALTH_DEGRADED || findings->options->json));
+    bool told = findings->options->verbose ||
+                (health != HEALTH_INTACT && (health != HEALTH_DEGRADED || findings->options->json));
     for (size_t i = 0; i < inspection->count && !told && health == HEALTH_DEGRADED; i++)
         told = copy_is_wrong(&inspection->copies[i]) && !is_new(findings, inspection, i);
     if (findings->options->json) /* it has all that is not as it should be, if no damage, too */

@@ -14,54 +14,6 @@ struct check {
     const struct check_settings *settings;
 };
 
-/* What rclone adds to the name of a symlink, which it keeps as a file of its target. */
-#define LINK_SUFFIX ".rclonelink"
-
-/*
- * Returns true if all that stores have at PATH is how rclone keeps the symlink that others show: a
- * file of its target, which is no share. That is no damage, and no loss where many stores have it.
- */
-static bool is_symlink_of_rclone(const struct share_terms *terms, const char *path,
-                                 const struct inspection *inspection)
-{
-    const struct inquiry *looks = &inspection->survey.inquiry;
-    cleanup_survey struct survey survey = NO_SURVEY;
-    cleanup_free char *link = strdup(path);
-    const size_t suffix = strlen(LINK_SUFFIX), length = strlen(path);
-    bool found = false, same = true;
-
-    if (!link || length <= suffix || strcmp(path + length - suffix, LINK_SUFFIX) != 0)
-        return false;
-    link[length - suffix] = '\0';
-    if (survey_make(terms, link, NULL, &survey) < 0 || survey.ruling.verdict != NAME_SETTLED ||
-        !S_ISLNK(survey.status.st_mode))
-        return false;
-    const char *target = survey.ballots[survey.ruling.winner].target;
-    for (size_t i = 0; i < looks->list->count && same; i++) {
-        int r = inquiry_result(looks, i);
-        if (r == -ENOENT || r == -ENOTDIR)
-            continue;
-        const struct look *look = r == 0 ? look_answer(looks, i) : NULL;
-        const size_t size = strlen(target);
-        found = same = look && S_ISREG(look->object.status.st_mode) &&
-                       (size_t)look->object.status.st_size == size &&
-                       look->start_size == (size < LOOK_START ? size : LOOK_START) &&
-                       memcmp(look->start, target, look->start_size) == 0;
-    }
-    return found && same;
-}
-
-/* Counts what is no name of the tree as a leftover. */
-static void set_aside(struct inspection *inspection)
-{
-    inspection->hidden = inspection->leftover = inspection->symlink_of_rclone = true;
-    for (size_t i = 0; i < inspection->count; i++) {
-        struct copy_report *report = &inspection->copies[i];
-        report->state = report->state == COPY_ABSENT ? COPY_ABSENT : COPY_LEFTOVER;
-        report->other_metadata = 0;
-    }
-}
-
 /* As a directory, the root is a name, too. */
 static void check_name(struct visit *visit, const char *path, void *part)
 {
@@ -88,8 +40,6 @@ static void check_name(struct visit *visit, const char *path, void *part)
         settings->failed(settings->context, path, r);
         return;
     }
-    if (is_symlink_of_rclone(store_source_terms(source), path, &inspection))
-        set_aside(&inspection);
     roster_excuse(check->roster, &inspection);
     settings->report(settings->context, path, &inspection);
     if (S_ISREG(inspection.status.st_mode))

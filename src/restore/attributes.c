@@ -27,6 +27,10 @@ static int ask_stores(const struct tree *tree, const char *path, struct question
             full->look.object.fd >= 0
                 ? xattrs_read_open(full->look.object.fd, question->argument, &full->xattrs)
                 : tree_read_xattrs(tree, path, question->argument, &full->xattrs);
+    if (r == 0 && full->result == -ENOENT && full->look.object.target) {
+        full->xattrs.impossible = true; /* the symlink is kept in a file: see spelled_link.h */
+        full->result = 0;
+    }
     return r;
 }
 

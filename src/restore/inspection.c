@@ -191,8 +191,9 @@ static void judge_stale(const struct inspection *inspection, const struct copy *
 }
 
 /*
- * Returns true if the time of a copy, where times do not tell versions apart, lacks the fractions of
- * what is shown, though its store keeps these: once they tell again, it would be of another version.
+ * Returns true if the time of a copy, where times do not tell versions apart, lacks the fractions
+ * of what is shown, though its store keeps these: once they tell again, it would be of another
+ * version.
  */
 static bool has_lost_fractions(const struct inspection *inspection, const struct copy *copy)
 {

@@ -79,7 +79,6 @@ struct inspection {
     int spare;                   /* stores that may be lost; below 0: it is lost now */
     bool conflict;               /* between kinds, versions, or contents of a stripe */
     bool hidden, leftover;       /* not shown; not shown because it is a leftover */
-    bool symlink_of_rclone;      /* a leftover, of a symlink that other stores have */
     unsigned found, needed;      /* different shares of a lost file without a usable version */
     bool untimed;                /* these have different times, in a format without checks */
     unsigned would_need;         /* the required= with which a lost file is there; 0: none */

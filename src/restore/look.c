@@ -3,12 +3,19 @@
 
 #include "base/io.h"
 #include "base/shortage.h"
+#include "restore/spelled_link.h"
 
 int look_ask(const struct tree *tree, const char *path, struct question *question)
 {
     struct look *look = (struct look *)question;
 
     int r = tree_look(tree, path, &look->object);
+    if (r == 0 && spelled_link_is(path, &look->object)) {
+        tree_object_clear(&look->object);
+        r = -ENOENT;
+    } else if (r == -ENOENT) {
+        r = spelled_link_look(tree, path, &look->object);
+    }
     if (r < 0 || look->object.fd < 0)
         return r;
     uint64_t size = (uint64_t)look->object.status.st_size;

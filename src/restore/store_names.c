@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/shortage.h"
 #include "restore/share_set.h"
+#include "restore/spelled_link.h"
 #include "trust/leftover.h"
 
 #include <stdio.h>
@@ -19,6 +20,8 @@ static int ask_list(const struct tree *tree, const char *path, struct question *
     struct names *names = &((struct list_question *)question)->names;
 
     int r = tree_list(tree, path, names);
+    if (r == 0)
+        r = spelled_link_add(names);
     if (r < 0)
         names_clear(names);
     else

@@ -125,7 +125,9 @@ static void log_others(const struct survey *survey, const char *path)
     const struct ballot most = {.cast = true, .status = survey->status};
 
     for (size_t i = 0; i < list->count; i++) {
-        if (survey->ballots[i].cast && !ballot_same_attributes(&survey->ballots[i], &most))
+        /* Storage that keeps no modes has no word in this. */
+        if (survey->ballots[i].cast && !survey->ballots[i].one_mode_only &&
+            !ballot_same_attributes(&survey->ballots[i], &most))
             log_once("%s: store %s has another mode or owner than most", log_path(path),
                      store_name(list->stores[i]));
     }

@@ -37,9 +37,57 @@ cd "$root" && pivot_root . . && umount -l . && cd / && echo ready && exec sleep 
 """
 
 
+# OpenStack's Swift on one device, with its S3 interface ($1: its configuration).
+_SWIFT_PORTS = {"account": 6200, "container": 6201, "object": 6202, "proxy": 8090}
+_SWIFT = """
+mount --bind "$1" /etc/swift && cd "$1" || exit
+memcached -u root -l 127.0.0.1 -p 11311 &
+for kind in account container object; do
+    port=$(sed -n 's/bind_port = //p' $kind.conf)
+    if [ ! -e $kind.ring.gz ]; then
+        swift-ring-builder $kind.builder create 2 1 1
+        swift-ring-builder $kind.builder add r1z1-127.0.0.1:$port/device 1
+        swift-ring-builder $kind.builder rebalance
+    fi
+    swift-$kind-server $kind.conf -v &
+    until bash -c ": </dev/tcp/127.0.0.1/$port" 2>/dev/null; do sleep 0.1; done
+done
+exec swift-proxy-server proxy.conf -v
+"""
+_SWIFT_SERVER = """
+[pipeline:main]
+pipeline = {name}-server
+[app:{name}-server]
+use = egg:swift#{name}
+"""
+_SWIFT_PROXY = """
+[pipeline:main]
+pipeline = catch_errors cache s3api tempauth copy slo proxy-server
+[app:proxy-server]
+use = egg:swift#proxy
+account_autocreate = true
+[filter:catch_errors]
+use = egg:swift#catch_errors
+[filter:cache]
+use = egg:swift#memcache
+memcache_servers = 127.0.0.1:11311
+[filter:s3api]
+use = egg:swift#s3api
+location = us-east-1
+[filter:tempauth]
+use = egg:swift#tempauth
+user_test_tester = testing .admin
+[filter:copy]
+use = egg:swift#copy
+[filter:slo]
+use = egg:swift#slo
+"""
+
+
 def environment():
     """sshd is not where users find programs."""
-    return {**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin", "LC_ALL": "C"}
+    given = {name: value for name, value in os.environ.items() if name != "AWS_CA_BUNDLE"}  # rclone fails
+    return {**given, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin", "LC_ALL": "C"}
 
 
 # In which an ordinary user is root, and has other users: sshd needs them.
@@ -216,6 +264,25 @@ class Host:
                           "--vfs-cache-mode=off", "/srv")  # fmt: skip
         self._network.add_remote(self.name, type="webdav", url=f"http://127.0.0.1:{port}",
                                  vendor="other")  # fmt: skip
+
+
+    def serve_s3(self):
+        """An rclone remote, named like the host, with one bucket; its disk is where Swift keeps that."""
+        self.write("swift.sh", _SWIFT)
+        for name, port in _SWIFT_PORTS.items():
+            options = {"bind_ip": "0.0.0.0", "bind_port": port, "workers": 0, "swift_dir": "/etc/swift",
+                       "devices": "/srv", "mount_check": "false", "user": "root"}  # fmt: skip
+            lines = [f"{key} = {value}" for key, value in options.items()]
+            more = _SWIFT_PROXY if name == "proxy" else _SWIFT_SERVER.format(name=name)
+            self.write(f"{name}.conf", "\n".join(["[DEFAULT]", *lines, more]))
+        self.write("swift.conf", "[swift-hash]\nswift_hash_path_suffix = test\n"
+                                 "[storage-policy:0]\nname = one\ndefault = yes\n")  # fmt: skip
+        (self.disk / "device").mkdir()
+        port = self.serve("s3", _SWIFT_PORTS["proxy"], "sh", self._folder / "swift.sh", self._folder)
+        self._network.add_remote(self.name, type="s3", provider="Other", access_key_id="test:tester",
+                                 secret_access_key="testing", region="us-east-1",
+                                 endpoint=f"http://127.0.0.1:{port}")  # fmt: skip
+        self._network.run("rclone", "mkdir", f"{self.name}:bucket")
 
 
 class Network:

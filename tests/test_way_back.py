@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: MIT
+"""Eight nodes of all kinds, and the machine that is lost with its home, its state and its file of sets."""
+
+import os
+import shutil
+import subprocess
+import time
+
+import pytest
+
+import mounts as mounts_module
+import network as network_module
+import trees
+
+REQUIRED = 3
+LIMIT_S = 240
+DISKS, SSH, DAEMON, SFTP, WEBDAV, S3 = ["usb1", "usb2"], ["anna", "emil"], "berta", "carl", "dora", "sara"
+NODES = [*DISKS, *SSH, DAEMON, SFTP, WEBDAV, S3]
+PROGRAMS = ("swift-proxy-server", "swift-object-server", "memcached")
+
+
+def make_source(folder, rng):
+    """All that a home has: also what rclone's nodes do not keep."""
+    folder.mkdir()
+    for number in range(40):
+        place = folder / f"dir {number % 5}" / rng.choice(["a", "ü ö", "#1 50%", "it's; $(x)"])
+        place.mkdir(parents=True, exist_ok=True)
+        trees.write_file(place / f"{number}.txt", rng.randbytes(int(2 ** rng.uniform(0, 20))), 10**18 + number)
+        (place / f"{number}.txt").chmod(rng.choice([0o644, 0o600, 0o755, 0o400]))
+    first = next(folder.rglob("0.txt"))
+    os.link(first, folder / "linked")
+    os.setxattr(first, "user.kind", b"first")
+    subprocess.run(["setfacl", "-m", "u:5:r", first], check=True)
+    (folder / "link").symlink_to(first.relative_to(folder))
+    (folder / "empty").mkdir(0o700)
+    os.mkfifo(folder / "fifo")
+
+
+class Machine:
+    """What belongs to one computer of the user's, and is lost with it."""
+
+    def __init__(self, network, folder):
+        self.network, self.folder = network, folder
+        self.file = folder / "home" / "sets.ini"
+        self.file.parent.mkdir(parents=True)
+        tools = folder / "tools"
+        tools.mkdir()
+        (tools / "ssh").write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {network.ssh_config} "$@"\n')
+        (tools / "ssh").chmod(0o755)
+        places = {name: folder / name for name in ("state", "run")}
+        places["run"].mkdir(mode=0o700)
+        self.environment = network.environment() | {
+            "HOME": str(folder / "home"),
+            "XDG_STATE_HOME": str(places["state"]),
+            "XDG_RUNTIME_DIR": str(places["run"]),
+            "RCLONE_CACHE_DIR": str(folder / "cache"),
+            "PATH": f"{tools}:{network_module.environment()['PATH']}",
+        }
+        del self.environment["RSYNC_RSH"]
+
+    def run(self, command, *words, status=0):
+        """What it printed."""
+        line = [*self.network.home.enter, mounts_module.BINARY, command, "--config", self.file, *words]
+        since = time.monotonic()
+        done = subprocess.run(line, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=LIMIT_S, env=self.environment)  # fmt: skip
+        told = f"{done.stdout}\n{done.stderr}"
+        print(f"{time.monotonic() - since:6.1f} s  zfec-fs {command} {' '.join(map(str, words))}\n{told}", flush=True)
+        assert done.returncode == status, told
+        return told
+
+
+class Story:
+    def __init__(self, network, folder, rng):
+        self.network, self.folder, self.source = network, folder, folder / "source"
+        make_source(self.source, rng)
+        self.places = {}
+        for name in DISKS:
+            (folder / name).mkdir()
+            self.places[name] = f"rsync = {folder / name}/home"
+        for name in SSH:
+            network.add_host(name).serve_ssh()
+            self.places[name] = f"rsync = {name}:/srv/home"
+        self.places[DAEMON] = f"rsync = {network.add_host(DAEMON).serve_rsync()}home"
+        network.add_host(SFTP).serve_sftp_by_rclone()
+        network.add_host(WEBDAV).serve_webdav()
+        network.add_host(S3).serve_s3()
+        self.places |= {name: f"rclone = {name}:home" for name in (SFTP, WEBDAV)}
+        self.places[S3] = f"rclone = {S3}:bucket/home"
+
+    def write_sets(self, machine):
+        lines = ["[home]", f"source = {self.source}", f"required = {REQUIRED}", "timeout = 20s", "retries = 0"]
+        for index, name in enumerate(NODES):
+            lines += [f"[home/{name}]", f"share = {trees.share_name(index)}", self.places[name]]
+        machine.file.write_text("\n".join([*lines, ""]))
+
+    def differences(self, found):
+        """As rsync tells them; nothing where there are none."""
+        words = ["rsync", "-aHAXin", "--checksum", "--delete", f"{self.source}/", f"{found}/"]
+        return network_module.run(*words)
+
+
+@pytest.fixture
+def network(tmp_path):
+    made = network_module.Network(tmp_path / "network")
+    yield made
+    made.close()
+    left = network_module.mounted_beneath(tmp_path)
+    assert not left, f"mounts left behind: {left}"
+
+
+@mounts_module.long
+def test_the_way_back(request, tmp_path, rng):
+    missing = [name for name in PROGRAMS if not shutil.which(name, path=network_module.environment()["PATH"])]
+    reason = network_module.why_not() or (missing and f"missing: {' '.join(missing)}")
+    if reason:
+        pytest.skip(reason)
+    if os.geteuid() != 0:
+        network_module.play_as_root(request, tmp_path / "as-root")
+    else:
+        play(Story(request.getfixturevalue("network"), tmp_path, rng), tmp_path)
+
+
+def play(story, folder):
+    lost = Machine(story.network, folder / "lost")
+    story.write_sets(lost)
+    lost.run("sync")
+    shutil.rmtree(lost.folder)
+
+    new = Machine(story.network, folder / "new")
+    story.write_sets(new)
+    new.run("decode", "home:", folder / "back")
+    assert story.differences(folder / "back") == ""
