@@ -27,17 +27,24 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "long: for .ci/run (ZFEC_FS_TEST_LONG=1), as others have the same in small")
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     """The tests of a file run in one process, as they share fixtures; where it says SPREAD, in any.
 
-    Those that wait most (EARLY) come first, so that others have the processors meanwhile.
+    Those that wait most (EARLY) come first, so that others have the processors meanwhile. Files that say
+    UNSANITIZED wait for other programs, count memory, or go through so many combinations that they
+    would take longer under a sanitizer than all others.
     """
+    for item in items:
+        if getattr(item.module, "UNSANITIZED", False):
+            item.add_marker(mounts_module.unsanitized)
+    if mounts_module.IS_SANITIZED:
+        left = [item for item in items if item.get_closest_marker("unsanitized")]
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if not item.get_closest_marker("unsanitized")]
     items.sort(key=lambda item: not getattr(item.module, "EARLY", False))
     for item in items:
         if item.get_closest_marker("long") and not mounts_module.IS_LONG:
             item.add_marker(pytest.mark.skip(reason="long: ZFEC_FS_TEST_LONG=1 runs it"))
-        if mounts_module.IS_SANITIZED and item.get_closest_marker("unsanitized"):
-            item.add_marker(pytest.mark.skip(reason="not under a sanitizer"))
         spread = getattr(item.module, "SPREAD", False)
         item.add_marker(pytest.mark.xdist_group(item.nodeid if spread else item.path.name))
 

@@ -12,6 +12,8 @@ import pytest
 import oracle
 from reading import SETTLED_S, read_calls
 
+UNSANITIZED = True
+
 REQUIRED = 2
 BLOCK_SIZE = 4096
 STRIPE = REQUIRED * BLOCK_SIZE

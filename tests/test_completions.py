@@ -16,6 +16,8 @@ import pytest
 
 import mounts as mounts_module
 
+UNSANITIZED = True
+
 FOLDER = mounts_module.REPOSITORY / "completions"
 COMMANDS = ["encode", "decode", "restore", "check", "repair", "info", "sync", "status", "bench"]
 FORMATS = {"checked", "classic", "fec"}

@@ -16,6 +16,7 @@ import oracle
 import share_cases
 import trees
 
+UNSANITIZED = True
 SPREAD = True
 PATTERN_BLOCKS = 12 if int(os.environ.get("ZFEC_FS_TEST_CASES", "0")) >= 100000 else 8
 BLOCK_SIZE = 4096

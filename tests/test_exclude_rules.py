@@ -12,6 +12,7 @@ import pytest
 
 import mounts as mounts_module
 
+UNSANITIZED = True
 SPREAD = True
 CASES = int(os.environ.get("ZFEC_FS_TEST_CASES", "4000")) // 40
 CASES_OF_A_TREE = 40

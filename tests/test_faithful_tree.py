@@ -23,6 +23,8 @@ from faithful import (
 from users import IS_ROOT, NOBODY, needs_root, user_mount
 from whole_tree import DEVICES, REQUIRED, make_tree, run_here, set_attribute
 
+UNSANITIZED = True
+
 VIEWS = pytest.mark.parametrize("view", ["encoded", "restored", "rebuilt"])
 
 

@@ -16,6 +16,8 @@ import mounts as mounts_module
 import trees
 from reading import SETTLED_S, read_calls
 
+UNSANITIZED = True
+
 REQUIRED = 3
 BLOCK_SIZE = 4096
 STRIPE = REQUIRED * BLOCK_SIZE

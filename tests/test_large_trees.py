@@ -15,6 +15,8 @@ import oracle
 import trees
 from reading import wait_until_idle
 
+UNSANITIZED = True
+
 LARGE = os.environ.get("ZFEC_FS_TEST_LARGE") == "1"
 FILES, FOLDERS = (1_000_000, 10_000) if LARGE else (50_000, 500)
 ENTRIES = 500_000 if LARGE else 20_000 if mounts_module.IS_LONG else 4_000

@@ -10,6 +10,8 @@ import pytest
 
 import mounts as mounts_module
 
+UNSANITIZED = True
+
 DOCS = mounts_module.REPOSITORY / "docs"
 PAGES = ["zfec-fs.1", "zfec-fs-format.5", "zfec-fs-sets.5"]
 COMMANDS = ["encode", "decode", "check", "repair", "info", "sync", "status", "bench"]

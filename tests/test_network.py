@@ -17,6 +17,7 @@ import network as network_module
 import trees
 
 REQUIRED, SHARES = 3, 6
+UNSANITIZED = True
 EARLY = True
 DIRECTORIES, FILES, LARGE_FILES = 60, 500, 4
 LARGE = 6 << 20

@@ -11,6 +11,8 @@ import pytest
 import oracle
 import trees
 
+UNSANITIZED = True
+
 PAGE = 4096
 
 

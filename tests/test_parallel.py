@@ -17,6 +17,8 @@ import oracle
 import trees
 from reading import wait_until_idle
 
+UNSANITIZED = True
+
 MIB = 1 << 20
 PIECE = 128 * 1024
 LIMIT_S = 30

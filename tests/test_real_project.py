@@ -15,6 +15,8 @@ import real_trees
 import trees
 from real_trees import MIB, in_child, round_trip, run
 
+UNSANITIZED = True
+
 rngs = real_trees.rngs  # a fixture
 
 

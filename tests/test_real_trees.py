@@ -24,6 +24,8 @@ import real_trees
 import trees
 from real_trees import LARGE, LIMIT_S, MIB, Restored, copy, in_child, round_trip, rsync, run
 
+UNSANITIZED = True
+
 restore = real_trees.restore  # a fixture
 rngs = real_trees.rngs  # a fixture
 

@@ -15,6 +15,8 @@ import oracle
 import trees
 import vectors_file
 
+UNSANITIZED = True
+
 GROUPS = vectors_file.groups()
 DATA = b"0123456789"
 REQUIRED = 3

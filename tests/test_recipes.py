@@ -17,6 +17,8 @@ import trees
 from disks import LIMIT_S, loop_mount, need, new_image, run
 from syncing import ends, local, nodes, sets, settle, source  # noqa: F401
 
+UNSANITIZED = True
+
 
 def alias(sets, **folders):  # noqa: F811
     """Remotes of rclone that are folders of this machine."""

@@ -28,6 +28,7 @@ from store_failures import (  # noqa: F401
     within,
 )
 
+UNSANITIZED = True
 EARLY = True
 REQUIRED = 3
 NODES = 6

@@ -11,6 +11,7 @@ import pytest
 
 import trees
 
+UNSANITIZED = True
 SPREAD = True
 BLOCK_SIZE = 4096
 

@@ -16,6 +16,8 @@ from commands import DAMAGED, FAILED, LOST, OK
 from syncing import NAMES, compare_with_encode, ends, local, places
 from syncing import nodes, sets, source  # noqa: F401
 
+UNSANITIZED = True
+
 pytestmark = pytest.mark.skipif(not shutil.which("rsync"), reason="rsync is missing")
 
 

@@ -20,6 +20,8 @@ from commands import DAMAGED, FAILED, OK
 from syncing import compare_with_encode, ends, local, nodes, sets, source  # noqa: F401
 from syncing import NAMES, large_file, needs_rclone, places, processes_of
 
+UNSANITIZED = True
+
 pytestmark = pytest.mark.skipif(not shutil.which("rsync"), reason="rsync is missing")
 
 SUFFIX = ".zfec-fs-partial"

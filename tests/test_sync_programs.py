@@ -13,6 +13,8 @@ from commands import LOST
 from syncing import ends
 from syncing import sets, source  # noqa: F401
 
+UNSANITIZED = True
+
 pytestmark = pytest.mark.skipif(not shutil.which("rsync"), reason="rsync is missing")
 
 

@@ -21,6 +21,8 @@ from syncing import (
 )  # fmt: skip
 from syncing import nodes, sets, source  # noqa: F401
 
+UNSANITIZED = True
+
 pytestmark = pytest.mark.skipif(not shutil.which("rsync"), reason="rsync is missing")
 
 

@@ -13,6 +13,8 @@ from commands import FAILED, OK, USAGE
 from syncing import NAMES, local
 from syncing import nodes, sets, source  # noqa: F401
 
+UNSANITIZED = True
+
 pytestmark = pytest.mark.skipif(not shutil.which("rsync"), reason="rsync is missing")
 
 

@@ -22,6 +22,7 @@ from relay import Relay
 from syncing import ends, health, local, nodes, sets, source  # noqa: F401
 from syncing import large_file
 
+UNSANITIZED = True
 EARLY = True
 KINDS = ["daemon", *mounts_module.if_long("sftp", "webdav")]
 pytestmark = pytest.mark.skipif(

@@ -16,6 +16,8 @@ from syncing import (
 )  # fmt: skip
 from syncing import nodes, sets, source  # noqa: F401
 
+UNSANITIZED = True
+
 pytestmark = pytest.mark.skipif(not shutil.which("rsync"), reason="rsync is missing")
 
 

@@ -14,6 +14,8 @@ import share_cases
 import trees
 from model_shares import Entry
 
+UNSANITIZED = True
+
 BLOCK_SIZE = 4096
 REQUIRED_MAX, SHARES_MAX = 4, 6
 HOUR_NS = 3600 * 10**9
