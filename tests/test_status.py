@@ -7,34 +7,17 @@ import os
 import re
 import shutil
 import subprocess
-import time
 
 import pytest
 
 import commands
 import mounts as mounts_module
 from commands import DAMAGED, FAILED, LOST, OK, USAGE
-from syncing import NAMES, ends, large_file, local, settle, slow_run, spoil
+from syncing import DAY_S, NAMES, age, ends, large_file, local, lose, run_status, settle
+from syncing import slow_run, spoil, told
 from syncing import nodes, sets, source  # noqa: F401
 
 pytestmark = pytest.mark.skipif(not shutil.which("rsync"), reason="rsync is missing")
-
-DAY_S = 24 * 60 * 60
-
-
-def run_status(sets, *words, status=OK, noisy=False):
-    return commands.run(
-        "status", "-c", sets.file, *words, status=status, noisy=noisy, env=sets.environment
-    )
-
-
-def told(sets, *words, name="home", status=OK):
-    """The line of a set, its nodes by their names."""
-    lines = [line for line in run_status(sets, *words, status=status).json if line.get("set") == name]
-    assert [line["message_type"] for line in lines] == ["status"]
-    assert lines[0]["exit_status"] == status
-    return lines[0] | {"nodes": {node["node"]: node for node in lines[0].get("nodes", [])}}
-
 
 def told_as_text(sets, *words, command="status", status=OK):
     done = mounts_module.run(command, "-c", sets.file, *words, env=sets.environment)
@@ -49,26 +32,6 @@ def write_two(sets, source, nodes, required=2, more=""):
     (nodes / "of-mail").mkdir()
     sets.write(source, local(nodes / "of-mail", NAMES), name="mail", required=required)
     sets.file.write_text(home + sets.file.read_text())
-
-
-def lose(nodes, *names):
-    for name in names:
-        shutil.rmtree(nodes / name)
-        (nodes / name).write_text("in its place")
-
-
-def shown_time(seconds):
-    """As the state has it."""
-    return datetime.datetime.fromtimestamp(int(seconds), datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def age(sets, seconds, *names, name="home", key="as_of"):
-    """These nodes were up to date so long ago. Returns that time."""
-    state, then = sets.state(name), shown_time(time.time() - seconds)
-    for node in names or NAMES:
-        state["nodes"][node][key] = then
-    (sets.state_folder / f"{name}.json").write_text(json.dumps(state))
-    return then
 
 
 # What is told

@@ -2,9 +2,12 @@
 #include "cli/options.h"
 
 #include "base/log.h"
+#include "cli/alarm.h"
 #include "cli/output.h"
 #include "cli/page.h"
+#include "cli/set_stores.h"
 #include "cli/sources.h"
+#include "cli/standing.h"
 
 #include <sys/random.h>
 
@@ -29,6 +32,15 @@ static void checking_end(struct checking *checking)
         page_close(checking->page);
 }
 
+/* Remembers of a set how it was found to be. Returns what the run ends with. */
+static enum exit_status note(const struct options *options, enum exit_status status)
+{
+    struct sync_set *set = set_stores_set(options);
+
+    return set && alarm_raise(options, set, status) < 0 ? standing_worse(status, EXIT_STATUS_FAILED)
+                                                        : status;
+}
+
 /* Tells what was found, with a page if that is wanted. */
 static enum exit_status conclude(const struct checking *checking, double seconds)
 {
@@ -38,6 +50,7 @@ static enum exit_status conclude(const struct checking *checking, double seconds
     if (checking->page && page_write(checking->page, findings, seconds) < 0 &&
         status != EXIT_STATUS_LOST)
         status = EXIT_STATUS_FAILED;
+    status = note(findings->options, status);
     json_t *summary = json_pack("{s:s, s:f, s:i, s:f}", "command", "check", "seconds", seconds,
                                 "exit_status", status, "part", findings->options->sample);
     findings_summarize(findings, seconds, summary);
@@ -62,7 +75,7 @@ enum exit_status check_command(struct options *options)
 
     int r = take_stores(options, 0);
     if (r < 0)
-        return status_of_stores(r);
+        return note(options, status_of_stores(r));
     if ((options->report && page_open(options->report, &checking.page) < 0) ||
         meter_start(&meter, "check", "another run begins anew") < 0)
         return status;
@@ -84,6 +97,8 @@ enum exit_status check_command(struct options *options)
         log_errno(r, "check");
     if (r == 0)
         status = conclude(&checking, meter_seconds(&meter));
+    else if (!atomic_load(&meter.progress.stop))
+        status = note(options, status);
     meter_stop(&meter);
     return status;
 }

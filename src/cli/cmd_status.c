@@ -19,7 +19,7 @@ static enum exit_status show_set(const char *folder, struct sync_set *set)
     }
     const struct standing standing = standing_of(set, time(NULL));
     standing_show(&standing, set);
-    output_json("status", standing_json(&standing, set, standing.status));
+    output_json("status", standing_json(&standing, set));
     return standing.status;
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "cli/alarm.h"
 #include "cli/background.h"
 #include "cli/chosen.h"
 #include "cli/metrics.h"
@@ -572,6 +573,14 @@ static enum exit_status conclude_set(struct syncing *syncing, const char *folder
     return status;
 }
 
+/* Tells of a run that could not begin. */
+static enum exit_status give_up(const struct options *options, struct sync_set *set)
+{
+    if (!options->dry_run)
+        alarm_raise(options, set, EXIT_STATUS_FAILED);
+    return EXIT_STATUS_FAILED;
+}
+
 /*
  * Brings the nodes of SET up to date; SIGNALS is a descriptor from which the user's signals are
  * read. *STOPPED is set where one of them wanted the end. Called while there is but one thread.
@@ -603,7 +612,7 @@ static enum exit_status sync_set(const struct options *options, struct sync_set 
     int known = state_read(folder, set);
     if ((known < 0 && known != -ENOENT && known != -EBADMSG) ||
         private_view_open(set, lock, &syncing.view) < 0)
-        return EXIT_STATUS_FAILED;
+        return give_up(options, set);
     bool ready = asprintf(&few, "%s/few.list", view->folder) >= 0;
     for (size_t i = 0; ready && i < set->count; i++) {
         const uint8_t share = (uint8_t)set->nodes[i].share;
@@ -628,6 +637,8 @@ static enum exit_status sync_set(const struct options *options, struct sync_set 
     }
     private_view_close(&syncing.view);
     *stopped = syncing.run.stop;
+    if (!options->dry_run && !*stopped && alarm_raise(options, set, status) < 0)
+        status = standing_worse(status, EXIT_STATUS_FAILED);
     return status;
 }
 

@@ -110,7 +110,8 @@ static const struct metric {
     const char *help;
 } metrics[] = {
     {"set_status", status,
-     "0: all nodes are up to date; 1: enough are; 2: fewer, or one is late; 4: not known."},
+     "0: all nodes are up to date; 1: enough are; 2: fewer, or one is late; 4: sync failed, or not "
+     "known."},
     {"set_required", required, "Nodes that are enough to restore."},
     {"set_nodes", nodes, "Nodes of the set."},
     {"set_nodes_up_to_date", nodes_current, "Nodes that are up to date."},
@@ -152,7 +153,7 @@ static void add_metric(struct draft *text, const struct metric *metric, const st
     for (size_t i = 0; i < sets->count; i++) {
         const struct sync_set *set = &sets->sets[i];
         struct subject subject = {set, NULL, &standings[i]};
-        bool is_known = standings[i].status != EXIT_STATUS_FAILED;
+        bool is_known = standings[i].is_known;
         if (!is_of_nodes && (is_known || metric->value == status))
             add_sample(text, metric, &subject);
         for (size_t at = 0; is_of_nodes && is_known && at < set->count; at++) {
@@ -177,7 +178,7 @@ int metrics_write(const struct options *options, struct sets *sets)
         int known = state_read(folder, &sets->sets[i]);
         standings[i] = standing_of(&sets->sets[i], now);
         if (known < 0 && known != -ENOENT)
-            standings[i].status = EXIT_STATUS_FAILED;
+            standings[i] = (struct standing){.status = EXIT_STATUS_FAILED};
     }
     for (size_t i = 0; r == 0 && standings && i < COUNT_OF(metrics); i++)
         add_metric(&text, &metrics[i], sets, standings);

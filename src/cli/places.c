@@ -49,11 +49,13 @@ int place_find(const char *path, struct whereabouts *ret)
 int place_find_soon(const char *path, struct whereabouts *ret)
 {
     struct words words = {.names = NO_NAMES};
-    cleanup_free char *real = NULL;
+    char *said[CHILD_STREAMS];
 
     *ret = (struct whereabouts){.path = NULL};
     WORDS_ADD(&words, "realpath", "--canonicalize-missing", "--", path);
-    child_run(&words, RESOLVE_LIMIT_S, &real);
+    child_run(&words, RESOLVE_LIMIT_S, said);
+    cleanup_free char *real = said[0];
+    free(said[1]);
     return real ? whereabouts_find(real, ret) : 0;
 }
 

@@ -42,7 +42,7 @@ struct lent_node {
 
 struct set_stores {
     struct sets sets;
-    const struct sync_set *set;
+    struct sync_set *set;
     char *folder; /* NULL: nothing is mounted */
     int lock;     /* of the folder: while somebody has it, it is in use */
     struct lent_node *places;
@@ -425,6 +425,11 @@ int set_stores_open(struct options *options)
         options->required = options->encoding.required = stores->set->encoding.required;
     r = open_places(stores, options, beneath);
     return r == -ENOMEM ? log_errno(r, "%s", options->address) : r;
+}
+
+struct sync_set *set_stores_set(const struct options *options)
+{
+    return options->set_stores ? options->set_stores->set : NULL;
 }
 
 static void end(const struct lent_node *place)

@@ -9,6 +9,7 @@
 #include "cli/options.h"
 
 struct set_stores;
+struct sync_set;
 
 /*
  * Takes options->source for such an address if it has that form, SET:, and there is a set of that
@@ -18,6 +19,9 @@ struct set_stores;
  * errno after one line in the log; -EINVAL: there is no such set, or no such file of sets.
  */
 int set_stores_open(struct options *options);
+
+/* Returns the set that options->set_stores is; NULL: none. */
+struct sync_set *set_stores_set(const struct options *options);
 
 /* Unmounts what was mounted; to be called when nothing in it is open any more. */
 void set_stores_close(struct options *options);

@@ -81,7 +81,44 @@ struct standing standing_of(const struct sync_set *set, time_t now)
         ret.current < set->encoding.required ? -1 : (int)ret.current - (int)set->encoding.required;
     ret.as_of = time_of_enough(set, ret.current);
     ret.status = ret.late > 0 ? EXIT_STATUS_LOST : standing_status(set, ret.current);
+    if (set->watch.sync == EXIT_STATUS_FAILED)
+        ret.status = standing_worse(ret.status, EXIT_STATUS_FAILED);
+    ret.is_known = true;
     return ret;
+}
+
+int standing_problems(const struct standing *standing, const struct sync_set *set,
+                      struct names *ret)
+{
+    const int check = set->watch.check;
+    const struct {
+        bool is_there;
+        const char *words;
+    } of_set[] = {
+        {standing->may_lose < 0, "too few nodes are up to date"},
+        {set->watch.sync == EXIT_STATUS_FAILED, "the last run of sync failed"},
+        {check == EXIT_STATUS_DAMAGED || check == EXIT_STATUS_LOST, "check found damage"},
+        {check == EXIT_STATUS_LOST, "check found what is lost"},
+        {check == EXIT_STATUS_FAILED, "the last run of check failed"},
+    };
+    int r = 0;
+
+    for (size_t i = 0; i < set->count; i++) {
+        const struct sync_node *node = &set->nodes[i];
+        cleanup_free char *behind = NULL, *late = NULL;
+        if (asprintf(&behind, "%s: behind", node->name) < 0 ||
+            asprintf(&late, "%s: behind for longer than max_behind allows", node->name) < 0)
+            return -ENOMEM;
+        if (!standing_is_current(set, node))
+            r = names_add(ret, behind);
+        if (r == 0 && standing_is_late(node, standing->now))
+            r = names_add(ret, late);
+    }
+    for (size_t i = 0; r == 0 && i < COUNT_OF(of_set); i++) {
+        if (of_set[i].is_there)
+            r = names_add(ret, of_set[i].words);
+    }
+    return r;
 }
 
 /* As text. */
@@ -196,6 +233,8 @@ static char *sentence_of(const struct standing *standing, const struct sync_set 
         add_ago(&text, standing, standing->as_of);
     if (standing->may_lose < 0 && standing->as_of > 0)
         draft_add(&text, " perhaps cannot be restored");
+    if (set->watch.sync == EXIT_STATUS_FAILED)
+        draft_add(&text, "; the last run of sync failed");
     return draft_take(&text);
 }
 
@@ -233,17 +272,21 @@ static json_t *json_of_node(const struct standing *standing, const struct sync_s
     return ret;
 }
 
-json_t *standing_json(const struct standing *standing, const struct sync_set *set,
-                      enum exit_status status)
+json_t *standing_json(const struct standing *standing, const struct sync_set *set)
 {
     cleanup_free char *sentence = sentence_of(standing, set);
-    json_t *nodes = json_array();
+    cleanup_names struct names problems = NO_NAMES;
+    json_t *nodes = json_array(), *list = json_array();
 
     for (size_t i = 0; i < set->count; i++)
         json_array_append_new(nodes, json_of_node(standing, set, &set->nodes[i]));
-    return json_pack("{s:s, s:o?, s:i, s:i, s:i, s:i, s:o?, s:o, s:s, s:i}", "set", set->name,
+    standing_problems(standing, set, &problems);
+    for (size_t i = 0; i < problems.count; i++)
+        json_array_append_new(list, json_string(names_get(&problems, i)));
+    return json_pack("{s:s, s:o?, s:i, s:i, s:i, s:i, s:o?, s:o, s:o, s:s, s:i}", "set", set->name,
                      "time", time_json(standing->now), "required", (int)set->encoding.required,
                      "up_to_date", (int)standing->current, "late", (int)standing->late, "may_lose",
                      standing->may_lose, "as_of", time_json(standing->as_of), "nodes", nodes,
-                     "sentence", sentence ? sentence : "", "exit_status", (int)status);
+                     "problems", list, "sentence", sentence ? sentence : "", "exit_status",
+                     (int)standing->status);
 }

@@ -11,7 +11,8 @@ struct standing {
     size_t late;             /* and those that were not for longer than their max_behind */
     int may_lose;            /* so many of all nodes, any; -1: not enough are up to date */
     time_t as_of;            /* what has not changed since then can be restored; 0: nothing */
-    enum exit_status status; /* OK, DAMAGED or LOST */
+    enum exit_status status; /* FAILED: the last run of sync, though enough nodes are up to date */
+    bool is_known;           /* the state could be read */
 };
 
 /* Reads SET by its memory. */
@@ -29,6 +30,11 @@ bool standing_is_current(const struct sync_set *set, const struct sync_node *nod
 /* Returns true if NODE was brought up to date last, or tried first, too long before NOW. */
 bool standing_is_late(const struct sync_node *node, time_t now);
 
+/* Adds all that is not well with SET to RET, each in the same words at any time; what becomes worse
+ * adds some. Returns 0 or -ENOMEM. */
+int standing_problems(const struct standing *standing, const struct sync_set *set,
+                      struct names *ret);
+
 /* Adds "SET/NODE SHARE ", as wide as the longest name wants it. */
 void standing_add_node(struct draft *line, const struct sync_set *set,
                        const struct sync_node *node);
@@ -42,6 +48,5 @@ struct shown show_age(time_t seconds);
 /* Shows it as text. */
 void standing_show(const struct standing *standing, const struct sync_set *set);
 
-/* Returns all of it; STATUS takes the place of its own. */
-json_t *standing_json(const struct standing *standing, const struct sync_set *set,
-                      enum exit_status status);
+/* Returns all of it. */
+json_t *standing_json(const struct standing *standing, const struct sync_set *set);

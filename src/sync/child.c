@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sync/child.h"
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "trust/leftover.h"
 
@@ -13,6 +14,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -156,9 +158,8 @@ double child_idle(struct child *child, unsigned idle_in)
 }
 
 /* After fork(2). posix_spawn(3) has no way to ask for the signal at the parent's end. */
-_Noreturn static void become(char *words[], int output, int errors, pid_t parent)
+_Noreturn static void become(char *words[], int input, int output, int errors, pid_t parent)
 {
-    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
     sigset_t none;
 
     setsid();
@@ -167,11 +168,23 @@ _Noreturn static void become(char *words[], int output, int errors, pid_t parent
         signal(number, SIG_DFL); /* refused of SIGKILL and the like */
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    if (getppid() == parent && null >= 0 && dup2(null, STDIN_FILENO) >= 0 &&
-        dup2(output, STDOUT_FILENO) >= 0 && dup2(errors, STDERR_FILENO) >= 0 &&
-        setenv("LC_ALL", "C", 1) == 0 && setenv("RCLONE_PARTIAL_SUFFIX", LEFTOVER_SUFFIX, 1) == 0)
+    if (getppid() == parent && dup2(input, STDIN_FILENO) >= 0 && dup2(output, STDOUT_FILENO) >= 0 &&
+        dup2(errors, STDERR_FILENO) >= 0 && setenv("LC_ALL", "C", 1) == 0 &&
+        setenv("RCLONE_PARTIAL_SUFFIX", LEFTOVER_SUFFIX, 1) == 0)
         execvp(words[0], words);
     _exit(CHILD_NOT_FOUND);
+}
+
+/* Returns a descriptor from which TEXT is read, or nothing; or a negative errno. */
+static int open_input(const char *text)
+{
+    cleanup_fd int fd =
+        text ? memfd_create("input", MFD_CLOEXEC) : open("/dev/null", O_RDONLY | O_CLOEXEC);
+    size_t length = text ? strlen(text) : 0;
+
+    if (fd >= 0 && length > 0 && pwrite(fd, text, length, 0) != (ssize_t)length)
+        return -EIO;
+    return fd < 0 ? -errno : steal_fd(&fd);
 }
 
 int child_start(const struct words *words, struct child *ret)
@@ -180,7 +193,8 @@ int child_start(const struct words *words, struct child *ret)
     cleanup_free char **pointers = calloc(names->count + 1, sizeof *pointers);
     int ends[CHILD_STREAMS][2] = {{-1, -1}, {-1, -1}};
     pid_t parent = getpid();
-    int r = words->failed || !pointers || names->count == 0 ? -ENOMEM : 0;
+    cleanup_fd int input = open_input(words->input);
+    int r = words->failed || !pointers || names->count == 0 ? -ENOMEM : input < 0 ? input : 0;
 
     *ret = NO_CHILD;
     for (size_t i = 0; r == 0 && i < names->count; i++)
@@ -192,7 +206,7 @@ int child_start(const struct words *words, struct child *ret)
     }
     pid_t pid = r == 0 ? fork() : 0;
     if (r == 0 && pid == 0)
-        become(pointers, ends[0][1], ends[1][1], parent);
+        become(pointers, input, ends[0][1], ends[1][1], parent);
     if (pid < 0)
         r = -errno;
     ret->pid = pid > 0 ? pid : 0;
@@ -274,27 +288,40 @@ bool child_has_ended(struct child *child, int *ret)
 
 static void keep_first(void *context, int stream, char *line)
 {
-    char **ret = context;
+    char **lines = context;
 
-    if (stream == 0 && !*ret)
-        *ret = strdup(line);
+    if (!lines[stream])
+        lines[stream] = strdup(line);
 }
 
-void child_run(struct words *words, int seconds, char **ret)
+int child_run(struct words *words, int seconds, char *ret[CHILD_STREAMS])
 {
-    double now, until = clock_seconds() + seconds;
-    cleanup_free char *unused = NULL;
+    double left, until = clock_seconds() + seconds;
+    char *lines[CHILD_STREAMS] = {NULL};
     struct child child;
+    int status = 0;
 
-    ret = ret ? ret : &unused;
-    *ret = NULL;
-    if (child_start(words, &child) == 0) {
-        while (child.streams[0].fd >= 0 && (now = clock_seconds()) < until) {
-            struct pollfd fd = {.fd = child.streams[0].fd, .events = POLLIN};
-            poll(&fd, 1, (int)((until - now) * 1000) + 1);
-            child_read(&child, keep_first, ret);
-        }
-        kill_and_leave(&child);
-    }
+    int r = child_start(words, &child);
     names_clear(&words->names);
+    while (r == 0 && !child_has_ended(&child, &status)) {
+        struct pollfd fds[] = {{.fd = child.streams[0].fd, .events = POLLIN},
+                               {.fd = child.streams[1].fd, .events = POLLIN},
+                               {.fd = child.handle, .events = POLLIN}};
+        if ((left = until - clock_seconds()) <= 0) {
+            r = -ETIMEDOUT;
+            child_end(&child);
+            poll(&fds[2], 1, GRACE_S * 1000);
+        } else {
+            poll(fds, COUNT_OF(fds), (int)(fmin(left, LOOK_EVERY_S) * 1000) + 1);
+            child_read(&child, keep_first, lines);
+        }
+    }
+    kill_and_leave(&child);
+    for (int i = 0; i < CHILD_STREAMS; i++) {
+        if (ret)
+            ret[i] = lines[i];
+        else
+            free(lines[i]);
+    }
+    return r < 0 ? r : status;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Another program, run without a shell: nothing on standard input, a session of its own, hence no
- * terminal to ask anything on, default signals, and the C locale. It gets SIGTERM when the thread
- * that started it ends, however that comes about.
+ * Another program, run without a shell: a text, or nothing, on standard input, a session of its
+ * own, hence no terminal to ask anything on, default signals, and the C locale. It gets SIGTERM
+ * when the thread that started it ends, however that comes about.
  */
 #pragma once
 
@@ -41,7 +41,8 @@ struct child {
 /* A command line; the first word is the program. */
 struct words {
     struct names names;
-    bool failed; /* there was no memory for a word */
+    const char *input; /* what it reads; NULL: nothing */
+    bool failed;       /* there was no memory for a word */
 };
 
 void words_add(struct words *words, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -87,6 +88,7 @@ void child_leave(struct child *child);
 
 /*
  * Runs WORDS, which are cleared, for SECONDS at most: it may be about a file system that hangs.
- * *RET is its first line of output, or NULL; the caller frees it. RET may be NULL.
+ * Then it is ended. Returns its status as waitpid(2) has it, or a negative errno; -ETIMEDOUT. RET
+ * gets the first line of each stream, or NULL; the caller frees them. RET may be NULL.
  */
-void child_run(struct words *words, int seconds, char **ret);
+int child_run(struct words *words, int seconds, char *ret[CHILD_STREAMS]);

@@ -37,7 +37,7 @@ struct reading {
     struct sets *sets;
     struct sync_set *set;    /* NULL: there was no section yet */
     struct sync_node *node;  /* NULL: this is the section of a set */
-    uint32_t given;          /* a bit for each key that was in the section */
+    uint64_t given;          /* a bit for each key that was in the section */
     const char *key, *value; /* of the line; VALUE is NULL where it is not what is looked at */
 };
 
@@ -70,6 +70,7 @@ static const struct key {
         VALUE_TIME,   /* seconds up to MOST: 90, 90s, 15m, 6h, 2d, */
         VALUE_RATE,   /* a text, as rsync and rclone both understand it, */
         VALUE_PATH,   /* a text, */
+        VALUE_TEXT,   /* any, */
         VALUE_FORMAT,
         VALUE_BLOCK_SIZE,
         VALUE_SHARE, /* an int; the others have no field: */
@@ -93,6 +94,7 @@ static const struct key {
     {"exclude_from", VALUE_EXCLUDE_FROM, IN_SET, 0, 0, 0},
     {"xdev", VALUE_TRUTH, IN_SET, SET(rules.one_file_system), 0, 0},
     {"torn", VALUE_TORN, IN_SET, SET(rules.torn_allowed), 0, 0},
+    {"on_problem", VALUE_TEXT, IN_SET, SET(on_problem), 0, 0},
     {"share", VALUE_SHARE, IN_NODE, offsetof(struct sync_node, share), 0, 0},
     {"rsync", VALUE_RSYNC, IN_NODE, 0, 0, 0},
     {"rclone", VALUE_RCLONE, IN_NODE, 0, 0, 0},
@@ -116,7 +118,7 @@ static const struct key {
 #undef SET
 };
 
-_Static_assert(COUNT_OF(keys) <= 32, "reading.given has a bit for each");
+_Static_assert(COUNT_OF(keys) <= 64, "reading.given has a bit for each");
 
 static int take_share(struct reading *reading, int *ret)
 {
@@ -205,6 +207,7 @@ static int take_value(struct reading *reading, const struct key *key, void *fiel
             return refuse(reading, "write bytes a second like 500K or 2M");
         /* fall through */
     case VALUE_PATH:
+    case VALUE_TEXT:
         *(const char **)field = value;
         return 0;
     case VALUE_FORMAT:
@@ -245,7 +248,7 @@ static int take_key(struct reading *reading, const char *name, const char *value
         return refuse(reading, "%s: unknown key; zfec-fs-sets(5) has them all", name);
     if (!(key->where & (node ? IN_NODE : IN_SET)))
         return refuse(reading, "%s: write it in the section of a %s", name, node ? "set" : "node");
-    uint32_t bit = UINT32_C(1) << (key - keys);
+    uint64_t bit = UINT64_C(1) << (key - keys);
     bool is_list = key->value == VALUE_EXCLUDE || key->value == VALUE_EXCLUDE_FROM;
     if (!is_list && (reading->given & bit))
         return refuse(reading, "%s: it is there twice; leave one out", name);
@@ -453,6 +456,8 @@ void sets_forget(struct sync_set *set)
         names_clear(&set->nodes[i].memory.different);
         set->nodes[i].memory = (struct memory){0};
     }
+    names_clear(&set->watch.told);
+    set->watch = (struct watch){.told = NO_NAMES};
 }
 
 void sets_clear(struct sets *sets)

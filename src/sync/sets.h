@@ -48,6 +48,12 @@ struct memory {
     struct names different; /* the files that differ; none where they are not all known by name */
 };
 
+/* What is remembered of a set that sync and check share. */
+struct watch {
+    int sync, check;   /* what the last runs ended with */
+    struct names told; /* the problems that on_problem was told of, as standing_problems has them */
+};
+
 struct sync_node {
     const char *name;
     unsigned line;             /* where it begins in the file */
@@ -65,8 +71,10 @@ struct sync_set {
     struct encoding encoding; /* required is 0 where it was not given; shares as well */
     struct tree_rules rules;
     struct terms terms;
+    const char *on_problem; /* a command, its words with spaces between them; NULL: none */
     struct sync_node *nodes;
     size_t count;
+    struct watch watch;
 };
 
 struct sets {
@@ -85,7 +93,7 @@ int sets_read(const char *path, struct sets *ret);
 /* Returns the set of this name, or NULL. */
 struct sync_set *sets_find(const struct sets *sets, const char *name);
 
-/* Empties the memory of SET's nodes. */
+/* Empties what is remembered of SET and its nodes. */
 void sets_forget(struct sync_set *set);
 
 void sets_clear(struct sets *sets);

@@ -1,14 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 #include "sync/state.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "share/format.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+
+enum {
+    LOOK_MS = 50,
+    WATCH_LIMIT_S = 120, /* a program may run that tells of a problem */
+};
 
 #define TIME_FORMAT "%Y-%m-%dT%H:%M:%SZ"
 
@@ -43,20 +50,42 @@ int state_make_folder(char *folder)
     return 0;
 }
 
-int state_lock(const char *folder, const char *set, int *ret_fd)
+/* Waits for SECONDS at most. Returns 0 or a negative errno after one line in the log; -EBUSY. */
+static int take_lock(const char *folder, const char *set, int seconds, int *ret_fd)
 {
     cleanup_free char *path = NULL;
+    double until = clock_seconds() + seconds;
 
     if (asprintf(&path, "%s/%s.lock", folder, set) < 0)
         return -ENOMEM;
     cleanup_fd int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) {
-        *ret_fd = steal_fd(&fd);
-        return 0;
+    while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        if (errno != EWOULDBLOCK)
+            return log_errno(-errno, "%s", path);
+        if (clock_seconds() >= until)
+            return log_as(-EBUSY, "%s: another run of this set is under way; wait for its end",
+                          set);
+        poll(NULL, 0, LOOK_MS);
     }
-    if (fd < 0 || errno != EWOULDBLOCK)
+    if (fd < 0)
         return log_errno(-errno, "%s", path);
-    return log_as(-EBUSY, "%s: another run of this set is under way; wait for its end", set);
+    *ret_fd = steal_fd(&fd);
+    return 0;
+}
+
+int state_lock(const char *folder, const char *set, int *ret_fd)
+{
+    return take_lock(folder, set, 0, ret_fd);
+}
+
+int watch_lock(const char *folder, const char *set, char **ret, int *ret_fd)
+{
+    if (asprintf(ret, "%s/watch", folder) < 0) {
+        *ret = NULL;
+        return -ENOMEM;
+    }
+    int r = state_make_folder(*ret);
+    return r < 0 ? r : take_lock(*ret, set, WATCH_LIMIT_S, ret_fd);
 }
 
 struct time_text time_text(time_t time)
@@ -91,9 +120,23 @@ static uint64_t count_in(const json_t *entry, const char *key)
     return count > 0 ? (uint64_t)count : 0;
 }
 
+/* Reads a list of texts; of anything else, nothing. Returns 0 or -ENOMEM. */
+static int read_names(const json_t *list, struct names *ret)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *name = json_string_value(json_array_get(list, i));
+        if (!name) {
+            names_clear(ret);
+            return 0;
+        }
+        if (names_add(ret, name) < 0)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
 static int read_node(const json_t *entry, struct sync_node *node)
 {
-    const json_t *paths = json_object_get(entry, "different");
     struct memory *memory = &node->memory;
     char share[3];
 
@@ -114,16 +157,7 @@ static int read_node(const json_t *entry, struct sync_node *node)
     snprintf(memory->encoding, sizeof memory->encoding, "%s", text_in(entry, "encoding"));
     snprintf(memory->error, sizeof memory->error, "%s", text_in(entry, "error"));
     snprintf(memory->mount, sizeof memory->mount, "%s", text_in(entry, "mount"));
-    for (size_t i = 0; i < json_array_size(paths); i++) {
-        const char *path = json_string_value(json_array_get(paths, i));
-        if (!path) {
-            names_clear(&memory->different);
-            break;
-        }
-        if (names_add(&memory->different, path) < 0)
-            return -ENOMEM;
-    }
-    return 0;
+    return read_names(json_object_get(entry, "different"), &memory->different);
 }
 
 void state_encoding(const struct encoding *encoding, char ret[ENCODING_SIZE])
@@ -139,27 +173,57 @@ void state_encoding(const struct encoding *encoding, char ret[ENCODING_SIZE])
         snprintf(ret, ENCODING_SIZE, "%s, %u", name, encoding->required);
 }
 
-int state_read(const char *folder, struct sync_set *set)
+/* Reads what is in the file of SET in a directory, and in its object "nodes". */
+static int read_whole(const char *folder, const char *set, json_t **ret, const json_t **ret_nodes)
 {
     cleanup_free char *path = NULL;
     json_error_t error;
 
-    sets_forget(set);
-    if (asprintf(&path, "%s/%s.json", folder, set->name) < 0)
-        return log_errno(-ENOMEM, "%s: its state", set->name);
+    *ret = NULL;
+    if (asprintf(&path, "%s/%s.json", folder, set) < 0)
+        return log_errno(-ENOMEM, "%s: its state", set);
     cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return errno == ENOENT ? -ENOENT : log_errno(-errno, "%s", path);
-    json_t *whole = json_loadfd(fd, 0, &error);
-    const json_t *nodes = json_object_get(whole, "nodes");
-    int r = json_is_object(nodes) ? 0 : -EBADMSG;
-    if (r < 0)
-        log_warning("%s: corrupt state file, ignored: %s", path,
-                    whole ? "it has no nodes" : error.text);
+    *ret = json_loadfd(fd, 0, &error);
+    *ret_nodes = json_object_get(*ret, "nodes");
+    if (json_is_object(*ret_nodes))
+        return 0;
+    log_warning("%s: corrupt state file, ignored: %s", path, *ret ? "it has no nodes" : error.text);
+    return -EBADMSG;
+}
+
+/* Without it, nothing is lost but what was told, and what was read. */
+static int read_watch(const char *folder, struct sync_set *set)
+{
+    cleanup_free char *within = NULL;
+    struct watch *watch = &set->watch;
+    const json_t *nodes;
+    json_t *whole;
+
+    if (asprintf(&within, "%s/watch", folder) < 0)
+        return -ENOMEM;
+    int r = read_whole(within, set->name, &whole, &nodes) == 0
+                ? read_names(json_object_get(whole, "told"), &watch->told)
+                : 0;
+    watch->sync = (int)count_in(whole, "sync");
+    watch->check = (int)count_in(whole, "check");
+    json_decref(whole);
+    return r;
+}
+
+int state_read(const char *folder, struct sync_set *set)
+{
+    const json_t *nodes;
+    json_t *whole;
+
+    sets_forget(set);
+    int watched = read_watch(folder, set), r = read_whole(folder, set->name, &whole, &nodes);
     for (size_t i = 0; r == 0 && i < set->count; i++)
         r = read_node(json_object_get(nodes, set->nodes[i].name), &set->nodes[i]);
     json_decref(whole);
-    return r == -ENOMEM ? log_errno(r, "%s", path) : r;
+    r = watched < 0 ? watched : r;
+    return r == -ENOMEM ? log_errno(r, "%s: its state", set->name) : r;
 }
 
 json_t *time_json(time_t time)
@@ -172,13 +236,13 @@ json_t *count_json(uint64_t count, time_t known_since)
     return known_since > 0 ? json_integer((json_int_t)count) : NULL;
 }
 
-/* Returns the paths; NULL where there are none, or one is no UTF-8. */
-static json_t *paths_json(const struct names *paths)
+/* Returns them as a list; NULL where there are none, or one is no UTF-8. */
+static json_t *names_json(const struct names *names)
 {
-    json_t *array = paths->count > 0 ? json_array() : NULL;
+    json_t *array = names->count > 0 ? json_array() : NULL;
 
-    for (size_t i = 0; array && i < paths->count; i++) {
-        if (json_array_append_new(array, json_string(names_get(paths, i))) < 0) {
+    for (size_t i = 0; array && i < names->count; i++) {
+        if (json_array_append_new(array, json_string(names_get(names, i))) < 0) {
             json_decref(array);
             return NULL;
         }
@@ -200,25 +264,20 @@ static json_t *node_json(const struct sync_node *node)
         *memory->mount ? json_string(memory->mount) : NULL, "up_to_date", memory->up_to_date,
         "tried", time_json(memory->tried), "as_of", time_json(memory->as_of), "first_tried",
         time_json(memory->first_tried), "error", error, "differs_since",
-        time_json(memory->differs_since), "different", paths_json(&memory->different),
+        time_json(memory->differs_since), "different", names_json(&memory->different),
         "unfinished_since", time_json(memory->unfinished_since), "encoding", memory->encoding,
         "files", count_json(memory->files, memory->as_of), "bytes",
         count_json(memory->bytes, memory->as_of), "checked", time_json(memory->checked), "compared",
         count_json(memory->compared, memory->checked));
 }
 
-/* Nodes that are no more in the set are forgotten. */
-int state_write(const char *folder, const struct sync_set *set)
+/* Replaces the file of SET in a directory by WHOLE, which is taken. */
+static int write_whole(const char *folder, const char *set, json_t *whole)
 {
     cleanup_free char *path = NULL, *fresh = NULL;
-    json_t *nodes = json_object();
     int r = -ENOMEM;
 
-    for (size_t i = 0; i < set->count; i++)
-        json_object_set_new(nodes, set->nodes[i].name, node_json(&set->nodes[i]));
-    json_t *whole = json_pack("{s:i, s:s, s:i, s:o}", "version", 1, "set", set->name, "required",
-                              set->encoding.required, "nodes", nodes);
-    if (whole && asprintf(&path, "%s/%s.json", folder, set->name) >= 0 &&
+    if (whole && asprintf(&path, "%s/%s.json", folder, set) >= 0 &&
         asprintf(&fresh, "%s.new", path) >= 0) {
         cleanup_fd int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
         errno = fd < 0 ? errno : 0;
@@ -229,5 +288,27 @@ int state_write(const char *folder, const struct sync_set *set)
             r = errno ? -errno : -EIO;
     }
     json_decref(whole);
-    return r < 0 ? log_errno(r, "%s/%s.json: cannot be written", folder, set->name) : 0;
+    return r < 0 ? log_errno(r, "%s/%s.json: cannot be written", folder, set) : 0;
+}
+
+/* Nodes that are no more in the set are forgotten. */
+int state_write(const char *folder, const struct sync_set *set)
+{
+    json_t *nodes = json_object();
+
+    for (size_t i = 0; i < set->count; i++)
+        json_object_set_new(nodes, set->nodes[i].name, node_json(&set->nodes[i]));
+    return write_whole(folder, set->name,
+                       json_pack("{s:i, s:s, s:i, s:o}", "version", 1, "set", set->name, "required",
+                                 set->encoding.required, "nodes", nodes));
+}
+
+int watch_write(const char *folder, const struct sync_set *set)
+{
+    const struct watch *watch = &set->watch;
+
+    return write_whole(folder, set->name,
+                       json_pack("{s:i, s:s, s:i, s:i, s:o*, s:{}}", "version", 1, "set", set->name,
+                                 "sync", watch->sync, "check", watch->check, "told",
+                                 names_json(&watch->told), "nodes"));
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What is remembered of sets between runs: a file SET.json, which is replaced as a whole (its form
- * is in zfec-fs-sets(5)), and SET.lock, so that no two runs of a set run at once.
+ * is in zfec-fs-sets(5)), and SET.lock, so that no two runs of a set run at once. What check and
+ * sync, which may run at once, both write is in watch/SET.json, with a lock of its own.
  */
 #pragma once
 
@@ -23,15 +24,22 @@ int state_make_folder(char *folder);
  * line in the log; -EBUSY where another run has it. */
 int state_lock(const char *folder, const char *set, int *ret_fd);
 
+/* Stores the directory of what is watched in *RET, and makes it. Takes SET's lock there, which none
+ * holds for long, until the descriptor is closed. Returns the same. */
+int watch_lock(const char *folder, const char *set, char **ret, int *ret_fd);
+
 /*
- * Fills the memory of SET's nodes anew: with nothing where the file is missing or corrupt, or of
- * another share or place. Returns 0, or a negative errno: -ENOENT where the file is missing, else
- * after one line in the log.
+ * Fills the memory of SET and its nodes anew: with nothing where the file is missing or corrupt, or
+ * of another share or place. Returns 0, or a negative errno: -ENOENT where the file is missing,
+ * else after one line in the log.
  */
 int state_read(const char *folder, struct sync_set *set);
 
 /* Returns 0, or a negative errno after one line in the log. */
 int state_write(const char *folder, const struct sync_set *set);
+
+/* The same for what is watched; FOLDER is that of watch_lock(). */
+int watch_write(const char *folder, const struct sync_set *set);
 
 /* Stores in RET what decides of which bytes shares are made. */
 void state_encoding(const struct encoding *encoding, char ret[ENCODING_SIZE]);

@@ -2,6 +2,7 @@
 """Sets, places for their nodes, and runs of `zfec-fs sync` that write nothing anywhere else."""
 
 import contextlib
+import datetime
 import json
 import os
 import shutil
@@ -21,6 +22,7 @@ import trees
 LIMIT_S = 120
 needs_rclone = pytest.mark.skipif(not shutil.which("rclone"), reason="rclone is missing")
 NAMES = ["anna", "bert", "carl"]
+DAY_S = 24 * 60 * 60
 
 
 # What a run needs: to be imported by the tests that make runs.
@@ -330,3 +332,40 @@ class Breaking:
         for end in (source, target):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
+
+
+# What is remembered, and what status tells of it.
+
+
+def run_status(sets, *words, status=commands.OK, noisy=False):
+    return commands.run(
+        "status", "-c", sets.file, *words, status=status, noisy=noisy, env=sets.environment
+    )
+
+
+def told(sets, *words, name="home", status=commands.OK):
+    """The line of a set, its nodes by their names."""
+    lines = [line for line in run_status(sets, *words, status=status).json if line.get("set") == name]
+    assert [line["message_type"] for line in lines] == ["status"]
+    assert lines[0]["exit_status"] == status
+    return lines[0] | {"nodes": {node["node"]: node for node in lines[0].get("nodes", [])}}
+
+
+def lose(nodes, *names):
+    for name in names:
+        shutil.rmtree(nodes / name)
+        (nodes / name).write_text("in its place")
+
+
+def shown_time(seconds):
+    """As the state has it."""
+    return datetime.datetime.fromtimestamp(int(seconds), datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def age(sets, seconds, *names, name="home", key="as_of"):
+    """These nodes were up to date so long ago. Returns that time."""
+    state, then = sets.state(name), shown_time(time.time() - seconds)
+    for node in names or NAMES:
+        state["nodes"][node][key] = then
+    (sets.state_folder / f"{name}.json").write_text(json.dumps(state))
+    return then

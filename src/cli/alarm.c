@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/alarm.h"
+
+#include "base/log.h"
+#include "cli/standing.h"
+#include "sync/child.h"
+#include "sync/state.h"
+
+#include <string.h>
+#include <sys/wait.h>
+
+enum { LIMIT_S = 60 }; /* of the program that is told, if the set's timeout is not less */
+
+/* Runs SET's command with TEXT on its standard input. Returns the same as alarm_raise(). */
+static int run_command(const struct sync_set *set, const char *text)
+{
+    struct words words = {.names = NO_NAMES, .input = text, .failed = !text};
+    cleanup_free char *copy = strdup(set->on_problem);
+    unsigned limit = set->terms.timeout < LIMIT_S ? set->terms.timeout : LIMIT_S;
+    char *said[CHILD_STREAMS], *rest = copy;
+
+    for (char *word; (word = strsep(&rest, " \t"));) {
+        if (*word)
+            words_add(&words, "%s", word);
+    }
+    int status = child_run(&words, (int)limit, said);
+    cleanup_free char *output = said[0], *errors = said[1];
+    const char *why = errors ? errors : output ? output : "it said nothing";
+    if (status == 0)
+        return 0;
+    if (status < 0)
+        return log_as(status, "%s: on_problem = %s: %s", set->name, set->on_problem,
+                      status == -ETIMEDOUT ? "it did not end in time, and was ended"
+                                           : strerrordesc_np(-status));
+    if (WIFSIGNALED(status))
+        return log_as(-EIO, "%s: on_problem = %s: ended by signal %d", set->name, set->on_problem,
+                      WTERMSIG(status));
+    return log_as(-EIO, "%s: on_problem = %s: ended with status %d: %s", set->name, set->on_problem,
+                  WEXITSTATUS(status),
+                  WEXITSTATUS(status) == CHILD_NOT_FOUND ? "is it installed?" : log_path(why));
+}
+
+/* Returns true if ONE has a name that OTHER, which is sorted, has not. */
+static bool has_more(const struct names *one, const struct names *other)
+{
+    for (size_t i = 0; i < one->count; i++) {
+        if (!names_have(other, names_get(one, i)))
+            return true;
+    }
+    return false;
+}
+
+/* Tells of the PROBLEMS of SET if that is to be done, and notes what is told by now. */
+static int tell(struct sync_set *set, const struct standing *standing, struct names *problems)
+{
+    struct names *told = &set->watch.told;
+    struct names kept = NO_NAMES;
+    bool is_good = problems->count == 0 && told->count > 0;
+    int r = 0;
+
+    names_sort_unique(told);
+    if (set->on_problem && (is_good || has_more(problems, told))) {
+        json_t *json = standing_json(standing, set);
+        cleanup_free char *text =
+            json ? json_dumps(json, JSON_INDENT(2) | JSON_ENSURE_ASCII) : NULL;
+        json_decref(json);
+        r = run_command(set, text);
+        if (r < 0)
+            return r;
+        kept = *problems;
+        *problems = NO_NAMES;
+    }
+    /* What is no problem any more is one again where it comes back, unless the end is to be told.
+     */
+    for (size_t i = 0; r == 0 && i < told->count && kept.count == 0; i++) {
+        if (names_have(problems, names_get(told, i)))
+            r = names_add(&kept, names_get(told, i));
+    }
+    names_clear(told);
+    *told = kept;
+    return r;
+}
+
+int alarm_raise(const struct options *options, struct sync_set *set, enum exit_status status)
+{
+    cleanup_free char *folder = NULL, *watched = NULL;
+    cleanup_names struct names problems = NO_NAMES;
+    cleanup_fd int lock = -1;
+
+    int r = state_folder(&folder);
+    if (r == 0)
+        r = watch_lock(folder, set->name, &watched, &lock);
+    if (r < 0)
+        return r;
+    r = state_read(folder, set);
+    if (r < 0 && r != -ENOENT && r != -EBADMSG)
+        return r;
+    *(options->command == COMMAND_SYNC ? &set->watch.sync : &set->watch.check) = (int)status;
+    const struct standing standing = standing_of(set, time(NULL));
+    r = standing_problems(&standing, set, &problems);
+    names_sort_unique(&problems);
+    if (r == 0)
+        r = tell(set, &standing, &problems);
+    int written = watch_write(watched, set);
+    return r < 0 ? r : written;
+}
