@@ -145,23 +145,28 @@ def installed(binary, tmp_path_factory):
     return folder
 
 
-def installed_at(folder, name):
-    (path,) = folder.rglob(name)
+def installed_at(folder, name, owner="system"):
+    (path,) = [path for path in folder.rglob(name) if "systemd" not in path.parts or owner in path.parts]
     return path
 
 
+OF_SETS = [f"zfec-fs-{unit}@.{kind}" for unit in ("sync", "check") for kind in ("service", "timer")]
+
+
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is missing")
-@pytest.mark.parametrize("unit", [
-    "zfec-fs-sync@.service", "zfec-fs-sync@.timer", "mnt-zfec.mount", "mnt-restored.mount",
+@pytest.mark.parametrize("owner, unit", [
+    *((owner, unit) for owner in ("system", "user") for unit in OF_SETS),
+    ("system", "mnt-zfec.mount"), ("system", "mnt-restored.mount"),
 ])  # fmt: skip
-def test_units(binary, installed, tmp_path, unit):
+def test_units(binary, installed, tmp_path, owner, unit):
     """Each with the others beside it, and the program where it really is."""
-    for name in ("zfec-fs-sync@.service", "zfec-fs-sync@.timer", unit):
-        text = installed_at(installed, name).read_text()
+    for name in {*OF_SETS, unit}:
+        text = installed_at(installed, name, owner).read_text()
         text = re.sub(r"^ExecStart=\S+", f"ExecStart={binary}", text, flags=re.MULTILINE)
         (tmp_path / name).write_text(text)
-    command = ["systemd-analyze", "verify", "--man=no", tmp_path / unit]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    command = ["systemd-analyze", f"--{owner}", "verify", "--man=no", tmp_path / unit]
+    environment = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}  # which --user wants
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
     complaints = [line for line in done.stderr.splitlines() if "zfec" in line or "mnt-" in line]
     assert (done.returncode, complaints) == (0, []), done.stderr
 
@@ -175,10 +180,15 @@ def test_units_could_be_wrong(tmp_path):
     assert "wrong.service" in done.stderr
 
 
-def test_the_service_runs_what_is_installed(installed):
-    text = installed_at(installed, "zfec-fs-sync@.service").read_text()
-    program = re.search(r"^ExecStart=(\S+) sync -- %i$", text, re.MULTILINE)[1]
+@pytest.mark.parametrize("owner", ["system", "user"])
+@pytest.mark.parametrize("unit, words", [("sync", "sync -- %i"), ("check", "check --due -- %i:")])
+def test_the_service_runs_what_is_installed(installed, owner, unit, words):
+    path = installed_at(installed, f"zfec-fs-{unit}@.service", owner)
+    assert path.parts[-3:-1] == ("systemd", owner)
+    program = re.search(rf"^ExecStart=(\S+) {words}$", path.read_text(), re.MULTILINE)[1]
     assert (installed / program.lstrip("/")).is_file()
+    # The state of the system's is systemd's to make; a user's is in the home.
+    assert ("StateDirectory" in path.read_text()) == (owner == "system")
 
 
 def test_lines_of_fstab(installed):

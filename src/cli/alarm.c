@@ -50,57 +50,71 @@ static bool has_more(const struct names *one, const struct names *other)
     return false;
 }
 
-/* Tells of the PROBLEMS of SET if that is to be done, and notes what is told by now. */
-static int tell(struct sync_set *set, const struct standing *standing, struct names *problems)
+/* Runs SET's command, and hands it what status says. */
+static int tell(const struct sync_set *set, const struct standing *standing)
+{
+    json_t *json = standing_json(standing, set);
+    cleanup_free char *text = json ? json_dumps(json, JSON_INDENT(2) | JSON_ENSURE_ASCII) : NULL;
+
+    json_decref(json);
+    return run_command(set, text);
+}
+
+/* Tells of the PROBLEMS of SET, which are sorted, if that is to be done, and notes what is told. */
+static int tell_news(struct sync_set *set, const struct standing *standing, struct names *problems)
 {
     struct names *told = &set->watch.told;
     struct names kept = NO_NAMES;
     bool is_good = problems->count == 0 && told->count > 0;
-    int r = 0;
 
     names_sort_unique(told);
     if (set->on_problem && (is_good || has_more(problems, told))) {
-        json_t *json = standing_json(standing, set);
-        cleanup_free char *text =
-            json ? json_dumps(json, JSON_INDENT(2) | JSON_ENSURE_ASCII) : NULL;
-        json_decref(json);
-        r = run_command(set, text);
+        int r = tell(set, standing);
         if (r < 0)
             return r;
-        kept = *problems;
+        names_clear(told);
+        *told = *problems;
         *problems = NO_NAMES;
+        return 0;
     }
-    /* What is no problem any more is one again where it comes back, unless the end is to be told.
-     */
-    for (size_t i = 0; r == 0 && i < told->count && kept.count == 0; i++) {
-        if (names_have(problems, names_get(told, i)))
-            r = names_add(&kept, names_get(told, i));
+    /* What is no problem any more is one again where it comes back. */
+    for (size_t i = 0; i < told->count; i++) {
+        if (names_have(problems, names_get(told, i)) && names_add(&kept, names_get(told, i)) < 0)
+            return -ENOMEM;
     }
     names_clear(told);
     *told = kept;
-    return r;
+    return 0;
 }
 
-int alarm_raise(const struct options *options, struct sync_set *set, enum exit_status status)
+int alarm_begin(struct sync_set *set, struct alarm *ret)
 {
-    cleanup_free char *folder = NULL, *watched = NULL;
-    cleanup_names struct names problems = NO_NAMES;
-    cleanup_fd int lock = -1;
+    cleanup_free char *folder = NULL;
 
+    *ret = (struct alarm){.lock = -1};
     int r = state_folder(&folder);
     if (r == 0)
-        r = watch_lock(folder, set->name, &watched, &lock);
-    if (r < 0)
-        return r;
-    r = state_read(folder, set);
-    if (r < 0 && r != -ENOENT && r != -EBADMSG)
-        return r;
-    *(options->command == COMMAND_SYNC ? &set->watch.sync : &set->watch.check) = (int)status;
+        r = watch_lock(folder, set->name, &ret->folder, &ret->lock);
+    if (r == 0)
+        r = state_read(folder, set);
+    return r == -ENOENT || r == -EBADMSG ? 0 : r;
+}
+
+int alarm_raise(const struct alarm *alarm, struct sync_set *set)
+{
+    cleanup_names struct names problems = NO_NAMES;
     const struct standing standing = standing_of(set, time(NULL));
-    r = standing_problems(&standing, set, &problems);
+
+    int r = standing_problems(&standing, set, &problems);
     names_sort_unique(&problems);
     if (r == 0)
-        r = tell(set, &standing, &problems);
-    int written = watch_write(watched, set);
+        r = tell_news(set, &standing, &problems);
+    int written = watch_write(alarm->folder, set);
     return r < 0 ? r : written;
+}
+
+void alarm_end(struct alarm *alarm)
+{
+    free(alarm->folder);
+    cleanup_close_fd(&alarm->lock);
 }

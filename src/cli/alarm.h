@@ -2,12 +2,23 @@
 /* Tells a set's on_problem when something becomes worse, and once when all is good again. */
 #pragma once
 
-#include "cli/options.h"
 #include "sync/sets.h"
 
+struct alarm {
+    char *folder;
+    int lock;
+};
+
 /*
- * To be called at the end of a run of sync or check, which ends with STATUS. Reads what is known of
- * SET anew, and remembers the status and what was told. Returns 0, or a negative errno after one
- * line in the log: then the next run tells it again.
+ * To be called at the end of a run of sync or check: reads what is known of SET anew, which the
+ * caller adds to. Returns 0, or a negative errno after one line in the log. End it in any case.
  */
-int alarm_raise(const struct options *options, struct sync_set *set, enum exit_status status);
+int alarm_begin(struct sync_set *set, struct alarm *ret);
+
+/* Tells what is to be told of SET, and remembers that and what was added. Returns the same; after
+ * an error, the next run tells it again. */
+int alarm_raise(const struct alarm *alarm, struct sync_set *set);
+
+void alarm_end(struct alarm *alarm);
+
+#define cleanup_alarm CLEANUP(alarm_end)

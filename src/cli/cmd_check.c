@@ -3,8 +3,10 @@
 
 #include "base/log.h"
 #include "cli/alarm.h"
+#include "cli/metrics.h"
 #include "cli/output.h"
 #include "cli/page.h"
+#include "cli/scrub.h"
 #include "cli/set_stores.h"
 #include "cli/sources.h"
 #include "cli/standing.h"
@@ -14,6 +16,7 @@
 struct checking {
     struct findings findings; /* the first, so that findings_failed() may have the whole */
     struct page *page;        /* NULL: none is wanted */
+    struct scrub scrub;
 };
 
 static void report(void *opaque, const char *path, const struct inspection *inspection)
@@ -21,24 +24,58 @@ static void report(void *opaque, const char *path, const struct inspection *insp
     struct checking *checking = opaque;
 
     findings_report(&checking->findings, path, inspection);
+    scrub_consider(&checking->scrub, path, inspection);
     if (checking->page)
         page_consider(checking->page, &checking->findings, path, inspection);
+}
+
+static void failed(void *opaque, const char *path, int error)
+{
+    struct checking *checking = opaque;
+
+    findings_failed(&checking->findings, path, error);
+    scrub_failed(&checking->scrub, path);
 }
 
 static void checking_end(struct checking *checking)
 {
     findings_end(&checking->findings);
+    scrub_end(&checking->scrub);
     if (checking->page)
         page_close(checking->page);
 }
 
-/* Remembers of a set how it was found to be. Returns what the run ends with. */
-static enum exit_status note(const struct options *options, enum exit_status status)
+/* Remembers what came of a whole set, if one was checked, and tells it. Returns what the run ends
+ * with. */
+static enum exit_status note(const struct options *options, const struct checking *checking,
+                             enum exit_status status)
 {
-    struct sync_set *set = set_stores_set(options);
+    cleanup_alarm struct alarm alarm = {.lock = -1};
+    struct sets *sets;
+    struct sync_set *set = set_stores_whole(options, &sets);
 
-    return set && alarm_raise(options, set, status) < 0 ? standing_worse(status, EXIT_STATUS_FAILED)
-                                                        : status;
+    if (!set)
+        return status;
+    int r = alarm_begin(set, &alarm);
+    if (r == 0 && checking)
+        scrub_note(&checking->scrub, set, &checking->findings);
+    else if (r == 0)
+        set->watch.check = (int)status;
+    if (r == 0)
+        r = alarm_raise(&alarm, set);
+    int written = metrics_write(options, sets);
+    return r < 0 || written < 0 ? standing_worse(status, EXIT_STATUS_FAILED) : status;
+}
+
+/* Refuses what goes together with a set alone. */
+static int check_options(const struct options *options, const struct sync_set *set)
+{
+    if (!set && (options->due || options->metrics))
+        return log_as(-EINVAL, "--%s: is of a whole set; write SET: in place of STORES",
+                      options->due ? "due" : "metrics");
+    if (options->due && options->sample < 1)
+        return log_as(-EINVAL, "--due: chooses what is read; leave --sample and --quick out");
+    return 0;
 }
 
 /* Tells what was found, with a page if that is wanted. */
@@ -50,7 +87,7 @@ static enum exit_status conclude(const struct checking *checking, double seconds
     if (checking->page && page_write(checking->page, findings, seconds) < 0 &&
         status != EXIT_STATUS_LOST)
         status = EXIT_STATUS_FAILED;
-    status = note(findings->options, status);
+    status = note(findings->options, checking, status);
     json_t *summary = json_pack("{s:s, s:f, s:i, s:f}", "command", "check", "seconds", seconds,
                                 "exit_status", status, "part", findings->options->sample);
     findings_summarize(findings, seconds, summary);
@@ -64,18 +101,24 @@ enum exit_status check_command(struct options *options)
     cleanup_roster struct roster roster = {0};
     CLEANUP(checking_end) struct checking checking = {.page = NULL};
     enum exit_status status = EXIT_STATUS_FAILED;
+    struct sync_set *set;
+    struct sets *sets;
     struct meter meter;
     struct check_settings settings = {
         .jobs = options->jobs,
         .part = options->sample,
         .context = &checking,
         .report = report,
-        .failed = findings_failed,
+        .slices = UINT64_MAX,
+        .failed = failed,
     };
 
     int r = take_stores(options, 0);
     if (r < 0)
-        return note(options, status_of_stores(r));
+        return note(options, NULL, status_of_stores(r));
+    set = set_stores_whole(options, &sets);
+    if (check_options(options, set) < 0)
+        return EXIT_STATUS_USAGE;
     if ((options->report && page_open(options->report, &checking.page) < 0) ||
         meter_start(&meter, "check", "another run begins anew") < 0)
         return status;
@@ -92,13 +135,17 @@ enum exit_status check_command(struct options *options)
         log_errno(r, "the stores");
     if (r == 0)
         r = findings_begin(&checking.findings, options, &roster);
+    if (r == 0)
+        r = scrub_begin(options, set, &roster, &checking.scrub);
+    if (r == 0)
+        settings.slices = checking.scrub.slices;
     if (r == 0 && (r = check_run(source, &roster, &settings, &meter.progress)) < 0 &&
         r != -ECANCELED)
         log_errno(r, "check");
     if (r == 0)
         status = conclude(&checking, meter_seconds(&meter));
     else if (!atomic_load(&meter.progress.stop))
-        status = note(options, status);
+        status = note(options, NULL, status);
     meter_stop(&meter);
     return status;
 }

@@ -573,12 +573,19 @@ static enum exit_status conclude_set(struct syncing *syncing, const char *folder
     return status;
 }
 
-/* Tells of a run that could not begin. */
-static enum exit_status give_up(const struct options *options, struct sync_set *set)
+/* Remembers what a run ends with, and tells of problems. Returns what it ends with then. */
+static enum exit_status note_end(const struct options *options, struct sync_set *set,
+                                 enum exit_status status)
 {
-    if (!options->dry_run)
-        alarm_raise(options, set, EXIT_STATUS_FAILED);
-    return EXIT_STATUS_FAILED;
+    cleanup_alarm struct alarm alarm = {.lock = -1};
+
+    if (options->dry_run)
+        return status;
+    int r = alarm_begin(set, &alarm);
+    set->watch.sync = (int)status;
+    if (r == 0)
+        r = alarm_raise(&alarm, set);
+    return r < 0 ? standing_worse(status, EXIT_STATUS_FAILED) : status;
 }
 
 /*
@@ -612,7 +619,7 @@ static enum exit_status sync_set(const struct options *options, struct sync_set 
     int known = state_read(folder, set);
     if ((known < 0 && known != -ENOENT && known != -EBADMSG) ||
         private_view_open(set, lock, &syncing.view) < 0)
-        return give_up(options, set);
+        return note_end(options, set, EXIT_STATUS_FAILED);
     bool ready = asprintf(&few, "%s/few.list", view->folder) >= 0;
     for (size_t i = 0; ready && i < set->count; i++) {
         const uint8_t share = (uint8_t)set->nodes[i].share;
@@ -637,9 +644,7 @@ static enum exit_status sync_set(const struct options *options, struct sync_set 
     }
     private_view_close(&syncing.view);
     *stopped = syncing.run.stop;
-    if (!options->dry_run && !*stopped && alarm_raise(options, set, status) < 0)
-        status = standing_worse(status, EXIT_STATUS_FAILED);
-    return status;
+    return *stopped ? status : note_end(options, set, status);
 }
 
 enum exit_status sync_command(struct options *options)

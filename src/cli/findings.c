@@ -113,13 +113,18 @@ void findings_failed(void *opaque, const char *path, int error)
     log_errno(error, "%s: cannot be checked", log_path(path));
 }
 
-bool store_findings_are_bad(const struct store_findings *store)
+uint64_t store_findings_bad(const struct store_findings *store)
 {
     uint64_t bad = store->other_metadata;
 
     for (int state = COPY_GOOD + 1; state < COPY_STATES; state++)
         bad += state == COPY_LEFTOVER ? 0 : store->copies[state];
-    return bad > 0 || store->copies[COPY_GOOD] == 0;
+    return bad;
+}
+
+bool store_findings_are_bad(const struct store_findings *store)
+{
+    return store_findings_bad(store) > 0 || store->copies[COPY_GOOD] == 0;
 }
 
 int findings_least_spare(const struct findings *findings)
@@ -169,7 +174,8 @@ enum exit_status findings_status(const struct findings *findings)
         return EXIT_STATUS_LOST;
     if (findings->failed > 0)
         return EXIT_STATUS_FAILED;
-    return findings->degraded > 0 || findings->foreign > 0 || findings->roster->left_out > 0 ||
+    return findings->degraded > 0 || findings->foreign > 0 ||
+                   (findings->roster->left_out > 0 && !findings->options->due) ||
                    roster_has_empty(findings->roster)
                ? EXIT_STATUS_DAMAGED
                : EXIT_STATUS_OK;

@@ -67,6 +67,9 @@ int findings_least_spare(const struct findings *findings);
 /* Returns the sentence that a person wants; the caller frees it. NULL without memory. */
 char *findings_sentence(const struct findings *findings);
 
+/* Returns how many of its copies are not as they should be. */
+uint64_t store_findings_bad(const struct store_findings *store);
+
 /* Returns true if something is wrong with a store, or it has nothing. */
 bool store_findings_are_bad(const struct store_findings *store);
 

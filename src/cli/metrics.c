@@ -93,6 +93,26 @@ static bool compared(const struct subject *subject, double *ret)
     return give((double)subject->node->memory.compared, ret) && subject->node->memory.checked > 0;
 }
 
+static bool looked(const struct subject *subject, double *ret)
+{
+    return give_time(subject->node->memory.looked, ret);
+}
+
+static bool bad(const struct subject *subject, double *ret)
+{
+    return give((double)subject->node->memory.bad, ret) && subject->node->memory.looked > 0;
+}
+
+static bool read_percent(const struct subject *subject, double *ret)
+{
+    return give(standing_coverage(&subject->node->memory).percent, ret);
+}
+
+static bool read_since(const struct subject *subject, double *ret)
+{
+    return give_time(standing_coverage(&subject->node->memory).since, ret);
+}
+
 static bool files(const struct subject *subject, double *ret)
 {
     return give((double)subject->node->memory.files, ret) && subject->node->memory.as_of > 0;
@@ -124,6 +144,10 @@ static const struct metric {
     {"node_tried_timestamp_seconds", tried, "When the last run began."},
     {"node_checked_timestamp_seconds", checked, "When the last run began that compared files."},
     {"node_compared_files", compared, "Files that it compared."},
+    {"node_looked_timestamp_seconds", looked, "When the last check began that looked at it."},
+    {"node_bad_copies", bad, "Copies that it found damaged, missing or old."},
+    {"node_read_percent", read_percent, "How much of it checks have read, and found good."},
+    {"node_read_since_timestamp_seconds", read_since, "When the oldest of that was read."},
     {"node_files", files, "Files of the share when the node was brought up to date."},
     {"node_bytes", bytes, "Bytes of the share when the node was brought up to date."},
 };

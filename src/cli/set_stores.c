@@ -427,9 +427,15 @@ int set_stores_open(struct options *options)
     return r == -ENOMEM ? log_errno(r, "%s", options->address) : r;
 }
 
-struct sync_set *set_stores_set(const struct options *options)
+struct sync_set *set_stores_whole(const struct options *options, struct sets **ret)
 {
-    return options->set_stores ? options->set_stores->set : NULL;
+    struct set_stores *stores = options->set_stores;
+    const char *beneath = stores && stores->set ? strchr(options->address, ':') + 1 : NULL;
+
+    if (!beneath || beneath[strspn(beneath, "/")])
+        return NULL;
+    *ret = &stores->sets;
+    return stores->set;
 }
 
 static void end(const struct lent_node *place)

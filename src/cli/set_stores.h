@@ -9,6 +9,7 @@
 #include "cli/options.h"
 
 struct set_stores;
+struct sets;
 struct sync_set;
 
 /*
@@ -20,8 +21,8 @@ struct sync_set;
  */
 int set_stores_open(struct options *options);
 
-/* Returns the set that options->set_stores is; NULL: none. */
-struct sync_set *set_stores_set(const struct options *options);
+/* Returns the set whose stores options have, all of each; NULL: none. *RET are all sets. */
+struct sync_set *set_stores_whole(const struct options *options, struct sets **ret);
 
 /* Unmounts what was mounted; to be called when nothing in it is open any more. */
 void set_stores_close(struct options *options);

@@ -83,6 +83,7 @@ struct standing standing_of(const struct sync_set *set, time_t now)
     ret.status = ret.late > 0 ? EXIT_STATUS_LOST : standing_status(set, ret.current);
     if (set->watch.sync == EXIT_STATUS_FAILED)
         ret.status = standing_worse(ret.status, EXIT_STATUS_FAILED);
+    ret.status = standing_worse(ret.status, (enum exit_status)set->watch.check);
     ret.is_known = true;
     return ret;
 }
@@ -105,14 +106,21 @@ int standing_problems(const struct standing *standing, const struct sync_set *se
 
     for (size_t i = 0; i < set->count; i++) {
         const struct sync_node *node = &set->nodes[i];
-        cleanup_free char *behind = NULL, *late = NULL;
-        if (asprintf(&behind, "%s: behind", node->name) < 0 ||
-            asprintf(&late, "%s: behind for longer than max_behind allows", node->name) < 0)
-            return -ENOMEM;
-        if (!standing_is_current(set, node))
-            r = names_add(ret, behind);
-        if (r == 0 && standing_is_late(node, standing->now))
-            r = names_add(ret, late);
+        const struct {
+            bool is_there;
+            const char *words;
+        } of_node[] = {
+            {!standing_is_current(set, node), "behind"},
+            {standing_is_late(node, standing->now), "behind for longer than max_behind allows"},
+            {node->memory.bad > 0, "copies are damaged, missing or old"},
+        };
+        for (size_t at = 0; r == 0 && at < COUNT_OF(of_node); at++) {
+            cleanup_free char *words = NULL;
+            if (of_node[at].is_there)
+                r = asprintf(&words, "%s: %s", node->name, of_node[at].words) < 0
+                        ? -ENOMEM
+                        : names_add(ret, words);
+        }
     }
     for (size_t i = 0; r == 0 && i < COUNT_OF(of_set); i++) {
         if (of_set[i].is_there)
@@ -161,6 +169,22 @@ void standing_add_state(struct draft *line, const struct memory *memory, bool is
         draft_add(line, "%s", time_text(memory->as_of).text);
 }
 
+struct coverage standing_coverage(const struct memory *memory)
+{
+    struct coverage ret = {0};
+    size_t count = 0;
+
+    for (size_t i = 0; i < COUNT_OF(memory->read); i++) {
+        time_t read = memory->read[i];
+        if (read <= 0)
+            continue;
+        count++;
+        ret.since = ret.since == 0 || read < ret.since ? read : ret.since;
+    }
+    ret.percent = (unsigned)(100 * count / COUNT_OF(memory->read));
+    return ret;
+}
+
 /* Adds " (3 hours ago)". */
 static void add_ago(struct draft *line, const struct standing *standing, time_t time)
 {
@@ -207,7 +231,19 @@ static void show_node(const struct standing *standing, const struct sync_set *se
     if (memory->checked > 0)
         draft_add(&line, "; %s file%s compared at %s", show_count(memory->compared).text,
                   plural(memory->compared), time_text(memory->checked).text);
-    output_draft(is_current && !is_late ? COLOUR_NONE : COLOUR_BAD, &line);
+    if (memory->looked > 0) {
+        struct coverage coverage = standing_coverage(memory);
+        draft_add(&line, "; checked at %s: ", time_text(memory->looked).text);
+        if (memory->bad > 0)
+            draft_add(&line, "%s cop%s damaged, missing or old", show_count(memory->bad).text,
+                      memory->bad == 1 ? "y is" : "ies are");
+        else
+            draft_add(&line, "good");
+        draft_add(&line, ", %u %% read", coverage.percent);
+        if (coverage.percent > 0)
+            draft_add(&line, " since %s", time_text(coverage.since).text);
+    }
+    output_draft(is_current && !is_late && memory->bad == 0 ? COLOUR_NONE : COLOUR_BAD, &line);
 }
 
 /* Returns "home: 5 of 6 nodes are up to date, 3 are enough: ...". */
@@ -235,6 +271,11 @@ static char *sentence_of(const struct standing *standing, const struct sync_set 
         draft_add(&text, " perhaps cannot be restored");
     if (set->watch.sync == EXIT_STATUS_FAILED)
         draft_add(&text, "; the last run of sync failed");
+    if (set->watch.check > EXIT_STATUS_OK)
+        draft_add(&text, "; %s",
+                  set->watch.check == EXIT_STATUS_LOST     ? "check found what is lost"
+                  : set->watch.check == EXIT_STATUS_FAILED ? "the last run of check failed"
+                                                           : "check found damage");
     return draft_take(&text);
 }
 
@@ -267,6 +308,13 @@ static json_t *json_of_node(const struct standing *standing, const struct sync_s
 
     if (node->terms.max_behind > 0)
         json_object_set_new(ret, "max_behind", json_integer(node->terms.max_behind));
+    if (memory->looked > 0) {
+        struct coverage coverage = standing_coverage(memory);
+        json_object_update_new(
+            ret, json_pack("{s:o, s:I, s:i, s:o?}", "looked", time_json(memory->looked), "bad",
+                           (json_int_t)memory->bad, "read_percent", (int)coverage.percent,
+                           "read_since", time_json(coverage.since)));
+    }
     if (!is_current && *reason)
         output_json_path(ret, "error", reason); /* it may hold any byte */
     return ret;

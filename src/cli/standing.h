@@ -11,7 +11,7 @@ struct standing {
     size_t late;             /* and those that were not for longer than their max_behind */
     int may_lose;            /* so many of all nodes, any; -1: not enough are up to date */
     time_t as_of;            /* what has not changed since then can be restored; 0: nothing */
-    enum exit_status status; /* FAILED: the last run of sync, though enough nodes are up to date */
+    enum exit_status status; /* of the nodes, and of the last runs where these failed */
     bool is_known;           /* the state could be read */
 };
 
@@ -34,6 +34,14 @@ bool standing_is_late(const struct sync_node *node, time_t now);
  * adds some. Returns 0 or -ENOMEM. */
 int standing_problems(const struct standing *standing, const struct sync_set *set,
                       struct names *ret);
+
+/* How much of a node check has read, and found good, and since when: the oldest of that; 0: none.
+ */
+struct coverage {
+    unsigned percent;
+    time_t since;
+};
+struct coverage standing_coverage(const struct memory *memory);
 
 /* Adds "SET/NODE SHARE ", as wide as the longest name wants it. */
 void standing_add_node(struct draft *line, const struct sync_set *set,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/check.h"
 
+#include "base/bytes.h"
 #include "base/shortage.h"
 #include "engine/visit.h"
 #include "restore/look.h"
@@ -14,6 +15,15 @@ struct check {
     const struct check_settings *settings;
 };
 
+unsigned check_slice(const char *path)
+{
+    uint64_t hash = 0;
+
+    for (; *path; path++)
+        hash = mix_bits(hash + (unsigned char)*path);
+    return hash % CHECK_SLICES;
+}
+
 /* As a directory, the root is a name, too. */
 static void check_name(struct visit *visit, const char *path, void *part)
 {
@@ -21,7 +31,7 @@ static void check_name(struct visit *visit, const char *path, void *part)
     struct source *source = visit->source;
     const struct check_settings *settings = check->settings;
     const struct sweep_depth depth = {
-        .part = settings->part,
+        .part = settings->slices >> check_slice(path) & 1 ? settings->part : 0,
         .seed = settings->seed,
         .stop = &visit->progress->stop,
         .pool = visit->pool,

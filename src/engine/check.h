@@ -5,10 +5,15 @@
 #include "engine/roster.h"
 #include "restore/inspection.h"
 
+/* All names fall into so many slices, by chance and always the same. */
+enum { CHECK_SLICES = 64 };
+unsigned check_slice(const char *path);
+
 struct check_settings {
     unsigned jobs;
-    double part;   /* of the blocks, as struct inspection_depth has it */
-    uint64_t seed; /* the same */
+    double part;     /* of the blocks, as struct inspection_depth has it */
+    uint64_t seed;   /* the same */
+    uint64_t slices; /* a bit for each of which blocks are read; of the rest, headers alone */
 
     /* Any thread may call these, and at once. ROSTER is that of all stores. */
     void *context;

@@ -94,6 +94,7 @@ static const struct key {
     {"exclude_from", VALUE_EXCLUDE_FROM, IN_SET, 0, 0, 0},
     {"xdev", VALUE_TRUTH, IN_SET, SET(rules.one_file_system), 0, 0},
     {"torn", VALUE_TORN, IN_SET, SET(rules.torn_allowed), 0, 0},
+    {"check", VALUE_TIME, IN_SET, SET(check_within), 0, 3650 * DAY_S},
     {"on_problem", VALUE_TEXT, IN_SET, SET(on_problem), 0, 0},
     {"share", VALUE_SHARE, IN_NODE, offsetof(struct sync_node, share), 0, 0},
     {"rsync", VALUE_RSYNC, IN_NODE, 0, 0, 0},
@@ -289,6 +290,7 @@ static int add_set(struct reading *reading, const char *name)
     *reading->set = (struct sync_set){
         .name = name,
         .line = reading->line,
+        .check_within = 30 * DAY_S,
         .encoding = {.format = SHARE_CHECKED, .block_size = BLOCK_SIZE_DEFAULT},
         .terms = {.attributes = true,
                   .symlinks = true,

@@ -41,6 +41,10 @@ struct memory {
     time_t checked;          /* when the last run began that compared some of its files, */
     uint64_t compared;       /* and how many */
     uint64_t files, bytes;   /* that it was sent by AS_OF, in all */
+    time_t looked;           /* when the last check looked at it, */
+    uint64_t bad;            /* and the copies that are not as they should be */
+    time_t read[64];         /* by check: each slice of all names, where that was good; or: */
+#define SLICE_ILL ((time_t)-1)
     bool up_to_date;
     char encoding[ENCODING_SIZE]; /* of all that was sent, as state_encoding has it; "": several */
     char error[REASON_SIZE];      /* why it is not */
@@ -71,6 +75,7 @@ struct sync_set {
     struct encoding encoding; /* required is 0 where it was not given; shares as well */
     struct tree_rules rules;
     struct terms terms;
+    unsigned check_within;  /* seconds in which check --due reads all */
     const char *on_problem; /* a command, its words with spaces between them; NULL: none */
     struct sync_node *nodes;
     size_t count;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sync/state.h"
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "share/format.h"
@@ -105,12 +106,18 @@ static const char *text_in(const json_t *entry, const char *key)
     return text ? text : "";
 }
 
-static time_t time_in(const json_t *entry, const char *key)
+/* Returns 0 where TEXT, which may be NULL, is no time. */
+static time_t time_of(const char *text)
 {
     struct tm parts = {0};
-    const char *end = strptime(text_in(entry, key), TIME_FORMAT, &parts);
+    const char *end = strptime(text ? text : "", TIME_FORMAT, &parts);
 
     return end && !*end ? timegm(&parts) : 0;
+}
+
+static time_t time_in(const json_t *entry, const char *key)
+{
+    return time_of(text_in(entry, key));
 }
 
 static uint64_t count_in(const json_t *entry, const char *key)
@@ -135,14 +142,21 @@ static int read_names(const json_t *list, struct names *ret)
     return 0;
 }
 
-static int read_node(const json_t *entry, struct sync_node *node)
+/* Returns true if ENTRY was written of the same share at the same place. */
+static bool is_of(const json_t *entry, const struct sync_node *node)
 {
-    struct memory *memory = &node->memory;
     char share[3];
 
     snprintf(share, sizeof share, "%02x", (uint8_t)node->share);
-    if (strcmp(text_in(entry, "target"), node->target) != 0 ||
-        strcmp(text_in(entry, "share"), share) != 0)
+    return strcmp(text_in(entry, "target"), node->target) == 0 &&
+           strcmp(text_in(entry, "share"), share) == 0;
+}
+
+static int read_node(const json_t *entry, struct sync_node *node)
+{
+    struct memory *memory = &node->memory;
+
+    if (!is_of(entry, node))
         return 0;
     memory->tried = time_in(entry, "tried");
     memory->as_of = time_in(entry, "as_of");
@@ -193,6 +207,35 @@ static int read_whole(const char *folder, const char *set, json_t **ret, const j
     return -EBADMSG;
 }
 
+/* What check has found of a node. */
+static void read_checked(const json_t *entry, struct sync_node *node)
+{
+    struct memory *memory = &node->memory;
+
+    if (!is_of(entry, node))
+        return;
+    memory->looked = time_in(entry, "looked");
+    memory->bad = count_in(entry, "bad");
+    for (size_t i = 0; i < COUNT_OF(memory->read); i++) {
+        const json_t *read = json_array_get(json_object_get(entry, "read"), i);
+        memory->read[i] = json_is_false(read) ? SLICE_ILL : time_of(json_string_value(read));
+    }
+}
+
+static json_t *checked_json(const struct sync_node *node)
+{
+    const struct memory *memory = &node->memory;
+    json_t *read = json_array();
+
+    for (size_t i = 0; i < COUNT_OF(memory->read); i++)
+        json_array_append_new(read, memory->read[i] == SLICE_ILL ? json_false()
+                                    : memory->read[i] == 0       ? json_null()
+                                                                 : time_json(memory->read[i]));
+    return json_pack("{s:s, s:o, s:o*, s:I, s:o}", "target", node->target, "share",
+                     json_sprintf("%02x", (uint8_t)node->share), "looked",
+                     time_json(memory->looked), "bad", (json_int_t)memory->bad, "read", read);
+}
+
 /* Without it, nothing is lost but what was told, and what was read. */
 static int read_watch(const char *folder, struct sync_set *set)
 {
@@ -208,6 +251,8 @@ static int read_watch(const char *folder, struct sync_set *set)
                 : 0;
     watch->sync = (int)count_in(whole, "sync");
     watch->check = (int)count_in(whole, "check");
+    for (size_t i = 0; whole && i < set->count; i++)
+        read_checked(json_object_get(nodes, set->nodes[i].name), &set->nodes[i]);
     json_decref(whole);
     return r;
 }
@@ -306,9 +351,12 @@ int state_write(const char *folder, const struct sync_set *set)
 int watch_write(const char *folder, const struct sync_set *set)
 {
     const struct watch *watch = &set->watch;
+    json_t *nodes = json_object();
 
+    for (size_t i = 0; i < set->count; i++)
+        json_object_set_new(nodes, set->nodes[i].name, checked_json(&set->nodes[i]));
     return write_whole(folder, set->name,
-                       json_pack("{s:i, s:s, s:i, s:i, s:o*, s:{}}", "version", 1, "set", set->name,
+                       json_pack("{s:i, s:s, s:i, s:i, s:o*, s:o}", "version", 1, "set", set->name,
                                  "sync", watch->sync, "check", watch->check, "told",
-                                 names_json(&watch->told), "nodes"));
+                                 names_json(&watch->told), "nodes", nodes));
 }

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/scrub.h"
+
+#include "base/log.h"
+#include "cli/standing.h"
+#include "sync/state.h"
+
+#define FIRST_INTERVAL_S (7.0 * 24 * 60 * 60) /* what the timer's is, until two runs tell it */
+
+/* Returns the node that store number I of ROSTER is, by its share; NULL: two stores have that. */
+static struct sync_node *node_of(const struct sync_set *set, const struct roster *roster, size_t i)
+{
+    int share = roster->entries[i].share;
+
+    for (size_t at = 0; at < roster->count; at++) {
+        if (at != i && roster->entries[at].share == share)
+            return NULL;
+    }
+    for (size_t at = 0; at < set->count; at++) {
+        if (set->nodes[at].share == share)
+            return &set->nodes[at];
+    }
+    return NULL;
+}
+
+/* When a slice was read at all nodes that there are; SLICE_ILL where it was not good at one. */
+struct slice {
+    time_t read;
+    unsigned number;
+};
+
+static int compare_slices(const void *one, const void *other)
+{
+    const struct slice *first = one, *second = other;
+
+    return first->read < second->read ? -1 : first->read > second->read;
+}
+
+/*
+ * Returns the slices that are to be read now so that none stays unread for longer than the set
+ * wants, if the next run is as far away as the last one is: those that would be too old by then;
+ * of all slices as many as the time since that run is of the whole, the oldest first; and those
+ * that were not good.
+ */
+static uint64_t choose(const struct sync_set *set, const struct roster *roster, time_t now)
+{
+    struct slice slices[CHECK_SLICES];
+    time_t last = 0;
+    uint64_t ret = 0;
+    size_t ill = 0;
+
+    for (unsigned number = 0; number < CHECK_SLICES; number++) {
+        struct slice *slice = &slices[number];
+        *slice = (struct slice){now, number};
+        for (size_t i = 0; i < roster->count; i++) {
+            const struct sync_node *node = node_of(set, roster, i);
+            time_t read = node && node->memory.read[number] <= now ? node->memory.read[number] : 0;
+            if (!node)
+                continue;
+            slice->read = read < slice->read ? read : slice->read;
+            last = read > last ? read : last;
+        }
+        ill += slice->read == SLICE_ILL;
+    }
+    qsort(slices, CHECK_SLICES, sizeof *slices, compare_slices);
+    double interval = last > 0 ? (double)(now - last) : FIRST_INTERVAL_S;
+    double quota = CHECK_SLICES * interval / set->check_within;
+    for (size_t i = 0; i < CHECK_SLICES; i++) {
+        const struct slice *slice = &slices[i];
+        bool is_late =
+            slice->read > 0 && (double)(now - slice->read) + interval > (double)set->check_within;
+        if (i < ill || i - ill < quota || i == ill || is_late)
+            ret |= UINT64_C(1) << slice->number;
+    }
+    return ret;
+}
+
+int scrub_begin(const struct options *options, struct sync_set *set, const struct roster *roster,
+                struct scrub *ret)
+{
+    cleanup_free char *folder = NULL;
+    int r = 0;
+
+    *ret = (struct scrub){.began = time(NULL),
+                          .slices = UINT64_MAX,
+                          .ills = calloc(roster->count + 1, sizeof *ret->ills),
+                          .roster = roster};
+    if (!ret->ills)
+        return log_errno(-ENOMEM, "check");
+    if (set && options->due) {
+        r = state_folder(&folder);
+        if (r == 0)
+            r = state_read(folder, set);
+        if (r == 0 || r == -ENOENT || r == -EBADMSG)
+            ret->slices = choose(set, roster, ret->began);
+    }
+    return r == -ENOENT || r == -EBADMSG ? 0 : r;
+}
+
+void scrub_end(struct scrub *scrub)
+{
+    free(scrub->ills);
+}
+
+static void note_ill(struct scrub *scrub, size_t store, const char *path)
+{
+    atomic_fetch_or(&scrub->ills[store], UINT64_C(1) << check_slice(path));
+}
+
+void scrub_consider(struct scrub *scrub, const char *path, const struct inspection *inspection)
+{
+    bool is_lost = inspection->lost.count > 0 || inspection->conflict;
+
+    for (size_t i = 0; i < inspection->count; i++) {
+        enum copy_state state = inspection->copies[i].state;
+        const struct store *store = inspection->survey.inquiry.list->stores[i];
+        if (!is_lost && state != COPY_DAMAGED && state != COPY_UNREADABLE)
+            continue;
+        for (size_t at = 0; at < scrub->roster->count; at++) {
+            if (scrub->roster->entries[at].store == store)
+                note_ill(scrub, at, path);
+        }
+    }
+}
+
+void scrub_failed(struct scrub *scrub, const char *path)
+{
+    for (size_t i = 0; i < scrub->roster->count; i++)
+        note_ill(scrub, i, path);
+}
+
+void scrub_note(const struct scrub *scrub, struct sync_set *set, const struct findings *findings)
+{
+    enum exit_status status = findings_status(findings);
+    bool reads_slices = findings->options->sample >= 1, covers = reads_slices;
+
+    for (size_t i = 0; i < scrub->roster->count; i++) {
+        struct sync_node *node = node_of(set, scrub->roster, i);
+        if (!node)
+            continue;
+        struct memory *memory = &node->memory;
+        uint64_t bad = store_findings_bad(&findings->stores[i]), left = 0;
+        for (unsigned slice = 0; slice < CHECK_SLICES; slice++) {
+            uint64_t bit = UINT64_C(1) << slice;
+            bool is_read = reads_slices && scrub->slices & bit;
+            left += memory->read[slice] == SLICE_ILL && !is_read;
+            if (scrub->ills[i] & bit)
+                memory->read[slice] = SLICE_ILL;
+            else if (is_read)
+                memory->read[slice] = scrub->began;
+        }
+        /* What was not looked at again is as bad as it was. */
+        covers &= left == 0;
+        memory->bad = left > 0 && memory->bad > bad ? memory->bad : bad;
+        memory->looked = scrub->began;
+    }
+    /* That a node was left out is what sync tells. */
+    if (status == EXIT_STATUS_DAMAGED && findings->degraded == 0 && findings->foreign == 0 &&
+        !roster_has_empty(scrub->roster))
+        status = EXIT_STATUS_OK;
+    if (!covers && status != EXIT_STATUS_FAILED)
+        status = standing_worse((enum exit_status)set->watch.check, status);
+    if (covers || status != EXIT_STATUS_FAILED)
+        set->watch.check = (int)status;
+}
