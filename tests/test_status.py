@@ -14,16 +14,10 @@ import commands
 import mounts as mounts_module
 from commands import DAMAGED, FAILED, LOST, OK, USAGE
 from syncing import DAY_S, NAMES, age, ends, large_file, local, lose, run_status, settle
-from syncing import slow_run, spoil, told
+from syncing import slow_run, spoil, told, told_as_text
 from syncing import nodes, sets, source  # noqa: F401
 
 pytestmark = pytest.mark.skipif(not shutil.which("rsync"), reason="rsync is missing")
-
-def told_as_text(sets, *words, command="status", status=OK):
-    done = mounts_module.run(command, "-c", sets.file, *words, env=sets.environment)
-    assert done.returncode == status, done.stderr
-    return done.stdout.splitlines()
-
 
 def write_two(sets, source, nodes, required=2, more=""):
     """Sets of three nodes each, called home and mail."""
@@ -63,7 +57,7 @@ def test_all_is_well(sets, source, nodes):
     for index, name in enumerate(NAMES):
         assert line["nodes"][name] == {
             "node": name, "share": f"{index:02x}", "up_to_date": True, "late": False,
-            "as_of": then, "tried": then, "files": len(sizes), "bytes": sum(sizes.values()),
+            "as_of": then, "tried": then, "surplus": 0, "files": len(sizes), "bytes": sum(sizes.values()),
         }  # fmt: skip
     *shown, last = told_as_text(sets)
     for index, name in enumerate(NAMES):

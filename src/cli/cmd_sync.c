@@ -24,6 +24,9 @@
 /* So many paths are remembered of the files that differ at a node. */
 enum { KEPT_MAX = 1000 };
 
+/* So often names are counted that the source has no more, which takes one more listing. */
+enum { COUNT_EVERY_S = 7 * 24 * 60 * 60 };
+
 /* What came of a node in the whole run of its set. */
 struct outcome {
     struct transfer update;  /* as it ended */
@@ -147,6 +150,8 @@ static void show_outcome(const struct sync_set *set, const struct outcome *outco
     if (outcome->verified > 0)
         draft_add(&line, "; %s file%s compared, %s different", show_count(outcome->verified).text,
                   plural(outcome->verified), show_count(outcome->different).text);
+    if (memory->surplus > 0)
+        standing_add_surplus(&line, memory);
     if (outcome->cleaned > 0)
         draft_add(&line, "; %s leftover%s removed", show_count(outcome->cleaned).text,
                   plural(outcome->cleaned));
@@ -156,10 +161,11 @@ static void show_outcome(const struct sync_set *set, const struct outcome *outco
     output_draft(failed ? COLOUR_BAD : COLOUR_NONE, &line);
 
     json_t *object = node_json(set, update, "end");
-    json_object_update_new(object, json_pack("{s:b, s:o?, s:o*, s:o*}", "up_to_date", !failed,
+    json_object_update_new(object, json_pack("{s:b, s:o?, s:o*, s:o*, s:o*}", "up_to_date", !failed,
                                              "as_of", time_json(memory->as_of), "differs_since",
                                              time_json(memory->differs_since), "mended_since",
-                                             time_json(outcome->mended_since)));
+                                             time_json(outcome->mended_since), "surplus",
+                                             count_json(memory->surplus, memory->counted)));
     if (outcome->cleaned > 0)
         json_object_set_new(object, "cleaned", json_integer((json_int_t)outcome->cleaned));
     if (failed)
@@ -219,7 +225,7 @@ static void happened(const struct transfer *transfer, enum transfer_event event)
 
 static void moved(const struct transfer *transfer, enum move move, const char *path)
 {
-    static const char *const actions[] = {"sent", "deleted", "different", "left"};
+    static const char *const actions[] = {"sent", "deleted", "different", "left", "kept"};
     const struct syncing *syncing = transfer->context;
     struct outcome *outcome = &syncing->outcomes[transfer - syncing->run.transfers];
     const char *set = syncing->set->name, *node = transfer->node->name;
@@ -309,6 +315,9 @@ static int prepare_task(struct syncing *syncing, size_t i, struct transfer *tran
             options->checksum || memory->differs_since > 0 || outcome->is_of_another_encoding;
         transfer->everything = again && memory->different.count == 0;
         transfer->few = syncing->few;
+        transfer->counts =
+            !transfer->node->terms.remove && (options->dry_run || options->verify > 0 ||
+                                              syncing->began - memory->counted >= COUNT_EVERY_S);
         return 1;
     case TASK_FIND:
         if (!is_to_be_cleaned(outcome))
@@ -493,6 +502,16 @@ static int run_steps(struct syncing *syncing, const char *folder)
     return r;
 }
 
+/* What a node deletes, it does not keep. */
+static void note_surplus(const struct syncing *syncing, struct memory *memory,
+                         const struct transfer *update)
+{
+    if (!update->counted)
+        return;
+    memory->counted = syncing->began;
+    memory->surplus = update->node->terms.remove ? 0 : update->surplus;
+}
+
 /* Remembers what came of a node. What differs stays noted until all was compared, and sent. */
 static void remember(const struct syncing *syncing, struct memory *memory, struct outcome *outcome)
 {
@@ -553,6 +572,7 @@ static enum exit_status conclude_set(struct syncing *syncing, const char *folder
 
     for (size_t i = 0; i < set->count; i++) {
         struct outcome *outcome = &syncing->outcomes[i];
+        note_surplus(syncing, &set->nodes[i].memory, &outcome->update);
         if (!dry_run)
             remember(syncing, &set->nodes[i].memory, outcome);
         show_outcome(set, outcome);

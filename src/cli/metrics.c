@@ -93,6 +93,11 @@ static bool compared(const struct subject *subject, double *ret)
     return give((double)subject->node->memory.compared, ret) && subject->node->memory.checked > 0;
 }
 
+static bool surplus(const struct subject *subject, double *ret)
+{
+    return give((double)subject->node->memory.surplus, ret) && subject->node->memory.counted > 0;
+}
+
 static bool looked(const struct subject *subject, double *ret)
 {
     return give_time(subject->node->memory.looked, ret);
@@ -144,6 +149,7 @@ static const struct metric {
     {"node_tried_timestamp_seconds", tried, "When the last run began."},
     {"node_checked_timestamp_seconds", checked, "When the last run began that compared files."},
     {"node_compared_files", compared, "Files that it compared."},
+    {"node_surplus_names", surplus, "Names that it has, and the source has no more."},
     {"node_looked_timestamp_seconds", looked, "When the last check began that looked at it."},
     {"node_bad_copies", bad, "Copies that it found damaged, missing or old."},
     {"node_read_percent", read_percent, "How much of it checks have read, and found good."},

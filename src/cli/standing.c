@@ -169,6 +169,13 @@ void standing_add_state(struct draft *line, const struct memory *memory, bool is
         draft_add(line, "%s", time_text(memory->as_of).text);
 }
 
+void standing_add_surplus(struct draft *line, const struct memory *memory)
+{
+    draft_add(line, "; %s name%s that the source has no more (as of %s)",
+              show_count(memory->surplus).text, plural(memory->surplus),
+              time_text(memory->counted).text);
+}
+
 struct coverage standing_coverage(const struct memory *memory)
 {
     struct coverage ret = {0};
@@ -228,6 +235,8 @@ static void show_node(const struct standing *standing, const struct sync_set *se
     if (memory->files > 0) /* else it is empty, or the state is of a version that did not count */
         draft_add(&line, "; %s file%s, %s", show_count(memory->files).text, plural(memory->files),
                   show_bytes(memory->bytes).text);
+    if (memory->surplus > 0)
+        standing_add_surplus(&line, memory);
     if (memory->checked > 0)
         draft_add(&line, "; %s file%s compared at %s", show_count(memory->compared).text,
                   plural(memory->compared), time_text(memory->checked).text);
@@ -298,13 +307,14 @@ static json_t *json_of_node(const struct standing *standing, const struct sync_s
     const char *reason = reason_of(set, node);
     bool is_current = standing_is_current(set, node);
     json_t *ret = json_pack(
-        "{s:s, s:o, s:b, s:b, s:o?, s:o?, s:o*, s:o*, s:o*, s:o*, s:o*}", "node", node->name,
+        "{s:s, s:o, s:b, s:b, s:o?, s:o?, s:o*, s:o*, s:o*, s:o*, s:o*, s:o*}", "node", node->name,
         "share", json_sprintf("%02x", (uint8_t)node->share), "up_to_date", is_current, "late",
         standing_is_late(node, standing->now), "as_of", time_json(memory->as_of), "tried",
         time_json(memory->tried), "differs_since", time_json(memory->differs_since), "files",
         count_json(memory->files, memory->as_of), "bytes", count_json(memory->bytes, memory->as_of),
         "checked", time_json(memory->checked), "compared",
-        count_json(memory->compared, memory->checked));
+        count_json(memory->compared, memory->checked), "surplus",
+        count_json(memory->surplus, memory->counted));
 
     if (node->terms.max_behind > 0)
         json_object_set_new(ret, "max_behind", json_integer(node->terms.max_behind));

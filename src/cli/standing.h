@@ -50,6 +50,9 @@ void standing_add_node(struct draft *line, const struct sync_set *set,
 /* Adds "up to date" or "BEHIND since TIME". */
 void standing_add_state(struct draft *line, const struct memory *memory, bool is_current);
 
+/* Adds "; 3 names that the source has no more (as of TIME)". */
+void standing_add_surplus(struct draft *line, const struct memory *memory);
+
 /* Returns a time as people tell it: "36 hours"; the largest unit of which there are two. */
 struct shown show_age(time_t seconds);
 

@@ -26,7 +26,8 @@ enum question {
     QUESTION_NONE,
 };
 
-enum move { MOVE_SENT, MOVE_REMOVED, MOVE_DIFFERENT, MOVE_LEFT };
+/* Kept: the source has it no more. */
+enum move { MOVE_SENT, MOVE_REMOVED, MOVE_DIFFERENT, MOVE_LEFT, MOVE_KEPT };
 
 /* Distrusted: it holds other bytes than it should, and all is compared. */
 enum transfer_event { TRANSFER_BEGINS, TRANSFER_IS_DISTRUSTED, TRANSFER_FAILS_FOR_NOW };
@@ -56,6 +57,7 @@ struct transfer {
     bool checksum;    /* compare contents, not sizes and times */
     bool everything;  /* send all, whatever the node has; of rclone, whose checksums may be wrong */
     bool each_file;   /* tell of each */
+    bool counts;      /* what the source has no more, also where that is not deleted */
     char mount[PATH_MAX]; /* where its file system was mounted last; "": unknown */
     void *context;        /* of: */
     void (*moved)(const struct transfer *transfer, enum move move, const char *path);
@@ -68,7 +70,8 @@ struct transfer {
     uint64_t equal;              /* files that are as they should be, of those looked at */
     uint64_t contradictions;     /* of one size and time, with other bytes */
     uint64_t leftovers;          /* of stopped runs, which do not count as names */
-    uint64_t names, surplus;     /* that it has; of these, those that would be deleted */
+    uint64_t names, surplus;     /* that it has; of these, those that the source has no more */
+    bool counted;                /* these are all */
 
     /* What came of it. */
     struct counts {
@@ -125,12 +128,14 @@ static inline uint64_t transfer_removals(const struct transfer *transfer)
     return transfer->remove_most || half > limit ? limit : half;
 }
 
-/* Takes a name that would be deleted. */
-static inline void transfer_surplus(struct transfer *transfer, bool is_leftover)
+/* Takes a name that the source has not. */
+static inline void transfer_surplus(struct transfer *transfer, bool is_leftover, const char *name)
 {
     transfer->leftovers += is_leftover;
     transfer->names += !is_leftover;
     transfer->surplus += !is_leftover;
+    if (!is_leftover && !transfer->node->terms.remove)
+        transfer->moved(transfer, MOVE_KEPT, name);
 }
 
 /* TEXT is the reason, unless there is one. It becomes one line, and as more will follow it, loses

@@ -176,7 +176,7 @@ static void rclone_take(struct transfer *transfer, int stream, char *line)
         if (may_be_of_source(transfer, line))
             transfer->names++;
         else
-            transfer_surplus(transfer, leftovers_is_partial(line));
+            transfer_surplus(transfer, leftovers_is_partial(line), line);
     } else if (transfer->question == QUESTION_CONTENTS) {
         transfer->no_times |= strstr(line, "\"Precision\": 3153600000000000000") != NULL;
         transfer->no_checksums |= strstr(line, "\"Hashes\": []") != NULL;

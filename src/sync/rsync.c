@@ -238,8 +238,9 @@ static void take_item(struct transfer *transfer, const char *line)
         return;
     if (transfer->question == QUESTION_NAMES) {
         if (is_removal) /* what a stopped run has left is nobody's loss */
-            transfer_surplus(transfer, leftovers_folder(name, &length) ||
-                                           leftover_is_of_rsync(basename(name)));
+            transfer_surplus(
+                transfer, leftovers_folder(name, &length) || leftover_is_of_rsync(basename(name)),
+                name);
     } else if (transfer->question == QUESTION_CONTENTS) {
         transfer->contradictions += strchr("<>", *line) && strncmp(line + 2, "c..", 3) == 0;
         transfer->equal += *line == '.' && line[1] == 'f';

@@ -51,7 +51,7 @@ static enum question next_question(const struct transfer *transfer, enum questio
     const struct terms *terms = &node->terms;
     bool has_mount = node->mover == &rsync_mover && address_kind(node->target) == ADDRESS_LOCAL;
     bool asks = node->mover->asks_always || (!transfer->checksum && !terms->look_at_checksums);
-    bool counts = terms->remove && !transfer->remove_most;
+    bool counts = transfer->counts || (terms->remove && !transfer->remove_most);
 
     if (question == QUESTION_MOUNT && has_mount &&
         (transfer->task == TASK_REACH || transfer->task == TASK_UPDATE))
@@ -153,9 +153,11 @@ static void judge_answer(struct transfer *transfer, bool is_whole)
         transfer->checksum = true;
         transfer->happened(transfer, TRANSFER_IS_DISTRUSTED);
     }
+    transfer->counted = transfer->question == QUESTION_NAMES && is_whole;
     if (transfer->question == QUESTION_NAMES && !is_whole)
         transfer->names = transfer->surplus = transfer->leftovers = 0; /* nothing may be deleted */
-    if (transfer->question == QUESTION_NAMES && transfer->surplus > transfer->names / 2) {
+    if (transfer->question == QUESTION_NAMES && transfer->node->terms.remove &&
+        transfer->surplus > transfer->names / 2) {
         snprintf(transfer->reason, sizeof transfer->reason,
                  "%" PRIu64 " of %" PRIu64 " names there would be deleted; is all of the source "
                  "mounted? --delete-most deletes them",

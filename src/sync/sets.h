@@ -41,6 +41,8 @@ struct memory {
     time_t checked;          /* when the last run began that compared some of its files, */
     uint64_t compared;       /* and how many */
     uint64_t files, bytes;   /* that it was sent by AS_OF, in all */
+    time_t counted;          /* when the last run began that counted: */
+    uint64_t surplus;        /* names that it has, and the source has no more */
     time_t looked;           /* when the last check looked at it, */
     uint64_t bad;            /* and the copies that are not as they should be */
     time_t read[64];         /* by check: each slice of all names, where that was good; or: */

@@ -165,6 +165,8 @@ static int read_node(const json_t *entry, struct sync_node *node)
     memory->first_tried = time_in(entry, "first_tried");
     memory->checked = time_in(entry, "checked");
     memory->compared = count_in(entry, "compared");
+    memory->counted = time_in(entry, "counted");
+    memory->surplus = count_in(entry, "surplus");
     memory->files = count_in(entry, "files");
     memory->bytes = count_in(entry, "bytes");
     memory->up_to_date = json_is_true(json_object_get(entry, "up_to_date"));
@@ -304,7 +306,7 @@ static json_t *node_json(const struct sync_node *node)
         error = json_string("it failed");
     return json_pack(
         "{s:s, s:o, s:o*, s:b, s:o*, s:o?, s:o*, s:o*, s:o*, s:o*, s:o*, s:s, s:o*, s:o*, s:o*, "
-        "s:o*}",
+        "s:o*, s:o*, s:o*}",
         "target", node->target, "share", json_sprintf("%02x", (uint8_t)node->share), "mount",
         *memory->mount ? json_string(memory->mount) : NULL, "up_to_date", memory->up_to_date,
         "tried", time_json(memory->tried), "as_of", time_json(memory->as_of), "first_tried",
@@ -313,7 +315,8 @@ static json_t *node_json(const struct sync_node *node)
         "unfinished_since", time_json(memory->unfinished_since), "encoding", memory->encoding,
         "files", count_json(memory->files, memory->as_of), "bytes",
         count_json(memory->bytes, memory->as_of), "checked", time_json(memory->checked), "compared",
-        count_json(memory->compared, memory->checked));
+        count_json(memory->compared, memory->checked), "counted", time_json(memory->counted),
+        "surplus", count_json(memory->surplus, memory->counted));
 }
 
 /* Replaces the file of SET in a directory by WHOLE, which is taken. */

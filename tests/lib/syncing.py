@@ -369,3 +369,9 @@ def age(sets, seconds, *names, name="home", key="as_of"):
         state["nodes"][node][key] = then
     (sets.state_folder / f"{name}.json").write_text(json.dumps(state))
     return then
+
+
+def told_as_text(sets, *words, command="status", status=commands.OK):
+    done = mounts_module.run(command, "-c", sets.file, *words, env=sets.environment)
+    assert done.returncode == status, done.stderr
+    return done.stdout.splitlines()
