@@ -5,85 +5,21 @@ import os
 import shutil
 import signal
 import subprocess
-import threading
 import time
 
 import pytest
 
 import commands
 import mounts as mounts_module
-import sftp_store
-import syncing
-from commands import DAMAGED, FAILED, OK, USAGE
+from commands import DAMAGED, FAILED, USAGE
+from set_places import (  # noqa: I001
+    LIMIT_S, SERVER, SSH, contents, everywhere, install_ssh, mounted, needs_sshfs, nothing_left,
+    run, wait_until,
+)
 from syncing import NAMES, local, needs_rclone
 from syncing import nodes, sets, source  # noqa: F401
 
 pytestmark = pytest.mark.skipif(not shutil.which("rsync"), reason="rsync is missing")
-
-SERVER = next((path for path in sftp_store.SERVERS if os.access(path, os.X_OK)), None)
-needs_sshfs = pytest.mark.skipif(not SERVER or not shutil.which("sshfs"), reason="sshfs is missing")
-# As ssh does: what stands behind the host is one line for a shell, or the name of a subsystem.
-SSH = f"""#!/bin/sh
-for last; do :; done
-[ "$last" != sftp ] || exec {SERVER}
-while [ "${{1#-}}" != "$1" ]; do shift 2; done
-shift
-exec sh -c "$*"
-"""
-LIMIT_S = 30
-
-
-def install_ssh(sets, text):  # noqa: F811
-    tools = sets.folder / "tools"
-    tools.mkdir(exist_ok=True)
-    (tools / "ssh").write_text(text)
-    (tools / "ssh").chmod(0o755)
-    sets.environment["PATH"] = f"{tools}:{os.environ['PATH']}"
-
-
-def everywhere(sets, nodes):  # noqa: F811
-    """A directory of this machine, a host behind ssh, and what rclone reaches."""
-    install_ssh(sets, SSH)
-    (sets.folder / "rclone.conf").write_text(f"[cloud]\ntype = alias\nremote = {nodes}\n")
-    return {
-        "anna": f"rsync = {nodes}/anna",
-        "bert": f"rsync = me@host:{nodes}/bert",
-        "carl": "rclone = cloud:carl",
-    }
-
-
-def run(sets, command, *words, status=OK, **how):  # noqa: F811
-    done = commands.run(command, "--config", sets.file, *words, status=status,
-                        env=sets.environment, noisy=True, **how)  # fmt: skip
-    nothing_left(sets)
-    return done
-
-
-def mounted(sets):  # noqa: F811
-    """Of any kind; nothing is asked of them."""
-    with open("/proc/self/mountinfo", errors="surrogateescape") as table:
-        return [line for line in table if f" {sets.runtime}/" in line]
-
-
-def nothing_left(sets):  # noqa: F811
-    assert mounted(sets) == []
-    assert list(sets.runtime.iterdir()) == []
-
-
-def contents(folder):
-    """Of all files, and where symlinks lead, by name."""
-    return {
-        str(path.relative_to(folder)): os.readlink(path) if path.is_symlink() else path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_symlink() or path.is_file()
-    }
-
-
-def wait_until(condition):
-    until = time.monotonic() + LIMIT_S
-    while not condition():
-        assert time.monotonic() < until
-        threading.Event().wait(0.02)
 
 
 @needs_sshfs
@@ -176,10 +112,27 @@ def test_a_path_of_that_form(sets, source, nodes, tmp_path):  # noqa: F811
     assert "home/anna: No such file or directory; it is left out" in done.errors
 
 
-def test_repair_of_a_set_says_what_to_do(sets, source, nodes):  # noqa: F811
+def test_a_symlink_at_a_node_leads_nowhere(sets, source, nodes, tmp_path):  # noqa: F811
+    """Whoever has a node must not choose which directory of this machine is read in its place."""
     sets.write(source, local(nodes, NAMES))
-    done = run(sets, "repair", "home:", status=USAGE)
-    assert "zfec-fs sync --checksum home mends nodes" in done.errors
+    sets.run()
+    shutil.move(nodes / "anna" / "dir", tmp_path / "elsewhere")
+    (nodes / "anna" / "dir").symlink_to(tmp_path / "elsewhere")
+    for beneath in ("dir", "dir/inner"):
+        done = run(sets, "check", f"home:{beneath}", status=DAMAGED)
+        assert "anna: a symlink is there, or on the way, and is not followed; it is left out" in done.errors
+
+
+@needs_sshfs
+@needs_rclone
+def test_a_symlink_at_a_mounted_node_leads_nowhere(sets, source, nodes, tmp_path):  # noqa: F811
+    os.unlink(source / "fifo")
+    sets.write(source, everywhere(sets, nodes))
+    sets.run()
+    shutil.move(nodes / "bert" / "dir", tmp_path / "elsewhere")
+    (nodes / "bert" / "dir").symlink_to(tmp_path / "elsewhere")
+    done = run(sets, "check", "home:dir/inner", status=DAMAGED)
+    assert "bert: a symlink is there, or on the way, and is not followed; it is left out" in done.errors
 
 
 @needs_sshfs

@@ -5,6 +5,8 @@
 #include "cli/copying.h"
 #include "cli/findings.h"
 #include "cli/output.h"
+#include "cli/sending.h"
+#include "cli/set_stores.h"
 #include "cli/sources.h"
 #include "engine/repair.h"
 
@@ -100,8 +102,29 @@ static void leave_other_files(const struct options *options, struct roster *rost
 struct repairing {
     struct copying *copying;
     struct findings *findings;
+    struct sending *sending; /* to the nodes of a set; NULL: stores are written to */
+    bool filled;             /* a node that is in no store that was read */
     atomic_uint refused, kept, lost, unconfirmed;
 };
+
+static void hand_over(void *context, const char *path, const struct target *target, enum need need,
+                      const struct seen *seen)
+{
+    sending_add(((struct repairing *)context)->sending, path, target, need, seen);
+}
+
+/* What is handed over counts when it was sent. */
+static void note_failure(void *context, const struct copy_event *event)
+{
+    struct repairing *repairing = context;
+
+    if (event->kind == COPY_MADE && event->twin) { /* both are named where they are to be one */
+        sending_add(repairing->sending, event->twin, event->target, NEED_NOTHING, NULL);
+        sending_add(repairing->sending, event->path, event->target, NEED_NOTHING, NULL);
+    }
+    if (event->kind != COPY_MADE && event->kind != COPY_TOUCHED && event->kind != COPY_REMOVED)
+        copying_tell(repairing->copying, event);
+}
 
 static void note_event(void *context, const struct copy_event *event)
 {
@@ -161,7 +184,7 @@ static void tell_outcome(const struct repairing *repairing)
     const atomic_ullong *counts = repairing->copying->counts;
     bool here[256] = {false}, done = counts[COPY_MADE] > 0 || counts[COPY_TOUCHED] > 0;
     const struct quorum *quorum = &roster->quorum;
-    uint64_t shares = 0, kept = repairing->kept, empty = 0, others = 0;
+    uint64_t shares = repairing->filled, kept = repairing->kept, empty = 0, others = 0;
     struct draft left = {0};
 
     for (size_t i = 0; i < roster->count; i++) {
@@ -191,11 +214,11 @@ static void tell_outcome(const struct repairing *repairing)
                     show_count(shares).text, done ? " again" : "");
 }
 
-static enum exit_status repair_names(struct copying *copying, struct source *source,
-                                     const struct roster *roster)
+static enum exit_status repair_names(struct copying *copying, struct sending *sending,
+                                     struct source *source, const struct roster *roster)
 {
     CLEANUP(findings_end) struct findings findings;
-    struct repairing repairing = {.copying = copying, .findings = &findings};
+    struct repairing repairing = {.copying = copying, .findings = &findings, .sending = sending};
     const struct options *options = copying->options;
     atomic_ullong *counts = copying->counts;
     struct repair_settings settings = {
@@ -214,7 +237,9 @@ static enum exit_status repair_names(struct copying *copying, struct source *sou
     for (size_t i = 0; i < roster->count; i++)
         left |= roster->entries[i].left;
     settings.copy.context = &repairing;
-    settings.copy.report = note_event;
+    settings.copy.report = sending ? note_failure : note_event;
+    settings.copy.dry_run |= sending != NULL;
+    settings.hand_over = sending ? hand_over : NULL;
     for (size_t i = 0; options->remove && i < roster->count; i++) {
         if (!roster->entries[i].empty || roster->entries[i].added)
             continue;
@@ -223,6 +248,8 @@ static enum exit_status repair_names(struct copying *copying, struct source *sou
         repairing.refused++;
     }
     int r = repair_run(source, roster, &settings, &copying->meter.progress);
+    if (r == 0 && sending)
+        r = sending_run(sending, &repairing, note_event, &repairing.filled);
     r = copying_finish(copying, r);
     if (repairing.lost > 0 || counts[COPY_LOST] > 0)
         status = EXIT_STATUS_LOST;
@@ -245,13 +272,22 @@ enum exit_status repair_command(struct options *options)
 {
     cleanup_source struct source *source = NULL;
     cleanup_roster struct roster roster = {0};
+    cleanup_sending struct sending *sending = NULL;
     struct copying copying;
 
     int r = take_stores(options, 0);
     if (r < 0)
         return status_of_stores(r);
+    if (options->replaced && !set_stores_set(options)) {
+        log_error("--replace: fills the place of a node of a set; give SET: as STORES");
+        return EXIT_STATUS_USAGE;
+    }
     if (copying_begin(&copying, options) < 0)
         return EXIT_STATUS_FAILED;
+    if (set_stores_set(options) && (r = sending_begin(&copying, &sending)) < 0) {
+        copying_end(&copying);
+        return EXIT_STATUS_FAILED;
+    }
     const struct share_terms terms = {.everything = true, .stop = &copying.meter.progress.stop};
     r = source_find_stores(options, terms, &source);
     if (r == 0)
@@ -267,7 +303,9 @@ enum exit_status repair_command(struct options *options)
         r = give_shares(options, &roster);
     if (r == 0)
         leave_other_files(options, &roster);
-    for (size_t i = 0; r == 0 && i < roster.count; i++) {
+    if (r == 0 && sending)
+        sending_check(sending, &roster);
+    for (size_t i = 0; r == 0 && !sending && i < roster.count; i++) {
         if (roster.entries[i].empty && !roster.entries[i].added)
             tell_empty_store(roster.entries[i].store);
     }
@@ -277,7 +315,7 @@ enum exit_status repair_command(struct options *options)
                    "how many are needed",
                    roster.quorum.votes, roster.quorum.largest_k);
     enum exit_status status =
-        r == 0 ? repair_names(&copying, source, &roster) : status_of_stores(r);
+        r == 0 ? repair_names(&copying, sending, source, &roster) : status_of_stores(r);
     copying_end(&copying);
     return status;
 }

@@ -66,9 +66,10 @@ static void add_time(struct draft *line, const char *before, time_t time)
 static void show_nodes(const struct syncing *syncing, bool always)
 {
     static const char *const words[][2] = {
-        [TASK_UPDATE] = {"running", "done"},     [TASK_COMPARE] = {"comparing", "compared"},
-        [TASK_RESEND] = {"running", "done"},     [TASK_FIND] = {"cleaning", "cleaned"},
-        [TASK_REMOVE] = {"cleaning", "cleaned"}, [TASK_REACH] = {"running", "done"},
+        [TASK_UPDATE] = {"running", "done"},   [TASK_COMPARE] = {"comparing", "compared"},
+        [TASK_RESEND] = {"running", "done"},   [TASK_ROOT] = {"running", "done"},
+        [TASK_FIND] = {"cleaning", "cleaned"}, [TASK_REMOVE] = {"cleaning", "cleaned"},
+        [TASK_REACH] = {"running", "done"},
     };
     const char *between = "";
     struct draft text = {0};
@@ -335,6 +336,8 @@ static int prepare_task(struct syncing *syncing, size_t i, struct transfer *tran
         if (r < 0)
             fail_cleaning(syncing, i, strerrordesc_np(-r));
         return r == 0;
+    case TASK_ROOT: /* which an update does as well */
+        return 0;
     case TASK_COMPARE: /* what is up to date, where there is something to compare */
         if (*outcome->error)
             return 0;
@@ -358,6 +361,7 @@ static void judge_task(struct syncing *syncing, size_t i, const struct transfer 
         outcome->unfinished |= failed || transfer->tries > 1;
         /* fall through */
     case TASK_RESEND:
+    case TASK_ROOT:
         if (failed)
             fail_node(outcome, transfer->reason);
         break;
@@ -378,7 +382,7 @@ static void judge_task(struct syncing *syncing, size_t i, const struct transfer 
     }
 }
 
-static int run_step(struct syncing *syncing, enum task task)
+static int run_step(struct syncing *syncing, enum transfer_task task)
 {
     struct run *run = &syncing->run;
 
@@ -528,7 +532,7 @@ static void remember(const struct syncing *syncing, struct memory *memory, struc
     if (memory->up_to_date) {
         outcome->mended_since = memory->differs_since;
         memory->as_of = syncing->began;
-        memory->first_tried = 0;
+        memory->first_tried = memory->filling_since = 0;
         memory->files = syncing->files;
         memory->bytes = syncing->bytes;
         strcpy(memory->encoding, syncing->encoding);

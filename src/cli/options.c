@@ -245,6 +245,8 @@ static const struct option_row option_rows[] = {
     {"to", 0, COMMAND_ENCODE, "NN=DIR", PLACE, .help = "make share NN in DIR; may be repeated"},
     {"add", 0, COMMAND_REPAIR, "NN=DIR", PLACE,
      .help = "make share NN in DIR, a new store; may be repeated"},
+    {"replace", 0, COMMAND_REPAIR, "NODE", TEXT(replaced),
+     .help = "of SET: fill the new, empty disk or host in the place of this node"},
     {"source", 0, BEHIND_O, "DIR", TEXT(source),
      .help = "the same as the argument SOURCE or STORES"},
     {"restore", 0, BEHIND_O, .take = take_view, .number = VIEW_RESTORED,
@@ -383,9 +385,11 @@ static const struct command_row command_rows[] = {
               "damaged, missing or old, and what can still be lost.\n"},
     {"repair", COMMAND_REPAIR, "DIR", repair_command, "make missing, damaged and old shares anew",
      .alike = " fix heal mend rebuild ",
-     .forms = {"[options] STORES", "[options] --store DIR ... [STORES]"},
+     .forms = {"[options] STORES", "[options] --store DIR ... [STORES]",
+               "[options] [--replace NODE] SET:[PATH]"},
      .about = "Brings every store in the directories of STORES to the newest version that can\n"
-              "be restored: makes missing, damaged and old shares anew.\n"},
+              "be restored: makes missing, damaged and old shares anew. Those of a set's nodes\n"
+              "are sent to them by the program that keeps them in sync.\n"},
     {"info", COMMAND_INFO, "FILE", info_command, "say what share files are", .alike = " show stat ",
      .forms = {"[options] FILE..."},
      .about = "Says what share files say of themselves, and whether they are intact.\n"},
@@ -716,6 +720,7 @@ void options_clear(struct options *options)
     names_clear(&options->stores);
     free(options->source);
     free(options->address);
+    free(options->replaced);
     free(options->mount_options);
     free(options->report);
     free(options->config);

@@ -55,6 +55,7 @@ struct options {
     struct names stores;     /* of store=, or of a set */
     char *address;           /* of that, SET:PATH; NULL: none was given */
     struct set_stores *set_stores;
+    char *replaced;         /* the node of it that has a new, empty place; NULL: none */
     size_t stores_left_out; /* that the set has */
     double store_timeout;   /* seconds; below 0: not given */
     bool unconfirmed;       /* names that too few stores have are taken, too */

@@ -27,16 +27,20 @@ enum {
     END_S = 5,    /* to unmount */
 };
 
-#define PREFIX "zfec-fs-set-"
+#define PREFIX    "zfec-fs-set-"
+#define VIEW_NAME ":view" /* no node has that name */
 
-/* A node, and where its share is. */
+/* A node, and where its share is; or the rebuilt view, which has no node. */
 struct lent_node {
     const struct sync_node *node;
     char *mountpoint;              /* NULL: it is a directory of this machine */
+    const char *root, *beneath;    /* of its share; what is wanted of that, "": all */
     char *path;                    /* of the store */
+    int fd;                        /* which that leads to, where something beneath is wanted */
     struct child mounting, asking; /* stat, so that a file system that hangs holds up nobody */
+    unsigned awaited;              /* answers of that */
     dev_t other_device;            /* where it is before it is mounted; 0: none */
-    enum { PLACE_MOUNTS, PLACE_ANSWERS, PLACE_READY, PLACE_FAILED } state;
+    enum { PLACE_NONE, PLACE_MOUNTS, PLACE_ANSWERS, PLACE_READY, PLACE_FAILED } state;
     char reason[REASON_SIZE]; /* why it failed: the first line that a program has said */
 };
 
@@ -45,13 +49,14 @@ struct set_stores {
     struct sync_set *set;
     char *folder; /* NULL: nothing is mounted */
     int lock;     /* of the folder: while somebody has it, it is in use */
-    struct lent_node *places;
+    const char *beneath;
+    struct lent_node *places; /* one for each node, and that of the view */
 };
 
 /* How long a node may take until it is mounted. */
 static unsigned start_limit(const struct sync_node *node)
 {
-    return node->terms.timeout < START_S ? node->terms.timeout : START_S;
+    return node && node->terms.timeout < START_S ? node->terms.timeout : START_S;
 }
 
 /* Returns how long the name of the set is, or 0 where WORD has not the form of an address. */
@@ -118,7 +123,7 @@ static void remove_abandoned(const char *folder)
             if (*node->d_name == '.' ||
                 asprintf(&path, "%s/%s/%s", base, entry->d_name, node->d_name) < 0)
                 continue;
-            if (rmdir(path) < 0) {
+            if (unlink(path) < 0 && rmdir(path) < 0) {
                 private_folder_unmount(path);
                 rmdir(path);
             }
@@ -156,6 +161,8 @@ static void add_mounting(const struct lent_node *place, struct words *words)
                   "--log-level=ERROR");
         words_add(words, "--timeout=%us", terms->timeout);
         words_add(words, "--contimeout=%us", start_limit(place->node));
+        if (terms->symlinks) /* else those at a local remote do not show */
+            WORDS_ADD(words, "--links");
         if (terms->rclone_config)
             words_add(words, "--config=%s", terms->rclone_config);
     } else {
@@ -167,7 +174,7 @@ static void add_mounting(const struct lent_node *place, struct words *words)
         if (terms->ssh_config)
             words_add(words, "-F%s", terms->ssh_config);
     }
-    WORDS_ADD(words, "--", place->node->target, place->mountpoint);
+    WORDS_ADD(words, "--", place->node->target);
 }
 
 static void fail(struct lent_node *place, const char *reason)
@@ -177,31 +184,46 @@ static void fail(struct lent_node *place, const char *reason)
         snprintf(place->reason, sizeof place->reason, "%s", reason);
 }
 
-static int start(struct set_stores *stores, struct lent_node *place)
+/* Stores where NAME is to be mounted. */
+static int make_mountpoint(struct set_stores *stores, struct lent_node *place, const char *name)
 {
-    struct words words = {.names = NO_NAMES};
     struct stat folder;
     int r = stores->folder ? 0 : make_folder(stores);
 
     if (r < 0)
         return r;
-    if (asprintf(&place->mountpoint, "%s/%s", stores->folder, place->node->name) < 0)
+    if (asprintf(&place->mountpoint, "%s/%s", stores->folder, name) < 0)
         return -ENOMEM;
     if (mkdir(place->mountpoint, 0700) < 0 || fstat(stores->lock, &folder) < 0)
         return log_errno(-errno, "%s: cannot be made", place->mountpoint);
     place->other_device = folder.st_dev;
-    add_mounting(place, &words);
-    r = words.failed ? -ENOMEM : child_start(&words, &place->mounting);
-    names_clear(&words.names);
+    place->root = place->mountpoint;
+    place->state = PLACE_MOUNTS;
+    return 0;
+}
+
+/* Starts what mounts the place, by WORDS, which are cleared. */
+static int start(struct lent_node *place, struct words *words)
+{
+    words_add(words, "%s", place->mountpoint);
+    int r = words->failed ? -ENOMEM : child_start(words, &place->mounting);
+    names_clear(&words->names);
     return r;
 }
 
-/* Asks whether the store is there, and a directory. */
+/* Asks whether the store is there, and a directory, as all that it lies in is beneath the root:
+ * whoever puts a symlink there must not choose what is read in its place. */
 static void ask(struct lent_node *place)
 {
     struct words words = {.names = NO_NAMES};
 
-    WORDS_ADD(&words, "stat", "--dereference", "--format=%d %F", "--", place->path);
+    WORDS_ADD(&words, "stat", "--format=%d %F", "--");
+    words_add(&words, "%s/.", place->root);
+    place->awaited = 1;
+    for (const char *end = place->beneath; *end; place->awaited++) {
+        end = strchrnul(end + 1, '/');
+        words_add(&words, "%s/%.*s", place->root, (int)(end - place->beneath), place->beneath);
+    }
     place->state = PLACE_ANSWERS;
     int r = words.failed ? -ENOMEM : child_start(&words, &place->asking);
     names_clear(&words.names);
@@ -209,24 +231,53 @@ static void ask(struct lent_node *place)
         fail(place, strerrordesc_np(-r));
 }
 
-/* Stores where the share of a node is, and starts what mounts it. */
-static int begin(struct set_stores *stores, struct lent_node *place, const char *beneath)
+/* Starts what mounts the share of a node, if it is not of this machine. */
+static int begin(struct set_stores *stores, struct lent_node *place)
 {
     const struct sync_node *node = place->node;
     bool by_rsync = node->mover == &rsync_mover;
-    bool is_local = by_rsync && address_kind(node->target) == ADDRESS_LOCAL;
+    struct words words = {.names = NO_NAMES};
 
     if (by_rsync && address_kind(node->target) == ADDRESS_DAEMON) {
         fail(place, "an rsync daemon's share cannot be mounted");
         return 0;
     }
-    int r = is_local ? 0 : start(stores, place);
-    const char *root = is_local ? node->target : place->mountpoint;
-    if (r == 0 && asprintf(&place->path, "%s%s%s", root, *beneath ? "/" : "", beneath) < 0)
-        r = -ENOMEM;
-    if (r == 0 && is_local)
+    if (by_rsync && address_kind(node->target) == ADDRESS_LOCAL) {
+        place->root = node->target;
         ask(place);
-    return r;
+        return 0;
+    }
+    int r = make_mountpoint(stores, place, node->name);
+    if (r < 0)
+        return r;
+    add_mounting(place, &words);
+    return start(place, &words);
+}
+
+/* Stores the path of what is there, which nobody leads elsewhere from now on, and has messages call
+ * it what the user does. */
+static int take_store(const struct set_stores *stores, struct lent_node *place)
+{
+    const char *between = *place->beneath ? "/" : "";
+    cleanup_tree struct tree *tree = NULL;
+    cleanup_free char *name = NULL;
+    int r = 0;
+
+    if (place->mountpoint ? asprintf(&name, "%s/%s%s%s", stores->set->name, place->node->name,
+                                     between, place->beneath) < 0
+                          : asprintf(&name, "%s%s%s", place->root, between, place->beneath) < 0)
+        return -ENOMEM;
+    if (*place->beneath && (r = tree_open(place->root, &tree)) == 0)
+        r = tree_open_directory(tree, place->beneath, &place->fd);
+    if (r < 0) {
+        place->state = PLACE_FAILED;
+        fail(place, strerrordesc_np(-r));
+        return 0;
+    }
+    if (*place->beneath ? asprintf(&place->path, "/proc/%d/fd/%d", getpid(), place->fd) < 0
+                        : !(place->path = strdup(place->root)))
+        return -ENOMEM;
+    return store_call(place->path, name);
 }
 
 /* What the program that mounts says is the reason, if it says anything. */
@@ -244,11 +295,17 @@ static void take_answer(void *opaque, int stream, char *line)
     struct lent_node *place = opaque;
     const char *kind = strchr(line, ' '), *colon = strrchr(line, ':');
 
+    if (place->state != PLACE_ANSWERS)
+        return; /* the first that is wrong */
     if (stream == 1)
         fail(place, colon && colon[1] ? colon + 2 : line);
+    else if (kind && strcmp(kind, " symbolic link") == 0)
+        fail(place, "a symlink is there, or on the way, and is not followed");
     else if (!kind || strcmp(kind, " directory") != 0)
         fail(place, "not a directory; give the one that it is in");
-    else if (strtoull(line, NULL, 10) != place->other_device) /* else it is unmounted already */
+    else if (strtoull(line, NULL, 10) == place->other_device)
+        place->awaited = 0; /* it is unmounted already */
+    else if (place->awaited > 0 && --place->awaited == 0)
         place->state = PLACE_READY;
 }
 
@@ -282,8 +339,10 @@ static bool look(struct lent_node *place)
     if (place->state > PLACE_ANSWERS)
         return false;
     if (failed)
-        fail(place, place->node->mover == &rclone_mover ? "rclone cannot be run; is it installed?"
-                                                        : "sshfs cannot be run; is it installed?");
+        fail(place, !place->node ? "it cannot be mounted"
+                    : place->node->mover == &rclone_mover
+                        ? "rclone cannot be run; is it installed?"
+                        : "sshfs cannot be run; is it installed?");
     else if (answered)
         fail(place, "cannot be looked at");
     return place->state <= PLACE_ANSWERS;
@@ -307,7 +366,7 @@ static void wait_for_places(struct set_stores *stores, bool all)
     const struct sync_set *set = stores->set;
     double began = clock_seconds(), enough_since = 0;
 
-    while (count(stores, PLACE_READY) + count(stores, PLACE_FAILED) < set->count) {
+    while (count(stores, PLACE_MOUNTS) + count(stores, PLACE_ANSWERS) > 0) {
         double now = clock_seconds();
         if (enough_since == 0 && count(stores, PLACE_READY) >= set->encoding.required)
             enough_since = now;
@@ -329,18 +388,13 @@ static void wait_for_places(struct set_stores *stores, bool all)
     }
 }
 
-/* Takes the lines of the programs from here on, which would wait for that else. */
+/* Takes the lines of a program from here on, which would wait for that else. */
 static void *drain(void *opaque)
 {
-    const struct set_stores *stores = opaque;
-    size_t nodes = stores->set->count;
+    struct lent_node *place = opaque;
 
     for (;;) {
-        for (size_t i = 0; i < nodes; i++) {
-            struct lent_node *place = &stores->places[i];
-            if (place->mounting.pid > 0)
-                child_read(&place->mounting, take_mounting, place);
-        }
+        child_read(&place->mounting, take_mounting, place);
         poll(NULL, 0, 20 * LOOK_MS);
     }
     return NULL;
@@ -369,32 +423,66 @@ static int tell_failed(const struct set_stores *stores, const char *address)
                   set->encoding.required, text ? text : "");
 }
 
-/* Finds and mounts all nodes, and adds their stores to the options'. */
-static int open_places(struct set_stores *stores, struct options *options, const char *beneath)
+/* Finds and mounts all nodes but the one that is replaced, and adds their stores to the options'.
+ */
+static int open_places(struct set_stores *stores, struct options *options)
 {
     const struct sync_set *set = stores->set;
-    const char *address = options->address;
     int r = 0;
 
     stores->places = calloc(set->count + 1, sizeof *stores->places);
     if (!stores->places)
         return -ENOMEM;
-    for (size_t i = 0; i < set->count; i++)
-        stores->places[i] =
-            (struct lent_node){.node = &set->nodes[i], .mounting = NO_CHILD, .asking = NO_CHILD};
-    for (size_t i = 0; r == 0 && i < set->count; i++)
-        r = begin(stores, &stores->places[i], beneath);
+    for (size_t i = 0; i <= set->count; i++)
+        stores->places[i] = (struct lent_node){.node = i < set->count ? &set->nodes[i] : NULL,
+                                               .beneath = i < set->count ? stores->beneath : "",
+                                               .fd = -1,
+                                               .mounting = NO_CHILD,
+                                               .asking = NO_CHILD};
+    for (size_t i = 0; r == 0 && i < set->count; i++) {
+        if (!options->replaced || strcmp(set->nodes[i].name, options->replaced) != 0)
+            r = begin(stores, &stores->places[i]);
+    }
     if (r < 0)
         return r;
-    wait_for_places(stores, options->command == COMMAND_CHECK);
-    r = tell_failed(stores, address);
-    options->stores_left_out = count(stores, PLACE_FAILED);
-    store_call(stores->folder, set->name);
+    wait_for_places(stores, options->command & (COMMAND_CHECK | COMMAND_REPAIR));
     for (size_t i = 0; r == 0 && i < set->count; i++) {
         if (stores->places[i].state == PLACE_READY)
-            r = names_add(&options->stores, stores->places[i].path);
+            r = take_store(stores, &stores->places[i]);
     }
-    return r == 0 ? thread_start(drain, stores) : r;
+    if (r == 0)
+        r = tell_failed(stores, options->address);
+    options->stores_left_out = count(stores, PLACE_FAILED);
+    for (size_t i = 0; r == 0 && i < set->count; i++) {
+        struct lent_node *place = &stores->places[i];
+        if (place->state == PLACE_READY)
+            r = names_add(&options->stores, place->path);
+        if (r == 0 && place->state == PLACE_READY && place->mountpoint)
+            r = thread_start(drain, place);
+    }
+    return r;
+}
+
+/* Refuses what repair cannot do with a set. */
+static int check_repair(const struct options *options, const struct sync_set *set)
+{
+    const struct sync_node *node = set->nodes;
+
+    if (options->place_count > 0)
+        return log_as(-EINVAL, "--add: a set has its places in the file of sets; for a new disk "
+                               "or host at the place of a node give --replace NODE");
+    if (options->remove)
+        return log_as(-EINVAL, "--delete: repair removes nothing from the nodes of a set; sync "
+                               "does that");
+    if (options->stores.count > 0)
+        return log_as(-EINVAL, "--store: repair of a set writes to its nodes alone; leave it out");
+    while (options->replaced && node < set->nodes + set->count &&
+           strcmp(node->name, options->replaced) != 0)
+        node++;
+    if (node == set->nodes + set->count)
+        return log_as(-EINVAL, "--replace %s: the set %s has no such node", options->replaced,
+                      set->name);
+    return 0;
 }
 
 int set_stores_open(struct options *options)
@@ -411,19 +499,22 @@ int set_stores_open(struct options *options)
     int r = find_set(options, length, stores);
     if (r < 0 || !stores->set)
         return r;
-    if (options->command == COMMAND_REPAIR)
-        return log_as(-EINVAL,
-                      "%s: repair writes to directories alone; zfec-fs sync --checksum %s mends "
-                      "nodes from the source",
-                      word, stores->set->name);
-    const char *beneath = word + length + 1 + strspn(word + length + 1, "/");
+    if (options->command == COMMAND_REPAIR && (r = check_repair(options, stores->set)) < 0)
+        return r;
+    char *beneath = options->source + length + 1;
     if (path_goes_up(beneath))
         return log_as(-EINVAL, "%s: leads out of the set; leave .. out", word);
     options->address = steal_pointer(options->source);
+    for (char *end = beneath + strlen(beneath); end > beneath && end[-1] == '/'; end--)
+        end[-1] = '\0';
+    stores->beneath = beneath + strspn(beneath, "/");
+    if (options->replaced && *stores->beneath)
+        return log_as(-EINVAL,
+                      "--replace: fills the whole place of a node; give %s:", stores->set->name);
     options->encoding.format = stores->set->encoding.format;
     if (options->required == 0)
         options->required = options->encoding.required = stores->set->encoding.required;
-    r = open_places(stores, options, beneath);
+    r = open_places(stores, options);
     return r == -ENOMEM ? log_errno(r, "%s", options->address) : r;
 }
 
@@ -436,6 +527,75 @@ struct sync_set *set_stores_whole(const struct options *options, struct sets **r
         return NULL;
     *ret = &stores->sets;
     return stores->set;
+}
+
+static void add_view(const struct options *options, struct words *words)
+{
+    const struct set_stores *stores = options->set_stores;
+    struct draft list = {0};
+    unsigned shares = 0;
+
+    draft_add(&list, "-orebuild,attr_timeout=0,format=%s,required=%u",
+              formats[options->encoding.format]->name, options->required);
+    if (options->store_timeout >= 0)
+        draft_add(&list, ",store_timeout=%f", options->store_timeout);
+    for (size_t i = 0; i < stores->set->count; i++) {
+        if (shares <= (unsigned)stores->set->nodes[i].share)
+            shares = (unsigned)stores->set->nodes[i].share + 1;
+    }
+    draft_add(&list, ",shares=%u", shares > options->required ? shares : options->required);
+    for (size_t i = 0; i < options->stores.count; i++) {
+        draft_add(&list, ",store=");
+        for (const char *at = names_get(&options->stores, i); *at; at++)
+            draft_add(&list, strchr(",\\", *at) ? "\\%c" : "%c", *at);
+    }
+    cleanup_free char *text = draft_take(&list);
+    words->failed |= !text;
+    WORDS_ADD(words, "/proc/self/exe", "-f", text ? text : "");
+}
+
+int set_stores_show(const struct options *options, const char **ret)
+{
+    struct set_stores *stores = options->set_stores;
+    struct lent_node *view = &stores->places[stores->set->count];
+    struct words words = {.names = NO_NAMES};
+    double began = clock_seconds();
+
+    int r = make_mountpoint(stores, view, VIEW_NAME);
+    if (r < 0)
+        return r == -ENOMEM ? log_errno(r, "the rebuilt view") : r;
+    add_view(options, &words);
+    r = start(view, &words);
+    while (r == 0 && look(view)) {
+        if (clock_seconds() - began > START_S)
+            fail(view, "it did not answer in time");
+        poll(NULL, 0, LOOK_MS);
+    }
+    if (r == 0 && view->state != PLACE_READY)
+        return log_as(-EIO, "the rebuilt view: %s", view->reason);
+    if (r == 0)
+        r = thread_start(drain, view);
+    *ret = view->mountpoint;
+    return r < 0 ? log_errno(r, "the rebuilt view") : 0;
+}
+
+struct sync_set *set_stores_set(const struct options *options)
+{
+    const struct set_stores *stores = options->set_stores;
+
+    return stores && stores->places ? (struct sync_set *)stores->set : NULL;
+}
+
+const char *set_stores_beneath(const struct options *options)
+{
+    return options->set_stores->beneath;
+}
+
+const char *set_stores_path(const struct options *options, size_t node)
+{
+    const struct lent_node *place = &options->set_stores->places[node];
+
+    return place->state == PLACE_READY ? place->path : NULL;
 }
 
 static void end(const struct lent_node *place)
@@ -459,15 +619,17 @@ void set_stores_close(struct options *options)
 
     if (!stores || !stores->places)
         return;
-    for (size_t i = 0; i < stores->set->count; i++) {
-        if (stores->places[i].mounting.pid > 0)
-            child_end(&stores->places[i].mounting);
+    for (size_t i = 0; i <= stores->set->count; i++) { /* the view, which reads the others, first */
+        struct lent_node *place = &stores->places[stores->set->count - i];
+        cleanup_close_fd(&place->fd);
+        if (place->mounting.pid > 0)
+            child_end(&place->mounting);
     }
-    for (size_t i = 0; i < stores->set->count; i++) {
-        if (stores->places[i].mountpoint)
-            end(&stores->places[i]);
+    for (size_t i = 0; i <= stores->set->count; i++) {
+        if (stores->places[stores->set->count - i].mountpoint)
+            end(&stores->places[stores->set->count - i]);
     }
     if (stores->folder)
         rmdir(stores->folder);
-    /* The rest is the thread's that reads, and ends with the process. */
+    /* The rest is the threads' that read, and ends with the process. */
 }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "cli/options.h"
+#include "sync/sets.h"
 
 struct set_stores;
 struct sets;
@@ -23,6 +24,16 @@ int set_stores_open(struct options *options);
 
 /* Returns the set whose stores options have, all of each; NULL: none. *RET are all sets. */
 struct sync_set *set_stores_whole(const struct options *options, struct sets **ret);
+
+/* For repair: that set, NULL where there is none; PATH of SET:PATH; where the store of a node is
+ * that was opened, else NULL. */
+struct sync_set *set_stores_set(const struct options *options);
+const char *set_stores_beneath(const struct options *options);
+const char *set_stores_path(const struct options *options, size_t node);
+
+/* Mounts the rebuilt view of these stores, by a process of its own, and stores where. Returns 0 or
+ * a negative errno after one line in the log. */
+int set_stores_show(const struct options *options, const char **ret);
 
 /* Unmounts what was mounted; to be called when nothing in it is open any more. */
 void set_stores_close(struct options *options);

@@ -21,7 +21,8 @@ struct copy_event {
     int error;
     unsigned lack; /* enum metadata_part: what of its metadata failed, and nothing else; 0 else */
     bool whole;    /* nothing can be written to the target: this stands for all its names */
-    const char *twin; /* a name of the same directory that is one with it in the target; NULL */
+    const char *twin; /* of a failure: a name of the same directory that is one with it in the
+                         target; of a dry run: one that it would be linked to; NULL */
 };
 
 struct copy_settings {

@@ -87,6 +87,14 @@ void copy_tell_made(const struct copy_work *copy, const char *path, struct targe
     copy_tell(copy, COPY_MADE, path, target, 0);
 }
 
+void copy_tell_link(const struct copy_work *copy, const char *path, const struct target *target,
+                    const char *first)
+{
+    const struct copy_event event = {COPY_MADE, log_path(path), target, .twin = first};
+
+    report(copy, &event);
+}
+
 void copy_tell_twin(const struct copy_work *copy, const char *path, const char *twin,
                     const struct target *target)
 {

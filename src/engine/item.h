@@ -51,6 +51,10 @@ void copy_tell_made(const struct copy_work *copy, const char *path, struct targe
 /* Reports, once, that nothing can be written to TARGET. */
 void copy_close_target(const struct copy_work *copy, struct target *target, int error);
 
+/* Reports that a dry run would make PATH and the FIRST name one file in TARGET. */
+void copy_tell_link(const struct copy_work *copy, const char *path, const struct target *target,
+                    const char *first);
+
 /* Reports that PATH and the name TWIN of that directory are one in TARGET. */
 void copy_tell_twin(const struct copy_work *copy, const char *path, const char *twin,
                     const struct target *target);

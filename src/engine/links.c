@@ -274,14 +274,31 @@ static bool is_same_inode(const struct stat *a, const struct stat *b)
     return a->st_ino == b->st_ino && a->st_dev == b->st_dev;
 }
 
+/* Returns true if NAME is there; a dry run makes no directories. */
+static bool exists(const struct slot *slot, const char *name)
+{
+    struct stat status;
+
+    return slot->directory >= 0 &&
+           fstatat(slot->directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 /* Returns 1 where both names are linked now, 0 where they cannot be, or why they are not. */
 static int link_in_slot(struct pair *pair, const struct slot *first, struct slot *slot)
 {
     const char *first_name = pair->first.original.name, *name = pair->further.original.name;
+    const struct copy_work *copy = pair->first.copy;
     struct stat a, b, made;
 
     if (first->need != NEED_METADATA && first->need != NEED_NOTHING)
         return 0; /* it is not there as it should be, which has been told */
+    if (copy->settings->dry_run && !(exists(first, first_name) && exists(slot, name))) {
+        int r = is_one_file(pair);
+        if (r > 0)
+            copy_tell_link(copy, pair->further.original.path, slot->target,
+                           pair->first.original.path);
+        return r;
+    }
     if (fstatat(first->directory, first_name, &a, AT_SYMLINK_NOFOLLOW) < 0)
         return errno == ENOENT ? 0 : -errno; /* there is nothing to link to */
     bool there = fstatat(slot->directory, name, &b, AT_SYMLINK_NOFOLLOW) == 0;
@@ -293,7 +310,7 @@ static int link_in_slot(struct pair *pair, const struct slot *first, struct slot
     int r = is_one_file(pair);
     if (linked || r <= 0) /* as they should be, unless they are not one file */
         return r;
-    if (pair->further.copy->settings->dry_run) {
+    if (copy->settings->dry_run) {
         make_in_dry_run(&pair->further, slot);
         return 1;
     }
@@ -343,8 +360,9 @@ static void run_waiting(void *context, const char *path_of_first, const char *pa
         item_choose(first, true);
     for (size_t i = 0; r == 0 && i < copy->count; i++) {
         struct slot *slot = &further->slots[i];
-        if (slot->need == NEED_REMOVAL || slot->need == NEED_REFUSED || slot->directory < 0 ||
-            first->slots[i].directory < 0)
+        bool has_places = slot->directory >= 0 && first->slots[i].directory >= 0;
+        if (slot->need == NEED_REMOVAL || slot->need == NEED_REFUSED ||
+            !(has_places || copy->settings->dry_run))
             continue;
         int linked = link_in_slot(&pair, &first->slots[i], slot);
         if (linked > 0)

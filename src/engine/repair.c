@@ -205,6 +205,48 @@ static bool share_stays(struct repair *repair, const struct inspection *inspecti
     return true;
 }
 
+/* Returns true if a directory with names in it, or one that cannot be looked at, is in the way. */
+static bool is_full_directory(const struct repair *repair, const char *path, size_t target)
+{
+    cleanup_names struct names names = NO_NAMES;
+    int r = tree_list(repair->targets[target].tree, path, &names);
+
+    return r == 0 ? names.count > 0 : r != -ENOTDIR && r != -ENOENT;
+}
+
+/*
+ * Returns why a name is not handed over: it would become what a reader finds, and in place of
+ * whatever is there. NULL: it may be.
+ */
+static const char *find_reason_to_hold(const struct repair *repair,
+                                       const struct inspection *inspection, size_t target)
+{
+    const struct copy_report *report = report_of(inspection, repair->stores[target]);
+    const struct stat *own = &inspection->survey.ballots[report - inspection->copies].status;
+    const struct stat *shown = &inspection->status;
+
+    if (!repair->settings->hand_over)
+        return NULL;
+    for (size_t i = 0; i < inspection->count; i++) {
+        if (inspection->copies[i].other_content)
+            return "stores have another content of the same size and time";
+    }
+    if (report->keeps_mode && (own->st_mode != shown->st_mode || own->st_uid != shown->st_uid ||
+                               own->st_gid != shown->st_gid))
+        return "stores do not agree on its mode or owner";
+    if (report->state == COPY_OTHER_KIND && is_full_directory(repair, inspection->path, target))
+        return "a directory that is not empty is in the way";
+    return NULL;
+}
+
+/* Returns the metadata of a good copy that is to be mended. */
+static unsigned wrong_metadata(const struct repair *repair, const struct copy_report *report)
+{
+    const bool stays = repair->settings->hand_over && report->keeps_mode;
+
+    return report->other_metadata & ~(stays ? METADATA_MODE | METADATA_OWNER : 0u);
+}
+
 /* What has to be done about one copy of something that can be restored; PLANNED: it is replaced. */
 static enum need mend_one(struct repair *repair, const struct inspection *inspection, size_t target,
                           bool planned, bool again)
@@ -214,10 +256,13 @@ static enum need mend_one(struct repair *repair, const struct inspection *inspec
 
     if (report->state == COPY_OTHER_KIND && share_stays(repair, inspection, target, again))
         return NEED_REFUSED;
-    if (planned)
-        return NEED_CONTENT;
-    if (report->state == COPY_GOOD)
-        return report->other_metadata ? NEED_METADATA : NEED_NOTHING;
+    if (report->cannot_be || (report->state == COPY_GOOD && !wrong_metadata(repair, report)))
+        return NEED_NOTHING;
+    if (planned || report->state == COPY_GOOD) {
+        reason = find_reason_to_hold(repair, inspection, target);
+        if (!reason)
+            return planned ? NEED_CONTENT : NEED_METADATA;
+    }
     if (!reason && is_to_be_replaced(report))
         reason = report->index >= 0 && report->index != repair->targets[target].share
                      ? "the only copy of this share"
@@ -380,6 +425,24 @@ static void choose_needs(struct repair *repair, const struct inspection *inspect
             inspection->hidden ? repair->settings->unconfirmed : repair->settings->lost, 1);
 }
 
+/* Has others do what is needed, once for each name. What could not be looked at stays. */
+static void hand_over(const struct repair *repair, const char *path, struct slot slots[],
+                      bool again)
+{
+    const struct repair_settings *settings = repair->settings;
+
+    for (size_t i = 0; i < repair->count; i++) {
+        const struct slot *slot = &slots[i];
+        if ((slot->need != NEED_CONTENT && slot->need != NEED_METADATA) ||
+            (slot->directory >= 0 && seen_failed(slot->seen)))
+            continue;
+        if (!again)
+            settings->hand_over(settings->copy.context, path, &repair->targets[i], slot->need,
+                                slot->seen);
+        slots[i].need = NEED_NOTHING;
+    }
+}
+
 static void choose(void *opaque, const struct original *original, struct slot slots[], bool again,
                    struct pool *pool, struct source_file **ret_file)
 {
@@ -405,6 +468,8 @@ static void choose(void *opaque, const struct original *original, struct slot sl
         check->failed(check->context, original->path, r);
     if (r < 0)
         return;
+    if (repair->settings->hand_over)
+        roster_excuse(repair->roster, &inspection);
     if (!again)
         check->report(check->context, original->path, &inspection);
     choose_needs(repair, &inspection, original->path, slots, again);
@@ -414,6 +479,8 @@ static void choose(void *opaque, const struct original *original, struct slot sl
         if (error < 0 && slots[i].need == NEED_REFUSED)
             tell_refused(repair, original->path, &repair->targets[i], error);
     }
+    if (repair->settings->hand_over)
+        hand_over(repair, original->path, slots, again);
 }
 
 /* Says why a store that holds no share is left as it is. */

@@ -15,6 +15,13 @@ struct repair_settings {
     atomic_uint *kept;           /* copies that stay as they are, for a reason that was told */
     atomic_uint *lost;           /* names that cannot be restored, and were not removed */
     atomic_uint *unconfirmed;    /* names that too few stores have, and that were not removed */
+    /*
+     * Told of all that a store needs, in place of writing there; NULL: it is written. TARGET's name
+     * and tree are the store's; SEEN is what PATH was before it was judged. Any thread may call it.
+     * The context is COPY's, which is to be a dry run.
+     */
+    void (*hand_over)(void *context, const char *path, const struct target *target, enum need need,
+                      const struct seen *seen);
 };
 
 /* Returns as copy_run does. SOURCE and ROSTER as for check_run. */

@@ -50,23 +50,24 @@ void store_set_limit(uint64_t time)
     limit = time;
 }
 
-static const char *folder, *nickname;
+static struct names called; /* paths, and behind each what a store there is called */
 
-void store_call(const char *of_folder, const char *name)
+int store_call(const char *path, const char *name)
 {
-    folder = of_folder;
-    nickname = name;
+    int r = names_add(&called, path);
+
+    return r == 0 ? names_add(&called, name) : r;
 }
 
 /* What a store at PATH is called in messages; NULL: as it is. */
 static int find_name(const char *path, char **ret)
 {
-    size_t length = folder ? strlen(folder) : 0;
-
     *ret = NULL;
-    if (length == 0 || strncmp(path, folder, length) != 0 || path[length] != '/')
-        return 0;
-    return asprintf(ret, "%s%s", nickname, path + length) < 0 ? -ENOMEM : 0;
+    for (size_t i = 0; i + 1 < called.count; i += 2) {
+        if (strcmp(names_get(&called, i), path) == 0)
+            return (*ret = strdup(names_get(&called, i + 1))) ? 0 : -ENOMEM;
+    }
+    return 0;
 }
 
 uint64_t store_limit(void)

@@ -49,8 +49,8 @@ void store_release(struct store *store);
 const struct tree *store_tree(const struct store *store);
 const char *store_name(const struct store *store);
 
-/* Has the stores in FOLDER called NAME/... from here on. Both are kept. Before any is opened. */
-void store_call(const char *folder, const char *name);
+/* Has a store at PATH called NAME from here on. Returns 0 or -ENOMEM. Before any is opened. */
+int store_call(const char *path, const char *name);
 const char *store_short_name(const struct store *store); /* the last part of that */
 const char *store_real_path(const struct store *store);  /* absolute, without symlinks */
 

@@ -9,17 +9,18 @@
 #include <stdio.h>
 #include <string.h>
 
-enum task {
+enum transfer_task {
     TASK_REACH,   /* find the place of a node, and do nothing there */
     TASK_UPDATE,  /* bring a node up to date */
     TASK_COMPARE, /* compare the files of a list by content */
-    TASK_RESEND,  /* send the files of a list, whatever the node has; of rclone */
+    TASK_RESEND,  /* send the names of a list where their contents differ; by rclone, always */
+    TASK_ROOT,    /* give the root its time, which names in it changed; of rsync */
     TASK_FIND,    /* find what stopped runs may have left: see leftovers.h */
     TASK_REMOVE,  /* remove what was prepared of that */
 };
 
 /* What a node is asked before the work, one after the other; but for the first, of an update. */
-enum question {
+enum transfer_question {
     QUESTION_MOUNT,    /* where its file system is mounted: a directory of this machine */
     QUESTION_CONTENTS, /* what it can keep, or whether what it holds is what it should be */
     QUESTION_NAMES,    /* how many names it has, and how many of them would be deleted */
@@ -45,17 +46,20 @@ enum transfer_step {
 struct transfer {
     /* What is asked for. */
     const struct sync_node *node;
-    enum task task;
-    char *share;     /* the directory of the node's share in the view */
-    char *list;      /* a file of paths, each with list_end behind it; what prepare writes */
-    char *place;     /* an empty directory for TASK_FIND, in which prepare makes others */
-    char *above;     /* the directory in which rsync makes the node's, where that is not known */
-    const char *few; /* of TASK_UPDATE: a list like that, of a few small files to ask for */
+    enum transfer_task task;
+    char *share; /* the directory of the node's share in the view */
+    char *list;  /* a file of paths, each with list_end behind it; what prepare writes */
+    char *place; /* an empty directory for TASK_FIND, in which prepare makes others */
+    char *above; /* the directory in which rsync makes the node's, where that is not known */
+    const char
+        *few; /* of TASK_UPDATE: a list like that, of a few small files to ask for, or NULL */
     bool dry_run;
     bool remove_most; /* delete what is to be deleted, however much of the node that is */
     bool known;       /* the share was there before: its directory is not to be made again */
+    bool is_new;      /* nothing may be there yet */
     bool checksum;    /* compare contents, not sizes and times */
-    bool everything;  /* send all, whatever the node has; of rclone, whose checksums may be wrong */
+    bool everything;  /* send all, whatever the node has; of rclone, whose checksums may be wrong;
+                         or of TASK_ROOT: all metadata */
     bool each_file;   /* tell of each */
     bool counts;      /* what the source has no more, also where that is not deleted */
     char mount[PATH_MAX]; /* where its file system was mounted last; "": unknown */
@@ -64,14 +68,14 @@ struct transfer {
     void (*happened)(const struct transfer *transfer, enum transfer_event event);
 
     /* What was learnt by asking. */
-    enum question question;      /* what it is asked now */
-    char seen[PATH_MAX];         /* where its file system is mounted; "": unknown */
-    bool no_times, no_checksums; /* the node keeps none */
-    uint64_t equal;              /* files that are as they should be, of those looked at */
-    uint64_t contradictions;     /* of one size and time, with other bytes */
-    uint64_t leftovers;          /* of stopped runs, which do not count as names */
-    uint64_t names, surplus;     /* that it has; of these, those that the source has no more */
-    bool counted;                /* these are all */
+    enum transfer_question question; /* what it is asked now */
+    char seen[PATH_MAX];             /* where its file system is mounted; "": unknown */
+    bool no_times, no_checksums;     /* the node keeps none */
+    uint64_t equal;                  /* files that are as they should be, of those looked at */
+    uint64_t contradictions;         /* of one size and time, with other bytes */
+    uint64_t leftovers;              /* of stopped runs, which do not count as names */
+    uint64_t names, surplus;         /* that it has; of these, those that the source has no more */
+    bool counted;                    /* these are all */
 
     /* What came of it. */
     struct counts {

@@ -78,7 +78,7 @@ static void rclone_call(const struct transfer *transfer, struct words *words)
     if (transfer->question == QUESTION_CONTENTS) {
         add_common(transfer, "backend", words);
         before = "features";
-    } else if (transfer->task == TASK_REACH) {
+    } else if (transfer->task == TASK_REACH && transfer->question == QUESTION_NONE) {
         add_common(transfer, "lsf", words);
     } else if (transfer->question == QUESTION_NAMES || transfer->task == TASK_FIND) {
         add_common(transfer, "lsf", words);
@@ -170,7 +170,7 @@ static void rclone_take(struct transfer *transfer, int stream, char *line)
 {
     if (stream != 0) {
         take_log(transfer, line);
-    } else if (transfer->task == TASK_REACH) {
+    } else if (transfer->task == TASK_REACH && transfer->question == QUESTION_NONE) {
         /* It answers. */
     } else if (transfer->question == QUESTION_NAMES) {
         if (may_be_of_source(transfer, line))

@@ -83,11 +83,14 @@ static void add_updating(const struct transfer *transfer, struct words *words)
 
     WORDS_ADD(words, terms->attributes ? "-aHAX" : "-aH", "--numeric-ids",
               "--info=progress2,stats2");
-    if (terms->remove) {
+    if (transfer->task == TASK_RESEND) {
+        WORDS_ADD(words, "--from0");
+        words_add(words, "--files-from=%s", transfer->list);
+    } else if (terms->remove) {
         words_add(words, "--delete-delay");
         words_add(words, "--max-delete=%" PRIu64, transfer_removals(transfer));
     }
-    if (transfer->checksum || terms->look_at_checksums)
+    if (transfer->checksum || terms->look_at_checksums || transfer->task == TASK_RESEND)
         words_add(words, "--checksum");
     if (transfer->dry_run)
         words_add(words, "--dry-run");
@@ -137,7 +140,9 @@ static void rsync_call(const struct transfer *transfer, struct words *words)
         return;
     }
     add_common(transfer, words);
-    switch (is_asking ? TASK_COMPARE : transfer->task) {
+    switch (is_asking                              ? TASK_COMPARE
+            : transfer->question == QUESTION_NAMES ? TASK_UPDATE
+                                                   : transfer->task) {
     case TASK_FIND: /* Nothing is fetched: it is only told what would be. */
         WORDS_ADD(words, "--dry-run", "--recursive", "--links", "--devices", "--specials",
                   "--out-format=%i %B %M %n", "--filter=+ */");
@@ -159,6 +164,13 @@ static void rsync_call(const struct transfer *transfer, struct words *words)
         /* Equal files are told as well; those that the source has no more are no errors. */
         WORDS_ADD(words, "--times", "--info=name2", "--ignore-missing-args");
         break;
+    case TASK_ROOT: /* And nothing in it. */
+        add_window(&transfer->node->terms, words);
+        if (transfer->everything)
+            WORDS_ADD(words, transfer->node->terms.attributes ? "-aAX" : "-a", "--numeric-ids",
+                      "--no-recursive");
+        WORDS_ADD(words, "--dirs", "--times", "--exclude=*");
+        break;
     case TASK_REMOVE: /* Only what the rules name is at risk; directories keep their times. */
         add_window(&transfer->node->terms, words);
         WORDS_ADD(words, "--recursive", "--times", "--existing", "--delete", "--from0");
@@ -170,7 +182,7 @@ static void rsync_call(const struct transfer *transfer, struct words *words)
         words_add(words, "--partial-dir=" LEFT_FOLDER "%02x", (uint8_t)transfer->node->share);
         if (transfer->question == QUESTION_NAMES) /* what it would delete, and what it lacks */
             WORDS_ADD(words, "--dry-run", "-rltD", "--delete-delay", "--info=stats2",
-                      "--out-format=%i %n");
+                      "--out-format=%i %n", transfer->is_new ? "--exclude=/lost+found" : NULL);
         else
             add_updating(transfer, words);
     }
@@ -316,8 +328,9 @@ static void rsync_take(struct transfer *transfer, int stream, char *line)
         if (is_of_lost_place(transfer, line)) { /* to try again would take it for no other */
             transfer->is_final = true;
             snprintf(transfer->reason, sizeof transfer->reason,
-                     "the directory of node %s is gone: is the disk mounted?",
-                     transfer->node->name);
+                     "the directory of node %s is gone: is the disk mounted? For a new disk: "
+                     "zfec-fs repair --replace %s %s:",
+                     transfer->node->name, transfer->node->name, transfer->node->set);
         }
         transfer_reason(transfer, strncmp(line, TOO_MANY, strlen(TOO_MANY)) == 0
                                       ? "more to delete than max_delete allows; the rest is left"

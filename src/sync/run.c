@@ -45,18 +45,21 @@ static void finish_transfer(struct transfer *transfer, int result)
  * by which files are told apart. What lies at a node may be another share: it was never brought up
  * to date, or is another disk than usual.
  */
-static enum question next_question(const struct transfer *transfer, enum question question)
+static enum transfer_question next_question(const struct transfer *transfer,
+                                            enum transfer_question question)
 {
     const struct sync_node *node = transfer->node;
     const struct terms *terms = &node->terms;
     bool has_mount = node->mover == &rsync_mover && address_kind(node->target) == ADDRESS_LOCAL;
-    bool asks = node->mover->asks_always || (!transfer->checksum && !terms->look_at_checksums);
-    bool counts = transfer->counts || (terms->remove && !transfer->remove_most);
+    bool asks = node->mover->asks_always ||
+                (transfer->few && !transfer->checksum && !terms->look_at_checksums);
+    bool counts = transfer->counts || transfer->is_new || (terms->remove && !transfer->remove_most);
 
     if (question == QUESTION_MOUNT && has_mount &&
-        (transfer->task == TASK_REACH || transfer->task == TASK_UPDATE))
+        (transfer->task == TASK_REACH || transfer->task == TASK_UPDATE ||
+         transfer->task == TASK_RESEND))
         return question;
-    if (transfer->task != TASK_UPDATE)
+    if (transfer->task != TASK_UPDATE && !(transfer->task == TASK_REACH && transfer->is_new))
         return QUESTION_NONE;
     if (question == QUESTION_MOUNT)
         question = QUESTION_CONTENTS;
@@ -153,6 +156,15 @@ static void judge_answer(struct transfer *transfer, bool is_whole)
         transfer->checksum = true;
         transfer->happened(transfer, TRANSFER_IS_DISTRUSTED);
     }
+    if (transfer->question == QUESTION_NAMES && transfer->is_new &&
+        (transfer->names > 0 || !is_whole)) {
+        if (is_whole)
+            snprintf(transfer->reason, sizeof transfer->reason,
+                     "its place is not empty (%" PRIu64 " names): empty it, or choose another",
+                     transfer->names);
+        finish_transfer(transfer, -EPERM);
+        return;
+    }
     transfer->counted = transfer->question == QUESTION_NAMES && is_whole;
     if (transfer->question == QUESTION_NAMES && !is_whole)
         transfer->names = transfer->surplus = transfer->leftovers = 0; /* nothing may be deleted */
@@ -179,7 +191,7 @@ static void judge_end(struct transfer *transfer, int status)
                        : code == 0 || code == mover->answers;
 
     if (transfer->question != QUESTION_NONE && answers) {
-        judge_answer(transfer, code == 0);
+        judge_answer(transfer, code == 0 || code == mover->makes);
         return;
     }
     if (code == 0 || (transfer->task == TASK_REACH && code == mover->makes)) {

@@ -314,8 +314,8 @@ static int add_node(struct reading *reading, struct sync_set *set, const char *n
     set->nodes = more;
     reading->set = set;
     reading->node = &more[set->count++];
-    *reading->node =
-        (struct sync_node){.name = name, .line = reading->line, .share = -1, .terms = set->terms};
+    *reading->node = (struct sync_node){
+        .name = name, .set = set->name, .line = reading->line, .share = -1, .terms = set->terms};
     return 0;
 }
 

@@ -37,6 +37,7 @@ struct memory {
     time_t as_of;            /* when the last run began that brought it up to date */
     time_t differs_since;    /* when the run began that first found other bytes than were sent */
     time_t unfinished_since; /* when the first run began whose leftovers may still be there */
+    time_t filling_since;    /* when the first run began that fills a new place; 0: none has to */
     time_t first_tried;      /* when the first run began; 0 where one brought it up to date */
     time_t checked;          /* when the last run began that compared some of its files, */
     uint64_t compared;       /* and how many */
@@ -61,7 +62,7 @@ struct watch {
 };
 
 struct sync_node {
-    const char *name;
+    const char *name, *set;
     unsigned line;             /* where it begins in the file */
     int share;                 /* its index; -1: not given */
     const struct mover *mover; /* NULL: not given */

@@ -1,0 +1,647 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/sending.h"
+
+#include "base/log.h"
+#include "base/times.h"
+#include "cli/set_stores.h"
+#include "engine/again.h"
+#include "sync/address.h"
+#include "sync/run.h"
+#include "sync/sample.h"
+#include "sync/state.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define LINK_SUFFIX ".rclonelink" /* rclone's own, for a symlink */
+
+/* A name that a node needs. */
+struct wanted {
+    char *path;
+    size_t node;
+    enum need need;
+    struct seen seen; /* there, before it was judged */
+    mode_t kind;      /* of what is sent */
+    bool failed;
+};
+
+/* A node, and what is sent to it. */
+struct recipient {
+    struct sync_node node; /* with the place and the terms that hold for this */
+    struct target target;  /* the share in the view, for what is told */
+    struct store *store;   /* the roster's; NULL: it is none */
+    size_t wanted, failed; /* names */
+    bool has_root;         /* among them */
+    bool is_unfinished;    /* something may be left there */
+};
+
+struct sending {
+    struct copying *copying;
+    const struct options *options;
+    struct sync_set *set;
+    char *folder; /* of the state */
+    int lock;     /* of the set */
+    time_t began;
+    struct recipient *recipients; /* one for each node, */
+    struct transfer *transfers;   /* and another */
+    struct run run;               /* of these */
+    pthread_mutex_t mutex;        /* of the rest, until it is sent */
+    struct wanted *wanted;
+    size_t count, room;
+    bool failed; /* there was no memory for one */
+};
+
+static void look(void *context)
+{
+    struct sending *sending = context;
+
+    sending->run.stop |= atomic_load(&sending->copying->meter.progress.stop);
+}
+
+int sending_begin(struct copying *copying, struct sending **ret)
+{
+    const struct options *options = copying->options;
+    struct sending *sending = *ret = calloc(1, sizeof *sending);
+
+    if (!sending)
+        return log_errno(-ENOMEM, "repair");
+    *sending = (struct sending){
+        .copying = copying,
+        .options = options,
+        .set = set_stores_set(options),
+        .lock = -1,
+        .began = time(NULL),
+        .mutex = PTHREAD_MUTEX_INITIALIZER,
+    };
+    const size_t count = sending->set->count;
+    sending->recipients = calloc(count, sizeof *sending->recipients);
+    sending->transfers = calloc(count, sizeof *sending->transfers);
+    if (!sending->recipients || !sending->transfers)
+        return log_errno(-ENOMEM, "repair");
+    sending->run = (struct run){.transfers = sending->transfers,
+                                .count = count,
+                                .jobs = 1, /* what changes at one node is read for the next */
+                                .wake = -1,
+                                .context = sending,
+                                .look = look};
+    int r = state_folder(&sending->folder);
+    if (r == 0 && !options->dry_run)
+        r = state_make_folder(sending->folder);
+    if (r == 0 && !options->dry_run)
+        r = state_lock(sending->folder, sending->set->name, &sending->lock);
+    if (r == 0)
+        r = state_read(sending->folder, sending->set);
+    return r == -ENOENT || r == -EBADMSG ? 0 : r;
+}
+
+void sending_end(struct sending *sending)
+{
+    for (size_t i = 0; sending->transfers && i < sending->set->count; i++) {
+        struct recipient *recipient = &sending->recipients[i];
+        if (recipient->target.tree)
+            tree_close((struct tree *)recipient->target.tree);
+        free((char *)recipient->node.target);
+        if (sending->transfers[i].list)
+            unlink(sending->transfers[i].list);
+        free(sending->transfers[i].list);
+        free(sending->transfers[i].share);
+        free(sending->transfers[i].above);
+    }
+    for (size_t i = 0; i < sending->count; i++)
+        free(sending->wanted[i].path);
+    cleanup_close_fd(&sending->lock);
+    free(sending->wanted);
+    free(sending->recipients);
+    free(sending->transfers);
+    free(sending->folder);
+    free(sending);
+}
+
+static size_t find_node(const struct sending *sending, const struct store *store)
+{
+    size_t node = 0;
+
+    for (; node < sending->set->count; node++) {
+        const char *path = set_stores_path(sending->options, node);
+        if (path && strcmp(path, tree_name(store_tree(store))) == 0)
+            break;
+    }
+    return node;
+}
+
+static void leave(struct roster_entry *entry)
+{
+    entry->share = ROSTER_UNKNOWN;
+    entry->left = true;
+}
+
+void sending_check(struct sending *sending, struct roster *roster)
+{
+    for (size_t i = 0; i < roster->count; i++) {
+        struct roster_entry *entry = &roster->entries[i];
+        const size_t at = find_node(sending, entry->store);
+        const struct sync_node *node = &sending->set->nodes[at];
+        if (at == sending->set->count)
+            continue;
+        sending->recipients[at].store = entry->store;
+        if (entry->share >= 0 && entry->share != node->share) {
+            log_error("store %s holds share %02x, and not %02x as the file of sets says of node "
+                      "%s: nothing is written there; is another disk in its place?",
+                      store_name(entry->store), (uint8_t)entry->share, (uint8_t)node->share,
+                      node->name);
+            leave(entry);
+        } else if (entry->share < 0 && !entry->left) {
+            log_error("store %s holds no share of the set: is it mounted? For a new disk: zfec-fs "
+                      "repair --replace %s %s:",
+                      store_name(entry->store), node->name, sending->set->name);
+            leave(entry);
+        }
+    }
+}
+
+void sending_add(struct sending *sending, const char *path, const struct target *target,
+                 enum need need, const struct seen *seen)
+{
+    size_t node = 0;
+
+    HOLD(&sending->mutex);
+    while (!sending->recipients[node].store ||
+           store_tree(sending->recipients[node].store) != target->tree)
+        node++;
+    /* rclone gives directories nothing. */
+    if (need == NEED_NOTHING && sending->set->nodes[node].mover == &rclone_mover)
+        return;
+    if (need == NEED_METADATA && S_ISDIR(seen->status.st_mode) &&
+        sending->set->nodes[node].mover == &rclone_mover)
+        return;
+    if (sending->count == sending->room) {
+        size_t room = sending->room + sending->room / 2 + 64;
+        struct wanted *more = reallocarray(sending->wanted, room, sizeof *more);
+        if (!more) {
+            sending->failed = true;
+            return;
+        }
+        sending->wanted = more;
+        sending->room = room;
+    }
+    struct wanted wanted = {.path = strdup(path), .node = node, .need = need};
+    if (seen)
+        wanted.seen = *seen;
+    sending->failed |= !wanted.path;
+    if (wanted.path)
+        sending->wanted[sending->count++] = wanted;
+}
+
+static int compare(const void *a, const void *b)
+{
+    const struct wanted *one = a, *other = b;
+
+    return one->node != other->node ? (one->node < other->node ? -1 : 1)
+                                    : strcmp(one->path, other->path);
+}
+
+/* Sorts what is wanted, and leaves each name once, with all that it needs. */
+static void sort(struct sending *sending)
+{
+    struct wanted *wanted = sending->wanted;
+    size_t kept = 0;
+
+    qsort(wanted, sending->count, sizeof *wanted, compare);
+    for (size_t i = 0; i < sending->count; i++) {
+        struct wanted *last = kept > 0 ? &wanted[kept - 1] : NULL;
+        if (!last || compare(last, &wanted[i]) != 0) {
+            wanted[kept++] = wanted[i];
+            continue;
+        }
+        if (wanted[i].need > last->need) {
+            last->need = wanted[i].need;
+            last->seen = wanted[i].seen;
+        }
+        free(wanted[i].path);
+    }
+    sending->count = kept;
+}
+
+static void fail(struct sending *sending, struct wanted *wanted, const char *reason)
+{
+    struct recipient *recipient = &sending->recipients[wanted->node];
+
+    if (wanted->failed)
+        return;
+    wanted->failed = true;
+    recipient->failed++;
+    if (reason)
+        log_error("%s in %s: %s", log_path(wanted->path), store_name(recipient->store), reason);
+    atomic_fetch_add(&sending->copying->counts[COPY_FAILED], 1);
+}
+
+/* Leaves out what somebody else has changed since it was judged: it may be newer. */
+static int look_again(struct sending *sending)
+{
+    cleanup_free struct judged *items = calloc(sending->count + 1, sizeof *items);
+    int r = items ? 0 : -ENOMEM;
+
+    for (size_t i = 0; r == 0 && i < sending->count; i++) {
+        const struct wanted *wanted = &sending->wanted[i];
+        items[i] = (struct judged){sending->recipients[wanted->node].store, wanted->path,
+                                   wanted->seen, false};
+    }
+    if (r == 0)
+        r = again_look(items, sending->count);
+    for (size_t i = 0; r == 0 && i < sending->count; i++) {
+        if (!items[i].is_same && sending->wanted[i].need != NEED_NOTHING)
+            fail(sending, &sending->wanted[i], "has changed meanwhile; another run looks again");
+    }
+    return r;
+}
+
+/*
+ * Leaves out what rclone would write through a symlink at the node, which leads anywhere: also to a
+ * directory of this machine. rsync puts what belongs there in its place.
+ */
+static int look_for_links(struct sending *sending, struct wanted *wanted)
+{
+    const char *end = wanted->path;
+    int r = 0;
+
+    if (sending->set->nodes[wanted->node].mover != &rclone_mover)
+        return 0;
+    while (r == 0 && *end && !wanted->failed) {
+        cleanup_free char *link = NULL;
+        end = strchrnul(end + 1, '/');
+        if (!*end && S_ISLNK(wanted->kind))
+            break;
+        if (asprintf(&link, "%.*s" LINK_SUFFIX, (int)(end - wanted->path), wanted->path) < 0)
+            return -ENOMEM;
+        struct judged item = {
+            sending->recipients[wanted->node].store, link, {.error = -ENOENT}, false};
+        r = again_look(&item, 1);
+        if (r == 0 && !item.is_same)
+            fail(sending, wanted, "a symlink is there in its place, or on the way to it");
+    }
+    return r;
+}
+
+/* Notes what kind of thing is sent, by the view. */
+static void look_at_view(struct sending *sending)
+{
+    struct stat status;
+
+    for (size_t i = 0; i < sending->count; i++) {
+        struct wanted *wanted = &sending->wanted[i];
+        int r = tree_stat(sending->recipients[wanted->node].target.tree, wanted->path, &status);
+        if (r < 0)
+            fail(sending, wanted, strerrordesc_np(-r));
+        else
+            wanted->kind = status.st_mode;
+    }
+}
+
+/* rclone makes the directories of what it sends, and by a list no others. */
+static void refuse_empty_directories(struct sending *sending)
+{
+    for (size_t i = 0; i < sending->count; i++) {
+        struct wanted *wanted = &sending->wanted[i], *next = wanted + 1;
+        const size_t length = strlen(wanted->path);
+        const bool is_last = i + 1 == sending->count || next->node != wanted->node;
+        if (sending->set->nodes[wanted->node].mover == &rclone_mover && S_ISDIR(wanted->kind) &&
+            (is_last || strncmp(next->path, wanted->path, length) != 0 ||
+             next->path[length] != '/'))
+            fail(sending, wanted, "rclone makes no directory without files here; sync does");
+    }
+}
+
+/* Writes the list of what is sent to a node, or of the FILES that were. */
+static int write_list(struct sending *sending, size_t node, bool files)
+{
+    const struct mover *mover = sending->set->nodes[node].mover;
+    const bool by_rclone = mover == &rclone_mover;
+    cleanup_names struct names paths = NO_NAMES;
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < sending->count; i++) {
+        struct wanted *wanted = &sending->wanted[i];
+        const bool is_link = by_rclone && S_ISLNK(wanted->kind);
+        cleanup_free char *path = NULL;
+        if (wanted->node != node || wanted->failed || (files && !S_ISREG(wanted->kind)) ||
+            (by_rclone && S_ISDIR(wanted->kind)) || !*wanted->path)
+            continue; /* rsync would send all names in a root that is in the list */
+        if (asprintf(&path, "%s%s", wanted->path, is_link ? LINK_SUFFIX : "") < 0)
+            return -ENOMEM;
+        if (mover->list_end && strchr(path, mover->list_end))
+            fail(sending, wanted, "such a name cannot be given to rclone; sync sends it");
+        else
+            r = names_add(&paths, path);
+    }
+    return r == 0 ? sample_write_paths(&paths, sending->transfers[node].list, mover->list_end) : r;
+}
+
+static void moved(const struct transfer *transfer, enum move move, const char *path)
+{
+    struct sending *sending = transfer->context;
+    const struct wanted key = {.node = (size_t)(transfer - sending->transfers),
+                               .path = (char *)path};
+
+    if (move != MOVE_DIFFERENT)
+        return;
+    struct wanted *wanted = bsearch(&key, sending->wanted, sending->count, sizeof key, compare);
+    if (wanted)
+        fail(sending, wanted, "is still not what was sent");
+}
+
+static void happened(const struct transfer *transfer, enum transfer_event event)
+{
+    const struct sending *sending = transfer->context;
+
+    if (event == TRANSFER_FAILS_FOR_NOW)
+        log_warning("%s/%s: %s; will be tried again", sending->set->name, transfer->node->name,
+                    transfer->reason);
+}
+
+static bool is_replaced(const struct sending *sending, size_t node)
+{
+    const char *replaced = sending->options->replaced;
+
+    return replaced && strcmp(sending->set->nodes[node].name, replaced) == 0;
+}
+
+/*
+ * The node as this run needs it: nothing is deleted. Where all that is read is read by sshfs or
+ * rclone, nobody knows attributes, and those that are there stay.
+ */
+static int prepare_node(struct sending *sending, const char *view, size_t i, bool attributes)
+{
+    const struct sync_node *node = &sending->set->nodes[i];
+    struct recipient *recipient = &sending->recipients[i];
+    struct transfer *transfer = &sending->transfers[i];
+    const char *beneath = set_stores_beneath(sending->options);
+    const size_t length = strlen(node->target);
+    const bool ends = strchr("/:", node->target[length - 1]);
+    char *target = NULL;
+
+    if (asprintf(&target, "%s%s%s", node->target, *beneath && !ends ? "/" : "", beneath) < 0)
+        return -ENOMEM;
+    recipient->node = *node;
+    recipient->node.target = target;
+    recipient->node.terms.remove = false;
+    recipient->node.terms.attributes &= attributes;
+    if (asprintf(&transfer->share, "%s/%02x", view, (uint8_t)node->share) < 0 ||
+        asprintf(&transfer->list, "%s.%02x.list", view, (uint8_t)node->share) < 0 ||
+        address_above(target, &transfer->above) < 0)
+        return -ENOMEM;
+    struct tree *tree = NULL;
+    int r = tree_open(transfer->share, &tree);
+    recipient->target = (struct target){
+        .tree = tree,
+        .name = recipient->store ? store_name(recipient->store) : node->name,
+        .share = node->share,
+    };
+    return r;
+}
+
+/* Prepares TASK for node number I, by what came of the last one. Returns true if it has to be done.
+ */
+static bool prepare_task(struct sending *sending, enum transfer_task task, size_t i, int *ret)
+{
+    struct transfer *transfer = &sending->transfers[i];
+    const struct recipient *recipient = &sending->recipients[i];
+    const struct memory *memory = &sending->set->nodes[i].memory;
+    const bool fills = is_replaced(sending, i), failed = transfer->result < 0;
+
+    strcpy(transfer->mount, memory->mount);
+    transfer->known = !fills;
+    transfer->is_new = fills && task == TASK_REACH && memory->filling_since == 0;
+    if (fills || task == TASK_REACH || task == TASK_UPDATE)
+        return fills && (task == TASK_REACH || (task == TASK_UPDATE && !failed));
+    if (recipient->wanted == recipient->failed)
+        return false;
+    transfer->everything = recipient->has_root;
+    if (task == TASK_ROOT)
+        return !failed && recipient->node.mover == &rsync_mover;
+    if (*ret == 0)
+        *ret = write_list(sending, i, task == TASK_COMPARE);
+    return *ret == 0;
+}
+
+/* Does TASK for all nodes that need it. */
+static int run_task(struct sending *sending, enum transfer_task task)
+{
+    struct run *run = &sending->run;
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < run->count; i++) {
+        struct transfer *transfer = &run->transfers[i];
+        *transfer = (struct transfer){
+            .node = &sending->recipients[i].node,
+            .task = task,
+            .share = transfer->share,
+            .list = transfer->list,
+            .above = transfer->above,
+            .result = transfer->result,
+            .done = transfer->done,
+            .context = sending,
+            .moved = moved,
+            .happened = happened,
+        };
+        if (prepare_task(sending, task, i, &r)) {
+            transfer->step = TRANSFER_WAITING;
+            transfer->result = 0;
+            transfer->done = (struct counts){0};
+        }
+    }
+    if (r < 0)
+        return r;
+    run_transfers(run);
+    for (size_t i = 0; i < run->count; i++) {
+        struct transfer *transfer = &run->transfers[i];
+        sending->recipients[i].is_unfinished |= transfer->result < 0 || transfer->tries > 1;
+        if (transfer->step != TRANSFER_DONE || transfer->result == 0 || run->stop ||
+            (task == TASK_COMPARE && transfer->different > 0))
+            continue;
+        log_error("%s/%s: %s", sending->set->name, transfer->node->name, transfer->reason);
+        if (is_replaced(sending, i))
+            atomic_fetch_add(&sending->copying->counts[COPY_FAILED], 1);
+        /* What files there are, the comparison tells. */
+        for (size_t at = 0; at < sending->count; at++) {
+            struct wanted *wanted = &sending->wanted[at];
+            if (wanted->node == i && (task == TASK_COMPARE || !S_ISREG(wanted->kind)))
+                fail(sending, wanted, NULL);
+        }
+    }
+    return run->stop ? -ECANCELED : 0;
+}
+
+/*
+ * Notes in the state, before anything is sent, what an interrupted run may leave for the next run
+ * of sync to remove, and that a new place is filled from now on.
+ */
+static int note_begin(struct sending *sending, bool is_left[])
+{
+    struct sync_set *set = sending->set;
+
+    for (size_t i = 0; i < set->count; i++) {
+        struct memory *memory = &set->nodes[i].memory;
+        const bool fills = is_replaced(sending, i) && sending->transfers[i].result == 0;
+        is_left[i] = memory->unfinished_since > 0;
+        if (fills && memory->filling_since == 0) {
+            names_clear(&memory->different);
+            *memory = (struct memory){.filling_since = sending->began};
+            strcpy(memory->mount, sending->transfers[i].mount);
+        }
+        if (!is_left[i] && (fills || sending->recipients[i].wanted > 0))
+            memory->unfinished_since = sending->began;
+    }
+    return state_write(sending->folder, set);
+}
+
+/* The share that was made anew is as new as the oldest of the newest stores that are enough. */
+static void remember_filled(const struct sending *sending, struct memory *memory)
+{
+    const struct sync_set *set = sending->set;
+    time_t newest = 0;
+
+    memory->filling_since = 0;
+    memory->tried = sending->began;
+    state_encoding(&set->encoding, memory->encoding);
+    for (size_t i = 0; i < set->count; i++) {
+        const struct memory *one = &set->nodes[i].memory;
+        size_t as_new = 0;
+        for (size_t at = 0; at < set->count; at++) {
+            const struct memory *other = &set->nodes[at].memory;
+            as_new += sending->recipients[at].store && other->as_of >= one->as_of &&
+                      other->differs_since == 0 && strcmp(other->encoding, memory->encoding) == 0;
+        }
+        newest = one->as_of > newest ? one->as_of : newest;
+        if (as_new < set->encoding.required || one->as_of <= memory->as_of)
+            continue;
+        memory->as_of = one->as_of;
+        memory->files = one->files;
+        memory->bytes = one->bytes;
+    }
+    memory->first_tried = memory->as_of > 0 ? 0 : sending->began;
+    memory->up_to_date = memory->as_of > 0 && memory->as_of == newest;
+}
+
+/* Returns true if all that the last run of sync found other than it was sent is mended. */
+static bool is_mended(const struct sending *sending, size_t node)
+{
+    const struct names *different = &sending->set->nodes[node].memory.different;
+    bool ret = different->count > 0 && !*set_stores_beneath(sending->options);
+
+    for (size_t i = 0; i < different->count && ret; i++) {
+        const struct wanted key = {.node = node, .path = (char *)names_get(different, i)};
+        const struct wanted *wanted =
+            bsearch(&key, sending->wanted, sending->count, sizeof key, compare);
+        ret = wanted && wanted->need == NEED_CONTENT && !wanted->failed;
+    }
+    return ret;
+}
+
+static int note_end(struct sending *sending, const bool is_left[])
+{
+    for (size_t i = 0; i < sending->set->count; i++) {
+        struct memory *memory = &sending->set->nodes[i].memory;
+        if (!is_left[i] && !sending->recipients[i].is_unfinished)
+            memory->unfinished_since = 0;
+        if (is_replaced(sending, i) && sending->transfers[i].result == 0)
+            remember_filled(sending, memory);
+        if (is_mended(sending, i)) {
+            memory->differs_since = 0;
+            names_clear(&memory->different);
+        }
+    }
+    return state_write(sending->folder, sending->set);
+}
+
+/* Sends what is wanted, and compares it. */
+static int send_all(struct sending *sending, bool *ret_filled)
+{
+    struct sync_set *set = sending->set;
+    cleanup_free bool *is_left = calloc(set->count, sizeof *is_left);
+    uint64_t files = 0;
+
+    int r = is_left ? note_begin(sending, is_left) : -ENOMEM;
+    if (r == 0)
+        r = run_task(sending, TASK_RESEND);
+    if (r == 0)
+        r = run_task(sending, TASK_ROOT);
+    if (r == 0 && sending->options->replaced)
+        r = run_task(sending, TASK_UPDATE);
+    for (size_t i = 0; r == 0 && i < set->count; i++) {
+        const struct transfer *transfer = &sending->transfers[i];
+        if (!is_replaced(sending, i) || transfer->result < 0)
+            continue;
+        files = transfer->done.files;
+        *ret_filled = true;
+        output_text(COLOUR_NONE, "%s/%s: filled with share %02x, %s file%s (%s)", set->name,
+                    set->nodes[i].name, (uint8_t)set->nodes[i].share, show_count(files).text,
+                    plural(files), show_bytes(transfer->done.bytes).text);
+        atomic_fetch_add(&sending->copying->counts[COPY_MADE], files);
+    }
+    if (r == 0)
+        r = run_task(sending, TASK_COMPARE);
+    if (r == 0 || r == -ECANCELED) {
+        int noted = note_end(sending, is_left);
+        r = r == 0 ? noted : r;
+    }
+    return r;
+}
+
+/* Reports what was made, or would be. */
+static void tell_made(const struct sending *sending, void *context,
+                      void (*report)(void *context, const struct copy_event *event))
+{
+    for (size_t i = 0; i < sending->count; i++) {
+        const struct wanted *wanted = &sending->wanted[i];
+        const struct copy_event event = {
+            .kind = wanted->need == NEED_CONTENT ? COPY_MADE : COPY_TOUCHED,
+            .path = log_path(wanted->path),
+            .target = &sending->recipients[wanted->node].target,
+        };
+        if (!wanted->failed && wanted->need != NEED_NOTHING)
+            report(context, &event);
+    }
+}
+
+int sending_run(struct sending *sending, void *context,
+                void (*report)(void *context, const struct copy_event *event), bool *ret_filled)
+{
+    const struct options *options = sending->options;
+    const char *view;
+    bool attributes = false;
+    int r = sending->failed ? -ENOMEM : 0;
+
+    *ret_filled = false;
+    sort(sending);
+    for (size_t i = 0; i < sending->count; i++) {
+        struct recipient *recipient = &sending->recipients[sending->wanted[i].node];
+        recipient->wanted++;
+        recipient->has_root |= !*sending->wanted[i].path;
+    }
+    for (size_t i = 0; i < sending->set->count; i++) {
+        const struct store *store = sending->recipients[i].store;
+        attributes |= store && !store_is_remote(store);
+    }
+    if (sending->count == 0 && !options->replaced)
+        return r;
+    if (r == 0)
+        r = set_stores_show(options, &view);
+    for (size_t i = 0; r == 0 && i < sending->set->count; i++)
+        r = prepare_node(sending, view, i, attributes);
+    if (r == 0 && options->replaced)
+        r = run_task(sending, TASK_REACH);
+    if (r == 0) {
+        look_at_view(sending);
+        refuse_empty_directories(sending);
+        for (size_t i = 0; r == 0 && i < sending->count; i++)
+            r = look_for_links(sending, &sending->wanted[i]);
+    }
+    if (r == 0 && !options->dry_run)
+        r = look_again(sending);
+    if (r == 0 && !options->dry_run)
+        r = send_all(sending, ret_filled);
+    if (r == 0)
+        tell_made(sending, context, report);
+    return r == -ENOMEM ? log_errno(r, "repair") : r;
+}

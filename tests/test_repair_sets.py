@@ -1,0 +1,383 @@
+# SPDX-License-Identifier: MIT
+"""`repair SET:`: what is wrong at the nodes of a set is sent to them by what keeps them in sync."""
+
+import os
+import shutil
+import signal
+import stat
+import subprocess
+
+import pytest
+
+import commands
+import repairing
+import syncing
+import trees
+from commands import DAMAGED, FAILED, OK, USAGE
+from set_places import SSH, everywhere, install_ssh, needs_sshfs, nothing_left, run, wait_until
+from syncing import ends, local, needs_rclone
+from syncing import nodes, sets, source  # noqa: F401
+
+pytestmark = pytest.mark.skipif(not shutil.which("rsync"), reason="rsync is missing")
+
+NAMES = ["anna", "bert", "carl", "dora"]
+
+
+def flip(path, offset=70):
+    """Flips a bit, and leaves size and time as they are: rot."""
+    before = path.stat()
+    repairing.change_bytes(path, offset)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def states(nodes, names=NAMES):  # noqa: F811
+    return {name: repairing.state_of(nodes / name) for name in names}
+
+
+def assert_sent_nothing(sets):  # noqa: F811
+    """By the next run of sync, which finds all as it left it."""
+    done = sets.run()
+    assert {name: end["files"] for name, end in ends(done).items()} == dict.fromkeys(ends(done), 0)
+    assert all(end["up_to_date"] and not end.get("differs_since") for end in ends(done).values())
+
+
+def assert_mended(sets, nodes, before, of_rclone=()):  # noqa: F811
+    run(sets, "check", "home:")
+    for name, state in before.items():
+        now = repairing.state_of(nodes / name)
+        if name in of_rclone:  # which gives directories nothing
+            now, state = ({path: item for path, item in items.items() if not stat.S_ISDIR(item.kind)}
+                          for items in (now, state))  # fmt: skip
+        assert now == state, "\n".join(repairing.differences(now, state))
+    assert_sent_nothing(sets)
+
+
+def test_local_nodes_are_mended(sets, source, nodes):  # noqa: F811
+    subprocess.run(["setfacl", "-m", "u:12345:r", source / "file-1"], check=True)
+    sets.write(source, local(nodes, NAMES))
+    sets.run()
+    before = states(nodes)
+    flip(nodes / "anna" / "file-1")
+    repairing.remove(nodes / "bert" / "dir")
+    repairing.remove(nodes / "bert" / "link")
+    os.chmod(nodes / "carl" / "file-2", 0o600)
+    trees.write_file(nodes / "dora" / "file-3", b"short")
+    run(sets, "check", "home:", status=DAMAGED)
+    done = run(sets, "repair", "home:", status=DAMAGED)
+    assert done.summary["failed"] == 0 and done.summary["metadata"] == 1
+    assert_mended(sets, nodes, before)
+
+
+def wrong_everywhere(sets, source, nodes, rng):  # noqa: F811
+    """Rot on one node, names missing on another, a third a month behind, metadata wrong on a
+    fourth. Returns how they were before."""
+    syncing.large_file(source, rng)
+    subprocess.run(["setfacl", "-m", "u:12345:r", source / "file-1"], check=True)
+    sets.write(source, {**everywhere(sets, nodes), "dora": f"rsync = {nodes}/dora",
+                        "emil": f"rsync = {nodes}/emil"}, required=3)  # fmt: skip
+    sets.run()
+    subprocess.run(["cp", "-a", nodes / "dora", nodes / "month"], check=True)
+    for name in ("file-0", "file-4"):
+        trees.write_file(source / name, rng.randbytes(5000))
+        os.utime(source / name, ns=(1, 1_700_000_000_123_456_789))
+    sets.run()
+    before = states(nodes, [*NAMES, "emil"])
+    shutil.rmtree(nodes / "dora")
+    (nodes / "month").rename(nodes / "dora")
+    flip(nodes / "bert" / "file-1")
+    flip(nodes / "bert" / "large", 500_000)
+    repairing.remove(nodes / "carl" / "dir" / "inner" / "file")
+    repairing.remove(nodes / "carl" / "file-2")
+    os.chmod(nodes / "emil" / "dir", 0o700)
+    os.utime(nodes / "emil" / "file-3", ns=(1, 1))
+    return before
+
+
+@needs_sshfs
+@needs_rclone
+def test_nodes_of_any_kind_are_mended(sets, source, nodes, rng):  # noqa: F811
+    os.unlink(source / "fifo")
+    before = wrong_everywhere(sets, source, nodes, rng)
+    run(sets, "check", "home:", status=DAMAGED)
+    done = run(sets, "repair", "--dry-run", "home:", status=DAMAGED)
+    would = done.actions()
+    assert would["made", "file-1"] == {"01"} and would["made", "file-0"] == {"03"}
+    done = run(sets, "repair", "-v", "home:", status=DAMAGED)
+    assert done.actions() == would and done.summary["failed"] == 0, done.errors
+    assert_mended(sets, nodes, before, of_rclone=["carl"])
+
+
+@needs_sshfs
+def test_a_node_out_of_reach_is_left_out(sets, source, nodes):  # noqa: F811
+    install_ssh(sets, SSH)
+    sets.write(source, {**local(nodes, NAMES[:3]), "dora": f"rsync = host:{nodes}/dora"})
+    sets.run()
+    before = states(nodes)
+    flip(nodes / "anna" / "file-1")
+    install_ssh(sets, "#!/bin/sh\necho 'ssh: no route' >&2\nexit 255\n")
+    done = run(sets, "repair", "home:", status=FAILED)
+    assert "home/dora: ssh: no route; it is left out" in done.errors
+    assert done.actions() == {} and done.summary["made"] == 1
+    install_ssh(sets, SSH)
+    assert_mended(sets, nodes, before)
+
+
+def test_too_few_nodes_is_one_line(sets, source, nodes):  # noqa: F811
+    sets.write(source, local(nodes, NAMES), required=3)
+    sets.run()
+    shutil.rmtree(nodes / "anna")
+    shutil.rmtree(nodes / "bert")
+    done = run(sets, "repair", "home:", status=FAILED)
+    assert done.errors.count("\n") == 1 and "2 of 4 nodes can be read, 3 needed" in done.errors
+
+
+def test_links_stay_links(sets, source, nodes):  # noqa: F811
+    sets.write(source, local(nodes, NAMES))
+    sets.run()
+    before = states(nodes)
+    flip(nodes / "anna" / "again")  # both names of it
+    repairing.remove(nodes / "bert" / "again")
+    repairing.remove(nodes / "carl" / "dir" / "inner" / "file")
+    done = run(sets, "repair", "home:", status=DAMAGED)
+    assert done.summary["made"] == 4
+    assert_mended(sets, nodes, before)
+
+
+def test_a_part_of_a_set_is_mended(sets, source, nodes):  # noqa: F811
+    sets.write(source, local(nodes, NAMES))
+    sets.run()
+    before = states(nodes)
+    repairing.remove(nodes / "anna" / "dir" / "empty")
+    flip(nodes / "anna" / "file-1")
+    rotten = (nodes / "anna" / "file-1").read_bytes()
+    done = run(sets, "repair", "home:dir", status=DAMAGED)
+    assert done.summary["made"] == 1
+    assert (nodes / "anna" / "file-1").read_bytes() == rotten
+    run(sets, "repair", "home:", status=DAMAGED)
+    assert_mended(sets, nodes, before)
+
+
+def test_what_repair_of_a_set_does_not_do(sets, source, nodes, tmp_path):  # noqa: F811
+    sets.write(source, local(nodes, NAMES))
+    sets.run()
+    for words, told in (
+        (["--delete", "home:"], "--delete: repair removes nothing from the nodes of a set"),
+        ([f"--add=07={tmp_path}/new", "home:"], "--add: a set has its places"),
+        (["--store", tmp_path, "home:"], "--store: repair of a set writes to its nodes alone"),
+        (["--replace", "nobody", "home:"], "the set home has no such node"),
+        (["--replace", "anna", "home:dir"], "--replace: fills the whole place of a node"),
+        (["--replace", "anna", nodes], "give SET: as STORES"),
+    ):
+        done = run(sets, "repair", *words, status=USAGE)
+        assert told in done.errors and done.errors.count("\n") == 1
+    run(sets, "repair", "home:")
+
+
+def test_the_rules_of_repair_hold(sets, source, nodes):  # noqa: F811
+    """A newer share, the disk of another node, and a name of one node stay as they are."""
+    sets.write(source, local(nodes, NAMES))
+    sets.run()
+    old = {name: (nodes / name / "file-1").read_bytes() for name in NAMES[1:]}
+    status = (nodes / "bert" / "file-1").stat()
+    trees.write_file(source / "file-1", b"newer" * 1000)
+    os.utime(source / "file-1", ns=(1, 1_700_000_000_123_456_789))
+    sets.run()
+    flip(nodes / "anna" / "file-2")  # a name beside that of the newer one
+    for name, data in old.items():
+        with repairing.same_time(nodes / name):
+            (nodes / name / "file-1").write_bytes(data)
+        os.utime(nodes / name / "file-1", ns=(1, status.st_mtime_ns))
+    with repairing.same_time(nodes / "bert"):
+        trees.write_file(nodes / "bert" / "foreign", b"not a share")
+    before = states(nodes)
+    subprocess.run(["cp", "-a", nodes / "carl", nodes / "swapped"], check=True)
+    shutil.rmtree(nodes / "dora")
+    (nodes / "swapped").rename(nodes / "dora")  # the disk of another node
+    done = run(sets, "repair", "home:", status=FAILED)
+    assert f"store {nodes}/dora holds share 02, and not 03 as the file of sets says" in done.errors
+    after = states(nodes)
+    assert "file-1 in " in done.errors and "which is newer" in done.errors
+    assert after["anna"].pop("file-2") != before["anna"].pop("file-2")
+    assert after["dora"] == after["carl"] and {**after, "dora": before["dora"]} == before
+
+
+
+def replace(sets, name, status=DAMAGED):  # noqa: F811
+    return run(sets, "repair", "--replace", name, "home:", status=status)
+
+
+@needs_sshfs
+@needs_rclone
+@pytest.mark.parametrize("lost", ["anna", "bert", "carl"])
+def test_a_new_place_is_filled(sets, source, nodes, lost):  # noqa: F811
+    os.unlink(source / "fifo")
+    os.unlink(source / "again")  # of what is one file, sshfs and rclone show nothing
+    sets.write(source, {**everywhere(sets, nodes), "dora": f"rsync = {nodes}/dora"})
+    sets.run()
+    before = states(nodes)
+    shutil.rmtree(nodes / lost)
+    if lost == "bert":  # an empty one is as good as none
+        (nodes / lost).mkdir()
+    flip(nodes / "dora" / "file-1")
+    if lost == "anna":
+        done = sets.run(status=DAMAGED)
+        assert ("the directory of node anna is gone: is the disk mounted? For a new disk: "
+                "zfec-fs repair --replace anna home:") in ends(done)["anna"]["error"]  # fmt: skip
+        flip(nodes / "dora" / "file-1")
+    done = replace(sets, lost)
+    assert done.summary["failed"] == 0, done.errors
+    assert done.summary["made"] >= 8
+    assert_mended(sets, nodes, before, of_rclone=["carl"])
+
+
+def test_a_place_that_holds_something_is_not_filled(sets, source, nodes, rng):  # noqa: F811
+    sets.write(source, local(nodes, NAMES))
+    sets.run()
+    before = states(nodes)
+    flip(nodes / "bert" / "file-1")
+    for _ in range(2):  # a refusal leaves no mark
+        done = replace(sets, "anna", status=FAILED)
+        assert "home/anna: its place is not empty (13 names): empty it, or choose another" in done.errors
+    assert_mended(sets, nodes, before)
+
+
+def test_lost_and_found_is_nothing(sets, source, nodes):  # noqa: F811
+    sets.write(source, local(nodes, NAMES))
+    sets.run()
+    before = states(nodes)
+    shutil.rmtree(nodes / "anna")
+    (nodes / "anna" / "lost+found").mkdir(parents=True)
+    replace(sets, "anna")
+    os.rmdir(nodes / "anna" / "lost+found")
+    os.utime(nodes / "anna", ns=(1, before["anna"][""].mtime_ns))
+    assert_mended(sets, nodes, before)
+
+
+def test_an_interrupted_filling_goes_on(sets, source, nodes, rng):  # noqa: F811
+    syncing.large_file(source, rng)
+    sets.write(source, local(nodes, NAMES))
+    sets.run()
+    before = states(nodes)
+    shutil.rmtree(nodes / "anna")
+    slow = {**local(nodes, NAMES), "anna": f"rsync = {nodes}/anna\nbwlimit = 100K"}
+    sets.write(source, slow)
+    words = commands.command_line("repair", "-c", sets.file, "--replace", "anna", "home:")
+    with subprocess.Popen(words, env=sets.environment, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL) as process:  # fmt: skip
+        wait_until(lambda: (nodes / "anna" / "file-0").exists())
+        process.send_signal(signal.SIGINT)
+    assert sets.state()["nodes"]["anna"]["filling_since"]
+    nothing_left(sets)
+    sets.write(source, local(nodes, NAMES))
+    replace(sets, "anna")
+    known = sets.state()["nodes"]
+    assert "filling_since" not in known["anna"]
+    assert known["anna"]["as_of"] == known["bert"]["as_of"] and known["anna"]["up_to_date"]
+    sets.run()  # which removes what the stopped run has left
+    assert_mended(sets, nodes, before)
+
+
+def test_a_dry_run_fills_nothing(sets, source, nodes):  # noqa: F811
+    sets.write(source, local(nodes, NAMES))
+    sets.run()
+    shutil.rmtree(nodes / "anna")
+    done = run(sets, "repair", "--dry-run", "--replace", "anna", "home:", status=OK)
+    assert done.json and not (nodes / "anna").exists()
+    (nodes / "anna").mkdir()
+    (nodes / "anna" / "mine").touch()
+    run(sets, "repair", "--dry-run", "--replace", "anna", "home:", status=FAILED)
+
+
+@needs_sshfs
+@needs_rclone
+@pytest.mark.parametrize("name", ["anna", "bert", "carl"])
+def test_a_symlink_at_a_directorys_name_leads_nowhere(sets, source, nodes, tmp_path, name):  # noqa: F811
+    """The mover writes nothing where a node's symlink leads."""
+    os.unlink(source / "fifo")
+    os.unlink(source / "again")
+    sets.write(source, {**everywhere(sets, nodes), "dora": f"rsync = {nodes}/dora"})
+    sets.run()
+    before = states(nodes)
+    outside = tmp_path / "outside"
+    (outside / "inner").mkdir(parents=True)
+    trees.write_file(outside / "inner" / "file", b"mine")
+    kept = repairing.state_of(outside)
+    with repairing.same_time(nodes / name):
+        repairing.remove(nodes / name / "dir")
+        (nodes / name / "dir").symlink_to(outside)
+    done = run(sets, "repair", "home:", status=FAILED if name == "carl" else DAMAGED)
+    assert repairing.state_of(outside) == kept
+    if name == "carl":
+        assert "dir in home/carl: a symlink is there in its place, or on the way" in done.errors
+        (nodes / name / "dir").unlink()
+        run(sets, "repair", "home:", status=DAMAGED)
+    assert_mended(sets, nodes, before, of_rclone=["carl"])
+
+
+def coarse(state):
+    """Times as sshfs shows them."""
+    return {path: item._replace(mtime_ns=item.mtime_ns // 10**9) for path, item in state.items()}
+
+
+@needs_sshfs
+def test_nodes_behind_ssh_alone_are_mended(sets, source, nodes):  # noqa: F811
+    """Attributes are not known then; the next sync sets them."""
+    os.unlink(source / "again")
+    install_ssh(sets, SSH)
+    sets.write(source, {name: f"rsync = host:{nodes}/{name}" for name in NAMES})
+    sets.run()
+    before = states(nodes)
+    flip(nodes / "anna" / "file-0")
+    repairing.remove(nodes / "bert" / "dir")
+    with repairing.same_time(nodes / "carl" / "file-0"):
+        os.chmod(nodes / "carl" / "file-0", 0o600)
+    run(sets, "repair", "home:", status=DAMAGED)
+    run(sets, "check", "home:")
+    assert coarse(repairing.state_of(nodes / "carl")) == coarse(before["carl"])
+    assert_sent_nothing(sets)
+    assert states(nodes) == before
+
+
+@needs_sshfs
+@needs_rclone
+def test_symlinks_as_rclone_keeps_them_are_no_names(sets, source, nodes):  # noqa: F811
+    os.unlink(source / "fifo")
+    os.unlink(source / "again")
+    places = everywhere(sets, nodes)
+    places["bert"] = "rclone = cloud:bert"
+    sets.write(source, {**places, "dora": f"rsync = {nodes}/dora", "emil": f"rsync = {nodes}/emil"})
+    sets.run()
+    before = states(nodes, [*NAMES, "emil"])
+    shutil.rmtree(nodes / "dora")
+    flip(nodes / "carl" / "file-1")
+    replace(sets, "dora")
+    assert_mended(sets, nodes, before, of_rclone=["bert", "carl"])
+
+
+def test_a_place_at_an_rsync_daemon_is_filled(sets, source, nodes, tmp_path):  # noqa: F811
+    (tmp_path / "served").mkdir()
+    with syncing.rsync_daemon(tmp_path / "served") as port:
+        place = f"rsync = rsync://127.0.0.1:{port}/data/dora"
+        sets.write(source, {**local(nodes, NAMES[:3]), "dora": place})
+        sets.run()
+        before = repairing.state_of(tmp_path / "served" / "dora")
+        shutil.rmtree(tmp_path / "served" / "dora")
+        done = replace(sets, "dora")
+        assert done.summary["failed"] == 0
+        repairing.assert_same_state(tmp_path / "served" / "dora", before)
+        assert_sent_nothing(sets)
+
+
+def test_what_verify_has_found_is_mended(sets, source, nodes, rng):  # noqa: F811
+    """And the next sync neither sends it again nor calls the node wrong."""
+    syncing.large_file(source, rng)
+    sets.write(source, local(nodes, NAMES))
+    sets.run()
+    before = states(nodes)
+    syncing.settle(source)
+    flip(nodes / "anna" / "large", 500_000)
+    sets.run("--verify", "100%", status=DAMAGED)
+    assert sets.state()["nodes"]["anna"]["different"] == ["large"]
+    run(sets, "repair", "home:", status=DAMAGED)
+    assert "differs_since" not in sets.state()["nodes"]["anna"]
+    assert_mended(sets, nodes, before)
