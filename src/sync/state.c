@@ -306,32 +306,17 @@ static json_t *node_json(const struct sync_node *node)
     if (*memory->error && !error) /* it is not UTF-8 */
         error = json_string("it failed");
     return json_pack(
-<<<<<<< HEAD
-        "{s:s, s:o, s:o*, s:b, s:o*, s:o?, s:o*, s:o*, s:o*, s:o*, s:o*, s:s, s:o*, s:o*, s:o*, "
-        "s:o*, s:o*, s:o*}",
-=======
-        "{s:s, s:o, s:o*, s:b, s:o*, s:o?, s:o*, s:o*, s:o*, s:o*, s:o*, s:o*, s:s, s:o*, s:o*, "
-        "s:o*, s:o*}",
->>>>>>> h-mend
         "target", node->target, "share", json_sprintf("%02x", (uint8_t)node->share), "mount",
         *memory->mount ? json_string(memory->mount) : NULL, "up_to_date", memory->up_to_date,
         "tried", time_json(memory->tried), "as_of", time_json(memory->as_of), "first_tried",
         time_json(memory->first_tried), "error", error, "differs_since",
-<<<<<<< HEAD
         time_json(memory->differs_since), "different", names_json(&memory->different),
-        "unfinished_since", time_json(memory->unfinished_since), "encoding", memory->encoding,
-        "files", count_json(memory->files, memory->as_of), "bytes",
-        count_json(memory->bytes, memory->as_of), "checked", time_json(memory->checked), "compared",
-        count_json(memory->compared, memory->checked), "counted", time_json(memory->counted),
-        "surplus", count_json(memory->surplus, memory->counted));
-=======
-        time_json(memory->differs_since), "different", paths_json(&memory->different),
         "unfinished_since", time_json(memory->unfinished_since), "filling_since",
         time_json(memory->filling_since), "encoding", memory->encoding, "files",
         count_json(memory->files, memory->as_of), "bytes", count_json(memory->bytes, memory->as_of),
         "checked", time_json(memory->checked), "compared",
-        count_json(memory->compared, memory->checked));
->>>>>>> h-mend
+        count_json(memory->compared, memory->checked), "counted", time_json(memory->counted),
+        "surplus", count_json(memory->surplus, memory->counted));
 }
 
 /* Replaces the file of SET in a directory by WHOLE, which is taken. */
