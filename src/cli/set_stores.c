@@ -521,9 +521,8 @@ int set_stores_open(struct options *options)
 struct sync_set *set_stores_whole(const struct options *options, struct sets **ret)
 {
     struct set_stores *stores = options->set_stores;
-    const char *beneath = stores && stores->set ? strchr(options->address, ':') + 1 : NULL;
 
-    if (!beneath || beneath[strspn(beneath, "/")])
+    if (!stores || !stores->places || *stores->beneath)
         return NULL;
     *ret = &stores->sets;
     return stores->set;
@@ -583,7 +582,7 @@ struct sync_set *set_stores_set(const struct options *options)
 {
     const struct set_stores *stores = options->set_stores;
 
-    return stores && stores->places ? (struct sync_set *)stores->set : NULL;
+    return stores && stores->places ? stores->set : NULL;
 }
 
 const char *set_stores_beneath(const struct options *options)

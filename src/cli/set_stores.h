@@ -10,8 +10,6 @@
 #include "sync/sets.h"
 
 struct set_stores;
-struct sets;
-struct sync_set;
 
 /*
  * Takes options->source for such an address if it has that form, SET:, and there is a set of that

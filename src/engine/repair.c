@@ -234,7 +234,8 @@ static const char *find_reason_to_hold(const struct repair *repair,
     if (report->keeps_mode && (own->st_mode != shown->st_mode || own->st_uid != shown->st_uid ||
                                own->st_gid != shown->st_gid))
         return "stores do not agree on its mode or owner";
-    if (report->state == COPY_OTHER_KIND && is_full_directory(repair, inspection->path, target))
+    if (report->state == COPY_OTHER_KIND && S_ISDIR(own->st_mode) &&
+        is_full_directory(repair, inspection->path, target))
         return "a directory that is not empty is in the way";
     return NULL;
 }

@@ -306,6 +306,8 @@ static json_t *node_json(const struct sync_node *node)
     if (*memory->error && !error) /* it is not UTF-8 */
         error = json_string("it failed");
     return json_pack(
+        "{s:s, s:o, s:o*, s:b, s:o*, s:o?, s:o*, s:o*, s:o*, s:o*, s:o*, s:o*, s:s, s:o*, s:o*, "
+        "s:o*, s:o*, s:o*, s:o*}",
         "target", node->target, "share", json_sprintf("%02x", (uint8_t)node->share), "mount",
         *memory->mount ? json_string(memory->mount) : NULL, "up_to_date", memory->up_to_date,
         "tried", time_json(memory->tried), "as_of", time_json(memory->as_of), "first_tried",
