@@ -2,6 +2,7 @@
 """zfec-fs status: what is known of the nodes of a set, told without asking them; and the metrics."""
 
 import datetime
+import fcntl
 import json
 import os
 import re
@@ -375,3 +376,83 @@ def test_a_node_that_never_was_up_to_date_is_late_as_well(sets, source, nodes):
     assert "longer" not in sets.run(status=DAMAGED, noisy=True).errors
     age(sets, 3 * DAY_S, "bert", key="first_tried")
     assert "home/bert: behind for longer" in sets.run(status=LOST, noisy=True).errors
+
+
+def test_metrics_of_runs_that_end_at_once(sets, source, nodes):
+    """Who writes last has read what both have remembered."""
+    sets.write(source, local(nodes, NAMES))
+    sets.run()
+    path = sets.folder / "metrics"
+    words = [mounts_module.BINARY, "status", "-q", "-c", sets.file, "--metrics", path]
+    folder = os.open(sets.state_folder, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)  # as the other run does while it writes
+        process = subprocess.Popen(words, env=sets.environment)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=1)
+        assert not path.exists()
+        then = age(sets, 3 * DAY_S)
+    finally:
+        os.close(folder)
+    assert process.wait() == OK
+    assert read_metrics(path)["node_as_of_timestamp_seconds", "home", "bert"] == seconds_of(then)
+
+
+# Asking the nodes
+
+
+def test_nodes_are_asked_where_that_is_wanted(sets, source, nodes):
+    sets.write(source, local(nodes, NAMES), more="retries = 0")
+    (source / "gone").write_text("gone")
+    sets.run()
+    (source / "gone").unlink()
+    (source / "new").write_text("new")
+    lose(nodes, "carl")
+    before = (sets.state_folder / "home.json").read_bytes()
+    assert told(sets)["up_to_date"] == 3  # as far as is known
+    result = run_status(sets, "--ask", status=DAMAGED, noisy=True)
+    found = ends(result)
+    for name in ("anna", "bert"):
+        assert (found[name]["up_to_date"], found[name]["files"], found[name]["surplus"]) == (True, 1, 1)
+    assert not found["carl"]["up_to_date"]
+    assert found["carl"]["error"]
+    assert [line for line in result.json if line["message_type"] == "file"] == []
+    assert [line["up_to_date"] for line in result.json if line["message_type"] == "status"] == [3]
+    assert result.summary["command"] == "status"
+    assert (sets.state_folder / "home.json").read_bytes() == before
+    assert not (nodes / "anna" / "new").exists()
+    shown = told_as_text(sets, "--ask", status=DAMAGED)
+    assert shown[0].startswith("home/anna 00 can be reached; would be: 1 file, ")
+    assert shown[2].startswith("home/carl 02 cannot be reached: ")
+    assert shown[4].startswith("home/anna 00 up to date as of ")
+    paths = [line["path"] for line in run_status(sets, "--ask", "-v", status=DAMAGED, noisy=True).json
+             if line.get("node") == "anna" and line["message_type"] == "file"]  # fmt: skip
+    assert {"gone", "new"} <= {*paths}
+
+
+def test_the_share_is_asked_for(sets, source, nodes):
+    sets.write(source, local(nodes, NAMES))
+    sets.run()
+    (nodes / "anna").rename(nodes / "other")
+    (nodes / "bert").rename(nodes / "anna")
+    (nodes / "other").rename(nodes / "bert")
+    assert told(sets)["up_to_date"] == 3
+    result = run_status(sets, "--ask", status=LOST, noisy=True)
+    assert "it holds another share than 00" in ends(result)["anna"]["error"]
+
+
+def test_asking_takes_a_number_of_nodes_at_once(sets, source, nodes):
+    sets.write(source, local(nodes, NAMES))
+    sets.run()
+    assert run_status(sets, "--ask", "-j", "1").summary["exit_status"] == OK
+
+
+def test_nobody_is_asked_while_sync_runs(sets, source, nodes, rng):
+    process, _ = slow_run(sets, source, nodes, rng)
+    try:
+        result = run_status(sets, "--ask", status=LOST, noisy=True)
+        assert "home: another run of this set is under way; wait for its end" in result.errors
+        assert "status" in [line["message_type"] for line in result.json]
+    finally:
+        process.terminate()
+        process.communicate()

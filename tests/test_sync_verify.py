@@ -45,7 +45,7 @@ def test_state(sets, source, nodes):
             "share": f"{index:02x}", "target": f"{nodes}/{name}", "up_to_date": True,
             "mount": str(next(path for path in nodes.parents if path.is_mount())),
             "tried": node["as_of"], "as_of": node["as_of"], "encoding": "checked, 2, 65536",
-            "files": len(held), "bytes": sum(held.values()),
+            "files": len(held), "bytes": sum(held.values()), "counted": node["as_of"], "surplus": 0,
         }  # fmt: skip
     good = state["nodes"]["carl"]["as_of"]
     while datetime.now(timezone.utc).replace(microsecond=0) <= when(good):

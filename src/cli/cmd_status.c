@@ -4,6 +4,7 @@
 #include "cli/chosen.h"
 #include "cli/metrics.h"
 #include "cli/standing.h"
+#include "cli/sync_sets.h"
 #include "sync/state.h"
 
 /* Shows what is known of SET. It is read while a run may replace it, and so takes no lock. */
@@ -34,6 +35,10 @@ enum exit_status status_command(struct options *options)
         return status;
     if (state_folder(&folder) < 0)
         return EXIT_STATUS_FAILED;
+    options->dry_run = options->ask;
+    if (options->ask)
+        status = sync_sets(options, &sets, &count);
+    count = 0;
     for (size_t i = 0; i < sets.count; i++) {
         if (!chosen_has(options, &sets.sets[i]))
             continue;

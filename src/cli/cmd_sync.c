@@ -10,6 +10,7 @@
 #include "cli/output.h"
 #include "cli/private_view.h"
 #include "cli/standing.h"
+#include "cli/sync_sets.h"
 #include "sync/address.h"
 #include "sync/leftovers.h"
 #include "sync/run.h"
@@ -189,7 +190,7 @@ static void look(void *context)
 
     if (is_signal && !is_asked && !syncing->run.stop) {
         syncing->run.stop = true;
-        log_error("sync: stopping; what is done stays done");
+        log_error("%s: stopping; what is done stays done", syncing->options->name);
     }
     show_nodes(syncing, is_asked);
 }
@@ -238,7 +239,8 @@ static void moved(const struct transfer *transfer, enum move move, const char *p
     }
     if (differs && outcome->paths.count < KEPT_MAX)
         names_add(&outcome->paths, path); /* where that fails, it counts as one not kept */
-    if (!differs && !syncing->options->dry_run && !syncing->options->verbose)
+    const struct options *options = syncing->options;
+    if (!differs && (options->ask || !options->dry_run) && !options->verbose)
         return;
     json_t *object =
         json_pack("{s:s, s:s, s:s}", "set", set, "node", node, "action", actions[move]);
@@ -671,30 +673,39 @@ static enum exit_status sync_set(const struct options *options, struct sync_set 
     return *stopped ? status : note_end(options, set, status);
 }
 
+enum exit_status sync_sets(const struct options *options, struct sets *sets, int *ret_count)
+{
+    enum exit_status status = EXIT_STATUS_OK;
+    bool stopped = false;
+    sigset_t passed;
+
+    *ret_count = 0;
+    background_signals(&passed);
+    sigprocmask(SIG_BLOCK, &passed, NULL);
+    cleanup_fd int signals = signalfd(-1, &passed, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (signals < 0) {
+        log_errno(-errno, "%s", options->name);
+        return EXIT_STATUS_FAILED;
+    }
+    for (size_t i = 0; i < sets->count && !stopped; i++) {
+        if (!chosen_has(options, &sets->sets[i]))
+            continue;
+        status = standing_worse(status, sync_set(options, &sets->sets[i], signals, &stopped));
+        ++*ret_count;
+    }
+    return status;
+}
+
 enum exit_status sync_command(struct options *options)
 {
     cleanup_sets struct sets sets = {0};
     double began = clock_seconds();
-    bool stopped = false;
-    sigset_t passed;
     int count = 0;
 
     enum exit_status status = chosen_read(options, &sets);
     if (status != EXIT_STATUS_OK)
         return status;
-    background_signals(&passed);
-    sigprocmask(SIG_BLOCK, &passed, NULL);
-    cleanup_fd int signals = signalfd(-1, &passed, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (signals < 0) {
-        log_errno(-errno, "sync");
-        return EXIT_STATUS_FAILED;
-    }
-    for (size_t i = 0; i < sets.count && !stopped; i++) {
-        if (!chosen_has(options, &sets.sets[i]))
-            continue;
-        status = standing_worse(status, sync_set(options, &sets.sets[i], signals, &stopped));
-        count++;
-    }
+    status = sync_sets(options, &sets, &count);
     if (metrics_write(options, &sets) < 0)
         status = standing_worse(status, EXIT_STATUS_FAILED);
     output_json("summary", json_pack("{s:s, s:b, s:i, s:f, s:i}", "command", "sync", "dry_run",

@@ -7,6 +7,9 @@
 #include "cli/standing.h"
 #include "sync/state.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+
 /* A set, or a node of it, and the value of one metric. */
 struct subject {
     const struct sync_set *set;
@@ -204,6 +207,10 @@ int metrics_write(const struct options *options, struct sets *sets)
     if (!options->metrics)
         return 0;
     int r = state_folder(&folder);
+    /* Of two runs that end at once, the last that writes has read what both have remembered. */
+    cleanup_fd int lock = r == 0 ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (lock >= 0)
+        flock(lock, LOCK_EX);
     for (size_t i = 0; r == 0 && standings && i < sets->count; i++) {
         int known = state_read(folder, &sets->sets[i]);
         standings[i] = standing_of(&sets->sets[i], now);

@@ -305,6 +305,8 @@ static const struct option_row option_rows[] = {
      .help = "the file of sets (~/.config/zfec-fs/sets.ini; of root /etc/zfec-fs/sets.ini)"},
     {"config", 0, MOUNT_OF_STORES | COMMAND_DECODE, "FILE", TEXT(config),
      .help = "the file of sets, for SET: as STORES"},
+    {"ask", 0, COMMAND_STATUS, FLAG(ask),
+     .help = "ask the nodes as well: whether they can be reached, and what is to be sent"},
     {"metrics", 0, OF_SETS | COMMAND_CHECK, "FILE", TEXT(metrics),
      .help = "also write what is known of all sets to FILE, for Prometheus"},
     {"checksum", 'c', COMMAND_ENCODE | COMMAND_DECODE, FLAG(checksum),
@@ -325,10 +327,7 @@ static const struct option_row option_rows[] = {
      .help = "say what would be done, and do nothing"},
     {"jobs", 'j', OF_SHARES | COMMAND_INFO, "N", NUMBER(jobs, 256),
      .help = "threads (default: one per processor; 16 with remote stores)"},
-    {"jobs", 'j', COMMAND_SYNC, "N", NUMBER(jobs, 256),
-     .help = "how many nodes at once (default: all)"},
-    {"jobs", 'j', COMMAND_STATUS, "N", NUMBER(jobs, 256),
-     .help = "no effect here: no node is asked"},
+    {"jobs", 'j', OF_SETS, "N", NUMBER(jobs, 256), .help = "how many nodes at once (default: all)"},
     {"quiet", 'q', COMMANDS, FLAG(quiet), .help = "only errors: no results, no progress"},
     {"verbose", 'v', COMMANDS, FLAG(verbose), .help = "also print each file"},
     {"json", 0, COMMANDS, FLAG(json), .help = "results as JSON, one object a line"},
@@ -682,7 +681,7 @@ int options_parse(const struct command_row *row, int count, char *words[], struc
         .store_timeout = -1,
         .sample = 1,
         /* 0: as many as fit what is worked on */
-        .jobs = command == COMMAND_SYNC    ? JOBS_MAX
+        .jobs = command & OF_SETS          ? JOBS_MAX
                 : command == COMMAND_BENCH ? thread_processors()
                                            : 0,
     };

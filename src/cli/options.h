@@ -86,7 +86,7 @@ struct options {
     char *metrics; /* a file for what is known of sets; NULL: none */
     char *log_file;
     bool quiet, verbose, json;
-    bool due, checksum, remove, remove_most, dry_run, older, salvage;
+    bool ask, due, checksum, remove, remove_most, dry_run, older, salvage;
 };
 
 struct command_row {

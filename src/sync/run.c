@@ -186,9 +186,9 @@ static void judge_end(struct transfer *transfer, int status)
 {
     const struct mover *mover = transfer->node->mover;
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    bool answers = transfer->question == QUESTION_MOUNT
-                       ? code >= 0 /* of what exists, if anything */
-                       : code == 0 || code == mover->answers;
+    bool is_optional = transfer->question == QUESTION_MOUNT || /* of what exists, if anything */
+                       (transfer->question == QUESTION_NAMES && !transfer->node->terms.remove);
+    bool answers = is_optional ? code >= 0 : code == 0 || code == mover->answers;
 
     if (transfer->question != QUESTION_NONE && answers) {
         judge_answer(transfer, code == 0 || code == mover->makes);
