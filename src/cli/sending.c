@@ -10,6 +10,7 @@
 #include "sync/sample.h"
 #include "sync/state.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -41,6 +42,7 @@ struct sending {
     const struct options *options;
     struct sync_set *set;
     char *folder; /* of the state */
+    char *root;   /* see make_root */
     int lock;     /* of the set */
     time_t began;
     struct recipient *recipients; /* one for each node, */
@@ -114,6 +116,9 @@ void sending_end(struct sending *sending)
     free(sending->wanted);
     free(sending->recipients);
     free(sending->transfers);
+    if (sending->root)
+        rmdir(sending->root);
+    free(sending->root);
     free(sending->folder);
     free(sending);
 }
@@ -416,27 +421,30 @@ static bool prepare_task(struct sending *sending, enum transfer_task task, size_
         return fills && (task == TASK_REACH || (task == TASK_UPDATE && !failed));
     if (recipient->wanted == recipient->failed)
         return false;
-    transfer->everything = recipient->has_root;
     if (task == TASK_ROOT)
-        return !failed && recipient->node.mover == &rsync_mover;
+        return !failed && recipient->node.mover == &rsync_mover &&
+               (transfer->place || recipient->has_root);
     if (*ret == 0)
         *ret = write_list(sending, i, task == TASK_COMPARE);
     return *ret == 0;
 }
 
-/* Does TASK for all nodes that need it. */
-static int run_task(struct sending *sending, enum transfer_task task)
+/* Does TASK for the nodes from number FIRST to END that need it. PLACE as struct transfer has it.
+ */
+static int run_task(struct sending *sending, enum transfer_task task, size_t first, size_t end,
+                    char *place)
 {
     struct run *run = &sending->run;
     int r = 0;
 
-    for (size_t i = 0; r == 0 && i < run->count; i++) {
-        struct transfer *transfer = &run->transfers[i];
+    for (size_t i = first; r == 0 && i < end; i++) {
+        struct transfer *transfer = &sending->transfers[i];
         *transfer = (struct transfer){
             .node = &sending->recipients[i].node,
             .task = task,
             .share = transfer->share,
             .list = transfer->list,
+            .place = place,
             .above = transfer->above,
             .result = transfer->result,
             .done = transfer->done,
@@ -452,9 +460,11 @@ static int run_task(struct sending *sending, enum transfer_task task)
     }
     if (r < 0)
         return r;
+    run->transfers = sending->transfers + first;
+    run->count = end - first;
     run_transfers(run);
-    for (size_t i = 0; i < run->count; i++) {
-        struct transfer *transfer = &run->transfers[i];
+    for (size_t i = first; i < end; i++) {
+        struct transfer *transfer = &sending->transfers[i];
         sending->recipients[i].is_unfinished |= transfer->result < 0 || transfer->tries > 1;
         if (transfer->step != TRANSFER_DONE || transfer->result == 0 || run->stop ||
             (task == TASK_COMPARE && transfer->different > 0))
@@ -554,6 +564,36 @@ static int note_end(struct sending *sending, const bool is_left[])
     return state_write(sending->folder, sending->set);
 }
 
+/*
+ * Sends to node number I. Its root gets its metadata first, while the stores show it, and has its
+ * time back in the end, which names in it have changed: that of an empty directory of ours.
+ */
+static int send_to_node(struct sending *sending, size_t i)
+{
+    int r = run_task(sending, TASK_ROOT, i, i + 1, NULL);
+
+    if (r == 0)
+        r = run_task(sending, TASK_RESEND, i, i + 1, NULL);
+    return r == 0 ? run_task(sending, TASK_ROOT, i, i + 1, sending->root) : r;
+}
+
+/* Makes that directory, with the time that the roots should have. */
+static int make_root(struct sending *sending, const char *view)
+{
+    struct stat status;
+
+    if (asprintf(&sending->root, "%s.root", view) < 0) {
+        sending->root = NULL;
+        return -ENOMEM;
+    }
+    int r = tree_stat(sending->recipients[0].target.tree, "", &status);
+    const struct timespec times[] = {status.st_atim, status.st_mtim};
+    if (r == 0 && (mkdir(sending->root, 0700) < 0 ||
+                   utimensat(AT_FDCWD, sending->root, times, AT_SYMLINK_NOFOLLOW) < 0))
+        r = -errno;
+    return r < 0 ? log_errno(r, "%s", sending->root) : 0;
+}
+
 /* Sends what is wanted, and compares it. */
 static int send_all(struct sending *sending, bool *ret_filled)
 {
@@ -562,12 +602,10 @@ static int send_all(struct sending *sending, bool *ret_filled)
     uint64_t files = 0;
 
     int r = is_left ? note_begin(sending, is_left) : -ENOMEM;
-    if (r == 0)
-        r = run_task(sending, TASK_RESEND);
-    if (r == 0)
-        r = run_task(sending, TASK_ROOT);
+    for (size_t i = 0; r == 0 && i < set->count; i++)
+        r = send_to_node(sending, i);
     if (r == 0 && sending->options->replaced)
-        r = run_task(sending, TASK_UPDATE);
+        r = run_task(sending, TASK_UPDATE, 0, set->count, NULL);
     for (size_t i = 0; r == 0 && i < set->count; i++) {
         const struct transfer *transfer = &sending->transfers[i];
         if (!is_replaced(sending, i) || transfer->result < 0)
@@ -580,7 +618,7 @@ static int send_all(struct sending *sending, bool *ret_filled)
         atomic_fetch_add(&sending->copying->counts[COPY_MADE], files);
     }
     if (r == 0)
-        r = run_task(sending, TASK_COMPARE);
+        r = run_task(sending, TASK_COMPARE, 0, set->count, NULL);
     if (r == 0 || r == -ECANCELED) {
         int noted = note_end(sending, is_left);
         r = r == 0 ? noted : r;
@@ -630,7 +668,7 @@ int sending_run(struct sending *sending, void *context,
     for (size_t i = 0; r == 0 && i < sending->set->count; i++)
         r = prepare_node(sending, view, i, attributes);
     if (r == 0 && options->replaced)
-        r = run_task(sending, TASK_REACH);
+        r = run_task(sending, TASK_REACH, 0, sending->set->count, NULL);
     if (r == 0) {
         look_at_view(sending);
         refuse_empty_directories(sending);
@@ -639,6 +677,8 @@ int sending_run(struct sending *sending, void *context,
     }
     if (r == 0 && !options->dry_run)
         r = look_again(sending);
+    if (r == 0 && !options->dry_run)
+        r = make_root(sending, view);
     if (r == 0 && !options->dry_run)
         r = send_all(sending, ret_filled);
     if (r == 0)

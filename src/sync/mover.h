@@ -14,7 +14,7 @@ enum transfer_task {
     TASK_UPDATE,  /* bring a node up to date */
     TASK_COMPARE, /* compare the files of a list by content */
     TASK_RESEND,  /* send the names of a list where their contents differ; by rclone, always */
-    TASK_ROOT,    /* give the root its time, which names in it changed; of rsync */
+    TASK_ROOT,    /* give the root alone its metadata, or the time of PLACE; of rsync */
     TASK_FIND,    /* find what stopped runs may have left: see leftovers.h */
     TASK_REMOVE,  /* remove what was prepared of that */
 };
@@ -58,8 +58,7 @@ struct transfer {
     bool known;       /* the share was there before: its directory is not to be made again */
     bool is_new;      /* nothing may be there yet */
     bool checksum;    /* compare contents, not sizes and times */
-    bool everything;  /* send all, whatever the node has; of rclone, whose checksums may be wrong;
-                         or of TASK_ROOT: all metadata */
+    bool everything;  /* send all, whatever the node has; of rclone, whose checksums may be wrong */
     bool each_file;   /* tell of each */
     bool counts;      /* what the source has no more, also where that is not deleted */
     char mount[PATH_MAX]; /* where its file system was mounted last; "": unknown */

@@ -166,7 +166,7 @@ static void rsync_call(const struct transfer *transfer, struct words *words)
         break;
     case TASK_ROOT: /* And nothing in it. */
         add_window(&transfer->node->terms, words);
-        if (transfer->everything)
+        if (!transfer->place)
             WORDS_ADD(words, transfer->node->terms.attributes ? "-aAX" : "-a", "--numeric-ids",
                       "--no-recursive");
         WORDS_ADD(words, "--dirs", "--times", "--exclude=*");
@@ -187,7 +187,8 @@ static void rsync_call(const struct transfer *transfer, struct words *words)
             add_updating(transfer, words);
     }
     words_add(words, "--");
-    words_add(words, "%s/", transfer->task == TASK_REMOVE ? transfer->place : transfer->share);
+    bool is_of_place = transfer->task == TASK_REMOVE || transfer->task == TASK_ROOT;
+    words_add(words, "%s/", is_of_place && transfer->place ? transfer->place : transfer->share);
     /* A disk that is not mounted must not be filled up anew beneath its mountpoint. */
     words_add(words, transfer->known ? "%s/./" : "%s/", target);
 }
