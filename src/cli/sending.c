@@ -59,6 +59,15 @@ static void look(void *context)
     struct sending *sending = context;
 
     sending->run.stop |= atomic_load(&sending->copying->meter.progress.stop);
+    for (size_t i = 0; i < sending->run.count; i++) {
+        const struct transfer *transfer = &sending->run.transfers[i];
+        char text[256];
+        if (transfer->step < TRANSFER_RUNNING)
+            continue;
+        snprintf(text, sizeof text, "%s/%s: %s files, %s", sending->set->name, transfer->node->name,
+                 show_count(transfer->done.files).text, show_bytes(transfer->done.bytes).text);
+        progress_begin(&sending->copying->meter.progress, text);
+    }
 }
 
 int sending_begin(struct copying *copying, struct sending **ret)
@@ -626,6 +635,17 @@ static int send_all(struct sending *sending, bool *ret_filled)
     return r;
 }
 
+/* Says which place a dry run would fill, where that could be. */
+static void tell_filling(const struct sending *sending)
+{
+    for (size_t i = 0; i < sending->set->count; i++) {
+        const struct sync_node *node = &sending->set->nodes[i];
+        if (is_replaced(sending, i) && sending->transfers[i].result == 0)
+            output_text(COLOUR_NONE, "%s/%s: would be filled with share %02x", sending->set->name,
+                        node->name, (uint8_t)node->share);
+    }
+}
+
 /* Reports what was made, or would be. */
 static void tell_made(const struct sending *sending, void *context,
                       void (*report)(void *context, const struct copy_event *event))
@@ -681,6 +701,8 @@ int sending_run(struct sending *sending, void *context,
         r = make_root(sending, view);
     if (r == 0 && !options->dry_run)
         r = send_all(sending, ret_filled);
+    if (r == 0 && options->dry_run)
+        tell_filling(sending);
     if (r == 0)
         tell_made(sending, context, report);
     return r == -ENOMEM ? log_errno(r, "repair") : r;
