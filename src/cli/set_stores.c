@@ -430,7 +430,7 @@ int set_stores_open(struct options *options)
 struct sync_set *set_stores_whole(const struct options *options, struct sets **ret)
 {
     struct set_stores *stores = options->set_stores;
-    const char *beneath = stores && stores->set ? strchr(options->address, ':') + 1 : NULL;
+    const char *beneath = stores && options->address ? strchr(options->address, ':') + 1 : NULL;
 
     if (!beneath || beneath[strspn(beneath, "/")])
         return NULL;
