@@ -440,7 +440,7 @@ def test_the_share_is_asked_for(sets, source, nodes):
     (nodes / "other").rename(nodes / "bert")
     assert told(sets)["up_to_date"] == 3
     result = run_status(sets, "--ask", status=LOST, noisy=True)
-    assert "it holds another share than 00" in ends(result)["anna"]["error"]
+    assert "it says that it holds share 01" in ends(result)["anna"]["error"]
 
 
 def test_asking_takes_a_number_of_nodes_at_once(sets, source, nodes):
