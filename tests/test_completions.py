@@ -19,7 +19,7 @@ import mounts as mounts_module
 UNSANITIZED = True
 
 FOLDER = mounts_module.REPOSITORY / "completions"
-COMMANDS = ["encode", "decode", "restore", "check", "repair", "info", "sync", "status", "bench"]
+COMMANDS = ["encode", "decode", "restore", "check", "repair", "info", "sync", "status", "recover", "bench"]
 FORMATS = {"checked", "classic", "fec"}
 LIMIT_S = 60
 # The scripts ask the program what there is.
@@ -302,7 +302,7 @@ def test_values(shell, here, line):
     assert values_in(shell.complete(line, here), line) == BEHIND_EQUALS[line]
 
 
-@pytest.mark.parametrize("command", sorted({*COMMANDS} - {"sync", "status"}))
+@pytest.mark.parametrize("command", sorted({*COMMANDS} - {"sync", "status", "recover"}))
 def test_formats(shell, here, command):
     assert names_in(shell.complete(f"{command} --format ", here)) == FORMATS
 

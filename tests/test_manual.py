@@ -14,7 +14,7 @@ UNSANITIZED = True
 
 DOCS = mounts_module.REPOSITORY / "docs"
 PAGES = ["zfec-fs.1", "zfec-fs-format.5", "zfec-fs-sets.5"]
-COMMANDS = ["encode", "decode", "check", "repair", "info", "sync", "status", "bench"]
+COMMANDS = ["encode", "decode", "check", "repair", "info", "sync", "status", "recover", "bench"]
 # In the page alone: another name of xdev.
 SYNONYMS = {("-o one_file_system", False)}
 # The words by which the page explains an exit status.

@@ -305,7 +305,8 @@ def break_two(network, limits):
 
 def damage(disk, rng):
     """Files of a node: other bytes, half of it, a header of zeros, nothing."""
-    files = sorted(path for path in disk.rglob("*") if path.is_file() and not path.is_symlink())
+    files = sorted(path for path in disk.rglob("*") if path.is_file() and not path.is_symlink()
+                   and path.name != "zfec-fs-set.ini")  # fmt: skip
     for number, path in enumerate(rng.sample(files, 40)):
         status, data = path.stat(), bytearray(path.read_bytes())
         at = rng.randrange(len(data))

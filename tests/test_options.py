@@ -158,9 +158,9 @@ def test_no_such_command(binary, tmp_path, words, meant):
 @pytest.mark.parametrize("words, told", [
     (["info", "-c", "sets.ini"],
      "-c: not an option of info, but of encode (--checksum), decode (--checksum), check (--config), "
-     "repair (--config), sync (--config), status (--config)"),
+     "repair (--config), sync (--config), status (--config), recover (--config)"),
     (["encode", "--config", "sets.ini"],
-     "--config: not an option of encode, but of decode, check, repair, sync, status"),
+     "--config: not an option of encode, but of decode, check, repair, sync, status, recover"),
     (["bench", "--to", "00=a"], "--to: not an option of bench, but of encode"),
     (["info", "-Z"], "-Z: not an option of info"),
 ])  # fmt: skip

@@ -134,6 +134,7 @@ def test_dry_run(sets, source, nodes, rng):
     assert result.summary["dry_run"] is True
 
 
+OURS = os.fsencode(syncing.DESCRIPTION)
 NAMES_OF_ALL_BYTES = [
     b"new\nline", b"\x1b[31m", "\u00fc \u00f6".encode(), b"\xff", b"back\\slash", b"back\\#012slash",
 ]  # fmt: skip
@@ -148,10 +149,10 @@ def test_names_of_all_bytes(sets, nodes, tmp_path, program):
     target = f"rsync = {nodes}/a" if program == "rsync" else "rclone = remote:a"
     sets.write(tmp_path / "source", {"a": target}, required=1)
     result = sets.run("--verbose", noisy=True)
-    assert sorted(os.listdir(os.fsencode(nodes / "a"))) == sorted(NAMES_OF_ALL_BYTES)
+    assert sorted(os.listdir(os.fsencode(nodes / "a"))) == sorted([*NAMES_OF_ALL_BYTES, OURS])
     told = [commands.path_in(line) for line in result.json if line["message_type"] == "file"]
     if program == "rsync":
-        assert sorted(told) == sorted([b"./", *NAMES_OF_ALL_BYTES])
+        assert sorted(told) == sorted([b"./", *NAMES_OF_ALL_BYTES, OURS])
 
 
 @needs_rclone
@@ -159,7 +160,7 @@ def test_a_remote_that_is_none(sets, source):
     """rclone ends before it has begun to speak JSON."""
     sets.write(source, {"a": "rclone = nowhere:a\nretries = 0"}, required=1)
     error = ends(sets.run(status=LOST))["a"]["error"]
-    assert error == "Failed to backend: didn't find section in config file"
+    assert error == 'Failed to create file system for "nowhere:a": didn\'t find section in config file'
 
 
 def test_names_of_sets(sets, source, nodes):
@@ -227,9 +228,9 @@ def test_a_place_that_holds_another_share(sets, source, nodes, tmp_path, program
     """Its files have the same sizes and times, by which rsync and rclone tell files apart."""
     (sets.folder / "rclone.conf").write_text(f"[remote]\ntype = alias\nremote = {nodes}\n")
     place = f"rsync = {nodes}/" if program == "rsync" else "symlinks = no\nrclone = remote:"
-    sets.write(source, {name: place + name for name in NAMES})
+    sets.write(source, {name: place + name for name in NAMES}, more="describe = no")
     sets.run()
-    sets.write(source, {name: place + name for name in NAMES[::-1]})
+    sets.write(source, {name: place + name for name in NAMES[::-1]}, more="describe = no")
     result = sets.run(noisy=True)
     assert health(result) == dict.fromkeys(NAMES, True)
     made = tmp_path / "made"
@@ -243,19 +244,20 @@ def test_a_place_that_holds_another_share(sets, source, nodes, tmp_path, program
         assert "bert" not in result.errors
 
 
-def test_a_place_that_holds_the_share(sets, source, nodes):
+def test_a_place_that_holds_the_share(sets, source, nodes, tmp_path):
     """Its first copy came on a disk: nothing is sent, and nothing is said."""
     commands.run("encode", "-k", "2", "-n", "3", source, nodes)
     places = {name: f"rsync = {nodes / trees.share_name(i)}" for i, name in enumerate(NAMES)}
     sets.write(source, places)
-    assert {node["files"] for node in ends(sets.run()).values()} == {0}
+    assert {node["files"] for node in ends(sets.run()).values()} == {1}  # that tells of the others
+    compare_with_encode(source, [nodes / f"{i:02x}" for i in range(3)], tmp_path)
 
 
 def test_the_run_itself_is_not_in_a_share(sets, source, nodes):
     sets.environment["XDG_RUNTIME_DIR"] = str(source)
     sets.write(source, local(nodes, NAMES))
     sets.run()
-    assert sorted(os.listdir(nodes / "anna")) == sorted(os.listdir(source))
+    assert sorted(os.listdir(nodes / "anna")) == sorted([*os.listdir(source), syncing.DESCRIPTION])
 
 
 # Daemons and remotes

@@ -43,14 +43,14 @@ def test_most_of_a_node_is_not_deleted(sets, source, nodes, left, state):
     for words in ([], ["--dry-run"], []):
         result = sets.run(*words, status=LOST)
         for name, node in ends(result).items():
-            count = len(list((nodes / name).rglob("*")))
+            count = len(list((nodes / name).rglob("*"))) - 1  # what tells of the others
             assert node["error"] == (
                 f"{count} of {count} names there would be deleted; is all of the source mounted? "
                 "--delete-most deletes them"
             )
         assert commands.snapshot(nodes) == before
     sets.run("--delete-most")
-    assert sorted(os.listdir(nodes / "anna")) == sorted(os.listdir(source))
+    assert sorted(os.listdir(nodes / "anna")) == sorted([*os.listdir(source), syncing.DESCRIPTION])
     sets.run()
 
 
@@ -68,7 +68,7 @@ def test_half_of_a_node_may_be_deleted(sets, source, nodes, gone):
     trees.write_file(nodes / "anna" / ".file-9.Ab3dEf", b"x")
     result = sets.run(status=OK if gone == 5 else LOST)
     assert ends(result)["anna"].get("error", "").startswith("" if gone == 5 else "6 of 10 names")
-    assert len(list((nodes / "anna").iterdir())) == (10 if gone == 5 else 11)
+    assert len(list((nodes / "anna").iterdir())) == 1 + (10 if gone == 5 else 11)
 
 
 @pytest.mark.parametrize("then", ["nothing", "checksum"])
@@ -76,7 +76,7 @@ def test_a_disk_that_was_in_the_place_of_another(sets, source, nodes, tmp_path, 
     """What would be sent to it is of the wrong share, and has the right size and time."""
     for number in range(40):
         trees.write_file(source / "old" / f"{number:02}", b"old")
-    sets.write(source, local(nodes, NAMES), more="retries = 0")
+    sets.write(source, local(nodes, NAMES), more="retries = 0\ndescribe = no")
     sets.run()
     (nodes / "bert").rename(nodes / "away")
     (nodes / "anna").rename(nodes / "bert")
@@ -93,6 +93,8 @@ def test_a_disk_that_was_in_the_place_of_another(sets, source, nodes, tmp_path, 
     (nodes / "bert").rename(nodes / "anna")
     (nodes / "away").rename(nodes / "bert")
     sets.run(*(["--checksum"] if then == "checksum" else []))
+    sets.write(source, local(nodes, NAMES))
+    sets.run()
     compare_with_encode(source, places(nodes), tmp_path)
 
 
@@ -135,7 +137,7 @@ def test_another_encoding_is_sent_as_a_whole(sets, source, nodes, tmp_path, then
         shutil.rmtree(made, ignore_errors=True)
         commands.run("encode", "-k", "3" if "required" in then else "1", "-n", "3", *words, source,
                      made)  # fmt: skip
-        commands.compare_trees(made / trees.share_name(index), place)
+        syncing.compare_described(made / trees.share_name(index), place)
     assert {node["files"] for node in ends(sets.run()).values()} == {0}
 
 
@@ -245,6 +247,14 @@ def test_another_encoding_that_was_forgotten_is_seen(sets, source, nodes, tmp_pa
     sets.run()
     shutil.rmtree(sets.state_folder)
     change_encoding(sets, "required = 3", "required = 2")
+    before = commands.snapshot(nodes)
+    assert ends(sets.run(status=LOST))["anna"]["error"] == (
+        'it says that its share is made with "checked, 3, 65536", not with "checked, 2, 65536"; '
+        "nothing is written there; --adopt makes it this share"
+    )
+    assert commands.snapshot(nodes) == before
+    for place in places(nodes):
+        (place / syncing.DESCRIPTION).unlink()
     told = "holds a share other than 00, one of another encoding (required, format, block size), or"
     assert f"home/anna: {told} a damaged one" in sets.run(noisy=True).errors
     compare_with_encode(source, places(nodes), tmp_path)
@@ -304,9 +314,9 @@ def test_half_of_a_cloud_may_be_deleted(sets, source, nodes, gone):
     shutil.rmtree(sets.state_folder)
     result = sets.run(status=OK if gone == 5 else LOST)
     if gone == 5:
-        assert len(list((nodes / "anna").iterdir())) == 5
+        assert len(list((nodes / "anna").iterdir())) == 6
         return
     assert ends(result)["anna"]["error"].startswith("6 of 10 names there would be deleted")
     assert commands.snapshot(nodes) == before
     sets.run("--delete-most")
-    assert len(list((nodes / "anna").iterdir())) == 4
+    assert len(list((nodes / "anna").iterdir())) == 5

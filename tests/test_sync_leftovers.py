@@ -331,20 +331,20 @@ def test_it_is_looked_for_only_after_a_stop(sets, source, nodes, tmp_path):  # n
     sets.write(source, {"bert": f"rsync = {nodes}/bert"}, required=1)
     environment = counting(tmp_path, "rsync")
     sets.run(environment=environment)
-    assert calls_of(tmp_path) == 4  # which share; what it keeps; sending; nothing is known of it
-    sets.run(environment=environment)
-    assert calls_of(tmp_path) == 2
-    unfinish(sets)
-    sets.run("--dry-run", environment=environment)
-    assert calls_of(tmp_path) == 4  # is the place there; which share; what is kept; what is sent
+    assert calls_of(tmp_path) == 5  # what it says; which share; what it keeps; sending; nothing is known of it
     sets.run(environment=environment)
     assert calls_of(tmp_path) == 3
     unfinish(sets)
-    put(nodes / "bert" / folder_name(0) / "file")
+    sets.run("--dry-run", environment=environment)
+    assert calls_of(tmp_path) == 5  # is it there; what it says; which share; what is kept; what is sent
     sets.run(environment=environment)
     assert calls_of(tmp_path) == 4
+    unfinish(sets)
+    put(nodes / "bert" / folder_name(0) / "file")
     sets.run(environment=environment)
-    assert calls_of(tmp_path) == 2
+    assert calls_of(tmp_path) == 5
+    sets.run(environment=environment)
+    assert calls_of(tmp_path) == 3
 
 
 def test_a_run_that_fails_does_not_clean(sets, source, nodes):  # noqa: F811
@@ -375,7 +375,7 @@ def test_a_node_that_refuses_deletions(sets, source, nodes, tmp_path):  # noqa: 
         unfinish(sets)
         for _ in range(2):
             result = sets.run(noisy=True, environment=environment)
-            assert calls_of(tmp_path) == 5  # which share, and what it keeps, which is refused
+            assert calls_of(tmp_path) == 6  # what it says, which share, and what it keeps, which is refused
             assert ends(result)["bert"]["up_to_date"] is True
             assert "cleaned" not in ends(result)["bert"]
             assert re.search(

@@ -10,6 +10,7 @@ import subprocess
 import pytest
 
 from commands import LOST
+import syncing
 from syncing import ends
 from syncing import sets, source  # noqa: F401
 
@@ -81,14 +82,15 @@ def test_what_is_passed_on_to_rsync(sets, source, tmp_path):
     assert shell == [
         "--rsh=ssh -o BatchMode=yes -o ConnectTimeout=9 -o ServerAliveInterval=4"
         f" -i '{quoted}'"
-    ] * 4
-    for word in ("--bwlimit=500K", "me@host:some path/"):
-        assert words.count(word) == 4, word  # asking, counting, copying, looking for what was left
-    for word in ("--password-file=/secret", "rsync://host/module/path/"):
-        assert words.count(word) == 3, word  # without counting
+    ] * 5
+    # What it says; asking, counting, copying, looking for what was left.
+    assert words.count("--bwlimit=500K") == 1 + words.count("me@host:some path/") == 5
+    assert words.count("--password-file=/secret") == 1 + words.count("rsync://host/module/path/") == 4
+    for place in ("me@host:some path/", "rsync://host/module/path/"):
+        assert words.count(f"{place}{syncing.DESCRIPTION}") == 1
     assert words.count("--delete-delay") == 2
     assert words.count("--max-delete=7") == 1
-    assert words.count("--") == 7
+    assert words.count("--") == 9
     # What was there before is not made again: see the disk that is not mounted.
     sets.run(environment=recorder(tmp_path, "rsync"))
     assert "rsync://host/module/path/./" in words_of(tmp_path, "rsync")
@@ -105,8 +107,8 @@ def test_what_is_passed_on_to_rclone(sets, source, tmp_path):
     words = words_of(tmp_path, "rclone")
     assert {"copy", "sync", "one:a", "two:b", "--bwlimit=2M", "--config=/c"} <= {*words}
     assert words.count("--metadata") == 1
-    # Asking, copying, looking for what was left; and counting what stays.
-    assert (words.count("--links"), words.count("--skip-links")) == (4, 3)
+    # What it says; asking, sending that, copying, looking for what was left; and counting what stays.
+    assert (words.count("--links"), words.count("--skip-links")) == (6, 5)
     assert words.count("--max-delete=1000") == 1
 
 

@@ -46,7 +46,7 @@ WRONG = {
     "no value": (with_line(4, "delete ="), 4, "delete: write a value behind the ="),
     "no section": ("source = /\n", 1, "source: write a [section] before it"),
     "section without end": (with_line(4, "[home"), 4, 'this section has no "]" at its end'),
-    "empty section": (GOOD + "[empty]\n", 10, "[empty]: write source = DIR, what to keep in sync"),
+    "empty section": (GOOD + "[empty]\n", 10, "[empty]: write required = K, how many nodes are enough"),
     "empty section before another": (
         with_line(4, "[home/c]"), 4, "[home/c]: write share = 00, or another one"),
     "long section": (

@@ -130,6 +130,7 @@ def play(story, folder):
     shutil.rmtree(lost.folder)
 
     new = Machine(story.network, folder / "new")
-    story.write_sets(new)
+    told = new.run("recover", f"{SSH[0]}:/srv/home")
+    assert f"home: {len(NODES)} of {len(NODES)} nodes are there" in told
     new.run("decode", "home:", folder / "back")
     assert story.differences(folder / "back") == ""

@@ -44,7 +44,7 @@ bool chosen_has(const struct options *options, const struct sync_set *set)
 enum exit_status chosen_read(const struct options *options, struct sets *ret)
 {
     cleanup_free char *path = options_sets_path(options);
-    int r = path ? sets_read(path, ret) : -ENOMEM;
+    int r = path ? sets_read(path, NULL, ret) : -ENOMEM;
 
     for (size_t i = 0; r == 0 && i < options->word_count; i++) {
         bool found = false;
@@ -52,6 +52,12 @@ enum exit_status chosen_read(const struct options *options, struct sets *ret)
             found = is_name_of(&ret->sets[at], options->words[i]);
         if (!found)
             r = refuse_name(options, ret, path, options->words[i]);
+    }
+    for (size_t i = 0; r == 0 && options->command == COMMAND_SYNC && i < ret->count; i++) {
+        const struct sync_set *set = &ret->sets[i];
+        if (!set->source && chosen_has(options, set)) /* a recovered one has none */
+            r = log_as(-EINVAL, "%s:%u: [%s]: write source = DIR, what to keep in sync", path,
+                       set->line, set->name);
     }
     return r == 0 ? EXIT_STATUS_OK : r == -EINVAL ? EXIT_STATUS_USAGE : EXIT_STATUS_FAILED;
 }

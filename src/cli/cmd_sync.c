@@ -12,6 +12,7 @@
 #include "cli/standing.h"
 #include "cli/sync_sets.h"
 #include "sync/address.h"
+#include "sync/description.h"
 #include "sync/leftovers.h"
 #include "sync/run.h"
 #include "sync/sample.h"
@@ -50,6 +51,7 @@ struct syncing {
     struct run run;           /* a transfer and */
     struct outcome *outcomes; /* an outcome for each node */
     const char *few;          /* see struct transfer */
+    bool describes;           /* each node is told of the others */
     char encoding[ENCODING_SIZE];
     uint64_t files, bytes; /* of a share */
     time_t began;
@@ -322,6 +324,8 @@ static int prepare_task(struct syncing *syncing, size_t i, struct transfer *tran
             !transfer->node->terms.remove && (options->dry_run || options->verify > 0 ||
                                               syncing->began - memory->counted >= COUNT_EVERY_S);
         return 1;
+    case TASK_ASK:
+        break;
     case TASK_FIND:
         if (!is_to_be_cleaned(outcome))
             return 0;
@@ -367,6 +371,8 @@ static void judge_task(struct syncing *syncing, size_t i, const struct transfer 
         if (failed)
             fail_node(outcome, transfer->reason);
         break;
+    case TASK_ASK:
+        break;
     case TASK_FIND:
     case TASK_REMOVE:
         if (failed)
@@ -398,6 +404,10 @@ static int run_step(struct syncing *syncing, enum transfer_task task)
             .list = transfer->list,
             .place = transfer->place,
             .above = transfer->above,
+            .ours = transfer->ours,
+            .theirs = transfer->theirs,
+            .set = syncing->describes ? syncing->set : NULL,
+            .adopts = syncing->options->adopt,
             .dry_run = syncing->options->dry_run,
             .each_file = syncing->options->verbose,
             .context = syncing,
@@ -459,6 +469,36 @@ static int reach_nodes(struct syncing *syncing)
         set->encoding.required, reached, set->count);
 }
 
+/* Writes what each node is to have of the others. Returns 0 or a negative errno. */
+static int write_descriptions(struct syncing *syncing)
+{
+    const struct sync_set *set = syncing->set;
+    cleanup_free char *path = NULL;
+    struct stat status;
+    int r = 0;
+
+    if (!set->described)
+        return 0;
+    if (asprintf(&path, "%s/" DESCRIPTION_NAME, syncing->run.transfers[0].share) < 0)
+        return -ENOMEM;
+    syncing->describes = lstat(path, &status) < 0;
+    if (!syncing->describes)
+        log_warning("%s: the source has a file " DESCRIPTION_NAME ", so the nodes are not told of "
+                    "each other: rename it, or write describe = no",
+                    set->name);
+    for (size_t i = 0; r == 0 && syncing->describes && i < set->count; i++) {
+        r = description_write(set, &set->nodes[i], syncing->run.transfers[i].ours);
+        if (r != -EINVAL)
+            continue;
+        log_warning("%s: one of the places is nothing to tell other nodes of: write describe = no, "
+                    "and keep a copy of the file of sets",
+                    set->name);
+        syncing->describes = false;
+        r = 0;
+    }
+    return r < 0 ? log_errno(r, "%s: cannot be described", set->name) : 0;
+}
+
 /* Does all steps, with the view mounted. Returns 0 or a negative errno. */
 static int run_steps(struct syncing *syncing, const char *folder)
 {
@@ -467,6 +507,8 @@ static int run_steps(struct syncing *syncing, const char *folder)
 
     int r = sample_write_few(syncing->run.transfers[0].share, syncing->few, rsync_mover.list_end,
                              &syncing->files, &syncing->bytes);
+    if (r == 0)
+        r = write_descriptions(syncing);
     if (r == 0)
         r = reach_nodes(syncing);
     if (r < 0)
@@ -653,6 +695,8 @@ static enum exit_status sync_set(const struct options *options, struct sync_set 
         ready = asprintf(&transfer->share, "%s/%02x", view->mount, share) >= 0 &&
                 asprintf(&transfer->list, "%s/%02x.list", view->folder, share) >= 0 &&
                 asprintf(&transfer->place, "%s/%02x.left", view->folder, share) >= 0 &&
+                asprintf(&transfer->ours, "%s/%02x.ours", view->folder, share) >= 0 &&
+                asprintf(&transfer->theirs, "%s/%02x.theirs", view->folder, share) >= 0 &&
                 address_above(set->nodes[i].target, &transfer->above) >= 0;
     }
     syncing.few = few;
@@ -667,6 +711,8 @@ static enum exit_status sync_set(const struct options *options, struct sync_set 
         free(transfers[i].list);
         free(transfers[i].place);
         free(transfers[i].above);
+        free(transfers[i].ours);
+        free(transfers[i].theirs);
     }
     private_view_close(&syncing.view);
     *stopped = syncing.run.stop;

@@ -217,7 +217,7 @@ enum {
     OF_SETS = COMMAND_SYNC | COMMAND_STATUS,
     OF_SHARES = OF_STORES | OF_ENCODING,
     WRITERS = COMMAND_ENCODE | COMMAND_DECODE | COMMAND_REPAIR,
-    COMMANDS = OF_SHARES | COMMAND_INFO | OF_SETS,
+    COMMANDS = OF_SHARES | COMMAND_INFO | OF_SETS | COMMAND_RECOVER,
 };
 
 /*
@@ -301,8 +301,11 @@ static const struct option_row option_rows[] = {
      .help = "of SET: read a part, what was not read for longest"},
     {"report", 0, COMMAND_CHECK, "FILE", TEXT(report),
      .help = "also write what was found to FILE, as a web page"},
-    {"config", 'c', OF_SETS | COMMAND_CHECK | COMMAND_REPAIR, "FILE", TEXT(config),
+    {"config", 'c', OF_SETS | COMMAND_CHECK | COMMAND_REPAIR | COMMAND_RECOVER, "FILE",
+     TEXT(config),
      .help = "the file of sets (~/.config/zfec-fs/sets.ini; of root /etc/zfec-fs/sets.ini)"},
+    {"as-told", 0, COMMAND_RECOVER, FLAG(as_told),
+     .help = "write what PLACE tells, also where other nodes tell something else"},
     {"config", 0, MOUNT_OF_STORES | COMMAND_DECODE, "FILE", TEXT(config),
      .help = "the file of sets, for SET: as STORES"},
     {"ask", 0, COMMAND_STATUS, FLAG(ask),
@@ -323,11 +326,14 @@ static const struct option_row option_rows[] = {
      .help = "delete also more than half of the names that a node has"},
     {"delete-most", 0, COMMAND_ENCODE | COMMAND_DECODE, FLAG(remove_most),
      .help = "with --delete: also if most of DEST would go"},
+    {"adopt", 0, COMMAND_SYNC, FLAG(adopt),
+     .help = "write also to nodes that say they hold a share of another set, or another share"},
     {"dry-run", 0, WRITERS | COMMAND_SYNC, FLAG(dry_run),
      .help = "say what would be done, and do nothing"},
     {"jobs", 'j', OF_SHARES | COMMAND_INFO, "N", NUMBER(jobs, 256),
      .help = "threads (default: one per processor; 16 with remote stores)"},
-    {"jobs", 'j', OF_SETS, "N", NUMBER(jobs, 256), .help = "how many nodes at once (default: all)"},
+    {"jobs", 'j', OF_SETS | COMMAND_RECOVER, "N", NUMBER(jobs, 256),
+     .help = "how many nodes at once (default: all)"},
     {"quiet", 'q', COMMANDS, FLAG(quiet), .help = "only errors: no results, no progress"},
     {"verbose", 'v', COMMANDS, FLAG(verbose), .help = "also print each file"},
     {"json", 0, COMMANDS, FLAG(json), .help = "results as JSON, one object a line"},
@@ -371,7 +377,7 @@ static const struct command_row command_rows[] = {
               "DEST, or where --to says. Files that are there already, with the right size and\n"
               "time, are left as they are.\n"},
     {"decode", COMMAND_DECODE, "DIR", decode_command, "restore files from shares",
-     .other = "restore", .alike = " extract get recover unfec ",
+     .other = "restore", .alike = " extract get unfec ",
      .forms = {"[options] STORES DEST", "[options] --store DIR ... [STORES] DEST"},
      .about = "Restores all files to DEST, from any k of the shares that lie in the\n"
               "directories of STORES. Files that are there already, with the right size and\n"
@@ -402,6 +408,11 @@ static const struct command_row command_rows[] = {
      .about = "Says what is known of every node of the sets NAME (default: of all), at once and\n"
               "without asking the nodes: since when each is up to date or behind, and how many\n"
               "may be lost.\n"},
+    {"recover", COMMAND_RECOVER, "DIR", recover_command, "make the file of sets anew, from a node",
+     .forms = {"[options] PLACE"},
+     .about = "Asks the node at PLACE for the other nodes of its set, asks these, and adds the\n"
+              "set to the file of sets, so that zfec-fs decode SET: DIR restores it. PLACE is a\n"
+              "directory, or what rsync or rclone takes: nas:backup/home, cloud:bucket/home.\n"},
     {"bench", COMMAND_BENCH, "-", bench_command, "measure the code and the hash of this machine",
      .alike = " benchmark speed ", .forms = {"[options]"},
      .about = "Measures how fast the code and the hash are on this machine, in memory, and\n"

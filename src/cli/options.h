@@ -32,7 +32,8 @@ enum command {
     COMMAND_SYNC = 256,
     COMMAND_BENCH = 512,
     COMMAND_STATUS = 1024,
-    UNLISTED = 2048, /* help leaves it out */
+    COMMAND_RECOVER = 2048,
+    UNLISTED = 4096, /* help leaves it out */
 
     BEHIND_O = MOUNT_OF_SOURCE | MOUNT_OF_STORES,
 };
@@ -86,7 +87,7 @@ struct options {
     char *metrics; /* a file for what is known of sets; NULL: none */
     char *log_file;
     bool quiet, verbose, json;
-    bool ask, due, checksum, remove, remove_most, dry_run, older, salvage;
+    bool ask, due, checksum, remove, remove_most, dry_run, older, salvage, adopt, as_told;
 };
 
 struct command_row {
@@ -147,4 +148,5 @@ enum exit_status repair_command(struct options *options);
 enum exit_status info_command(struct options *options);
 enum exit_status sync_command(struct options *options);
 enum exit_status status_command(struct options *options);
+enum exit_status recover_command(struct options *options);
 enum exit_status bench_command(struct options *options);

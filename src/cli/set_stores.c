@@ -92,7 +92,7 @@ static int find_set(const struct options *options, size_t length, struct set_sto
     if (!file || !name)
         return -ENOMEM;
     log_mute(is_path); /* it needs no file of sets */
-    int r = sets_read(file, &stores->sets);
+    int r = sets_read(file, NULL, &stores->sets);
     log_mute(false);
     if (r < 0)
         return r == -ENOMEM ? r : is_path ? 0 : -EINVAL;

@@ -425,13 +425,14 @@ static int refuse_sets(const struct beside *file, const struct options *options)
     cleanup_free char *path = options_sets_path(options);
 
     log_mute(true);
-    int r = path ? sets_read(path, &sets) : -ENOMEM;
+    int r = path ? sets_read(path, NULL, &sets) : -ENOMEM;
     log_mute(false);
     if (r < 0)
         return 0; /* the command says why, and reads none of them */
     for (size_t i = 0; r == 0 && i < sets.count; i++) {
         const struct sync_set *set = &sets.sets[i];
-        r = refuse_source(file, set->source, &set->rules);
+        if (set->source)
+            r = refuse_source(file, set->source, &set->rules);
         for (size_t j = 0; r == 0 && j < set->count; j++) {
             const struct sync_node *node = &set->nodes[j];
             cleanup_whereabouts struct whereabouts place = {0};

@@ -5,6 +5,7 @@
 #include "base/shortage.h"
 #include "engine/visit.h"
 #include "restore/look.h"
+#include "restore/store_names.h"
 #include "view/store_source.h"
 
 #include <string.h>
@@ -50,6 +51,9 @@ static void check_name(struct visit *visit, const char *path, void *part)
         settings->failed(settings->context, path, r);
         return;
     }
+    if (inspection.leftover &&
+        store_name_is_description(store_source_terms(source), path, &inspection.survey))
+        return;
     roster_excuse(check->roster, &inspection);
     settings->report(settings->context, path, &inspection);
     if (S_ISREG(inspection.status.st_mode))

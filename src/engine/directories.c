@@ -6,6 +6,7 @@
 #include "engine/item.h"
 #include "engine/partial.h"
 #include "tree/remove.h"
+#include "trust/leftover.h"
 
 #include <fcntl.h>
 
@@ -159,6 +160,8 @@ void clean_directory(struct copy_work *copy, struct target *target, const char *
         if (names_have(names, name) || !(temporary_is_name(name) || settings->remove))
             continue;
         cleanup_free char *whole = visit_join(path, name);
+        if (whole && target->share != TARGET_WHOLE && leftover_is_description(whole))
+            continue; /* sync's */
         bool kept = whole && settings->keeps && settings->keeps(settings->context, whole);
         int waits = !whole ? -ENOMEM : kept ? 1 : note_partial(copy, target, path, name, names);
         if (waits < 0)

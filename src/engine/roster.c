@@ -8,6 +8,7 @@
 #include "engine/visit.h"
 #include "restore/attributes.h"
 #include "restore/look.h"
+#include "restore/store_names.h"
 #include "restore/survey.h"
 #include "trust/leftover.h"
 #include "view/store_source.h"
@@ -294,6 +295,8 @@ static void look_at_name(struct visit *visit, const char *path, void *part)
         note_error(rostering, NULL, r);
         return;
     }
+    if (store_name_is_description(store_source_terms(visit->source), path, &survey))
+        return;
     bool directory = note_stores(rostering, path, &survey);
     r = note_scattered(rostering, path, &survey);
     if (r < 0)

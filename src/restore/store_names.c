@@ -110,12 +110,22 @@ static void tell_hidden(const struct naming *naming, const char *path, const str
     enum hidden why = leftover_is_path(path) ? HIDDEN_LEFTOVER : HIDDEN_FOREIGN;
     cleanup_free char *text = survey_describe(survey);
 
-    if (!text)
+    if (!text || store_name_is_description(naming->terms, path, survey))
         return;
     if (naming->terms->hidden)
         naming->terms->hidden(naming->terms->context, path, why, text);
     else if (why == HIDDEN_FOREIGN)
         log_once("%s is not shown: %s; -o unconfirmed shows it", log_path(path), text);
+}
+
+bool store_name_is_description(const struct share_terms *terms, const char *path,
+                               const struct survey *survey)
+{
+    bool found = leftover_is_description(path);
+
+    for (size_t i = 0; found && i < survey->inquiry.list->count; i++)
+        found = !survey->ballots[i].has_header || !formats[terms->format]->has_checks;
+    return found;
 }
 
 /* Returns 1 where NAME is to be shown, 0 where it is not, and that has been told. */
@@ -144,7 +154,8 @@ static bool is_clear(const struct naming *naming, const char *name, const struct
 
     return naming->terms->everything ||
            (plain && taken->votes >= naming->required && naming->required > 0 &&
-            !leftover_is_name(name) && !naming->leftover);
+            !leftover_is_name(name) && !naming->leftover &&
+            (*naming->path || !leftover_is_description(name)));
 }
 
 /* Adds each of the names that are shown to NAMES, once and sorted. */

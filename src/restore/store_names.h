@@ -20,3 +20,7 @@ int store_names(const struct share_terms *terms, const char *path,
  */
 int store_name_is_shown(const struct share_terms *terms, const char *path,
                         const struct survey *survey);
+
+/* Returns true if PATH is what sync has left to describe a set, and no share of a file. */
+bool store_name_is_description(const struct share_terms *terms, const char *path,
+                               const struct survey *survey);

@@ -154,13 +154,13 @@ static int take_list(struct sampling *sampling, const struct sample_step *step)
         const char *name = names_get(&step->names, i);
         bool is_file = step->names.items[i].kind == S_IFREG;
         cleanup_free char *path = NULL;
-        if (leftover_is_name(name))
+        if (asprintf(&path, "%s%s%s", directory, *directory ? "/" : "", name) < 0)
+            return -ENOMEM;
+        if (leftover_is_path(path))
             continue;
         sampling->names++;
         sampling->voice.has_names = true;
         sampling->voice.has_files |= is_file;
-        if (asprintf(&path, "%s%s%s", directory, *directory ? "/" : "", name) < 0)
-            return -ENOMEM;
         r = names_add(is_file ? &sampling->files.paths : &sampling->others.paths, path);
     }
     return r;

@@ -17,13 +17,16 @@ enum transfer_task {
     TASK_ROOT,    /* give the root alone its metadata, or the time of PLACE; of rsync */
     TASK_FIND,    /* find what stopped runs may have left: see leftovers.h */
     TASK_REMOVE,  /* remove what was prepared of that */
+    TASK_ASK,     /* fetch the description that the node has, if it has one */
 };
 
-/* What a node is asked before the work, one after the other; but for the first, of an update. */
+/* What comes before the work, one after the other; most of it only before an update. */
 enum transfer_question {
-    QUESTION_MOUNT,    /* where its file system is mounted: a directory of this machine */
-    QUESTION_CONTENTS, /* what it can keep, or whether what it holds is what it should be */
-    QUESTION_NAMES,    /* how many names it has, and how many of them would be deleted */
+    QUESTION_MOUNT,       /* where its file system is mounted: a directory of this machine */
+    QUESTION_DESCRIPTION, /* what it says it is */
+    QUESTION_CONTENTS,    /* what it can keep, or whether what it holds is what it should be */
+    QUESTION_NAMES,       /* how many names it has, and how many of them would be deleted */
+    QUESTION_DESCRIBED,   /* none: sends the description, which rsync sends with the rest */
     QUESTION_NONE,
 };
 
@@ -47,10 +50,14 @@ struct transfer {
     /* What is asked for. */
     const struct sync_node *node;
     enum transfer_task task;
-    char *share; /* the directory of the node's share in the view */
-    char *list;  /* a file of paths, each with list_end behind it; what prepare writes */
-    char *place; /* an empty directory for TASK_FIND, in which prepare makes others */
-    char *above; /* the directory in which rsync makes the node's, where that is not known */
+    char *share;  /* the directory of the node's share in the view */
+    char *list;   /* a file of paths, each with list_end behind it; what prepare writes */
+    char *place;  /* an empty directory for TASK_FIND, in which prepare makes others */
+    char *above;  /* the directory in which rsync makes the node's, where that is not known */
+    char *theirs; /* a directory for the description that the node has */
+    char *ours;   /* the directory of the one that it should have */
+    const struct sync_set *set; /* that it describes; NULL: it is neither asked for nor sent */
+    bool adopts;                /* it is replaced, whatever it says */
     const char
         *few; /* of TASK_UPDATE: a list like that, of a few small files to ask for, or NULL */
     bool dry_run;
@@ -70,6 +77,8 @@ struct transfer {
     enum transfer_question question; /* what it is asked now */
     char seen[PATH_MAX];             /* where its file system is mounted; "": unknown */
     bool no_times, no_checksums;     /* the node keeps none */
+    bool described;                  /* as it should be */
+    bool absent;                     /* the description that was asked for */
     uint64_t equal;                  /* files that are as they should be, of those looked at */
     uint64_t contradictions;         /* of one size and time, with other bytes */
     uint64_t leftovers;              /* of stopped runs, which do not count as names */
@@ -103,6 +112,7 @@ struct mover {
     unsigned late;    /* seconds behind the timeout in which a sign of life may still come */
     int answers;      /* the status with which it has answered a question as well as with 0 */
     int makes;        /* the status where a place is missing that it makes; 0: none */
+    bool describes;   /* by a call of its own, QUESTION_DESCRIBED */
     bool asks_always; /* QUESTION_CONTENTS; else only where contents are not compared anyway */
 
     /* Writes what the call of TASK_REMOVE needs. Returns 0 or a negative errno. */

@@ -62,6 +62,8 @@ static void add_updating(const struct transfer *transfer, struct words *words)
     add_comparison(transfer, words);
     if (transfer->task == TASK_RESEND)
         words_add(words, "--files-from-raw=%s", transfer->list);
+    else if (transfer->set)
+        words_add(words, "--exclude=/" DESCRIPTION_NAME);
     if (transfer->dry_run)
         words_add(words, "--dry-run");
 }
@@ -75,6 +77,12 @@ static void rclone_call(const struct transfer *transfer, struct words *words)
 {
     const char *before = NULL; /* the target */
 
+    if (transfer->question == QUESTION_DESCRIPTION || transfer->task == TASK_ASK) {
+        add_common(transfer, "copy", words);
+        WORDS_ADD(words, "--stats=0", "--max-depth=1", "--include=/" DESCRIPTION_NAME, "--",
+                  transfer->node->target, transfer->theirs);
+        return;
+    }
     if (transfer->question == QUESTION_CONTENTS) {
         add_common(transfer, "backend", words);
         before = "features";
@@ -93,6 +101,10 @@ static void rclone_call(const struct transfer *transfer, struct words *words)
         WORDS_ADD(words, "--stats=0", "--one-way", "--download", "--combined=-");
         words_add(words, "--files-from-raw=%s", transfer->list);
         before = transfer->share;
+    } else if (transfer->question == QUESTION_DESCRIBED) {
+        add_common(transfer, "copy", words);
+        WORDS_ADD(words, "--stats=0", "--ignore-times");
+        before = transfer->ours;
     } else {
         bool removes = transfer->task == TASK_UPDATE && transfer->node->terms.remove;
         add_common(transfer, removes ? "sync" : "copy", words);
@@ -176,7 +188,8 @@ static void rclone_take(struct transfer *transfer, int stream, char *line)
         if (may_be_of_source(transfer, line))
             transfer->names++;
         else
-            transfer_surplus(transfer, leftovers_is_partial(line), line);
+            transfer_surplus(transfer, leftovers_is_partial(line) || leftover_is_description(line),
+                             line);
     } else if (transfer->question == QUESTION_CONTENTS) {
         transfer->no_times |= strstr(line, "\"Precision\": 3153600000000000000") != NULL;
         transfer->no_checksums |= strstr(line, "\"Hashes\": []") != NULL;
@@ -200,6 +213,7 @@ const struct mover rclone_mover = {
     .idle_in = 16, /* Go's runtime wakes its threads by pipes; 1 to 5 were seen */
     .answers = 3,  /* there is nothing at the node */
     .makes = 3,
+    .describes = true,
     .asks_always = true,
     .prepare = rclone_prepare,
     .call = rclone_call,

@@ -12,6 +12,8 @@
 /* rsync's word for more than --max-delete. */
 #define TOO_MANY "Deletions stopped"
 
+#define NO_SUCH "No such file or directory"
+
 /* ssh's. */
 #define UNKNOWN_HOST "Host key verification failed"
 
@@ -140,6 +142,12 @@ static void rsync_call(const struct transfer *transfer, struct words *words)
         return;
     }
     add_common(transfer, words);
+    if (transfer->question == QUESTION_DESCRIPTION || transfer->task == TASK_ASK) {
+        WORDS_ADD(words, "--times", "--");
+        words_add(words, "%s/" DESCRIPTION_NAME, target);
+        words_add(words, "%s/", transfer->theirs);
+        return;
+    }
     switch (is_asking                              ? TASK_COMPARE
             : transfer->question == QUESTION_NAMES ? TASK_UPDATE
                                                    : transfer->task) {
@@ -189,6 +197,8 @@ static void rsync_call(const struct transfer *transfer, struct words *words)
     words_add(words, "--");
     bool is_of_place = transfer->task == TASK_REMOVE || transfer->task == TASK_ROOT;
     words_add(words, "%s/", is_of_place && transfer->place ? transfer->place : transfer->share);
+    if (transfer->task == TASK_UPDATE && transfer->question == QUESTION_NONE && transfer->set)
+        words_add(words, "%s/" DESCRIPTION_NAME, transfer->ours); /* beside what the share has */
     /* A disk that is not mounted must not be filled up anew beneath its mountpoint. */
     words_add(words, transfer->known ? "%s/./" : "%s/", target);
 }
@@ -251,9 +261,10 @@ static void take_item(struct transfer *transfer, const char *line)
         return;
     if (transfer->question == QUESTION_NAMES) {
         if (is_removal) /* what a stopped run has left is nobody's loss */
-            transfer_surplus(
-                transfer, leftovers_folder(name, &length) || leftover_is_of_rsync(basename(name)),
-                name);
+            transfer_surplus(transfer,
+                             leftovers_folder(name, &length) || leftover_is_description(name) ||
+                                 leftover_is_of_rsync(basename(name)),
+                             name);
     } else if (transfer->question == QUESTION_CONTENTS) {
         transfer->contradictions += strchr("<>", *line) && strncmp(line + 2, "c..", 3) == 0;
         transfer->equal += *line == '.' && line[1] == 'f';
@@ -299,13 +310,22 @@ static bool is_of_keys(const char *line)
 /* Whether rsync says that the directory which was the node's is there no more. */
 static bool is_of_lost_place(const struct transfer *transfer, const char *line)
 {
-    return transfer->known && strstr(line, "No such file or directory") &&
+    return transfer->known && strstr(line, NO_SUCH) &&
            (strstr(line, "] mkdir \"") || strncmp(line, "rsync: mkdir \"", 14) == 0);
+}
+
+/* Whether rsync says that what was asked for is not there, or cannot be read by anybody. */
+static bool is_of_absence(const char *line)
+{
+    return (strncmp(line, "rsync: ", 7) == 0 && strstr(line, NO_SUCH) &&
+            (strstr(line, "link_stat \"") || strstr(line, "change_dir \""))) ||
+           strstr(line, "write only") || strstr(line, "write-only");
 }
 
 static void rsync_take(struct transfer *transfer, int stream, char *line)
 {
     bool finds = transfer->task == TASK_FIND;
+    bool asks = transfer->question == QUESTION_DESCRIPTION || transfer->task == TASK_ASK;
 
     if (transfer->question == QUESTION_MOUNT) { /* of what exists; the rest is no error yet */
         if (stream == 0 && !*transfer->seen)
@@ -317,6 +337,8 @@ static void rsync_take(struct transfer *transfer, int stream, char *line)
     unescape(line);
     if (stream == 0 && finds) {
         take_left(transfer, line);
+    } else if (asks && is_of_absence(line)) { /* a broken pipe may follow */
+        transfer->absent = true;
     } else if (stream == 0) {
         take_item(transfer, line);
     } else if (strncmp(line, "rsync error:", 12) != 0 && strncmp(line, "rsync warning:", 14) != 0 &&

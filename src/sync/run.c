@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "sync/address.h"
+#include "sync/description.h"
 #include "tree/whereabouts.h"
 
 #include <inttypes.h>
@@ -41,31 +42,37 @@ static void finish_transfer(struct transfer *transfer, int result)
 }
 
 /*
- * Returns the next question from QUESTION on. Shares of one tree differ in neither size nor time,
+ * Returns true if that comes before the work. Shares of one tree differ in neither size nor time,
  * by which files are told apart. What lies at a node may be another share: it was never brought up
  * to date, or is another disk than usual.
  */
-static enum transfer_question next_question(const struct transfer *transfer,
-                                            enum transfer_question question)
+static bool is_asked(const struct transfer *transfer, enum transfer_question question)
 {
     const struct sync_node *node = transfer->node;
+    const struct mover *mover = node->mover;
     const struct terms *terms = &node->terms;
-    bool has_mount = node->mover == &rsync_mover && address_kind(node->target) == ADDRESS_LOCAL;
-    bool asks = node->mover->asks_always ||
-                (transfer->few && !transfer->checksum && !terms->look_at_checksums);
-    bool counts = transfer->counts || transfer->is_new || (terms->remove && !transfer->remove_most);
+    bool updates = transfer->task == TASK_UPDATE, resends = transfer->task == TASK_RESEND;
+    bool looks = updates || (transfer->task == TASK_REACH && transfer->is_new);
 
-    if (question == QUESTION_MOUNT && has_mount &&
-        (transfer->task == TASK_REACH || transfer->task == TASK_UPDATE ||
-         transfer->task == TASK_RESEND))
-        return question;
-    if (transfer->task != TASK_UPDATE && !(transfer->task == TASK_REACH && transfer->is_new))
-        return QUESTION_NONE;
-    if (question == QUESTION_MOUNT)
-        question = QUESTION_CONTENTS;
-    if (question == QUESTION_CONTENTS && !asks)
-        question = QUESTION_NAMES;
-    return question == QUESTION_NAMES && !counts ? QUESTION_NONE : question;
+    switch (question) {
+    case QUESTION_MOUNT:
+        return mover == &rsync_mover && address_kind(node->target) == ADDRESS_LOCAL &&
+               (updates || resends || transfer->task == TASK_REACH);
+    case QUESTION_DESCRIPTION:
+        return transfer->set && (updates || resends);
+    case QUESTION_CONTENTS:
+        return looks && (mover->asks_always ||
+                         (transfer->few && !transfer->checksum && !terms->look_at_checksums));
+    case QUESTION_NAMES:
+        return looks &&
+               (transfer->counts || transfer->is_new || (terms->remove && !transfer->remove_most));
+    case QUESTION_DESCRIBED:
+        return updates && transfer->set && mover->describes && !transfer->described &&
+               !transfer->dry_run;
+    case QUESTION_NONE:
+        break;
+    }
+    return true;
 }
 
 /*
@@ -83,9 +90,12 @@ static void begin_program(struct transfer *transfer)
     transfer->tries += !goes_on;
     if (!goes_on) /* by now, the node may be another one */
         transfer->question = QUESTION_MOUNT;
-    transfer->question = next_question(transfer, transfer->question);
+    while (!is_asked(transfer, transfer->question))
+        transfer->question++;
     if (transfer->question == QUESTION_MOUNT)
         *transfer->seen = '\0';
+    if (transfer->question == QUESTION_DESCRIPTION)
+        description_clear(transfer->theirs);
     if (transfer->question == QUESTION_CONTENTS) {
         transfer->no_times = transfer->no_checksums = false;
         transfer->equal = transfer->contradictions = 0;
@@ -95,7 +105,7 @@ static void begin_program(struct transfer *transfer)
     mover->call(transfer, &words);
     transfer->before = transfer->done;
     transfer->errors = transfer->different = transfer->unread = 0;
-    transfer->collides = transfer->is_final = false;
+    transfer->collides = transfer->is_final = transfer->absent = false;
     transfer->reason[0] = '\0';
     int r = child_start(&words, &transfer->child);
     names_clear(&words.names);
@@ -144,6 +154,16 @@ static void judge_answer(struct transfer *transfer, bool is_whole)
     }
     if (*transfer->seen)
         strcpy(transfer->mount, transfer->seen);
+    if (transfer->question == QUESTION_DESCRIPTION) {
+        bool fits =
+            description_fits(transfer->set, transfer->node, transfer->theirs, transfer->reason);
+        if (!fits && !transfer->adopts) {
+            finish_transfer(transfer, -EPERM);
+            return;
+        }
+        transfer->checksum |= !fits; /* files may have the right size and time */
+        transfer->described = description_is_same(transfer->theirs, transfer->ours);
+    }
     if (transfer->question == QUESTION_CONTENTS && transfer->contradictions > 0) {
         if (transfer->known && transfer->contradictions > 1 && transfer->equal == 0) {
             snprintf(transfer->reason, sizeof transfer->reason,
@@ -186,15 +206,22 @@ static void judge_end(struct transfer *transfer, int status)
 {
     const struct mover *mover = transfer->node->mover;
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    /* A description that could not be read may be there. */
+    bool asks = transfer->task == TASK_ASK || transfer->question == QUESTION_DESCRIPTION;
+    bool sends = transfer->question == QUESTION_DESCRIBED;
+    bool has_none =
+        code > 0 && asks && (transfer->absent || (code == mover->answers && transfer->errors == 0));
     bool is_optional = transfer->question == QUESTION_MOUNT || /* of what exists, if anything */
                        (transfer->question == QUESTION_NAMES && !transfer->node->terms.remove);
-    bool answers = is_optional ? code >= 0 : code == 0 || code == mover->answers;
+    bool answers = is_optional
+                       ? code >= 0
+                       : code == 0 || has_none || (code == mover->answers && !asks && !sends);
 
     if (transfer->question != QUESTION_NONE && answers) {
         judge_answer(transfer, code == 0 || code == mover->makes);
         return;
     }
-    if (code == 0 || (transfer->task == TASK_REACH && code == mover->makes)) {
+    if (code == 0 || has_none || (transfer->task == TASK_REACH && code == mover->makes)) {
         finish_transfer(transfer, transfer->collides ? -EIO : 0);
         return;
     }

@@ -16,6 +16,7 @@ enum {
     LINE_MAX_SIZE = 8190,
     SECTION_MAX = 49, /* bytes of a name: so are files of the state called */
     DAY_S = 24 * 60 * 60,
+    DESCRIPTION_MAX = 256 * 1024,
 };
 
 #define SPACES    " \t\r\n\v\f"
@@ -33,6 +34,7 @@ struct sync_set *sets_find(const struct sets *sets, const char *name)
 /* What is being read. */
 struct reading {
     const char *path;
+    bool by_others;
     unsigned line;
     struct sets *sets;
     struct sync_set *set;    /* NULL: there was no section yet */
@@ -79,26 +81,27 @@ static const struct key {
         VALUE_RSYNC,
         VALUE_RCLONE,
     } value;
-    enum where { IN_SET = 1, IN_NODE = 2, IN_BOTH = 3 } where;
+    enum where { IN_SET = 1, IN_NODE = 2, IN_BOTH = 3, TOLD = 4 /* in descriptions, too */ } where;
     size_t field; /* of struct sync_set or sync_node, or of struct terms where it may be in both */
     unsigned least, most;
 } keys[] = {
 #define SET(member)  offsetof(struct sync_set, member)
 #define TERM(member) offsetof(struct terms, member)
     {"source", VALUE_PATH, IN_SET, SET(source), 0, 0},
-    {"required", VALUE_NUMBER, IN_SET, SET(encoding.required), 1, 255},
-    {"shares", VALUE_NUMBER, IN_SET, SET(encoding.shares), 1, 256},
-    {"format", VALUE_FORMAT, IN_SET, SET(encoding.format), 0, 0},
-    {"block_size", VALUE_BLOCK_SIZE, IN_SET, SET(encoding.block_size), 0, 0},
+    {"required", VALUE_NUMBER, IN_SET | TOLD, SET(encoding.required), 1, 255},
+    {"shares", VALUE_NUMBER, IN_SET | TOLD, SET(encoding.shares), 1, 256},
+    {"format", VALUE_FORMAT, IN_SET | TOLD, SET(encoding.format), 0, 0},
+    {"block_size", VALUE_BLOCK_SIZE, IN_SET | TOLD, SET(encoding.block_size), 0, 0},
     {"exclude", VALUE_EXCLUDE, IN_SET, 0, 0, 0},
     {"exclude_from", VALUE_EXCLUDE_FROM, IN_SET, 0, 0, 0},
     {"xdev", VALUE_TRUTH, IN_SET, SET(rules.one_file_system), 0, 0},
+    {"describe", VALUE_TRUTH, IN_SET, SET(described), 0, 0},
     {"torn", VALUE_TORN, IN_SET, SET(rules.torn_allowed), 0, 0},
     {"check", VALUE_TIME, IN_SET, SET(check_within), 0, 3650 * DAY_S},
     {"on_problem", VALUE_TEXT, IN_SET, SET(on_problem), 0, 0},
-    {"share", VALUE_SHARE, IN_NODE, offsetof(struct sync_node, share), 0, 0},
-    {"rsync", VALUE_RSYNC, IN_NODE, 0, 0, 0},
-    {"rclone", VALUE_RCLONE, IN_NODE, 0, 0, 0},
+    {"share", VALUE_SHARE, IN_NODE | TOLD, offsetof(struct sync_node, share), 0, 0},
+    {"rsync", VALUE_RSYNC, IN_NODE | TOLD, 0, 0, 0},
+    {"rclone", VALUE_RCLONE, IN_NODE | TOLD, 0, 0, 0},
     {"delete", VALUE_TRUTH, IN_BOTH, TERM(remove), 0, 0},
     {"max_delete", VALUE_NUMBER, IN_BOTH, TERM(removals), 1, 1000000000},
     {"attributes", VALUE_TRUTH, IN_BOTH, TERM(attributes), 0, 0},
@@ -141,6 +144,17 @@ static int take_share(struct reading *reading, int *ret)
     return 0;
 }
 
+/* A remote of rclone's may say by itself which program it runs; an old rsync has a shell read the
+ * path, behind ssh. */
+static bool is_harmless(const char *target, const struct mover *mover)
+{
+    size_t length = strcspn(target, ":,=\"'`");
+
+    return mover == &rclone_mover
+               ? length > 0 && target[length] == ':'
+               : address_kind(target) != ADDRESS_SSH || !strpbrk(target, "$`;|&<>()\\\"'");
+}
+
 /* Two nodes at one place, or one within the other, would spoil each other. */
 static int take_target(struct reading *reading, const struct mover *mover)
 {
@@ -151,6 +165,8 @@ static int take_target(struct reading *reading, const struct mover *mover)
         return refuse(reading, "this node has a target already; write either rsync or rclone");
     if (wrong)
         return refuse(reading, "%s", wrong);
+    if (reading->by_others && !is_harmless(reading->value, mover))
+        return refuse(reading, "no description may name such a place");
     for (size_t i = 0; i < reading->sets->count; i++) {
         const struct sync_set *set = &reading->sets->sets[i];
         for (size_t at = 0; at < set->count; at++) {
@@ -247,6 +263,8 @@ static int take_key(struct reading *reading, const char *name, const char *value
         key++;
     if (key == keys + COUNT_OF(keys))
         return refuse(reading, "%s: unknown key; zfec-fs-sets(5) has them all", name);
+    if (reading->by_others && !(key->where & TOLD))
+        return refuse(reading, "%s: does not belong there", name);
     if (!(key->where & (node ? IN_NODE : IN_SET)))
         return refuse(reading, "%s: write it in the section of a %s", name, node ? "set" : "node");
     uint64_t bit = UINT64_C(1) << (key - keys);
@@ -258,10 +276,11 @@ static int take_key(struct reading *reading, const char *name, const char *value
     reading->given |= bit;
     reading->key = name;
     reading->value = value;
-    void *whole = key->where == IN_SET    ? (void *)set
-                  : key->where == IN_NODE ? (void *)node
-                  : node                  ? &node->terms
-                                          : &set->terms;
+    enum where where = key->where & IN_BOTH;
+    void *whole = where == IN_SET    ? (void *)set
+                  : where == IN_NODE ? (void *)node
+                  : node             ? &node->terms
+                                     : &set->terms;
     int r = take_value(reading, key, (char *)whole + key->field);
     reading->value = NULL;
     return r;
@@ -291,6 +310,7 @@ static int add_set(struct reading *reading, const char *name)
         .name = name,
         .line = reading->line,
         .check_within = 30 * DAY_S,
+        .described = true,
         .encoding = {.format = SHARE_CHECKED, .block_size = BLOCK_SIZE_DEFAULT},
         .terms = {.attributes = true,
                   .symlinks = true,
@@ -381,8 +401,6 @@ static int check_set(struct reading *reading, struct sync_set *set)
     unsigned shares = encoding->required;
 
     reading->line = set->line;
-    if (!set->source)
-        return refuse(reading, "[%s]: write source = DIR, what to keep in sync", set->name);
     if (encoding->required == 0)
         return refuse(reading, "[%s]: write required = K, how many nodes are enough", set->name);
     for (size_t i = 0; i < set->count; i++) {
@@ -409,9 +427,9 @@ static int check_set(struct reading *reading, struct sync_set *set)
     return 0;
 }
 
-int sets_read(const char *path, struct sets *ret)
+int sets_read(const char *path, const char *of, struct sets *ret)
 {
-    struct reading reading = {.path = path, .sets = ret};
+    struct reading reading = {.path = of ? of : path, .by_others = of, .sets = ret};
     cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     struct stat status;
     size_t room = 0;
@@ -425,6 +443,8 @@ int sets_read(const char *path, struct sets *ret)
                       path);
     if (fd < 0 || fstat(fd, &status) < 0)
         return log_errno(-errno, "%s", path);
+    if (of && status.st_size > DESCRIPTION_MAX)
+        return log_as(-EINVAL, "%s: is too large to describe a set", of);
     if (!S_ISREG(status.st_mode)) /* what may have no end, or no beginning: a FIFO, a device */
         return log_as(-EINVAL, "%s: is not a file; give the path of one", path);
     FILE *file = fdopen(fd, "r");

@@ -74,8 +74,9 @@ struct sync_node {
 struct sync_set {
     const char *name;
     unsigned line, required_line; /* in the file */
-    const char *source;
-    struct encoding encoding; /* required is 0 where it was not given; shares as well */
+    const char *source;           /* NULL: not given */
+    bool described;               /* each node is to tell of the others */
+    struct encoding encoding;     /* required is 0 where it was not given; shares as well */
     struct tree_rules rules;
     struct terms terms;
     unsigned check_within;  /* seconds in which check --due reads all */
@@ -92,11 +93,12 @@ struct sets {
 };
 
 /*
- * Reads the file of sets at PATH; zfec-fs-sets(5) says what may stand in it. Returns 0, or a
+ * Reads the file of sets at PATH; zfec-fs-sets(5) says what may stand in it. One that is OF
+ * somebody, and is called so in the log, is a description: see description.h. Returns 0, or a
  * negative errno after one line in the log: where it makes no sense, and what to write. Clear RET
  * in any case.
  */
-int sets_read(const char *path, struct sets *ret);
+int sets_read(const char *path, const char *of, struct sets *ret);
 
 /* Returns the set of this name, or NULL. */
 struct sync_set *sets_find(const struct sets *sets, const char *name);

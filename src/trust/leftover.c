@@ -48,11 +48,18 @@ bool leftover_is_name(const char *name)
            leftover_is_of_rsync(name);
 }
 
+bool leftover_is_description(const char *path)
+{
+    return strcmp(path, DESCRIPTION_NAME) == 0;
+}
+
 bool leftover_is_path(const char *path)
 {
     char part[256];
     size_t length;
 
+    if (leftover_is_description(path))
+        return true;
     for (; *path; path += length + (path[length] == '/')) {
         length = strcspn(path, "/");
         if (length >= sizeof part)

@@ -13,10 +13,17 @@
 /* What unfinished files of sync's rclone end with; it takes 16 bytes at most. */
 #define LEFTOVER_SUFFIX ".zfec-fs-partial"
 
+/* What sync leaves in the root of each node, and nowhere else: see sync/description.h. */
+#define DESCRIPTION_NAME "zfec-fs-set.ini"
+
+/* Returns true if PATH is that of a description: a leftover that is not reported. */
+bool leftover_is_description(const char *path);
+
 /* Returns true if NAME, one part of a path, is a usual leftover's. */
 bool leftover_is_name(const char *name);
 
-/* The same of the last part of PATH, or if an earlier one is a leftover directory's. */
+/* The same of the last part of PATH, or if an earlier one is a leftover directory's; or if it is
+ * the description's. */
 bool leftover_is_path(const char *path);
 
 /*

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What each node has in its root to tell of the others, DESCRIPTION_NAME: a file of sets with one
+ * set, of which the first node is the one that it lies at. Nothing is written, or taken, but what
+ * its shares are made by, and the names, places and shares of the nodes: whoever recovers a set
+ * trusts a node with it.
+ */
+#pragma once
+
+#include "sync/sets.h"
+#include "trust/leftover.h"
+
+#include <stdio.h>
+
+/* Prints the sections of SET as they may stand in a description, FIRST's before other nodes'; NULL:
+ * in the order of the set. */
+void description_print(const struct sync_set *set, const struct sync_node *first, FILE *file);
+
+/*
+ * Makes FOLDER, and in it the description for NODE, for all to read. Its time depends on nothing
+ * but its bytes, so that it is sent only where it has changed. Returns 0 or a negative errno;
+ * -EINVAL where nobody would take it.
+ */
+int description_write(const struct sync_set *set, const struct sync_node *node, const char *folder);
+
+/*
+ * Reads the description in FOLDER, which is OF somebody, as sets_read does. RET has one set, with
+ * at least one node. Returns 0; -ENOENT, if there is none; or another negative errno after one line
+ * in the log.
+ */
+int description_read(const char *folder, const char *of, struct sets *ret);
+
+/* Removes the description in FOLDER, or makes FOLDER. Returns 0 or a negative errno. */
+int description_clear(const char *folder);
+
+/*
+ * Judges the description in FOLDER, which NODE has. Returns true if it has none, or one of this set
+ * and share; else REASON says what it is. It may be of another encoding only where that is known,
+ * and so is just being changed.
+ */
+bool description_fits(const struct sync_set *set, const struct sync_node *node, const char *folder,
+                      char reason[REASON_SIZE]);
+
+/* Returns true if both folders have a description, of the same bytes. */
+bool description_is_same(const char *folder, const char *other);
