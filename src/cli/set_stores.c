@@ -263,9 +263,8 @@ static int take_store(const struct set_stores *stores, struct lent_node *place)
     cleanup_free char *name = NULL;
     int r = 0;
 
-    if (place->mountpoint ? asprintf(&name, "%s/%s%s%s", stores->set->name, place->node->name,
-                                     between, place->beneath) < 0
-                          : asprintf(&name, "%s%s%s", place->root, between, place->beneath) < 0)
+    if (asprintf(&name, "%s/%s%s%s", stores->set->name, place->node->name, between,
+                 place->beneath) < 0)
         return -ENOMEM;
     if (*place->beneath && (r = tree_open(place->root, &tree)) == 0)
         r = tree_open_directory(tree, place->beneath, &place->fd);

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "engine/visit.h"
 #include "restore/look.h"
+#include "restore/store_names.h"
 #include "tree/temporary.h"
 #include "trust/mend.h"
 #include "view/store_source.h"
@@ -467,7 +468,9 @@ static void choose(void *opaque, const struct original *original, struct slot sl
     }
     if (r < 0 && r != -ENOENT && r != -ECANCELED && !again)
         check->failed(check->context, original->path, r);
-    if (r < 0)
+    if (r < 0 ||
+        (inspection.leftover && store_name_is_description(store_source_terms(repair->source),
+                                                          original->path, &inspection.survey)))
         return;
     if (repair->settings->hand_over)
         roster_excuse(repair->roster, &inspection);
