@@ -66,6 +66,25 @@ def test_views_of_a_set(mounts, sets, source, nodes, tmp_path, view):  # noqa: F
 
 
 @needs_sshfs
+@pytest.mark.parametrize("view", ["restore", "rebuild"])
+def test_what_sshfs_does_not_show_is_shown_by_views(mounts, sets, source, nodes, view):  # noqa: F811
+    """Of access control lists and attributes, storage that has none says nothing."""
+    subprocess.run(["setfacl", "-m", "u:5:r", source / "file-1"], check=True)
+    os.setxattr(source / "file-1", "user.kind", b"first")
+    install_ssh(sets, SSH)
+    first, *others = NAMES
+    sets.write(source, {**local(nodes, [first]), **{name: f"rsync = host:{nodes}/{name}" for name in others}})
+    sets.run()
+    mount = mounts.start("-o", f"{view},config={sets.file}", "home:", env=sets.environment)
+    shown = mount.path / ("file-1" if view == "restore" else "01/file-1")
+    names = {name: os.getxattr(shown, name) for name in os.listxattr(shown)}
+    assert names == {name: os.getxattr(source / "file-1", name) for name in os.listxattr(source / "file-1")}
+    assert len(names) == 2
+    mount.unmount()
+    wait_until(lambda: list(sets.runtime.iterdir()) == [])
+
+
+@needs_sshfs
 def test_check_finds_what_is_wrong_at_a_host(sets, source, nodes):  # noqa: F811
     install_ssh(sets, SSH)
     sets.write(source, {name: f"rsync = host:{nodes}/{name}" for name in NAMES})

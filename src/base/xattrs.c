@@ -109,8 +109,12 @@ int xattrs_read_path(const char *path, const char *name, struct xattrs *ret)
     *ret = NO_XATTRS;
     if (name) {
         r = is_kept(name) ? read_one(path, name, ret) : 0;
-        ret->impossible = r == -ENOTSUP && listxattr(path, NULL, 0) < 0 && errno == ENOTSUP;
-        return r == -ENOTSUP ? 0 : r;
+        r = r == -ENOTSUP ? 0 : r;
+        /* Where there are no attributes at all, the kernel says of an access control list just that
+         * there is none. */
+        ret->impossible =
+            r == 0 && ret->size == 0 && listxattr(path, NULL, 0) < 0 && errno == ENOTSUP;
+        return r;
     }
     r = read_bytes(path, NULL, &list, &size);
     ret->impossible = r == -ENOTSUP;
