@@ -438,7 +438,7 @@ def test_nothing_else_is_taken(home, nodes, what):
     assert not home.file.exists()
 
 
-@pytest.mark.parametrize("what", ["symlink", "directory", "fifo", "missing"])
+@pytest.mark.parametrize("what", ["symlink", "directory", "fifo", "missing", "large"])
 def test_what_is_no_description(home, nodes, tmp_path, what):
     lose(home)
     path = nodes / "anna" / DESCRIPTION
@@ -450,6 +450,9 @@ def test_what_is_no_description(home, nodes, tmp_path, what):
         trees.write_file(path / DESCRIPTION, text.encode())
     elif what == "fifo":
         os.mkfifo(path)
+    elif what == "large":  # which is not fetched
+        path.write_text(text)
+        os.truncate(path, 1 << 40)
     errors = recover(home, nodes / "anna", status=FAILED).errors
     assert f"{nodes}/anna: has no {DESCRIPTION}, which tells of the other nodes" in errors
     assert not home.file.exists()

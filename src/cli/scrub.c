@@ -69,7 +69,7 @@ static uint64_t choose(const struct sync_set *set, const struct roster *roster, 
         const struct slice *slice = &slices[i];
         bool is_late =
             slice->read > 0 && (double)(now - slice->read) + interval > (double)set->check_within;
-        if (i < ill || i - ill < quota || i == ill || is_late)
+        if (i < ill || (double)(i - ill) < quota || i == ill || is_late)
             ret |= UINT64_C(1) << slice->number;
     }
     return ret;

@@ -12,6 +12,9 @@
 
 #include <stdio.h>
 
+/* As rsync and rclone take it: what a node has that is larger is none, and is not fetched. */
+#define DESCRIPTION_MAX "1M"
+
 /* Prints the sections of SET as they may stand in a description, FIRST's before other nodes'; NULL:
  * in the order of the set. */
 void description_print(const struct sync_set *set, const struct sync_node *first, FILE *file);

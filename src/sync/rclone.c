@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+#include "sync/description.h"
 #include "sync/leftovers.h"
 #include "sync/mover.h"
 #include "sync/sample.h"
-#include "trust/leftover.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -79,8 +79,8 @@ static void rclone_call(const struct transfer *transfer, struct words *words)
 
     if (transfer->question == QUESTION_DESCRIPTION || transfer->task == TASK_ASK) {
         add_common(transfer, "copy", words);
-        WORDS_ADD(words, "--stats=0", "--max-depth=1", "--include=/" DESCRIPTION_NAME, "--",
-                  transfer->node->target, transfer->theirs);
+        WORDS_ADD(words, "--stats=0", "--max-depth=1", "--max-size=" DESCRIPTION_MAX,
+                  "--include=/" DESCRIPTION_NAME, "--", transfer->node->target, transfer->theirs);
         return;
     }
     if (transfer->question == QUESTION_CONTENTS) {

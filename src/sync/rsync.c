@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/array.h"
 #include "sync/address.h"
+#include "sync/description.h"
 #include "sync/leftovers.h"
 #include "sync/mover.h"
-#include "trust/leftover.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -143,7 +143,7 @@ static void rsync_call(const struct transfer *transfer, struct words *words)
     }
     add_common(transfer, words);
     if (transfer->question == QUESTION_DESCRIPTION || transfer->task == TASK_ASK) {
-        WORDS_ADD(words, "--times", "--");
+        WORDS_ADD(words, "--times", "--max-size=" DESCRIPTION_MAX, "--");
         words_add(words, "%s/" DESCRIPTION_NAME, target);
         words_add(words, "%s/", transfer->theirs);
         return;
