@@ -363,7 +363,7 @@ static enum exit_status recover(struct recovery *recovery, struct sync_node *pla
         log_error("%s: has no " DESCRIPTION_NAME ", which tells of the other nodes: give the place "
                   "of another node, or write the file of sets by hand",
                   place->target);
-    return r < 0 ? EXIT_STATUS_FAILED : recover_set(recovery, &sets.sets[0], place);
+    return r == 0 ? recover_set(recovery, &sets.sets[0], place) : EXIT_STATUS_FAILED;
 }
 
 enum exit_status recover_command(struct options *options)

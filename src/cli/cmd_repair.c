@@ -284,7 +284,7 @@ enum exit_status repair_command(struct options *options)
     }
     if (copying_begin(&copying, options) < 0)
         return EXIT_STATUS_FAILED;
-    if (set_stores_set(options) && (r = sending_begin(&copying, &sending)) < 0) {
+    if (set_stores_set(options) && sending_begin(&copying, &sending) < 0) {
         copying_end(&copying);
         return EXIT_STATUS_FAILED;
     }
