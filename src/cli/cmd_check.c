@@ -47,8 +47,8 @@ static void checking_end(struct checking *checking)
 
 /* Remembers what came of a whole set, if one was checked, and tells it. Returns what the run ends
  * with. */
-static enum exit_status note(const struct options *options, const struct checking *checking,
-                             enum exit_status status)
+static enum exit_status note_check(const struct options *options, const struct checking *checking,
+                                   enum exit_status status)
 {
     cleanup_alarm struct alarm alarm = {.lock = -1};
     struct sets *sets;
@@ -68,7 +68,7 @@ static enum exit_status note(const struct options *options, const struct checkin
 }
 
 /* Refuses what goes together with a set alone. */
-static int check_options(const struct options *options, const struct sync_set *set)
+static int check_own_options(const struct options *options, const struct sync_set *set)
 {
     if (!set && (options->due || options->metrics))
         return log_as(-EINVAL, "--%s: is of a whole set; write SET: in place of STORES",
@@ -87,7 +87,7 @@ static enum exit_status conclude(const struct checking *checking, double seconds
     if (checking->page && page_write(checking->page, findings, seconds) < 0 &&
         status != EXIT_STATUS_LOST)
         status = EXIT_STATUS_FAILED;
-    status = note(findings->options, checking, status);
+    status = note_check(findings->options, checking, status);
     json_t *summary = json_pack("{s:s, s:f, s:i, s:f}", "command", "check", "seconds", seconds,
                                 "exit_status", status, "part", findings->options->sample);
     findings_summarize(findings, seconds, summary);
@@ -115,9 +115,9 @@ enum exit_status check_command(struct options *options)
 
     int r = take_stores(options, 0);
     if (r < 0)
-        return note(options, NULL, status_of_stores(r));
+        return note_check(options, NULL, status_of_stores(r));
     set = set_stores_whole(options, &sets);
-    if (check_options(options, set) < 0)
+    if (check_own_options(options, set) < 0)
         return EXIT_STATUS_USAGE;
     if ((options->report && page_open(options->report, &checking.page) < 0) ||
         meter_start(&meter, "check", "another run begins anew") < 0)
@@ -145,7 +145,7 @@ enum exit_status check_command(struct options *options)
     if (r == 0)
         status = conclude(&checking, meter_seconds(&meter));
     else if (!atomic_load(&meter.progress.stop))
-        status = note(options, NULL, status);
+        status = note_check(options, NULL, status);
     meter_stop(&meter);
     return status;
 }

@@ -39,7 +39,7 @@ struct recovery {
     struct run run;
 };
 
-static void look(void *context)
+static void look_for_stop(void *context)
 {
     struct recovery *recovery = context;
     struct signalfd_siginfo signal;
@@ -48,7 +48,7 @@ static void look(void *context)
         recovery->run.stop |= (int)signal.ssi_signo != background_signal(SIGUSR1);
 }
 
-static void happened(const struct transfer *transfer, enum transfer_event event)
+static void transfer_happened(const struct transfer *transfer, enum transfer_event event)
 {
 }
 
@@ -72,8 +72,8 @@ static char *text_of(struct sync_set *set)
 }
 
 /* Asks COUNT NODES, all at once. Returns 0 or a negative errno. */
-static int ask(struct recovery *recovery, struct sync_node *nodes, size_t count,
-               struct telling *tellings)
+static int ask_nodes(struct recovery *recovery, struct sync_node *nodes, size_t count,
+                     struct telling *tellings)
 {
     struct run *run = &recovery->run;
     cleanup_free struct transfer *transfers = calloc(count, sizeof *transfers);
@@ -83,8 +83,10 @@ static int ask(struct recovery *recovery, struct sync_node *nodes, size_t count,
         nodes[i].terms.timeout = ASK_S;
         nodes[i].terms.deadline = ASK_ALL_S;
         nodes[i].terms.retries = 0;
-        transfers[i] = (struct transfer){
-            .node = &nodes[i], .task = TASK_ASK, .step = TRANSFER_WAITING, .happened = happened};
+        transfers[i] = (struct transfer){.node = &nodes[i],
+                                         .task = TASK_ASK,
+                                         .step = TRANSFER_WAITING,
+                                         .happened = transfer_happened};
         if (asprintf(&transfers[i].theirs, "%s/%zu", recovery->folder, i) < 0)
             r = -ENOMEM;
         if (r == 0)
@@ -335,7 +337,8 @@ static enum exit_status recover_set(struct recovery *recovery, struct sync_set *
         }
     }
     text = text_of(set);
-    int r = told && text && tellings ? ask(recovery, set->nodes, set->count, tellings) : -ENOMEM;
+    int r =
+        told && text && tellings ? ask_nodes(recovery, set->nodes, set->count, tellings) : -ENOMEM;
     if (r < 0)
         log_errno(r, "recover");
     for (size_t i = 0; r == 0 && i < set->count; i++)
@@ -353,7 +356,7 @@ static enum exit_status recover(struct recovery *recovery, struct sync_node *pla
     cleanup_sets struct sets sets = {0};
     struct telling telling = {0};
 
-    int r = ask(recovery, place, 1, &telling);
+    int r = ask_nodes(recovery, place, 1, &telling);
     cleanup_free char *folder = telling.transfer.theirs;
     if (r == 0 && telling.transfer.result < 0)
         r = log_as(-EIO, "%s: %s", place->target, telling.transfer.reason);
@@ -368,7 +371,8 @@ static enum exit_status recover(struct recovery *recovery, struct sync_node *pla
 
 enum exit_status recover_command(struct options *options)
 {
-    struct recovery recovery = {.options = options, .run = {.context = &recovery, .look = look}};
+    struct recovery recovery = {.options = options,
+                                .run = {.context = &recovery, .look = look_for_stop}};
     struct sync_node place = {.name = "", .share = -1};
     cleanup_free char *path = NULL, *file = options_sets_path(options);
     const struct removal_terms terms = {.removed = NULL};

@@ -42,7 +42,7 @@ static int compare_slices(const void *one, const void *other)
  * of all slices as many as the time since that run is of the whole, the oldest first; and those
  * that were not good.
  */
-static uint64_t choose(const struct sync_set *set, const struct roster *roster, time_t now)
+static uint64_t choose_slices(const struct sync_set *set, const struct roster *roster, time_t now)
 {
     struct slice slices[CHECK_SLICES];
     time_t last = 0;
@@ -92,7 +92,7 @@ int scrub_begin(const struct options *options, struct sync_set *set, const struc
         if (r == 0)
             r = state_read(folder, set);
         if (r == 0 || r == -ENOENT || r == -EBADMSG)
-            ret->slices = choose(set, roster, ret->began);
+            ret->slices = choose_slices(set, roster, ret->began);
     }
     return r == -ENOENT || r == -EBADMSG ? 0 : r;
 }

@@ -54,7 +54,7 @@ struct sending {
     bool failed; /* there was no memory for one */
 };
 
-static void look(void *context)
+static void look_for_stop(void *context)
 {
     struct sending *sending = context;
 
@@ -95,7 +95,7 @@ int sending_begin(struct copying *copying, struct sending **ret)
                                 .jobs = 1, /* what changes at one node is read for the next */
                                 .wake = -1,
                                 .context = sending,
-                                .look = look};
+                                .look = look_for_stop};
     int r = state_folder(&sending->folder);
     if (r == 0 && !options->dry_run)
         r = state_make_folder(sending->folder);
@@ -207,7 +207,7 @@ void sending_add(struct sending *sending, const char *path, const struct target 
         sending->wanted[sending->count++] = wanted;
 }
 
-static int compare(const void *a, const void *b)
+static int compare_wanted(const void *a, const void *b)
 {
     const struct wanted *one = a, *other = b;
 
@@ -221,10 +221,10 @@ static void sort(struct sending *sending)
     struct wanted *wanted = sending->wanted;
     size_t kept = 0;
 
-    qsort(wanted, sending->count, sizeof *wanted, compare);
+    qsort(wanted, sending->count, sizeof *wanted, compare_wanted);
     for (size_t i = 0; i < sending->count; i++) {
         struct wanted *last = kept > 0 ? &wanted[kept - 1] : NULL;
-        if (!last || compare(last, &wanted[i]) != 0) {
+        if (!last || compare_wanted(last, &wanted[i]) != 0) {
             wanted[kept++] = wanted[i];
             continue;
         }
@@ -237,7 +237,7 @@ static void sort(struct sending *sending)
     sending->count = kept;
 }
 
-static void fail(struct sending *sending, struct wanted *wanted, const char *reason)
+static void fail_wanted(struct sending *sending, struct wanted *wanted, const char *reason)
 {
     struct recipient *recipient = &sending->recipients[wanted->node];
 
@@ -265,7 +265,8 @@ static int look_again(struct sending *sending)
         r = again_look(items, sending->count);
     for (size_t i = 0; r == 0 && i < sending->count; i++) {
         if (!items[i].is_same && sending->wanted[i].need != NEED_NOTHING)
-            fail(sending, &sending->wanted[i], "has changed meanwhile; another run looks again");
+            fail_wanted(sending, &sending->wanted[i],
+                        "has changed meanwhile; another run looks again");
     }
     return r;
 }
@@ -292,7 +293,7 @@ static int look_for_links(struct sending *sending, struct wanted *wanted)
             sending->recipients[wanted->node].store, link, {.error = -ENOENT}, false};
         r = again_look(&item, 1);
         if (r == 0 && !item.is_same)
-            fail(sending, wanted, "a symlink is there in its place, or on the way to it");
+            fail_wanted(sending, wanted, "a symlink is there in its place, or on the way to it");
     }
     return r;
 }
@@ -306,7 +307,7 @@ static void look_at_view(struct sending *sending)
         struct wanted *wanted = &sending->wanted[i];
         int r = tree_stat(sending->recipients[wanted->node].target.tree, wanted->path, &status);
         if (r < 0)
-            fail(sending, wanted, strerrordesc_np(-r));
+            fail_wanted(sending, wanted, strerrordesc_np(-r));
         else
             wanted->kind = status.st_mode;
     }
@@ -322,7 +323,7 @@ static void refuse_empty_directories(struct sending *sending)
         if (sending->set->nodes[wanted->node].mover == &rclone_mover && S_ISDIR(wanted->kind) &&
             (is_last || strncmp(next->path, wanted->path, length) != 0 ||
              next->path[length] != '/'))
-            fail(sending, wanted, "rclone makes no directory without files here; sync does");
+            fail_wanted(sending, wanted, "rclone makes no directory without files here; sync does");
     }
 }
 
@@ -344,7 +345,7 @@ static int write_list(struct sending *sending, size_t node, bool files)
         if (asprintf(&path, "%s%s", wanted->path, is_link ? LINK_SUFFIX : "") < 0)
             return -ENOMEM;
         if (mover->list_end && strchr(path, mover->list_end))
-            fail(sending, wanted, "such a name cannot be given to rclone; sync sends it");
+            fail_wanted(sending, wanted, "such a name cannot be given to rclone; sync sends it");
         else
             r = names_add(&paths, path);
     }
@@ -359,12 +360,13 @@ static void moved(const struct transfer *transfer, enum move move, const char *p
 
     if (move != MOVE_DIFFERENT)
         return;
-    struct wanted *wanted = bsearch(&key, sending->wanted, sending->count, sizeof key, compare);
+    struct wanted *wanted =
+        bsearch(&key, sending->wanted, sending->count, sizeof key, compare_wanted);
     if (wanted)
-        fail(sending, wanted, "is still not what was sent");
+        fail_wanted(sending, wanted, "is still not what was sent");
 }
 
-static void happened(const struct transfer *transfer, enum transfer_event event)
+static void transfer_happened(const struct transfer *transfer, enum transfer_event event)
 {
     const struct sending *sending = transfer->context;
 
@@ -459,7 +461,7 @@ static int run_task(struct sending *sending, enum transfer_task task, size_t fir
             .done = transfer->done,
             .context = sending,
             .moved = moved,
-            .happened = happened,
+            .happened = transfer_happened,
         };
         if (prepare_task(sending, task, i, &r)) {
             transfer->step = TRANSFER_WAITING;
@@ -485,7 +487,7 @@ static int run_task(struct sending *sending, enum transfer_task task, size_t fir
         for (size_t at = 0; at < sending->count; at++) {
             struct wanted *wanted = &sending->wanted[at];
             if (wanted->node == i && (task == TASK_COMPARE || !S_ISREG(wanted->kind)))
-                fail(sending, wanted, NULL);
+                fail_wanted(sending, wanted, NULL);
         }
     }
     return run->stop ? -ECANCELED : 0;
@@ -551,7 +553,7 @@ static bool is_mended(const struct sending *sending, size_t node)
     for (size_t i = 0; i < different->count && ret; i++) {
         const struct wanted key = {.node = node, .path = (char *)names_get(different, i)};
         const struct wanted *wanted =
-            bsearch(&key, sending->wanted, sending->count, sizeof key, compare);
+            bsearch(&key, sending->wanted, sending->count, sizeof key, compare_wanted);
         ret = wanted && wanted->need == NEED_CONTENT && !wanted->failed;
     }
     return ret;

@@ -177,7 +177,7 @@ static void add_mounting(const struct lent_node *place, struct words *words)
     WORDS_ADD(words, "--", place->node->target);
 }
 
-static void fail(struct lent_node *place, const char *reason)
+static void fail_place(struct lent_node *place, const char *reason)
 {
     place->state = PLACE_FAILED;
     if (!*place->reason)
@@ -213,7 +213,7 @@ static int start(struct lent_node *place, struct words *words)
 
 /* Asks whether the store is there, and a directory, as all that it lies in is beneath the root:
  * whoever puts a symlink there must not choose what is read in its place. */
-static void ask(struct lent_node *place)
+static void ask_place(struct lent_node *place)
 {
     struct words words = {.names = NO_NAMES};
 
@@ -228,7 +228,7 @@ static void ask(struct lent_node *place)
     int r = words.failed ? -ENOMEM : child_start(&words, &place->asking);
     names_clear(&words.names);
     if (r < 0)
-        fail(place, strerrordesc_np(-r));
+        fail_place(place, strerrordesc_np(-r));
 }
 
 /* Starts what mounts the share of a node, if it is not of this machine. */
@@ -239,12 +239,12 @@ static int begin(struct set_stores *stores, struct lent_node *place)
     struct words words = {.names = NO_NAMES};
 
     if (by_rsync && address_kind(node->target) == ADDRESS_DAEMON) {
-        fail(place, "an rsync daemon's share cannot be mounted");
+        fail_place(place, "an rsync daemon's share cannot be mounted");
         return 0;
     }
     if (by_rsync && address_kind(node->target) == ADDRESS_LOCAL) {
         place->root = node->target;
-        ask(place);
+        ask_place(place);
         return 0;
     }
     int r = make_mountpoint(stores, place, node->name);
@@ -270,7 +270,7 @@ static int take_store(const struct set_stores *stores, struct lent_node *place)
         r = tree_open_directory(tree, place->beneath, &place->fd);
     if (r < 0) {
         place->state = PLACE_FAILED;
-        fail(place, strerrordesc_np(-r));
+        fail_place(place, strerrordesc_np(-r));
         return 0;
     }
     if (*place->beneath ? asprintf(&place->path, "/proc/%d/fd/%d", getpid(), place->fd) < 0
@@ -297,11 +297,11 @@ static void take_answer(void *opaque, int stream, char *line)
     if (place->state != PLACE_ANSWERS)
         return; /* the first that is wrong */
     if (stream == 1)
-        fail(place, colon && colon[1] ? colon + 2 : line);
+        fail_place(place, colon && colon[1] ? colon + 2 : line);
     else if (kind && strcmp(kind, " symbolic link") == 0)
-        fail(place, "a symlink is there, or on the way, and is not followed");
+        fail_place(place, "a symlink is there, or on the way, and is not followed");
     else if (!kind || strcmp(kind, " directory") != 0)
-        fail(place, "not a directory; give the one that it is in");
+        fail_place(place, "not a directory; give the one that it is in");
     else if (strtoull(line, NULL, 10) == place->other_device)
         place->awaited = 0; /* it is unmounted already */
     else if (place->awaited > 0 && --place->awaited == 0)
@@ -325,25 +325,25 @@ static bool has_ended(const struct child *child)
 }
 
 /* Returns true if the place is still waited for. */
-static bool look(struct lent_node *place)
+static bool look_at_place(struct lent_node *place)
 {
     bool failed = has_ended(&place->mounting), answered = has_ended(&place->asking);
 
     if (place->mounting.pid > 0)
         child_read(&place->mounting, take_mounting, place);
     if (place->state == PLACE_MOUNTS && is_mounted(place))
-        ask(place);
+        ask_place(place);
     else if (place->state == PLACE_ANSWERS)
         child_read(&place->asking, take_answer, place);
     if (place->state > PLACE_ANSWERS)
         return false;
     if (failed)
-        fail(place, !place->node ? "it cannot be mounted"
-                    : place->node->mover == &rclone_mover
-                        ? "rclone cannot be run; is it installed?"
-                        : "sshfs cannot be run; is it installed?");
+        fail_place(place, !place->node ? "it cannot be mounted"
+                          : place->node->mover == &rclone_mover
+                              ? "rclone cannot be run; is it installed?"
+                              : "sshfs cannot be run; is it installed?");
     else if (answered)
-        fail(place, "cannot be looked at");
+        fail_place(place, "cannot be looked at");
     return place->state <= PLACE_ANSWERS;
 }
 
@@ -373,8 +373,8 @@ static void wait_for_places(struct set_stores *stores, bool all)
             struct lent_node *place = &stores->places[i];
             bool late = now - began > start_limit(place->node) ||
                         (!all && enough_since > 0 && now - enough_since > MORE_S);
-            if (look(place) && late)
-                fail(place, "it did not answer in time");
+            if (look_at_place(place) && late)
+                fail_place(place, "it did not answer in time");
         }
         poll(NULL, 0, LOOK_MS);
     }
@@ -564,9 +564,9 @@ int set_stores_show(const struct options *options, const char **ret)
         return r == -ENOMEM ? log_errno(r, "the rebuilt view") : r;
     add_view(options, &words);
     r = start(view, &words);
-    while (r == 0 && look(view)) {
+    while (r == 0 && look_at_place(view)) {
         if (clock_seconds() - began > START_S)
-            fail(view, "it did not answer in time");
+            fail_place(view, "it did not answer in time");
         poll(NULL, 0, LOOK_MS);
     }
     if (r == 0 && view->state != PLACE_READY)

@@ -11,7 +11,7 @@ struct look_again {
     struct stat status;
 };
 
-static int ask(const struct tree *tree, const char *path, struct question *question)
+static int ask_again(const struct tree *tree, const char *path, struct question *question)
 {
     return tree_stat(tree, path, &((struct look_again *)question)->status);
 }
@@ -29,7 +29,7 @@ static bool is_same(const struct seen *seen, const struct look_again *now)
 
 static int look_at_some(struct judged items[], size_t count)
 {
-    static const struct question_kind kind = {.size = sizeof(struct look_again), .ask = ask};
+    static const struct question_kind kind = {.size = sizeof(struct look_again), .ask = ask_again};
     cleanup_round struct round *round = NULL;
     struct question *asked[AT_ONCE];
 

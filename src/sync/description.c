@@ -34,7 +34,7 @@ void description_print(const struct sync_set *set, const struct sync_node *first
 }
 
 /* Any time that stays the same: one of 34 years. */
-static time_t time_of(const char *bytes, size_t size)
+static time_t time_of_bytes(const char *bytes, size_t size)
 {
     uint32_t sum = 2166136261; /* FNV-1a */
 
@@ -77,7 +77,7 @@ int description_write(const struct sync_set *set, const struct sync_node *node, 
     description_print(set, node, file);
     if (fclose(file) != 0)
         return -ENOMEM;
-    const struct timespec time = {.tv_sec = time_of(text, size)};
+    const struct timespec time = {.tv_sec = time_of_bytes(text, size)};
     int r = description_clear(folder);
     cleanup_fd int fd = r < 0 ? r : open_in(folder, O_WRONLY | O_CREAT | O_EXCL);
     if (fd < 0)
