@@ -118,7 +118,7 @@ static void drop_others(struct survey *survey, const char *path)
         survey->ballots[i].cast &= ballot_same_kind(&survey->ballots[i], winner);
 }
 
-/* Says which of the stores that are left have another mode or owner. */
+/* Says which of the stores that are left have another mode or owner, by their first such name. */
 static void log_others(const struct survey *survey, const char *path)
 {
     const struct store_list *list = survey->inquiry.list;
@@ -127,9 +127,11 @@ static void log_others(const struct survey *survey, const char *path)
     for (size_t i = 0; i < list->count; i++) {
         /* Storage that keeps no modes has no word in this. */
         if (survey->ballots[i].cast && !survey->ballots[i].one_mode_only &&
-            !ballot_same_attributes(&survey->ballots[i], &most))
-            log_once("%s: store %s has another mode or owner than most", log_path(path),
-                     store_name(list->stores[i]));
+            !ballot_same_attributes(&survey->ballots[i], &most) && store_tell_once(list->stores[i]))
+            log_warning(
+                "%s: store %s has another mode or owner than most, and maybe of other names "
+                "as well: zfec-fs check tells",
+                log_path(path), store_name(list->stores[i]));
     }
 }
 

@@ -31,6 +31,7 @@ struct store {
     char *real_path;      /* without symlinks */
     bool closed;          /* the way there */
     atomic_bool read;     /* a block of it */
+    atomic_bool told;     /* see store_tell_once */
     pthread_mutex_t lock; /* of all that follows */
     struct store_voice voice;
     bool heard;
@@ -153,6 +154,11 @@ void store_note_read(struct store *store)
 bool store_was_read(const struct store *store)
 {
     return atomic_load(&store->read);
+}
+
+bool store_tell_once(struct store *store)
+{
+    return !atomic_exchange(&store->told, true);
 }
 
 bool store_is_closed(const struct store *store)

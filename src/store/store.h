@@ -58,6 +58,9 @@ const char *store_real_path(const struct store *store);  /* absolute, without sy
 void store_note_read(struct store *store);
 bool store_was_read(const struct store *store);
 
+/* Returns true for the first caller: what is the same with many names is told of one. */
+bool store_tell_once(struct store *store);
+
 /* Returns true if the way there was closed to other users when it was found; see tree/mounts.h. */
 bool store_is_closed(const struct store *store);
 
