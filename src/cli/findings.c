@@ -429,8 +429,15 @@ void findings_report(void *opaque, const char *path, const struct inspection *in
 }
 
 const char *const findings_limits[LIMITS] = {
-    "fractions of seconds", "owners",   "modes",         "times of files", "times of directories",
-    "times of symlinks",    "symlinks", "special files",
+    "fractions of seconds",
+    "owners",
+    "modes",
+    "times of files",
+    "times of directories",
+    "times of symlinks",
+    "symlinks",
+    "special files",
+    "empty directories",
 };
 
 /* ["owners", "symlinks"]; NULL: the storage keeps all. */

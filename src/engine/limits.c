@@ -57,6 +57,7 @@ void limits_note(struct limits_seen *seen, const struct stat *own, const struct 
         pair->right += own != NULL;
         pair->wrong += own == NULL;
     }
+    seen->missing_directories += is_directory && !own;
     if (!own)
         return;
     note_owner(&seen->owners, own, shown);
@@ -98,6 +99,10 @@ unsigned limits_of(const struct limits_seen *seen, bool is_remote)
         limits |= is_never_right(&seen->symlinks, 1) ? LIMIT_SYMLINKS : 0;
         limits |= is_never_right(&seen->special, 1) ? LIMIT_SPECIAL : 0;
     }
+    /* As in S3, where a directory is the names of files. One with files in it is missed by these.
+     */
+    if (is_remote && limits & LIMIT_MODES && seen->missing_directories > 0)
+        limits |= LIMIT_DIRECTORIES;
     return limits;
 }
 
@@ -108,9 +113,10 @@ void limits_excuse(unsigned limits, struct inspection *inspection, size_t place)
     const unsigned of_time = kind == S_IFDIR   ? LIMIT_DIRECTORY_TIMES
                              : kind == S_IFLNK ? LIMIT_SYMLINK_TIMES
                                                : LIMIT_TIMES;
-    const unsigned of_kind = kind == S_IFLNK                      ? LIMIT_SYMLINKS
-                             : kind == S_IFREG || kind == S_IFDIR ? 0
-                                                                  : LIMIT_SPECIAL;
+    const unsigned of_kind = kind == S_IFLNK   ? LIMIT_SYMLINKS
+                             : kind == S_IFDIR ? LIMIT_DIRECTORIES
+                             : kind == S_IFREG ? 0
+                                               : LIMIT_SPECIAL;
     const unsigned parts = (limits & LIMIT_OWNERS ? METADATA_OWNER : 0) |
                            (limits & LIMIT_MODES ? METADATA_MODE : 0) |
                            (limits & of_time ? METADATA_TIME : 0);

@@ -17,7 +17,8 @@ enum limit {
     LIMIT_SYMLINK_TIMES = 1 << 5,
     LIMIT_SYMLINKS = 1 << 6,
     LIMIT_SPECIAL = 1 << 7,
-    LIMITS = 8,
+    LIMIT_DIRECTORIES = 1 << 8, /* without files in them */
+    LIMITS = 9,
     LIMIT_ATTRIBUTES = 1 << LIMITS, /* known by the root; shown where copies have no_attributes */
 };
 
@@ -36,6 +37,7 @@ struct limits_seen {
     } times[3]; /* of files, directories and symlinks */
     struct limits_pair fractions;
     struct limits_pair symlinks, special; /* wrong: missing */
+    uint64_t missing_directories;
 };
 
 /*
