@@ -24,7 +24,7 @@ static int run_command(const struct command_row *command, struct options *option
     if (output_begin(options) < 0)
         return background_end(EXIT_STATUS_FAILED);
     int status = (int)command->run(options);
-    set_stores_close(options);
+    set_stores_close();
     if (output_end() < 0 && status != EXIT_STATUS_LOST)
         status = EXIT_STATUS_FAILED;
     return background_end(status);
@@ -34,7 +34,7 @@ static int run_mount(const struct command_row *command, struct options *options)
 {
     int status = (int)command->run(options);
 
-    set_stores_close(options);
+    set_stores_close();
     return background_end(status);
 }
 

@@ -484,6 +484,9 @@ static int check_repair(const struct options *options, const struct sync_set *se
     return 0;
 }
 
+/* To the end of the process: a thread reads what the programs say. */
+static struct set_stores *in_use;
+
 int set_stores_open(struct options *options)
 {
     const char *word = options->source;
@@ -491,7 +494,7 @@ int set_stores_open(struct options *options)
 
     if (length == 0)
         return 0;
-    struct set_stores *stores = options->set_stores = calloc(1, sizeof *stores);
+    struct set_stores *stores = in_use = options->set_stores = calloc(1, sizeof *stores);
     if (!stores)
         return -ENOMEM;
     stores->lock = -1;
@@ -611,9 +614,9 @@ static void end(const struct lent_node *place)
     rmdir(place->mountpoint);
 }
 
-void set_stores_close(struct options *options)
+void set_stores_close(void)
 {
-    const struct set_stores *stores = options->set_stores;
+    const struct set_stores *stores = in_use;
 
     if (!stores || !stores->places)
         return;

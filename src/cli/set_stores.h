@@ -34,4 +34,4 @@ const char *set_stores_path(const struct options *options, size_t node);
 int set_stores_show(const struct options *options, const char **ret);
 
 /* Unmounts what was mounted; to be called when nothing in it is open any more. */
-void set_stores_close(struct options *options);
+void set_stores_close(void);
