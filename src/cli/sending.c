@@ -88,7 +88,8 @@ int sending_begin(struct copying *copying, struct sending **ret)
     const size_t count = sending->set->count;
     sending->recipients = calloc(count, sizeof *sending->recipients);
     sending->transfers = calloc(count, sizeof *sending->transfers);
-    if (!sending->recipients || !sending->transfers)
+    sending->wanted = calloc(1, sizeof *sending->wanted); /* for what sorts none of them, too */
+    if (!sending->recipients || !sending->transfers || !sending->wanted)
         return log_errno(-ENOMEM, "repair");
     sending->run = (struct run){.transfers = sending->transfers,
                                 .count = count,
