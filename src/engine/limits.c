@@ -89,8 +89,7 @@ unsigned limits_of(const struct limits_seen *seen, bool is_remote)
         limits |= LIMIT_MODES;
     for (size_t i = 0; i < 3; i++) {
         /* Other storage has times of its own for directories even where there are but a few. */
-        const uint64_t few = limits & LIMIT_MODES ? 1 : is_remote && i == 1 ? 2 : ENOUGH;
-        if (is_never_right(&seen->times[i], i > 0 ? few : ENOUGH))
+        if (is_never_right(&seen->times[i], limits & LIMIT_MODES && i > 0 ? 1 : ENOUGH))
             limits |= (unsigned)LIMIT_TIMES << i;
     }
     limits |= is_never_right(&seen->fractions, ENOUGH) ? LIMIT_FRACTIONS : 0;
