@@ -11,11 +11,10 @@ import pytest
 
 import commands
 import repairing
-import set_places
 import syncing
 import trees
 from commands import DAMAGED, FAILED, OK, USAGE
-from set_places import SSH, install_ssh, needs_sshfs, nothing_left, run, wait_until
+from set_places import SSH, everywhere, install_ssh, needs_sshfs, nothing_left, run, wait_until
 from syncing import DESCRIPTION, ends, local, needs_rclone
 from syncing import nodes, sets, source  # noqa: F401
 
@@ -36,15 +35,6 @@ def state_of(folder):
     state = repairing.state_of(folder)
     state.pop(DESCRIPTION, None)
     return state
-
-
-def everywhere(sets, nodes):  # noqa: F811
-    """With so many directories that rclone's times of them are known for its storage's."""
-    for number in range(8):
-        folder = sets.folder / "source" / f"of-{number}"
-        trees.write_file(folder / "file", b"x")
-        os.utime(folder, ns=(0, trees.MTIME_NS))
-    return set_places.everywhere(sets, nodes)
 
 
 def states(nodes, names=NAMES):  # noqa: F811

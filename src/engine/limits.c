@@ -77,7 +77,7 @@ static bool is_never_right(const struct limits_pair *pair, uint64_t enough)
     return pair->right == 0 && pair->wrong >= enough;
 }
 
-unsigned limits_of(const struct limits_seen *seen, bool is_remote)
+unsigned limits_of(const struct limits_seen *seen, bool is_remote, bool is_of_rclone)
 {
     const struct same_in_all *files = &seen->files, *directories = &seen->directories;
     const bool known = seen->owners.names >= ENOUGH;
@@ -89,7 +89,8 @@ unsigned limits_of(const struct limits_seen *seen, bool is_remote)
         limits |= LIMIT_MODES;
     for (size_t i = 0; i < 3; i++) {
         /* Other storage has times of its own for directories even where there are but a few. */
-        if (is_never_right(&seen->times[i], limits & LIMIT_MODES && i > 0 ? 1 : ENOUGH))
+        const bool others = (limits & LIMIT_MODES && i > 0) || (is_of_rclone && i == 1);
+        if (is_never_right(&seen->times[i], others ? 1 : ENOUGH))
             limits |= (unsigned)LIMIT_TIMES << i;
     }
     limits |= is_never_right(&seen->fractions, ENOUGH) ? LIMIT_FRACTIONS : 0;

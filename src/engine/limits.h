@@ -47,8 +47,11 @@ struct limits_seen {
 void limits_note(struct limits_seen *seen, const struct stat *own, const struct stat *shown,
                  const struct timespec *right_time);
 
-/* Returns a set of enum limit. A few names are not enough to tell. */
-unsigned limits_of(const struct limits_seen *seen, bool is_remote);
+/*
+ * Returns a set of enum limit. A few names are not enough to tell; but IS_OF_RCLONE, which sends no
+ * times of directories, one directory is.
+ */
+unsigned limits_of(const struct limits_seen *seen, bool is_remote, bool is_of_rclone);
 
 /* Takes what is only so because of LIMITS for right in copy number PLACE. */
 void limits_excuse(unsigned limits, struct inspection *inspection, size_t place);

@@ -168,6 +168,17 @@ static bool is_of_type(const struct mount *mount, const char *const types[])
     return false;
 }
 
+/* Whether PROGRAM answers for it, by FUSE. */
+static bool is_served_by(const struct mount *mount, const char *program)
+{
+    static const char type[] = "fuse.";
+    size_t length = strcspn(mount->rest, " ");
+
+    return length == strlen(type) + strlen(program) &&
+           strncmp(mount->rest, type, strlen(type)) == 0 &&
+           strncmp(mount->rest + strlen(type), program, strlen(program)) == 0;
+}
+
 static bool is_on_the_way(const struct mount *mount, const char *path)
 {
     size_t length = strcmp(mount->point, "/") == 0 ? 0 : strlen(mount->point);
@@ -199,6 +210,15 @@ int mounts_is_pseudo(dev_t device)
     return device_is_of_type(device, pseudo_types);
 }
 
+int mounts_is_of_rclone(dev_t device)
+{
+    HOLD(&lock);
+    int r = refresh();
+    for (size_t i = 0; r == 0 && i < table.count; i++)
+        r = table.mounts[i].device == device && is_served_by(&table.mounts[i], "rclone");
+    return r;
+}
+
 int mounts_is_at(dev_t device, const char *path)
 {
     const struct mount *top = NULL;
@@ -216,13 +236,10 @@ int mounts_is_at(dev_t device, const char *path)
 
 int mounts_are_ours(const char *path)
 {
-    static const char type[] = "fuse.zfec-fs ";
-
     HOLD(&lock);
     int r = refresh();
     for (size_t i = 0; r == 0 && i < table.count; i++)
-        r = strcmp(path, table.mounts[i].point) == 0 &&
-            strncmp(table.mounts[i].rest, type, strlen(type)) == 0;
+        r = strcmp(path, table.mounts[i].point) == 0 && is_served_by(&table.mounts[i], "zfec-fs");
     return r;
 }
 

@@ -12,6 +12,9 @@
 /* Whether others than this kernel and its disks answer for it: a network, or a FUSE server. */
 int mounts_is_remote(dev_t device);
 
+/* Whether `rclone mount` answers for it. */
+int mounts_is_of_rclone(dev_t device);
+
 /*
  * Whether nothing in it is anyone's data: proc, sysfs and the like, which the kernel makes up while
  * they are read.
