@@ -6,14 +6,16 @@ import shutil
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
 import commands
 import mounts as mounts_module
+import syncing
 from commands import DAMAGED, FAILED, USAGE
 from set_places import (  # noqa: I001
-    LIMIT_S, SERVER, SSH, contents, everywhere, install_ssh, mounted, needs_sshfs, nothing_left,
+    LIMIT_S, SERVER, SSH, contents, everywhere, install, install_ssh, mounted, needs_sshfs, nothing_left,
     run, wait_until,
 )
 from syncing import NAMES, local, needs_rclone
@@ -99,6 +101,37 @@ def test_check_finds_what_is_wrong_at_a_host(sets, source, nodes):  # noqa: F811
     [line] = [line for line in done.json if line["message_type"] == "check"]
     assert line["path"] == "file-1"
     assert [problem["store"] for problem in line["problems"]] == ["home/bert"]
+
+
+@needs_rclone
+@pytest.mark.skipif(not shutil.which("ssh-keygen"), reason="ssh is missing")
+def test_without_sshfs_rclone_reads_hosts(sets, source, nodes, tmp_path):  # noqa: F811
+    """As ssh's configuration has them, and with their keys looked at."""
+    sets.write(source, local(nodes, NAMES))
+    sets.run()
+    install(sets, "sshfs", "#!/bin/sh\nexit 127\n")
+    keys = {name: tmp_path / name for name in ("key", "host-key", "other-key")}
+    for path in keys.values():
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path], check=True)
+    port = syncing.free_port()
+    command = ["rclone", "serve", "sftp", f"--addr=127.0.0.1:{port}", f"--key={keys['host-key']}",
+               f"--authorized-keys={keys['key']}.pub", "--vfs-cache-mode=off", nodes]  # fmt: skip
+    with syncing.server(command, port, env={**os.environ, "RCLONE_CONFIG": "/dev/null"}):
+        for name in ("host-key", "other-key"):
+            kind, key, *_ = Path(f"{keys[name]}.pub").read_text().split()
+            (tmp_path / "known_hosts").write_text(f"[127.0.0.1]:{port} {kind} {key}\n")
+            (tmp_path / "ssh_config").write_text(
+                f"Host nas\n HostName 127.0.0.1\n Port {port}\n User me\n IdentityFile {keys['key']}\n"
+                f' UserKnownHostsFile "{tmp_path}/known_hosts"\n'
+            )
+            places = {node: f"rsync = nas:{node}\nssh_config = {tmp_path}/ssh_config\ntimeout = 6" for node in NAMES[1:]}
+            sets.write(source, {**local(nodes, NAMES[:1]), **places})
+            is_known = name == "host-key"
+            done = run(sets, "decode", "home:", tmp_path / f"back-{name}", status=DAMAGED if is_known else FAILED)
+            if is_known:
+                links = {path for path, what in contents(source).items() if isinstance(what, str)}
+                assert links and links.isdisjoint(contents(tmp_path / f"back-{name}"))
+        assert "1 of 3 nodes can be read, 2 needed" in done.errors
 
 
 def test_words_that_are_no_set(sets, source, nodes, tmp_path):  # noqa: F811

@@ -325,6 +325,7 @@ static int prepare_task(struct syncing *syncing, size_t i, struct transfer *tran
                                               syncing->began - memory->counted >= COUNT_EVERY_S);
         return 1;
     case TASK_ASK:
+    case TASK_FETCH:
         break;
     case TASK_FIND:
         if (!is_to_be_cleaned(outcome))
@@ -372,6 +373,7 @@ static void judge_task(struct syncing *syncing, size_t i, const struct transfer 
             fail_node(outcome, transfer->reason);
         break;
     case TASK_ASK:
+    case TASK_FETCH:
         break;
     case TASK_FIND:
     case TASK_REMOVE:

@@ -10,17 +10,27 @@
 
 enum { UNMOUNT_LIMIT_S = 20 };
 
-int private_folder_make(const char *prefix, char **ret)
+static int make(const char *variable, const char *otherwise, const char *prefix, char **ret)
 {
-    const char *base = getenv("XDG_RUNTIME_DIR");
+    const char *base = getenv(variable);
 
     if (!base || *base != '/' || access(base, W_OK) < 0)
-        base = "/tmp";
+        base = otherwise;
     if (asprintf(ret, "%s/%sXXXXXX", base, prefix) < 0) {
         *ret = NULL;
         return -ENOMEM;
     }
     return mkdtemp(*ret) ? 0 : log_errno(-errno, "%s: cannot be made", *ret);
+}
+
+int private_folder_make(const char *prefix, char **ret)
+{
+    return make("XDG_RUNTIME_DIR", "/tmp", prefix, ret);
+}
+
+int private_folder_make_large(const char *prefix, char **ret)
+{
+    return make("TMPDIR", "/var/tmp", prefix, ret);
 }
 
 void private_folder_unmount(const char *path)

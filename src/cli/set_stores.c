@@ -4,12 +4,15 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "cli/fetching.h"
 #include "cli/output.h"
 #include "cli/private_folder.h"
 #include "store/store.h"
 #include "sync/address.h"
 #include "sync/child.h"
 #include "sync/sets.h"
+#include "sync/sftp.h"
+#include "tree/remove.h"
 #include "tree/whereabouts.h"
 
 #include <dirent.h>
@@ -19,6 +22,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 enum {
     LOOK_MS = 50,
@@ -27,8 +31,9 @@ enum {
     END_S = 5,    /* to unmount */
 };
 
-#define PREFIX    "zfec-fs-set-"
-#define VIEW_NAME ":view" /* no node has that name */
+#define MOUNTS_PREFIX "zfec-fs-set-"
+#define COPIES_PREFIX "zfec-fs-fetched-"
+#define VIEW_NAME     ":view" /* no node has that name */
 
 /* A node, and where its share is; or the rebuilt view, which has no node. */
 struct lent_node {
@@ -40,15 +45,27 @@ struct lent_node {
     struct child mounting, asking; /* stat, so that a file system that hangs holds up nobody */
     unsigned awaited;              /* answers of that */
     dev_t other_device;            /* where it is before it is mounted; 0: none */
-    enum { PLACE_NONE, PLACE_MOUNTS, PLACE_ANSWERS, PLACE_READY, PLACE_FAILED } state;
+    enum {
+        PLACE_NONE,
+        PLACE_UNFETCHED, /* it may be fetched, if it is needed */
+        PLACE_MOUNTS,
+        PLACE_ANSWERS,
+        PLACE_READY,
+        PLACE_FAILED
+    } state;
+    char *copy;               /* of what was fetched */
     char reason[REASON_SIZE]; /* why it failed: the first line that a program has said */
+};
+
+struct lent_folder {
+    char *path; /* NULL: it is not needed */
+    int lock;   /* while somebody has it, it is in use */
 };
 
 struct set_stores {
     struct sets sets;
     struct sync_set *set;
-    char *folder; /* NULL: nothing is mounted */
-    int lock;     /* of the folder: while somebody has it, it is in use */
+    struct lent_folder mounts, copies;
     const char *beneath;
     struct lent_node *places; /* one for each node, and that of the view */
 };
@@ -100,81 +117,115 @@ static int find_set(const struct options *options, size_t length, struct set_sto
     return stores->set ? 0 : refuse_set(word, length, file, &stores->sets);
 }
 
-/* What runs have left that were killed, with what they had started. */
-static void remove_abandoned(const char *folder)
+/* Unmounts, or removes, what is in FOLDER of a run that was killed. */
+static void clear_folder(int folder, const char *path, bool of_copies)
 {
-    const char *end = strrchr(folder, '/');
-    cleanup_free char *base = strndup(folder, (size_t)(end - folder));
-    DIR *list = base ? opendir(base) : NULL;
+    static const struct removal_terms terms = {.made_here = true};
+    DIR *list = of_copies ? NULL : fdopendir(dup(folder));
 
+    if (of_copies)
+        remove_contents(folder, ".", path, &terms);
     for (struct dirent *entry; list && (entry = readdir(list));) {
-        if (strncmp(entry->d_name, PREFIX, strlen(PREFIX)) != 0)
+        cleanup_free char *mountpoint = NULL;
+        if (*entry->d_name == '.' || asprintf(&mountpoint, "%s/%s", path, entry->d_name) < 0)
             continue;
-        int fd =
-            openat(dirfd(list), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        struct stat status;
-        if (fd < 0)
-            continue;
-        bool is_ours = fstat(fd, &status) == 0 && status.st_uid == geteuid() &&
-                       flock(fd, LOCK_EX | LOCK_NB) == 0;
-        DIR *nodes = is_ours ? fdopendir(dup(fd)) : NULL;
-        for (struct dirent *node; nodes && (node = readdir(nodes));) {
-            cleanup_free char *path = NULL;
-            if (*node->d_name == '.' ||
-                asprintf(&path, "%s/%s/%s", base, entry->d_name, node->d_name) < 0)
-                continue;
-            if (unlink(path) < 0 && rmdir(path) < 0) {
-                private_folder_unmount(path);
-                rmdir(path);
-            }
+        if (unlink(mountpoint) < 0 && rmdir(mountpoint) < 0) {
+            private_folder_unmount(mountpoint);
+            rmdir(mountpoint);
         }
-        if (nodes)
-            closedir(nodes);
-        if (is_ours)
-            unlinkat(dirfd(list), entry->d_name, AT_REMOVEDIR);
-        close(fd);
     }
     if (list)
         closedir(list);
 }
 
-static int make_folder(struct set_stores *stores)
+/* What runs have left that were killed, with what they had started. */
+static void remove_abandoned(const char *folder, bool of_copies)
 {
-    int r = private_folder_make(PREFIX, &stores->folder);
+    const char *prefix = of_copies ? COPIES_PREFIX : MOUNTS_PREFIX;
+    const char *end = strrchr(folder, '/');
+    cleanup_free char *base = strndup(folder, (size_t)(end - folder));
+    DIR *list = base ? opendir(base) : NULL;
 
+    for (struct dirent *entry; list && (entry = readdir(list));) {
+        cleanup_free char *path = NULL;
+        struct stat status;
+        if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0 ||
+            asprintf(&path, "%s/%s", base, entry->d_name) < 0)
+            continue;
+        cleanup_fd int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0 || fstat(fd, &status) < 0 || status.st_uid != geteuid() ||
+            flock(fd, LOCK_EX | LOCK_NB) < 0)
+            continue;
+        clear_folder(fd, path, of_copies);
+        rmdir(path);
+    }
+    if (list)
+        closedir(list);
+}
+
+/* Makes the folder for mounts, or that for copies, unless it is there. */
+static int make_folder(struct lent_folder *folder, bool of_copies)
+{
+    if (folder->path)
+        return 0;
+    int r = of_copies ? private_folder_make_large(COPIES_PREFIX, &folder->path)
+                      : private_folder_make(MOUNTS_PREFIX, &folder->path);
     if (r < 0)
         return r;
-    stores->lock = open(stores->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (stores->lock < 0 || flock(stores->lock, LOCK_EX | LOCK_NB) < 0)
-        return log_errno(-errno, "%s", stores->folder);
-    remove_abandoned(stores->folder);
+    folder->lock = open(folder->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder->lock < 0 || flock(folder->lock, LOCK_EX | LOCK_NB) < 0)
+        return log_errno(-errno, "%s", folder->path);
+    remove_abandoned(folder->path, of_copies);
     return 0;
+}
+
+static bool has_sshfs(void)
+{
+    struct words words = {.names = NO_NAMES};
+
+    WORDS_ADD(&words, "sshfs", "--version");
+    int status = child_run(&words, END_S, NULL);
+    return !WIFEXITED(status) || WEXITSTATUS(status) != CHILD_NOT_FOUND;
+}
+
+static void add_rclone(const struct sync_node *node, struct words *words)
+{
+    const struct terms *terms = &node->terms;
+
+    WORDS_ADD(words, "rclone", "mount", "--read-only", "--ask-password=false", "--log-level=ERROR");
+    words_add(words, "--timeout=%us", terms->timeout);
+    words_add(words, "--contimeout=%us", start_limit(node));
+    if (terms->symlinks) /* else those at a local remote do not show */
+        WORDS_ADD(words, "--links");
+    if (terms->rclone_config)
+        words_add(words, "--config=%s", terms->rclone_config);
+}
+
+static void add_sshfs(const struct sync_node *node, struct words *words)
+{
+    const struct terms *terms = &node->terms;
+
+    WORDS_ADD(words, "sshfs", "-f", "-o", "ro,reconnect,no_contain_symlinks,BatchMode=yes");
+    words_add(words, "-oConnectTimeout=%u,ServerAliveInterval=%u", start_limit(node),
+              terms->timeout / 3 + 1);
+    if (terms->ssh_key)
+        words_add(words, "-oIdentityFile=%s", terms->ssh_key);
+    if (terms->ssh_config)
+        words_add(words, "-F%s", terms->ssh_config);
 }
 
 /* The words that mount a node in the foreground. Nothing asks for a password. */
 static void add_mounting(const struct lent_node *place, struct words *words)
 {
-    const struct terms *terms = &place->node->terms;
+    const struct sync_node *node = place->node;
+    const bool by_rsync = node->mover == &rsync_mover;
+    cleanup_free char *sftp = by_rsync && !has_sshfs() ? sftp_remote(node) : NULL;
 
-    if (place->node->mover == &rclone_mover) {
-        WORDS_ADD(words, "rclone", "mount", "--read-only", "--ask-password=false",
-                  "--log-level=ERROR");
-        words_add(words, "--timeout=%us", terms->timeout);
-        words_add(words, "--contimeout=%us", start_limit(place->node));
-        if (terms->symlinks) /* else those at a local remote do not show */
-            WORDS_ADD(words, "--links");
-        if (terms->rclone_config)
-            words_add(words, "--config=%s", terms->rclone_config);
-    } else {
-        WORDS_ADD(words, "sshfs", "-f", "-o", "ro,reconnect,no_contain_symlinks,BatchMode=yes");
-        words_add(words, "-oConnectTimeout=%u,ServerAliveInterval=%u", start_limit(place->node),
-                  terms->timeout / 3 + 1);
-        if (terms->ssh_key)
-            words_add(words, "-oIdentityFile=%s", terms->ssh_key);
-        if (terms->ssh_config)
-            words_add(words, "-F%s", terms->ssh_config);
-    }
-    WORDS_ADD(words, "--", place->node->target);
+    if (by_rsync && !sftp)
+        add_sshfs(node, words);
+    else
+        add_rclone(node, words);
+    WORDS_ADD(words, "--", sftp ? sftp : node->target);
 }
 
 static void fail_place(struct lent_node *place, const char *reason)
@@ -188,13 +239,13 @@ static void fail_place(struct lent_node *place, const char *reason)
 static int make_mountpoint(struct set_stores *stores, struct lent_node *place, const char *name)
 {
     struct stat folder;
-    int r = stores->folder ? 0 : make_folder(stores);
+    int r = make_folder(&stores->mounts, false);
 
     if (r < 0)
         return r;
-    if (asprintf(&place->mountpoint, "%s/%s", stores->folder, name) < 0)
+    if (asprintf(&place->mountpoint, "%s/%s", stores->mounts.path, name) < 0)
         return -ENOMEM;
-    if (mkdir(place->mountpoint, 0700) < 0 || fstat(stores->lock, &folder) < 0)
+    if (mkdir(place->mountpoint, 0700) < 0 || fstat(stores->mounts.lock, &folder) < 0)
         return log_errno(-errno, "%s: cannot be made", place->mountpoint);
     place->other_device = folder.st_dev;
     place->root = place->mountpoint;
@@ -239,7 +290,7 @@ static int begin(struct set_stores *stores, struct lent_node *place)
     struct words words = {.names = NO_NAMES};
 
     if (by_rsync && address_kind(node->target) == ADDRESS_DAEMON) {
-        fail_place(place, "an rsync daemon's share cannot be mounted");
+        place->state = PLACE_UNFETCHED;
         return 0;
     }
     if (by_rsync && address_kind(node->target) == ADDRESS_LOCAL) {
@@ -329,6 +380,8 @@ static bool look_at_place(struct lent_node *place)
 {
     bool failed = has_ended(&place->mounting), answered = has_ended(&place->asking);
 
+    if (place->state < PLACE_MOUNTS)
+        return false;
     if (place->mounting.pid > 0)
         child_read(&place->mounting, take_mounting, place);
     if (place->state == PLACE_MOUNTS && is_mounted(place))
@@ -385,6 +438,66 @@ static void wait_for_places(struct set_stores *stores, bool all)
         if (place->state == PLACE_FAILED && place->mounting.pid > 0)
             child_end(&place->mounting);
     }
+}
+
+/* Fetches COUNT shares that were not, or fewer if there are no more; none: there is none. */
+static int fetch_some(struct set_stores *stores, size_t *count)
+{
+    const struct sync_set *set = stores->set;
+    cleanup_free struct fetching *fetchings = calloc(*count, sizeof *fetchings);
+    cleanup_free struct lent_node **places = calloc(*count, sizeof *places);
+    size_t found = 0;
+
+    int r = fetchings && places ? make_folder(&stores->copies, true) : -ENOMEM;
+    for (size_t i = 0; r == 0 && i < set->count && found < *count; i++) {
+        struct lent_node *place = &stores->places[i];
+        if (place->state != PLACE_UNFETCHED)
+            continue;
+        fetchings[found].node = place->node;
+        places[found++] = place;
+    }
+    *count = found;
+    if (r == 0 && found > 0)
+        r = fetching_run(fetchings, found, stores->copies.path, stores->beneath);
+    for (size_t i = 0; i < found; i++) {
+        struct lent_node *place = places[i];
+        place->root = place->copy = fetchings[i].path;
+        if (r == 0 && fetchings[i].result == 0)
+            ask_place(place);
+        else
+            fail_place(place, fetchings[i].reason);
+    }
+    if (r == 0)
+        wait_for_places(stores, true);
+    return r;
+}
+
+/*
+ * Fetches what cannot be mounted, for check and repair all of it, and else only where the other
+ * nodes are not enough.
+ */
+static int fetch_places(struct set_stores *stores, const struct options *options)
+{
+    const struct sync_set *set = stores->set;
+    const bool is_part = options->command == COMMAND_CHECK && (options->sample < 1 || options->due);
+    const bool all = options->command & (COMMAND_CHECK | COMMAND_REPAIR) && !is_part;
+    int r = 0;
+
+    while (r == 0 && count(stores, PLACE_UNFETCHED) > 0) {
+        size_t ready = count(stores, PLACE_READY), required = set->encoding.required;
+        size_t wanted = all ? set->count : ready < required ? required - ready : 0;
+        if (wanted == 0)
+            break;
+        r = fetch_some(stores, &wanted);
+    }
+    for (size_t i = 0; r == 0 && is_part && i < set->count; i++) {
+        const struct lent_node *place = &stores->places[i];
+        if (place->state == PLACE_UNFETCHED)
+            log_error("%s/%s: an rsync daemon's share is fetched as a whole, which a check of a "
+                      "part does not do; check %s: reads it",
+                      set->name, place->node->name, set->name);
+    }
+    return r;
 }
 
 /* Takes the lines of a program from here on, which would wait for that else. */
@@ -445,6 +558,7 @@ static int open_places(struct set_stores *stores, struct options *options)
     if (r < 0)
         return r;
     wait_for_places(stores, options->command & (COMMAND_CHECK | COMMAND_REPAIR));
+    r = fetch_places(stores, options);
     for (size_t i = 0; r == 0 && i < set->count; i++) {
         if (stores->places[i].state == PLACE_READY)
             r = take_store(stores, &stores->places[i]);
@@ -497,7 +611,7 @@ int set_stores_open(struct options *options)
     struct set_stores *stores = in_use = options->set_stores = calloc(1, sizeof *stores);
     if (!stores)
         return -ENOMEM;
-    stores->lock = -1;
+    stores->mounts.lock = stores->copies.lock = -1;
     int r = find_set(options, length, stores);
     if (r < 0 || !stores->set)
         return r;
@@ -630,7 +744,11 @@ void set_stores_close(void)
         if (stores->places[stores->set->count - i].mountpoint)
             end(&stores->places[stores->set->count - i]);
     }
-    if (stores->folder)
-        rmdir(stores->folder);
+    if (stores->mounts.path)
+        rmdir(stores->mounts.path);
+    if (stores->copies.path) {
+        clear_folder(stores->copies.lock, stores->copies.path, true);
+        rmdir(stores->copies.path);
+    }
     /* The rest is the threads' that read, and ends with the process. */
 }

@@ -41,8 +41,8 @@ int clean_way(const struct copy_work *copy, struct target *target, int directory
     const char *name = visit_last_name(path);
     bool dry_run = copy->settings->dry_run;
     struct cleaning cleaning = {copy, target, false};
-    const struct removal_terms look = {true, look_whether_kept, &cleaning};
-    const struct removal_terms remove = {dry_run, tell_removed, &cleaning};
+    const struct removal_terms look = {true, look_whether_kept, &cleaning, false};
+    const struct removal_terms remove = {dry_run, tell_removed, &cleaning, false};
 
     int r = remove_contents(directory, name, path, &look);
     if (r == -EACCES && !copy->settings->owned)
@@ -62,7 +62,7 @@ static void clean(const struct copy_work *copy, struct target *target, int direc
                   const char *path)
 {
     struct cleaning cleaning = {copy, target, false};
-    const struct removal_terms terms = {copy->settings->dry_run, tell_removed, &cleaning};
+    const struct removal_terms terms = {copy->settings->dry_run, tell_removed, &cleaning, false};
 
     int r = remove_all(directory, visit_last_name(path), path, &terms);
     if (r < 0)

@@ -286,23 +286,16 @@ bool child_has_ended(struct child *child, int *ret)
     return true;
 }
 
-static void keep_first(void *context, int stream, char *line)
-{
-    char **lines = context;
-
-    if (!lines[stream])
-        lines[stream] = strdup(line);
-}
-
-int child_run(struct words *words, int seconds, char *ret[CHILD_STREAMS])
+int child_ask(struct words *words, int seconds, child_take *take, void *context)
 {
     double left, until = clock_seconds() + seconds;
-    char *lines[CHILD_STREAMS] = {NULL};
     struct child child;
     int status = 0;
 
     int r = child_start(words, &child);
     names_clear(&words->names);
+    if (r < 0)
+        return r;
     while (r == 0 && !child_has_ended(&child, &status)) {
         struct pollfd fds[] = {{.fd = child.streams[0].fd, .events = POLLIN},
                                {.fd = child.streams[1].fd, .events = POLLIN},
@@ -313,15 +306,31 @@ int child_run(struct words *words, int seconds, char *ret[CHILD_STREAMS])
             poll(&fds[2], 1, GRACE_S * 1000);
         } else {
             poll(fds, COUNT_OF(fds), (int)(fmin(left, LOOK_EVERY_S) * 1000) + 1);
-            child_read(&child, keep_first, lines);
+            child_read(&child, take, context);
         }
     }
     kill_and_leave(&child);
+    return r < 0 ? r : status;
+}
+
+static void keep_first(void *context, int stream, char *line)
+{
+    char **lines = context;
+
+    if (!lines[stream])
+        lines[stream] = strdup(line);
+}
+
+int child_run(struct words *words, int seconds, char *ret[CHILD_STREAMS])
+{
+    char *lines[CHILD_STREAMS] = {NULL};
+
+    int r = child_ask(words, seconds, keep_first, lines);
     for (int i = 0; i < CHILD_STREAMS; i++) {
         if (ret)
             ret[i] = lines[i];
         else
             free(lines[i]);
     }
-    return r < 0 ? r : status;
+    return r;
 }

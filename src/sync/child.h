@@ -88,7 +88,11 @@ void child_leave(struct child *child);
 
 /*
  * Runs WORDS, which are cleared, for SECONDS at most: it may be about a file system that hangs.
- * Then it is ended. Returns its status as waitpid(2) has it, or a negative errno; -ETIMEDOUT. RET
- * gets the first line of each stream, or NULL; the caller frees them. RET may be NULL.
+ * Then it is ended. TAKE gets its lines. Returns its status as waitpid(2) has it, or a negative
+ * errno; -ETIMEDOUT.
  */
+int child_ask(struct words *words, int seconds, child_take *take, void *context);
+
+/* The same; RET, which may be NULL, gets the first line of each stream, or NULL; the caller frees
+ * them. */
 int child_run(struct words *words, int seconds, char *ret[CHILD_STREAMS]);

@@ -18,6 +18,7 @@ enum transfer_task {
     TASK_FIND,    /* find what stopped runs may have left: see leftovers.h */
     TASK_REMOVE,  /* remove what was prepared of that */
     TASK_ASK,     /* fetch the description that the node has, if it has one */
+    TASK_FETCH,   /* fetch its share to PLACE, or what was prepared of it; of rsync */
 };
 
 /* What comes before the work, one after the other; most of it only before an update. */
@@ -115,7 +116,7 @@ struct mover {
     bool describes;   /* by a call of its own, QUESTION_DESCRIBED */
     bool asks_always; /* QUESTION_CONTENTS; else only where contents are not compared anyway */
 
-    /* Writes what the call of TASK_REMOVE needs. Returns 0 or a negative errno. */
+    /* Writes what the call of TASK_REMOVE or TASK_FETCH needs. Returns 0 or a negative errno. */
     int (*prepare)(const struct transfer *transfer, const struct names *paths);
 
     /* Adds the words that call it. */

@@ -101,12 +101,14 @@ static void add_updating(const struct transfer *transfer, struct words *words)
 }
 
 /* Where there is a wildcard in a rule, and only there, a backslash takes the next one as it is. */
-static void write_rule(const char *path, const char *end, FILE *rules)
+static void write_rule(const char *what, const char *path, size_t length, const char *end,
+                       FILE *rules)
 {
-    bool escapes = strpbrk(path, "*?[") || *end;
+    const char *path_end = path + length;
+    bool escapes = strcspn(path, "*?[") < length || strpbrk(end, "*");
 
-    fputs("R /", rules);
-    for (; *path; path++) {
+    fputs(what, rules);
+    for (; path < path_end; path++) {
         if (escapes && strchr("*?[\\", *path))
             fputc('\\', rules);
         fputc(*path, rules);
@@ -115,17 +117,36 @@ static void write_rule(const char *path, const char *end, FILE *rules)
     fputc('\0', rules);
 }
 
+/* The directories that lead to PATH, it and all in it, and nothing else. */
+static void write_fetching(const char *path, FILE *rules)
+{
+    const char *end = path;
+
+    while (*(end += strcspn(end, "/"))) {
+        write_rule("+ /", path, (size_t)(end - path), "/", rules);
+        end++;
+    }
+    write_rule("+ /", path, strlen(path), "", rules);
+    write_rule("+ /", path, strlen(path), "/***", rules);
+    write_rule("- ", "", 0, "*", rules);
+}
+
+static void write_removing(const char *path, FILE *rules)
+{
+    write_rule("R /", path, strlen(path), "", rules);
+    write_rule("R /", path, strlen(path), "/***", rules); /* a directory, and all in it */
+}
+
 static int rsync_prepare(const struct transfer *transfer, const struct names *paths)
 {
-    int r = leftovers_make_folders(transfer->share, paths, transfer->place);
+    const bool fetches = transfer->task == TASK_FETCH;
+    int r = fetches ? 0 : leftovers_make_folders(transfer->share, paths, transfer->place);
     FILE *rules = r == 0 ? fopen(transfer->list, "we") : NULL;
 
     if (!rules)
         return r < 0 ? r : -errno;
-    for (size_t i = 0; i < paths->count; i++) {
-        write_rule(names_get(paths, i), "", rules);
-        write_rule(names_get(paths, i), "/***", rules); /* a directory, and all in it */
-    }
+    for (size_t i = 0; i < paths->count; i++)
+        (fetches ? write_fetching : write_removing)(names_get(paths, i), rules);
     r = ferror(rules) ? -EIO : 0;
     return fclose(rules) != 0 ? -errno : r;
 }
@@ -156,6 +177,17 @@ static void rsync_call(const struct transfer *transfer, struct words *words)
                   "--out-format=%i %B %M %n", "--filter=+ */");
         words_add(words, "--filter=+ " LEFT_FOLDER "[0-9a-f][0-9a-f]/**");
         WORDS_ADD(words, "--filter=+ .*.??????", "--filter=- *", "--");
+        words_add(words, "%s/", target);
+        words_add(words, "%s/", transfer->place);
+        return;
+    case TASK_FETCH:
+        WORDS_ADD(words, transfer->node->terms.attributes ? "-aHAX" : "-aH", "--numeric-ids",
+                  "--info=progress2,stats2", transfer->dry_run ? "--dry-run" : "--partial");
+        if (transfer->list) {
+            WORDS_ADD(words, "--from0");
+            words_add(words, "--filter=merge %s", transfer->list);
+        }
+        WORDS_ADD(words, "--");
         words_add(words, "%s/", target);
         words_add(words, "%s/", transfer->place);
         return;

@@ -32,7 +32,7 @@ int remove_contents(int directory, const char *name, const char *path,
     cleanup_names struct names names = NO_NAMES;
     struct stat status;
 
-    if (fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+    if (!terms->made_here && fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
         whereabouts_is_claimed(&status, WHEREABOUTS_READ))
         return log_as(-EBUSY,
                       "%s: is what this command reads or writes, under another name by a mount; "

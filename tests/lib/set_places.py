@@ -26,10 +26,15 @@ LIMIT_S = 30
 
 
 def install_ssh(sets, text):
+    install(sets, "ssh", text)
+
+
+def install(sets, name, text):
+    """A program, in place of the machine's."""
     tools = sets.folder / "tools"
     tools.mkdir(exist_ok=True)
-    (tools / "ssh").write_text(text)
-    (tools / "ssh").chmod(0o755)
+    (tools / name).write_text(text)
+    (tools / name).chmod(0o755)
     sets.environment["PATH"] = f"{tools}:{os.environ['PATH']}"
 
 

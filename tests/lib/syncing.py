@@ -62,6 +62,7 @@ class Sets:
             **os.environ,
             "XDG_STATE_HOME": str(self.folder / "state"),
             "XDG_RUNTIME_DIR": str(self.runtime),
+            "TMPDIR": str(self.runtime),
             "RCLONE_CONFIG": str(self.folder / "rclone.conf"),
         }
         (self.folder / "rclone.conf").write_text("")

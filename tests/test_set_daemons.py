@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: MIT
+"""Sets with nodes behind rsync daemons, which cannot be mounted: their shares are fetched."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+import commands
+import mounts as mounts_module
+import syncing
+from commands import DAMAGED, FAILED, OK
+from set_places import contents, nothing_left, run, wait_until
+from syncing import NAMES, local
+from syncing import nodes, sets, source  # noqa: F401
+
+pytestmark = pytest.mark.skipif(not shutil.which("rsync"), reason="rsync is missing")
+WORD = re.compile(r"home: fetching (\d+) files?, [\d.]+ k?B, from (.*) to (/.*), since an rsync daemon")
+
+
+@pytest.fixture
+def port(nodes):  # noqa: F811
+    with syncing.rsync_daemon(nodes) as number:
+        yield number
+
+
+def served(port, names):
+    return {name: f"rsync = rsync://127.0.0.1:{port}/data/{name}" for name in names}
+
+
+def write(sets, source, places, **more):  # noqa: F811
+    sets.write(source, places, **more)
+    sets.run()
+
+
+@pytest.mark.parametrize("beneath", ["", "dir", "dir/inner"])
+def test_all_comes_back_from_daemons_alone(sets, source, tmp_path, port, beneath):  # noqa: F811
+    write(sets, source, served(port, NAMES))
+    done = run(sets, "decode", f"home:{beneath}", tmp_path / "back")
+    assert contents(tmp_path / "back") == contents(source / beneath)
+    [(files, names, folder)] = WORD.findall(done.errors)
+    assert (int(files) < 15) == (beneath != "")
+    assert names == f"{NAMES[0]}, {NAMES[1]}"  # as many as are needed
+    assert folder.startswith(str(sets.runtime))
+
+
+def test_a_name_that_looks_like_a_pattern(sets, source, tmp_path, port):  # noqa: F811
+    for name in ("[ab]*", "a x", "-v"):
+        (source / name / "in it").mkdir(parents=True)
+        (source / name / "in it" / "file").write_bytes(name.encode())
+    write(sets, source, served(port, NAMES))
+    for name in ("[ab]*", "a x", "-v"):
+        run(sets, "decode", f"home:{name}/in it", tmp_path / f"back{name}")
+        assert (tmp_path / f"back{name}" / "file").read_bytes() == name.encode()
+
+
+def test_nothing_is_fetched_where_others_are_enough(sets, source, nodes, tmp_path, port):  # noqa: F811
+    write(sets, source, {**local(nodes, NAMES[:2]), **served(port, NAMES[2:])})
+    done = run(sets, "decode", "home:", tmp_path / "back")
+    assert done.errors == ""
+    assert contents(tmp_path / "back") == contents(source)
+
+
+def test_those_that_can_be_reached_are_enough(sets, source, nodes, tmp_path, port):  # noqa: F811
+    """One after the other, until they are."""
+    write(sets, source, {**served(port, NAMES[:2]), **local(nodes, NAMES[2:])})
+    shutil.rmtree(nodes / NAMES[0])
+    done = run(sets, "decode", "home:", tmp_path / "back")
+    assert contents(tmp_path / "back") == contents(source)
+    assert f"home/{NAMES[0]}: " in done.errors and "it is left out" in done.errors
+
+
+def test_too_few_are_one_line(sets, source, nodes, tmp_path, port):  # noqa: F811
+    write(sets, source, served(port, NAMES))
+    for name in NAMES[1:]:
+        shutil.rmtree(nodes / name)
+    done = run(sets, "decode", "home:", tmp_path / "back", status=FAILED)
+    assert "home:: 1 of 3 nodes can be read, 2 needed" in done.errors
+    assert not (tmp_path / "back").exists()
+
+
+def test_a_part_of_a_share_is_no_share(sets, source, nodes, tmp_path, port):  # noqa: F811
+    """What a daemon may not read is not taken for missing."""
+    if os.geteuid() == 0:
+        pytest.skip("root's daemon reads all")
+    write(sets, source, served(port, NAMES))
+    (nodes / NAMES[0] / "file-1").chmod(0)
+    done = run(sets, "decode", "home:", tmp_path / "back")
+    assert f"home/{NAMES[0]}: " in done.errors
+    assert contents(tmp_path / "back") == contents(source)
+
+
+def test_check_and_repair_read_daemons(sets, source, nodes, port):  # noqa: F811
+    write(sets, source, served(port, NAMES))
+    run(sets, "check", "home:")
+    rotten = nodes / "bert" / "file-1"
+    before = rotten.read_bytes()
+    with open(rotten, "r+b") as file:
+        file.seek(100)
+        file.write(bytes([before[100] ^ 1]))
+    done = run(sets, "check", "home:", status=DAMAGED)
+    [line] = [line for line in done.json if line["message_type"] == "check"]
+    assert (line["path"], [one["store"] for one in line["problems"]]) == ("file-1", ["home/bert"])
+    (nodes / "carl" / "file-0").unlink()
+    run(sets, "repair", "home:", status=DAMAGED)
+    assert rotten.read_bytes() == before
+    run(sets, "check", "home:")
+    assert {end["files"] for end in syncing.ends(sets.run()).values()} == {0}
+
+
+@pytest.mark.parametrize("part", [["--sample", "50%"], ["--due"]])
+def test_a_check_of_a_part_fetches_nothing(sets, source, nodes, port, part):  # noqa: F811
+    write(sets, source, {**local(nodes, NAMES[:2]), **served(port, NAMES[2:])})
+    done = run(sets, "check", *part, "home:", status=OK)
+    assert f"home/{NAMES[2]}: an rsync daemon's share is fetched as a whole" in done.errors
+    assert not WORD.search(done.errors)
+
+
+def test_a_view_of_daemons(mounts, sets, source, port):  # noqa: F811
+    write(sets, source, served(port, NAMES))
+    mount = mounts.start("-o", f"restore,config={sets.file}", "home:", env=sets.environment)
+    assert contents(mount.path) == contents(source)
+    mount.expect_log(WORD.pattern, 1)
+    mount.unmount()
+    wait_until(lambda: list(sets.runtime.iterdir()) == [])
+    nothing_left(sets)
+
+
+def test_there_is_no_room(sets, source, nodes, rng, tmp_path, port):  # noqa: F811
+    if os.geteuid() != 0:
+        pytest.skip("makes a small file system")
+    (source / "large").write_bytes(rng.randbytes(4_000_000))
+    write(sets, source, served(port, NAMES))
+    (tmp_path / "small").mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", tmp_path / "small"], check=True)
+    try:
+        environment = {**sets.environment, "TMPDIR": str(tmp_path / "small")}
+        done = commands.run("decode", "--config", sets.file, "home:", tmp_path / "back",
+                            status=FAILED, env=environment, noisy=True)  # fmt: skip
+        assert "set TMPDIR to a directory with more" in done.errors
+        assert list((tmp_path / "small").iterdir()) == []
+    finally:
+        subprocess.run(["umount", tmp_path / "small"], check=True)
+
+
+def test_what_was_fetched_goes_with_the_run(sets, source, rng, tmp_path, port):  # noqa: F811
+    """Stopped, at once; killed, with the next."""
+    (source / "large").write_bytes(rng.randbytes(4_000_000))
+    write(sets, source, served(port, NAMES))
+    sets.write(source, {name: f"{text}\nbwlimit = 100K" for name, text in served(port, NAMES).items()})
+    words = ["decode", "--config", sets.file, "home:", tmp_path / "back"]
+    for number in (signal.SIGINT, signal.SIGKILL):
+        done = subprocess.Popen([mounts_module.BINARY, *words], env=sets.environment,
+                                stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)  # fmt: skip
+        wait_until(lambda: list(sets.runtime.rglob("file-*")))
+        done.send_signal(number)
+        assert done.wait(commands.LIMIT_S) != OK
+        assert (list(sets.runtime.iterdir()) == []) == (number == signal.SIGINT)
+    sets.write(source, served(port, NAMES))
+    run(sets, *words[:1], *words[3:])
+    assert contents(tmp_path / "back") == contents(source)
