@@ -379,6 +379,22 @@ def test_a_place_at_an_rsync_daemon_is_filled(sets, source, nodes, tmp_path):  #
         assert_sent_nothing(sets, ["dora"])
 
 
+@needs_sshfs
+@needs_rclone
+def test_rclone_has_no_say_on_the_times_of_directories(sets, source, nodes, tmp_path):  # noqa: F811
+    """One store against one of rclone's, which has times of its own for them, and later ones."""
+    os.unlink(source / "fifo")
+    sets.write(source, everywhere(sets, nodes))
+    sets.run()
+    before = state_of(nodes / "anna")
+    shutil.rmtree(nodes / "bert")
+    commands.run("repair", "--config", sets.file, "home:", status=FAILED, env=sets.environment, noisy=True)
+    assert state_of(nodes / "anna") == before
+    run(sets, "decode", "home:", tmp_path / "back")
+    for folder in ("", "dir", "dir/inner"):
+        assert (tmp_path / "back" / folder).stat().st_mtime_ns == (source / folder).stat().st_mtime_ns
+
+
 def test_what_verify_has_found_is_mended(sets, source, nodes, rng):  # noqa: F811
     """And the next sync neither sends it again nor calls the node wrong."""
     syncing.large_file(source, rng)

@@ -10,7 +10,6 @@
 #include "restore/look.h"
 #include "restore/store_names.h"
 #include "restore/survey.h"
-#include "tree/mounts.h"
 #include "trust/leftover.h"
 #include "view/store_source.h"
 
@@ -275,10 +274,8 @@ static int settle_limits(struct source *source, const struct store_list *list,
     int r = attributes_compare(store_source_terms(source), "", list, states);
     for (size_t i = 0; i < roster->count; i++) {
         struct roster_entry *entry = &roster->entries[i];
-        int of_rclone = mounts_is_of_rclone(store_device(entry->store));
-        if (of_rclone < 0)
-            return of_rclone;
-        entry->limits = limits_of(&entry->seen, store_is_remote(entry->store), of_rclone);
+        entry->limits = limits_of(&entry->seen, store_is_remote(entry->store),
+                                  store_is_of_rclone(entry->store));
         if (r == 0 && states[i] == ATTRIBUTES_IMPOSSIBLE)
             entry->limits |= LIMIT_ATTRIBUTES;
     }

@@ -51,14 +51,16 @@ struct ballot look_ballot(const struct inquiry *looks, const struct share_terms 
 {
     const struct look *look = look_answer(looks, store);
     const struct stat *status = &look->object.status;
+    struct store *from = looks->list->stores[store];
     struct store_voice voice;
 
-    store_voice(looks->list->stores[store], &voice);
+    store_voice(from, &voice);
     struct ballot ballot = {
         .cast = true,
         .voter = quorum_voter(&looks->list->quorum, &voice, store),
         .status = *status,
         .target = look->object.target,
+        .untimed = S_ISDIR(status->st_mode) && store_is_of_rclone(from),
         .one_mode_only = store_voice_keeps_no_modes(&voice, status),
     };
     struct copy_facts facts = {

@@ -30,6 +30,7 @@ struct store {
     char *name;           /* for messages; NULL: as the user gave its path */
     char *real_path;      /* without symlinks */
     bool closed;          /* the way there */
+    bool of_rclone;       /* a mount of its */
     atomic_bool read;     /* a block of it */
     atomic_bool told;     /* see store_tell_once */
     pthread_mutex_t lock; /* of all that follows */
@@ -93,6 +94,7 @@ int store_new(const char *path, struct store **ret)
         free(store);
         return -ENOMEM;
     }
+    store->of_rclone = mounts_is_of_rclone(tree_device(tree)) > 0;
     store->closed = mounts_closed_way(real_path, &closed) < 0 || closed;
     store->real_path = steal_pointer(real_path);
     atomic_init(&store->holders, 1);
@@ -195,6 +197,11 @@ dev_t store_device(const struct store *store)
 bool store_is_remote(const struct store *store)
 {
     return tree_is_remote(store->tree);
+}
+
+bool store_is_of_rclone(const struct store *store)
+{
+    return store->of_rclone;
 }
 
 /* Takes the next task, or NULL where none came for a long time. The lock is held. */

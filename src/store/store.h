@@ -79,6 +79,9 @@ dev_t store_device(const struct store *store);
 /* Returns true if it has to be asked by threads of its own. */
 bool store_is_remote(const struct store *store);
 
+/* Returns true if `rclone mount` shows it. rclone sends no times of directories. */
+bool store_is_of_rclone(const struct store *store);
+
 /* Has a thread of the remote store run TASK, and then finish it. -ETIMEDOUT while the store is set
  * aside, unless PATIENT; -EAGAIN where no thread can be had. Then the task is not touched. */
 int store_submit(struct store *store, struct task *task, bool patient);

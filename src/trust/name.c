@@ -67,6 +67,11 @@ static bool has_header(const struct ballot *ballot, const struct ballot *any)
     return is_file(ballot) && ballot->has_header;
 }
 
+static bool is_timed(const struct ballot *ballot, const struct ballot *any)
+{
+    return !ballot->untimed;
+}
+
 static bool keeps_modes(const struct ballot *ballot, const struct ballot *any)
 {
     return !ballot->one_mode_only;
@@ -183,11 +188,12 @@ static bool is_finer(const struct ballot *a, const struct ballot *b)
 static size_t find_most(const struct ballot ballots[], size_t count, ballot_alike *alike,
                         const struct ballot *coarse)
 {
+    bool timed = count_votes_like(ballots, count, NULL, is_timed) > 0;
     size_t winner = count;
     unsigned most = 0;
 
     for (size_t i = 0; i < count; i++) {
-        if (!ballots[i].cast ||
+        if (!ballots[i].cast || (timed && ballots[i].untimed) ||
             (coarse && !(is_finer(&ballots[i], coarse) && alike(&ballots[i], coarse))))
             continue;
         if (winner < count && alike(&ballots[i], &ballots[winner]) &&
