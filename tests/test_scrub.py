@@ -268,15 +268,41 @@ def test_damage_in_the_status(made, nodes):  # noqa: F811
     assert [node["bad"] for node in line["nodes"].values()] == [0, 3, 0]  # and the time of a directory
     assert line["nodes"]["bert"]["read_percent"] == 98
     assert line["problems"] == ["bert: copies are damaged, missing or old", "check found damage"]
-    assert line["sentence"].endswith("; check found damage")
+    assert ", but check found damage: zfec-fs check home: says how many may be lost" in line["sentence"]
     done = mounts_module.run("status", "-c", made.file, env=made.environment)
     assert ": 3 copies are damaged, missing or old, 98 % read since " in done.stdout.splitlines()[1]
     (nodes / "carl" / "many" / "7").unlink()
     check(made, status=LOST)
-    assert told(made, status=LOST)["sentence"].endswith("; check found what is lost")
+    assert told(made, status=LOST)["sentence"].partition(", but ")[2].startswith("check found what is lost: ")
     made.run("--checksum")
     check(made)
     assert told(made)["problems"] == []
+
+
+def test_a_repair_ends_what_check_has_found(made, nodes):
+    check(made)
+    damage(nodes / "bert" / "many" / "7")
+    check(made, status=DAMAGED)
+    commands.run("repair", "-c", made.file, "home:", status=DAMAGED, env=made.environment)
+    line = told(made)
+    assert (line["problems"], [node["bad"] for node in line["nodes"].values()]) == ([], [0, 0, 0])
+    assert line["nodes"]["bert"]["read_percent"] == 98  # it is read again first
+    check(made)
+    assert told(made)["nodes"]["bert"]["read_percent"] == 100
+
+
+def test_what_was_read_of_a_place_is_not_of_the_next(made, nodes):
+    check(made)
+    shutil.rmtree(nodes / "bert")
+    commands.run("repair", "-c", made.file, "--replace", "bert", "home:", status=DAMAGED, env=made.environment)
+    looked = {name: node.get("looked") for name, node in told(made)["nodes"].items()}
+    assert looked["bert"] is None and looked["anna"] and looked["carl"]
+
+
+def test_what_was_not_due_is_not_vouched_for(made, nodes):
+    check(made)
+    done = due(made)
+    assert done.summary["sentence"].endswith(" as far as was checked.")
 
 
 @pytest.mark.parametrize("word", ["--quick", "--sample=1%"])

@@ -42,7 +42,7 @@ def test_nothing_is_known_at_first(sets, source, nodes):
     assert told_as_text(sets, status=LOST) == [
         *(f"home/{name} {index:02x} BEHIND, never up to date: no run of sync is known"
           for index, name in enumerate(NAMES)),
-        "home: 0 of 3 nodes are up to date, 2 are needed: perhaps nothing can be restored",
+        "home: nothing is known yet of its 3 nodes; zfec-fs status --ask home: asks them",
     ]  # fmt: skip
 
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/options.h"
 
+#include "base/array.h"
 #include "base/log.h"
+#include "cli/alarm.h"
 #include "cli/copying.h"
 #include "cli/findings.h"
 #include "cli/output.h"
@@ -176,8 +178,8 @@ static void add_left(struct draft *line, uint64_t count, const char *what, const
                   plural(count), left);
 }
 
-/* Says whether all is as it should be now, and if not, what is left. */
-static void tell_outcome(const struct repairing *repairing)
+/* Says whether all is as it should be now, and if not, what is left. Returns true if it is. */
+static bool tell_outcome(const struct repairing *repairing)
 {
     const struct findings *findings = repairing->findings;
     const struct roster *roster = findings->roster;
@@ -212,6 +214,33 @@ static void tell_outcome(const struct repairing *repairing)
                     done ? "All is mended" : "Nothing was wrong",
                     quorum->required > quorum->largest_k ? quorum->required : quorum->largest_k,
                     show_count(shares).text, done ? " again" : "");
+    return !rest;
+}
+
+/* What check has found is of the place before, or, if IS_MENDED, no more. */
+static void note_repair(const struct options *options, bool is_mended)
+{
+    cleanup_alarm struct alarm alarm = {.lock = -1};
+    struct sets *sets;
+    struct sync_set *set = set_stores_whole(options, &sets);
+
+    if (!set || alarm_begin(set, &alarm) < 0)
+        return;
+    for (size_t i = 0; i < set->count; i++) {
+        struct memory *memory = &set->nodes[i].memory;
+        const bool is_new = options->replaced && strcmp(set->nodes[i].name, options->replaced) == 0;
+        if (is_new || is_mended)
+            memory->bad = 0;
+        if (is_new)
+            memory->looked = 0;
+        for (size_t slice = 0; slice < COUNT_OF(memory->read); slice++) {
+            if (is_new || (is_mended && memory->read[slice] == SLICE_ILL))
+                memory->read[slice] = 0;
+        }
+    }
+    if (is_mended)
+        set->watch.check = EXIT_STATUS_OK;
+    alarm_raise(&alarm, set);
 }
 
 static enum exit_status repair_names(struct copying *copying, struct sending *sending,
@@ -263,8 +292,8 @@ static enum exit_status repair_names(struct copying *copying, struct sending *se
     for (size_t i = 0; !options->dry_run && i < roster->count; i++)
         tell_mended(&findings.stores[i]);
     copying_summarize(copying, status);
-    if (r == 0 && !options->dry_run)
-        tell_outcome(&repairing);
+    if (!options->dry_run)
+        note_repair(options, r == 0 && tell_outcome(&repairing));
     return status;
 }
 

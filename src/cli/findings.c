@@ -140,9 +140,10 @@ char *findings_sentence(const struct findings *findings)
 {
     int least = findings_least_spare(findings);
     uint64_t all_files = findings->files, all = findings->counted;
-    const char *seen = findings->options->sample == 0  ? ", by headers alone"
-                       : findings->options->sample < 1 ? ", as far as was checked"
-                                                       : "";
+    const char *seen = findings->options->sample == 0 ? ", by headers alone"
+                       : findings->options->sample < 1 || findings->options->due
+                           ? ", as far as was checked"
+                           : "";
     struct draft text = {0};
 
     if (least <= 0) { /* "1 of 3 files and 1 of 2 other names" */

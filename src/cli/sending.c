@@ -6,9 +6,11 @@
 #include "cli/set_stores.h"
 #include "engine/again.h"
 #include "sync/address.h"
+#include "sync/description.h"
 #include "sync/run.h"
 #include "sync/sample.h"
 #include "sync/state.h"
+#include "tree/remove.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -107,6 +109,15 @@ int sending_begin(struct copying *copying, struct sending **ret)
     return r == -ENOENT || r == -EBADMSG ? 0 : r;
 }
 
+static void remove_folder(char *path)
+{
+    static const struct removal_terms terms = {.made_here = true};
+
+    if (path)
+        remove_all(AT_FDCWD, path, path, &terms);
+    free(path);
+}
+
 void sending_end(struct sending *sending)
 {
     for (size_t i = 0; sending->transfers && i < sending->set->count; i++) {
@@ -119,6 +130,8 @@ void sending_end(struct sending *sending)
         free(sending->transfers[i].list);
         free(sending->transfers[i].share);
         free(sending->transfers[i].above);
+        remove_folder(sending->transfers[i].ours);
+        remove_folder(sending->transfers[i].theirs);
     }
     for (size_t i = 0; i < sending->count; i++)
         free(sending->wanted[i].path);
@@ -383,6 +396,23 @@ static bool is_replaced(const struct sending *sending, size_t node)
     return replaced && strcmp(sending->set->nodes[node].name, replaced) == 0;
 }
 
+/* A new place is to tell of the set as the old one did. */
+static int describe(struct sending *sending, const char *view, size_t i)
+{
+    struct transfer *transfer = &sending->transfers[i];
+    const uint8_t share = (uint8_t)sending->set->nodes[i].share;
+
+    if (asprintf(&transfer->ours, "%s.%02x.ours", view, share) < 0 ||
+        asprintf(&transfer->theirs, "%s.%02x.theirs", view, share) < 0)
+        return -ENOMEM;
+    int r = description_write(sending->set, &sending->set->nodes[i], transfer->ours);
+    if (r == -EINVAL) { /* which sync tells */
+        remove_folder(transfer->ours);
+        transfer->ours = NULL;
+    }
+    return r == -EINVAL ? 0 : r;
+}
+
 /*
  * The node as this run needs it: nothing is deleted. Where all that is read is read by sshfs or
  * rclone, nobody knows attributes, and those that are there stay.
@@ -395,6 +425,7 @@ static int prepare_node(struct sending *sending, const char *view, size_t i, boo
     const char *beneath = set_stores_beneath(sending->options);
     const size_t length = strlen(node->target);
     const bool ends = strchr("/:", node->target[length - 1]);
+    struct stat status;
     char *target = NULL;
 
     if (asprintf(&target, "%s%s%s", node->target, *beneath && !ends ? "/" : "", beneath) < 0)
@@ -409,6 +440,9 @@ static int prepare_node(struct sending *sending, const char *view, size_t i, boo
         return -ENOMEM;
     struct tree *tree = NULL;
     int r = tree_open(transfer->share, &tree);
+    if (r == 0 && sending->set->described && is_replaced(sending, i) &&
+        tree_stat(tree, DESCRIPTION_NAME, &status) == -ENOENT)
+        r = describe(sending, view, i);
     recipient->target = (struct target){
         .tree = tree,
         .name = recipient->store ? store_name(recipient->store) : node->name,
@@ -458,6 +492,9 @@ static int run_task(struct sending *sending, enum transfer_task task, size_t fir
             .list = transfer->list,
             .place = place,
             .above = transfer->above,
+            .ours = transfer->ours,
+            .theirs = transfer->theirs,
+            .set = transfer->ours && task == TASK_UPDATE ? sending->set : NULL,
             .result = transfer->result,
             .done = transfer->done,
             .context = sending,

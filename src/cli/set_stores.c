@@ -117,22 +117,27 @@ static int find_set(const struct options *options, size_t length, struct set_sto
     return stores->set ? 0 : refuse_set(word, length, file, &stores->sets);
 }
 
-/* Unmounts, or removes, what is in FOLDER of a run that was killed. */
-static void clear_folder(int folder, const char *path, bool of_copies)
+/* Removes what a run has left in FOLDER, but what it had mounted there, which is unmounted. */
+static void clear_folder(int folder, const char *path)
 {
     static const struct removal_terms terms = {.made_here = true};
-    DIR *list = of_copies ? NULL : fdopendir(dup(folder));
+    DIR *list = fdopendir(dup(folder));
+    struct directory_id here, there;
 
-    if (of_copies)
-        remove_contents(folder, ".", path, &terms);
     for (struct dirent *entry; list && (entry = readdir(list));) {
-        cleanup_free char *mountpoint = NULL;
-        if (*entry->d_name == '.' || asprintf(&mountpoint, "%s/%s", path, entry->d_name) < 0)
+        cleanup_free char *name = NULL;
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+            asprintf(&name, "%s/%s", path, entry->d_name) < 0)
             continue;
-        if (unlink(mountpoint) < 0 && rmdir(mountpoint) < 0) {
-            private_folder_unmount(mountpoint);
-            rmdir(mountpoint);
-        }
+        if (unlink(name) == 0 || rmdir(name) == 0)
+            continue;
+        if (errno != ENOTEMPTY)
+            private_folder_unmount(name);
+        /* What is mounted still is on another device, and nobody's to remove. */
+        cleanup_fd int fd = open(name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd >= 0 && directory_identify(folder, &here) == 0 &&
+            directory_identify(fd, &there) == 0 && here.device == there.device)
+            remove_all(folder, entry->d_name, name, &terms);
     }
     if (list)
         closedir(list);
@@ -156,7 +161,7 @@ static void remove_abandoned(const char *folder, bool of_copies)
         if (fd < 0 || fstat(fd, &status) < 0 || status.st_uid != geteuid() ||
             flock(fd, LOCK_EX | LOCK_NB) < 0)
             continue;
-        clear_folder(fd, path, of_copies);
+        clear_folder(fd, path);
         rmdir(path);
     }
     if (list)
@@ -747,7 +752,7 @@ void set_stores_close(void)
     if (stores->mounts.path)
         rmdir(stores->mounts.path);
     if (stores->copies.path) {
-        clear_folder(stores->copies.lock, stores->copies.path, true);
+        clear_folder(stores->copies.lock, stores->copies.path);
         rmdir(stores->copies.path);
     }
     /* The rest is the threads' that read, and ends with the process. */

@@ -255,15 +255,36 @@ static void show_node(const struct standing *standing, const struct sync_set *se
     output_draft(is_current && !is_late && memory->bad == 0 ? COLOUR_NONE : COLOUR_BAD, &line);
 }
 
+/* Returns true if a run of sync or check is known to have asked a node. */
+static bool is_known(const struct sync_set *set)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        if (set->nodes[i].memory.tried > 0 || set->nodes[i].memory.as_of > 0)
+            return true;
+    }
+    return set->watch.check > EXIT_STATUS_OK;
+}
+
 /* Returns "home: 5 of 6 nodes are up to date, 3 are enough: ...". */
 static char *sentence_of(const struct standing *standing, const struct sync_set *set)
 {
+    const int check = set->watch.check; /* what it has found may lie at all nodes */
     unsigned required = set->encoding.required;
     struct draft text = {0};
 
+    if (!is_known(set)) {
+        draft_add(&text,
+                  "%s: nothing is known yet of its %zu nodes; zfec-fs status --ask %s: asks them",
+                  set->name, set->count, set->name);
+        return draft_take(&text);
+    }
     draft_add(&text, "%s: %zu of %zu nodes are up to date, %u are %s", set->name, standing->current,
               set->count, required, standing->may_lose < 0 ? "needed" : "enough");
-    if (standing->may_lose > 0)
+    if (standing->may_lose >= 0 && check > EXIT_STATUS_OK && check != EXIT_STATUS_FAILED)
+        draft_add(&text, ", but %s: zfec-fs check %s: says how many may be lost",
+                  check == EXIT_STATUS_LOST ? "check found what is lost" : "check found damage",
+                  set->name);
+    else if (standing->may_lose > 0)
         draft_add(&text, ": any %d of these %zu nodes may be lost from now on", standing->may_lose,
                   set->count);
     else if (standing->may_lose == 0)
@@ -280,11 +301,11 @@ static char *sentence_of(const struct standing *standing, const struct sync_set 
         draft_add(&text, " perhaps cannot be restored");
     if (set->watch.sync == EXIT_STATUS_FAILED)
         draft_add(&text, "; the last run of sync failed");
-    if (set->watch.check > EXIT_STATUS_OK)
+    if (check == EXIT_STATUS_FAILED)
+        draft_add(&text, "; the last run of check failed");
+    else if (check > EXIT_STATUS_OK && standing->may_lose < 0)
         draft_add(&text, "; %s",
-                  set->watch.check == EXIT_STATUS_LOST     ? "check found what is lost"
-                  : set->watch.check == EXIT_STATUS_FAILED ? "the last run of check failed"
-                                                           : "check found damage");
+                  check == EXIT_STATUS_LOST ? "check found what is lost" : "check found damage");
     return draft_take(&text);
 }
 
