@@ -262,7 +262,8 @@ def test_lost_and_found_is_nothing(sets, source, nodes):  # noqa: F811
     assert_mended(sets, nodes, before)
 
 
-def test_an_interrupted_filling_goes_on(sets, source, nodes, rng):  # noqa: F811
+def begin_filling(sets, source, nodes, rng):  # noqa: F811
+    """Until it is stopped. Returns what the nodes were before."""
     syncing.large_file(source, rng)
     sets.write(source, local(nodes, NAMES))
     sets.run()
@@ -278,6 +279,27 @@ def test_an_interrupted_filling_goes_on(sets, source, nodes, rng):  # noqa: F811
     assert sets.state()["nodes"]["anna"]["filling_since"]
     nothing_left(sets)
     sets.write(source, local(nodes, NAMES))
+    return before
+
+
+@pytest.mark.parametrize("other", ["files", "share", "nothing"])
+def test_a_filling_goes_on_at_its_own_place_alone(sets, source, nodes, rng, other):  # noqa: F811
+    begin_filling(sets, source, nodes, rng)
+    shutil.rmtree(nodes / "anna")
+    (nodes / "anna").mkdir()
+    if other == "files":
+        trees.write_file(nodes / "anna" / "file-1", b"precious")
+    elif other == "share":
+        repairing.copy_tree(nodes / "bert", nodes / "anna")
+    there = commands.snapshot(nodes / "anna")
+    done = replace(sets, "anna", status=DAMAGED if other == "nothing" else FAILED)
+    said = {"files": "its place is not empty (1 name)", "share": "it says that it holds share 01 of the set home; empty"}
+    assert said.get(other, "") in done.errors
+    assert (commands.snapshot(nodes / "anna") == there) == (other != "nothing")
+
+
+def test_an_interrupted_filling_goes_on(sets, source, nodes, rng):  # noqa: F811
+    before = begin_filling(sets, source, nodes, rng)
     replace(sets, "anna")
     known = sets.state()["nodes"]
     assert "filling_since" not in known["anna"]

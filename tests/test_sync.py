@@ -111,7 +111,8 @@ def test_a_dry_run_sees_a_place_that_is_missing(sets, source, nodes, tmp_path, m
             shutil.rmtree(daemon / "disk" / "carl")
         result = sets.run("--dry-run", status=DAMAGED)
     assert health(result) == {"anna": False, "bert": True, "carl": False}
-    gone = {name: f"the directory of node {name} is gone: is the disk mounted?" for name in NAMES}
+    gone = {name: f"the directory of node {name} is gone: is the disk mounted? For a new disk: "
+            f"zfec-fs repair --replace {name} home:" for name in NAMES}  # fmt: skip
     for name in ("anna", "carl"):
         error = ends(result)[name]["error"]
         assert (error == gone[name]) if missing == "known" else "No such file" in error
@@ -218,7 +219,8 @@ def test_a_disk_that_is_not_mounted_is_not_filled_anew(sets, source, nodes):
     shutil.rmtree(nodes / "anna")
     result = sets.run(status=DAMAGED)
     end = ends(result)["anna"]
-    assert end["error"] == "the directory of node anna is gone: is the disk mounted?"
+    assert end["error"] == ("the directory of node anna is gone: is the disk mounted? For a new disk: "
+                            "zfec-fs repair --replace anna home:")  # fmt: skip
     assert (end["try"], result.errors) == (1, "")
     assert not (nodes / "anna").exists()
 

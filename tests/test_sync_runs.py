@@ -15,9 +15,9 @@ import pytest
 import commands
 import mounts as mounts_module
 import syncing
-from commands import FAILED, OK
+from commands import FAILED, LOST, OK
 from syncing import (
-    NAMES, compare_with_encode, ends, large_file, local, places, processes_of, slow_run,
+    NAMES, compare_with_encode, ends, large_file, local, places, processes_of, slow_run, told,
 )  # fmt: skip
 from syncing import nodes, sets, source  # noqa: F401
 
@@ -70,6 +70,41 @@ def test_killed_a_run_leaves_nothing(sets, source, nodes, rng):
         assert mounts_module.wait_for_exit(pid)
     sets.nothing_left()
     syncing.wait_until_programs_end(sets.folder)
+
+
+def test_a_killed_run_is_no_good_one(sets, source, nodes, rng):
+    """While it lasts, what was up to date counts; then nothing does, as it may have sent a part."""
+    sets.write(source, local(nodes, NAMES))
+    sets.run()
+    process, _ = slow_run(sets, source, nodes, rng)
+    lasting = told(sets)
+    assert (lasting["up_to_date"], lasting["may_lose"]) == (3, 1)
+    process.kill()
+    process.communicate()
+    line = told(sets, status=LOST)
+    assert (line["up_to_date"], line["may_lose"]) == (0, -1)
+    assert {node["error"] for node in line["nodes"].values()} == {
+        "the last run of sync was killed; the next one goes on"
+    }
+    syncing.wait_until_programs_end(sets.folder)
+    sets.write(source, local(nodes, NAMES))
+    sets.run()
+    assert told(sets)["may_lose"] == 1
+
+
+@pytest.mark.parametrize("more", ["", "delete = yes"])
+def test_a_source_without_files_is_not_mounted(sets, source, nodes, tmp_path, more):
+    sets.write(source, local(nodes, NAMES), more=more)
+    sets.run()
+    before = commands.snapshot(nodes)
+    os.rename(source, tmp_path / "away")
+    (source / "directory").mkdir(parents=True)
+    done = sets.run(status=FAILED, noisy=True)
+    assert f"there is no file in the source {source}, and there were 8: is it mounted?" in done.errors
+    assert commands.snapshot(nodes) == before
+    assert told(sets, status=FAILED)["problems"] == ["the last run of sync failed"]
+    sets.run("--delete-most")
+    assert [(place / "file-0").exists() for place in places(nodes)] == [more == ""] * 3
 
 
 def test_after_all_was_killed_the_next_run_cleans_up(sets, source, nodes, tmp_path, rng):

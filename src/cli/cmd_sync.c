@@ -501,6 +501,22 @@ static int write_descriptions(struct syncing *syncing)
     return r < 0 ? log_errno(r, "%s: cannot be described", set->name) : 0;
 }
 
+/* Refuses a source without any file where there were some: it may not be mounted. */
+static int refuse_empty_source(const struct syncing *syncing)
+{
+    const struct sync_set *set = syncing->set;
+    uint64_t files = 0;
+
+    for (size_t i = 0; i < set->count; i++)
+        files = set->nodes[i].memory.files > files ? set->nodes[i].memory.files : files;
+    if (syncing->files > 0 || files == 0 || syncing->options->remove_most)
+        return 0;
+    return log_as(-ENOENT,
+                  "%s: there is no file in the source %s, and there were %s: is it mounted? "
+                  "--delete-most goes on all the same",
+                  set->name, set->source, show_count(files).text);
+}
+
 /* Does all steps, with the view mounted. Returns 0 or a negative errno. */
 static int run_steps(struct syncing *syncing, const char *folder)
 {
@@ -509,6 +525,8 @@ static int run_steps(struct syncing *syncing, const char *folder)
 
     int r = sample_write_few(syncing->run.transfers[0].share, syncing->few, rsync_mover.list_end,
                              &syncing->files, &syncing->bytes);
+    if (r == 0)
+        r = refuse_empty_source(syncing);
     if (r == 0)
         r = write_descriptions(syncing);
     if (r == 0)
@@ -521,6 +539,7 @@ static int run_steps(struct syncing *syncing, const char *folder)
         struct memory *memory = &set->nodes[i].memory;
         struct outcome *outcome = &syncing->outcomes[i];
         bool goes_on = outcome->update.result == 0; /* it is not known to be out of reach */
+        memory->begun = syncing->began;
         outcome->unfinished = memory->unfinished_since > 0 || memory->as_of == 0;
         if (memory->unfinished_since == 0)
             memory->unfinished_since = syncing->began;
@@ -566,6 +585,7 @@ static void note_surplus(const struct syncing *syncing, struct memory *memory,
 static void remember(const struct syncing *syncing, struct memory *memory, struct outcome *outcome)
 {
     memory->tried = syncing->began;
+    memory->begun = 0;
     memory->up_to_date = !*outcome->error;
     strcpy(memory->error, outcome->error);
     if (!outcome->unfinished)

@@ -462,7 +462,8 @@ static bool prepare_task(struct sending *sending, enum transfer_task task, size_
 
     strcpy(transfer->mount, memory->mount);
     transfer->known = !fills;
-    transfer->is_new = fills && task == TASK_REACH && memory->filling_since == 0;
+    transfer->goes_on = fills && task == TASK_REACH && memory->filling_since > 0 && transfer->ours;
+    transfer->is_new = fills && task == TASK_REACH && !transfer->goes_on;
     if (fills || task == TASK_REACH || task == TASK_UPDATE)
         return fills && (task == TASK_REACH || (task == TASK_UPDATE && !failed));
     if (recipient->wanted == recipient->failed)
@@ -494,7 +495,8 @@ static int run_task(struct sending *sending, enum transfer_task task, size_t fir
             .above = transfer->above,
             .ours = transfer->ours,
             .theirs = transfer->theirs,
-            .set = transfer->ours && task == TASK_UPDATE ? sending->set : NULL,
+            .set =
+                transfer->ours && (task == TASK_UPDATE || task == TASK_REACH) ? sending->set : NULL,
             .result = transfer->result,
             .done = transfer->done,
             .context = sending,
@@ -626,6 +628,22 @@ static int send_to_node(struct sending *sending, size_t i)
     return r == 0 ? run_task(sending, TASK_ROOT, i, i + 1, sending->root) : r;
 }
 
+/* The place that is filled says first what it is, so that a run which goes on knows it again. */
+static int mark_place(struct sending *sending, size_t i)
+{
+    struct transfer *transfer = &sending->transfers[i];
+    char *share = transfer->share, *ours = transfer->ours;
+
+    if (!ours)
+        return 0;
+    transfer->share = ours;
+    transfer->ours = NULL;
+    int r = run_task(sending, TASK_UPDATE, i, i + 1, NULL);
+    transfer->share = share;
+    transfer->ours = ours;
+    return r;
+}
+
 /* Makes that directory, with the time that the roots should have. */
 static int make_root(struct sending *sending, const char *view)
 {
@@ -653,6 +671,8 @@ static int send_all(struct sending *sending, bool *ret_filled)
     int r = is_left ? note_begin(sending, is_left) : -ENOMEM;
     for (size_t i = 0; r == 0 && i < set->count; i++)
         r = send_to_node(sending, i);
+    for (size_t i = 0; r == 0 && i < set->count; i++)
+        r = is_replaced(sending, i) ? mark_place(sending, i) : 0;
     if (r == 0 && sending->options->replaced)
         r = run_task(sending, TASK_UPDATE, 0, set->count, NULL);
     for (size_t i = 0; r == 0 && i < set->count; i++) {

@@ -14,11 +14,18 @@ static bool has_encoding_of(const struct sync_set *set, const struct memory *mem
     return strcmp(memory->encoding, encoding) == 0;
 }
 
+/* Returns true if a run was killed while it may have sent something. */
+static bool is_half_done(const struct sync_set *set, const struct memory *memory)
+{
+    return memory->begun > 0 && !set->under_way;
+}
+
 bool standing_is_current(const struct sync_set *set, const struct sync_node *node)
 {
     const struct memory *memory = &node->memory;
 
-    return memory->up_to_date && memory->as_of > 0 && has_encoding_of(set, memory);
+    return memory->up_to_date && memory->as_of > 0 && !is_half_done(set, memory) &&
+           has_encoding_of(set, memory);
 }
 
 bool standing_is_late(const struct sync_node *node, time_t now)
@@ -205,6 +212,8 @@ static const char *reason_of(const struct sync_set *set, const struct sync_node 
 
     if (memory->tried == 0)
         return "no run of sync is known";
+    if (memory->up_to_date && is_half_done(set, memory))
+        return "the last run of sync was killed; the next one goes on";
     if (memory->up_to_date && !has_encoding_of(set, memory))
         return "the encoding was changed (format, required, block size); the next run makes all "
                "nodes anew";

@@ -134,7 +134,6 @@ bool description_fits(const struct sync_set *set, const struct sync_node *node, 
                  other, encoding);
     else
         return true;
-    strcat(reason, "; nothing is written there; --adopt makes it this share");
     return false;
 }
 

@@ -64,7 +64,8 @@ struct transfer {
     bool dry_run;
     bool remove_most; /* delete what is to be deleted, however much of the node that is */
     bool known;       /* the share was there before: its directory is not to be made again */
-    bool is_new;      /* nothing may be there yet */
+    bool is_new;      /* nothing may be there yet, */
+    bool goes_on;     /* unless what is there says that it is of this set and share */
     bool checksum;    /* compare contents, not sizes and times */
     bool everything;  /* send all, whatever the node has; of rclone, whose checksums may be wrong */
     bool each_file;   /* tell of each */

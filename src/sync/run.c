@@ -59,7 +59,7 @@ static bool is_asked(const struct transfer *transfer, enum transfer_question que
         return mover == &rsync_mover && address_kind(node->target) == ADDRESS_LOCAL &&
                (updates || resends || transfer->task == TASK_REACH);
     case QUESTION_DESCRIPTION:
-        return transfer->set && (updates || resends);
+        return transfer->set && (updates || resends || transfer->goes_on);
     case QUESTION_CONTENTS:
         return looks && (mover->asks_always ||
                          (transfer->few && !transfer->checksum && !terms->look_at_checksums));
@@ -158,9 +158,14 @@ static void judge_answer(struct transfer *transfer, bool is_whole)
         bool fits =
             description_fits(transfer->set, transfer->node, transfer->theirs, transfer->reason);
         if (!fits && !transfer->adopts) {
+            size_t length = strlen(transfer->reason);
+            snprintf(transfer->reason + length, sizeof transfer->reason - length, "%s",
+                     transfer->goes_on ? "; empty this place, or choose another"
+                                       : "; nothing is written there; --adopt makes it this share");
             finish_transfer(transfer, -EPERM);
             return;
         }
+        transfer->is_new |= transfer->goes_on && transfer->absent;
         transfer->checksum |= !fits; /* files may have the right size and time */
         transfer->described = description_is_same(transfer->theirs, transfer->ours);
     }
@@ -180,8 +185,8 @@ static void judge_answer(struct transfer *transfer, bool is_whole)
         (transfer->names > 0 || !is_whole)) {
         if (is_whole)
             snprintf(transfer->reason, sizeof transfer->reason,
-                     "its place is not empty (%" PRIu64 " names): empty it, or choose another",
-                     transfer->names);
+                     "its place is not empty (%" PRIu64 " name%s): empty it, or choose another",
+                     transfer->names, transfer->names == 1 ? "" : "s");
         finish_transfer(transfer, -EPERM);
         return;
     }

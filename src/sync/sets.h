@@ -34,6 +34,7 @@ enum { REASON_SIZE = 512, ENCODING_SIZE = 64 };
 /* What is remembered of a node between runs; a time of 0: it never was. */
 struct memory {
     time_t tried;            /* when the last run began; 0: nothing is remembered */
+    time_t begun;            /* when a run began that has not ended, or was killed; 0: none */
     time_t as_of;            /* when the last run began that brought it up to date */
     time_t differs_since;    /* when the run began that first found other bytes than were sent */
     time_t unfinished_since; /* when the first run began whose leftovers may still be there */
@@ -84,6 +85,7 @@ struct sync_set {
     struct sync_node *nodes;
     size_t count;
     struct watch watch;
+    bool under_way; /* when it was read what is remembered: a run of sync or repair */
 };
 
 struct sets {

@@ -15,6 +15,7 @@
 
 enum {
     LOOK_MS = 50,
+    GLANCE_S = 1,        /* who only looks whether there is a run has the lock for an instant */
     WATCH_LIMIT_S = 120, /* a program may run that tells of a problem */
 };
 
@@ -76,7 +77,17 @@ static int take_lock(const char *folder, const char *set, int seconds, int *ret_
 
 int state_lock(const char *folder, const char *set, int *ret_fd)
 {
-    return take_lock(folder, set, 0, ret_fd);
+    return take_lock(folder, set, GLANCE_S, ret_fd);
+}
+
+static bool is_locked(const char *folder, const char *set)
+{
+    cleanup_free char *path = NULL;
+
+    if (asprintf(&path, "%s/%s.lock", folder, set) < 0)
+        return false;
+    cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
 }
 
 int watch_lock(const char *folder, const char *set, char **ret, int *ret_fd)
@@ -159,6 +170,7 @@ static int read_node(const json_t *entry, struct sync_node *node)
     if (!is_of(entry, node))
         return 0;
     memory->tried = time_in(entry, "tried");
+    memory->begun = time_in(entry, "begun");
     memory->as_of = time_in(entry, "as_of");
     memory->differs_since = time_in(entry, "differs_since");
     memory->unfinished_since = time_in(entry, "unfinished_since");
@@ -266,6 +278,7 @@ int state_read(const char *folder, struct sync_set *set)
     json_t *whole;
 
     sets_forget(set);
+    set->under_way = is_locked(folder, set->name);
     int watched = read_watch(folder, set), r = read_whole(folder, set->name, &whole, &nodes);
     for (size_t i = 0; r == 0 && i < set->count; i++)
         r = read_node(json_object_get(nodes, set->nodes[i].name), &set->nodes[i]);
@@ -307,7 +320,7 @@ static json_t *node_json(const struct sync_node *node)
         error = json_string("it failed");
     return json_pack(
         "{s:s, s:o, s:o*, s:b, s:o*, s:o?, s:o*, s:o*, s:o*, s:o*, s:o*, s:o*, s:s, s:o*, s:o*, "
-        "s:o*, s:o*, s:o*, s:o*}",
+        "s:o*, s:o*, s:o*, s:o*, s:o*}",
         "target", node->target, "share", json_sprintf("%02x", (uint8_t)node->share), "mount",
         *memory->mount ? json_string(memory->mount) : NULL, "up_to_date", memory->up_to_date,
         "tried", time_json(memory->tried), "as_of", time_json(memory->as_of), "first_tried",
@@ -318,7 +331,7 @@ static json_t *node_json(const struct sync_node *node)
         count_json(memory->files, memory->as_of), "bytes", count_json(memory->bytes, memory->as_of),
         "checked", time_json(memory->checked), "compared",
         count_json(memory->compared, memory->checked), "counted", time_json(memory->counted),
-        "surplus", count_json(memory->surplus, memory->counted));
+        "surplus", count_json(memory->surplus, memory->counted), "begun", time_json(memory->begun));
 }
 
 /* Replaces the file of SET in a directory by WHOLE, which is taken. */
