@@ -8,6 +8,7 @@ import time
 import pytest
 
 import commands
+import set_places
 import syncing
 import trees
 import whole_tree
@@ -212,12 +213,17 @@ def test_a_node_in_the_source_by_a_symlink_is_refused(sets, source, tmp_path):
     assert not place.exists()
 
 
-def test_a_disk_that_is_not_mounted_is_not_filled_anew(sets, source, nodes):
-    """Its mountpoint is still there, and empty."""
-    sets.write(source, local(nodes, NAMES))
-    sets.run()
-    shutil.rmtree(nodes / "anna")
-    result = sets.run(status=DAMAGED)
+@pytest.mark.parametrize("more", ["", "describe = no"])
+@pytest.mark.parametrize("kind", ["local", "ssh", "daemon"])
+def test_a_disk_that_is_not_mounted_is_not_filled_anew(sets, source, nodes, kind, more):
+    """The directory in which it is mounted is still there, and empty."""
+    set_places.install_ssh(sets, set_places.SSH)
+    with syncing.rsync_daemon(nodes) as port:
+        before = {"local": f"{nodes}/", "ssh": f"host:{nodes}/", "daemon": f"rsync://127.0.0.1:{port}/data/"}
+        sets.write(source, {name: f"rsync = {before[kind]}{name}" for name in NAMES}, more=more)
+        sets.run()
+        shutil.rmtree(nodes / "anna")
+        result = sets.run(status=DAMAGED)
     end = ends(result)["anna"]
     assert end["error"] == ("the directory of node anna is gone: is the disk mounted? For a new disk: "
                             "zfec-fs repair --replace anna home:")  # fmt: skip

@@ -339,11 +339,13 @@ static bool is_of_keys(const char *line)
            (strncmp(line, "rsync:", 6) != 0 && strstr(line, "Permission denied ("));
 }
 
-/* Whether rsync says that the directory which was the node's is there no more. */
+/* Whether rsync says that the directory which was the node's is there no more. A daemon would make
+ * it again, so that what asks for the description has to see it. */
 static bool is_of_lost_place(const struct transfer *transfer, const char *line)
 {
     return transfer->known && strstr(line, NO_SUCH) &&
-           (strstr(line, "] mkdir \"") || strncmp(line, "rsync: mkdir \"", 14) == 0);
+           (strstr(line, "] mkdir \"") || strncmp(line, "rsync: mkdir \"", 14) == 0 ||
+            (transfer->question == QUESTION_DESCRIPTION && strstr(line, "change_dir \"")));
 }
 
 /* Whether rsync says that what was asked for is not there, or cannot be read by anybody. */
@@ -369,7 +371,8 @@ static void rsync_take(struct transfer *transfer, int stream, char *line)
     unescape(line);
     if (stream == 0 && finds) {
         take_left(transfer, line);
-    } else if (asks && is_of_absence(line)) { /* a broken pipe may follow */
+    } else if (asks && is_of_absence(line) &&
+               !is_of_lost_place(transfer, line)) { /* a broken pipe may follow */
         transfer->absent = true;
     } else if (stream == 0) {
         take_item(transfer, line);

@@ -59,7 +59,9 @@ static bool is_asked(const struct transfer *transfer, enum transfer_question que
         return mover == &rsync_mover && address_kind(node->target) == ADDRESS_LOCAL &&
                (updates || resends || transfer->task == TASK_REACH);
     case QUESTION_DESCRIPTION:
-        return transfer->set && (updates || resends || transfer->goes_on);
+        return (transfer->set && (updates || resends || transfer->goes_on)) ||
+               (updates && transfer->known && mover == &rsync_mover &&
+                address_kind(node->target) == ADDRESS_DAEMON);
     case QUESTION_CONTENTS:
         return looks && (mover->asks_always ||
                          (transfer->few && !transfer->checksum && !terms->look_at_checksums));
@@ -154,7 +156,7 @@ static void judge_answer(struct transfer *transfer, bool is_whole)
     }
     if (*transfer->seen)
         strcpy(transfer->mount, transfer->seen);
-    if (transfer->question == QUESTION_DESCRIPTION) {
+    if (transfer->question == QUESTION_DESCRIPTION && transfer->set) {
         bool fits =
             description_fits(transfer->set, transfer->node, transfer->theirs, transfer->reason);
         if (!fits && !transfer->adopts) {
