@@ -125,7 +125,7 @@ def test_a_node_out_of_reach_is_left_out(sets, source, nodes):  # noqa: F811
     flip(nodes / "anna" / "file-1")
     install_ssh(sets, "#!/bin/sh\necho 'ssh: no route' >&2\nexit 255\n")
     done = run(sets, "repair", "home:", status=FAILED)
-    assert "home/dora: ssh: no route; it is left out" in done.errors
+    assert f"home/dora: host:{nodes}/dora: ssh: no route; it is left out" in done.errors
     assert done.actions() == {} and done.summary["made"] == 1
     install_ssh(sets, SSH)
     assert_mended(sets, nodes, before)

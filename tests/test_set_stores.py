@@ -166,6 +166,7 @@ def test_a_name_without_its_colon(sets, source, nodes, tmp_path):  # noqa: F811
 @needs_rclone
 def test_a_program_says_why_without_the_time(sets, source, nodes):  # noqa: F811
     sets.write(source, {**local(nodes, NAMES[:2]), "carl": "rclone = nowhere:carl\nretries = 0"})
+    sets.environment["RCLONE_LOG_FORMAT"] = "date,time,microseconds"
     error = ends(sets.run(status=DAMAGED))["carl"]["error"]
     assert error.startswith('Failed to create file system for "nowhere:carl": ')
     done = run(sets, "check", "home:", status=DAMAGED)

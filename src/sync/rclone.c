@@ -18,9 +18,9 @@ static void add_common(const struct transfer *transfer, const char *command, str
 {
     const struct terms *terms = &transfer->node->terms;
 
-    WORDS_ADD(words, "rclone", command, "--use-json-log", "--log-format=" /* of fatal errors */,
-              "--retries=1" /* the tries are ours */, "--low-level-retries=3",
-              "--ask-password=false");
+    WORDS_ADD(words, "rclone", command, "--use-json-log",
+              "--log-format=date,time" /* see take_log() */, "--retries=1" /* the tries are ours */,
+              "--low-level-retries=3", "--ask-password=false");
     /* Later than we: it would begin again, and send what fits into the buffers on the way. */
     words_add(words, "--timeout=%us", 2 * terms->timeout);
     words_add(words, "--contimeout=%us", 2 * terms->timeout);
@@ -119,17 +119,19 @@ static void rclone_call(const struct transfer *transfer, struct words *words)
 }
 
 /*
- * Parses a line of the log. Fatal errors come without JSON: "Failed to ...". What it did with one
- * object stands in its message only.
+ * Parses a line of the log. Fatal errors come without JSON: "2024/01/31 12:00:00 Failed to ...".
+ * The time tells them from what others say, as ssh does. What it did with one object stands in its
+ * message only.
  */
 static void take_log(struct transfer *transfer, const char *line)
 {
     json_t *entry = json_loads(line, 0, NULL), *stats = NULL;
     const char *level = "", *message = "", *object = NULL;
     json_int_t bytes = 0, files = 0, removed = 0, errors = 0;
+    int stamp = 0;
 
-    if (!entry)
-        transfer_reason(transfer, line);
+    if (!entry && sscanf(line, "%*d/%*d/%*d %*d:%*d:%*d %n", &stamp) >= 0 && stamp > 0)
+        transfer_reason(transfer, line + stamp);
     json_unpack(entry, "{s?o, s?s, s?s, s?s}", "stats", &stats, "level", &level, "msg", &message,
                 "object", &object);
     if (stats) {
