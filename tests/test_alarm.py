@@ -43,7 +43,9 @@ class Alarm:
     def new(self):
         """What it was told since it was asked last."""
         paths = sorted(self.script.parent.glob("told.*"), key=lambda path: int(path.suffix[1:]))
-        found = [json.loads(path.read_text()) for path in paths[self.seen :]]
+        texts = [path.read_text() for path in paths[self.seen :]]
+        assert all(text.endswith("\n") for text in texts)
+        found = [json.loads(text) for text in texts]
         self.seen = len(paths)
         return found
 
@@ -205,6 +207,24 @@ def test_it_is_found_as_programs_are(sets, nodes, alarm):  # noqa: F811
     assert alarm.problems() == [["bert: behind"]]
 
 
+def missing_program(command):
+    program = str(command).partition(" ")[0]
+    return (f"zfec-fs: home: on_problem = {command}: no problem can be told: there is no program {program}; "
+            "correct it, or install it")  # fmt: skip
+
+
+def test_a_program_that_is_not_there_is_told_before_it_is_needed(sets, nodes, alarm):  # noqa: F811
+    """By PATH, unless it has a slash; and it fails no run that has nothing to tell."""
+    text = sets.file.read_text()
+    (sets.folder / "plain").write_text(TOLD)
+    sets.environment["PATH"] = f"{sets.folder}:{os.environ['PATH']}"
+    commands_there = [str(alarm.script), "told", f"{alarm.script} plain"]
+    for command in ["no-such-program -s", f"{sets.folder}/nothing", "plain", str(sets.folder), *commands_there]:
+        sets.file.write_text(text.replace(f"= {alarm.script}", f"= {command}"))
+        errors = sets.run(noisy=True).errors
+        assert errors == ("" if command in commands_there else f"{missing_program(command)}\n")
+
+
 FAILURES = {
     "#!/bin/sh\necho no such mailbox >&2\nexit 7": "ended with status 7: no such mailbox",
     "#!/bin/sh\nexit 7": "ended with status 7: it said nothing",
@@ -229,9 +249,10 @@ def test_its_failure_is_one_line_and_fails_the_run(sets, nodes, alarm, kind):  #
     began = time.monotonic()
     result = sets.run(status=FAILED, noisy=True)
     assert time.monotonic() - began < 30
+    warning, told_of = missing_program(alarm.script), f"on_problem = {alarm.script}: {FAILURES[kind]}"
     assert [line for line in result.errors.splitlines() if "on_problem" in line] == [
-        f"zfec-fs: home: on_problem = {alarm.script}: {FAILURES[kind]}"
-    ]
+        *([] if kind else [warning]), f"zfec-fs: home: {told_of}"
+    ]  # fmt: skip
     assert result.summary["exit_status"] == FAILED
     if kind and "ended >" in kind:
         assert (sets.folder / "told-end").read_text() == "ended\n"

@@ -169,8 +169,20 @@ def test_stores_of_one_name_are_told_apart(tmp_path, rng):
     ]
     status, text = run_text("check", *words)
     assert status == DAMAGED
-    assert f"{folders[1]}/store: 1 good, 1 missing: it is empty; is it mounted?\n" in text
+    assert f"{folders[1]}/store: 1 good, 1 missing; it is empty: is it mounted?\n" in text
     assert f"  00  {folders[0]}/store: 2 good\n" in text and "  02  other: 2 good\n" in text
+
+
+def test_stores_are_listed_by_their_shares(tmp_path, rng):
+    """Whatever they are called; those without a share come last."""
+    stores = Stores(tmp_path, rng, "abcd")
+    stores.put()
+    stores.path("a", ".").rename(tmp_path / "z")
+    (tmp_path / "a0").mkdir()
+    status, text = run_text("check", tmp_path)
+    assert status == DAMAGED
+    assert re.findall(r"^  (..)  (\w+): ", text, re.MULTILINE) == [
+        ("00", "z"), ("01", "b"), ("02", "c"), ("03", "d"), ("--", "a0")]  # fmt: skip
 
 
 # Statuses
@@ -352,7 +364,7 @@ def test_the_sentence_tells_files_from_other_names(stores):
     for store in "cd":
         (stores.folder / store / "link").symlink_to("other-1")
     _, summary = check(stores, status=LOST)
-    assert summary["sentence"] == "1 of 1 other names is lost."
+    assert summary["sentence"] == "1 of 1 other name is lost."
 
 
 def test_verbose_names_what_is_intact(stores):
@@ -417,11 +429,11 @@ def test_names_in_json(tmp_path, rng):
     for line in lines:
         (problem,) = line["problems"]
         assert problem["store"] == str(stores.folder / stores.names[1])
-    last = result.summary["stores"][2]
-    decoded = commands.path_in(
-        {key.replace("store", "path"): value for key, value in last.items() if "store" in key}
-    )
-    assert decoded == os.fsencode(stores.folder / stores.names[2])
+    decoded = [
+        commands.path_in({key.replace("store", "path"): value for key, value in each.items() if "store" in key})
+        for each in result.summary["stores"]
+    ]
+    assert sorted(decoded) == sorted(os.fsencode(stores.folder / name) for name in stores.names)
 
 
 @pytest.mark.parametrize("liars", ["c", "cd"])

@@ -216,7 +216,7 @@ def test_an_empty_store_is_one_line(stores):
     stores.path("e", ".").mkdir()
     names, rows, _ = look(stores, DAMAGED)
     assert names == []
-    assert rows["e"].endswith(": it is empty; is it mounted?")
+    assert rows["e"].endswith("; it is empty: is it mounted?")
     assert len(look(stores, DAMAGED, "-v")[0]) == FILES + FOLDERS + 3
     assert len(check(stores, status=DAMAGED)[0]) == FILES + FOLDERS + 2
 
@@ -228,8 +228,17 @@ def test_a_store_with_few_of_the_names_is_one_line(stores):
     stores.spoil("d", 0, name="file-0")
     names, rows, _ = look(stores, DAMAGED)
     assert [name.partition(":")[0] for name in names] == ["file-0"]
-    assert "8 missing" in rows["d"] and rows["d"].endswith(": is it new, or copied in part?")
+    assert "8 missing" in rows["d"] and rows["d"].endswith("; is it new, or copied in part?")
     assert len(look(stores, DAMAGED, "-v")[0]) == FILES + FOLDERS + 3
+
+
+def test_a_question_ends_the_line_of_a_store(stores):
+    for number in range(2 * FILES):
+        stores.put(f"more-{number}", 100)
+        stores.path("d", f"more-{number}").unlink()
+    lose_modes(stores, "d")
+    _, rows, _ = look(stores, DAMAGED)
+    assert rows["d"].endswith(" missing; its storage does not keep modes; is it new, or copied in part?")
 
 
 def test_at_most_a_hundred_lines(tmp_path, rng):

@@ -116,7 +116,7 @@ def test_unconfirmed_shows_what_is_there(mounts, stores, data):
     put_tree(stores, data)
     view = mounts.restored(stores, unconfirmed=True)
     view.expect_log("^zfec-fs: store .* (is gone|is there now)$")
-    view.expect_log("^zfec-fs: file: 1 different shares .*, 2 needed$")
+    view.expect_log("^zfec-fs: file: 1 different share of .* in 1 copy, 2 needed$")
     assert listed(view.path) == ["file", "folder"]
     move_away(stores, ["store-0", "store-1"], leave_mountpoint)
     assert eventually(lambda: read_or_error(view / "file") == errno.EIO)

@@ -313,7 +313,8 @@ def test_it_says_what_is_known_and_what_to_do(home, nodes):
     text = shown(home, nodes / "bert")
     for line in (f"home/anna 00 rsync = {nodes}/anna: answers", "home: 3 of 3 nodes are there, 2 are enough",
                  f"home: written to {home.file}",
-                 f"To restore all of it: zfec-fs decode --config {home.file} home: DIR"):  # fmt: skip
+                 f"To restore all of it: zfec-fs decode --config {home.file} home: DIR",
+                 "Also write exclude, delete, on_problem and the like again: the nodes do not have them"):  # fmt: skip
         assert line in text.splitlines()
     assert home.file.read_text() == SECTIONS.format(nodes=nodes)
 
@@ -389,6 +390,20 @@ def test_nodes_that_do_not_answer(home, source, nodes):
     shutil.rmtree(nodes / "bert")
     (nodes / "bert").write_text("no directory")
     assert recover(home, nodes / "anna", status=LOST).summary["written"] is True
+
+
+@needs_rclone
+def test_a_directory_that_is_not_there(sets, nodes):  # noqa: F811
+    """Which is another mistake than one that is no node's."""
+    install_ssh(sets, SSH)
+    (sets.folder / "rclone.conf").write_text(f"[cloud]\ntype = alias\nremote = {nodes}\n")
+    (nodes / "empty").mkdir()
+    with syncing.rsync_daemon(nodes) as port:
+        for place in ("cloud:", f"host:{nodes}/", f"rsync://127.0.0.1:{port}/data/"):
+            errors = recover(sets, f"{place}no/such", status=FAILED).errors
+            assert errors == (f"zfec-fs: {place}no/such: there is no such directory: correct the path, "
+                              "or give the place of another node\n")  # fmt: skip
+            assert f"has no {DESCRIPTION}" in recover(sets, f"{place}empty", status=FAILED).errors
 
 
 def test_a_disk_that_is_somewhere_else_now(home, nodes, tmp_path):

@@ -146,14 +146,15 @@ def test_a_share_that_is_copied_meanwhile(mounts, tmp_path, rng):
     stores = shares.copy_to(tmp_path / "stores")
     repairing.change_bytes(stores / "01" / "file", 500)
     with subprocess.Popen(
-        [mounts_module.BINARY, "repair", stores], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        [mounts_module.BINARY, "repair", stores], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         while not repairing.temporary_names(stores) and process.poll() is None:
             pass
         (tmp_path / "newer").write_bytes(b"newer")
         os.rename(tmp_path / "newer", stores / "01" / "file")
-        errors = process.stderr.read()
+        errors, shown = process.stderr.read(), process.stdout.read()
     assert process.returncode == 4 and b"busy" in errors, errors
+    assert shown.endswith(b"\nNot all is mended: 1 failure\n")
     assert (stores / "01" / "file").read_bytes() == b"newer"
     assert not repairing.temporary_names(stores)
     assert_mended(shares, stores)

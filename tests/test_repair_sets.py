@@ -125,7 +125,7 @@ def test_a_node_out_of_reach_is_left_out(sets, source, nodes):  # noqa: F811
     flip(nodes / "anna" / "file-1")
     install_ssh(sets, "#!/bin/sh\necho 'ssh: no route' >&2\nexit 255\n")
     done = run(sets, "repair", "home:", status=FAILED)
-    assert "home/dora: ssh: no route; it is left out" in done.errors
+    assert f"home/dora: host:{nodes}/dora: ssh: no route; it is left out" in done.errors
     assert done.actions() == {} and done.summary["made"] == 1
     install_ssh(sets, SSH)
     assert_mended(sets, nodes, before)
@@ -173,7 +173,7 @@ def test_what_repair_of_a_set_does_not_do(sets, source, nodes, tmp_path):  # noq
         (["--delete", "home:"], "--delete: repair removes nothing from the nodes of a set"),
         ([f"--add=07={tmp_path}/new", "home:"], "--add: a set has its places"),
         (["--store", tmp_path, "home:"], "--store: repair of a set writes to its nodes alone"),
-        (["--replace", "nobody", "home:"], "the set home has no such node"),
+        (["--replace", "nobody", "home:"], "no such node; it has anna, bert, carl"),
         (["--replace", "anna", "home:dir"], "--replace: fills the whole place of a node"),
         (["--replace", "anna", nodes], "give SET: as STORES"),
     ):
@@ -256,7 +256,7 @@ def test_lost_and_found_is_nothing(sets, source, nodes):  # noqa: F811
     before = states(nodes)
     shutil.rmtree(nodes / "anna")
     (nodes / "anna" / "lost+found").mkdir(parents=True)
-    replace(sets, "anna")
+    replace(sets, "home/anna")  # as messages call it
     os.rmdir(nodes / "anna" / "lost+found")
     os.utime(nodes / "anna", ns=(1, before["anna"][""].mtime_ns))
     assert_mended(sets, nodes, before)

@@ -18,7 +18,7 @@ from set_places import (  # noqa: I001
     LIMIT_S, SERVER, SSH, contents, everywhere, install, install_ssh, mounted, needs_sshfs, nothing_left,
     run, wait_until,
 )
-from syncing import NAMES, local, needs_rclone
+from syncing import NAMES, ends, local, needs_rclone
 from syncing import nodes, sets, source  # noqa: F401
 
 pytestmark = pytest.mark.skipif(not shutil.which("rsync"), reason="rsync is missing")
@@ -146,8 +146,31 @@ def test_words_that_are_no_set(sets, source, nodes, tmp_path):  # noqa: F811
     done = run(sets, "decode", "home:nothing", tmp_path / "back", status=FAILED)
     assert done.errors.count("\n") == 1 and "home:nothing: 0 of 3 nodes can be read, 2 needed" in done.errors
     done = run(sets, "decode", "home:file-0", tmp_path / "back", status=FAILED)
-    assert "anna: not a directory" in done.errors
+    assert "needed; anna, bert, carl: not a directory; give the one that it is in\n" in done.errors
     assert not (tmp_path / "back").exists()
+
+
+def test_a_name_without_its_colon(sets, source, nodes, tmp_path):  # noqa: F811
+    """Unless there is a directory of that name, which may be in no file of sets."""
+    sets.write(source, local(nodes, NAMES))
+    sets.run()
+    for words in (["check", "home"], ["decode", "home", tmp_path / "back"], ["repair", "home"]):
+        done = run(sets, *words, status=USAGE, cwd=tmp_path)
+        assert done.errors == "zfec-fs: home: No such file or directory; for the set write home:\n"
+    for word in ("hom", "./home"):
+        assert "write home:" not in run(sets, "check", word, status=FAILED, cwd=tmp_path).errors
+    commands.run("encode", "-k", "2", "-n", "3", source, tmp_path / "home")
+    assert run(sets, "check", "home", cwd=tmp_path).errors == ""
+
+
+@needs_rclone
+def test_a_program_says_why_without_the_time(sets, source, nodes):  # noqa: F811
+    sets.write(source, {**local(nodes, NAMES[:2]), "carl": "rclone = nowhere:carl\nretries = 0"})
+    sets.environment["RCLONE_LOG_FORMAT"] = "date,time,microseconds"
+    error = ends(sets.run(status=DAMAGED))["carl"]["error"]
+    assert error.startswith('Failed to create file system for "nowhere:carl": ')
+    done = run(sets, "check", "home:", status=DAMAGED)
+    assert done.errors == f"zfec-fs: home/carl: {error}; it is left out\n"
 
 
 def test_a_path_of_that_form(sets, source, nodes, tmp_path):  # noqa: F811
@@ -161,7 +184,7 @@ def test_a_path_of_that_form(sets, source, nodes, tmp_path):  # noqa: F811
     shutil.rmtree(nodes / "anna")
     run(sets, "check", "a:", cwd=tmp_path)
     done = run(sets, "check", "home:", status=DAMAGED, cwd=tmp_path)
-    assert "home/anna: No such file or directory; it is left out" in done.errors
+    assert f"home/anna: {nodes}/anna: No such file or directory; it is left out" in done.errors
 
 
 def test_a_symlink_at_a_node_leads_nowhere(sets, source, nodes, tmp_path):  # noqa: F811
@@ -172,7 +195,8 @@ def test_a_symlink_at_a_node_leads_nowhere(sets, source, nodes, tmp_path):  # no
     (nodes / "anna" / "dir").symlink_to(tmp_path / "elsewhere")
     for beneath in ("dir", "dir/inner"):
         done = run(sets, "check", f"home:{beneath}", status=DAMAGED)
-        assert "anna: a symlink is there, or on the way, and is not followed; it is left out" in done.errors
+        assert (f"home/anna: {nodes}/anna/{beneath}: a symlink is there, or on the way, and is not followed; "
+                "it is left out") in done.errors  # fmt: skip
 
 
 @needs_sshfs
@@ -184,7 +208,8 @@ def test_a_symlink_at_a_mounted_node_leads_nowhere(sets, source, nodes, tmp_path
     shutil.move(nodes / "bert" / "dir", tmp_path / "elsewhere")
     (nodes / "bert" / "dir").symlink_to(tmp_path / "elsewhere")
     done = run(sets, "check", "home:dir/inner", status=DAMAGED)
-    assert "bert: a symlink is there, or on the way, and is not followed; it is left out" in done.errors
+    assert (f"home/bert: me@host:{nodes}/bert/dir/inner: a symlink is there, or on the way, and is not followed; "
+            "it is left out") in done.errors  # fmt: skip
 
 
 @needs_sshfs
@@ -196,8 +221,7 @@ def test_too_few_nodes_is_one_line(sets, source, nodes, tmp_path):  # noqa: F811
     install_ssh(sets, "#!/bin/sh\necho 'ssh: connect to host host port 22: No route to host' >&2\nexit 255\n")
     done = run(sets, "decode", "home:", tmp_path / "back", status=FAILED)
     assert done.errors.count("\n") == 1
-    assert "home:: 1 of 3 nodes can be read, 2 needed; bert: ssh: connect to host" in done.errors
-    assert "; carl: ssh: connect" in done.errors
+    assert "home:: 1 of 3 nodes can be read, 2 needed; bert, carl: ssh: connect to host" in done.errors
 
 
 @needs_sshfs
@@ -210,7 +234,7 @@ def test_a_host_that_hangs_holds_up_no_one(sets, source, nodes, tmp_path, hangs)
     began = time.monotonic()
     done = run(sets, "decode", "home:", tmp_path / "back")
     assert time.monotonic() - began < LIMIT_S
-    assert "home/carl: it did not answer in time; it is left out" in done.errors
+    assert f"home/carl: host:{nodes}/carl: it did not answer in time; it is left out" in done.errors
     assert contents(tmp_path / "back") == contents(source)
 
 

@@ -18,6 +18,7 @@ import syncing
 from commands import FAILED, LOST, OK
 from syncing import (
     NAMES, compare_with_encode, ends, large_file, local, places, processes_of, slow_run, told,
+    told_as_text,
 )  # fmt: skip
 from syncing import nodes, sets, source  # noqa: F401
 
@@ -163,3 +164,14 @@ def test_lines_on_a_terminal(sets, source, nodes, rng):
         "home/anna 00 up to date", "home/bert 01 up to date", "home/carl 02 up to date",
         "home: 3 of 3 nodes are up to date, 2 are enough",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("required, found", [(1, "1 is needed"), (2, "2 are needed")])
+def test_fewer_nodes_than_are_needed_are_not_enough(sets, source, nodes, required, found):
+    """Nor do they become so by being counted."""
+    sets.write(source, local(nodes, NAMES), required=required, more="retries = 0")
+    for name in NAMES:
+        (nodes / name).write_text("in its place")
+    for words in ([], ["--dry-run"]):
+        text = told_as_text(sets, *words, command="sync", status=LOST)[-1]
+        assert text.startswith("home: 0 of 3 nodes ") and text.endswith(f", {found}")

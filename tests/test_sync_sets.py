@@ -42,7 +42,9 @@ def with_line(number, line, text=GOOD):
 WRONG = {
     "unknown key": (
         with_line(4, "speed = 3"), 4, "speed: unknown key; zfec-fs-sets(5) has them all"),
-    "no key": (with_line(4, "delete"), 4, "write key = value, or [SET], or [SET/NODE]"),
+    "no key": (with_line(4, "delete"), 4, "write KEY = VALUE, or [SET], or [SET/NODE]"),
+    "no = but a colon": (
+        with_line(5, "rsync me@nas:backup"), 5, "write KEY = VALUE, or [SET], or [SET/NODE]"),
     "no value": (with_line(4, "delete ="), 4, "delete: write a value behind the ="),
     "no section": ("source = /\n", 1, "source: write a [section] before it"),
     "section without end": (with_line(4, "[home"), 4, 'this section has no "]" at its end'),
@@ -190,7 +192,7 @@ def test_the_good_one_is_good(sets, source, nodes):
         "\ufeff; home\n# of all\n\n  [home]  \n source=" + str(source) + "\nrequired = 2\n"
         "exclude = a;b ; c\n"
         f"[home/a]\nshare = 00\nrsync = {nodes}/b # b\n"
-        f"[home/b]\r\nshare = 01\r\nrsync={nodes}/b\r\n"
+        f"[home/b]\r\nshare: 01\r\nrsync={nodes}/b\r\n"
     )
     sets.run()
     assert sorted(os.listdir(nodes)) == ["b", "b # b"]

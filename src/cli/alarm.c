@@ -6,10 +6,52 @@
 #include "sync/child.h"
 #include "sync/state.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 enum { LIMIT_S = 60 }; /* of the program that is told, if the set's timeout is not less */
+
+#define SPACES " \t"
+
+static bool is_program(const char *path)
+{
+    struct stat status;
+
+    return stat(path, &status) == 0 && S_ISREG(status.st_mode) &&
+           faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0;
+}
+
+/* Returns true if execvp(3) finds NAME. */
+static bool is_found(const char *name)
+{
+    const char *path = getenv("PATH");
+    cleanup_free char *copy = strdup(path ? path : "/bin:/usr/bin");
+    char *rest = copy;
+
+    if (strchr(name, '/'))
+        return is_program(name);
+    for (char *folder; (folder = strsep(&rest, ":"));) {
+        cleanup_free char *whole = NULL;
+        if (asprintf(&whole, "%s/%s", *folder ? folder : ".", name) < 0)
+            return true; /* it is not known to be missing */
+        if (is_program(whole))
+            return true;
+    }
+    return !copy;
+}
+
+void alarm_check(const struct sync_set *set)
+{
+    const char *command = set->on_problem;
+    cleanup_free char *program = command ? strndup(command, strcspn(command, SPACES)) : NULL;
+
+    if (program && !is_found(program))
+        log_warning("%s: on_problem = %s: no problem can be told: there is no program %s; correct "
+                    "it, or install it",
+                    set->name, command, program);
+}
 
 /* Runs SET's command with TEXT on its standard input. Returns the same as alarm_raise(). */
 static int run_command(const struct sync_set *set, const char *text)
@@ -19,7 +61,7 @@ static int run_command(const struct sync_set *set, const char *text)
     unsigned limit = set->terms.timeout < LIMIT_S ? set->terms.timeout : LIMIT_S;
     char *said[CHILD_STREAMS], *rest = copy;
 
-    for (char *word; (word = strsep(&rest, " \t"));) {
+    for (char *word; (word = strsep(&rest, SPACES));) {
         if (*word)
             words_add(&words, "%s", word);
     }
@@ -54,9 +96,12 @@ static bool has_more(const struct names *one, const struct names *other)
 static int tell(const struct sync_set *set, const struct standing *standing)
 {
     json_t *json = standing_json(standing, set);
-    cleanup_free char *text = json ? json_dumps(json, JSON_INDENT(2) | JSON_ENSURE_ASCII) : NULL;
+    cleanup_free char *shown = json ? json_dumps(json, JSON_INDENT(2) | JSON_ENSURE_ASCII) : NULL;
+    cleanup_free char *text = NULL;
 
     json_decref(json);
+    if (shown && asprintf(&text, "%s\n", shown) < 0)
+        text = NULL;
     return run_command(set, text);
 }
 

@@ -9,6 +9,9 @@ struct alarm {
     int lock;
 };
 
+/* Warns where SET's on_problem names no program: it would be missed only when it is needed. */
+void alarm_check(const struct sync_set *set);
+
 /*
  * To be called at the end of a run of sync or check: reads what is known of SET anew, which the
  * caller adds to. Returns 0, or a negative errno after one line in the log. End it in any case.

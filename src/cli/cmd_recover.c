@@ -169,7 +169,8 @@ static size_t show(const struct sync_set *set, const struct telling *tellings, c
         struct draft line = {0};
         standing_add_node(&line, set, node);
         draft_add(&line, "%s = %s: %s", by, node->target,
-                  !answers              ? "does not answer: "
+                  !answers                     ? "does not answer: "
+                  : telling->transfer.no_place ? "answers, but there is no such directory"
                   : telling->unreadable ? "answers, but its " DESCRIPTION_NAME " cannot be read"
                   : !telling->text      ? "answers, but has no " DESCRIPTION_NAME
                   : same                ? "answers"
@@ -186,8 +187,8 @@ static size_t show(const struct sync_set *set, const struct telling *tellings, c
         output_json("node", object);
         there += telling->text != NULL;
     }
-    output_text(COLOUR_NONE, "%s: %zu of %zu nodes are there, %u are enough", set->name, there,
-                set->count, set->encoding.required);
+    output_text(COLOUR_NONE, "%s: %zu of %zu nodes are there, %s", set->name, there, set->count,
+                standing_enough(set, there).text);
     return there;
 }
 
@@ -296,6 +297,8 @@ static void show_next(const struct recovery *recovery, const char *name)
     output_text(COLOUR_NONE, "To restore all of it: zfec-fs decode%s%s %s: DIR",
                 config ? " --config " : "", config ? config : "", name);
     output_text(COLOUR_NONE, "To go on with sync: add source = DIR to the section [%s]", name);
+    output_text(COLOUR_NONE, "Also write exclude, delete, on_problem and the like again: the nodes "
+                             "do not have them");
 }
 
 /* Shows what came of it all, and writes the set, which is TEXT, while PLACE has told TOLD. */
@@ -362,7 +365,11 @@ static enum exit_status recover(struct recovery *recovery, struct sync_node *pla
         r = log_as(-EIO, "%s: %s", place->target, telling.transfer.reason);
     else if (r == 0)
         r = description_read(folder, place->target, &sets);
-    if (r == -ENOENT)
+    if (r == -ENOENT && telling.transfer.no_place)
+        log_error("%s: there is no such directory: correct the path, or give the place of another "
+                  "node",
+                  place->target);
+    else if (r == -ENOENT)
         log_error("%s: has no " DESCRIPTION_NAME ", which tells of the other nodes: give the place "
                   "of another node, or write the file of sets by hand",
                   place->target);

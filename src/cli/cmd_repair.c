@@ -174,7 +174,7 @@ static void tell_mended(const struct store_findings *store)
 static void add_left(struct draft *line, uint64_t count, const char *what, const char *left)
 {
     if (count > 0)
-        draft_add(line, "%s%s %s%s %s", line->out ? ", " : "", show_count(count).text, what,
+        draft_add(line, "%s%s %s%s%s", line->out ? ", " : "", show_count(count).text, what,
                   plural(count), left);
 }
 
@@ -198,14 +198,14 @@ static bool tell_outcome(const struct repairing *repairing)
         if (entry->share >= 0)
             here[entry->share] = true;
     }
-    add_left(&left, repairing->lost, "name", "lost");
-    add_left(&left, repairing->unconfirmed, "name", "not confirmed");
-    add_left(&left, kept, "share", "kept as it was");
-    add_left(&left, repairing->refused, "name", "not removed");
+    add_left(&left, repairing->lost, "name", " lost");
+    add_left(&left, repairing->unconfirmed, "name", " not confirmed");
+    add_left(&left, kept, "share", " kept as it was");
+    add_left(&left, repairing->refused, "name", " not removed");
     add_left(&left, counts[COPY_FAILED] + counts[COPY_LOST] + findings->failed, "failure", "");
-    add_left(&left, empty, "store", "empty");
-    add_left(&left, others, "store", "left as it is");
-    add_left(&left, roster->left_out, "store", "not opened");
+    add_left(&left, empty, "store", " empty");
+    add_left(&left, others, "store", " left as it is");
+    add_left(&left, roster->left_out, "store", " not opened");
     cleanup_free char *rest = left.out ? draft_take(&left) : NULL;
     if (rest)
         output_text(COLOUR_WARNING, "Not all is mended: %s", rest);

@@ -654,9 +654,9 @@ static enum exit_status conclude_set(struct syncing *syncing, const char *folder
         status = EXIT_STATUS_LOST;
     if (!dry_run && state_write(folder, set) < 0)
         status = EXIT_STATUS_FAILED;
-    output_text(status == EXIT_STATUS_OK ? COLOUR_GOOD : COLOUR_BAD,
-                "%s: %zu of %zu nodes %s, %u are enough", set->name, current, set->count,
-                dry_run ? "can be reached" : "are up to date", set->encoding.required);
+    output_text(status == EXIT_STATUS_OK ? COLOUR_GOOD : COLOUR_BAD, "%s: %zu of %zu nodes %s, %s",
+                set->name, current, set->count, dry_run ? "can be reached" : "are up to date",
+                standing_enough(set, current).text);
     output_json("set", json_pack("{s:s, s:i, s:i, s:i, s:i}", "set", set->name, "nodes",
                                  (int)set->count, "up_to_date", (int)current, "required",
                                  (int)set->encoding.required, "exit_status", status));
@@ -773,6 +773,10 @@ enum exit_status sync_command(struct options *options)
     enum exit_status status = chosen_read(options, &sets);
     if (status != EXIT_STATUS_OK)
         return status;
+    for (size_t i = 0; i < sets.count; i++) {
+        if (chosen_has(options, &sets.sets[i]))
+            alarm_check(&sets.sets[i]);
+    }
     status = sync_sets(options, &sets, &count);
     if (metrics_write(options, &sets) < 0)
         status = standing_worse(status, EXIT_STATUS_FAILED);

@@ -25,13 +25,27 @@ static const char *last_part(const char *path)
     return slash && slash[1] ? slash + 1 : path;
 }
 
+/* Adds store number PLACE behind those of lower shares; those without a share come last. */
+static void add_to_order(struct findings *findings, size_t place)
+{
+    const unsigned share = (unsigned)findings->stores[place].share;
+    size_t at = place;
+
+    for (; at > 0 && (unsigned)findings->stores[findings->order[at - 1]].share > share; at--)
+        findings->order[at] = findings->order[at - 1];
+    findings->order[at] = place;
+}
+
 int findings_begin(struct findings *findings, const struct options *options,
                    const struct roster *roster)
 {
     *findings = (struct findings){.options = options, .roster = roster};
     pthread_mutex_init(&findings->lock, NULL);
     findings->stores = calloc(roster->count + 1, sizeof *findings->stores);
-    for (size_t i = 0; findings->stores && i < roster->count; i++) {
+    findings->order = calloc(roster->count + 1, sizeof *findings->order);
+    if (!findings->stores || !findings->order)
+        return -ENOMEM;
+    for (size_t i = 0; i < roster->count; i++) {
         struct store_findings *store = &findings->stores[i];
         const char *path = store_name(roster->entries[i].store), *part = last_part(path);
         *store = (struct store_findings){
@@ -42,13 +56,15 @@ int findings_begin(struct findings *findings, const struct options *options,
             if (j != i && strcmp(last_part(store_name(roster->entries[j].store)), part) == 0)
                 store->name = path;
         }
+        add_to_order(findings, i);
     }
-    return findings->stores ? 0 : -ENOMEM;
+    return 0;
 }
 
 void findings_end(struct findings *findings)
 {
     free(findings->stores);
+    free(findings->order);
     pthread_mutex_destroy(&findings->lock);
 }
 
@@ -150,10 +166,12 @@ char *findings_sentence(const struct findings *findings)
         size_t place = least < 0 ? 0 : 1;
         uint64_t files = findings->file_spares[place], others = findings->spares[place] - files;
         if (files > 0)
-            draft_add(&text, "%s of %s files", show_count(files).text, show_count(all_files).text);
+            draft_add(&text, "%s of %s file%s", show_count(files).text, show_count(all_files).text,
+                      plural(all_files));
         if (others > 0)
-            draft_add(&text, "%s%s of %s other names", files > 0 ? " and " : "",
-                      show_count(others).text, show_count(all - all_files).text);
+            draft_add(&text, "%s%s of %s other name%s", files > 0 ? " and " : "",
+                      show_count(others).text, show_count(all - all_files).text,
+                      plural(all - all_files));
     }
     if (all == 0)
         draft_add(&text, "%s",
@@ -505,11 +523,11 @@ static void summarize_store(const struct findings *findings, size_t place, json_
     if (store->damaged_blocks > 0)
         draft_add(&line, " (%s bad block%s)", show_count(store->damaged_blocks).text,
                   plural(store->damaged_blocks));
-    if (entry->empty && !entry->added)
-        draft_add(&line, ": it is empty; is it mounted?");
-    else if (!entry->added && lacks_most(findings, entry))
-        draft_add(&line, ": is it new, or copied in part?");
     findings_add_limits(findings, place, "; its storage does not keep ", &line);
+    if (entry->empty && !entry->added)
+        draft_add(&line, "; it is empty: is it mounted?");
+    else if (!entry->added && lacks_most(findings, entry))
+        draft_add(&line, "; is it new, or copied in part?");
     output_draft(store_findings_are_bad(store) ? COLOUR_WARNING : COLOUR_NONE, &line);
 }
 
@@ -528,7 +546,7 @@ void findings_summarize(const struct findings *findings, double seconds, json_t 
                 show_count(findings->degraded).text, show_count(findings->lost).text);
     output_text(COLOUR_NONE, "Stores, and the share that each holds:");
     for (size_t i = 0; i < findings->roster->count; i++)
-        summarize_store(findings, i, stores);
+        summarize_store(findings, findings->order[i], stores);
     if (sentence)
         output_text(least < 0    ? COLOUR_BAD
                     : least == 0 ? COLOUR_WARNING

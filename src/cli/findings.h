@@ -28,6 +28,7 @@ struct findings {
     const struct roster *roster;
     pthread_mutex_t lock;            /* of all that follows */
     struct store_findings *stores;   /* one for each of the roster */
+    size_t *order;                   /* their places by share: so they are shown */
     uint64_t files, others;          /* names: files, and all else */
     uint64_t bytes;                  /* of the files */
     uint64_t intact, degraded, lost; /* names */

@@ -241,7 +241,7 @@ static char *make_page(const struct page *page, const struct findings *findings,
               "<th>Store</th><th>Names</th><th class=\"number\">Good</th>"
               "<th>What is wrong</th></tr></thead>\n<tbody>\n");
     for (size_t i = 0; i < findings->roster->count; i++)
-        add_store(&out, findings, i);
+        add_store(&out, findings, findings->order[i]);
     draft_add(&out, "</tbody>\n</table>\n</section>\n");
     if (page->count > 0)
         add_worst(&out, page);

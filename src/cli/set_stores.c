@@ -99,6 +99,24 @@ static int refuse_set(const char *word, size_t length, const char *file, const s
                   word, (int)length, word, file, list ? list : "others", word);
 }
 
+/* Refuses the name of a set that lacks its colon, unless it is a path. Returns 0 for any other. */
+static int refuse_bare_name(const struct options *options)
+{
+    const char *word = options->source;
+    cleanup_free char *file = NULL;
+    cleanup_sets struct sets sets = {0};
+
+    if (strchr(word, '/') || access(word, F_OK) == 0)
+        return 0;
+    file = options_sets_path(options);
+    log_mute(true); /* a path needs no file of sets */
+    int r = file ? sets_read(file, NULL, &sets) : -ENOMEM;
+    log_mute(false);
+    if (r < 0 || !sets_find(&sets, word))
+        return r == -ENOMEM ? r : 0;
+    return log_as(-EINVAL, "%s: No such file or directory; for the set write %s:", word, word);
+}
+
 /* Sets STORES->set; NULL: the word is a path. */
 static int find_set(const struct options *options, size_t length, struct set_stores *stores)
 {
@@ -197,7 +215,8 @@ static void add_rclone(const struct sync_node *node, struct words *words)
 {
     const struct terms *terms = &node->terms;
 
-    WORDS_ADD(words, "rclone", "mount", "--read-only", "--ask-password=false", "--log-level=ERROR");
+    WORDS_ADD(words, "rclone", "mount", "--read-only", "--ask-password=false", "--log-level=ERROR",
+              "--log-format=");
     words_add(words, "--timeout=%us", terms->timeout);
     words_add(words, "--contimeout=%us", start_limit(node));
     if (terms->symlinks) /* else those at a local remote do not show */
@@ -398,8 +417,8 @@ static bool look_at_place(struct lent_node *place)
     if (failed)
         fail_place(place, !place->node ? "it cannot be mounted"
                           : place->node->mover == &rclone_mover
-                              ? "rclone cannot be run; is it installed?"
-                              : "sshfs cannot be run; is it installed?");
+                              ? "rclone cannot be run; install it"
+                              : "sshfs cannot be run; install it");
     else if (answered)
         fail_place(place, "cannot be looked at");
     return place->state <= PLACE_ANSWERS;
@@ -517,6 +536,33 @@ static void *drain(void *opaque)
     return NULL;
 }
 
+/* Names the node, and where that lies, unless the reason says it. */
+static void tell_left_out(const struct lent_node *place)
+{
+    const struct sync_node *node = place->node;
+    const bool is_named = strstr(place->reason, node->target);
+
+    log_error("%s/%s: %s%s%s%s%s; it is left out", node->set, node->name,
+              is_named ? "" : node->target, is_named || !*place->beneath ? "" : "/",
+              is_named ? "" : place->beneath, is_named ? "" : ": ", place->reason);
+}
+
+/* Adds "; anna, bert: REASON": why node FIRST failed, unless an earlier one failed for the same. */
+static void add_reason(const struct set_stores *stores, size_t first, struct draft *text)
+{
+    const char *reason = stores->places[first].reason;
+
+    for (size_t i = 0; i < stores->set->count; i++) {
+        const struct lent_node *place = &stores->places[i];
+        if (place->state != PLACE_FAILED || strcmp(place->reason, reason) != 0)
+            continue;
+        if (i < first)
+            return;
+        draft_add(text, "%s%s", i > first ? ", " : "; ", place->node->name);
+    }
+    draft_add(text, ": %s", reason);
+}
+
 /* One line for each node that cannot be read; or, where too few are left, one for all. */
 static int tell_failed(const struct set_stores *stores, const char *address)
 {
@@ -525,13 +571,12 @@ static int tell_failed(const struct set_stores *stores, const char *address)
     struct draft reasons = {0};
 
     for (size_t i = 0; i < set->count; i++) {
-        const struct lent_node *place = &stores->places[i];
-        if (place->state != PLACE_FAILED)
+        if (stores->places[i].state != PLACE_FAILED)
             continue;
         if (ready >= set->encoding.required)
-            log_error("%s/%s: %s; it is left out", set->name, place->node->name, place->reason);
+            tell_left_out(&stores->places[i]);
         else
-            draft_add(&reasons, "; %s: %s", place->node->name, place->reason);
+            add_reason(stores, i, &reasons);
     }
     if (ready >= set->encoding.required)
         return 0;
@@ -581,11 +626,29 @@ static int open_places(struct set_stores *stores, struct options *options)
     return r;
 }
 
+/* Takes the node that is replaced, which messages call SET/NODE, as NODE. Returns 0 or -EINVAL. */
+static int take_replaced(const struct sync_set *set, char *name)
+{
+    const size_t length = strlen(set->name);
+    struct draft names = {0};
+    size_t at = 0;
+
+    if (strncmp(name, set->name, length) == 0 && name[length] == '/')
+        memmove(name, name + length + 1, strlen(name + length + 1) + 1);
+    while (at < set->count && strcmp(set->nodes[at].name, name) != 0)
+        at++;
+    if (at < set->count)
+        return 0;
+    for (size_t i = 0; i < set->count; i++)
+        draft_add(&names, "%s%s", i > 0 ? ", " : "", set->nodes[i].name);
+    cleanup_free char *list = draft_take(&names);
+    return log_as(-EINVAL, "--replace %s: the set %s has no such node; it has %s", name, set->name,
+                  list ? list : "others");
+}
+
 /* Refuses what repair cannot do with a set. */
 static int check_repair(const struct options *options, const struct sync_set *set)
 {
-    const struct sync_node *node = set->nodes;
-
     if (options->place_count > 0)
         return log_as(-EINVAL, "--add: a set has its places in the file of sets; for a new disk "
                                "or host at the place of a node give --replace NODE");
@@ -594,13 +657,7 @@ static int check_repair(const struct options *options, const struct sync_set *se
                                "does that");
     if (options->stores.count > 0)
         return log_as(-EINVAL, "--store: repair of a set writes to its nodes alone; leave it out");
-    while (options->replaced && node < set->nodes + set->count &&
-           strcmp(node->name, options->replaced) != 0)
-        node++;
-    if (node == set->nodes + set->count)
-        return log_as(-EINVAL, "--replace %s: the set %s has no such node", options->replaced,
-                      set->name);
-    return 0;
+    return options->replaced ? take_replaced(set, options->replaced) : 0;
 }
 
 /* To the end of the process: a thread reads what the programs say. */
@@ -612,7 +669,7 @@ int set_stores_open(struct options *options)
     size_t length = word ? address_length(word) : 0;
 
     if (length == 0)
-        return 0;
+        return word ? refuse_bare_name(options) : 0;
     struct set_stores *stores = in_use = options->set_stores = calloc(1, sizeof *stores);
     if (!stores)
         return -ENOMEM;

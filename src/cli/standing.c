@@ -274,6 +274,16 @@ static bool is_known(const struct sync_set *set)
     return set->watch.check > EXIT_STATUS_OK;
 }
 
+struct shown standing_enough(const struct sync_set *set, size_t count)
+{
+    unsigned required = set->encoding.required;
+    struct shown ret = {""};
+
+    snprintf(ret.text, sizeof ret.text, "%u %s %s", required, required == 1 ? "is" : "are",
+             count < required ? "needed" : "enough");
+    return ret;
+}
+
 /* Returns "home: 5 of 6 nodes are up to date, 3 are enough: ...". */
 static char *sentence_of(const struct standing *standing, const struct sync_set *set)
 {
@@ -287,8 +297,8 @@ static char *sentence_of(const struct standing *standing, const struct sync_set 
                   set->name, set->count, set->name);
         return draft_take(&text);
     }
-    draft_add(&text, "%s: %zu of %zu nodes are up to date, %u are %s", set->name, standing->current,
-              set->count, required, standing->may_lose < 0 ? "needed" : "enough");
+    draft_add(&text, "%s: %zu of %zu nodes are up to date, %s", set->name, standing->current,
+              set->count, standing_enough(set, standing->current).text);
     if (standing->may_lose >= 0 && check > EXIT_STATUS_OK && check != EXIT_STATUS_FAILED)
         draft_add(&text, ", but %s: zfec-fs check %s: says how many may be lost",
                   check == EXIT_STATUS_LOST ? "check found what is lost" : "check found damage",

@@ -43,6 +43,9 @@ struct coverage {
 };
 struct coverage standing_coverage(const struct memory *memory);
 
+/* Returns "3 are enough", or where COUNT nodes are fewer, "3 are needed". */
+struct shown standing_enough(const struct sync_set *set, size_t count);
+
 /* Adds "SET/NODE SHARE ", as wide as the longest name wants it. */
 void standing_add_node(struct draft *line, const struct sync_set *set,
                        const struct sync_node *node);

@@ -326,8 +326,9 @@ static void log_incomplete(const struct share_set *set)
                   "together; unconfirmed takes them as they are",
                   set->path, version->whole, version->needed);
     else
-        log_error("%s: %u different shares of the newest version found in %zu copies, %u needed",
-                  set->path, version->whole, set->count, version->needed);
+        log_error("%s: %u different share%s of the newest version found in %zu cop%s, %u needed",
+                  set->path, version->whole, version->whole == 1 ? "" : "s", set->count,
+                  set->count == 1 ? "y" : "ies", version->needed);
 }
 
 /*

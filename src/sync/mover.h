@@ -80,7 +80,8 @@ struct transfer {
     char seen[PATH_MAX];             /* where its file system is mounted; "": unknown */
     bool no_times, no_checksums;     /* the node keeps none */
     bool described;                  /* as it should be */
-    bool absent;                     /* the description that was asked for */
+    bool absent;                     /* the description that was asked for, */
+    bool no_place;                   /* and the directory in which it would be */
     uint64_t equal;                  /* files that are as they should be, of those looked at */
     uint64_t contradictions;         /* of one size and time, with other bytes */
     uint64_t leftovers;              /* of stopped runs, which do not count as names */

@@ -18,7 +18,8 @@ static void add_common(const struct transfer *transfer, const char *command, str
 {
     const struct terms *terms = &transfer->node->terms;
 
-    WORDS_ADD(words, "rclone", command, "--use-json-log", "--retries=1" /* the tries are ours */,
+    WORDS_ADD(words, "rclone", command, "--use-json-log",
+              "--log-format=date,time" /* see take_log() */, "--retries=1" /* the tries are ours */,
               "--low-level-retries=3", "--ask-password=false");
     /* Later than we: it would begin again, and send what fits into the buffers on the way. */
     words_add(words, "--timeout=%us", 2 * terms->timeout);
@@ -118,8 +119,9 @@ static void rclone_call(const struct transfer *transfer, struct words *words)
 }
 
 /*
- * Parses a line of the log. Fatal errors come without JSON:
- * "2024/01/31 12:00:00 Failed to ...". What it did with one object stands in its message only.
+ * Parses a line of the log. Fatal errors come without JSON: "2024/01/31 12:00:00 Failed to ...".
+ * The time tells them from what others say, as ssh does. What it did with one object stands in its
+ * message only.
  */
 static void take_log(struct transfer *transfer, const char *line)
 {
@@ -204,7 +206,7 @@ static void rclone_take(struct transfer *transfer, int stream, char *line)
 
 static const struct ending endings[] = {
     {7, NULL, true}, /* fatal; also: too many removals */
-    {CHILD_NOT_FOUND, "rclone cannot be run; is it installed?", true},
+    {CHILD_NOT_FOUND, "rclone cannot be run; install it", true},
     {0},
 };
 

@@ -374,6 +374,7 @@ static void rsync_take(struct transfer *transfer, int stream, char *line)
     } else if (asks && is_of_absence(line) &&
                !is_of_lost_place(transfer, line)) { /* a broken pipe may follow */
         transfer->absent = true;
+        transfer->no_place |= strstr(line, "change_dir \"") != NULL;
     } else if (stream == 0) {
         take_item(transfer, line);
     } else if (strncmp(line, "rsync error:", 12) != 0 && strncmp(line, "rsync warning:", 14) != 0 &&

@@ -107,7 +107,7 @@ static void begin_program(struct transfer *transfer)
     mover->call(transfer, &words);
     transfer->before = transfer->done;
     transfer->errors = transfer->different = transfer->unread = 0;
-    transfer->collides = transfer->is_final = transfer->absent = false;
+    transfer->collides = transfer->is_final = transfer->absent = transfer->no_place = false;
     transfer->reason[0] = '\0';
     int r = child_start(&words, &transfer->child);
     names_clear(&words.names);
@@ -218,6 +218,7 @@ static void judge_end(struct transfer *transfer, int status)
     bool sends = transfer->question == QUESTION_DESCRIBED;
     bool has_none =
         code > 0 && asks && (transfer->absent || (code == mover->answers && transfer->errors == 0));
+    transfer->no_place |= code > 0 && code == mover->makes;
     bool is_optional = transfer->question == QUESTION_MOUNT || /* of what exists, if anything */
                        (transfer->question == QUESTION_NAMES && !transfer->node->terms.remove);
     bool answers = is_optional

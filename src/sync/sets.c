@@ -251,17 +251,25 @@ static int take_value(struct reading *reading, const struct key *key, void *fiel
     return r;
 }
 
+/* Returns NULL if there is none of this name. */
+static const struct key *find_key(const char *name)
+{
+    for (size_t i = 0; i < COUNT_OF(keys); i++) {
+        if (strcmp(keys[i].name, name) == 0)
+            return &keys[i];
+    }
+    return NULL;
+}
+
 static int take_key(struct reading *reading, const char *name, const char *value)
 {
-    const struct key *key = keys;
+    const struct key *key = find_key(name);
     struct sync_set *set = reading->set;
     struct sync_node *node = reading->node;
 
     if (!set)
         return refuse(reading, "%s: write a [section] before it", name);
-    while (key < keys + COUNT_OF(keys) && strcmp(key->name, name) != 0)
-        key++;
-    if (key == keys + COUNT_OF(keys))
+    if (!key)
         return refuse(reading, "%s: unknown key; zfec-fs-sets(5) has them all", name);
     if (reading->by_others && !(key->where & TOLD))
         return refuse(reading, "%s: does not belong there", name);
@@ -388,10 +396,13 @@ static int take_line(struct reading *reading, char *line)
         return begin_section(reading, text + 1);
     }
     char *value = strpbrk(text, "=:");
-    if (!value)
-        return refuse(reading, "write key = value, or [SET], or [SET/NODE]");
-    *value++ = '\0';
-    return take_key(reading, trim(text), trim(value));
+    const bool has_colon = value && *value == ':'; /* behind a key, or in a value without one */
+    if (value)
+        *value++ = '\0';
+    const char *name = trim(text);
+    if (!value || (has_colon && !find_key(name)))
+        return refuse(reading, "write KEY = VALUE, or [SET], or [SET/NODE]");
+    return take_key(reading, name, trim(value));
 }
 
 /* Returns 0 if a whole set makes sense; else that was said. */
