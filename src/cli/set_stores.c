@@ -84,6 +84,11 @@ static size_t address_length(const char *word)
     return word[length] == ':' ? length : 0;
 }
 
+bool set_stores_is_address(const char *word)
+{
+    return address_length(word) > 0;
+}
+
 /* Which sets there are, for a word that is none, unless it is a path. Returns 0 for that. */
 static int refuse_set(const char *word, size_t length, const char *file, const struct sets *sets)
 {

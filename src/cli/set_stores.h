@@ -11,6 +11,9 @@
 
 struct set_stores;
 
+/* Returns true if WORD has the form of such an address. */
+bool set_stores_is_address(const char *word);
+
 /*
  * Takes options->source for such an address if it has that form, SET:, and there is a set of that
  * name: then its stores are added to those that options name, with its format, its K where none was
