@@ -723,6 +723,11 @@ const char *set_stores_path(const struct options *options, size_t node)
     return place->state == PLACE_READY ? place->path : NULL;
 }
 
+bool set_stores_wanted(const struct options *options, size_t node)
+{
+    return options->set_stores->places[node].state > PLACE_UNFETCHED;
+}
+
 static void end(const struct lent_node *place)
 {
     struct pollfd ended = {.fd = place->mounting.handle, .events = POLLIN};

@@ -32,6 +32,9 @@ struct sync_set *set_stores_set(const struct options *options);
 const char *set_stores_beneath(const struct options *options);
 const char *set_stores_path(const struct options *options, size_t node);
 
+/* Returns true if the store of that node was to be opened, whether it could be or not. */
+bool set_stores_wanted(const struct options *options, size_t node);
+
 /* Mounts the rebuilt view of these stores, by a process of its own, and stores where. Returns 0 or
  * a negative errno after one line in the log. */
 int set_stores_show(const struct options *options, const char **ret);
