@@ -177,6 +177,17 @@ def test_check_of_a_set_tells_as_well(sets, source, nodes, alarm, rng):  # noqa:
     assert alarm.problems() == [[]]
 
 
+def test_a_node_that_check_cannot_read_is_told(sets, nodes, alarm):  # noqa: F811
+    sets.run()
+    (nodes / "bert").rename(nodes / "away")
+    for _ in range(2):
+        check(sets, status=DAMAGED)
+    assert alarm.problems() == [["bert: check could not read it"]]
+    (nodes / "away").rename(nodes / "bert")
+    check(sets)
+    assert alarm.problems() == [[]]
+
+
 def test_a_check_that_cannot_be_made_is_told(sets, nodes, alarm):  # noqa: F811
     sets.run()
     lose(nodes, *NAMES)

@@ -279,6 +279,57 @@ def test_damage_in_the_status(made, nodes):  # noqa: F811
     assert told(made)["problems"] == []
 
 
+UNREAD = "check could not read it"
+
+
+@pytest.mark.parametrize("words", [[], ["--due"], ["--quick"]])
+@pytest.mark.parametrize("how", ["gone", "a file", "empty"])
+def test_a_node_that_could_not_be_read_is_not_good(made, nodes, words, how):  # noqa: F811
+    check(made)
+    (nodes / "bert").rename(nodes / "away")
+    if how == "a file":
+        (nodes / "bert").write_text("in its place")
+    elif how == "empty":
+        (nodes / "bert").mkdir()
+    check(made, *words, status=OK if words == ["--due"] and how != "empty" else DAMAGED)
+    line = told(made, status=DAMAGED)
+    assert f"bert: {UNREAD}" in line["problems"]
+    assert ("check found damage" in line["problems"]) == (how == "empty")
+    assert ", but check " in line["sentence"] and "may be lost from now on" not in line["sentence"]
+    then = line["nodes"]["bert"]["unread"]
+    assert then >= line["nodes"]["bert"]["looked"] and "unread" not in line["nodes"]["anna"]
+    shown = mounts_module.run("status", "-c", made.file, env=made.environment).stdout.splitlines()
+    assert f"; could not be read at {then}; checked at " in shown[1] and "good" not in shown[1]
+    assert ": good, 100 % read since " in shown[0] and "could not" not in shown[0]
+    # Until a check reads it.
+    if how != "gone":
+        shutil.rmtree(nodes / "bert") if how == "empty" else (nodes / "bert").unlink()
+    (nodes / "away").rename(nodes / "bert")
+    told(made, status=DAMAGED)
+    check(made, address="home:many")
+    told(made, status=DAMAGED)
+    check(made)
+    assert told(made)["problems"] == []
+
+
+def test_a_node_that_sync_has_brought_up_to_date_since(made, nodes):  # noqa: F811
+    (nodes / "bert").rename(nodes / "away")
+    check(made, status=DAMAGED)
+    assert told(made, status=DAMAGED)["problems"] == [f"bert: {UNREAD}"]
+    (nodes / "away").rename(nodes / "bert")
+    settle(nodes)
+    made.run()
+    line = told(made)
+    assert line["problems"] == [] and "unread" not in line["nodes"]["bert"]
+
+
+def test_a_new_place_was_not_unread(made, nodes):
+    shutil.rmtree(nodes / "bert")
+    check(made, status=DAMAGED)
+    commands.run("repair", "-c", made.file, "--replace", "bert", "home:", status=DAMAGED, env=made.environment)
+    told(made)
+
+
 def test_a_repair_ends_what_check_has_found(made, nodes):
     check(made)
     damage(nodes / "bert" / "many" / "7")

@@ -57,6 +57,21 @@ def test_a_name_that_looks_like_a_pattern(sets, source, tmp_path, port):  # noqa
         assert (tmp_path / f"back{name}" / "file").read_bytes() == name.encode()
 
 
+def test_a_check_of_a_part_leaves_daemons_out_on_purpose(sets, source, nodes, port):  # noqa: F811
+    """That is no problem of theirs, and ends none."""
+    write(sets, source, {**local(nodes, NAMES[:2]), **served(port, NAMES[2:])})
+    for words in (["--due"], ["--quick"], ["--sample=5%"]):
+        run(sets, "check", *words, "home:")
+        assert syncing.told(sets)["problems"] == []
+    (nodes / NAMES[2]).rename(nodes / "away")
+    run(sets, "check", "home:", status=DAMAGED)
+    (nodes / "away").rename(nodes / NAMES[2])
+    run(sets, "check", "--due", "home:")
+    assert syncing.told(sets, status=DAMAGED)["problems"] == [f"{NAMES[2]}: check could not read it"]
+    run(sets, "check", "home:")
+    assert syncing.told(sets)["problems"] == []
+
+
 def test_nothing_is_fetched_where_others_are_enough(sets, source, nodes, tmp_path, port):  # noqa: F811
     write(sets, source, {**local(nodes, NAMES[:2]), **served(port, NAMES[2:])})
     done = run(sets, "decode", "home:", tmp_path / "back")

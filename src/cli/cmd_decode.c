@@ -3,6 +3,8 @@
 
 #include "base/log.h"
 #include "cli/copying.h"
+#include "cli/places.h"
+#include "cli/set_stores.h"
 #include "cli/sources.h"
 
 #include <string.h>
@@ -71,6 +73,34 @@ static void tell_restored(struct copying *copying, enum exit_status status)
     output_draft(*lacks ? COLOUR_BAD : COLOUR_NONE, &text);
 }
 
+/*
+ * Refuses DEST in a node of the set, whether that is read or not, and around one: a tree may have
+ * names like the nodes' directories, and would be written over the shares.
+ */
+static int refuse_nodes(const struct options *options)
+{
+    const struct sync_set *set = set_stores_set(options);
+    const char *path = options->words[options->word_count - 1];
+    cleanup_whereabouts struct whereabouts place = {0};
+
+    if (!set || place_find(path, &place) < 0) /* which copying_add() tells */
+        return 0;
+    for (size_t i = 0; i < set->count; i++) {
+        const struct sync_node *node = &set->nodes[i];
+        cleanup_whereabouts struct whereabouts other = {0};
+        int r = place_find_node(node, &other);
+        if (r < 0)
+            return r;
+        if (whereabouts_within(&place, &other))
+            return log_as(-EINVAL, "%s: lies in the node %s/%s, %s; choose another place", path,
+                          set->name, node->name, node->target);
+        if (whereabouts_within(&other, &place))
+            return log_as(-EINVAL, "%s: the node %s/%s lies in it, %s; choose another place", path,
+                          set->name, node->name, node->target);
+    }
+    return 0;
+}
+
 enum exit_status decode_command(struct options *options)
 {
     cleanup_source struct source *source = NULL;
@@ -79,6 +109,8 @@ enum exit_status decode_command(struct options *options)
     struct copying copying;
 
     int r = take_stores(options, 1);
+    if (r == 0)
+        r = refuse_nodes(options);
     if (r < 0)
         return status_of_stores(r);
     if (copying_begin(&copying, options) < 0)

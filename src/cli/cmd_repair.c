@@ -229,8 +229,10 @@ static void note_repair(const struct options *options, bool is_mended)
     for (size_t i = 0; i < set->count; i++) {
         struct memory *memory = &set->nodes[i].memory;
         const bool is_new = options->replaced && strcmp(set->nodes[i].name, options->replaced) == 0;
-        if (is_new || is_mended)
+        if (is_new || is_mended) {
             memory->bad = 0;
+            memory->unread = 0;
+        }
         if (is_new)
             memory->looked = 0;
         for (size_t slice = 0; slice < COUNT_OF(memory->read); slice++) {

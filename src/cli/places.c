@@ -4,6 +4,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "store/voice.h"
+#include "sync/address.h"
 #include "sync/child.h"
 #include "trust/leftover.h"
 
@@ -56,7 +57,18 @@ int place_find_soon(const char *path, struct whereabouts *ret)
     child_run(&words, RESOLVE_LIMIT_S, said);
     cleanup_free char *real = said[0];
     free(said[1]);
-    return real ? whereabouts_find(real, ret) : 0;
+    if (real)
+        return whereabouts_find(real, ret);
+    ret->path = strdup(path);
+    return ret->path ? 0 : -ENOMEM;
+}
+
+int place_find_node(const struct sync_node *node, struct whereabouts *ret)
+{
+    *ret = (struct whereabouts){.path = NULL};
+    if (node->mover != &rsync_mover || address_kind(node->target) != ADDRESS_LOCAL)
+        return 0;
+    return place_find_soon(node->target, ret);
 }
 
 bool place_is_shown(const struct whereabouts *from, const struct whereabouts *place,

@@ -6,14 +6,18 @@
 #pragma once
 
 #include "cli/options.h"
+#include "sync/sets.h"
 #include "tree/whereabouts.h"
 
 /* Finds where PATH is, without symlinks. What does not exist yet keeps its name. Clear RET in any
  * case. */
 int place_find(const char *path, struct whereabouts *ret);
 
-/* As above, for a PATH that may hang: RET is empty if it takes some seconds. */
+/* As above, for an absolute PATH that may hang: after some seconds, it counts as it is written. */
 int place_find_soon(const char *path, struct whereabouts *ret);
+
+/* The same of a node's place; RET is empty where that is no directory of this machine. */
+int place_find_node(const struct sync_node *node, struct whereabouts *ret);
 
 /* Returns true if PLACE lies in the source at FROM, and RULES do not leave it out. */
 bool place_is_shown(const struct whereabouts *from, const struct whereabouts *place,

@@ -2,8 +2,11 @@
 #include "cli/scrub.h"
 
 #include "base/log.h"
+#include "cli/set_stores.h"
 #include "cli/standing.h"
 #include "sync/state.h"
+
+#include <string.h>
 
 #define FIRST_INTERVAL_S (7.0 * 24 * 60 * 60) /* what the timer's is, until two runs tell it */
 
@@ -129,6 +132,33 @@ void scrub_failed(struct scrub *scrub, const char *path)
         note_ill(scrub, i, path);
 }
 
+/* Returns true if a node's store answers, and holds something. */
+static bool can_be_read(const struct roster *roster, const char *set, const char *node)
+{
+    const size_t length = strlen(set);
+    struct store_voice voice;
+
+    for (size_t i = 0; i < roster->count; i++) {
+        const char *name = store_name(roster->entries[i].store);
+        if (strncmp(name, set, length) == 0 && name[length] == '/' &&
+            strcmp(name + length + 1, node) == 0)
+            return !roster->entries[i].empty && store_voice(roster->entries[i].store, &voice);
+    }
+    return false;
+}
+
+/* Notes which nodes could not be read. Of one that was not to be, what was known stays. */
+static void note_unread(const struct scrub *scrub, struct sync_set *set,
+                        const struct options *options)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        if (can_be_read(scrub->roster, set->name, set->nodes[i].name))
+            set->nodes[i].memory.unread = 0;
+        else if (set_stores_wanted(options, i))
+            set->nodes[i].memory.unread = scrub->began;
+    }
+}
+
 void scrub_note(const struct scrub *scrub, struct sync_set *set, const struct findings *findings)
 {
     enum exit_status status = findings_status(findings);
@@ -154,7 +184,8 @@ void scrub_note(const struct scrub *scrub, struct sync_set *set, const struct fi
         memory->bad = left > 0 && memory->bad > bad ? memory->bad : bad;
         memory->looked = scrub->began;
     }
-    /* That a node was left out is what sync tells. */
+    note_unread(scrub, set, findings->options);
+    /* That a node was left out is noted of the node. */
     if (status == EXIT_STATUS_DAMAGED && findings->degraded == 0 && findings->foreign == 0 &&
         !roster_has_empty(scrub->roster))
         status = EXIT_STATUS_OK;

@@ -84,6 +84,11 @@ static size_t address_length(const char *word)
     return word[length] == ':' ? length : 0;
 }
 
+bool set_stores_is_address(const char *word)
+{
+    return address_length(word) > 0;
+}
+
 /* Which sets there are, for a word that is none, unless it is a path. Returns 0 for that. */
 static int refuse_set(const char *word, size_t length, const char *file, const struct sets *sets)
 {
@@ -773,6 +778,11 @@ const char *set_stores_path(const struct options *options, size_t node)
     const struct lent_node *place = &options->set_stores->places[node];
 
     return place->state == PLACE_READY ? place->path : NULL;
+}
+
+bool set_stores_wanted(const struct options *options, size_t node)
+{
+    return options->set_stores->places[node].state > PLACE_UNFETCHED;
 }
 
 static void end(const struct lent_node *place)

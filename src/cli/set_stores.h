@@ -11,6 +11,9 @@
 
 struct set_stores;
 
+/* Returns true if WORD has the form of such an address. */
+bool set_stores_is_address(const char *word);
+
 /*
  * Takes options->source for such an address if it has that form, SET:, and there is a set of that
  * name: then its stores are added to those that options name, with its format, its K where none was
@@ -28,6 +31,9 @@ struct sync_set *set_stores_whole(const struct options *options, struct sets **r
 struct sync_set *set_stores_set(const struct options *options);
 const char *set_stores_beneath(const struct options *options);
 const char *set_stores_path(const struct options *options, size_t node);
+
+/* Returns true if the store of that node was to be opened, whether it could be or not. */
+bool set_stores_wanted(const struct options *options, size_t node);
 
 /* Mounts the rebuilt view of these stores, by a process of its own, and stores where. Returns 0 or
  * a negative errno after one line in the log. */

@@ -5,12 +5,13 @@
 #include "cli/output.h"
 #include "cli/places.h"
 #include "cli/set_stores.h"
-#include "sync/address.h"
 #include "sync/sets.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+
+enum { OF_STORES = COMMAND_CHECK | COMMAND_REPAIR | COMMAND_DECODE };
 
 int take_stores(struct options *options, size_t others)
 {
@@ -374,7 +375,7 @@ int sources_check_written(const struct options *options)
 static int add_places(const struct options *options, struct names *places)
 {
     const enum command command = options->command;
-    const bool of_stores = command & (COMMAND_CHECK | COMMAND_REPAIR | COMMAND_DECODE);
+    const bool of_stores = command & OF_STORES;
     const size_t count = options->word_count;
     int r = 0;
 
@@ -387,7 +388,8 @@ static int add_places(const struct options *options, struct names *places)
         const bool has_shares = command == COMMAND_ENCODE && i == 1;
         if (of_stores || has_shares)
             r = add_stores(options, word, NULL, places);
-        if (r == 0 && (command == COMMAND_INFO || (command == COMMAND_DECODE && i + 1 == count)))
+        if (r == 0 && (command & (COMMAND_INFO | COMMAND_RECOVER) ||
+                       (command == COMMAND_DECODE && i + 1 == count)))
             r = add_place(places, word);
         for (unsigned share = 0; r == 0 && has_shares && share < options->encoding.shares;
              share++) {
@@ -431,19 +433,26 @@ static int refuse_sets(const struct beside *file, const struct options *options)
         return 0; /* the command says why, and reads none of them */
     for (size_t i = 0; r == 0 && i < sets.count; i++) {
         const struct sync_set *set = &sets.sets[i];
-        if (set->source)
+        if (set->source && options->command == COMMAND_SYNC)
             r = refuse_source(file, set->source, &set->rules);
         for (size_t j = 0; r == 0 && j < set->count; j++) {
             const struct sync_node *node = &set->nodes[j];
             cleanup_whereabouts struct whereabouts place = {0};
-            if (node->mover == &rsync_mover && address_kind(node->target) == ADDRESS_LOCAL)
-                r = place_find_soon(node->target, &place);
+            r = place_find_node(node, &place);
             if (r == 0 && whereabouts_within(file->place, &place))
                 r = log_as(-EINVAL, "%s %s: lies in the node %s; choose another place",
                            file->option, file->path, node->target);
         }
     }
     return r;
+}
+
+/* Returns true where a command reads or writes nodes of the file of sets. */
+static bool reads_sets(const struct options *options)
+{
+    return options->command & (COMMAND_SYNC | COMMAND_STATUS) ||
+           (options->command & OF_STORES && options->word_count > 0 &&
+            set_stores_is_address(options->words[0]));
 }
 
 static int check_beside(const struct options *options, const char *option, const char *path)
@@ -468,14 +477,19 @@ static int check_beside(const struct options *options, const char *option, const
     }
     if (r == 0 && options->command == COMMAND_ENCODE && options->word_count > 0)
         r = refuse_source(&file, options->words[0], &options->rules);
-    if (r == 0 && options->command == COMMAND_SYNC)
+    if (r == 0 && reads_sets(options))
         r = refuse_sets(&file, options);
     return r;
 }
 
 int sources_check_beside(const struct options *options)
 {
+    const bool writes_sets = options->command == COMMAND_RECOVER;
     int r = check_beside(options, "--log-file", options->log_file);
 
-    return r == 0 ? check_beside(options, "--report", options->report) : r;
+    if (r == 0)
+        r = check_beside(options, "--report", options->report);
+    if (r == 0)
+        r = check_beside(options, "--metrics", options->metrics);
+    return r == 0 && writes_sets ? check_beside(options, "--config", options->config) : r;
 }

@@ -53,9 +53,9 @@ int sources_check_written(const struct options *options);
 enum exit_status status_of_stores(int error);
 
 /*
- * Checks, before anything is made, that no file that a command writes beside its results,
- * --log-file and --report, is in a store, nor elsewhere in what it reads or writes: it would take
- * the place of a share, or be a name among them. Returns 0 or a negative errno; -EINVAL for such a
- * file.
+ * Checks, before anything is made, that no file that a command writes beside its results, like the
+ * --log-file, is in a store or in a node of a set, nor elsewhere in what it reads or writes: it
+ * would take the place of a share, or be a name among them. Returns 0 or a negative errno; -EINVAL
+ * for such a file.
  */
 int sources_check_beside(const struct options *options);

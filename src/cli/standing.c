@@ -36,6 +36,13 @@ bool standing_is_late(const struct sync_node *node, time_t now)
     return node->terms.max_behind > 0 && since > 0 && now - since > node->terms.max_behind;
 }
 
+bool standing_is_unread(const struct sync_node *node)
+{
+    const struct memory *memory = &node->memory;
+
+    return memory->unread > 0 && !(memory->up_to_date && memory->as_of > memory->unread);
+}
+
 enum exit_status standing_status(const struct sync_set *set, size_t current)
 {
     return current == set->count               ? EXIT_STATUS_OK
@@ -83,6 +90,7 @@ struct standing standing_of(const struct sync_set *set, time_t now)
     for (size_t i = 0; i < set->count; i++) {
         ret.current += standing_is_current(set, &set->nodes[i]);
         ret.late += standing_is_late(&set->nodes[i], now);
+        ret.unread += standing_is_unread(&set->nodes[i]);
     }
     ret.may_lose =
         ret.current < set->encoding.required ? -1 : (int)ret.current - (int)set->encoding.required;
@@ -91,6 +99,8 @@ struct standing standing_of(const struct sync_set *set, time_t now)
     if (set->watch.sync == EXIT_STATUS_FAILED)
         ret.status = standing_worse(ret.status, EXIT_STATUS_FAILED);
     ret.status = standing_worse(ret.status, (enum exit_status)set->watch.check);
+    if (ret.unread > 0)
+        ret.status = standing_worse(ret.status, EXIT_STATUS_DAMAGED);
     ret.is_known = true;
     return ret;
 }
@@ -120,6 +130,7 @@ int standing_problems(const struct standing *standing, const struct sync_set *se
             {!standing_is_current(set, node), "behind"},
             {standing_is_late(node, standing->now), "behind for longer than max_behind allows"},
             {node->memory.bad > 0, "copies are damaged, missing or old"},
+            {standing_is_unread(node), "check could not read it"},
         };
         for (size_t at = 0; r == 0 && at < COUNT_OF(of_node); at++) {
             cleanup_free char *words = NULL;
@@ -220,6 +231,28 @@ static const char *reason_of(const struct sync_set *set, const struct sync_node 
     return memory->error;
 }
 
+/* Adds what check has found of a node. */
+static void add_checked(struct draft *line, const struct sync_node *node)
+{
+    const struct memory *memory = &node->memory;
+    const bool is_unread = standing_is_unread(node);
+    const struct coverage coverage = standing_coverage(memory);
+
+    if (is_unread)
+        draft_add(line, "; could not be read at %s", time_text(memory->unread).text);
+    if (memory->looked == 0)
+        return;
+    draft_add(line, "; checked at %s: ", time_text(memory->looked).text);
+    if (memory->bad > 0)
+        draft_add(line, "%s cop%s damaged, missing or old, ", show_count(memory->bad).text,
+                  memory->bad == 1 ? "y is" : "ies are");
+    else if (!is_unread)
+        draft_add(line, "good, ");
+    draft_add(line, "%u %% read", coverage.percent);
+    if (coverage.percent > 0)
+        draft_add(line, " since %s", time_text(coverage.since).text);
+}
+
 static void show_node(const struct standing *standing, const struct sync_set *set,
                       const struct sync_node *node)
 {
@@ -249,19 +282,9 @@ static void show_node(const struct standing *standing, const struct sync_set *se
     if (memory->checked > 0)
         draft_add(&line, "; %s file%s compared at %s", show_count(memory->compared).text,
                   plural(memory->compared), time_text(memory->checked).text);
-    if (memory->looked > 0) {
-        struct coverage coverage = standing_coverage(memory);
-        draft_add(&line, "; checked at %s: ", time_text(memory->looked).text);
-        if (memory->bad > 0)
-            draft_add(&line, "%s cop%s damaged, missing or old", show_count(memory->bad).text,
-                      memory->bad == 1 ? "y is" : "ies are");
-        else
-            draft_add(&line, "good");
-        draft_add(&line, ", %u %% read", coverage.percent);
-        if (coverage.percent > 0)
-            draft_add(&line, " since %s", time_text(coverage.since).text);
-    }
-    output_draft(is_current && !is_late && memory->bad == 0 ? COLOUR_NONE : COLOUR_BAD, &line);
+    add_checked(&line, node);
+    bool is_good = is_current && !is_late && memory->bad == 0 && !standing_is_unread(node);
+    output_draft(is_good ? COLOUR_NONE : COLOUR_BAD, &line);
 }
 
 /* Returns true if a run of sync or check is known to have asked a node. */
@@ -299,9 +322,12 @@ static char *sentence_of(const struct standing *standing, const struct sync_set 
     }
     draft_add(&text, "%s: %zu of %zu nodes are up to date, %s", set->name, standing->current,
               set->count, standing_enough(set, standing->current).text);
-    if (standing->may_lose >= 0 && check > EXIT_STATUS_OK && check != EXIT_STATUS_FAILED)
+    const bool has_found = check > EXIT_STATUS_OK && check != EXIT_STATUS_FAILED;
+    if (standing->may_lose >= 0 && (has_found || standing->unread > 0))
         draft_add(&text, ", but %s: zfec-fs check %s: says how many may be lost",
-                  check == EXIT_STATUS_LOST ? "check found what is lost" : "check found damage",
+                  check == EXIT_STATUS_LOST ? "check found what is lost"
+                  : has_found               ? "check found damage"
+                                            : "check could not read all of these",
                   set->name);
     else if (standing->may_lose > 0)
         draft_add(&text, ": any %d of these %zu nodes may be lost from now on", standing->may_lose,
@@ -365,6 +391,8 @@ static json_t *json_of_node(const struct standing *standing, const struct sync_s
                            (json_int_t)memory->bad, "read_percent", (int)coverage.percent,
                            "read_since", time_json(coverage.since)));
     }
+    if (standing_is_unread(node))
+        json_object_set_new(ret, "unread", time_json(memory->unread));
     if (!is_current && *reason)
         output_json_path(ret, "error", reason); /* it may hold any byte */
     return ret;

@@ -9,6 +9,7 @@ struct standing {
     time_t now;
     size_t current;          /* nodes that are up to date, */
     size_t late;             /* and those that were not for longer than their max_behind */
+    size_t unread;           /* those that check could not read */
     int may_lose;            /* so many of all nodes, any; -1: not enough are up to date */
     time_t as_of;            /* what has not changed since then can be restored; 0: nothing */
     enum exit_status status; /* of the nodes, and of the last runs where these failed */
@@ -29,6 +30,10 @@ bool standing_is_current(const struct sync_set *set, const struct sync_node *nod
 
 /* Returns true if NODE was brought up to date last, or tried first, too long before NOW. */
 bool standing_is_late(const struct sync_node *node, time_t now);
+
+/* Returns true if the last check could not read NODE, and no run has brought it up to date since.
+ */
+bool standing_is_unread(const struct sync_node *node);
 
 /* Adds all that is not well with SET to RET, each in the same words at any time; what becomes worse
  * adds some. Returns 0 or -ENOMEM. */

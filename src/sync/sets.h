@@ -47,6 +47,7 @@ struct memory {
     uint64_t surplus;        /* names that it has, and the source has no more */
     time_t looked;           /* when the last check looked at it, */
     uint64_t bad;            /* and the copies that are not as they should be */
+    time_t unread;           /* when the last check began, if it could not read it; 0: it could */
     time_t read[64];         /* by check: each slice of all names, where that was good; or: */
 #define SLICE_ILL ((time_t)-1)
     bool up_to_date;

@@ -231,6 +231,7 @@ static void read_checked(const json_t *entry, struct sync_node *node)
         return;
     memory->looked = time_in(entry, "looked");
     memory->bad = count_in(entry, "bad");
+    memory->unread = time_in(entry, "unread");
     for (size_t i = 0; i < COUNT_OF(memory->read); i++) {
         const json_t *read = json_array_get(json_object_get(entry, "read"), i);
         memory->read[i] = json_is_false(read) ? SLICE_ILL : time_of(json_string_value(read));
@@ -246,9 +247,10 @@ static json_t *checked_json(const struct sync_node *node)
         json_array_append_new(read, memory->read[i] == SLICE_ILL ? json_false()
                                     : memory->read[i] == 0       ? json_null()
                                                                  : time_json(memory->read[i]));
-    return json_pack("{s:s, s:o, s:o*, s:I, s:o}", "target", node->target, "share",
+    return json_pack("{s:s, s:o, s:o*, s:I, s:o*, s:o}", "target", node->target, "share",
                      json_sprintf("%02x", (uint8_t)node->share), "looked",
-                     time_json(memory->looked), "bad", (json_int_t)memory->bad, "read", read);
+                     time_json(memory->looked), "bad", (json_int_t)memory->bad, "unread",
+                     time_json(memory->unread), "read", read);
 }
 
 /* Without it, nothing is lost but what was told, and what was read. */
