@@ -404,6 +404,7 @@ static int run_step(struct syncing *syncing, enum transfer_task task)
             .task = task,
             .share = transfer->share,
             .list = transfer->list,
+            .way = transfer->way,
             .place = transfer->place,
             .above = transfer->above,
             .ours = transfer->ours,
@@ -716,6 +717,7 @@ static enum exit_status sync_set(const struct options *options, struct sync_set 
         struct transfer *transfer = &transfers[i];
         ready = asprintf(&transfer->share, "%s/%02x", view->mount, share) >= 0 &&
                 asprintf(&transfer->list, "%s/%02x.list", view->folder, share) >= 0 &&
+                asprintf(&transfer->way, "%s/%02x.way", view->folder, share) >= 0 &&
                 asprintf(&transfer->place, "%s/%02x.left", view->folder, share) >= 0 &&
                 asprintf(&transfer->ours, "%s/%02x.ours", view->folder, share) >= 0 &&
                 asprintf(&transfer->theirs, "%s/%02x.theirs", view->folder, share) >= 0 &&
@@ -731,6 +733,7 @@ static enum exit_status sync_set(const struct options *options, struct sync_set 
         names_clear(&outcomes[i].left);
         free(transfers[i].share);
         free(transfers[i].list);
+        free(transfers[i].way);
         free(transfers[i].place);
         free(transfers[i].above);
         free(transfers[i].ours);

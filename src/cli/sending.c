@@ -128,6 +128,9 @@ void sending_end(struct sending *sending)
         if (sending->transfers[i].list)
             unlink(sending->transfers[i].list);
         free(sending->transfers[i].list);
+        if (sending->transfers[i].way)
+            unlink(sending->transfers[i].way);
+        free(sending->transfers[i].way);
         free(sending->transfers[i].share);
         free(sending->transfers[i].above);
         remove_folder(sending->transfers[i].ours);
@@ -436,6 +439,7 @@ static int prepare_node(struct sending *sending, const char *view, size_t i, boo
     recipient->node.terms.attributes &= attributes;
     if (asprintf(&transfer->share, "%s/%02x", view, (uint8_t)node->share) < 0 ||
         asprintf(&transfer->list, "%s.%02x.list", view, (uint8_t)node->share) < 0 ||
+        asprintf(&transfer->way, "%s.%02x.way", view, (uint8_t)node->share) < 0 ||
         address_above(target, &transfer->above) < 0)
         return -ENOMEM;
     struct tree *tree = NULL;
@@ -491,6 +495,7 @@ static int run_task(struct sending *sending, enum transfer_task task, size_t fir
             .task = task,
             .share = transfer->share,
             .list = transfer->list,
+            .way = transfer->way,
             .place = place,
             .above = transfer->above,
             .ours = transfer->ours,

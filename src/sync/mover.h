@@ -27,6 +27,7 @@ enum transfer_question {
     QUESTION_DESCRIPTION, /* what it says it is */
     QUESTION_CONTENTS,    /* what it can keep, or whether what it holds is what it should be */
     QUESTION_NAMES,       /* how many names it has, and how many of them would be deleted */
+    QUESTION_CLEARED,     /* none: removes what is in the way, which rsync does with the rest */
     QUESTION_DESCRIBED,   /* none: sends the description, which rsync sends with the rest */
     QUESTION_NONE,
 };
@@ -53,6 +54,7 @@ struct transfer {
     enum transfer_task task;
     char *share;  /* the directory of the node's share in the view */
     char *list;   /* a file of paths, each with list_end behind it; what prepare writes */
+    char *way;    /* a file for the rules by which rclone removes what is in the way */
     char *place;  /* an empty directory for TASK_FIND, in which prepare makes others */
     char *above;  /* the directory in which rsync makes the node's, where that is not known */
     char *theirs; /* a directory for the description that the node has */
@@ -87,6 +89,9 @@ struct transfer {
     uint64_t leftovers;              /* of stopped runs, which do not count as names */
     uint64_t names, surplus;         /* that it has; of these, those that the source has no more */
     bool counted;                    /* these are all */
+    uint64_t blocking;      /* names that are in the way of what is sent: a symlink above all */
+    char blocker[NAME_MAX]; /* the first of them, or what fits of it */
+    bool cleared;           /* they were removed: there must be none by now */
 
     /* What came of it. */
     struct counts {
@@ -115,6 +120,7 @@ struct mover {
     unsigned late;    /* seconds behind the timeout in which a sign of life may still come */
     int answers;      /* the status with which it has answered a question as well as with 0 */
     int makes;        /* the status where a place is missing that it makes; 0: none */
+    bool clears;      /* what is in the way, by a call of its own, QUESTION_CLEARED */
     bool describes;   /* by a call of its own, QUESTION_DESCRIBED */
     bool asks_always; /* QUESTION_CONTENTS; else only where contents are not compared anyway */
 

@@ -8,9 +8,12 @@
 #include <jansson.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define LINK_SUFFIX ".rclonelink"
 #define COLLISION   "Duplicate object found in source"
+/* Keeps the spaces at the end of a rule. */
+#define NOTHING "{}"
 /* Stands for, or before, a byte of a name that rclone cannot write: ‛ */
 #define QUOTE "\xe2\x80\x9b"
 
@@ -24,7 +27,10 @@ static void add_common(const struct transfer *transfer, const char *command, str
     /* Later than we: it would begin again, and send what fits into the buffers on the way. */
     words_add(words, "--timeout=%us", 2 * terms->timeout);
     words_add(words, "--contimeout=%us", 2 * terms->timeout);
-    words_add(words, terms->symlinks ? "--links" : "--skip-links");
+    /* Where there are symlinks, they are looked for. */
+    bool links = terms->symlinks || transfer->question == QUESTION_NAMES ||
+                 transfer->question == QUESTION_CLEARED;
+    words_add(words, links ? "--links" : "--skip-links");
     if (terms->rate)
         words_add(words, "--bwlimit=%s", terms->rate);
     if (terms->rclone_config)
@@ -91,9 +97,17 @@ static void rclone_call(const struct transfer *transfer, struct words *words)
         add_common(transfer, "lsf", words);
     } else if (transfer->question == QUESTION_NAMES || transfer->task == TASK_FIND) {
         add_common(transfer, "lsf", words);
-        WORDS_ADD(words, "--recursive", "--files-only");
+        words_add(words, "--recursive");
         if (transfer->task == TASK_FIND)
-            words_add(words, "--include=*" LEFTOVER_SUFFIX);
+            WORDS_ADD(words, "--files-only", "--include=*" LEFTOVER_SUFFIX);
+        else if (transfer->way)
+            unlink(transfer->way);
+    } else if (transfer->question == QUESTION_CLEARED) {
+        add_common(transfer, "delete", words);
+        WORDS_ADD(words, "--rmdirs", "--stats=1s", "--stats-log-level=NOTICE",
+                  transfer->each_file ? "--log-level=INFO" : "--log-level=NOTICE");
+        words_add(words, "--max-delete=%u", transfer->node->terms.removals);
+        words_add(words, "--include-from=%s", transfer->way);
     } else if (transfer->task == TASK_REMOVE) {
         add_common(transfer, "delete", words);
         words_add(words, "--files-from-raw=%s", transfer->list);
@@ -175,6 +189,83 @@ static bool may_be_of_source(const struct transfer *transfer, const char *path)
     return lstat(whole, &status) == 0 && S_ISLNK(status.st_mode);
 }
 
+/* Writes a rule that PATH, of LENGTH bytes, and END fit. */
+static void write_rule(FILE *rules, const char *path, size_t length, const char *end)
+{
+    fputc('/', rules);
+    for (size_t i = 0; i < length; i++) {
+        if (strchr("*?[]{}\\,", path[i]))
+            fputc('\\', rules);
+        fputc(path[i], rules);
+    }
+    fprintf(rules, "%s\n", end);
+}
+
+/* A line of what a node has. */
+struct entry {
+    const char *path;
+    size_t length; /* without the slash behind a directory, */
+    size_t stem;   /* and that without the suffix of a symlink */
+    bool is_directory, is_link;
+};
+
+static struct entry read_entry(const char *line)
+{
+    struct entry ret = {.path = line, .length = strlen(line)};
+    const size_t suffix = strlen(LINK_SUFFIX);
+
+    ret.is_directory = ret.length > 0 && line[ret.length - 1] == '/';
+    ret.length -= ret.is_directory;
+    ret.is_link = !ret.is_directory && ret.length > suffix &&
+                  strcmp(line + ret.length - suffix, LINK_SUFFIX) == 0;
+    ret.stem = ret.length - (ret.is_link ? suffix : 0);
+    return ret;
+}
+
+/*
+ * Whether what the source has there cannot be sent before ENTRY is gone: rclone would write through
+ * a symlink, which may lead to any file of this machine; it would delete the symlink that has just
+ * taken the place of a file; and a directory and a file are in each other's way. What is in a
+ * directory goes only where the node deletes.
+ */
+static bool is_in_the_way(const struct transfer *transfer, const struct entry *entry)
+{
+    const struct terms *terms = &transfer->node->terms;
+    cleanup_free char *whole = NULL;
+    struct stat status;
+
+    if (entry->is_link && transfer->set && entry->stem == strlen(DESCRIPTION_NAME) &&
+        strncmp(entry->path, DESCRIPTION_NAME, entry->stem) == 0)
+        return true;
+    if (asprintf(&whole, "%s/%.*s", transfer->share, (int)entry->stem, entry->path) < 0)
+        return true;
+    if (lstat(whole, &status) < 0)
+        return false;
+    if (entry->is_link)
+        return !S_ISLNK(status.st_mode);
+    if (entry->is_directory)
+        return !S_ISDIR(status.st_mode) && terms->remove;
+    return S_ISDIR(status.st_mode) || (S_ISLNK(status.st_mode) && terms->symlinks);
+}
+
+/* Notes what is in the way, and how to remove it; without a rule it would be found there again. */
+static void look_for_blocker(struct transfer *transfer, const char *line)
+{
+    const struct entry entry = read_entry(line);
+
+    if (entry.length == 0 || !transfer->way || !is_in_the_way(transfer, &entry))
+        return;
+    if (transfer->blocking++ == 0)
+        snprintf(transfer->blocker, sizeof transfer->blocker, "%s", line);
+    FILE *rules = fopen(transfer->way, "ae");
+    if (!rules)
+        return;
+    if (entry.is_link) /* rclone 1.60 passes over a symlink, unless a rule fits both of its names */
+        write_rule(rules, line, entry.stem, NOTHING);
+    write_rule(rules, line, entry.length, entry.is_directory ? "/**" : NOTHING);
+    fclose(rules);
+}
+
 /*
  * Takes a line: of the log; of the features, which are JSON in many lines, what a remote without
  * times says, and one without hashes; and of what was compared "* path" (it is another), "+ path"
@@ -187,6 +278,9 @@ static void rclone_take(struct transfer *transfer, int stream, char *line)
     } else if (transfer->task == TASK_REACH && transfer->question == QUESTION_NONE) {
         /* It answers. */
     } else if (transfer->question == QUESTION_NAMES) {
+        look_for_blocker(transfer, line);
+        if (read_entry(line).is_directory)
+            return;
         if (may_be_of_source(transfer, line))
             transfer->names++;
         else
@@ -215,6 +309,7 @@ const struct mover rclone_mover = {
     .idle_in = 16, /* Go's runtime wakes its threads by pipes; 1 to 5 were seen */
     .answers = 3,  /* there is nothing at the node */
     .makes = 3,
+    .clears = true,
     .describes = true,
     .asks_always = true,
     .prepare = rclone_prepare,

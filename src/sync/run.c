@@ -66,8 +66,11 @@ static bool is_asked(const struct transfer *transfer, enum transfer_question que
         return looks && (mover->asks_always ||
                          (transfer->few && !transfer->checksum && !terms->look_at_checksums));
     case QUESTION_NAMES:
-        return looks &&
-               (transfer->counts || transfer->is_new || (terms->remove && !transfer->remove_most));
+        return (mover->clears && (updates || resends)) ||
+               (looks && (transfer->counts || transfer->is_new ||
+                          (terms->remove && !transfer->remove_most)));
+    case QUESTION_CLEARED:
+        return transfer->blocking > 0 && !transfer->dry_run;
     case QUESTION_DESCRIBED:
         return updates && transfer->set && mover->describes && !transfer->described &&
                !transfer->dry_run;
@@ -96,6 +99,8 @@ static void begin_program(struct transfer *transfer)
         transfer->question++;
     if (transfer->question == QUESTION_MOUNT)
         *transfer->seen = '\0';
+    if (!goes_on)
+        transfer->cleared = false;
     if (transfer->question == QUESTION_DESCRIPTION)
         description_clear(transfer->theirs);
     if (transfer->question == QUESTION_CONTENTS) {
@@ -103,7 +108,7 @@ static void begin_program(struct transfer *transfer)
         transfer->equal = transfer->contradictions = 0;
     }
     if (transfer->question == QUESTION_NAMES)
-        transfer->names = transfer->surplus = transfer->leftovers = 0;
+        transfer->names = transfer->surplus = transfer->leftovers = transfer->blocking = 0;
     mover->call(transfer, &words);
     transfer->before = transfer->done;
     transfer->errors = transfer->different = transfer->unread = 0;
@@ -144,6 +149,17 @@ static bool is_unmounted(struct transfer *transfer)
         "nothing is mounted at %.300s; mount it, or, to do without, remove this node's \"mount\" "
         "from the state (see zfec-fs-sets(5))",
         transfer->mount);
+    return true;
+}
+
+/* Whether something is in the way that should have been removed: all would be written through it,
+ * if it is a symlink. */
+static bool is_blocked(struct transfer *transfer)
+{
+    if (transfer->question != QUESTION_NAMES || !transfer->cleared || transfer->blocking == 0)
+        return false;
+    snprintf(transfer->reason, sizeof transfer->reason,
+             "%s is in the way there, and could not be removed: remove it", transfer->blocker);
     return true;
 }
 
@@ -196,6 +212,7 @@ static void judge_answer(struct transfer *transfer, bool is_whole)
     if (transfer->question == QUESTION_NAMES && !is_whole)
         transfer->names = transfer->surplus = transfer->leftovers = 0; /* nothing may be deleted */
     if (transfer->question == QUESTION_NAMES && transfer->node->terms.remove &&
+        !transfer->remove_most && transfer->task != TASK_RESEND &&
         transfer->surplus > transfer->names / 2) {
         snprintf(transfer->reason, sizeof transfer->reason,
                  "%" PRIu64 " of %" PRIu64 " names there would be deleted; is all of the source "
@@ -204,7 +221,15 @@ static void judge_answer(struct transfer *transfer, bool is_whole)
         finish_transfer(transfer, -EPERM);
         return;
     }
-    transfer->question++;
+    if (is_blocked(transfer)) {
+        finish_transfer(transfer, -EPERM);
+        return;
+    }
+    transfer->cleared |= transfer->question == QUESTION_CLEARED;
+    if (transfer->question == QUESTION_CLEARED)
+        transfer->question = QUESTION_NAMES; /* nothing may be there that was not seen to go */
+    else
+        transfer->question++;
     begin_program(transfer);
 }
 
@@ -215,12 +240,13 @@ static void judge_end(struct transfer *transfer, int status)
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     /* A description that could not be read may be there. */
     bool asks = transfer->task == TASK_ASK || transfer->question == QUESTION_DESCRIPTION;
-    bool sends = transfer->question == QUESTION_DESCRIBED;
+    bool sends = transfer->question == QUESTION_DESCRIBED || transfer->question == QUESTION_CLEARED;
     bool has_none =
         code > 0 && asks && (transfer->absent || (code == mover->answers && transfer->errors == 0));
     transfer->no_place |= code > 0 && code == mover->makes;
-    bool is_optional = transfer->question == QUESTION_MOUNT || /* of what exists, if anything */
-                       (transfer->question == QUESTION_NAMES && !transfer->node->terms.remove);
+    bool is_optional =
+        transfer->question == QUESTION_MOUNT || /* of what exists, if anything */
+        (transfer->question == QUESTION_NAMES && !transfer->node->terms.remove && !mover->clears);
     bool answers = is_optional
                        ? code >= 0
                        : code == 0 || has_none || (code == mover->answers && !asks && !sends);
