@@ -15,6 +15,7 @@
 
 enum {
     LOOK_MS = 50,
+    LOCK_LIMIT_S = 1,    /* who only looks whether somebody has it has it for less */
     WATCH_LIMIT_S = 120, /* a program may run that tells of a problem */
 };
 
@@ -76,7 +77,33 @@ static int take_lock(const char *folder, const char *set, int seconds, int *ret_
 
 int state_lock(const char *folder, const char *set, int *ret_fd)
 {
-    return take_lock(folder, set, 0, ret_fd);
+    return take_lock(folder, set, LOCK_LIMIT_S, ret_fd);
+}
+
+/* The lock is taken for a moment, if nobody has it. */
+struct state_look state_look(const char *folder, const char *set)
+{
+    cleanup_free char *lock = NULL, *state = NULL;
+    struct state_look ret = {0};
+    struct stat status;
+
+    if (asprintf(&lock, "%s/%s.lock", folder, set) < 0 ||
+        asprintf(&state, "%s/%s.json", folder, set) < 0)
+        return ret;
+    cleanup_fd int fd = open(lock, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    ret.is_locked = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+    if (stat(state, &status) == 0) {
+        ret.inode = status.st_ino;
+        ret.written = status.st_ctim;
+    }
+    return ret;
+}
+
+bool state_was_written(const struct state_look *before, const struct state_look *after)
+{
+    return before->is_locked || after->is_locked || before->inode != after->inode ||
+           before->written.tv_sec != after->written.tv_sec ||
+           before->written.tv_nsec != after->written.tv_nsec;
 }
 
 int watch_lock(const char *folder, const char *set, char **ret, int *ret_fd)
