@@ -336,6 +336,21 @@ def test_the_default_file_is_made(home, nodes, tmp_path):
     assert (tmp_path / "config" / "zfec-fs" / "sets.ini").exists()
 
 
+def test_a_file_of_sets_that_is_empty(home, nodes):
+    home.file.write_text("")
+    home.file.chmod(0o640)
+    recover(home, nodes / "anna")
+    assert home.file.read_text() == SECTIONS.format(nodes=nodes)
+    assert stat.S_IMODE(home.file.stat().st_mode) == 0o640
+
+
+def test_an_empty_description_is_called_by_its_place(home, nodes):
+    lose(home)
+    (nodes / "anna" / DESCRIPTION).write_text("")
+    errors = recover(home, nodes / "anna", status=FAILED).errors
+    assert errors == f"zfec-fs: {nodes}/anna: has no sets; zfec-fs-sets(5) says how to write them\n"
+
+
 def test_a_set_that_is_there_stays(home, source, nodes, tmp_path):
     before = home.file.read_bytes()
     errors = recover(home, nodes / "anna", status=FAILED).errors

@@ -45,24 +45,42 @@ static void checking_end(struct checking *checking)
         page_close(checking->page);
 }
 
-/* Remembers what came of a whole set, if one was checked, and tells it. Returns what the run ends
- * with. */
+/* Remembers what came of SET, and tells it. Returns 0 or a negative errno, logged. */
+static int note_found(struct sync_set *set, const struct checking *checking,
+                      enum exit_status status)
+{
+    cleanup_alarm struct alarm alarm = {.lock = -1};
+
+    int r = alarm_begin(set, &alarm);
+    if (r < 0)
+        return r;
+    if (checking)
+        scrub_note(&checking->scrub, set, &checking->findings);
+    else
+        set->watch.check = (int)status;
+    return alarm_raise(&alarm, set);
+}
+
+/*
+ * Does so if a whole set was checked; but what is half sent looks as if it were lost, and a place
+ * that is being made as if it were gone. Returns what the run ends with.
+ */
 static enum exit_status note_check(const struct options *options, const struct checking *checking,
                                    enum exit_status status)
 {
-    cleanup_alarm struct alarm alarm = {.lock = -1};
     struct sets *sets;
     struct sync_set *set = set_stores_whole(options, &sets);
+    int r = 0;
 
     if (!set)
         return status;
-    int r = alarm_begin(set, &alarm);
-    if (r == 0 && checking)
-        scrub_note(&checking->scrub, set, &checking->findings);
-    else if (r == 0)
-        set->watch.check = (int)status;
-    if (r == 0)
-        r = alarm_raise(&alarm, set);
+    if ((status != EXIT_STATUS_OK || options->stores_left_out > 0) &&
+        set_stores_were_written(options))
+        log_error("%s: a run of sync or repair was under way, so what was found wrong is not "
+                  "remembered: check it again when that has ended",
+                  set->name);
+    else
+        r = note_found(set, checking, status);
     int written = metrics_write(options, sets);
     return r < 0 || written < 0 ? standing_worse(status, EXIT_STATUS_FAILED) : status;
 }

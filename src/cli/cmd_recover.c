@@ -253,8 +253,9 @@ static char *add_set(const struct recovery *recovery, const char *name, const ch
     }
     if (file) {
         ssize_t size = getdelim(&old, &room, '\0', file);
+        const bool is_empty = size < 0 && feof(file); /* as if it were not there */
         fclose(file);
-        if (sets_read(path, NULL, &sets) < 0)
+        if (!is_empty && sets_read(path, NULL, &sets) < 0)
             return NULL;
         if (size > 0 && asprintf(&whole, "%s\n%s", old, text) < 0)
             return NULL;

@@ -276,11 +276,13 @@ double meter_seconds(const struct meter *meter)
     return clock_seconds() - meter->started;
 }
 
-/* Adds "12,345 of 50,000 files"; the total only where it is known. */
+/* Adds "12,345 of 50,000 files"; the total only where it is known. There may be more by now. */
 static void draft_files(struct draft *text, const struct progress *progress)
 {
     uint64_t files = atomic_load(&progress->files), all = atomic_load(&progress->all_files);
 
+    if (all > 0 && all < files)
+        all = files;
     draft_add(text, "%s", show_count(files).text);
     if (all > 0)
         draft_add(text, " of %s", show_count(all).text);

@@ -12,6 +12,7 @@
 #include "sync/child.h"
 #include "sync/sets.h"
 #include "sync/sftp.h"
+#include "sync/state.h"
 #include "tree/remove.h"
 #include "tree/whereabouts.h"
 
@@ -67,6 +68,7 @@ struct set_stores {
     struct sync_set *set;
     struct lent_folder mounts, copies;
     const char *beneath;
+    struct state_look began;
     struct lent_node *places; /* one for each node, and that of the view */
 };
 
@@ -651,6 +653,16 @@ static int take_replaced(const struct sync_set *set, char *name)
                   list ? list : "others");
 }
 
+static struct state_look look_for_runs(const struct sync_set *set)
+{
+    cleanup_free char *folder = NULL;
+
+    log_mute(true);
+    int r = state_folder(&folder);
+    log_mute(false);
+    return r < 0 ? (struct state_look){0} : state_look(folder, set->name);
+}
+
 /* Refuses what repair cannot do with a set. */
 static int check_repair(const struct options *options, const struct sync_set *set)
 {
@@ -684,6 +696,7 @@ int set_stores_open(struct options *options)
         return r;
     if (options->command == COMMAND_REPAIR && (r = check_repair(options, stores->set)) < 0)
         return r;
+    stores->began = look_for_runs(stores->set);
     char *beneath = options->source + length + 1;
     if (path_goes_up(beneath))
         return log_as(-EINVAL, "%s: leads out of the set; leave .. out", word);
@@ -709,6 +722,14 @@ struct sync_set *set_stores_whole(const struct options *options, struct sets **r
         return NULL;
     *ret = &stores->sets;
     return stores->set;
+}
+
+bool set_stores_were_written(const struct options *options)
+{
+    const struct set_stores *stores = options->set_stores;
+    const struct state_look now = look_for_runs(stores->set);
+
+    return state_was_written(&stores->began, &now);
 }
 
 static void add_view(const struct options *options, struct words *words)

@@ -26,6 +26,9 @@ int set_stores_open(struct options *options);
 /* Returns the set whose stores options have, all of each; NULL: none. *RET are all sets. */
 struct sync_set *set_stores_whole(const struct options *options, struct sets **ret);
 
+/* Returns true if a run of sync or repair of the set was under way since its stores were opened. */
+bool set_stores_were_written(const struct options *options);
+
 /* For repair: that set, NULL where there is none; PATH of SET:PATH; where the store of a node is
  * that was opened, else NULL. */
 struct sync_set *set_stores_set(const struct options *options);

@@ -457,7 +457,7 @@ int sets_read(const char *path, const char *of, struct sets *ret)
     if (of && status.st_size > DESCRIPTION_MAX)
         return log_as(-EINVAL, "%s: is too large to describe a set", of);
     if (!S_ISREG(status.st_mode)) /* what may have no end, or no beginning: a FIFO, a device */
-        return log_as(-EINVAL, "%s: is not a file; give the path of one", path);
+        return log_as(-EINVAL, "%s: is not a file; give the path of one", reading.path);
     FILE *file = fdopen(fd, "r");
     if (!file)
         return log_errno(-errno, "%s", path);
@@ -479,7 +479,8 @@ int sets_read(const char *path, const char *of, struct sets *ret)
     for (size_t i = 0; r == 0 && i < ret->count; i++)
         r = check_set(&reading, &ret->sets[i]);
     if (r == 0 && ret->count == 0)
-        r = log_as(-EINVAL, "%s: has no sets; zfec-fs-sets(5) says how to write them", path);
+        r = log_as(-EINVAL, "%s: has no sets; zfec-fs-sets(5) says how to write them",
+                   reading.path);
     return r;
 }
 

@@ -15,7 +15,7 @@
 
 enum {
     LOOK_MS = 50,
-    GLANCE_S = 1,        /* who only looks whether there is a run has the lock for an instant */
+    LOCK_LIMIT_S = 1,    /* who only looks whether somebody has it has it for less */
     WATCH_LIMIT_S = 120, /* a program may run that tells of a problem */
 };
 
@@ -77,17 +77,33 @@ static int take_lock(const char *folder, const char *set, int seconds, int *ret_
 
 int state_lock(const char *folder, const char *set, int *ret_fd)
 {
-    return take_lock(folder, set, GLANCE_S, ret_fd);
+    return take_lock(folder, set, LOCK_LIMIT_S, ret_fd);
 }
 
-static bool is_locked(const char *folder, const char *set)
+/* The lock is taken for a moment, if nobody has it. */
+struct state_look state_look(const char *folder, const char *set)
 {
-    cleanup_free char *path = NULL;
+    cleanup_free char *lock = NULL, *state = NULL;
+    struct state_look ret = {0};
+    struct stat status;
 
-    if (asprintf(&path, "%s/%s.lock", folder, set) < 0)
-        return false;
-    cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+    if (asprintf(&lock, "%s/%s.lock", folder, set) < 0 ||
+        asprintf(&state, "%s/%s.json", folder, set) < 0)
+        return ret;
+    cleanup_fd int fd = open(lock, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    ret.is_locked = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+    if (stat(state, &status) == 0) {
+        ret.inode = status.st_ino;
+        ret.written = status.st_ctim;
+    }
+    return ret;
+}
+
+bool state_was_written(const struct state_look *before, const struct state_look *after)
+{
+    return before->is_locked || after->is_locked || before->inode != after->inode ||
+           before->written.tv_sec != after->written.tv_sec ||
+           before->written.tv_nsec != after->written.tv_nsec;
 }
 
 int watch_lock(const char *folder, const char *set, char **ret, int *ret_fd)
@@ -280,7 +296,7 @@ int state_read(const char *folder, struct sync_set *set)
     json_t *whole;
 
     sets_forget(set);
-    set->under_way = is_locked(folder, set->name);
+    set->under_way = state_look(folder, set->name).is_locked;
     int watched = read_watch(folder, set), r = read_whole(folder, set->name, &whole, &nodes);
     for (size_t i = 0; r == 0 && i < set->count; i++)
         r = read_node(json_object_get(nodes, set->nodes[i].name), &set->nodes[i]);

@@ -9,6 +9,7 @@
 #include "sync/sets.h"
 
 #include <jansson.h>
+#include <sys/stat.h>
 
 /*
  * Stores the directory in *RET: $XDG_STATE_HOME/zfec-fs; without that /var/lib/zfec-fs for root,
@@ -23,6 +24,18 @@ int state_make_folder(char *folder);
 /* Takes the lock of SET until the descriptor is closed. Returns 0 or a negative errno after one
  * line in the log; -EBUSY where another run has it. */
 int state_lock(const char *folder, const char *set, int *ret_fd);
+
+/*
+ * What tells whether a run of SET is under way that holds its lock: looked at twice, also whether
+ * one was between, which has written the state. All is 0 where nothing can be known.
+ */
+struct state_look {
+    bool is_locked;
+    ino_t inode; /* of the state, and when that was written */
+    struct timespec written;
+};
+struct state_look state_look(const char *folder, const char *set);
+bool state_was_written(const struct state_look *before, const struct state_look *after);
 
 /* Stores the directory of what is watched in *RET, and makes it. Takes SET's lock there, which none
  * holds for long, until the descriptor is closed. Returns the same. */
