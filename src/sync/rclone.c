@@ -89,7 +89,7 @@ static void rclone_call(const struct transfer *transfer, struct words *words)
                   "--include=/" DESCRIPTION_NAME, "--", transfer->node->target, transfer->theirs);
         return;
     }
-    if (transfer->question == QUESTION_CONTENTS) {
+    if (transfer->question == QUESTION_FEATURES) {
         add_common(transfer, "backend", words);
         before = "features";
     } else if (transfer->task == TASK_REACH && transfer->question == QUESTION_NONE) {
@@ -110,10 +110,11 @@ static void rclone_call(const struct transfer *transfer, struct words *words)
     } else if (transfer->task == TASK_REMOVE) {
         add_common(transfer, "delete", words);
         words_add(words, "--files-from-raw=%s", transfer->list);
-    } else if (transfer->task == TASK_COMPARE) {
+    } else if (transfer->question == QUESTION_CONTENTS || transfer->task == TASK_COMPARE) {
         add_common(transfer, "check", words);
         WORDS_ADD(words, "--stats=0", "--one-way", "--download", "--combined=-");
-        words_add(words, "--files-from-raw=%s", transfer->list);
+        words_add(words, "--files-from-raw=%s",
+                  transfer->question == QUESTION_CONTENTS ? transfer->few : transfer->list);
         before = transfer->share;
     } else if (transfer->question == QUESTION_DESCRIBED) {
         add_common(transfer, "copy", words);
@@ -266,8 +267,8 @@ static void look_for_blocker(struct transfer *transfer, const char *line)
 
 /*
  * Takes a line: of the log; of the features, which are JSON in many lines, what a remote without
- * times says, and one without hashes; and of what was compared "* path" (it is another), "+ path"
- * (it is missing) and "! path" (it could not be read).
+ * times says, and one without hashes; and of what was compared "* path" (it is another), "= path",
+ * "+ path" (it is missing) and "! path" (it could not be read).
  */
 static void rclone_take(struct transfer *transfer, int stream, char *line)
 {
@@ -284,9 +285,12 @@ static void rclone_take(struct transfer *transfer, int stream, char *line)
         else
             transfer_surplus(transfer, leftovers_is_partial(line) || leftover_is_description(line),
                              line);
-    } else if (transfer->question == QUESTION_CONTENTS) {
+    } else if (transfer->question == QUESTION_FEATURES) {
         transfer->no_times |= strstr(line, "\"Precision\": 3153600000000000000") != NULL;
         transfer->no_checksums |= strstr(line, "\"Hashes\": []") != NULL;
+    } else if (transfer->question == QUESTION_CONTENTS) {
+        transfer->equal += *line == '=';
+        transfer->contradictions += *line == '*';
     } else if (transfer->task == TASK_FIND) {
         transfer->moved(transfer, MOVE_LEFT, line);
     } else if (strlen(line) > 2 && line[1] == ' ' && strchr("*+!", *line)) {
@@ -309,7 +313,7 @@ const struct mover rclone_mover = {
     .makes = 3,
     .clears = true,
     .describes = true,
-    .asks_always = true,
+    .has_features = true,
     .prepare = rclone_prepare,
     .call = rclone_call,
     .take = rclone_take,
