@@ -228,3 +228,32 @@ def test_what_the_source_has_changed_contradicts_nothing(sets, source, nodes, tm
             path.write_bytes(b"edited")
     sets.run()
     same_as(nodes, source, tmp_path / "made")
+
+
+PICTURES = ["Icon\r", "two\nlines", "a\tb", "\x01\x1f", "del\x7f", "␍", "a␊b", "␡", "␀", "／", "x␍\r", " ", "␠"]
+
+
+def test_names_that_rclone_spells_otherwise(sets, source, nodes, outside, tmp_path):  # noqa: F811
+    """Read back, they are as they were; and nothing is taken for surplus, or not for what is in the way."""
+    for name in PICTURES:
+        trees.write_file(source / name, name.encode())
+        trees.write_file(source / f"in {name}" / name, name.encode())
+        (source / f"link {name}").symlink_to("file-0")
+    for name in ("fifo", "again"):
+        (source / name).unlink()
+    (sets.folder / "rclone.conf").write_text(f"[near]\ntype = alias\nremote = {nodes}\n")
+    names = {**local(nodes, ["anna"]), "bert": "rclone = near:bert", "carl": "rclone = near:carl"}
+    sets.write(source, names, more="delete = yes")
+    sets.run()
+    sets.run("--verify", "100%")
+    put_link(nodes / "bert" / "Icon\r", outside / "file")
+    before = contents(outside)
+    sets.run()
+    assert contents(outside) == before
+    shutil.move(nodes / "anna", tmp_path / "away")
+    commands.run("decode", "--config", sets.file, "home:", tmp_path / "back", noisy=True, env=sets.environment)
+    assert contents(tmp_path / "back") == contents(source)
+    shutil.move(tmp_path / "away", nodes / "anna")
+    done = commands.run("check", "--config", sets.file, "home:", noisy=True, env=sets.environment)
+    assert done.summary["lost"] == 0
+    assert not [line for line in done.json if line.get("path", "") in PICTURES], done.errors

@@ -3,6 +3,7 @@
 #include "sync/leftovers.h"
 #include "sync/mover.h"
 #include "sync/sample.h"
+#include "tree/pictures.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -179,6 +180,7 @@ static bool may_be_of_source(const struct transfer *transfer, const char *path)
         return true;
     if (asprintf(&whole, "%s/%s", transfer->share, path) < 0)
         return false;
+    pictures_undo(whole + strlen(transfer->share));
     if (lstat(whole, &status) == 0 && !S_ISDIR(status.st_mode))
         return true;
     char *suffix = strrchr(whole, '.');
@@ -238,6 +240,7 @@ static bool is_in_the_way(const struct transfer *transfer, const struct entry *e
         return true;
     if (asprintf(&whole, "%s/%.*s", transfer->share, (int)entry->stem, entry->path) < 0)
         return true;
+    pictures_undo(whole + strlen(transfer->share));
     if (lstat(whole, &status) < 0)
         return false;
     if (entry->is_link)
