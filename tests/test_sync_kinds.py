@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""rclone, and what a node has where the source has another kind of thing: nothing is written through it."""
+"""rclone, and a node that has another kind of thing than the source, or another share."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ import commands
 import syncing
 import trees
 from commands import DAMAGED, LOST, OK
-from syncing import ends, local, spoil
+from syncing import NAMES, ends, local, spoil
 from syncing import nodes, sets, source  # noqa: F401
 
 UNSANITIZED = True
@@ -195,3 +195,65 @@ def test_a_file_makes_way_for_a_directory_where_nothing_is_deleted(sets, source,
     directory(source / "x")
     sets.run()
     same_as(nodes, source, tmp_path / "made")
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_another_share_in_the_place_of_one(sets, source, nodes, rng, tmp_path, damaged):  # noqa: F811
+    """By a copied disk, which says nothing of itself; and by files that are damaged."""
+    (sets.folder / "rclone.conf").write_text(f"[near]\ntype = alias\nremote = {nodes}\n")
+    sets.write(source, {name: f"rclone = near:{name}" for name in NAMES}, more="describe = no")
+    sets.run()
+    if damaged:
+        spoil(nodes / "bert" / "file-0", rng)
+    else:
+        shutil.rmtree(nodes / "bert")
+        shutil.copytree(nodes / "anna", nodes / "bert", symlinks=True)
+    before = contents(nodes / "bert")
+    done = sets.run(status=OK if damaged else DAMAGED, noisy=True)
+    if damaged:
+        assert "home/bert: holds a share other than 01, one of another" in done.errors
+    else:
+        assert ends(done)["bert"]["error"].startswith("it holds another share than 01; is another")
+        assert contents(nodes / "bert") == before
+        sets.run("--checksum")
+    commands.run("encode", "-k", "2", "-n", "3", source, tmp_path / "made")
+    assert contents(nodes / "bert") == contents(tmp_path / "made" / "01")
+
+
+def test_what_the_source_has_changed_contradicts_nothing(sets, source, nodes, tmp_path):  # noqa: F811
+    write(sets, source, nodes)
+    sets.run()
+    for path in source.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            path.write_bytes(b"edited")
+    sets.run()
+    same_as(nodes, source, tmp_path / "made")
+
+
+PICTURES = ["Icon\r", "two\nlines", "a\tb", "\x01\x1f", "del\x7f", "␍", "a␊b", "␡", "␀", "／", "x␍\r", " ", "␠"]
+
+
+def test_names_that_rclone_spells_otherwise(sets, source, nodes, outside, tmp_path):  # noqa: F811
+    """Read back, they are as they were; and nothing is taken for surplus, or not for what is in the way."""
+    for name in PICTURES:
+        trees.write_file(source / name, name.encode())
+        trees.write_file(source / f"in {name}" / name, name.encode())
+        (source / f"link {name}").symlink_to("file-0")
+    for name in ("fifo", "again"):
+        (source / name).unlink()
+    (sets.folder / "rclone.conf").write_text(f"[near]\ntype = alias\nremote = {nodes}\n")
+    names = {**local(nodes, ["anna"]), "bert": "rclone = near:bert", "carl": "rclone = near:carl"}
+    sets.write(source, names, more="delete = yes")
+    sets.run()
+    sets.run("--verify", "100%")
+    put_link(nodes / "bert" / "Icon\r", outside / "file")
+    before = contents(outside)
+    sets.run()
+    assert contents(outside) == before
+    shutil.move(nodes / "anna", tmp_path / "away")
+    commands.run("decode", "--config", sets.file, "home:", tmp_path / "back", noisy=True, env=sets.environment)
+    assert contents(tmp_path / "back") == contents(source)
+    shutil.move(tmp_path / "away", nodes / "anna")
+    done = commands.run("check", "--config", sets.file, "home:", noisy=True, env=sets.environment)
+    assert done.summary["lost"] == 0
+    assert not [line for line in done.json if line.get("path", "") in PICTURES], done.errors

@@ -284,6 +284,24 @@ static bool is_to_be_cleaned(const struct outcome *outcome)
     return outcome->unfinished && outcome->update.result == 0 && !outcome->clean_failed;
 }
 
+/*
+ * Chooses a few small files to ask the node for. rsync tells what is of one size and time and has
+ * other bytes; rclone only what differs, so that nothing may have changed since the last run.
+ */
+static int choose_few(const struct syncing *syncing, struct transfer *transfer)
+{
+    const struct sync_node *node = transfer->node;
+    int r = 1;
+
+    if (node->mover == &rclone_mover)
+        r = transfer->known ? sample_write_known(syncing->few, transfer->share, node->memory.as_of,
+                                                 transfer->list, node->mover->list_end)
+                            : 0;
+    if (r > 0)
+        transfer->few = node->mover == &rclone_mover ? transfer->list : syncing->few;
+    return r;
+}
+
 /* Prepares what is to be done for node number I. Returns 1 if that is something, 0, or an error. */
 static int prepare_task(struct syncing *syncing, size_t i, struct transfer *transfer)
 {
@@ -319,7 +337,9 @@ static int prepare_task(struct syncing *syncing, size_t i, struct transfer *tran
         transfer->checksum =
             options->checksum || memory->differs_since > 0 || outcome->is_of_another_encoding;
         transfer->everything = again && memory->different.count == 0;
-        transfer->few = syncing->few;
+        r = choose_few(syncing, transfer);
+        if (r < 0)
+            return r;
         transfer->counts =
             !transfer->node->terms.remove && (options->dry_run || options->verify > 0 ||
                                               syncing->began - memory->counted >= COUNT_EVERY_S);

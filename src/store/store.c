@@ -95,6 +95,8 @@ int store_new(const char *path, struct store **ret)
         return -ENOMEM;
     }
     store->of_rclone = mounts_is_of_rclone(tree_device(tree)) > 0;
+    if (store->of_rclone)
+        tree_take_pictures(tree);
     store->closed = mounts_closed_way(real_path, &closed) < 0 || closed;
     store->real_path = steal_pointer(real_path);
     atomic_init(&store->holders, 1);

@@ -25,7 +25,8 @@ enum transfer_task {
 enum transfer_question {
     QUESTION_MOUNT,       /* where its file system is mounted: a directory of this machine */
     QUESTION_DESCRIPTION, /* what it says it is */
-    QUESTION_CONTENTS,    /* what it can keep, or whether what it holds is what it should be */
+    QUESTION_FEATURES,    /* what it can keep; of rclone */
+    QUESTION_CONTENTS,    /* whether what it holds is what it should be */
     QUESTION_NAMES,       /* how many names it has, and how many of them would be deleted */
     QUESTION_CLEARED,     /* none: removes what is in the way, which rsync does with the rest */
     QUESTION_DESCRIBED,   /* none: sends the description, which rsync sends with the rest */
@@ -115,14 +116,14 @@ struct transfer {
 };
 
 struct mover {
-    char list_end;    /* what stands behind each path of a list */
-    unsigned idle_in; /* bytes a second: what it reads while it only waits */
-    unsigned late;    /* seconds behind the timeout in which a sign of life may still come */
-    int answers;      /* the status with which it has answered a question as well as with 0 */
-    int makes;        /* the status where a place is missing that it makes; 0: none */
-    bool clears;      /* what is in the way, by a call of its own, QUESTION_CLEARED */
-    bool describes;   /* by a call of its own, QUESTION_DESCRIBED */
-    bool asks_always; /* QUESTION_CONTENTS; else only where contents are not compared anyway */
+    char list_end;     /* what stands behind each path of a list */
+    unsigned idle_in;  /* bytes a second: what it reads while it only waits */
+    unsigned late;     /* seconds behind the timeout in which a sign of life may still come */
+    int answers;       /* the status with which it has answered a question as well as with 0 */
+    int makes;         /* the status where a place is missing that it makes; 0: none */
+    bool clears;       /* what is in the way, by a call of its own, QUESTION_CLEARED */
+    bool describes;    /* by a call of its own, QUESTION_DESCRIBED */
+    bool has_features; /* QUESTION_FEATURES */
 
     /* Writes what the call of TASK_REMOVE or TASK_FETCH needs. Returns 0 or a negative errno. */
     int (*prepare)(const struct transfer *transfer, const struct names *paths);

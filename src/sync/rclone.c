@@ -3,6 +3,7 @@
 #include "sync/leftovers.h"
 #include "sync/mover.h"
 #include "sync/sample.h"
+#include "tree/pictures.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -90,7 +91,7 @@ static void rclone_call(const struct transfer *transfer, struct words *words)
                   "--include=/" DESCRIPTION_NAME, "--", transfer->node->target, transfer->theirs);
         return;
     }
-    if (transfer->question == QUESTION_CONTENTS) {
+    if (transfer->question == QUESTION_FEATURES) {
         add_common(transfer, "backend", words);
         before = "features";
     } else if (transfer->task == TASK_REACH && transfer->question == QUESTION_NONE) {
@@ -111,10 +112,11 @@ static void rclone_call(const struct transfer *transfer, struct words *words)
     } else if (transfer->task == TASK_REMOVE) {
         add_common(transfer, "delete", words);
         words_add(words, "--files-from-raw=%s", transfer->list);
-    } else if (transfer->task == TASK_COMPARE) {
+    } else if (transfer->question == QUESTION_CONTENTS || transfer->task == TASK_COMPARE) {
         add_common(transfer, "check", words);
         WORDS_ADD(words, "--stats=0", "--one-way", "--download", "--combined=-");
-        words_add(words, "--files-from-raw=%s", transfer->list);
+        words_add(words, "--files-from-raw=%s",
+                  transfer->question == QUESTION_CONTENTS ? transfer->few : transfer->list);
         before = transfer->share;
     } else if (transfer->question == QUESTION_DESCRIBED) {
         add_common(transfer, "copy", words);
@@ -180,6 +182,7 @@ static bool may_be_of_source(const struct transfer *transfer, const char *path)
         return true;
     if (asprintf(&whole, "%s/%s", transfer->share, path) < 0)
         return false;
+    pictures_undo(whole + strlen(transfer->share));
     if (lstat(whole, &status) == 0 && !S_ISDIR(status.st_mode))
         return true;
     char *suffix = strrchr(whole, '.');
@@ -239,6 +242,7 @@ static bool is_in_the_way(const struct transfer *transfer, const struct entry *e
         return true;
     if (asprintf(&whole, "%s/%.*s", transfer->share, (int)entry->stem, entry->path) < 0)
         return true;
+    pictures_undo(whole + strlen(transfer->share));
     if (lstat(whole, &status) < 0)
         return false;
     if (entry->is_link)
@@ -268,8 +272,8 @@ static void look_for_blocker(struct transfer *transfer, const char *line)
 
 /*
  * Takes a line: of the log; of the features, which are JSON in many lines, what a remote without
- * times says, and one without hashes; and of what was compared "* path" (it is another), "+ path"
- * (it is missing) and "! path" (it could not be read).
+ * times says, and one without hashes; and of what was compared "* path" (it is another), "= path",
+ * "+ path" (it is missing) and "! path" (it could not be read).
  */
 static void rclone_take(struct transfer *transfer, int stream, char *line)
 {
@@ -286,9 +290,12 @@ static void rclone_take(struct transfer *transfer, int stream, char *line)
         else
             transfer_surplus(transfer, leftovers_is_partial(line) || leftover_is_description(line),
                              line);
-    } else if (transfer->question == QUESTION_CONTENTS) {
+    } else if (transfer->question == QUESTION_FEATURES) {
         transfer->no_times |= strstr(line, "\"Precision\": 3153600000000000000") != NULL;
         transfer->no_checksums |= strstr(line, "\"Hashes\": []") != NULL;
+    } else if (transfer->question == QUESTION_CONTENTS) {
+        transfer->equal += *line == '=';
+        transfer->contradictions += *line == '*';
     } else if (transfer->task == TASK_FIND) {
         transfer->moved(transfer, MOVE_LEFT, line);
     } else if (strlen(line) > 2 && line[1] == ' ' && strchr("*+!", *line)) {
@@ -311,7 +318,7 @@ const struct mover rclone_mover = {
     .makes = 3,
     .clears = true,
     .describes = true,
-    .asks_always = true,
+    .has_features = true,
     .prepare = rclone_prepare,
     .call = rclone_call,
     .take = rclone_take,

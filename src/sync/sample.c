@@ -165,3 +165,28 @@ int sample_write_paths(const struct names *paths, const char *list, char end)
         r = -errno;
     return r < 0 ? log_errno(r, "%s", list) : 0;
 }
+
+int sample_write_known(const char *from, const char *folder, time_t before, const char *list,
+                       char end)
+{
+    cleanup_names struct names known = NO_NAMES;
+    cleanup_free char *path = NULL;
+    FILE *file = fopen(from, "re");
+    size_t room = 0;
+    int r = file ? 0 : -errno;
+
+    while (r == 0 && getdelim(&path, &room, '\0', file) > 0) {
+        cleanup_free char *whole = NULL;
+        struct stat status;
+        if (asprintf(&whole, "%s/%s", folder, path) < 0)
+            r = -ENOMEM;
+        else if (!strchr(path, end) && lstat(whole, &status) == 0 && status.st_ctime <= before)
+            r = names_add(&known, path);
+    }
+    if (file)
+        fclose(file);
+    if (r < 0)
+        return log_errno(r, "%s", from);
+    r = sample_write_paths(&known, list, end);
+    return r < 0 ? r : known.count > 0;
+}

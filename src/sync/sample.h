@@ -23,5 +23,13 @@ int sample_write(const char *folder, double part, time_t before, const char *lis
 int sample_write_few(const char *folder, const char *list, char end, uint64_t *ret_files,
                      uint64_t *ret_bytes);
 
+/*
+ * Writes those of the list FROM, with a NUL behind each, that are beneath FOLDER and have not
+ * changed since BEFORE, to such a LIST. Returns 1 where there are any, 0, or a negative errno after
+ * one line in the log.
+ */
+int sample_write_known(const char *from, const char *folder, time_t before, const char *list,
+                       char end);
+
 /* Writes PATHS as such a list. Returns 0 or a negative errno after one line in the log. */
 int sample_write_paths(const struct names *paths, const char *list, char end);

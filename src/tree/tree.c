@@ -3,6 +3,7 @@
 
 #include "base/io.h"
 #include "tree/mounts.h"
+#include "tree/pictures.h"
 #include "tree/whereabouts.h"
 
 #include <fcntl.h>
@@ -34,6 +35,7 @@ struct tree {
     dev_t device;   /* of the root */
     uint64_t mount; /* the number of the root's; 0: not known, or it is remote */
     bool remote;
+    bool pictures; /* see tree_take_pictures */
     enum walk_reach reach;
     char name[];
 };
@@ -150,6 +152,12 @@ static int walk_by_steps(const struct tree *tree, const char *path, struct place
  */
 static int walk(const struct tree *tree, const char *path, struct place *ret)
 {
+    cleanup_free char *spelled = NULL;
+
+    int r = tree->pictures ? pictures_spell(path, &spelled) : 0;
+    if (r < 0)
+        return r;
+    path = spelled ? spelled : path;
     if (strlen(path) > PATH_LENGTH_MAX)
         return -ENAMETOOLONG;
     if (path_goes_up(path))
@@ -248,8 +256,8 @@ static int nearby_of(const struct tree *tree, const char *path, const char **ret
     size_t length = slash ? (size_t)(slash - path) : 0;
     cleanup_place struct place place = NO_PLACE;
 
-    if (tree->mount == 0 || !here.busy || *name == '\0' || strcmp(name, ".") == 0 ||
-        strcmp(name, "..") == 0)
+    if (tree->mount == 0 || tree->pictures || !here.busy || *name == '\0' ||
+        strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
         return -1;
     struct nearby *nearby = item_of(tree->number);
     if (!nearby)
@@ -292,6 +300,7 @@ int tree_open(const char *path, struct tree **ret)
     tree->device = id.device;
     tree->mount = remote ? 0 : mount_of(tree->root);
     tree->remote = remote;
+    tree->pictures = false;
     tree->reach = WALK_ANYWHERE;
     strcpy(tree->name, path);
     *ret = tree;
@@ -307,6 +316,11 @@ void tree_close(struct tree *tree)
 {
     close(tree->root);
     free(tree);
+}
+
+void tree_take_pictures(struct tree *tree)
+{
+    tree->pictures = true;
 }
 
 void tree_stay(struct tree *tree, bool all)
@@ -512,7 +526,7 @@ int tree_open_file(const struct tree *tree, const char *path, struct stat *ret_s
     CLEANUP(tree_object_clear) struct tree_object object = {.fd = -1};
     cleanup_place struct place place = NO_PLACE;
 
-    int r = open_regular(tree->root, path, ret_stat, ret_fd);
+    int r = tree->pictures ? -EXDEV : open_regular(tree->root, path, ret_stat, ret_fd);
     if (r != -EXDEV)
         return r;
     r = walk(tree, path, &place);
@@ -555,18 +569,37 @@ int tree_read_link(const struct tree *tree, const char *path, char **ret)
     return place.closed ? -EINVAL : read_target(place.fd, "", ret);
 }
 
+/* What another program than rclone shows stays as it is: no other name would lead there. */
+static int undo_pictures(struct names *names, size_t first)
+{
+    int r = 0;
+
+    for (size_t i = first; r == 0 && i < names->count; i++) {
+        cleanup_free char *undone = strdup(names_get(names, i)), *spelled = NULL;
+        if (!undone)
+            return -ENOMEM;
+        pictures_undo(undone);
+        r = pictures_spell(undone, &spelled);
+        if (r == 0 && strcmp(spelled ? spelled : undone, names_get(names, i)) == 0)
+            strcpy(names->bytes + names->items[i].start, undone); /* it is no longer */
+    }
+    return r;
+}
+
 int tree_list(const struct tree *tree, const char *path, struct names *names)
 {
     cleanup_place struct place place = NO_PLACE;
+    const size_t first = names->count;
 
-    int fd = walk_open(tree->root, *path ? path : ".", O_DIRECTORY);
+    int fd = tree->pictures ? -EXDEV : walk_open(tree->root, *path ? path : ".", O_DIRECTORY);
     if (fd < 0) {
         int r = walk(tree, path, &place);
         if (r < 0 || place.closed)
             return r;
         fd = open_place(place.fd, O_DIRECTORY);
     }
-    return fd < 0 ? fd : names_add_listing(names, fd);
+    int r = fd < 0 ? fd : names_add_listing(names, fd);
+    return r == 0 && tree->pictures ? undo_pictures(names, first) : r;
 }
 
 int tree_get_xattr(const struct tree *tree, const char *path, const char *name, void *value,

@@ -33,6 +33,10 @@ void tree_close(struct tree *tree);
  */
 void tree_stay(struct tree *tree, bool all);
 
+/* Has names in the tree, which `rclone mount` shows, be what they are at its remote: see
+ * pictures.h. To be called before the tree is used. */
+void tree_take_pictures(struct tree *tree);
+
 /* Returns true if others than this kernel and its disks answer for its root. */
 bool tree_is_remote(const struct tree *tree);
 
