@@ -69,7 +69,7 @@ int pictures_spell(const char *text, char **ret)
         at++;
     if (!*at)
         return 0;
-    char *to = *ret = malloc(2 * LENGTH * strlen(text) + 1);
+    char *to = *ret = malloc(strlen(text) * 2 * LENGTH + 1);
     if (!to)
         return -ENOMEM;
     for (; *text; text++) {
