@@ -144,7 +144,7 @@ def test_a_new_place_with_a_symlink_is_not_filled(sets, source, nodes, outside):
     before = contents(outside)
     done = commands.run("repair", "-c", sets.file, "--replace", "bert", "home:",
                         status=commands.FAILED, env=sets.environment)  # fmt: skip
-    assert "home/bert: its place is not empty (1 names)" in done.errors
+    assert "home/bert: its place is not empty (1 name)" in done.errors
     assert contents(outside) == before
 
 
@@ -202,6 +202,7 @@ def test_another_share_in_the_place_of_one(sets, source, nodes, rng, tmp_path, d
     """By a copied disk, which says nothing of itself; and by files that are damaged."""
     (sets.folder / "rclone.conf").write_text(f"[near]\ntype = alias\nremote = {nodes}\n")
     sets.write(source, {name: f"rclone = near:{name}" for name in NAMES}, more="describe = no")
+    syncing.settle(source)
     sets.run()
     if damaged:
         spoil(nodes / "bert" / "file-0", rng)

@@ -180,7 +180,7 @@ int sample_write_known(const char *from, const char *folder, time_t before, cons
         struct stat status;
         if (asprintf(&whole, "%s/%s", folder, path) < 0)
             r = -ENOMEM;
-        else if (!strchr(path, end) && lstat(whole, &status) == 0 && status.st_ctime <= before)
+        else if (!strchr(path, end) && lstat(whole, &status) == 0 && status.st_ctime < before)
             r = names_add(&known, path);
     }
     if (file)
