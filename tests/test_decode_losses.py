@@ -12,7 +12,7 @@ import decoding
 import encoding
 import mounts as mounts_module
 import trees
-from commands import DAMAGED, LOST, run
+from commands import DAMAGED, FAILED, LOST, run
 from decoding import STRIPE, damage, keep
 from encoding import ENCODE, K, N
 
@@ -335,3 +335,21 @@ def test_too_few_stores(tmp_path, stores, rng):
     done = run("decode", stores, tmp_path / "out", status=LOST)
     assert done.errors == f"zfec-fs: {K - 1} stores found, {K} needed: nothing can be restored\n"
     assert not done.json and not list((tmp_path / "out").rglob("*"))
+
+
+def test_the_stores_are_not_written_over(tmp_path, rng):
+    """By a tree that has names like theirs, where DEST is around them."""
+    names = [f"n/{number}/{name}" for number in range(3) for name in ("file", "inner/file")]
+    for name in [*names, "file"]:
+        trees.write_file(tmp_path / "source" / name, rng.randbytes(5000))
+    (tmp_path / "around").mkdir()
+    run("encode", "-k", "2", "-n", "3", tmp_path / "source", tmp_path / "around" / "n")
+    for number in range(3):
+        os.rename(tmp_path / "around" / "n" / f"{number:02x}", tmp_path / "around" / "n" / str(number))
+    before = commands.snapshot(tmp_path / "around" / "n")
+    done = run("decode", tmp_path / "around" / "n", tmp_path / "around", status=FAILED, noisy=True)
+    assert {path: item for path, item in commands.snapshot(tmp_path / "around" / "n").items() if path} == {
+        path: item for path, item in before.items() if path
+    }
+    assert (tmp_path / "around" / "file").read_bytes() == (tmp_path / "source" / "file").read_bytes()
+    assert "n/0" in done.errors

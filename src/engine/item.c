@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/shortage.h"
 #include "base/times.h"
+#include "tree/whereabouts.h"
 
 #include <fcntl.h>
 
@@ -114,6 +115,20 @@ void copy_tell_lack(const struct copy_work *copy, const char *path, struct targe
         report_failure(copy, target, &event);
 }
 
+/* Opens the directory PATH of TARGET, unless it is a store that is read: a tree may have names like
+ * the stores' own, and would be written over their shares. */
+static int open_directory(const struct target *target, const char *path, int *ret)
+{
+    struct stat status;
+
+    int r = tree_open_directory(target->tree, path, ret);
+    if (r < 0 || target->share != TARGET_WHOLE || !*path || fstat(*ret, &status) < 0 ||
+        !whereabouts_is_claimed(&status, WHEREABOUTS_READ))
+        return r;
+    cleanup_close_fd(ret);
+    return -EBUSY;
+}
+
 void *copy_open_directories(struct visit *visit, const char *path)
 {
     const struct copy_work *copy = (struct copy_work *)visit;
@@ -123,7 +138,7 @@ void *copy_open_directories(struct visit *visit, const char *path)
         atomic_store(&visit->result, -ENOMEM);
     for (size_t i = 0; directories && i < copy->count; i++) {
         directories[i] = -1;
-        int r = tree_open_directory(copy->targets[i].tree, path, &directories[i]);
+        int r = open_directory(&copy->targets[i], path, &directories[i]);
         if (r < 0 && r != -ENOENT && r != -ENOTDIR)
             copy_tell(copy, COPY_FAILED, path, &copy->targets[i], r);
     }
