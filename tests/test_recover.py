@@ -146,6 +146,16 @@ def test_a_file_of_the_source_of_that_name(sets, source, nodes, tmp_path):  # no
     assert any(line.get("path") == DESCRIPTION for line in done.json)
 
 
+def test_a_file_of_that_name_that_was_renamed(sets, source, nodes):  # noqa: F811
+    """As is advised: its share is no description, and gives way to one."""
+    (source / DESCRIPTION).write_text("mine")
+    sets.write(source, local(nodes, NAMES))
+    sets.run(noisy=True)
+    os.rename(source / DESCRIPTION, source / "mine.ini")
+    sets.run()
+    assert all(b"[home/" in (nodes / name / DESCRIPTION).read_bytes() for name in NAMES)
+
+
 def test_a_place_that_nobody_may_be_told_of(sets, source, nodes):  # noqa: F811
     """What names a program, or may hold a password, is not told, and that is said."""
     sets.write(source, local(nodes, NAMES[:2]) | {

@@ -656,11 +656,13 @@ static int take_replaced(const struct sync_set *set, char *name)
 static struct state_look look_for_runs(const struct sync_set *set)
 {
     cleanup_free char *folder = NULL;
+    struct state_look ret = {0};
 
     log_mute(true);
-    int r = state_folder(&folder);
+    if (state_folder(&folder) == 0)
+        ret = state_look(folder, set->name);
     log_mute(false);
-    return r < 0 ? (struct state_look){0} : state_look(folder, set->name);
+    return ret;
 }
 
 /* Refuses what repair cannot do with a set. */

@@ -108,6 +108,21 @@ int description_read(const char *folder, const char *of, struct sets *ret)
     return r;
 }
 
+/* Returns true if a share is in its place: of a file of the source that has its name no more. */
+static bool is_share(const char *folder)
+{
+    cleanup_fd int fd = open_in(folder, O_RDONLY);
+    uint8_t start[HEADER_SIZE_MAX];
+    struct share_header header;
+    struct stat status;
+
+    if (fd < 0 || fstat(fd, &status) < 0)
+        return false;
+    ssize_t size = read(fd, start, sizeof start);
+    return size > 0 &&
+           header_read(SHARE_CHECKED, start, (size_t)size, (uint64_t)status.st_size, &header) == 0;
+}
+
 bool description_fits(const struct sync_set *set, const struct sync_node *node, const char *folder,
                       char reason[REASON_SIZE])
 {
@@ -117,7 +132,7 @@ bool description_fits(const struct sync_set *set, const struct sync_node *node, 
     log_mute(true);
     int r = description_read(folder, folder, &sets);
     log_mute(false);
-    if (r == -ENOENT)
+    if (r == -ENOENT || (r < 0 && is_share(folder)))
         return true;
     const struct sync_set *theirs = r == 0 ? &sets.sets[0] : NULL;
     if (theirs) {
