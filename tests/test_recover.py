@@ -318,6 +318,17 @@ def test_one_node_and_two_commands_bring_all_back(sets, source, nodes, tmp_path,
                      status=OK if command == "check" else LOST)  # fmt: skip
 
 
+def test_without_a_source_nodes_are_asked_what_they_are(home, nodes):
+    lose(home)
+    recover(home, nodes / "bert")
+    for status in (OK, DAMAGED, LOST):
+        done = commands.run("status", "--config", home.file, "--ask", status=status, env=home.environment, noisy=True)
+        answers = {name: node["answers"] and node["agrees"] for name, node in told(done).items()}
+        assert list(answers.values()).count(True) == 3 - [OK, DAMAGED, LOST].index(status)
+        assert "nothing is known" not in done.errors
+        shutil.rmtree(next(place for place in places(nodes) if place.exists()))
+
+
 def test_it_says_what_is_known_and_what_to_do(home, nodes):
     lose(home)
     text = shown(home, nodes / "bert")

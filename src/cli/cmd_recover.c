@@ -2,129 +2,24 @@
 #include "cli/options.h"
 
 #include "base/log.h"
-#include "cli/background.h"
+#include "cli/asking.h"
 #include "cli/output.h"
-#include "cli/private_folder.h"
 #include "cli/published.h"
 #include "cli/standing.h"
 #include "sync/address.h"
 #include "sync/description.h"
-#include "sync/run.h"
 #include "sync/state.h"
-#include "tree/remove.h"
 
-#include <fcntl.h>
-#include <limits.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 
-enum {
-    ASK_S = 20, /* without a word of a node's */
-    ASK_ALL_S = 40,
-};
-
-#define PREFIX "zfec-fs-recover-"
-
-/* What a node says when it is asked for its description. */
-struct telling {
-    struct transfer transfer;
-    char *text; /* of the set, in the order of its shares; NULL: it tells nothing */
-    bool unreadable;
-};
+enum { LOOK_S = 20 }; /* of rclone, at its own configuration */
 
 struct recovery {
     const struct options *options;
-    char *folder, *file; /* private; that of sets */
-    struct run run;
+    char *file; /* that of sets */
+    struct asking asking;
 };
-
-static void look_for_stop(void *context)
-{
-    struct recovery *recovery = context;
-    struct signalfd_siginfo signal;
-
-    if (read(recovery->run.wake, &signal, sizeof signal) == sizeof signal)
-        recovery->run.stop |= (int)signal.ssi_signo != background_signal(SIGUSR1);
-}
-
-static void transfer_happened(const struct transfer *transfer, enum transfer_event event)
-{
-}
-
-static int compare_shares(const void *one, const void *other)
-{
-    return ((const struct sync_node *)one)->share - ((const struct sync_node *)other)->share;
-}
-
-/* Returns the sections of SET, the nodes being sorted. */
-static char *text_of(struct sync_set *set)
-{
-    char *text = NULL;
-    size_t size;
-    FILE *file = open_memstream(&text, &size);
-
-    qsort(set->nodes, set->count, sizeof *set->nodes, compare_shares);
-    if (!file)
-        return NULL;
-    description_print(set, NULL, file);
-    return fclose(file) == 0 ? text : NULL;
-}
-
-/* Asks COUNT NODES, all at once. Returns 0 or a negative errno. */
-static int ask_nodes(struct recovery *recovery, struct sync_node *nodes, size_t count,
-                     struct telling *tellings)
-{
-    struct run *run = &recovery->run;
-    cleanup_free struct transfer *transfers = calloc(count, sizeof *transfers);
-    int r = transfers ? 0 : -ENOMEM;
-
-    for (size_t i = 0; r == 0 && i < count; i++) {
-        nodes[i].terms.timeout = ASK_S;
-        nodes[i].terms.deadline = ASK_ALL_S;
-        nodes[i].terms.retries = 0;
-        transfers[i] = (struct transfer){.node = &nodes[i],
-                                         .task = TASK_ASK,
-                                         .step = TRANSFER_WAITING,
-                                         .happened = transfer_happened};
-        if (asprintf(&transfers[i].theirs, "%s/%zu", recovery->folder, i) < 0)
-            r = -ENOMEM;
-        if (r == 0)
-            r = description_clear(transfers[i].theirs);
-    }
-    run->transfers = transfers;
-    run->count = count;
-    run->jobs = recovery->options->jobs > 0 ? recovery->options->jobs : UINT_MAX;
-    if (r == 0)
-        run_transfers(run);
-    for (size_t i = 0; transfers && i < count; i++)
-        tellings[i].transfer = transfers[i];
-    return r == 0 && run->stop ? -ECANCELED : r;
-}
-
-/* Reads what a node has told. */
-static void read_telling(struct telling *telling)
-{
-    const struct transfer *transfer = &telling->transfer;
-    cleanup_sets struct sets sets = {0};
-
-    if (transfer->result < 0)
-        return;
-    log_mute(true);
-    int r = description_read(transfer->theirs, "", &sets);
-    log_mute(false);
-    telling->unreadable = r < 0 && r != -ENOENT;
-    telling->text = r == 0 ? text_of(&sets.sets[0]) : NULL;
-}
-
-static void free_tellings(struct telling *tellings, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        free(tellings[i].text);
-        free(tellings[i].transfer.theirs);
-    }
-    free(tellings);
-}
 
 /* Returns true if rclone has a remote that is called as PLACE is up to its colon. */
 static bool is_remote(const char *place)
@@ -135,7 +30,7 @@ static bool is_remote(const char *place)
         return true;
     WORDS_ADD(&words, "rclone", "config", "show", "--ask-password=false", "--");
     words_add(&words, "%.*s", (int)strcspn(place, ":"), place);
-    return child_run(&words, ASK_S, NULL) == 0;
+    return child_run(&words, LOOK_S, NULL) == 0;
 }
 
 /* Takes the word of the command line to RET. Returns 0 or a negative errno, logged. */
@@ -153,43 +48,6 @@ static int find_place(const char *place, struct sync_node *ret, char **ret_path)
         ret->mover = &rclone_mover;
     const char *wrong = address_mistake(place, ret->mover == &rsync_mover);
     return wrong ? log_as(-EINVAL, "%s: %s", place, wrong) : 0;
-}
-
-/* Shows what SET is, and what its nodes have said. Returns how many of these tell of a set. */
-static size_t show(const struct sync_set *set, const struct telling *tellings, const char *told)
-{
-    size_t there = 0;
-
-    for (size_t i = 0; i < set->count; i++) {
-        const struct sync_node *node = &set->nodes[i];
-        const struct telling *telling = &tellings[i];
-        const char *by = node->mover == &rsync_mover ? "rsync" : "rclone";
-        bool answers = telling->transfer.result == 0,
-             same = telling->text && !strcmp(telling->text, told);
-        struct draft line = {0};
-        standing_add_node(&line, set, node);
-        draft_add(&line, "%s = %s: %s", by, node->target,
-                  !answers                     ? "does not answer: "
-                  : telling->transfer.no_place ? "answers, but there is no such directory"
-                  : telling->unreadable ? "answers, but its " DESCRIPTION_NAME " cannot be read"
-                  : !telling->text      ? "answers, but has no " DESCRIPTION_NAME
-                  : same                ? "answers"
-                                        : "answers, and tells something else");
-        if (!answers)
-            draft_add(&line, "%s", telling->transfer.reason);
-        output_draft(same ? COLOUR_NONE : COLOUR_BAD, &line);
-        json_t *object = json_pack("{s:s, s:s, s:o, s:b, s:b}", "set", set->name, "node",
-                                   node->name, "share", json_sprintf("%02x", (uint8_t)node->share),
-                                   "answers", answers, "agrees", same);
-        output_json_path(object, by, node->target);
-        if (!answers)
-            output_json_path(object, "error", telling->transfer.reason);
-        output_json("node", object);
-        there += telling->text != NULL;
-    }
-    output_text(COLOUR_NONE, "%s: %zu of %zu nodes are there, %s", set->name, there, set->count,
-                standing_enough(set, there).text);
-    return there;
 }
 
 static void show_text(const char *who, const char *text)
@@ -227,7 +85,8 @@ static bool makes_sense(const struct recovery *recovery, const char *text)
 {
     cleanup_sets struct sets sets = {0};
     cleanup_free char *path = NULL;
-    FILE *file = asprintf(&path, "%s/sets.ini", recovery->folder) < 0 ? NULL : fopen(path, "we");
+    FILE *file =
+        asprintf(&path, "%s/sets.ini", recovery->asking.folder) < 0 ? NULL : fopen(path, "we");
 
     if (!file || fputs(text, file) < 0 || fclose(file) != 0)
         return false;
@@ -306,7 +165,7 @@ static void show_next(const struct recovery *recovery, const char *name)
 static enum exit_status conclude(const struct recovery *recovery, const struct sync_set *set,
                                  const struct telling *tellings, const char *told, const char *text)
 {
-    size_t there = show(set, tellings, told);
+    size_t there = asking_show(set, tellings, told);
     bool differ = show_others(set, tellings, told), written = false;
 
     if (differ && !recovery->options->as_told)
@@ -329,8 +188,8 @@ static enum exit_status recover_set(struct recovery *recovery, struct sync_set *
                                     const struct sync_node *place)
 {
     const char *self = set->nodes[0].name;
-    cleanup_free char *told = text_of(set), *text = NULL;
-    struct telling *tellings = calloc(set->count, sizeof *tellings);
+    cleanup_free char *told = asking_text(set), *text = NULL;
+    struct telling *tellings = NULL;
     enum exit_status status = EXIT_STATUS_FAILED;
 
     for (size_t i = 0; i < set->count; i++) {
@@ -340,17 +199,14 @@ static enum exit_status recover_set(struct recovery *recovery, struct sync_set *
             node->target = place->target;
         }
     }
-    text = text_of(set);
+    text = asking_text(set);
     int r =
-        told && text && tellings ? ask_nodes(recovery, set->nodes, set->count, tellings) : -ENOMEM;
+        told && text ? asking_nodes(&recovery->asking, set->nodes, set->count, &tellings) : -ENOMEM;
     if (r < 0)
         log_errno(r, "recover");
-    for (size_t i = 0; r == 0 && i < set->count; i++)
-        read_telling(&tellings[i]);
-    if (r == 0)
+    else
         status = conclude(recovery, set, tellings, told, text);
-    if (tellings)
-        free_tellings(tellings, set->count);
+    asking_free(tellings, set->count);
     return status;
 }
 
@@ -358,15 +214,16 @@ static enum exit_status recover_set(struct recovery *recovery, struct sync_set *
 static enum exit_status recover(struct recovery *recovery, struct sync_node *place)
 {
     cleanup_sets struct sets sets = {0};
-    struct telling telling = {0};
+    struct telling *telling;
 
-    int r = ask_nodes(recovery, place, 1, &telling);
-    cleanup_free char *folder = telling.transfer.theirs;
-    if (r == 0 && telling.transfer.result < 0)
-        r = log_as(-EIO, "%s: %s", place->target, telling.transfer.reason);
-    else if (r == 0)
-        r = description_read(folder, place->target, &sets);
-    if (r == -ENOENT && telling.transfer.no_place)
+    int r = asking_nodes(&recovery->asking, place, 1, &telling);
+    if (r < 0)
+        log_errno(r, "recover");
+    else if (telling->transfer.result < 0)
+        r = log_as(-EIO, "%s: %s", place->target, telling->transfer.reason);
+    else
+        r = description_read(telling->transfer.theirs, place->target, &sets);
+    if (r == -ENOENT && telling->transfer.no_place)
         log_error("%s: there is no such directory: correct the path, or give the place of another "
                   "node",
                   place->target);
@@ -374,34 +231,27 @@ static enum exit_status recover(struct recovery *recovery, struct sync_node *pla
         log_error("%s: has no " DESCRIPTION_NAME ", which tells of the other nodes: give the place "
                   "of another node, or write the file of sets by hand",
                   place->target);
+    asking_free(telling, 1);
     return r == 0 ? recover_set(recovery, &sets.sets[0], place) : EXIT_STATUS_FAILED;
 }
 
 enum exit_status recover_command(struct options *options)
 {
-    struct recovery recovery = {.options = options,
-                                .run = {.context = &recovery, .look = look_for_stop}};
+    struct recovery recovery = {.options = options};
     struct sync_node place = {.name = "", .share = -1};
     cleanup_free char *path = NULL, *file = options_sets_path(options);
-    const struct removal_terms terms = {.removed = NULL};
-    sigset_t passed;
+    enum exit_status status = EXIT_STATUS_FAILED;
 
     if (options->word_count != 1) {
         log_error("recover: give the place of one node, like nas:backup/home or /mnt/usb/home");
         return EXIT_STATUS_USAGE;
     }
-    background_signals(&passed);
-    sigprocmask(SIG_BLOCK, &passed, NULL);
-    cleanup_fd int signals = signalfd(-1, &passed, SFD_CLOEXEC | SFD_NONBLOCK);
     int r = find_place(options->words[0], &place, &path);
     if (r < 0)
         return r == -EINVAL ? EXIT_STATUS_USAGE : EXIT_STATUS_FAILED;
-    if (!file || signals < 0 || private_folder_make(PREFIX, &recovery.folder) < 0)
-        return EXIT_STATUS_FAILED;
-    recovery.run.wake = signals;
     recovery.file = file;
-    enum exit_status status = recover(&recovery, &place);
-    remove_all(AT_FDCWD, recovery.folder, recovery.folder, &terms);
-    free(recovery.folder);
+    if (asking_begin(options->jobs, &recovery.asking) == 0 && file)
+        status = recover(&recovery, &place);
+    asking_end(&recovery.asking);
     return status;
 }

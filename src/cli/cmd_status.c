@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/options.h"
 
+#include "base/log.h"
+#include "cli/asking.h"
 #include "cli/chosen.h"
 #include "cli/metrics.h"
 #include "cli/standing.h"
@@ -24,6 +26,25 @@ static enum exit_status show_set(const char *folder, struct sync_set *set)
     return standing.status;
 }
 
+/* Asks the nodes of a set that has no source what they say they are. */
+static enum exit_status ask_set(const struct options *options, struct sync_set *set)
+{
+    cleanup_asking struct asking asking = {.signals = -1};
+    cleanup_free char *told = asking_text(set);
+    struct telling *tellings = NULL;
+    size_t there = 0;
+
+    if (asking_begin(options->jobs, &asking) < 0)
+        return EXIT_STATUS_FAILED;
+    int r = told ? asking_nodes(&asking, set->nodes, set->count, &tellings) : -ENOMEM;
+    if (r < 0)
+        log_errno(r, "%s", set->name);
+    else
+        there = asking_show(set, tellings, told);
+    asking_free(tellings, set->count);
+    return r < 0 ? EXIT_STATUS_FAILED : standing_status(set, there);
+}
+
 enum exit_status status_command(struct options *options)
 {
     cleanup_sets struct sets sets = {0};
@@ -42,8 +63,14 @@ enum exit_status status_command(struct options *options)
     for (size_t i = 0; i < sets.count; i++) {
         if (!chosen_has(options, &sets.sets[i]))
             continue;
-        status = standing_worse(status, show_set(folder, &sets.sets[i]));
         count++;
+        bool is_asked = options->ask && !sets.sets[i].source;
+        if (is_asked)
+            status = standing_worse(status, ask_set(options, &sets.sets[i]));
+        if (is_asked && state_read(folder, &sets.sets[i]) == -ENOENT &&
+            !standing_is_known(&sets.sets[i]))
+            continue; /* there is no more to say */
+        status = standing_worse(status, show_set(folder, &sets.sets[i]));
     }
     if (metrics_write(options, &sets) < 0)
         status = standing_worse(status, EXIT_STATUS_FAILED);

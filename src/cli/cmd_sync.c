@@ -779,7 +779,7 @@ enum exit_status sync_sets(const struct options *options, struct sets *sets, int
         return EXIT_STATUS_FAILED;
     }
     for (size_t i = 0; i < sets->count && !stopped; i++) {
-        if (!chosen_has(options, &sets->sets[i]))
+        if (!chosen_has(options, &sets->sets[i]) || !sets->sets[i].source)
             continue;
         status = standing_worse(status, sync_set(options, &sets->sets[i], signals, &stopped));
         ++*ret_count;

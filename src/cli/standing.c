@@ -287,8 +287,7 @@ static void show_node(const struct standing *standing, const struct sync_set *se
     output_draft(is_good ? COLOUR_NONE : COLOUR_BAD, &line);
 }
 
-/* Returns true if a run of sync or check is known to have asked a node. */
-static bool is_known(const struct sync_set *set)
+bool standing_is_known(const struct sync_set *set)
 {
     for (size_t i = 0; i < set->count; i++) {
         if (set->nodes[i].memory.tried > 0 || set->nodes[i].memory.as_of > 0)
@@ -314,7 +313,7 @@ static char *sentence_of(const struct standing *standing, const struct sync_set 
     unsigned required = set->encoding.required;
     struct draft text = {0};
 
-    if (!is_known(set)) {
+    if (!standing_is_known(set)) {
         draft_add(&text,
                   "%s: nothing is known yet of its %zu nodes; zfec-fs status --ask %s: asks them",
                   set->name, set->count, set->name);

@@ -16,6 +16,9 @@ struct standing {
     bool is_known;           /* the state could be read */
 };
 
+/* Returns true if a run of sync or check is known to have asked a node. */
+bool standing_is_known(const struct sync_set *set);
+
 /* Reads SET by its memory. */
 struct standing standing_of(const struct sync_set *set, time_t now);
 
