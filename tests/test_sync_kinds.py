@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 import commands
+import set_places
 import syncing
 import trees
 from commands import DAMAGED, LOST, OK
@@ -258,3 +259,30 @@ def test_names_that_rclone_spells_otherwise(sets, source, nodes, outside, tmp_pa
     done = commands.run("check", "--config", sets.file, "home:", noisy=True, env=sets.environment)
     assert done.summary["lost"] == 0
     assert not [line for line in done.json if line.get("path", "") in PICTURES], done.errors
+
+
+def test_a_directory_that_is_kept_is_in_the_way(sets, source, nodes):  # noqa: F811
+    """Of a file, where nothing is deleted: it is told what to do, which helps."""
+    sets.write(source, local(nodes, NAMES))
+    sets.run()
+    shutil.rmtree(source / "dir")
+    (source / "dir").write_bytes(b"x" * 5000)
+    done = sets.run(status=LOST)
+    assert {end["error"] for end in ends(done).values()} == {
+        "could not make way for new regular file: dir: a directory with names in it is there, which delete = no "
+        "keeps; remove it, or write delete = yes"
+    }
+    sets.write(source, local(nodes, NAMES), more="delete = yes")
+    sets.run()
+    assert all((nodes / name / "dir").is_file() for name in NAMES)
+
+
+def test_two_nodes_at_one_place_are_none(sets, source, nodes):  # noqa: F811
+    """Where that shows only by what the place says after both have filled it."""
+    set_places.install_ssh(sets, set_places.SSH)
+    places = {**local(nodes, NAMES[:2]), "carl": f"rsync = host:{nodes}/bert"}
+    sets.write(source, places)
+    done = sets.run(status=LOST)
+    errors = {name: end.get("error", "") for name, end in ends(done).items()}
+    assert errors["anna"] == ""
+    assert "the places of" in errors["bert"] and errors["bert"] == errors["carl"]

@@ -344,7 +344,11 @@ static int prepare_task(struct syncing *syncing, size_t i, struct transfer *tran
             !transfer->node->terms.remove && (options->dry_run || options->verify > 0 ||
                                               syncing->began - memory->counted >= COUNT_EVERY_S);
         return 1;
-    case TASK_ASK:
+    case TASK_ASK: /* a place that was just filled: it may be another node's as well */
+        if (!syncing->describes || memory->as_of > 0 || outcome->update.result < 0)
+            return 0;
+        r = description_clear(transfer->theirs);
+        return r < 0 ? r : 1;
     case TASK_FETCH:
         break;
     case TASK_FIND:
@@ -375,6 +379,29 @@ static int prepare_task(struct syncing *syncing, size_t i, struct transfer *tran
     return 0;
 }
 
+/* Where the place of node number I says that it holds another node's share, both were sent there,
+ * and it holds a mixture. */
+static void look_for_twin(struct syncing *syncing, size_t i, const char *theirs)
+{
+    const struct sync_set *set = syncing->set;
+    cleanup_sets struct sets sets = {0};
+    char reason[REASON_SIZE];
+
+    log_mute(true);
+    int r = description_read(theirs, theirs, &sets);
+    log_mute(false);
+    for (size_t at = 0; r == 0 && at < set->count; at++) {
+        if (at == i || set->nodes[at].share != sets.sets[0].nodes[0].share ||
+            strcmp(sets.sets[0].name, set->name) != 0)
+            continue;
+        snprintf(reason, sizeof reason,
+                 "the places of %.200s and %.200s are one: give each node its own",
+                 set->nodes[i].name, set->nodes[at].name);
+        fail_node(&syncing->outcomes[i], reason);
+        fail_node(&syncing->outcomes[at], reason);
+    }
+}
+
 /* Notes what came of that. */
 static void judge_task(struct syncing *syncing, size_t i, const struct transfer *transfer)
 {
@@ -393,6 +420,9 @@ static void judge_task(struct syncing *syncing, size_t i, const struct transfer 
             fail_node(outcome, transfer->reason);
         break;
     case TASK_ASK:
+        if (!failed)
+            look_for_twin(syncing, i, transfer->theirs);
+        break;
     case TASK_FETCH:
         break;
     case TASK_FIND:
@@ -578,6 +608,8 @@ static int run_steps(struct syncing *syncing, const char *folder)
         r = run_step(syncing, TASK_RESEND);
     if (r == 0)
         r = run_step(syncing, TASK_UPDATE);
+    if (r == 0 && !dry_run && !syncing->run.stop)
+        r = run_step(syncing, TASK_ASK);
     if (r == 0 && !dry_run && !syncing->run.stop) {
         r = run_step(syncing, TASK_FIND);
         if (r == 0)

@@ -12,6 +12,9 @@
 /* rsync's word for more than --max-delete. */
 #define TOO_MANY "Deletions stopped"
 
+/* Its word for a directory in the place of something else, with names in it that are to stay. */
+#define NO_WAY "could not make way for"
+
 #define NO_SUCH "No such file or directory"
 
 /* ssh's. */
@@ -391,6 +394,11 @@ static void rsync_take(struct transfer *transfer, int stream, char *line)
                      "zfec-fs repair --replace %s %s:",
                      transfer->node->name, transfer->node->name, transfer->node->set);
         }
+        if (strncmp(line, NO_WAY, strlen(NO_WAY)) == 0)
+            snprintf(transfer->reason, sizeof transfer->reason,
+                     "%.300s: a directory with names in it is there, which delete = no keeps; "
+                     "remove it, or write delete = yes",
+                     line);
         transfer_reason(transfer, strncmp(line, TOO_MANY, strlen(TOO_MANY)) == 0
                                       ? "more to delete than max_delete allows; the rest is left"
                                       : line);
