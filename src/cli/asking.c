@@ -56,10 +56,6 @@ void asking_end(struct asking *asking)
     cleanup_close_fd(&asking->signals);
 }
 
-static void transfer_happened(const struct transfer *transfer, enum transfer_event event)
-{
-}
-
 static int compare_shares(const void *one, const void *other)
 {
     return ((const struct sync_node *)one)->share - ((const struct sync_node *)other)->share;
@@ -104,10 +100,8 @@ int asking_nodes(struct asking *asking, struct sync_node *nodes, size_t count, s
         nodes[i].terms.timeout = ASK_S;
         nodes[i].terms.deadline = ASK_ALL_S;
         nodes[i].terms.retries = 0;
-        transfers[i] = (struct transfer){.node = &nodes[i],
-                                         .task = TASK_ASK,
-                                         .step = TRANSFER_WAITING,
-                                         .happened = transfer_happened};
+        transfers[i] =
+            (struct transfer){.node = &nodes[i], .task = TASK_ASK, .step = TRANSFER_WAITING};
         if (asprintf(&transfers[i].theirs, "%s/%zu", asking->folder, i) < 0)
             r = -ENOMEM;
         if (r == 0)

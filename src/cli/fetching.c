@@ -67,7 +67,7 @@ static int prepare(struct fetch_run *fetch, size_t i)
 }
 
 /* Fetches, or asks how much that would be. */
-static int run(struct fetch_run *fetch, bool dry_run)
+static int fetch_all(struct fetch_run *fetch, bool dry_run)
 {
     for (size_t i = 0; i < fetch->count; i++) {
         struct transfer *transfer = &fetch->transfers[i];
@@ -147,12 +147,12 @@ int fetching_run(struct fetching *fetchings, size_t count, const char *folder, c
     if (r == 0)
         r = meter_start(&fetch.meter, "fetch", "another run fetches it anew");
     if (r == 0) {
-        r = run(&fetch, true);
+        r = fetch_all(&fetch, true);
         if (r == 0)
             r = tell_size(&fetch);
         set_whole(&fetch);
         if (r == 0)
-            r = run(&fetch, false);
+            r = fetch_all(&fetch, false);
         meter_stop(&fetch.meter);
     }
     for (size_t i = 0; fetch.transfers && i < count; i++) {

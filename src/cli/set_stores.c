@@ -3,80 +3,35 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/thread.h"
 #include "cli/fetching.h"
+#include "cli/lent_place.h"
 #include "cli/output.h"
-#include "cli/private_folder.h"
 #include "store/store.h"
 #include "sync/address.h"
 #include "sync/child.h"
 #include "sync/sets.h"
-#include "sync/sftp.h"
 #include "sync/state.h"
-#include "tree/remove.h"
-#include "tree/whereabouts.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 
 enum {
     LOOK_MS = 50,
-    START_S = 30, /* to mount a node, if its timeout is not less */
     MORE_S = 5,   /* for nodes that are not needed */
-    END_S = 5,    /* to unmount */
+    START_S = 30, /* for the view */
 };
 
-#define MOUNTS_PREFIX "zfec-fs-set-"
-#define COPIES_PREFIX "zfec-fs-fetched-"
-#define VIEW_NAME     ":view" /* no node has that name */
-
-/* A node, and where its share is; or the rebuilt view, which has no node. */
-struct lent_node {
-    const struct sync_node *node;
-    char *mountpoint;              /* NULL: it is a directory of this machine */
-    const char *root, *beneath;    /* of its share; what is wanted of that, "": all */
-    char *path;                    /* of the store */
-    int fd;                        /* which that leads to, where something beneath is wanted */
-    struct child mounting, asking; /* stat, so that a file system that hangs holds up nobody */
-    unsigned awaited;              /* answers of that */
-    dev_t other_device;            /* where it is before it is mounted; 0: none */
-    enum {
-        PLACE_NONE,
-        PLACE_UNFETCHED, /* it may be fetched, if it is needed */
-        PLACE_MOUNTS,
-        PLACE_ANSWERS,
-        PLACE_READY,
-        PLACE_FAILED
-    } state;
-    char *copy;               /* of what was fetched */
-    char reason[REASON_SIZE]; /* why it failed: the first line that a program has said */
-};
-
-struct lent_folder {
-    char *path; /* NULL: it is not needed */
-    int lock;   /* while somebody has it, it is in use */
-};
+#define VIEW_NAME ":view" /* no node has that name */
 
 struct set_stores {
     struct sets sets;
     struct sync_set *set;
-    struct lent_folder mounts, copies;
+    struct locked_folder mounts, copies;
     const char *beneath;
     struct state_look began;
-    struct lent_node *places; /* one for each node, and that of the view */
+    struct lent_place *places; /* one for each node, and that of the view */
 };
-
-/* How long a node may take until it is mounted. */
-static unsigned start_limit(const struct sync_node *node)
-{
-    return node && node->terms.timeout < START_S ? node->terms.timeout : START_S;
-}
 
 /* Returns how long the name of the set is, or 0 where WORD has not the form of an address. */
 static size_t address_length(const char *word)
@@ -142,183 +97,11 @@ static int find_set(const struct options *options, size_t length, struct set_sto
     return stores->set ? 0 : refuse_set(word, length, file, &stores->sets);
 }
 
-/* Removes what a run has left in FOLDER, but what it had mounted there, which is unmounted. */
-static void clear_folder(int folder, const char *path)
-{
-    static const struct removal_terms terms = {.made_here = true};
-    DIR *list = fdopendir(dup(folder));
-    struct directory_id here, there;
-
-    for (struct dirent *entry; list && (entry = readdir(list));) {
-        cleanup_free char *name = NULL;
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
-            asprintf(&name, "%s/%s", path, entry->d_name) < 0)
-            continue;
-        if (unlink(name) == 0 || rmdir(name) == 0)
-            continue;
-        if (errno != ENOTEMPTY)
-            private_folder_unmount(name);
-        /* What is mounted still is on another device, and nobody's to remove. */
-        cleanup_fd int fd = open(name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (fd >= 0 && directory_identify(folder, &here) == 0 &&
-            directory_identify(fd, &there) == 0 && here.device == there.device)
-            remove_all(folder, entry->d_name, name, &terms);
-    }
-    if (list)
-        closedir(list);
-}
-
-/* What runs have left that were killed, with what they had started. */
-static void remove_abandoned(const char *folder, bool of_copies)
-{
-    const char *prefix = of_copies ? COPIES_PREFIX : MOUNTS_PREFIX;
-    const char *end = strrchr(folder, '/');
-    cleanup_free char *base = strndup(folder, (size_t)(end - folder));
-    DIR *list = base ? opendir(base) : NULL;
-
-    for (struct dirent *entry; list && (entry = readdir(list));) {
-        cleanup_free char *path = NULL;
-        struct stat status;
-        if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0 ||
-            asprintf(&path, "%s/%s", base, entry->d_name) < 0)
-            continue;
-        cleanup_fd int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (fd < 0 || fstat(fd, &status) < 0 || status.st_uid != geteuid() ||
-            flock(fd, LOCK_EX | LOCK_NB) < 0)
-            continue;
-        clear_folder(fd, path);
-        rmdir(path);
-    }
-    if (list)
-        closedir(list);
-}
-
-/* Makes the folder for mounts, or that for copies, unless it is there. */
-static int make_folder(struct lent_folder *folder, bool of_copies)
-{
-    if (folder->path)
-        return 0;
-    int r = of_copies ? private_folder_make_large(COPIES_PREFIX, &folder->path)
-                      : private_folder_make(MOUNTS_PREFIX, &folder->path);
-    if (r < 0)
-        return r;
-    folder->lock = open(folder->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (folder->lock < 0 || flock(folder->lock, LOCK_EX | LOCK_NB) < 0)
-        return log_errno(-errno, "%s", folder->path);
-    remove_abandoned(folder->path, of_copies);
-    return 0;
-}
-
-static bool has_sshfs(void)
-{
-    struct words words = {.names = NO_NAMES};
-
-    WORDS_ADD(&words, "sshfs", "--version");
-    int status = child_run(&words, END_S, NULL);
-    return !WIFEXITED(status) || WEXITSTATUS(status) != CHILD_NOT_FOUND;
-}
-
-static void add_rclone(const struct sync_node *node, struct words *words)
-{
-    const struct terms *terms = &node->terms;
-
-    WORDS_ADD(words, "rclone", "mount", "--read-only", "--ask-password=false", "--log-level=ERROR",
-              "--log-format=");
-    words_add(words, "--timeout=%us", terms->timeout);
-    words_add(words, "--contimeout=%us", start_limit(node));
-    if (terms->symlinks) /* else those at a local remote do not show */
-        WORDS_ADD(words, "--links");
-    if (terms->rclone_config)
-        words_add(words, "--config=%s", terms->rclone_config);
-}
-
-static void add_sshfs(const struct sync_node *node, struct words *words)
-{
-    const struct terms *terms = &node->terms;
-
-    WORDS_ADD(words, "sshfs", "-f", "-o", "ro,reconnect,no_contain_symlinks,BatchMode=yes");
-    words_add(words, "-oConnectTimeout=%u,ServerAliveInterval=%u", start_limit(node),
-              terms->timeout / 3 + 1);
-    if (terms->ssh_key)
-        words_add(words, "-oIdentityFile=%s", terms->ssh_key);
-    if (terms->ssh_config)
-        words_add(words, "-F%s", terms->ssh_config);
-}
-
-/* The words that mount a node in the foreground. Nothing asks for a password. */
-static void add_mounting(const struct lent_node *place, struct words *words)
-{
-    const struct sync_node *node = place->node;
-    const bool by_rsync = node->mover == &rsync_mover;
-    cleanup_free char *sftp = by_rsync && !has_sshfs() ? sftp_remote(node) : NULL;
-
-    if (by_rsync && !sftp)
-        add_sshfs(node, words);
-    else
-        add_rclone(node, words);
-    WORDS_ADD(words, "--", sftp ? sftp : node->target);
-}
-
-static void fail_place(struct lent_node *place, const char *reason)
-{
-    place->state = PLACE_FAILED;
-    if (!*place->reason)
-        snprintf(place->reason, sizeof place->reason, "%s", reason);
-}
-
-/* Stores where NAME is to be mounted. */
-static int make_mountpoint(struct set_stores *stores, struct lent_node *place, const char *name)
-{
-    struct stat folder;
-    int r = make_folder(&stores->mounts, false);
-
-    if (r < 0)
-        return r;
-    if (asprintf(&place->mountpoint, "%s/%s", stores->mounts.path, name) < 0)
-        return -ENOMEM;
-    if (mkdir(place->mountpoint, 0700) < 0 || fstat(stores->mounts.lock, &folder) < 0)
-        return log_errno(-errno, "%s: cannot be made", place->mountpoint);
-    place->other_device = folder.st_dev;
-    place->root = place->mountpoint;
-    place->state = PLACE_MOUNTS;
-    return 0;
-}
-
-/* Starts what mounts the place, by WORDS, which are cleared. */
-static int start(struct lent_node *place, struct words *words)
-{
-    words_add(words, "%s", place->mountpoint);
-    int r = words->failed ? -ENOMEM : child_start(words, &place->mounting);
-    names_clear(&words->names);
-    return r;
-}
-
-/* Asks whether the store is there, and a directory, as all that it lies in is beneath the root:
- * whoever puts a symlink there must not choose what is read in its place. */
-static void ask_place(struct lent_node *place)
-{
-    struct words words = {.names = NO_NAMES};
-
-    WORDS_ADD(&words, "stat", "--format=%d %F", "--");
-    words_add(&words, "%s/.", place->root);
-    place->awaited = 1;
-    for (const char *end = place->beneath; *end; place->awaited++) {
-        end = strchrnul(end + 1, '/');
-        words_add(&words, "%s/%.*s", place->root, (int)(end - place->beneath), place->beneath);
-    }
-    place->state = PLACE_ANSWERS;
-    int r = words.failed ? -ENOMEM : child_start(&words, &place->asking);
-    names_clear(&words.names);
-    if (r < 0)
-        fail_place(place, strerrordesc_np(-r));
-}
-
 /* Starts what mounts the share of a node, if it is not of this machine. */
-static int begin(struct set_stores *stores, struct lent_node *place)
+static int begin(struct set_stores *stores, struct lent_place *place)
 {
     const struct sync_node *node = place->node;
     bool by_rsync = node->mover == &rsync_mover;
-    struct words words = {.names = NO_NAMES};
 
     if (by_rsync && address_kind(node->target) == ADDRESS_DAEMON) {
         place->state = PLACE_UNFETCHED;
@@ -326,19 +109,18 @@ static int begin(struct set_stores *stores, struct lent_node *place)
     }
     if (by_rsync && address_kind(node->target) == ADDRESS_LOCAL) {
         place->root = node->target;
-        ask_place(place);
+        lent_place_ask(place);
         return 0;
     }
-    int r = make_mountpoint(stores, place, node->name);
-    if (r < 0)
-        return r;
-    add_mounting(place, &words);
-    return start(place, &words);
+    int r = stores->mounts.path ? 0 : locked_folder_make(false, &stores->mounts);
+    if (r == 0)
+        r = lent_place_make(place, &stores->mounts, node->name);
+    return r == 0 ? lent_place_mount(place) : r;
 }
 
 /* Stores the path of what is there, which nobody leads elsewhere from now on, and has messages call
  * it what the user does. */
-static int take_store(const struct set_stores *stores, struct lent_node *place)
+static int take_store(const struct set_stores *stores, struct lent_place *place)
 {
     const char *between = *place->beneath ? "/" : "";
     cleanup_tree struct tree *tree = NULL;
@@ -352,83 +134,13 @@ static int take_store(const struct set_stores *stores, struct lent_node *place)
         r = tree_open_directory(tree, place->beneath, &place->fd);
     if (r < 0) {
         place->state = PLACE_FAILED;
-        fail_place(place, strerrordesc_np(-r));
+        lent_place_fail(place, strerrordesc_np(-r));
         return 0;
     }
     if (*place->beneath ? asprintf(&place->path, "/proc/%d/fd/%d", getpid(), place->fd) < 0
                         : !(place->path = strdup(place->root)))
         return -ENOMEM;
     return store_call(place->path, name);
-}
-
-/* What the program that mounts says is the reason, if it says anything. */
-static void take_mounting(void *opaque, int stream, char *line)
-{
-    struct lent_node *place = opaque;
-
-    if (!*place->reason)
-        snprintf(place->reason, sizeof place->reason, "%s", line);
-}
-
-/* "2049 directory", or "stat: cannot statx '/mnt/usb': No such file or directory". */
-static void take_answer(void *opaque, int stream, char *line)
-{
-    struct lent_node *place = opaque;
-    const char *kind = strchr(line, ' '), *colon = strrchr(line, ':');
-
-    if (place->state != PLACE_ANSWERS)
-        return; /* the first that is wrong */
-    if (stream == 1)
-        fail_place(place, colon && colon[1] ? colon + 2 : line);
-    else if (kind && strcmp(kind, " symbolic link") == 0)
-        fail_place(place, "a symlink is there, or on the way, and is not followed");
-    else if (!kind || strcmp(kind, " directory") != 0)
-        fail_place(place, "not a directory; give the one that it is in");
-    else if (strtoull(line, NULL, 10) == place->other_device)
-        place->awaited = 0; /* it is unmounted already */
-    else if (place->awaited > 0 && --place->awaited == 0)
-        place->state = PLACE_READY;
-}
-
-/* By what the kernel knows: nothing is asked of the file system. */
-static bool is_mounted(const struct lent_node *place)
-{
-    cleanup_fd int fd = open(place->mountpoint, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    struct directory_id here;
-
-    return fd >= 0 && directory_identify(fd, &here) == 0 && here.device != place->other_device;
-}
-
-static bool has_ended(const struct child *child)
-{
-    struct pollfd ended = {.fd = child->handle, .events = POLLIN};
-
-    return child->pid > 0 && poll(&ended, 1, 0) > 0;
-}
-
-/* Returns true if the place is still waited for. */
-static bool look_at_place(struct lent_node *place)
-{
-    bool failed = has_ended(&place->mounting), answered = has_ended(&place->asking);
-
-    if (place->state < PLACE_MOUNTS)
-        return false;
-    if (place->mounting.pid > 0)
-        child_read(&place->mounting, take_mounting, place);
-    if (place->state == PLACE_MOUNTS && is_mounted(place))
-        ask_place(place);
-    else if (place->state == PLACE_ANSWERS)
-        child_read(&place->asking, take_answer, place);
-    if (place->state > PLACE_ANSWERS)
-        return false;
-    if (failed)
-        fail_place(place, !place->node ? "it cannot be mounted"
-                          : place->node->mover == &rclone_mover
-                              ? "rclone cannot be run; install it"
-                              : "sshfs cannot be run; install it");
-    else if (answered)
-        fail_place(place, "cannot be looked at");
-    return place->state <= PLACE_ANSWERS;
 }
 
 static size_t count(const struct set_stores *stores, int state)
@@ -454,16 +166,16 @@ static void wait_for_places(struct set_stores *stores, bool all)
         if (enough_since == 0 && count(stores, PLACE_READY) >= set->encoding.required)
             enough_since = now;
         for (size_t i = 0; i < set->count; i++) {
-            struct lent_node *place = &stores->places[i];
-            bool late = now - began > start_limit(place->node) ||
+            struct lent_place *place = &stores->places[i];
+            bool late = now - began > lent_place_limit(place->node) ||
                         (!all && enough_since > 0 && now - enough_since > MORE_S);
-            if (look_at_place(place) && late)
-                fail_place(place, "it did not answer in time");
+            if (lent_place_look(place) && late)
+                lent_place_fail(place, "it did not answer in time");
         }
         poll(NULL, 0, LOOK_MS);
     }
     for (size_t i = 0; i < set->count; i++) {
-        struct lent_node *place = &stores->places[i];
+        struct lent_place *place = &stores->places[i];
         if (place->asking.pid > 0)
             child_kill(&place->asking);
         if (place->state == PLACE_FAILED && place->mounting.pid > 0)
@@ -476,12 +188,14 @@ static int fetch_some(struct set_stores *stores, size_t *count)
 {
     const struct sync_set *set = stores->set;
     cleanup_free struct fetching *fetchings = calloc(*count, sizeof *fetchings);
-    cleanup_free struct lent_node **places = calloc(*count, sizeof *places);
+    cleanup_free struct lent_place **places = calloc(*count, sizeof *places);
     size_t found = 0;
 
-    int r = fetchings && places ? make_folder(&stores->copies, true) : -ENOMEM;
+    int r = fetchings && places
+                ? stores->copies.path ? 0 : locked_folder_make(true, &stores->copies)
+                : -ENOMEM;
     for (size_t i = 0; r == 0 && i < set->count && found < *count; i++) {
-        struct lent_node *place = &stores->places[i];
+        struct lent_place *place = &stores->places[i];
         if (place->state != PLACE_UNFETCHED)
             continue;
         fetchings[found].node = place->node;
@@ -491,12 +205,12 @@ static int fetch_some(struct set_stores *stores, size_t *count)
     if (r == 0 && found > 0)
         r = fetching_run(fetchings, found, stores->copies.path, stores->beneath);
     for (size_t i = 0; i < found; i++) {
-        struct lent_node *place = places[i];
+        struct lent_place *place = places[i];
         place->root = place->copy = fetchings[i].path;
         if (r == 0 && fetchings[i].result == 0)
-            ask_place(place);
+            lent_place_ask(place);
         else
-            fail_place(place, fetchings[i].reason);
+            lent_place_fail(place, fetchings[i].reason);
     }
     if (r == 0)
         wait_for_places(stores, true);
@@ -522,7 +236,7 @@ static int fetch_places(struct set_stores *stores, const struct options *options
         r = fetch_some(stores, &wanted);
     }
     for (size_t i = 0; r == 0 && is_part && i < set->count; i++) {
-        const struct lent_node *place = &stores->places[i];
+        const struct lent_place *place = &stores->places[i];
         if (place->state == PLACE_UNFETCHED)
             log_error("%s/%s: an rsync daemon's share is fetched as a whole, which a check of a "
                       "part does not do; check %s: reads it",
@@ -531,20 +245,8 @@ static int fetch_places(struct set_stores *stores, const struct options *options
     return r;
 }
 
-/* Takes the lines of a program from here on, which would wait for that else. */
-static void *drain(void *opaque)
-{
-    struct lent_node *place = opaque;
-
-    for (;;) {
-        child_read(&place->mounting, take_mounting, place);
-        poll(NULL, 0, 20 * LOOK_MS);
-    }
-    return NULL;
-}
-
 /* Names the node, and where that lies, unless the reason says it. */
-static void tell_left_out(const struct lent_node *place)
+static void tell_left_out(const struct lent_place *place)
 {
     const struct sync_node *node = place->node;
     const bool is_named = strstr(place->reason, node->target);
@@ -560,7 +262,7 @@ static void add_reason(const struct set_stores *stores, size_t first, struct dra
     const char *reason = stores->places[first].reason;
 
     for (size_t i = 0; i < stores->set->count; i++) {
-        const struct lent_node *place = &stores->places[i];
+        const struct lent_place *place = &stores->places[i];
         if (place->state != PLACE_FAILED || strcmp(place->reason, reason) != 0)
             continue;
         if (i < first)
@@ -603,11 +305,11 @@ static int open_places(struct set_stores *stores, struct options *options)
     if (!stores->places)
         return -ENOMEM;
     for (size_t i = 0; i <= set->count; i++)
-        stores->places[i] = (struct lent_node){.node = i < set->count ? &set->nodes[i] : NULL,
-                                               .beneath = i < set->count ? stores->beneath : "",
-                                               .fd = -1,
-                                               .mounting = NO_CHILD,
-                                               .asking = NO_CHILD};
+        stores->places[i] = (struct lent_place){.node = i < set->count ? &set->nodes[i] : NULL,
+                                                .beneath = i < set->count ? stores->beneath : "",
+                                                .fd = -1,
+                                                .mounting = NO_CHILD,
+                                                .asking = NO_CHILD};
     for (size_t i = 0; r == 0 && i < set->count; i++) {
         if (!options->replaced || strcmp(set->nodes[i].name, options->replaced) != 0)
             r = begin(stores, &stores->places[i]);
@@ -624,11 +326,11 @@ static int open_places(struct set_stores *stores, struct options *options)
         r = tell_failed(stores, options->address);
     options->stores_left_out = count(stores, PLACE_FAILED);
     for (size_t i = 0; r == 0 && i < set->count; i++) {
-        struct lent_node *place = &stores->places[i];
+        struct lent_place *place = &stores->places[i];
         if (place->state == PLACE_READY)
             r = names_add(&options->stores, place->path);
         if (r == 0 && place->state == PLACE_READY && place->mountpoint)
-            r = thread_start(drain, place);
+            r = lent_place_drain(place);
     }
     return r;
 }
@@ -692,7 +394,7 @@ int set_stores_open(struct options *options)
     struct set_stores *stores = in_use = options->set_stores = calloc(1, sizeof *stores);
     if (!stores)
         return -ENOMEM;
-    stores->mounts.lock = stores->copies.lock = -1;
+    stores->mounts = stores->copies = NO_FOLDER;
     int r = find_set(options, length, stores);
     if (r < 0 || !stores->set)
         return r;
@@ -762,24 +464,26 @@ static void add_view(const struct options *options, struct words *words)
 int set_stores_show(const struct options *options, const char **ret)
 {
     struct set_stores *stores = options->set_stores;
-    struct lent_node *view = &stores->places[stores->set->count];
+    struct lent_place *view = &stores->places[stores->set->count];
     struct words words = {.names = NO_NAMES};
     double began = clock_seconds();
 
-    int r = make_mountpoint(stores, view, VIEW_NAME);
+    int r = stores->mounts.path ? 0 : locked_folder_make(false, &stores->mounts);
+    if (r == 0)
+        r = lent_place_make(view, &stores->mounts, VIEW_NAME);
     if (r < 0)
         return r == -ENOMEM ? log_errno(r, "the rebuilt view") : r;
     add_view(options, &words);
-    r = start(view, &words);
-    while (r == 0 && look_at_place(view)) {
+    r = lent_place_start(view, &words);
+    while (r == 0 && lent_place_look(view)) {
         if (clock_seconds() - began > START_S)
-            fail_place(view, "it did not answer in time");
+            lent_place_fail(view, "it did not answer in time");
         poll(NULL, 0, LOOK_MS);
     }
     if (r == 0 && view->state != PLACE_READY)
         return log_as(-EIO, "the rebuilt view: %s", view->reason);
     if (r == 0)
-        r = thread_start(drain, view);
+        r = lent_place_drain(view);
     *ret = view->mountpoint;
     return r < 0 ? log_errno(r, "the rebuilt view") : 0;
 }
@@ -798,7 +502,7 @@ const char *set_stores_beneath(const struct options *options)
 
 const char *set_stores_path(const struct options *options, size_t node)
 {
-    const struct lent_node *place = &options->set_stores->places[node];
+    const struct lent_place *place = &options->set_stores->places[node];
 
     return place->state == PLACE_READY ? place->path : NULL;
 }
@@ -808,42 +512,23 @@ bool set_stores_wanted(const struct options *options, size_t node)
     return options->set_stores->places[node].state > PLACE_UNFETCHED;
 }
 
-static void end(const struct lent_node *place)
-{
-    struct pollfd ended = {.fd = place->mounting.handle, .events = POLLIN};
-    bool hangs = ended.fd >= 0 && poll(&ended, 1, END_S * 1000) == 0;
-
-    /* Also where the program has ended: what is still looked at, it does not unmount. */
-    if (hangs || rmdir(place->mountpoint) < 0)
-        private_folder_unmount(place->mountpoint);
-    if (hangs) {
-        child_kill(&place->mounting);
-        poll(&ended, 1, 1000);
-    }
-    rmdir(place->mountpoint);
-}
-
 void set_stores_close(void)
 {
-    const struct set_stores *stores = in_use;
+    struct set_stores *stores = in_use;
 
     if (!stores || !stores->places)
         return;
     for (size_t i = 0; i <= stores->set->count; i++) { /* the view, which reads the others, first */
-        struct lent_node *place = &stores->places[stores->set->count - i];
+        struct lent_place *place = &stores->places[stores->set->count - i];
         cleanup_close_fd(&place->fd);
         if (place->mounting.pid > 0)
             child_end(&place->mounting);
     }
     for (size_t i = 0; i <= stores->set->count; i++) {
         if (stores->places[stores->set->count - i].mountpoint)
-            end(&stores->places[stores->set->count - i]);
+            lent_place_end(&stores->places[stores->set->count - i]);
     }
-    if (stores->mounts.path)
-        rmdir(stores->mounts.path);
-    if (stores->copies.path) {
-        clear_folder(stores->copies.lock, stores->copies.path);
-        rmdir(stores->copies.path);
-    }
+    locked_folder_remove(&stores->mounts);
+    locked_folder_remove(&stores->copies);
     /* The rest is the threads' that read, and ends with the process. */
 }

@@ -76,7 +76,7 @@ struct transfer {
     char mount[PATH_MAX]; /* where its file system was mounted last; "": unknown */
     void *context;        /* of: */
     void (*moved)(const struct transfer *transfer, enum move move, const char *path);
-    void (*happened)(const struct transfer *transfer, enum transfer_event event);
+    void (*happened)(const struct transfer *transfer, enum transfer_event event); /* or NULL */
 
     /* What was learnt by asking. */
     enum transfer_question question; /* what it is asked now */

@@ -31,6 +31,12 @@ static void note_reason(struct transfer *transfer, int result)
         transfer_reason(transfer, "it did not answer in time");
 }
 
+static void tell_event(struct transfer *transfer, enum transfer_event event)
+{
+    if (transfer->happened)
+        transfer->happened(transfer, event);
+}
+
 static void finish_transfer(struct transfer *transfer, int result)
 {
     transfer->step = TRANSFER_DONE;
@@ -124,7 +130,7 @@ static void begin_program(struct transfer *transfer)
     }
     transfer->step = TRANSFER_RUNNING;
     if (!goes_on)
-        transfer->happened(transfer, TRANSFER_BEGINS);
+        tell_event(transfer, TRANSFER_BEGINS);
 }
 
 /* Ends it for good, or (-EAGAIN) this try. */
@@ -198,7 +204,7 @@ static void judge_answer(struct transfer *transfer, bool is_whole)
             return;
         }
         transfer->checksum = true;
-        transfer->happened(transfer, TRANSFER_IS_DISTRUSTED);
+        tell_event(transfer, TRANSFER_IS_DISTRUSTED);
     }
     if (transfer->question == QUESTION_NAMES && transfer->is_new &&
         (transfer->names > 0 || !is_whole)) {
@@ -278,7 +284,7 @@ static void judge_end(struct transfer *transfer, int status)
     }
     transfer->step = TRANSFER_WAITING;
     transfer->due = clock_seconds() + fmin(ldexp(1, (int)transfer->tries - 1), PAUSE_MAX_S);
-    transfer->happened(transfer, TRANSFER_FAILS_FOR_NOW);
+    tell_event(transfer, TRANSFER_FAILS_FOR_NOW);
 }
 
 static void take_line(void *context, int stream, char *line)

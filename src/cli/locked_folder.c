@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/locked_folder.h"
+
+#include "base/log.h"
+#include "cli/private_folder.h"
+#include "tree/remove.h"
+#include "tree/whereabouts.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#define MOUNTS_PREFIX "zfec-fs-set-"
+#define COPIES_PREFIX "zfec-fs-fetched-"
+
+/* Removes what a run has left in FOLDER, but what it had mounted there, which is unmounted. */
+static void clear_folder(int folder, const char *path)
+{
+    static const struct removal_terms terms = {.made_here = true};
+    DIR *list = fdopendir(dup(folder));
+    struct directory_id here, there;
+
+    for (struct dirent *entry; list && (entry = readdir(list));) {
+        cleanup_free char *name = NULL;
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+            asprintf(&name, "%s/%s", path, entry->d_name) < 0)
+            continue;
+        if (unlink(name) == 0 || rmdir(name) == 0)
+            continue;
+        if (errno != ENOTEMPTY)
+            private_folder_unmount(name);
+        /* What is mounted still is on another device, and nobody's to remove. */
+        cleanup_fd int fd = open(name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd >= 0 && directory_identify(folder, &here) == 0 &&
+            directory_identify(fd, &there) == 0 && here.device == there.device)
+            remove_all(folder, entry->d_name, name, &terms);
+    }
+    if (list)
+        closedir(list);
+}
+
+/* What runs have left that were killed, with what they had started. */
+static void remove_abandoned(const char *folder, bool of_copies)
+{
+    const char *prefix = of_copies ? COPIES_PREFIX : MOUNTS_PREFIX;
+    const char *end = strrchr(folder, '/');
+    cleanup_free char *base = strndup(folder, (size_t)(end - folder));
+    DIR *list = base ? opendir(base) : NULL;
+
+    for (struct dirent *entry; list && (entry = readdir(list));) {
+        cleanup_free char *path = NULL;
+        struct stat status;
+        if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0 ||
+            asprintf(&path, "%s/%s", base, entry->d_name) < 0)
+            continue;
+        cleanup_fd int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0 || fstat(fd, &status) < 0 || status.st_uid != geteuid() ||
+            flock(fd, LOCK_EX | LOCK_NB) < 0)
+            continue;
+        clear_folder(fd, path);
+        rmdir(path);
+    }
+    if (list)
+        closedir(list);
+}
+
+int locked_folder_make(bool of_copies, struct locked_folder *ret)
+{
+    int r = of_copies ? private_folder_make_large(COPIES_PREFIX, &ret->path)
+                      : private_folder_make(MOUNTS_PREFIX, &ret->path);
+    if (r < 0)
+        return r;
+    ret->lock = open(ret->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (ret->lock < 0 || flock(ret->lock, LOCK_EX | LOCK_NB) < 0)
+        return log_errno(-errno, "%s", ret->path);
+    remove_abandoned(ret->path, of_copies);
+    return 0;
+}
+
+void locked_folder_remove(struct locked_folder *folder)
+{
+    if (!folder->path)
+        return;
+    clear_folder(folder->lock, folder->path);
+    rmdir(folder->path);
+}
