@@ -236,6 +236,8 @@ def test_a_new_place_is_filled(sets, source, nodes, lost):  # noqa: F811
     done = replace(sets, lost)
     assert done.summary["failed"] == 0, done.errors
     assert done.summary["made"] >= 8
+    [filled] = [line for line in done.json if line["message_type"] == "filled"]
+    assert (filled["set"], filled["node"], filled["files"] >= 8) == ("home", lost, True)
     assert_mended(sets, nodes, before, of_rclone=["carl"])
 
 

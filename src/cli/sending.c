@@ -689,6 +689,11 @@ static int send_all(struct sending *sending, bool *ret_filled)
         output_text(COLOUR_NONE, "%s/%s: filled with share %02x, %s file%s (%s)", set->name,
                     set->nodes[i].name, (uint8_t)set->nodes[i].share, show_count(files).text,
                     plural(files), show_bytes(transfer->done.bytes).text);
+        output_json("filled",
+                    json_pack("{s:s, s:s, s:o, s:I, s:I}", "set", set->name, "node",
+                              set->nodes[i].name, "share",
+                              json_sprintf("%02x", (uint8_t)set->nodes[i].share), "files",
+                              (json_int_t)files, "bytes", (json_int_t)transfer->done.bytes));
         atomic_fetch_add(&sending->copying->counts[COPY_MADE], files);
     }
     if (r == 0)
