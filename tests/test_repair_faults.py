@@ -46,9 +46,9 @@ LOOKS = (
     "openat openat2 open pread64 read fstat newfstatat statx listxattr llistxattr flistxattr getxattr "
     "lgetxattr fgetxattr getdents64 readlinkat readlink flock fcntl lseek mmap clone3 getrandom write"
 ).split()
+RUNS = 4  # to look at the calls of a run, to tell how many of them each run has
 # How often threads call these depends on how they meet: a trial may not come to its call. A thread
 # is only started (clone3) where none of those that have helped before is idle.
-LOOKS = 4  # at the calls of a run, to tell how many of them each run has
 BY_CHANCE = "futex mmap munmap mprotect madvise brk sched_yield rt_sigtimedwait clone3".split()
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EACCES)
 # These give metadata. Where they are not permitted, what was made has its name without.
@@ -349,7 +349,7 @@ def run_trials(trials, tracer, numbers, tree, check, lacking=False):
     # Which stores there are is looked at once a second, and the table of mounts is read again when
     # anybody mounts something: a slow run, as the first one may have been, has some calls more than
     # others.
-    counts = [Counter(call.name for call in all_calls(tracer, numbers, tree)) for _ in range(LOOKS)]
+    counts = [Counter(call.name for call in all_calls(tracer, numbers, tree)) for _ in range(RUNS)]
     least = {name: min(count[name] for count in counts) for name in counts[0]}
     strange = [describe(trial) for trial in missed if trial.call.number <= least[trial.call.name]]
     assert not strange, f"calls come otherwise than they did before: {strange}"
