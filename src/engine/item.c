@@ -125,8 +125,8 @@ static int open_directory(const struct target *target, const char *path, int *re
     if (r < 0 || target->share != TARGET_WHOLE || !*path || fstat(*ret, &status) < 0 ||
         !whereabouts_is_claimed(&status, WHEREABOUTS_READ))
         return r;
-    cleanup_close_fd(ret);
-    return -EBUSY;
+    close(steal_fd(ret));
+    return log_as(-EBUSY, "%s: holds what is read; nothing is written there", log_path(path));
 }
 
 void *copy_open_directories(struct visit *visit, const char *path)
