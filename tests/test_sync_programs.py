@@ -82,15 +82,15 @@ def test_what_is_passed_on_to_rsync(sets, source, tmp_path):
     assert shell == [
         "--rsh=ssh -o BatchMode=yes -o ConnectTimeout=9 -o ServerAliveInterval=4"
         f" -i '{quoted}'"
-    ] * 5
-    # What it says; asking, counting, copying, looking for what was left.
-    assert words.count("--bwlimit=500K") == 1 + words.count("me@host:some path/") == 5
-    assert words.count("--password-file=/secret") == 1 + words.count("rsync://host/module/path/") == 4
+    ] * 6
+    # What it says; asking, counting, copying, what it says now, looking for what was left.
+    assert words.count("--bwlimit=500K") == 2 + words.count("me@host:some path/") == 6
+    assert words.count("--password-file=/secret") == 2 + words.count("rsync://host/module/path/") == 5
     for place in ("me@host:some path/", "rsync://host/module/path/"):
-        assert words.count(f"{place}{syncing.DESCRIPTION}") == 1
+        assert words.count(f"{place}{syncing.DESCRIPTION}") == 2
     assert words.count("--delete-delay") == 2
     assert words.count("--max-delete=7") == 1
-    assert words.count("--") == 9
+    assert words.count("--") == 11
     # What was there before is not made again: see the disk that is not mounted.
     sets.run(environment=recorder(tmp_path, "rsync"))
     assert "rsync://host/module/path/./" in words_of(tmp_path, "rsync")
@@ -107,8 +107,9 @@ def test_what_is_passed_on_to_rclone(sets, source, tmp_path):
     words = words_of(tmp_path, "rclone")
     assert {"copy", "sync", "one:a", "two:b", "--bwlimit=2M", "--config=/c"} <= {*words}
     assert words.count("--metadata") == 1
-    # What it says; asking, sending that, copying, looking for what was left. Names are listed with links.
-    assert (words.count("--links"), words.count("--skip-links")) == (7, 5)
+    # What it says; asking, sending that, copying, what it says now, looking for what was left. Names are listed
+    # with links.
+    assert (words.count("--links"), words.count("--skip-links")) == (8, 6)
     assert words.count("--max-delete=1000") == 1
 
 

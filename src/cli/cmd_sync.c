@@ -146,6 +146,22 @@ static bool is_to_be_cleaned(const struct outcome *outcome)
     return outcome->unfinished && outcome->update.result == 0 && !outcome->clean_failed;
 }
 
+/* Returns true if the place of node number I was filled in this run. */
+static bool is_filled(const struct syncing *syncing, size_t i)
+{
+    return syncing->set->nodes[i].memory.as_of == 0 && syncing->outcomes[i].update.result == 0;
+}
+
+/* Of two or more, one may have the place of another; what was filled earlier says what it is. */
+static size_t count_filled(const struct syncing *syncing)
+{
+    size_t ret = 0;
+
+    for (size_t i = 0; i < syncing->set->count; i++)
+        ret += is_filled(syncing, i);
+    return ret;
+}
+
 /*
  * Chooses a few small files to ask the node for. rsync tells what is of one size and time and has
  * other bytes; rclone only what differs, so that nothing may have changed since the last run.
@@ -206,8 +222,8 @@ static int prepare_task(struct syncing *syncing, size_t i, struct transfer *tran
             !transfer->node->terms.remove && (options->dry_run || options->verify > 0 ||
                                               syncing->began - memory->counted >= COUNT_EVERY_S);
         return 1;
-    case TASK_ASK: /* a place that was just filled: it may be another node's as well */
-        if (!syncing->describes || memory->as_of > 0 || outcome->update.result < 0)
+    case TASK_ASK:
+        if (!syncing->describes || !is_filled(syncing, i) || count_filled(syncing) < 2)
             return 0;
         r = description_clear(transfer->theirs);
         return r < 0 ? r : 1;
