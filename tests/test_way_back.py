@@ -163,7 +163,8 @@ def with_three_nodes(story, machine, folder, rng):
     hanging = story.network.hosts[hosts.pop()]
     for relay in hanging.relays.values():
         relay.stall()
-    machine.run("decode", "home:", folder / "back-3", status=1)  # without the FIFO
+    # Of the FIFO, which rclone does not send, one host is not enough; without that nobody knows of it.
+    machine.run("decode", "home:", folder / "back-3", status=1 if {*SSH} & {*hosts} else 0)
     assert contents(folder / "back-3") == contents(story.source)
     for disk, place in zip(DISKS, gone):
         place.rename(folder / disk)
