@@ -13,7 +13,7 @@ import commands
 import mounts as mounts_module
 import syncing
 from commands import DAMAGED, FAILED, OK
-from set_places import contents, nothing_left, run, wait_until
+from set_places import contents, install, nothing_left, run, wait_until
 from syncing import NAMES, local
 from syncing import nodes, sets, source  # noqa: F401
 
@@ -177,3 +177,40 @@ def test_what_was_fetched_goes_with_the_run(sets, source, rng, tmp_path, port): 
     sets.write(source, served(port, NAMES))
     run(sets, *words[:1], *words[3:])
     assert contents(tmp_path / "back") == contents(source)
+
+
+ENDS_LATE = """#!/usr/bin/python3
+import signal, subprocess, sys, time
+from pathlib import Path
+
+def end(*_):
+    made, until = 0, time.monotonic() + 1
+    while Path(sys.argv[-1]).is_dir() and time.monotonic() < until:
+        made += 1
+        try:
+            Path(sys.argv[-1], f"late-{made}").touch()
+        except OSError:
+            pass
+    real.kill()
+    sys.exit(20)
+
+signal.signal(signal.SIGTERM, end)
+real = subprocess.Popen(["/usr/bin/rsync", *sys.argv[1:]])
+sys.exit(real.wait())
+"""
+
+
+def test_a_killed_run_whose_rsync_ends_late_leaves_nothing(sets, source, rng, tmp_path, port):  # noqa: F811
+    (source / "large").write_bytes(rng.randbytes(4_000_000))
+    texts = served(port, NAMES)
+    write(sets, source, texts)
+    sets.write(source, {name: f"{text}\nbwlimit = 100K" for name, text in texts.items()})
+    install(sets, "rsync", ENDS_LATE)
+    done = subprocess.Popen([mounts_module.BINARY, "decode", "--config", sets.file, "home:", tmp_path / "back"],
+                            env=sets.environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)  # fmt: skip
+    wait_until(lambda: list(sets.runtime.rglob("file-*")))
+    done.kill()
+    done.wait(commands.LIMIT_S)
+    (sets.folder / "tools" / "rsync").unlink()
+    sets.write(source, texts)
+    run(sets, "decode", "home:", tmp_path / "back")

@@ -12,16 +12,22 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
 
 #define MOUNTS_PREFIX "zfec-fs-set-"
 #define COPIES_PREFIX "zfec-fs-fetched-"
 
-/* Removes what a run has left in FOLDER, but what it had mounted there, which is unmounted. */
-static void clear_folder(int folder, const char *path)
+/*
+ * Removes what a run has left in FOLDER, but what it had mounted there, which is unmounted. Returns
+ * whether nothing else is mounted there.
+ */
+static bool clear_folder(int folder, const char *path)
 {
     static const struct removal_terms terms = {.made_here = true};
-    DIR *list = fdopendir(dup(folder));
+    DIR *list = opendir(path);
     struct directory_id here, there;
+    bool all = true;
 
     for (struct dirent *entry; list && (entry = readdir(list));) {
         cleanup_free char *name = NULL;
@@ -37,9 +43,25 @@ static void clear_folder(int folder, const char *path)
         if (fd >= 0 && directory_identify(folder, &here) == 0 &&
             directory_identify(fd, &there) == 0 && here.device == there.device)
             remove_all(folder, entry->d_name, name, &terms);
+        else if (fd >= 0)
+            all = false;
     }
     if (list)
         closedir(list);
+    return all;
+}
+
+/* Removes FOLDER. What a killed run had started is ending, and may write to it for a moment yet. */
+static void remove_folder(int folder, const char *path)
+{
+    enum { TRIES = 50 };
+    static const struct timespec step = {.tv_nsec = 100000000};
+
+    for (int i = 0; i < TRIES && clear_folder(folder, path); i++) {
+        if (rmdir(path) == 0 || errno != ENOTEMPTY)
+            return;
+        nanosleep(&step, NULL);
+    }
 }
 
 /* What runs have left that were killed, with what they had started. */
@@ -60,8 +82,7 @@ static void remove_abandoned(const char *folder, bool of_copies)
         if (fd < 0 || fstat(fd, &status) < 0 || status.st_uid != geteuid() ||
             flock(fd, LOCK_EX | LOCK_NB) < 0)
             continue;
-        clear_folder(fd, path);
-        rmdir(path);
+        remove_folder(fd, path);
     }
     if (list)
         closedir(list);
@@ -84,6 +105,5 @@ void locked_folder_remove(struct locked_folder *folder)
 {
     if (!folder->path)
         return;
-    clear_folder(folder->lock, folder->path);
-    rmdir(folder->path);
+    remove_folder(folder->lock, folder->path);
 }
