@@ -79,6 +79,48 @@ def test_nothing_is_fetched_where_others_are_enough(sets, source, nodes, tmp_pat
     assert contents(tmp_path / "back") == contents(source)
 
 
+@pytest.mark.parametrize("remembered", [True, False])
+def test_old_shares_of_others_are_not_enough(
+    sets, source, nodes, tmp_path, port, remembered  # noqa: F811
+):
+    """Two disks were away while a file changed: the daemons have its newest version."""
+    at_hand = NAMES[:2]
+    write(sets, source, {**local(nodes, at_hand), **served(port, [NAMES[2], "dora"])})
+    for name in at_hand:
+        (nodes / name).rename(nodes / f"{name}-away")
+    (source / "file-1").write_bytes(b"edited")
+    (source / "new").write_bytes(b"new")
+    sets.run(status=DAMAGED)
+    for name in at_hand:
+        (nodes / f"{name}-away").rename(nodes / name)
+    if not remembered:  # as on a new machine
+        shutil.rmtree(sets.state_folder)
+    done = run(sets, "decode", "home:", tmp_path / "back")
+    assert WORD.search(done.errors)
+    assert contents(tmp_path / "back") == contents(source)
+
+
+def test_daemons_without_room_are_left_out_where_others_are_enough(
+    sets, source, nodes, rng, tmp_path, port  # noqa: F811
+):
+    if os.geteuid() != 0:
+        pytest.skip("makes a small file system")
+    (source / "large").write_bytes(rng.randbytes(4_000_000))
+    write(sets, source, {**local(nodes, NAMES[:2]), **served(port, NAMES[2:])})
+    shutil.rmtree(sets.state_folder)  # so that nothing is known of them
+    small = tmp_path / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "none", small], check=True)
+    try:
+        environment = {**sets.environment, "TMPDIR": str(small)}
+        done = commands.run("decode", "--config", sets.file, "home:", tmp_path / "back",
+                            env=environment, noisy=True)  # fmt: skip
+    finally:
+        subprocess.run(["umount", small], check=True)
+    assert f"home/{NAMES[2]}: " in done.errors and "no room for it; it is left out" in done.errors
+    assert contents(tmp_path / "back") == contents(source)
+
+
 def test_those_that_can_be_reached_are_enough(sets, source, nodes, tmp_path, port):  # noqa: F811
     """One after the other, until they are."""
     write(sets, source, {**served(port, NAMES[:2]), **local(nodes, NAMES[2:])})

@@ -6,6 +6,7 @@
 #include "cli/fetching.h"
 #include "cli/lent_place.h"
 #include "cli/output.h"
+#include "cli/standing.h"
 #include "store/store.h"
 #include "sync/address.h"
 #include "sync/child.h"
@@ -183,26 +184,50 @@ static void wait_for_places(struct set_stores *stores, bool all)
     }
 }
 
-/* Fetches COUNT shares that were not, or fewer if there are no more; none: there is none. */
-static int fetch_some(struct set_stores *stores, size_t *count)
+/* Returns true if, by what is remembered, NODE is good, and none is newer. */
+static bool is_newest(const struct sync_set *set, const struct sync_node *node)
+{
+    bool ret = standing_is_current(set, node) && node->memory.bad == 0;
+
+    for (size_t i = 0; ret && i < set->count; i++)
+        ret = set->nodes[i].memory.as_of <= node->memory.as_of;
+    return ret;
+}
+
+static size_t count_newest(const struct set_stores *stores)
+{
+    size_t found = 0;
+
+    for (size_t i = 0; i < stores->set->count; i++)
+        found += stores->places[i].state == PLACE_READY &&
+                 is_newest(stores->set, &stores->set->nodes[i]);
+    return found;
+}
+
+/*
+ * Fetches WANTED shares that were not, the newest first, or as many as there are. Where there is no
+ * room for them, they are left out if they are not needed.
+ */
+static int fetch_some(struct set_stores *stores, size_t wanted)
 {
     const struct sync_set *set = stores->set;
-    cleanup_free struct fetching *fetchings = calloc(*count, sizeof *fetchings);
-    cleanup_free struct lent_place **places = calloc(*count, sizeof *places);
+    cleanup_free struct fetching *fetchings = calloc(set->count, sizeof *fetchings);
+    cleanup_free struct lent_place **places = calloc(set->count, sizeof *places);
+    const bool needed = count(stores, PLACE_READY) < set->encoding.required;
     size_t found = 0;
 
     int r = fetchings && places
                 ? stores->copies.path ? 0 : locked_folder_make(true, &stores->copies)
                 : -ENOMEM;
-    for (size_t i = 0; r == 0 && i < set->count && found < *count; i++) {
-        struct lent_place *place = &stores->places[i];
-        if (place->state != PLACE_UNFETCHED)
+    for (size_t i = 0; r == 0 && i < 2 * set->count && found < wanted; i++) {
+        struct lent_place *place = &stores->places[i % set->count];
+        if (place->state != PLACE_UNFETCHED || (i < set->count && !is_newest(set, place->node)))
             continue;
         fetchings[found].node = place->node;
+        place->state = PLACE_ANSWERS;
         places[found++] = place;
     }
-    *count = found;
-    if (r == 0 && found > 0)
+    if (r == 0)
         r = fetching_run(fetchings, found, stores->copies.path, stores->beneath);
     for (size_t i = 0; i < found; i++) {
         struct lent_place *place = places[i];
@@ -210,16 +235,18 @@ static int fetch_some(struct set_stores *stores, size_t *count)
         if (r == 0 && fetchings[i].result == 0)
             lent_place_ask(place);
         else
-            lent_place_fail(place, fetchings[i].reason);
+            lent_place_fail(place, r == -ENOSPC ? "no room for it" : fetchings[i].reason);
     }
+    if (r == -ENOSPC && !needed)
+        r = 0;
     if (r == 0)
         wait_for_places(stores, true);
     return r;
 }
 
 /*
- * Fetches what cannot be mounted, for check and repair all of it, and else only where the other
- * nodes are not enough.
+ * Fetches what cannot be mounted, for check and repair all of it, and else only where not enough
+ * of the other nodes are the newest: old shares of k others would give old files.
  */
 static int fetch_places(struct set_stores *stores, const struct options *options)
 {
@@ -229,11 +256,10 @@ static int fetch_places(struct set_stores *stores, const struct options *options
     int r = 0;
 
     while (r == 0 && count(stores, PLACE_UNFETCHED) > 0) {
-        size_t ready = count(stores, PLACE_READY), required = set->encoding.required;
-        size_t wanted = all ? set->count : ready < required ? required - ready : 0;
-        if (wanted == 0)
+        size_t newest = count_newest(stores), required = set->encoding.required;
+        if (!all && newest >= required)
             break;
-        r = fetch_some(stores, &wanted);
+        r = fetch_some(stores, all ? set->count : required - newest);
     }
     for (size_t i = 0; r == 0 && is_part && i < set->count; i++) {
         const struct lent_place *place = &stores->places[i];
@@ -355,14 +381,17 @@ static int take_replaced(const struct sync_set *set, char *name)
                   list ? list : "others");
 }
 
-static struct state_look look_for_runs(const struct sync_set *set)
+/* MEMORY, unless it is NULL, is the set, which takes what is remembered of it. */
+static struct state_look look_for_runs(const struct sync_set *set, struct sync_set *memory)
 {
     cleanup_free char *folder = NULL;
     struct state_look ret = {0};
 
-    log_mute(true);
+    log_mute(true); /* where nothing can be read, nothing is known */
     if (state_folder(&folder) == 0)
         ret = state_look(folder, set->name);
+    if (folder && memory)
+        state_read(folder, memory);
     log_mute(false);
     return ret;
 }
@@ -400,7 +429,7 @@ int set_stores_open(struct options *options)
         return r;
     if (options->command == COMMAND_REPAIR && (r = check_repair(options, stores->set)) < 0)
         return r;
-    stores->began = look_for_runs(stores->set);
+    stores->began = look_for_runs(stores->set, stores->set);
     char *beneath = options->source + length + 1;
     if (path_goes_up(beneath))
         return log_as(-EINVAL, "%s: leads out of the set; leave .. out", word);
@@ -431,7 +460,7 @@ struct sync_set *set_stores_whole(const struct options *options, struct sets **r
 bool set_stores_were_written(const struct options *options)
 {
     const struct set_stores *stores = options->set_stores;
-    const struct state_look now = look_for_runs(stores->set);
+    const struct state_look now = look_for_runs(stores->set, NULL);
 
     return state_was_written(&stores->began, &now);
 }
