@@ -61,6 +61,21 @@ def assert_mended(sets, nodes, before, of_rclone=()):  # noqa: F811
     assert_sent_nothing(sets)
 
 
+def test_names_that_look_like_comments(sets, source, nodes):  # noqa: F811
+    """In rsync's lists of files."""
+    paths = ["#recycle/file", ";old", "#auto#"]
+    for path in paths:
+        trees.write_file(source / path, path.encode() * 200)
+    sets.write(source, local(nodes, NAMES))
+    sets.run()
+    before = states(nodes)
+    syncing.settle(source)
+    for path in paths:
+        flip(nodes / "anna" / path)
+    run(sets, "repair", "home:", status=DAMAGED)
+    assert_mended(sets, nodes, before)
+
+
 def test_local_nodes_are_mended(sets, source, nodes):  # noqa: F811
     subprocess.run(["setfacl", "-m", "u:12345:r", source / "file-1"], check=True)
     sets.write(source, local(nodes, NAMES))

@@ -67,6 +67,21 @@ def test_state(sets, source, nodes):
     assert "home: 2 of 3 nodes are up to date, 2 are enough" in shown.stdout
 
 
+def test_names_that_look_like_comments_are_compared(sets, source, nodes, rng):
+    """In rsync's lists of files."""
+    sets.write(source, local(nodes, NAMES))
+    sets.run()
+    paths = ["#recycle/file", ";old", "#auto#"]
+    for path in paths:
+        trees.write_file(source / path, rng.randbytes(300_000))  # too large for the look at a few
+    sets.run()
+    settle(source)
+    for path in paths:
+        spoil(nodes / "bert" / path, rng)
+    assert ends(sets.run("--verify", "100%", status=DAMAGED))["bert"]["different"] == len(paths)
+    assert ends(sets.run("--verify", "100%"))["bert"]["different"] == 0
+
+
 def test_another_place_was_never_up_to_date(sets, source, nodes):
     sets.write(source, local(nodes, NAMES), more="retries = 0")
     sets.run()

@@ -37,8 +37,12 @@ struct sample {
     } newest[FEW];
 };
 
+/* rsync, whose lines end with a zero, takes # and ; at the beginning of one for a comment; it
+ * removes slashes there. */
 static void write_path(FILE *list, const char *path, char end)
 {
+    if (!end)
+        fputc('/', list);
     fputs(path, list);
     fputc(end, list);
 }
@@ -178,10 +182,10 @@ int sample_write_known(const char *from, const char *folder, time_t before, cons
     while (r == 0 && getdelim(&path, &room, '\0', file) > 0) {
         cleanup_free char *whole = NULL;
         struct stat status;
-        if (asprintf(&whole, "%s/%s", folder, path) < 0)
+        if (asprintf(&whole, "%s%s", folder, path) < 0)
             r = -ENOMEM;
         else if (!strchr(path, end) && lstat(whole, &status) == 0 && status.st_ctime < before)
-            r = names_add(&known, path);
+            r = names_add(&known, path + 1);
     }
     if (file)
         fclose(file);
