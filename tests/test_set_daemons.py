@@ -12,7 +12,7 @@ import pytest
 import commands
 import mounts as mounts_module
 import syncing
-from commands import DAMAGED, FAILED, OK
+from commands import DAMAGED, FAILED, LOST, OK
 from set_places import contents, install, nothing_left, run, wait_until
 from syncing import NAMES, local
 from syncing import nodes, sets, source  # noqa: F401
@@ -95,6 +95,18 @@ def test_old_shares_of_others_are_not_enough(
         (nodes / f"{name}-away").rename(nodes / name)
     if not remembered:  # as on a new machine
         shutil.rmtree(sets.state_folder)
+    done = run(sets, "decode", "home:", tmp_path / "back")
+    assert WORD.search(done.errors)
+    assert contents(tmp_path / "back") == contents(source)
+
+
+def test_damage_at_the_others_does_not_hide_a_daemon(sets, source, nodes, rng, tmp_path, port):  # noqa: F811
+    write(sets, source, {**local(nodes, NAMES[:2]), **served(port, NAMES[2:])})
+    syncing.spoil(nodes / NAMES[0] / "file-1", rng)
+    (nodes / NAMES[1] / "file-2").unlink()
+    done = run(sets, "decode", "home:", tmp_path / "back", status=LOST)
+    assert f"home/{NAMES[2]} was not read" in done.errors
+    run(sets, "check", "home:", status=DAMAGED)
     done = run(sets, "decode", "home:", tmp_path / "back")
     assert WORD.search(done.errors)
     assert contents(tmp_path / "back") == contents(source)

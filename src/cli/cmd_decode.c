@@ -65,6 +65,8 @@ static void tell_restored(struct copying *copying, enum exit_status status)
     if (!lacks || (!*lacks && status == EXIT_STATUS_FAILED))
         return; /* which has been told */
     if (*lacks)
+        set_stores_tell_unfetched(copying->options);
+    if (*lacks)
         draft_add(&text, "Not all is restored: %s; see above", lacks + strlen(", "));
     else
         draft_add(&text, "All is restored: %s file%s, %s", show_count(files).text, plural(files),
