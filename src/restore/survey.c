@@ -207,6 +207,9 @@ int survey_make_by(const struct share_terms *terms, const char *path, const char
     if (is_shortage(r))
         return r;
     name_rule(&list->quorum, survey.ballots, list->count, &survey.ruling);
+    /* Who takes the word of too few cannot take that of two who contradict each other. */
+    if (terms->unconfirmed && survey.ruling.verdict == NAME_FOREIGN && survey.ruling.tied)
+        survey.ruling.verdict = NAME_CONFLICT;
     bool shown = survey.ruling.verdict == NAME_SETTLED || survey.ruling.verdict == NAME_LOST ||
                  (survey.ruling.verdict == NAME_FOREIGN && terms->unconfirmed);
     if (survey.ruling.verdict == NAME_ABSENT)
