@@ -112,6 +112,29 @@ def test_a_mirror_of_the_view_stays(mounts, stores, data, tmp_path):
     trees.assert_same((tmp_path / "copy/folder/deep").read_bytes(), data, "the copy")
 
 
+@pytest.mark.parametrize("comes", ["another tree", "half a copy"])
+@pytest.mark.parametrize("kind", ["restored", "rebuilt"])
+def test_a_mirror_stays_where_other_names_came(mounts, stores, data, tmp_path, kind, comes):
+    """Stores enough for names to be shown; but the one that is gone may have those of the mirror."""
+    put_tree(stores, data)
+    view = getattr(mounts, kind)(stores, **({"shares": 3} if kind == "rebuilt" else {}))
+    view.expect_log("^zfec-fs: store .* (is gone|is there now)$")
+    view.expect_log("not all stores could be asked: one is gone$")
+    root = view.path / "00" if kind == "rebuilt" else view.path
+    mirror = ["rsync", "-a", "--delete", f"{root}/", tmp_path / "copy"]
+    subprocess.run(mirror, check=True)
+    before = (tmp_path / "copy/folder/deep").read_bytes()
+    move_away(stores, ["store-1", "store-2"], leave_nothing)
+    (stores / "store-2").mkdir()
+    put(data, (2,), [stores / "store-2"], "other" if comes == "another tree" else "file")
+    assert eventually(lambda: error_of(root / "folder") == errno.EIO)
+    assert "folder" in listed(root)
+    assert subprocess.run(mirror, check=False, capture_output=True).returncode == 23
+    trees.assert_same((tmp_path / "copy/folder/deep").read_bytes(), before, "the copy")
+    move_back(stores, ["store-1", "store-2"])
+    assert eventually(lambda: listed(root) == ["file", "folder"] and error_of(root / "folder") == 0, 5)
+
+
 def test_unconfirmed_shows_what_is_there(mounts, stores, data):
     put_tree(stores, data)
     view = mounts.restored(stores, unconfirmed=True)

@@ -265,6 +265,26 @@ def test_what_is_unconfirmed_is_like_its_own_copies(make, mounts):
     view.unmount()
 
 
+@pytest.mark.parametrize("other", ["a symlink", "a FIFO", "a directory"])
+def test_two_kinds_that_are_unconfirmed_are_a_conflict(make, mounts, other):
+    """What is at the destination does not give way to a guess."""
+    stores = make(2, 3)
+    stores.put("a", stores=["02"])
+    path = stores.path("01", "a")
+    if other == "a symlink":
+        path.symlink_to("other")
+    elif other == "a FIFO":
+        os.mkfifo(path)
+    else:
+        path.mkdir()
+    stores.settle()
+    stores.decode("--unconfirmed", expected={"a": GONE}, status=LOST, says=["conflict: .*file in 02"])
+    (stores.out / "a").write_bytes(b"the last one")
+    trusting.run("decode", "--unconfirmed", "--delete", stores.folder, stores.out).demand(LOST)
+    assert (stores.out / "a").read_bytes() == b"the last one"
+    stores.show(mounts, {"a": CONFLICT}, unconfirmed=True, log=[f"a: conflict: .*{other}.* in 01"])
+
+
 # What enough stores have
 
 

@@ -137,25 +137,27 @@ static void log_others(const struct survey *survey, const char *path)
 
 /*
  * Too few stores have the name, and ERROR kept one from saying whether it has it, or which share it
- * holds is not known yet (0): where that may make it one that is shown, that is the error. Else 0.
+ * holds is not known yet (0), or one is gone: where that may make it one that is shown, that is the
+ * error. Else 0.
  */
 static int refuse_unsaid(const struct survey *survey, const char *path, int error)
 {
+    const struct store_list *list = survey->inquiry.list;
     struct store_voice voice;
     size_t unsaid = 0;
 
-    for (size_t i = 0; i < survey->inquiry.list->count; i++) {
+    for (size_t i = 0; i < list->count; i++) {
         int r = inquiry_result(&survey->inquiry, i);
-        unsaid += r < 0 ? r != -ENOENT && r != -ENOTDIR
-                        : !store_voice(survey->inquiry.list->stores[i], &voice);
+        unsaid += r < 0 ? r != -ENOENT && r != -ENOTDIR : !store_voice(list->stores[i], &voice);
     }
+    if (error == 0 || unsaid == 0)
+        error = unsaid > 0 ? -ETIMEDOUT : -EHOSTDOWN; /* one that is gone */
+    unsaid += list->gone;
     if (unsaid == 0 || survey->ruling.votes + unsaid < survey->ruling.needed)
         return 0;
-    if (error == 0)
-        error = -ETIMEDOUT;
     cleanup_free char *text = survey_describe(survey);
     log_once("%s: %s; not all stores could be asked: %s", log_path(path), text ? text : "foreign",
-             strerrordesc_np(-error));
+             error == -EHOSTDOWN ? "one is gone" : strerrordesc_np(-error));
     return error == -ETIMEDOUT ? error : -EIO;
 }
 
@@ -207,6 +209,9 @@ int survey_make_by(const struct share_terms *terms, const char *path, const char
     if (is_shortage(r))
         return r;
     name_rule(&list->quorum, survey.ballots, list->count, &survey.ruling);
+    /* Who takes the word of too few cannot take that of two who contradict each other. */
+    if (terms->unconfirmed && survey.ruling.verdict == NAME_FOREIGN && survey.ruling.tied)
+        survey.ruling.verdict = NAME_CONFLICT;
     bool shown = survey.ruling.verdict == NAME_SETTLED || survey.ruling.verdict == NAME_LOST ||
                  (survey.ruling.verdict == NAME_FOREIGN && terms->unconfirmed);
     if (survey.ruling.verdict == NAME_ABSENT)

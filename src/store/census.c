@@ -343,6 +343,7 @@ static int settle(struct census *census, struct store_list *list)
         quorum.required = quorum.given ? quorum.required : 0;
     }
     quorum_settle(here, list->count, census->terms.required, &list->quorum);
+    list->gone = quorum.votes > list->quorum.votes ? quorum.votes - list->quorum.votes : 0;
     list->quorum.found -= gone;
     if (list->quorum.no_files && !quorum.no_files) /* those that are here have no vote */
         list->quorum.found = list->quorum.votes = 0;

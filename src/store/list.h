@@ -20,6 +20,7 @@ struct store_list {
     bool counted;    /* all have been heard: the quorum stays */
     size_t unheard;  /* stores of which no sample could be taken yet */
     int why_unheard; /* the error of one of them */
+    unsigned gone;   /* votes that were here before, and of which no store is here now */
     uint64_t number; /* of the look that found them */
     size_t count;
     struct store *stores[];

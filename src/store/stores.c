@@ -298,6 +298,7 @@ int stores_now(struct stores *stores, struct store_list **ret)
         HOLD(&stores->lock);
         if (list->counted && stores->list->number == list->number) {
             stores->list->quorum = list->quorum;
+            stores->list->gone = list->gone;
             stores->list->counted = true;
         }
     }

@@ -128,14 +128,15 @@ void name_rule(const struct quorum *quorum, const struct ballot ballots[], size_
                struct name_ruling *ret)
 {
     const struct leader best = find_leader(quorum, ballots, count, NULL);
-    struct name_ruling ruling = {NAME_ABSENT, best.place, count, best.votes, 0};
+    struct name_ruling ruling = {NAME_ABSENT, best.place, count, false, best.votes, 0};
 
     if (best.place < count) {
         const struct leader second = find_leader(quorum, ballots, count, &ballots[best.place]);
         ruling.rival = second.place;
-        ruling.verdict = !best.enough                                  ? NAME_FOREIGN
-                         : second.enough && second.votes == best.votes ? NAME_CONFLICT
-                                                                       : NAME_SETTLED;
+        ruling.tied = second.place < count && second.votes == best.votes;
+        ruling.verdict = !best.enough                   ? NAME_FOREIGN
+                         : second.enough && ruling.tied ? NAME_CONFLICT
+                                                        : NAME_SETTLED;
         if (!best.enough && count_votes_like(ballots, count, NULL, has_header) > 1) {
             ruling.verdict = NAME_LOST;
             ruling.winner = 0;

@@ -40,7 +40,8 @@ enum name_verdict {
 struct name_ruling {
     enum name_verdict verdict;
     size_t winner; /* the place of a ballot of the kind that counts, or of the foreign one */
-    size_t rival;  /* of the other side of a conflict */
+    size_t rival;  /* of the other side of a conflict, or of a tie */
+    bool tied;     /* the rival has as many votes as the winner */
     unsigned votes, needed; /* of the winner's kind */
 };
 

@@ -130,12 +130,6 @@ class Model(ModelVerdicts):
         """What a listing of a directory shows."""
         return self._children().get(path, set())
 
-    @once
-    def eithers(self):
-        """Paths that may be shown and may be not, and what is beneath them."""
-        undecided = [name.path for name in self.names() if name.state == "either"]
-        return {path for path in self.paths for one in undecided if path == one or path.startswith(one + "/")}
-
     # Rule 7: what repair writes to, and whose silence counts
 
     @once
@@ -200,8 +194,8 @@ def parents(path):
 class Name(NameVerdicts):
     """One name of the tree.
 
-    state: shown (kind says as what), lost, conflict, foreign, leftover, either (unconfirmed: any of its
-    kinds may be shown), or hidden, where the directory that it lies in is not there.
+    state: shown (kind says as what), lost, conflict, foreign, leftover, or hidden, where the directory
+    that it lies in is not there.
     """
 
     def __init__(self, model, path):
@@ -268,12 +262,14 @@ class Name(NameVerdicts):
         return file.state if file else "shown", kind, file
 
     def rule_3_foreign(self):
-        """Of kinds with as many votes, either may be shown unconfirmed."""
+        """Unconfirmed, what most say is shown; two kinds with as many votes are a conflict."""
         votes = self.rule_3_votes()
         likely, _ = most({entry.what(): votes.get(entry.what(), set()) for entry in self.entries.values()})
-        if not self.model.unconfirmed or all(kind[0] in (CHAR, BLOCK) for kind in likely):
+        if self.model.unconfirmed and len(likely) > 1:
+            return "conflict", None, None
+        if not self.model.unconfirmed or likely[0][0] in (CHAR, BLOCK):
             return "foreign", None, None
-        return self._show(likely[0], 1) if len(likely) == 1 else ("either", None, None)
+        return self._show(likely[0], 1)
 
     def rule_3_is_complete(self, kind):
         """What a leftover has to be to be shown; of a tool's directory, a file directly in it."""

@@ -170,8 +170,7 @@ class Comparison:
             for one in found ^ owed:
                 child = os.path.join(path, one)
                 state = model.name(child).state
-                if state != "either":
-                    self.tell(f"{what} listing", child, f"{state} is {'missing' if one in owed else 'shown'}")
+                self.tell(f"{what} listing", child, f"{state} is {'missing' if one in owed else 'shown'}")
 
     def compare_entry(self, what, path, name, entry):
         if name.state != "shown":
@@ -269,7 +268,7 @@ class Comparison:
         status, lines, errors = self.command("decode", *flags, self.place, place)
         names = {p: n for p, n in self.shown(model).items() if not n.is_lost()}
         found = dict(model_stores.walk(place)) if place.exists() else {}
-        for path in found.keys() - names.keys() - model.eithers():
+        for path in found.keys() - names.keys():
             self.tell(f"{folder} too much", path, f"{path} is {model.name(path).state}")
         decoded = {}
         for path, name in names.items():
@@ -283,8 +282,7 @@ class Comparison:
                 self.compare_bytes(folder, path, entry.data, name.file.content())
         lost = any(name.is_lost() for name in model.names())
         foreign = any(model.name(path).state == "foreign" for path in model.paths)
-        if not model.eithers():
-            self.owed_status(folder, (status, lines, errors), 2 if lost else 1 if foreign else 0)
+        self.owed_status(folder, (status, lines, errors), 2 if lost else 1 if foreign else 0)
         return decoded
 
     def check_check(self):
