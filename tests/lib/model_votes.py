@@ -36,7 +36,9 @@ def is_leftover_name(name):
 
 
 def is_leftover(path):
-    return any(map(is_leftover_name, path.split("/")))
+    """Its own name is one, or it is in a tool's directory."""
+    *above, name = path.split("/")
+    return is_leftover_name(name) or any(part in TRANSFERS for part in above)
 
 
 @functools.lru_cache(maxsize=1 << 16)
