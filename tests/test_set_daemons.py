@@ -14,7 +14,7 @@ import mounts as mounts_module
 import syncing
 from commands import DAMAGED, FAILED, LOST, OK
 from set_places import contents, install, nothing_left, run, wait_until
-from syncing import NAMES, local
+from syncing import NAMES, local, settle
 from syncing import nodes, sets, source  # noqa: F401
 
 pytestmark = pytest.mark.skipif(not shutil.which("rsync"), reason="rsync is missing")
@@ -268,3 +268,95 @@ def test_a_killed_run_whose_rsync_ends_late_leaves_nothing(sets, source, rng, tm
     (sets.folder / "tools" / "rsync").unlink()
     sets.write(source, texts)
     run(sets, "decode", "home:", tmp_path / "back")
+
+# Symlinks
+
+CHANGING = "munge symlinks = no"
+KEEPING = ["munge symlinks = yes", *(["use chroot = yes"] if os.geteuid() == 0 else [])]
+TOLD = "symlinks there are not as they were sent"
+
+
+def link_out(source):  # noqa: F811
+    (source / "absolute").symlink_to("/etc/hostname")
+    (source / "dir" / "up").symlink_to("../../up")
+
+
+@pytest.mark.parametrize("keeping", KEEPING)
+def test_a_daemon_that_changes_symlinks_is_behind(sets, source, nodes, tmp_path, keeping):  # noqa: F811
+    """It strips / and .. from where they lead, and takes what it has for what it is sent."""
+    link_out(source)
+    port = syncing.free_port()
+    sets.write(source, {**local(nodes, NAMES[:2]), **served(port, NAMES[2:])}, more="retries = 0")
+    with syncing.rsync_daemon(nodes, port, symlinks=CHANGING):
+        for words in ([], [], ["--verify", "100%"]):  # though nothing is sent any more
+            done = sets.run(*words, status=DAMAGED)
+            assert syncing.health(done) == {"anna": True, "bert": True, "carl": False}
+            assert TOLD in syncing.ends(done)["carl"]["error"]
+            assert {line["path"] for line in done.json if line.get("action") == "different"} == {
+                "absolute", "dir/up"
+            }  # fmt: skip
+    with syncing.rsync_daemon(nodes, port, symlinks=keeping):
+        assert syncing.health(sets.run())["carl"]
+        settle(source)
+        sets.run("--verify", "100%")
+        for name in NAMES[:2]:
+            shutil.rmtree(nodes / name)
+        sets.write(source, served(port, NAMES))
+        sets.run()
+        run(sets, "decode", "home:", tmp_path / "back")
+    assert contents(tmp_path / "back") == contents(source)
+    assert os.readlink(tmp_path / "back" / "absolute") == "/etc/hostname"
+
+
+def test_nothing_is_asked_where_no_symlink_was_sent(sets, source, nodes, tmp_path, port, rng):  # noqa: F811
+    log = tmp_path / "calls"
+    install(sets, "rsync", f'#!/bin/sh\necho "$*" >>{log}\nexec {shutil.which("rsync")} "$@"\n')
+    sets.write(source, {**local(nodes, NAMES[:2]), **served(port, NAMES[2:])})
+
+    def asked():
+        log.write_text("")
+        sets.run()
+        return sum(" --links --ignore-missing-args " in line for line in log.read_text().splitlines())
+
+    assert asked() == 1
+    (source / "file-1").write_bytes(rng.randbytes(1000))
+    assert asked() == 0
+    (source / "new").symlink_to("file-1")
+    assert asked() == 1
+
+
+def test_what_a_daemon_has_changed_since_is_found(sets, source, nodes):  # noqa: F811
+    """By a run that compares, and mended by the next."""
+    link_out(source)
+    port = syncing.free_port()
+    sets.write(source, {**local(nodes, NAMES[:2]), **served(port, NAMES[2:])})
+    with syncing.rsync_daemon(nodes, port, symlinks=KEEPING[-1]):
+        sets.run()
+    settle(source)
+    with syncing.rsync_daemon(nodes, port, symlinks=CHANGING):
+        (nodes / "carl" / "absolute").unlink()
+        (nodes / "carl" / "absolute").symlink_to("etc/hostname")  # as of before it was found
+        done = sets.run("--verify", "1%", status=DAMAGED)
+        assert TOLD in syncing.ends(done)["carl"]["error"]
+
+
+@pytest.mark.parametrize("how", ["repaired", "replaced"])
+def test_repair_tells_of_symlinks_that_a_daemon_changes(sets, source, nodes, how):  # noqa: F811
+    link_out(source)
+    port = syncing.free_port()
+    sets.write(source, {**local(nodes, NAMES[:2]), **served(port, NAMES[2:])}, more="retries = 0")
+    with syncing.rsync_daemon(nodes, port, symlinks="munge symlinks = yes"):
+        sets.run()
+    words = []
+    if how == "replaced":
+        shutil.rmtree(nodes / "carl")
+        words = ["--replace", "carl"]
+    else:
+        (nodes / "carl" / "absolute").unlink()
+        (nodes / "carl" / "dir" / "up").unlink()
+    with syncing.rsync_daemon(nodes, port, symlinks=CHANGING):
+        done = run(sets, "repair", *words, "home:", status=FAILED)
+        assert f"home/carl: {TOLD}" in done.errors
+    with syncing.rsync_daemon(nodes, port, symlinks="munge symlinks = yes"):
+        run(sets, "repair", *words, "home:", status=OK if words else DAMAGED)
+        run(sets, "check", "home:")

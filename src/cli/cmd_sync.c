@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/times.h"
 #include "cli/alarm.h"
 #include "cli/background.h"
 #include "cli/chosen.h"
@@ -24,7 +25,8 @@
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 
-/* So many paths are remembered of the files that differ at a node. */
+/* So many paths are remembered of the files that differ at a node, and of the symlinks sent to it.
+ */
 enum { KEPT_MAX = 1000 };
 
 /* So often names are counted that the source has no more, which takes one more listing. */
@@ -41,6 +43,7 @@ struct syncing {
     char encoding[ENCODING_SIZE];
     uint64_t files, bytes; /* of a share */
     time_t began;
+    struct timespec began_at; /* the same, by the clock of times of change */
 };
 
 /* What happens while a step runs. */
@@ -68,7 +71,7 @@ static void happened(const struct transfer *transfer, enum transfer_event event)
     bool fails = event == TRANSFER_FAILS_FOR_NOW;
 
     /* The next try finds them again. */
-    if (fails && transfer->task == TASK_COMPARE)
+    if (fails && transfer_compares(transfer))
         names_clear(&outcome->paths);
     else if (fails && transfer->task == TASK_FIND)
         names_clear(&outcome->left);
@@ -91,7 +94,7 @@ static void happened(const struct transfer *transfer, enum transfer_event event)
 
 static void moved(const struct transfer *transfer, enum move move, const char *path)
 {
-    static const char *const actions[] = {"sent", "deleted", "different", "left", "kept"};
+    static const char *const actions[] = {"sent", "sent", "deleted", "different", "left", "kept"};
     const struct syncing *syncing = transfer->context;
     struct outcome *outcome = &syncing->outcomes[transfer - syncing->run.transfers];
     const char *set = syncing->set->name, *node = transfer->node->name;
@@ -103,6 +106,8 @@ static void moved(const struct transfer *transfer, enum move move, const char *p
     }
     if (differs && outcome->paths.count < KEPT_MAX)
         names_add(&outcome->paths, path); /* where that fails, it counts as one not kept */
+    if (move == MOVE_SENT_LINK && !transfer->dry_run && outcome->links.count < KEPT_MAX)
+        names_add(&outcome->links, path);
     const struct options *options = syncing->options;
     if (!differs && (options->ask || !options->dry_run) && !options->verbose)
         return;
@@ -180,6 +185,42 @@ static int choose_few(const struct syncing *syncing, struct transfer *transfer)
     return r;
 }
 
+/*
+ * Writes the list of the symlinks that an rsync daemon may have changed: those that it was sent, or
+ * all, where one was changed before, files are compared as well, or these are not known. One that
+ * has changed since the run began is left to the next. Returns 1 where there are any, 0, or an
+ * error.
+ */
+static int choose_links(const struct syncing *syncing, size_t i, const struct transfer *transfer)
+{
+    const struct names *links = &syncing->outcomes[i].links;
+    cleanup_names struct names chosen = NO_NAMES;
+    const bool differs = transfer->node->memory.differs_since > 0 && !transfer->dry_run;
+    uint64_t count = 0;
+    int r = 0;
+
+    if (transfer->node->mover != &rsync_mover ||
+        address_kind(transfer->node->target) != ADDRESS_DAEMON || *syncing->outcomes[i].error)
+        return 0;
+    if (differs || syncing->options->verify > 0 || links->count == KEPT_MAX) {
+        r = sample_write(transfer->share, SAMPLE_SYMLINKS, 1, syncing->began, transfer->list,
+                         transfer->node->mover->list_end, &count);
+        return r < 0 ? r : count > 0;
+    }
+    for (size_t at = 0; r == 0 && at < links->count; at++) {
+        cleanup_free char *path = NULL;
+        struct stat status;
+        if (asprintf(&path, "%s/%s", transfer->share, names_get(links, at)) < 0)
+            r = -ENOMEM;
+        else if (lstat(path, &status) == 0 && S_ISLNK(status.st_mode) &&
+                 times_compare(&status.st_ctim, &syncing->began_at) < 0)
+            r = names_add(&chosen, names_get(links, at));
+    }
+    if (r == 0 && chosen.count > 0)
+        r = sample_write_paths(&chosen, transfer->list, transfer->node->mover->list_end);
+    return r < 0 ? r : chosen.count > 0;
+}
+
 /* Prepares what is to be done for node number I. Returns 1 if that is something, 0, or an error. */
 static int prepare_task(struct syncing *syncing, size_t i, struct transfer *transfer)
 {
@@ -250,9 +291,12 @@ static int prepare_task(struct syncing *syncing, size_t i, struct transfer *tran
     case TASK_COMPARE: /* what is up to date, where there is something to compare */
         if (*outcome->error)
             return 0;
-        r = sample_write(transfer->share, options->verify, syncing->began, transfer->list,
-                         mover->list_end, &outcome->verified);
+        r = sample_write(
+            transfer->share, mover == &rsync_mover ? SAMPLE_FILES | SAMPLE_SYMLINKS : SAMPLE_FILES,
+            options->verify, syncing->began, transfer->list, mover->list_end, &outcome->verified);
         return r < 0 ? r : outcome->verified > 0;
+    case TASK_COMPARE_BACK:
+        return choose_links(syncing, i, transfer);
     }
     return 0;
 }
@@ -309,9 +353,13 @@ static void judge_task(struct syncing *syncing, size_t i, const struct transfer 
             fail_cleaning(syncing, i, transfer->reason);
         break;
     case TASK_COMPARE: /* that a node cannot be compared does not mean that it is behind */
+    case TASK_COMPARE_BACK:
         outcome->different = transfer->different;
         if (outcome->different > 0) {
-            fail_node(outcome, "it holds other bytes than were sent; the next run compares all");
+            fail_node(outcome,
+                      transfer->task == TASK_COMPARE_BACK
+                          ? RSYNC_CHANGES_LINKS
+                          : "it holds other bytes than were sent; the next run compares all");
         } else if (failed) {
             outcome->verified = 0;
             log_warning("%s/%s: cannot be compared: %s", syncing->set->name, transfer->node->name,
@@ -488,6 +536,8 @@ static int run_steps(struct syncing *syncing, const char *folder)
         r = run_step(syncing, TASK_UPDATE);
     if (r == 0 && !dry_run && !syncing->run.stop)
         r = run_step(syncing, TASK_ASK);
+    if (r == 0 && !syncing->run.stop)
+        r = run_step(syncing, TASK_COMPARE_BACK);
     if (r == 0 && !dry_run && !syncing->run.stop) {
         r = run_step(syncing, TASK_FIND);
         if (r == 0)
@@ -623,7 +673,6 @@ static enum exit_status sync_set(const struct options *options, struct sync_set 
     struct syncing syncing = {
         .options = options,
         .set = set,
-        .began = time(NULL),
         .outcomes = outcomes,
         .run = {.transfers = transfers,
                 .count = set->count,
@@ -634,6 +683,8 @@ static enum exit_status sync_set(const struct options *options, struct sync_set 
     };
     const struct private_view *view = &syncing.view;
 
+    clock_gettime(CLOCK_REALTIME_COARSE, &syncing.began_at);
+    syncing.began = syncing.began_at.tv_sec;
     if (!transfers || !outcomes || state_folder(&folder) < 0 || state_make_folder(folder) < 0 ||
         state_lock(folder, set->name, &lock) < 0)
         return EXIT_STATUS_FAILED;
@@ -661,6 +712,7 @@ static enum exit_status sync_set(const struct options *options, struct sync_set 
     for (size_t i = 0; i < set->count; i++) {
         names_clear(&outcomes[i].paths);
         names_clear(&outcomes[i].left);
+        names_clear(&outcomes[i].links);
         free(transfers[i].share);
         free(transfers[i].list);
         free(transfers[i].way);

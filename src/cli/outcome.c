@@ -15,10 +15,15 @@ static void add_time(struct draft *line, const char *before, time_t time)
 void outcome_show_runs(const struct sync_set *set, const struct run *run, bool always)
 {
     static const char *const words[][2] = {
-        [TASK_UPDATE] = {"running", "done"},   [TASK_COMPARE] = {"comparing", "compared"},
-        [TASK_RESEND] = {"running", "done"},   [TASK_ROOT] = {"running", "done"},
-        [TASK_FIND] = {"cleaning", "cleaned"}, [TASK_REMOVE] = {"cleaning", "cleaned"},
-        [TASK_REACH] = {"running", "done"},    [TASK_ASK] = {"asking", "asked"},
+        [TASK_UPDATE] = {"running", "done"},
+        [TASK_COMPARE] = {"comparing", "compared"},
+        [TASK_RESEND] = {"running", "done"},
+        [TASK_ROOT] = {"running", "done"},
+        [TASK_FIND] = {"cleaning", "cleaned"},
+        [TASK_REMOVE] = {"cleaning", "cleaned"},
+        [TASK_REACH] = {"running", "done"},
+        [TASK_ASK] = {"asking", "asked"},
+        [TASK_COMPARE_BACK] = {"comparing", "compared"},
     };
     const char *between = "";
     struct draft text = {0};

@@ -17,6 +17,7 @@ struct outcome {
     bool unfinished;             /* something may be left of stopped runs */
     bool clean_failed;           /* some of it may still be there */
     struct names left;           /* what was found of that */
+    struct names links;          /* symlinks that were sent to a daemon, as many as are kept */
     uint64_t cleaned;            /* how much of it was removed */
     time_t mended_since; /* when the difference was found that this run has mended; 0: none */
 };

@@ -344,8 +344,28 @@ static void refuse_empty_directories(struct sending *sending)
     }
 }
 
-/* Writes the list of what is sent to a node, or of the FILES that were. */
-static int write_list(struct sending *sending, size_t node, bool files)
+static bool is_daemon(const struct recipient *recipient)
+{
+    return recipient->node.mover == &rsync_mover &&
+           address_kind(recipient->node.target) == ADDRESS_DAEMON;
+}
+
+/* Whether TASK is for that name: all are sent, and files and symlinks compared, as rsync can. */
+static bool is_for(const struct sending *sending, enum transfer_task task,
+                   const struct wanted *wanted)
+{
+    const struct recipient *recipient = &sending->recipients[wanted->node];
+
+    if (task == TASK_COMPARE_BACK)
+        return S_ISLNK(wanted->kind);
+    if (task == TASK_COMPARE && S_ISLNK(wanted->kind))
+        return recipient->node.mover == &rsync_mover;
+    return task != TASK_COMPARE || S_ISREG(wanted->kind);
+}
+
+/* Writes the list of the names at a node that TASK is for. Returns 1 where there are any, 0, or an
+ * error. */
+static int write_list(struct sending *sending, size_t node, enum transfer_task task)
 {
     const struct mover *mover = sending->set->nodes[node].mover;
     const bool by_rclone = mover == &rclone_mover;
@@ -356,7 +376,7 @@ static int write_list(struct sending *sending, size_t node, bool files)
         struct wanted *wanted = &sending->wanted[i];
         const bool is_link = by_rclone && S_ISLNK(wanted->kind);
         cleanup_free char *path = NULL;
-        if (wanted->node != node || wanted->failed || (files && !S_ISREG(wanted->kind)) ||
+        if (wanted->node != node || wanted->failed || !is_for(sending, task, wanted) ||
             (by_rclone && S_ISDIR(wanted->kind)) || !*wanted->path)
             continue; /* rsync would send all names in a root that is in the list */
         if (asprintf(&path, "%s%s", wanted->path, is_link ? LINK_SUFFIX : "") < 0)
@@ -366,7 +386,9 @@ static int write_list(struct sending *sending, size_t node, bool files)
         else
             r = names_add(&paths, path);
     }
-    return r == 0 ? sample_write_paths(&paths, sending->transfers[node].list, mover->list_end) : r;
+    if (r == 0)
+        r = sample_write_paths(&paths, sending->transfers[node].list, mover->list_end);
+    return r < 0 ? r : paths.count > 0;
 }
 
 static void moved(const struct transfer *transfer, enum move move, const char *path)
@@ -455,6 +477,25 @@ static int prepare_node(struct sending *sending, const char *view, size_t i, boo
     return r;
 }
 
+/* Chooses the symlinks that the daemon at node number I may have changed. Returns true if there are
+ * any. */
+static bool choose_links(struct sending *sending, size_t i, int *ret)
+{
+    const struct recipient *recipient = &sending->recipients[i];
+    const struct transfer *transfer = &sending->transfers[i];
+    uint64_t count = 0;
+
+    if (!is_daemon(recipient) || transfer->result < 0)
+        return false;
+    int r = is_replaced(sending, i)
+                ? sample_write(transfer->share, SAMPLE_SYMLINKS, 1, time(NULL) + 1, transfer->list,
+                               rsync_mover.list_end, &count)
+                : write_list(sending, i, TASK_COMPARE_BACK);
+    if (r < 0)
+        *ret = r;
+    return r > 0 || count > 0;
+}
+
 /* Prepares TASK for node number I, by what came of the last one. Returns true if it has to be done.
  */
 static bool prepare_task(struct sending *sending, enum transfer_task task, size_t i, int *ret)
@@ -468,6 +509,8 @@ static bool prepare_task(struct sending *sending, enum transfer_task task, size_
     transfer->known = !fills;
     transfer->goes_on = fills && task == TASK_REACH && memory->filling_since > 0 && transfer->ours;
     transfer->is_new = fills && task == TASK_REACH && !transfer->goes_on;
+    if (task == TASK_COMPARE_BACK)
+        return choose_links(sending, i, ret);
     if (fills || task == TASK_REACH || task == TASK_UPDATE)
         return fills && (task == TASK_REACH || (task == TASK_UPDATE && !failed));
     if (recipient->wanted == recipient->failed)
@@ -475,9 +518,10 @@ static bool prepare_task(struct sending *sending, enum transfer_task task, size_
     if (task == TASK_ROOT)
         return !failed && recipient->node.mover == &rsync_mover &&
                (transfer->place || recipient->has_root);
-    if (*ret == 0)
-        *ret = write_list(sending, i, task == TASK_COMPARE);
-    return *ret == 0;
+    int r = write_list(sending, i, task);
+    if (r < 0)
+        *ret = r;
+    return r >= 0;
 }
 
 /* Does TASK for the nodes from number FIRST to END that need it. PLACE as struct transfer has it.
@@ -522,18 +566,24 @@ static int run_task(struct sending *sending, enum transfer_task task, size_t fir
     for (size_t i = first; i < end; i++) {
         struct transfer *transfer = &sending->transfers[i];
         sending->recipients[i].is_unfinished |= transfer->result < 0 || transfer->tries > 1;
-        if (transfer->step != TRANSFER_DONE || transfer->result == 0 || run->stop ||
-            (task == TASK_COMPARE && transfer->different > 0))
+        const bool is_back = task == TASK_COMPARE_BACK, differs = transfer->different > 0;
+        if (transfer->step != TRANSFER_DONE || (transfer->result == 0 && !(is_back && differs)) ||
+            run->stop || (task == TASK_COMPARE && differs))
             continue;
-        log_error("%s/%s: %s", sending->set->name, transfer->node->name, transfer->reason);
-        if (is_replaced(sending, i))
+        log_error("%s/%s: %s", sending->set->name, transfer->node->name,
+                  is_back && differs ? RSYNC_CHANGES_LINKS : transfer->reason);
+        if (is_replaced(sending, i) && (differs || !is_back))
             atomic_fetch_add(&sending->copying->counts[COPY_FAILED], 1);
-        /* What files there are, the comparison tells. */
+        /* What files there are, and symlinks where these were asked for, a comparison tells. */
         for (size_t at = 0; at < sending->count; at++) {
             struct wanted *wanted = &sending->wanted[at];
-            if (wanted->node == i && (task == TASK_COMPARE || !S_ISREG(wanted->kind)))
+            if (wanted->node == i && (is_back                ? !differs && S_ISLNK(wanted->kind)
+                                      : task == TASK_COMPARE ? true
+                                                             : !S_ISREG(wanted->kind)))
                 fail_wanted(sending, wanted, NULL);
         }
+        if (is_back) /* a place that lets nobody read can be filled */
+            transfer->result = differs ? -EIO : 0;
     }
     return run->stop ? -ECANCELED : 0;
 }
@@ -698,6 +748,8 @@ static int send_all(struct sending *sending, bool *ret_filled)
     }
     if (r == 0)
         r = run_task(sending, TASK_COMPARE, 0, set->count, NULL);
+    if (r == 0)
+        r = run_task(sending, TASK_COMPARE_BACK, 0, set->count, NULL);
     if (r == 0 || r == -ECANCELED) {
         int noted = note_end(sending, is_left);
         r = r == 0 ? noted : r;

@@ -10,15 +10,17 @@
 #include <string.h>
 
 enum transfer_task {
-    TASK_REACH,   /* find the place of a node, and do nothing there */
-    TASK_UPDATE,  /* bring a node up to date */
-    TASK_COMPARE, /* compare the files of a list by content */
-    TASK_RESEND,  /* send the names of a list where their contents differ; by rclone, always */
-    TASK_ROOT,    /* give the root alone its metadata, or the time of PLACE; of rsync */
-    TASK_FIND,    /* find what stopped runs may have left: see leftovers.h */
-    TASK_REMOVE,  /* remove what was prepared of that */
-    TASK_ASK,     /* fetch the description that the node has, if it has one */
-    TASK_FETCH,   /* fetch its share to PLACE, or what was prepared of it; of rsync */
+    TASK_REACH,        /* find the place of a node, and do nothing there */
+    TASK_UPDATE,       /* bring a node up to date */
+    TASK_COMPARE,      /* compare the files of a list by content, and its symlinks; of rsync */
+    TASK_COMPARE_BACK, /* compare the symlinks of a list with those that an rsync daemon gives back
+                        */
+    TASK_RESEND,       /* send the names of a list where their contents differ; by rclone, always */
+    TASK_ROOT,         /* give the root alone its metadata, or the time of PLACE; of rsync */
+    TASK_FIND,         /* find what stopped runs may have left: see leftovers.h */
+    TASK_REMOVE,       /* remove what was prepared of that */
+    TASK_ASK,          /* fetch the description that the node has, if it has one */
+    TASK_FETCH,        /* fetch its share to PLACE, or what was prepared of it; of rsync */
 };
 
 /* What comes before the work, one after the other; most of it only before an update. */
@@ -33,8 +35,8 @@ enum transfer_question {
     QUESTION_NONE,
 };
 
-/* Kept: the source has it no more. */
-enum move { MOVE_SENT, MOVE_REMOVED, MOVE_DIFFERENT, MOVE_LEFT, MOVE_KEPT };
+/* Sent link: a symlink, to an rsync daemon. Kept: the source has it no more. */
+enum move { MOVE_SENT, MOVE_SENT_LINK, MOVE_REMOVED, MOVE_DIFFERENT, MOVE_LEFT, MOVE_KEPT };
 
 /* Distrusted: it holds other bytes than it should, and all is compared. */
 enum transfer_event { TRANSFER_BEGINS, TRANSFER_IS_DISTRUSTED, TRANSFER_FAILS_FOR_NOW };
@@ -141,6 +143,16 @@ struct mover {
         bool is_final;       /* another try makes no sense */
     } * endings;
 };
+
+/* Where TASK_COMPARE_BACK finds a difference. */
+#define RSYNC_CHANGES_LINKS                                                                        \
+    "symlinks there are not as they were sent: its rsync daemon changes them, unless rsyncd.conf " \
+    "has \"use chroot = yes\" or \"munge symlinks = yes\""
+
+static inline bool transfer_compares(const struct transfer *transfer)
+{
+    return transfer->task == TASK_COMPARE || transfer->task == TASK_COMPARE_BACK;
+}
 
 /* How much may be deleted in an update: never most of what the node has, as it was asked. */
 static inline uint64_t transfer_removals(const struct transfer *transfer)

@@ -99,7 +99,9 @@ static void add_updating(const struct transfer *transfer, struct words *words)
         words_add(words, "--checksum");
     if (transfer->dry_run)
         words_add(words, "--dry-run");
-    if (transfer->dry_run || transfer->each_file)
+    /* Of a daemon, to know what symlinks to compare. */
+    if (transfer->dry_run || transfer->each_file ||
+        address_kind(transfer->node->target) == ADDRESS_DAEMON)
         WORDS_ADD(words, "--out-format=%i %n");
 }
 
@@ -194,12 +196,21 @@ static void rsync_call(const struct transfer *transfer, struct words *words)
         words_add(words, "%s/", target);
         words_add(words, "%s/", transfer->place);
         return;
+    case TASK_COMPARE_BACK: /* A daemon that changes symlinks also does so before it compares. */
+        WORDS_ADD(words, "--dry-run", "--links", "--ignore-missing-args", "--out-format=%i %n",
+                  "--from0");
+        words_add(words, "--files-from=%s", transfer->list);
+        WORDS_ADD(words, "--");
+        words_add(words, "%s/", target);
+        words_add(words, "%s/", transfer->share);
+        return;
     case TASK_REACH: /* Nothing is sent, but a missing place is an error, as in an update. */
         WORDS_ADD(words, "--files-from=/dev/null", "--", transfer->share);
         words_add(words, "%s/./", transfer->known ? target : transfer->above);
         return;
     case TASK_COMPARE:
-        WORDS_ADD(words, "--dry-run", "--checksum", "--out-format=%i %n", "--from0");
+        WORDS_ADD(words, "--dry-run", "--checksum", "--out-format=%i %n", "--from0",
+                  is_asking ? NULL : "--links");
         words_add(words, "--files-from=%s", is_asking ? transfer->few : transfer->list);
         if (!is_asking)
             break;
@@ -290,6 +301,7 @@ static void take_item(struct transfer *transfer, const char *line)
 {
     const char *name = line + ITEM_SIZE + 1;
     bool is_removal = strncmp(line, "*deleting", strlen("*deleting")) == 0;
+    bool is_link = *line == 'c' && line[1] == 'L'; /* made, or given another target */
     size_t length;
 
     if (strlen(line) <= ITEM_SIZE + 1 || line[ITEM_SIZE] != ' ')
@@ -303,11 +315,15 @@ static void take_item(struct transfer *transfer, const char *line)
     } else if (transfer->question == QUESTION_CONTENTS) {
         transfer->contradictions += strchr("<>", *line) && strncmp(line + 2, "c..", 3) == 0;
         transfer->equal += *line == '.' && line[1] == 'f';
-    } else if (transfer->task == TASK_COMPARE && strchr("<>", *line)) {
+    } else if (transfer_compares(transfer) && (is_link || strchr("<>", *line))) {
         transfer->different++;
         transfer->moved(transfer, MOVE_DIFFERENT, name);
     } else if (transfer->task == TASK_UPDATE && (is_removal || strchr("<>ch", *line))) {
-        transfer->moved(transfer, is_removal ? MOVE_REMOVED : MOVE_SENT, name);
+        transfer->moved(transfer,
+                        is_removal ? MOVE_REMOVED
+                        : is_link  ? MOVE_SENT_LINK
+                                   : MOVE_SENT,
+                        name);
     }
 }
 

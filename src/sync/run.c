@@ -275,7 +275,7 @@ static void judge_end(struct transfer *transfer, int status)
                               : ending->meaning ? ending->meaning
                                                 : "it failed without a word");
     /* Another try would find the same differences again. */
-    bool has_compared = code >= 0 && transfer->task == TASK_COMPARE && transfer->different > 0 &&
+    bool has_compared = code >= 0 && transfer_compares(transfer) && transfer->different > 0 &&
                         transfer->unread == 0;
     if (has_compared || ending->is_final || transfer->is_final ||
         transfer->tries > transfer->node->terms.retries) {

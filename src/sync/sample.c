@@ -18,6 +18,7 @@ enum {
 /* What is chosen of the files of a share. */
 struct sample {
     FILE *list;
+    unsigned kinds; /* enum sample_kinds */
     char end;
     uint64_t taken;
     char *spare; /* taken where no other is */
@@ -69,7 +70,9 @@ static int write_chosen(struct sample *sample, const char *folder, const char *l
     int r = walk ? 0 : -errno;
     while (r == 0 && (entry = fts_read(walk))) {
         const char *path = entry->fts_path + strlen(folder) + 1;
-        if (entry->fts_info == FTS_F && S_ISREG(entry->fts_statp->st_mode) &&
+        const bool is_file = entry->fts_info == FTS_F && S_ISREG(entry->fts_statp->st_mode);
+        if (((is_file && sample->kinds & SAMPLE_FILES) ||
+             (entry->fts_info == FTS_SL && sample->kinds & SAMPLE_SYMLINKS)) &&
             !(sample->end && strchr(path, sample->end)))
             r = choose(sample, path, entry->fts_statp);
     }
@@ -109,10 +112,10 @@ static int choose_part(struct sample *sample, const char *path, const struct sta
     return 0;
 }
 
-int sample_write(const char *folder, double part, time_t before, const char *list, char end,
-                 uint64_t *ret_count)
+int sample_write(const char *folder, unsigned kinds, double part, time_t before, const char *list,
+                 char end, uint64_t *ret_count)
 {
-    struct sample sample = {.part = part, .before = before, .end = end};
+    struct sample sample = {.kinds = kinds, .part = part, .before = before, .end = end};
 
     if (getrandom(sample.dice, sizeof sample.dice, 0) < 0)
         return log_errno(-errno, "%s: cannot be looked through", folder);
@@ -150,7 +153,7 @@ static int choose_few(struct sample *sample, const char *path, const struct stat
 int sample_write_few(const char *folder, const char *list, char end, uint64_t *ret_files,
                      uint64_t *ret_bytes)
 {
-    struct sample sample = {.end = end};
+    struct sample sample = {.kinds = SAMPLE_FILES, .end = end};
     int r = write_chosen(&sample, folder, list, choose_few);
 
     *ret_files = (uint64_t)(sample.files + 0.5);

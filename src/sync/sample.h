@@ -6,13 +6,19 @@
 
 #include <time.h>
 
+enum sample_kinds {
+    SAMPLE_FILES = 1,
+    SAMPLE_SYMLINKS = 2,
+};
+
 /*
- * Writes a random PART (0..1) of the files beneath FOLDER that have not changed since BEFORE to the
- * file LIST: their paths, relative to FOLDER, each with END behind it; at least one where there is
- * any; *RET_COUNT is how many they are. Returns 0 or a negative errno after one line in the log.
+ * Writes a random PART (0..1) of the files, symlinks or both (KINDS) beneath FOLDER that have not
+ * changed since BEFORE to the file LIST: their paths, relative to FOLDER, each with END behind it;
+ * at least one where there is any; *RET_COUNT is how many they are. Returns 0 or a negative errno
+ * after one line in the log.
  */
-int sample_write(const char *folder, double part, time_t before, const char *list, char end,
-                 uint64_t *ret_count);
+int sample_write(const char *folder, unsigned kinds, double part, time_t before, const char *list,
+                 char end, uint64_t *ret_count);
 
 /*
  * Writes such a list to learn whether a share is what it should be: small files that come first, or

@@ -244,12 +244,12 @@ def server(command, port, **how):
 
 
 @contextlib.contextmanager
-def rsync_daemon(folder, port=None, more=""):
+def rsync_daemon(folder, port=None, more="", symlinks="munge symlinks = no"):
     """Its module "data" is the folder."""
     port = port or free_port()
     configuration = Path(f"{folder}.conf")
     configuration.write_text(
-        f"use chroot = no\nmunge symlinks = no\npid file = {folder}.pid\n"
+        f"use chroot = no\n{symlinks}\npid file = {folder}.pid\n"
         f"[data]\npath = {folder}\nread only = no\n{more}"
         + ("uid = 0\ngid = 0\n" if os.geteuid() == 0 else "")
     )
