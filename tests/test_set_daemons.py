@@ -112,6 +112,31 @@ def test_damage_at_the_others_does_not_hide_a_daemon(sets, source, nodes, rng, t
     assert contents(tmp_path / "back") == contents(source)
 
 
+@pytest.mark.parametrize("how", ["damaged", "listed", "looked at", "lost"])
+def test_a_view_tells_of_a_daemon_that_may_have_what_is_lost(
+    mounts, sets, source, nodes, rng, port, how  # noqa: F811
+):
+    write(sets, source, {**local(nodes, NAMES[:2]), **served(port, NAMES[2:])})
+    if how == "damaged":
+        syncing.spoil(nodes / NAMES[0] / "file-1", rng)
+    elif how == "lost":
+        (nodes / NAMES[0] / "file-1").write_bytes(b"no share")
+    else:
+        (nodes / NAMES[0] / "file-1").unlink()
+    mount = mounts.start("-o", f"restore,config={sets.file}", "home:", env=sets.environment)
+    assert (mount.path / "file-2").read_bytes() == (source / "file-2").read_bytes()
+    assert "was not read" not in mount.log()
+    mount.expect_log("file-1", 0)
+    for _ in range(2):  # and once for all
+        if how == "listed":
+            assert "file-1" not in os.listdir(mount.path)
+        else:
+            with pytest.raises(OSError):
+                (mount.path / "file-1").read_bytes()
+    mount.expect_log(f"home/{NAMES[2]} was not read.*zfec-fs check home:, and mount this again", 1)
+    mount.unmount()
+
+
 def test_daemons_without_room_are_left_out_where_others_are_enough(
     sets, source, nodes, rng, tmp_path, port  # noqa: F811
 ):

@@ -65,7 +65,7 @@ static void tell_restored(struct copying *copying, enum exit_status status)
     if (!lacks || (!*lacks && status == EXIT_STATUS_FAILED))
         return; /* which has been told */
     if (*lacks)
-        set_stores_tell_unfetched(copying->options);
+        set_stores_tell_unfetched(copying->options, "this once more");
     if (*lacks)
         draft_add(&text, "Not all is restored: %s; see above", lacks + strlen(", "));
     else

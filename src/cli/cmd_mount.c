@@ -51,6 +51,15 @@ static int leave_user(void)
     return r;
 }
 
+/* Once, also where many threads find something lost. */
+static void tell_unfetched(void *opaque)
+{
+    static atomic_flag told = ATOMIC_FLAG_INIT;
+
+    if (!atomic_flag_test_and_set(&told))
+        set_stores_tell_unfetched(opaque, "mount this again");
+}
+
 /* Writes to the log how the stores are, whenever SIGUSR1 asks for it. */
 static void *log_stores(void *opaque)
 {
@@ -142,6 +151,7 @@ enum exit_status mount_command(struct options *options)
     static atomic_bool stop;
     cleanup_view struct view *view = NULL;
     bool from_stores = options->view != VIEW_ENCODED;
+    const struct share_terms terms = {.lacks = tell_unfetched, .context = options, .stop = &stop};
     struct source *source;
 
     if (check_options(options) < 0)
@@ -155,7 +165,7 @@ enum exit_status mount_command(struct options *options)
     thread_start(log_stores, &asked);
     int r = from_stores ? set_stores_open(options) : 0;
     if (r == 0)
-        r = from_stores ? source_of_stores(options, &stop, &source)
+        r = from_stores ? source_of_stores(options, terms, &source)
                         : source_of_tree(options, &source);
     if (r == 0 && from_stores)
         watch_stores(source);

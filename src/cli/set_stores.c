@@ -541,7 +541,7 @@ bool set_stores_wanted(const struct options *options, size_t node)
     return options->set_stores->places[node].state > PLACE_UNFETCHED;
 }
 
-void set_stores_tell_unfetched(const struct options *options)
+void set_stores_tell_unfetched(const struct options *options, const char *again)
 {
     const struct set_stores *stores = options->set_stores;
 
@@ -549,8 +549,8 @@ void set_stores_tell_unfetched(const struct options *options)
         const struct sync_node *node = &stores->set->nodes[i];
         if (stores->places[i].state == PLACE_UNFETCHED)
             log_error("%s/%s was not read, since others seemed enough: run zfec-fs check %s:, and "
-                      "this once more, which then fetches its share",
-                      node->set, node->name, node->set);
+                      "%s, which then fetches its share",
+                      node->set, node->name, node->set, again);
     }
 }
 

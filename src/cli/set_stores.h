@@ -38,8 +38,9 @@ const char *set_stores_path(const struct options *options, size_t node);
 /* Returns true if the store of that node was to be opened, whether it could be or not. */
 bool set_stores_wanted(const struct options *options, size_t node);
 
-/* Names the nodes that were not read since others seemed enough, and says what changes that. */
-void set_stores_tell_unfetched(const struct options *options);
+/* Names the nodes that were not read since others seemed enough, and says what changes that: check,
+ * and then what AGAIN says. */
+void set_stores_tell_unfetched(const struct options *options, const char *again);
 
 /* Mounts the rebuilt view of these stores, by a process of its own, and stores where. Returns 0 or
  * a negative errno after one line in the log. */

@@ -138,12 +138,12 @@ static int refuse_wrong(const struct options *options, const struct store_list *
         options->source, share, options->command == COMMAND_MOUNT ? "-o " : "--");
 }
 
-int source_of_stores(const struct options *options, const atomic_bool *stop, struct source **ret)
+int source_of_stores(const struct options *options, struct share_terms terms, struct source **ret)
 {
     cleanup_source struct source *source = NULL;
     cleanup_store_list struct store_list *list = NULL;
 
-    int r = source_find_stores(options, (struct share_terms){.stop = stop}, &source);
+    int r = source_find_stores(options, terms, &source);
     if (r == 0 && stores_now(store_source_stores(source), &list) == 0) {
         r = refuse_wrong(options, list);
         /* A mount waits for stores that are not there, or hold nothing yet; with files in all of

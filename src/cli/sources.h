@@ -17,10 +17,10 @@ int source_of_tree(struct options *options, struct source **ret);
 
 /*
  * What is in STORES and in all that store= names, for a mount: -EINVAL where a store is in another
- * format, -ENODATA where no share has a header and no store is to be waited for. STOP as in
- * share_terms.
+ * format, -ENODATA where no share has a header and no store is to be waited for. TERMS: whether it
+ * is told of what is lacking, and stopped; format and the like are set here.
  */
-int source_of_stores(const struct options *options, const atomic_bool *stop, struct source **ret);
+int source_of_stores(const struct options *options, struct share_terms terms, struct source **ret);
 
 /*
  * The same for commands, which cannot wait for stores to come, in two parts: the stores are found,

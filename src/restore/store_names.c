@@ -116,6 +116,8 @@ static void tell_hidden(const struct naming *naming, const char *path, const str
         naming->terms->hidden(naming->terms->context, path, why, text);
     else if (why == HIDDEN_FOREIGN)
         log_once("%s is not shown: %s; -o unconfirmed shows it", log_path(path), text);
+    if (why == HIDDEN_FOREIGN)
+        terms_lack(naming->terms);
 }
 
 bool store_name_is_description(const struct share_terms *terms, const char *path,

@@ -24,6 +24,15 @@ struct share_terms {
     bool everything;  /* and leftovers: for commands that judge each name */
     /* Told of each name that is not shown; NULL: the log says it. TEXT says which store has it. */
     void (*hidden)(void *context, const char *path, enum hidden why, const char *text);
+    /* Of a view, called where something is lost, or not shown for want of stores; NULL: nothing is.
+     */
+    void (*lacks)(void *context);
     void *context;
     const atomic_bool *stop; /* ends what takes long early, with -ECANCELED; NULL: nothing does */
 };
+
+static inline void terms_lack(const struct share_terms *terms)
+{
+    if (terms->lacks)
+        terms->lacks(terms->context);
+}

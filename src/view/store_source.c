@@ -87,12 +87,15 @@ static int survey(struct store_source *source, const char *path, struct survey *
     if (r > 0 && ret->ruling.verdict == NAME_CONFLICT) {
         cleanup_free char *text = survey_describe(ret);
         log_error("%s: conflict: %s", log_path(path), text ? text : "two kinds");
+        terms_lack(terms);
         return -EIO;
     }
     if (r > 0 && leftover_is_path(path)) { /* to judge it took its files */
         survey_clear(ret);
         return survey_make(terms, path, enough, ret);
     }
+    if (r == 0)
+        terms_lack(terms);
     return r > 0 ? 0 : r < 0 ? r : -ENOENT;
 }
 
@@ -381,6 +384,8 @@ static int find_shares(struct store_source *source, const char *path, unsigned r
         return -ENOENT;
     if (r == 0)
         r = share_set_check(shares);
+    if (r == -EIO)
+        terms_lack(&source->terms);
     if (r < 0)
         return r;
     share_set_keep_looks(shares, &found.inquiry);
@@ -422,6 +427,8 @@ static int store_source_read_stripe(struct source_file *opaque, uint64_t stripe,
     const struct store_file *file = (const struct store_file *)opaque;
     int r = stripe_read(file->shares, stripe, data);
 
+    if (r == -EIO || r == -ETIMEDOUT)
+        terms_lack(&file->source->terms);
     return r == -ETIMEDOUT && !file->source->terms.patient ? -EIO : r;
 }
 
