@@ -387,6 +387,30 @@ def test_nodes_behind_ssh_alone_are_mended(sets, source, nodes):  # noqa: F811
 
 
 @needs_sshfs
+@pytest.mark.parametrize("nanoseconds", [0, 5 * 10**8])
+@pytest.mark.parametrize("share_format", ["checked", "classic"])
+def test_times_before_1970_are_no_difference(sets, source, nodes, tmp_path, share_format, nanoseconds):  # noqa: F811
+    """sshfs shows them as 136 years later."""
+    os.unlink(source / "again")
+    old = -10 * 365 * syncing.DAY_S * 10**9 + nanoseconds
+    paths = ["file-0", "file-1", "dir", "link"]
+    for path in paths:
+        os.utime(source / path, ns=(old, old), follow_symlinks=False)
+    install_ssh(sets, SSH)
+    sets.write(source, {"anna": f"rsync = {nodes}/anna", **{name: f"rsync = host:{nodes}/{name}"
+               for name in NAMES[1:]}}, more=f"format = {share_format}")  # fmt: skip
+    sets.run()
+    run(sets, "check", "home:")
+    before = states(nodes)
+    assert run(sets, "repair", "home:").summary["made"] == 0
+    assert states(nodes) == before
+    run(sets, "decode", "home:", tmp_path / "back")
+    for path in paths:
+        assert (tmp_path / "back" / path).lstat().st_mtime_ns == old
+    assert_sent_nothing(sets)
+
+
+@needs_sshfs
 @needs_rclone
 def test_symlinks_as_rclone_keeps_them_are_no_names(sets, source, nodes):  # noqa: F811
     os.unlink(source / "fifo")

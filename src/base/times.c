@@ -53,7 +53,14 @@ bool times_agree_at(const struct timespec *a, const struct timespec *b, uint64_t
     struct timespec left = times_round_down(a, granularity);
     struct timespec right = times_round_down(b, granularity);
 
+    if (granularity >= SECOND)
+        return (uint32_t)left.tv_sec == (uint32_t)right.tv_sec;
     return times_compare(&left, &right) == 0;
+}
+
+bool times_exceed_sftp(const struct timespec *time)
+{
+    return time->tv_sec < 0 || time->tv_sec > UINT32_MAX;
 }
 
 int times_compare(const struct timespec *a, const struct timespec *b)

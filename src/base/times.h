@@ -33,8 +33,14 @@ struct timespec times_of_ns(int64_t nanoseconds);
  */
 bool times_agree(const struct timespec *a, const struct timespec *b);
 
-/* Returns true if both are equal once they are rounded down to GRANULARITY. */
+/*
+ * Returns true if both are equal once they are rounded down to GRANULARITY: of whole seconds, by
+ * the 32 bits that SFTP keeps, without a sign. A time in 1969 comes back as one in 2106.
+ */
 bool times_agree_at(const struct timespec *a, const struct timespec *b, uint64_t granularity);
+
+/* Returns true if SFTP does not keep TIME: of two that agree, it is the right one. */
+bool times_exceed_sftp(const struct timespec *time);
 
 /* Returns a number below, at or above 0 where A is before, at or after B. */
 int times_compare(const struct timespec *a, const struct timespec *b);

@@ -179,7 +179,10 @@ static int compare_history(const struct ballot *a, const struct ballot *b)
 /* Returns true if A has the time of B, more exactly. */
 static bool is_finer(const struct ballot *a, const struct ballot *b)
 {
-    return times_granularity(&a->status.st_mtim) < times_granularity(&b->status.st_mtim);
+    const struct timespec *own = &a->status.st_mtim, *other = &b->status.st_mtim;
+    const uint64_t unit = times_granularity(own), others = times_granularity(other);
+
+    return unit < others || (unit == others && times_exceed_sftp(own) && !times_exceed_sftp(other));
 }
 
 /*

@@ -45,9 +45,11 @@ static int64_t finest_time(const struct copy_facts copies[], size_t count,
         if (!has_file_time(&copies[i]) || !version_is_like(&copies[i].header, &copy->header) ||
             !times_agree_at(&own, &time, unit > own_unit ? unit : own_unit))
             continue;
-        if (unit > least)
+        const int finer = unit != least ? (unit < least ? 1 : -1)
+                                        : times_exceed_sftp(&time) - times_exceed_sftp(&finest);
+        if (finer < 0)
             continue;
-        differ = unit == least && (differ || times_compare(&time, &finest) != 0);
+        differ = finer == 0 && (differ || times_compare(&time, &finest) != 0);
         finest = time;
         least = unit;
     }

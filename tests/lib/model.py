@@ -17,7 +17,7 @@ from collections import Counter, defaultdict
 
 from model_shares import BLOCK, CHAR, DIRECTORY, FILE, LINK, Entry, copy_of, decode, make_piece, make_share, parse, solve
 from model_verdicts import FileVerdicts, ModelVerdicts, NameVerdicts
-from model_votes import COARSEST, TRANSFERS, granularity, is_leftover, is_leftover_name, is_same_at, is_same_time, most, once, votes_of
+from model_votes import COARSEST, TRANSFERS, coarseness, granularity, is_leftover, is_leftover_name, is_same_at, is_same_time, most, once, votes_of
 
 SAMPLE_HEADERS, SAMPLE_NAMES, SAMPLE_STRIPES = 64, 4096, 4096
 PLAIN = Entry().what()
@@ -320,7 +320,7 @@ class Name(NameVerdicts):
                          if is_same_time(self.entries[store].mtime, time))  # fmt: skip
         same = [time for time in votes if is_same_time(time, max(most(votes)[0]))]
         finest = {time for time in same
-                  if not any(is_same_time(time, other) and granularity(other) < granularity(time) for other in same)}  # fmt: skip
+                  if not any(is_same_time(time, other) and coarseness(other) < coarseness(time) for other in same)}  # fmt: skip
         return finest | ({self.file.version.mtime} if self.file and self.file.checked else set())
 
     @once
@@ -568,7 +568,8 @@ class File(FileVerdicts):
         times = {s: self.entries[s].mtime for s, version in self.of.items() if version == self.of[store]}
         units = {s: min(granularity(time), self.model.samples[s].unit) for s, time in times.items()}
         same = [s for s in times if is_same_at(times[s], times[store], max(units[s], units[store]))]
-        finest = {times[s] for s in same if units[s] == min(units[s] for s in same)}
+        says = {s: (units[s], coarseness(times[s])[1]) for s in same}
+        finest = {times[s] for s in same if says[s] == min(says.values())}
         return finest.pop() if len(finest) == 1 else times[store]
 
     def rule_6_may_be_mixed(self, version):

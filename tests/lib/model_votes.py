@@ -53,7 +53,15 @@ def is_same_time(one, other):
 
 
 def is_same_at(one, other, unit):
+    """Of whole seconds, by the 32 bits of them that SFTP keeps."""
+    if unit >= 10**9:
+        return one // unit * unit // 10**9 % 2**32 == other // unit * unit // 10**9 % 2**32
     return one // unit == other // unit
+
+
+def coarseness(time):
+    """The less, the more a time says; of two as fine, one that SFTP does not keep is the right one."""
+    return granularity(time), 0 <= time // 10**9 < 2**32
 
 
 def most(votes):

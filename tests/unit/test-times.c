@@ -81,6 +81,21 @@ static void test_before_1970(void **state)
     assert_agree(at(-3, 5), at(-2, 0), false);
 }
 
+/* SFTP keeps 32 bits of the seconds. */
+static void test_of_sftp(void **state)
+{
+    const int64_t turn = INT64_C(1) << 32;
+    struct timespec before = at(-3, 500000001), shown = at(turn - 3, 0), far = at(turn + 7, 0);
+
+    assert_agree(before, shown, true);
+    assert_agree(at(-3, 0), shown, true);
+    assert_agree(before, at(turn - 2, 0), false);
+    assert_agree(before, at(turn - 3, 500000001), false); /* no SFTP is so fine */
+    assert_agree(far, at(7, 0), true);
+    assert_true(times_exceed_sftp(&before) && times_exceed_sftp(&far));
+    assert_false(times_exceed_sftp(&shown));
+}
+
 static struct timespec rounded(int64_t nanoseconds, uint64_t granularity)
 {
     int64_t rest = nanoseconds % (int64_t)granularity;
@@ -133,6 +148,7 @@ int main(void)
         cmocka_unit_test(test_granularity),
         cmocka_unit_test(test_agree),
         cmocka_unit_test(test_not_transitive),
+        cmocka_unit_test(test_of_sftp),
         cmocka_unit_test(test_before_1970),
         cmocka_unit_test(test_rounded_by_any_file_system),
         cmocka_unit_test(test_granularity_in_storage),
