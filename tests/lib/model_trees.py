@@ -530,10 +530,11 @@ class Tree:
                 if entry.kind != LINK:
                     mode = 0o777 if entry.kind == DIRECTORY else 0o666
                     self.stores[name][path] = with_mode(entry, mode)._replace(owner=OWNERS[0])
-        if rng.random() < 0.06:  # one that keeps times to the second
-            name = rng.choice(names)
+        if rng.random() < 0.06:  # one that keeps times to the second, or of these 32 bits
+            name, turn = rng.choice(names), rng.choice((0, 0, 2**32))
             for path, entry in self.stores[name].items():
-                self.stores[name][path] = entry._replace(mtime=entry.mtime // 10**9 * 10**9)
+                seconds = entry.mtime // 10**9 + turn
+                self.stores[name][path] = entry._replace(mtime=seconds * 10**9)
         if rng.random() < 0.05:  # one that lacks a directory
             name, folder = rng.choice(names), rng.choice(FOLDERS[1:])
             tree = self.stores[name]
