@@ -13,6 +13,7 @@ SOURCE = mounts_module.REPOSITORY / "src"
 FLOORS = {
     "base": 0,
     "share": 1,
+    "seal": 2,
     "trust": 2,
     "tree": 3,
     "store": 4,
@@ -30,6 +31,8 @@ FLOORS = {
 THIRD_PARTIES = {
     re.compile(r"(.*/)?fuse[^/]*\.h"): {"mount"},
     re.compile(r"(.*/)?(xxhash|xxh_\w+|xxh3)\.h"): {"share"},
+    re.compile(r"gcrypt\.h"): {"seal"},
+    re.compile(r"cbor(/.*)?\.h"): {"seal"},
     re.compile(r"jansson.*\.h"): {"cli", "sync"},
     re.compile(r"isa-l([/_].*)?\.h|isa-l/.*|(erasure_code|gf_vect_mul|raid|crc)\.h"): {"share"},
 }

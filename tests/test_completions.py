@@ -19,8 +19,8 @@ import mounts as mounts_module
 UNSANITIZED = True
 
 FOLDER = mounts_module.REPOSITORY / "completions"
-COMMANDS = ["encode", "decode", "restore", "check", "repair", "info", "sync", "status", "recover", "bench"]
-FORMATS = {"checked", "classic", "fec"}
+COMMANDS = ["encode", "decode", "restore", "check", "repair", "info", "sync", "status", "recover", "key", "bench"]
+FORMATS = {"checked", "classic", "fec", "sealed"}
 LIMIT_S = 60
 # The scripts ask the program what there is.
 PATH = f"{mounts_module.BINARY.parent}:{os.environ['PATH']}"
@@ -302,7 +302,7 @@ def test_values(shell, here, line):
     assert values_in(shell.complete(line, here), line) == BEHIND_EQUALS[line]
 
 
-@pytest.mark.parametrize("command", sorted({*COMMANDS} - {"sync", "status", "recover"}))
+@pytest.mark.parametrize("command", sorted({*COMMANDS} - {"sync", "status", "recover", "key"}))
 def test_formats(shell, here, command):
     assert names_in(shell.complete(f"{command} --format ", here)) == FORMATS
 

@@ -9,7 +9,7 @@ import mounts as mounts_module
 
 CORPUS = mounts_module.REPOSITORY / "tests" / "fuzz" / "corpus"
 PROGRAMS = mounts_module.BINARY.parent / "tests" / "fuzz"
-TARGETS = ("block", "header", "trust")
+TARGETS = ("block", "header", "key", "manifest", "trust")
 FILES_MAX = 200
 
 

@@ -14,7 +14,7 @@ UNSANITIZED = True
 
 DOCS = mounts_module.REPOSITORY / "docs"
 PAGES = ["zfec-fs.1", "zfec-fs-format.5", "zfec-fs-sets.5"]
-COMMANDS = ["encode", "decode", "check", "repair", "info", "sync", "status", "recover", "bench"]
+COMMANDS = ["encode", "decode", "check", "repair", "info", "sync", "status", "recover", "key", "bench"]
 # In the page alone: another name of xdev.
 SYNONYMS = {("-o one_file_system", False)}
 # The words by which the page explains an exit status.
@@ -249,6 +249,6 @@ def test_format_page_has_the_numbers_of_the_specification(shown):
 def test_format_page_has_every_formula_of_the_specification(shown):
     specification = (DOCS / "format.md").read_text(encoding="utf-8")
     formulas = re.findall(r"(?:^ {4}.*\n)+", specification, re.MULTILINE)
-    assert len(formulas) == 5
+    assert len(formulas) == 12
     page = joined(shown["zfec-fs-format.5"])
     assert [formula for formula in formulas if joined(formula) not in page] == []

@@ -50,6 +50,9 @@ enum exit_status bench_command(struct options *options)
     if (options->word_count > 0)
         return log_as(EXIT_STATUS_USAGE,
                       "bench: takes no arguments but options; see zfec-fs bench --help");
+    if (formats[encoding->format]->is_sealed)
+        return log_as(EXIT_STATUS_USAGE, "bench: does not measure sealed shares yet; give another "
+                                         "format");
     if (options_check_encoding(options) < 0)
         return EXIT_STATUS_USAGE;
     if (layout_new(encoding->format, encoding->required, encoding->shares, encoding->block_size,

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "cli/node_keys.h"
 #include "cli/options.h"
 
 #include "base/log.h"
@@ -17,6 +18,7 @@ struct checking {
     struct findings findings; /* the first, so that findings_failed() may have the whole */
     struct page *page;        /* NULL: none is wanted */
     struct scrub scrub;
+    struct keys_found keys; /* of sealed shares */
 };
 
 static void report(void *opaque, const char *path, const struct inspection *inspection)
@@ -102,6 +104,10 @@ static enum exit_status conclude(const struct checking *checking, double seconds
     const struct findings *findings = &checking->findings;
     enum exit_status status = findings_status(findings);
 
+    if (checking->keys.lost) /* from the stores alone nothing could be restored */
+        status = EXIT_STATUS_LOST;
+    else if (checking->keys.wrong > 0 && status == EXIT_STATUS_OK)
+        status = EXIT_STATUS_DAMAGED;
     if (checking->page && page_write(checking->page, findings, seconds) < 0 &&
         status != EXIT_STATUS_LOST)
         status = EXIT_STATUS_FAILED;
@@ -160,6 +166,8 @@ enum exit_status check_command(struct options *options)
     if (r == 0 && (r = check_run(source, &roster, &settings, &meter.progress)) < 0 &&
         r != -ECANCELED)
         log_errno(r, "check");
+    if (r == 0 && store_source_is_sealed(source))
+        r = node_keys_settle(&roster, false, &checking.keys);
     if (r == 0)
         status = conclude(&checking, meter_seconds(&meter));
     else if (!atomic_load(&meter.progress.stop))

@@ -125,6 +125,8 @@ enum exit_status decode_command(struct options *options)
     if (r == 0)
         r = source_hear_stores(options, source);
     copying.stores = source;
+    if (r == 0)
+        r = source_open_sealed(options, &source);
     if (r < 0)
         status = status_of_stores(r);
     /* Directories where nothing is mounted look like stores of an empty tree. */
@@ -144,7 +146,7 @@ enum exit_status decode_command(struct options *options)
     if (r == 0 && real)
         r = names_add(&inputs, real);
     if (r == 0)
-        r = stores_real_paths(store_source_stores(source), &inputs);
+        r = stores_real_paths(store_source_stores(copying.stores), &inputs);
     for (size_t i = 0; r == 0 && i < inputs.count; i++)
         r = whereabouts_claim(names_get(&inputs, i), WHEREABOUTS_READ);
     if (r == 0) {

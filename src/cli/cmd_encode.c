@@ -77,8 +77,8 @@ enum exit_status encode_command(struct options *options)
         r = add_targets(&copying, options);
     if (r == -EINVAL)
         status = EXIT_STATUS_USAGE;
-    if (r == 0)
-        r = source_of_tree(options, &source);
+    if (r == 0 && (r = source_of_tree(options, &source)) == -EINVAL)
+        status = EXIT_STATUS_USAGE;
     /* A source that is not mounted looks like one from which all was deleted. */
     if (r == 0 && options->remove && !options->remove_most) {
         int found = source_has_files(source);

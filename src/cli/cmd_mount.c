@@ -169,13 +169,17 @@ enum exit_status mount_command(struct options *options)
                         : source_of_tree(options, &source);
     if (r == 0 && from_stores)
         watch_stores(source);
+    if (r == 0 && options->view == VIEW_RESTORED)
+        r = source_open_sealed(options, &source);
     are_few = r == 0 && tell_few();
     if (r == 0)
         r = options->view == VIEW_RESTORED
                 ? view_new(source, 0, options->permissions_checked, &view)
                 : view_new(source, options->encoding.shares, true, &view);
     if (r < 0)
-        return from_stores ? status_of_stores(r) : EXIT_STATUS_FAILED;
+        return from_stores    ? status_of_stores(r)
+               : r == -EINVAL ? EXIT_STATUS_USAGE
+                              : EXIT_STATUS_FAILED;
     const struct mount_settings settings = {
         .mountpoint = options->words[options->word_count - 1],
         .source = options->source    ? options->source

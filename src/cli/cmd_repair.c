@@ -6,6 +6,7 @@
 #include "cli/alarm.h"
 #include "cli/copying.h"
 #include "cli/findings.h"
+#include "cli/node_keys.h"
 #include "cli/output.h"
 #include "cli/sending.h"
 #include "cli/set_stores.h"
@@ -107,6 +108,7 @@ struct repairing {
     struct sending *sending; /* to the nodes of a set; NULL: stores are written to */
     bool filled;             /* a node that is in no store that was read */
     atomic_uint refused, kept, lost, unconfirmed;
+    struct keys_found keys; /* of sealed shares */
 };
 
 static void hand_over(void *context, const char *path, const struct target *target, enum need need,
@@ -184,7 +186,8 @@ static bool tell_outcome(const struct repairing *repairing)
     const struct findings *findings = repairing->findings;
     const struct roster *roster = findings->roster;
     const atomic_ullong *counts = repairing->copying->counts;
-    bool here[256] = {false}, done = counts[COPY_MADE] > 0 || counts[COPY_TOUCHED] > 0;
+    bool here[256] = {false};
+    bool done = counts[COPY_MADE] > 0 || counts[COPY_TOUCHED] > 0 || repairing->keys.mended > 0;
     const struct quorum *quorum = &roster->quorum;
     uint64_t shares = repairing->filled, kept = repairing->kept, empty = 0, others = 0;
     struct draft left = {0};
@@ -203,6 +206,7 @@ static bool tell_outcome(const struct repairing *repairing)
     add_left(&left, kept, "share", " kept as it was");
     add_left(&left, repairing->refused, "name", " not removed");
     add_left(&left, counts[COPY_FAILED] + counts[COPY_LOST] + findings->failed, "failure", "");
+    add_left(&left, repairing->keys.lost, "key", " lost");
     add_left(&left, empty, "store", " empty");
     add_left(&left, others, "store", " left as it is");
     add_left(&left, roster->left_out, "store", " not opened");
@@ -281,18 +285,25 @@ static enum exit_status repair_names(struct copying *copying, struct sending *se
     int r = repair_run(source, roster, &settings, &copying->meter.progress);
     if (r == 0 && sending)
         r = sending_run(sending, &repairing, note_event, &repairing.filled);
+    if (r == 0 && !sending && store_source_is_sealed(source))
+        r = node_keys_settle(roster, !options->dry_run, &repairing.keys);
     r = copying_finish(copying, r);
     if (repairing.lost > 0 || counts[COPY_LOST] > 0)
         status = EXIT_STATUS_LOST;
     else if (r < 0 || left || repairing.refused > 0 || findings.failed > 0 ||
-             roster->left_out > 0 || counts[COPY_FAILED] > 0)
+             roster->left_out > 0 || counts[COPY_FAILED] > 0 || repairing.keys.lost ||
+             (!options->dry_run && repairing.keys.wrong > repairing.keys.mended))
         status = EXIT_STATUS_FAILED;
     else if (counts[COPY_MADE] > 0 || counts[COPY_TOUCHED] > 0 || counts[COPY_REMOVED] > 0 ||
-             findings.degraded > 0 || findings.foreign > 0 || roster_has_empty(roster))
+             findings.degraded > 0 || findings.foreign > 0 || roster_has_empty(roster) ||
+             repairing.keys.wrong > 0)
         status = EXIT_STATUS_DAMAGED;
     findings_tell_rest(&findings);
     for (size_t i = 0; !options->dry_run && i < roster->count; i++)
         tell_mended(&findings.stores[i]);
+    if (repairing.keys.mended > 0)
+        output_text(COLOUR_NONE, "%u store%s: share of the key made again", repairing.keys.mended,
+                    plural(repairing.keys.mended));
     copying_summarize(copying, status);
     if (!options->dry_run)
         note_repair(options, r == 0 && tell_outcome(&repairing));

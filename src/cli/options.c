@@ -217,7 +217,7 @@ enum {
     OF_SETS = COMMAND_SYNC | COMMAND_STATUS,
     OF_SHARES = OF_STORES | OF_ENCODING,
     WRITERS = COMMAND_ENCODE | COMMAND_DECODE | COMMAND_REPAIR,
-    COMMANDS = OF_SHARES | COMMAND_INFO | OF_SETS | COMMAND_RECOVER,
+    COMMANDS = OF_SHARES | COMMAND_INFO | OF_SETS | COMMAND_RECOVER | COMMAND_KEY,
 };
 
 /*
@@ -235,6 +235,8 @@ static const struct option_row option_rows[] = {
      .help = "shares that are enough to restore, 1..255 (default: what most stores say)"},
     {"required", 'k', COMMAND_INFO, "K", NUMBER(required, 255),
      .help = "no effect here: each share file says it itself"},
+    {"required", 'k', COMMAND_KEY, "K", NUMBER(required, 255),
+     .help = "stores whose parts are the key, 1..255 (default: what most of them say)"},
     {"shares", 0, BEHIND_O, "N", NUMBER(encoding.shares, 256),
      .help = "shares to show, K..256 (default 20)"},
     {"count", 'n', OF_ENCODING, "N", NUMBER(encoding.shares, 256),
@@ -253,7 +255,7 @@ static const struct option_row option_rows[] = {
      .help = "show the files of the shares in STORES"},
     {"rebuild", 0, BEHIND_O, .take = take_view, .number = VIEW_REBUILT,
      .help = "show shares, made from those in STORES"},
-    {"store", 0, MOUNT_OF_STORES | OF_STORES, "DIR", .take = take_store,
+    {"store", 0, MOUNT_OF_STORES | OF_STORES | COMMAND_KEY, "DIR", .take = take_store,
      .help = "one more store, from anywhere; may be repeated"},
     {"store-timeout", 0, MOUNT_OF_STORES | OF_STORES, "S", .take = take_seconds, AT(store_timeout),
      .least = 0.1, .wants = "seconds, 0.1 to 86400",
@@ -265,9 +267,14 @@ static const struct option_row option_rows[] = {
      .help = "of damaged files, take the newest whole version"},
     {"salvage", 0, COMMAND_DECODE, FLAG(salvage),
      .help = "of lost files, write what can be read to NAME.partial"},
-    {"format", 0, BEHIND_O | OF_SHARES | COMMAND_INFO, "F", "checked classic fec",
-     .take = take_format, AT(encoding.format), .wants = "checked, classic or fec",
-     .help = "checked (default), classic (zfec_fs) or fec (zfec)"},
+    {"format", 0, BEHIND_O | OF_SHARES | COMMAND_INFO, "F", "checked classic fec sealed",
+     .take = take_format, AT(encoding.format), .wants = FORMAT_NAMES,
+     .help = "checked (default), sealed (encrypted, by a key), classic (zfec_fs) or fec (zfec)"},
+    {"key", 0, BEHIND_O | COMMAND_ENCODE | COMMAND_DECODE, "FILE", TEXT(key),
+     .help = "the key of sealed shares, as zfec-fs key new made it"},
+    {"key-on-nodes", 0, MOUNT_OF_SOURCE | COMMAND_ENCODE, "no", "no yes", .take = take_either,
+     AT(key_kept), .wants = "yes or no",
+     .help = "no: shares have no part of the key (default: any K shares give it)"},
     {"block-size", 0, BEHIND_O | OF_ENCODING, "SIZE", "4K 8K 16K 32K 64K 128K 256K 512K 1M",
      .take = take_block_size, AT(encoding.block_size), .wants = "a power of two from 4K to 1M",
      .help = "bytes with a check of their own: a power of two, 4K..1M (default 64K)"},
@@ -306,12 +313,21 @@ static const struct option_row option_rows[] = {
      .help = "the file of sets (~/.config/zfec-fs/sets.ini; of root /etc/zfec-fs/sets.ini)"},
     {"as-told", 0, COMMAND_RECOVER, FLAG(as_told),
      .help = "write what PLACE tells, also where other nodes tell something else"},
-    {"config", 0, MOUNT_OF_STORES | COMMAND_DECODE, "FILE", TEXT(config),
+    {"config", 0, MOUNT_OF_STORES | COMMAND_DECODE | COMMAND_KEY, "FILE", TEXT(config),
      .help = "the file of sets, for SET: as STORES"},
     {"ask", 0, COMMAND_STATUS, FLAG(ask),
      .help = "ask the nodes as well: whether they can be reached, and what is to be sent"},
     {"metrics", 0, OF_SETS | COMMAND_CHECK, "FILE", TEXT(metrics),
      .help = "also write what is known of all sets to FILE, for Prometheus"},
+    {"passphrase-file", 0, COMMAND_KEY | COMMAND_DECODE | MOUNT_OF_STORES, "FILE",
+     TEXT(passphrase_file),
+     .help = "the passphrase is what is in FILE (default: the terminal is asked)"},
+    {"remove", 0, COMMAND_KEY, FLAG(passphrase_removed),
+     .help = "of passphrase: the key is to need none any more"},
+    {"paper", 0, COMMAND_KEY, "FILE", TEXT(paper),
+     .help = "of recover: what show has printed is in FILE; - is standard input"},
+    {"id", 0, COMMAND_KEY, "ID", TEXT(set_id),
+     .help = "of recover: the set that is meant, as show shows it"},
     {"checksum", 'c', COMMAND_ENCODE | COMMAND_DECODE, FLAG(checksum),
      .help = "compare contents where size and time are the same"},
     {"checksum", 0, COMMAND_SYNC, FLAG(checksum), .help = "compare contents, not sizes and times"},
@@ -334,6 +350,7 @@ static const struct option_row option_rows[] = {
      .help = "threads (default: one per processor; 16 with remote stores)"},
     {"jobs", 'j', OF_SETS | COMMAND_RECOVER, "N", NUMBER(jobs, 256),
      .help = "how many nodes at once (default: all)"},
+    {"jobs", 'j', COMMAND_KEY, "N", NUMBER(jobs, 256), .help = "no effect here"},
     {"quiet", 'q', COMMANDS, FLAG(quiet), .help = "only errors: no results, no progress"},
     {"verbose", 'v', COMMANDS, FLAG(verbose), .help = "also print each file"},
     {"json", 0, COMMANDS, FLAG(json), .help = "results as JSON, one object a line"},
@@ -413,6 +430,13 @@ static const struct command_row command_rows[] = {
      .about = "Asks the node at PLACE for the other nodes of its set, asks these, and adds the\n"
               "set to the file of sets, so that zfec-fs decode SET: DIR restores it. PLACE is a\n"
               "directory, or what rsync or rclone takes: nas:backup/home, cloud:bucket/home.\n"},
+    {"key", COMMAND_KEY, "FILE", key_command, "make, show and recover the keys of sealed shares",
+     .alike = " keys password passwd passphrase ",
+     .forms = {"[options] new FILE", "[options] show FILE", "[options] recover STORES FILE",
+               "[options] recover --paper PAPER FILE", "[options] passphrase FILE [STORES]"},
+     .about = "Makes a new key of sealed shares in FILE; shows one so that it can be put on\n"
+              "paper; makes FILE again, from any k of the stores in STORES or from paper; and\n"
+              "sets, changes or removes its passphrase, in FILE and in the stores.\n"},
     {"bench", COMMAND_BENCH, "-", bench_command, "measure the code and the hash of this machine",
      .alike = " benchmark speed ", .forms = {"[options]"},
      .about = "Measures how fast the code and the hash are on this machine, in memory, and\n"
@@ -736,6 +760,10 @@ void options_clear(struct options *options)
     free(options->config);
     free(options->metrics);
     free(options->log_file);
+    free(options->key);
+    free(options->passphrase_file);
+    free(options->paper);
+    free(options->set_id);
 }
 
 int options_check_encoding(const struct options *options)

@@ -33,7 +33,8 @@ enum command {
     COMMAND_BENCH = 512,
     COMMAND_STATUS = 1024,
     COMMAND_RECOVER = 2048,
-    UNLISTED = 4096, /* help leaves it out */
+    COMMAND_KEY = 4096,
+    UNLISTED = 8192, /* help leaves it out */
 
     BEHIND_O = MOUNT_OF_SOURCE | MOUNT_OF_STORES,
 };
@@ -86,8 +87,14 @@ struct options {
     char *config;  /* the file of sets; NULL: not given */
     char *metrics; /* a file for what is known of sets; NULL: none */
     char *log_file;
+    char *key;             /* the file of the key of sealed shares; NULL: not given */
+    bool key_kept;         /* nodes get nothing of it */
+    char *passphrase_file; /* of a passphrase; NULL: the terminal is asked */
+    char *paper;           /* a file with what was printed of a key; NULL: none */
+    char *set_id;          /* of the set that is meant, in hex; NULL: any */
     bool quiet, verbose, json;
     bool ask, due, checksum, remove, remove_most, dry_run, older, salvage, adopt, as_told;
+    bool passphrase_removed;
 };
 
 struct command_row {
@@ -96,7 +103,7 @@ struct command_row {
     const char *words; /* how a shell completes what stands for itself: DIR, FILE, SET; "-": not */
     enum exit_status (*run)(struct options *options);
     const char *summary;
-    const char *forms[3]; /* of its arguments */
+    const char *forms[5]; /* of its arguments */
     const char *about;    /* for its help */
     const char *other;    /* a second name; NULL: none */
     const char *alike;    /* what others call it, with a space around each word; NULL: none */
@@ -149,4 +156,5 @@ enum exit_status info_command(struct options *options);
 enum exit_status sync_command(struct options *options);
 enum exit_status status_command(struct options *options);
 enum exit_status recover_command(struct options *options);
+enum exit_status key_command(struct options *options);
 enum exit_status bench_command(struct options *options);

@@ -105,7 +105,7 @@ int place_check_share(const struct options *options, const char *path, const cha
 {
     /* A tree may have been encoded in another format before; a store is mended in its own. */
     const bool any = options->command == COMMAND_ENCODE;
-    const enum share_format given = options->encoding.format;
+    const enum share_format given = format_read_as(options->encoding.format);
     cleanup_free char *one = strdup(path), *other_name = strdup(place);
     int other = NO_VOTE;
 
@@ -115,7 +115,7 @@ int place_check_share(const struct options *options, const char *path, const cha
         return log_as(-EINVAL,
                       "%s: is never taken for a store, because of its name; give another place",
                       path);
-    for (enum share_format format = 0; format < SHARE_FORMATS; format++) {
+    for (enum share_format format = 0; format < SHARE_FORMATS_READ; format++) {
         struct store_voice voice;
         if (!any && format != given)
             continue;

@@ -12,8 +12,14 @@
  */
 int take_stores(struct options *options, size_t others);
 
-/* The tree at the argument SOURCE. */
+/* The tree at the argument SOURCE, sealed where its shares are to be. */
 int source_of_tree(struct options *options, struct source **ret);
+
+/*
+ * Where shares are sealed, or a key was given, puts what their key opens in the place of SOURCE,
+ * what is in the stores. -EINVAL where no key was given.
+ */
+int source_open_sealed(const struct options *options, struct source **source);
 
 /*
  * What is in STORES and in all that store= names, for a mount: -EINVAL where a store is in another

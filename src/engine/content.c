@@ -54,7 +54,7 @@ static int make_room(const struct passing *passing, struct room *room)
     bool empty = layout->source_size == 0;
     int r = 0;
 
-    room->block_room = HEADER_SIZE_MAX + (empty ? 0 : layout_block_size(layout, 0));
+    room->block_room = KEY_SHARE_SIZE + (empty ? 0 : layout_block_size(layout, 0));
     if (passing->share_count > 0)
         r = buffer_take(passing->share_count * room->block_room, &room->blocks);
     if (r == 0 && !empty)
@@ -126,7 +126,7 @@ static void take(const struct passing *passing, struct slot *slot, uint64_t offs
 
 static uint8_t *block_of(const struct room *room, size_t share)
 {
-    return room->blocks.data + share * room->block_room + HEADER_SIZE_MAX;
+    return room->blocks.data + share * room->block_room + KEY_SHARE_SIZE;
 }
 
 /* Takes the blocks, of which SIZE bytes each were made, with the header if they are the first. */
@@ -135,7 +135,7 @@ static void take_blocks(const struct passing *passing, const struct room *room, 
 {
     for (size_t i = 0; i < passing->share_count; i++) {
         struct slot *slot = passing->shares[i];
-        uint8_t header[HEADER_SIZE_MAX], *start = block_of(room, i);
+        uint8_t header[KEY_SHARE_SIZE], *start = block_of(room, i);
         size_t header_size = 0;
         if (stripe == 0) {
             header_size = target_file_header(slot->target, &passing->source->header, header);
@@ -169,12 +169,12 @@ static void take_whole(const struct passing *passing, uint64_t stripe, const uin
 static int run_stripe(struct passing *passing, const struct room *room, uint64_t stripe)
 {
     struct source_file *source = passing->source;
-    uint8_t *blocks[256], *data = room->stripe.data;
+    uint8_t *blocks[256], *data = room->stripe.data, digest[HASH_SIZE];
     bool hole = source->operations->is_hole &&
                 source->status.st_blocks < source->status.st_size / 512 &&
                 source->operations->is_hole(source, stripe);
 
-    int r = hole ? SOURCE_ZEROS : source->operations->read_stripe(source, stripe, data);
+    int r = hole ? SOURCE_ZEROS : source->operations->read_stripe(source, stripe, data, digest);
     bool bad = r < 0 && r != -ENOMEM && passing->holes;
     if (r < 0 && !bad)
         return r;
@@ -185,7 +185,7 @@ static int run_stripe(struct passing *passing, const struct room *room, uint64_t
     for (size_t i = 0; i < passing->share_count; i++)
         blocks[i] = block_of(room, i);
     r = r == SOURCE_ZEROS ? encoder_run_zeros(passing->encoder, stripe, blocks)
-                          : encoder_run(passing->encoder, stripe, data, blocks);
+                          : encoder_run(passing->encoder, stripe, data, digest, blocks);
     if (r == 0)
         take_blocks(passing, room, stripe, layout_block_size(&passing->layout, stripe));
     return r;
@@ -250,7 +250,7 @@ static int reread(const struct passing *passing, const struct slot *slot)
         return -errno;
     /* What stays in memory all the same is compared there. */
     posix_fadvise(slot->fd, 0, 0, POSIX_FADV_DONTNEED);
-    int r = buffer_take(HEADER_SIZE_MAX + full, &piece);
+    int r = buffer_take(KEY_SHARE_SIZE + full, &piece);
     for (uint64_t at = 0, end; r == 0 && at < size; at = end) {
         end = at + full + (at == 0 ? layout->header_size : 0);
         end = end < size ? end : size;
@@ -326,7 +326,8 @@ int content_take_over(int from, int to)
 /* As the source reads a stripe, but with zeros where there are some. */
 static int read_stripe(struct source_file *file, uint64_t stripe, uint8_t *data)
 {
-    int r = file->operations->read_stripe(file, stripe, data);
+    uint8_t digest[HASH_SIZE];
+    int r = file->operations->read_stripe(file, stripe, data, digest);
 
     if (r != SOURCE_ZEROS)
         return r;

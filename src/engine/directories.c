@@ -5,6 +5,7 @@
  */
 #include "engine/item.h"
 #include "engine/partial.h"
+#include "seal/key_share.h"
 #include "tree/remove.h"
 #include "trust/leftover.h"
 
@@ -123,6 +124,19 @@ void partials_keep(struct copy_work *copy, const char *path)
         partial->kept |= strcmp(partial->whole, path) == 0;
 }
 
+/* Returns true if PATH is a node's share of the key of sealed shares, which no view has. */
+static bool is_key(int directory, const char *path)
+{
+    uint8_t bytes[KEY_SHARE_SIZE + 1];
+    struct key_share share;
+
+    if (strcmp(path, KEY_SHARE_NAME) != 0)
+        return false;
+    cleanup_fd int fd = openat(directory, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    const ssize_t size = fd < 0 ? -1 : read(fd, bytes, sizeof bytes);
+    return size > 0 && key_share_read(bytes, (size_t)size, &share) == 0;
+}
+
 static void end_partial(struct copy_work *copy, const struct partial *partial)
 {
     cleanup_item struct item item = {.copy = copy};
@@ -160,8 +174,9 @@ void clean_directory(struct copy_work *copy, struct target *target, const char *
         if (names_have(names, name) || !(temporary_is_name(name) || settings->remove))
             continue;
         cleanup_free char *whole = visit_join(path, name);
-        if (whole && target->share != TARGET_WHOLE && leftover_is_description(whole))
-            continue; /* sync's */
+        if (whole && target->share != TARGET_WHOLE &&
+            (leftover_is_description(whole) || is_key(directory, whole)))
+            continue; /* sync's, or what the node has of the key */
         bool kept = whole && settings->keeps && settings->keeps(settings->context, whole);
         int waits = !whole ? -ENOMEM : kept ? 1 : note_partial(copy, target, path, name, names);
         if (waits < 0)

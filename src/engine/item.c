@@ -302,6 +302,8 @@ struct metadata item_metadata(const struct item *item, const struct slot *slot)
     struct metadata ret = {original->status, original->xattrs, item->copy->settings->owned};
     struct timespec *time = &ret.status.st_mtim;
 
+    if (slot->target->share != TARGET_WHOLE && S_ISREG(ret.status.st_mode))
+        header_file_time(&original->header, (uint8_t)slot->target->share, time);
     if (seen && seen->keeps_mode) {
         ret.status.st_mode = seen->status.st_mode;
         ret.status.st_uid = seen->status.st_uid;

@@ -63,7 +63,7 @@ static int begin_runner(struct runner *runner)
         r = interpolation_new(required, runner->indices, count - required,
                               runner->indices + required, &runner->interpolation);
     if (r == 0 && runner->kind == SPEED_DECODE)
-        r = encoder_run(runner->encoder, 0, runner->source.data, runner->blocks);
+        r = encoder_run(runner->encoder, 0, runner->source.data, NULL, runner->blocks);
     return r;
 }
 
@@ -98,7 +98,7 @@ static int run_once(struct runner *runner)
             hash(runner->pieces[p], piece, p, sum);
         return 0;
     case SPEED_ENCODE:
-        return encoder_run(runner->encoder, 0, runner->source.data, runner->blocks);
+        return encoder_run(runner->encoder, 0, runner->source.data, NULL, runner->blocks);
     default:
         return decode_once(runner);
     }

@@ -82,7 +82,7 @@ uint64_t target_file_size(const struct target *target, const struct share_header
 }
 
 size_t target_file_header(const struct target *target, const struct share_header *header,
-                          uint8_t ret[HEADER_SIZE_MAX])
+                          uint8_t ret[KEY_SHARE_SIZE])
 {
     struct share_header own = *header;
 
@@ -119,7 +119,7 @@ bool seen_is_there(int directory, const char *name, const struct seen *seen)
 
 static bool has_header(const struct slot *slot, const struct original *original)
 {
-    uint8_t wanted[HEADER_SIZE_MAX], there[HEADER_SIZE_MAX];
+    uint8_t wanted[KEY_SHARE_SIZE], there[KEY_SHARE_SIZE];
     size_t size = target_file_header(slot->target, &original->header, wanted);
     cleanup_fd int fd = -1;
 
@@ -133,6 +133,7 @@ static bool has_header(const struct slot *slot, const struct original *original)
 enum need slot_compare(const struct slot *slot, const struct original *original)
 {
     const struct stat *wanted = &original->status;
+    struct timespec time = wanted->st_mtim;
     char link_target[PATH_MAX];
     struct stat there;
     ssize_t length;
@@ -146,9 +147,11 @@ enum need slot_compare(const struct slot *slot, const struct original *original)
         same = true;
         break;
     case S_IFREG:
+        if (slot->target->share != TARGET_WHOLE)
+            header_file_time(&original->header, (uint8_t)slot->target->share, &time);
         same = original->header.layout.required > 0 &&
                (uint64_t)there.st_size == target_file_size(slot->target, &original->header) &&
-               times_compare(&there.st_mtim, &wanted->st_mtim) == 0 &&
+               times_compare(&there.st_mtim, &time) == 0 &&
                there.st_nlink <= wanted->st_nlink && /* else it is another file's, too */
                has_header(slot, original);
         break;

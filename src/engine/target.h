@@ -106,7 +106,7 @@ uint64_t target_file_size(const struct target *target, const struct share_header
 
 /* The header that a share begins with in the target; its size, 0 in a target of whole files. */
 size_t target_file_header(const struct target *target, const struct share_header *header,
-                          uint8_t ret[HEADER_SIZE_MAX]);
+                          uint8_t ret[KEY_SHARE_SIZE]);
 
 /* What has to be done for ORIGINAL in a slot: by kind, size, time and header. */
 enum need slot_compare(const struct slot *slot, const struct original *original);

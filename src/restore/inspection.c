@@ -150,6 +150,7 @@ static bool has_shown_content(const struct inspection *inspection, const struct 
     uint8_t index = copy->facts->header.index;
     cleanup_encoder struct encoder *encoder = NULL;
     cleanup_buffer struct buffer data = NO_BUFFER, right = NO_BUFFER;
+    uint8_t digest[HASH_SIZE];
     bool same = !formats[layout->format]->has_checks && inspection->depth->part >= 1 &&
                 inspection->settled &&
                 version_is_like(&copy->facts->header, &inspection->version) &&
@@ -161,8 +162,8 @@ static bool has_shown_content(const struct inspection *inspection, const struct 
         cleanup_buffer struct buffer block = NO_BUFFER;
         size_t size = layout_block_size(layout, i);
         same = !atomic_load(inspection->depth->stop) &&
-               stripe_read(inspection->shares, i, data.data) == 0 &&
-               encoder_run(encoder, i, data.data, &right.data) == 0 &&
+               stripe_read(inspection->shares, i, NULL, data.data, digest) == 0 &&
+               encoder_run(encoder, i, data.data, digest, &right.data) == 0 &&
                copy_read(copy, layout_block_offset(layout, i), size, &block) == 0 &&
                memcmp(block.data, right.data, size) == 0;
     }

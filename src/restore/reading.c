@@ -96,6 +96,7 @@ int attempt_start(struct attempt *attempt, struct share_set *set, uint64_t strip
         .mode = mode,
         .layout = &set->version.header.layout,
         .checked = formats[set->version.header.layout.format]->has_checks,
+        .sealed = formats[set->version.header.layout.format]->is_sealed,
         .partial = set->partial,
         .gather = {.needed = set->version.needed,
                    .count = count,
@@ -321,7 +322,7 @@ static int look_at_digests(struct attempt *attempt, size_t place, bool *ret)
  * Decodes the stripe from the good blocks at k PLACES. -EBADMSG where they are not what its digest
  * stands for; -EINVAL where two are of one share.
  */
-static int decode(const struct attempt *attempt, const size_t places[])
+static int decode(struct attempt *attempt, const size_t places[])
 {
     const uint8_t *blocks[255];
     uint8_t indices[255];
@@ -330,7 +331,12 @@ static int decode(const struct attempt *attempt, const size_t places[])
         indices[s] = (uint8_t)attempt->gather.copies[places[s]].index;
         blocks[s] = attempt->blocks[places[s]].data;
     }
-    return stripe_decode(attempt->layout, attempt->stripe, indices, blocks, attempt->data);
+    if (attempt->checked)
+        memcpy(attempt->digest, blocks[0], HASH_SIZE);
+    int r = stripe_decode(attempt->layout, attempt->stripe, indices, blocks, attempt->data);
+    if (r == 0 && attempt->opener)
+        r = attempt->opener->open(attempt->opener, attempt->stripe, attempt->data, attempt->digest);
+    return r;
 }
 
 /* Returns 1 if the good block at PLACE equals the one that the decoded stripe encodes to, 0 if not.
@@ -346,7 +352,7 @@ static int is_right(const struct attempt *attempt, size_t place)
     if (r == 0)
         r = buffer_take(size, &block);
     if (r == 0)
-        r = encoder_run(encoder, attempt->stripe, attempt->data, &block.data);
+        r = encoder_run(encoder, attempt->stripe, attempt->data, attempt->digest, &block.data);
     if (r == 0)
         r = memcmp(block.data, attempt->blocks[place].data, size) == 0;
     return r;
@@ -436,7 +442,7 @@ static int solve(struct attempt *attempt, const size_t places[], size_t count, u
  * k always do, but for what fills up the end of the file: where that is not zeros, one of them is
  * wrong.
  */
-static int agree(const struct attempt *attempt, const size_t places[], size_t count)
+static int agree(struct attempt *attempt, const size_t places[], size_t count)
 {
     size_t k = attempt->layout->required;
     bool filled = k * layout_payload_size(attempt->layout, attempt->stripe) >
@@ -521,10 +527,10 @@ static void note_conflict(const struct attempt *attempt)
         attempt->copies[i]->side = gather_side(&attempt->gather, i);
 }
 
-/* Tries sets of k blocks of the group, until one gives what its digest stands for. */
-static int search(const struct attempt *attempt, const size_t places[], size_t count)
+/* Tries sets of k blocks of the group, until SOME give what its digest stands for. */
+static int search(struct attempt *attempt, const size_t places[], size_t count, size_t some[])
 {
-    size_t k = attempt->layout->required, some[256];
+    size_t k = attempt->layout->required;
     struct trials trials;
 
     trials_begin(&trials, k, count, attempt->stripe, attempt->set->terms.stop);
@@ -540,10 +546,51 @@ static int search(const struct attempt *attempt, const size_t places[], size_t c
     }
 }
 
+/* Which blocks at PLACES are not what SOME of them encode to. */
+static int note_wrong_ones(struct attempt *attempt, const size_t some[], const size_t places[],
+                           size_t count)
+{
+    const struct stripe_opener *opener = attempt->opener;
+    cleanup_buffer struct buffer sealed = NO_BUFFER;
+    uint8_t *data = attempt->data;
+    int r = 0;
+
+    if (opener) { /* what was opened does not encode to them */
+        r = buffer_take(attempt->layout->required *
+                            layout_payload_size(attempt->layout, attempt->stripe),
+                        &sealed);
+        attempt->data = sealed.data;
+        attempt->opener = NULL;
+        r = r < 0 ? r : decode(attempt, some);
+    }
+    for (size_t i = 0; r >= 0 && i < count; i++) {
+        r = is_right(attempt, places[i]);
+        if (r == 0)
+            note_wrong(attempt, places[i]);
+    }
+    attempt->data = data;
+    attempt->opener = opener;
+    return r < 0 ? r : 0;
+}
+
+/* Without its key, a sealed stripe is what all blocks of the group agree on. */
+static int decode_sealed(struct attempt *attempt, const size_t places[], size_t count)
+{
+    int r = decode(attempt, places);
+
+    r = r < 0 ? r : 1;
+    for (size_t i = attempt->layout->required; r > 0 && i < count; i++)
+        r = is_right(attempt, places[i]);
+    return r < 0 ? r : r > 0 ? 0 : -EBADMSG;
+}
+
 /* Decodes the group of the block at PLACE: in general from its first k blocks. */
 static int decode_group(struct attempt *attempt, size_t place, size_t places[])
 {
-    gather_list(&attempt->gather, place, false, places);
+    size_t some[256], count = gather_list(&attempt->gather, place, false, places);
+
+    if (attempt->sealed && !attempt->opener)
+        return decode_sealed(attempt, places, count);
     int r = decode(attempt, places);
     if (r != -EBADMSG)
         return r;
@@ -551,14 +598,11 @@ static int decode_group(struct attempt *attempt, size_t place, size_t places[])
     r = attempt_read_rest(attempt);
     if (r < 0)
         return r;
-    size_t count = gather_list(&attempt->gather, place, true, places);
-    r = search(attempt, places, count);
-    for (size_t i = 0; r >= 0 && i < count; i++) {
-        r = is_right(attempt, places[i]);
-        if (r == 0)
-            note_wrong(attempt, places[i]);
-    }
-    return r < 0 ? r : 0;
+    count = gather_list(&attempt->gather, place, true, places);
+    r = search(attempt, places, count, some);
+    if (r == -EBADMSG && attempt->opener)
+        return -EKEYREJECTED;
+    return r < 0 ? r : note_wrong_ones(attempt, some, places, count);
 }
 
 /*
@@ -595,7 +639,9 @@ static int give(struct attempt *attempt, size_t place, bool all_seen)
 static int restore_checked(struct attempt *attempt, size_t places[])
 {
     const struct gather *gather = &attempt->gather;
-    bool all = (attempt->mode & READ_WHOLE) || attempt->contested, all_seen = true;
+    bool all =
+        (attempt->mode & READ_WHOLE) || attempt->contested || (attempt->sealed && !attempt->opener);
+    bool all_seen = true;
     size_t place;
 
     /* Until the members at hand settle the stripe, and if they do not agree, all of them. */
@@ -627,22 +673,26 @@ int attempt_restore(struct attempt *attempt)
         return -ENOMEM;
     int r =
         attempt->checked ? restore_checked(attempt, places) : restore_unchecked(attempt, places);
-    bool unsettled = r == -ENODATA || r == -ENOTUNIQ || r == -EBADMSG;
+    bool unsettled = r == -ENODATA || r == -ENOTUNIQ || r == -EBADMSG || r == -EKEYREJECTED;
     return unsettled && attempt->missed ? -ETIME : r;
 }
 
 /* From start to end. -EAGAIN where more copies are to be had that may help. */
-static int read_once(struct share_set *set, uint64_t stripe, uint8_t *data)
+static int read_once(struct share_set *set, uint64_t stripe, const struct stripe_opener *opener,
+                     uint8_t *data, uint8_t digest[HASH_SIZE])
 {
     cleanup_attempt struct attempt attempt = {0};
 
     int r = attempt_start(&attempt, set, stripe, data, 0);
+    attempt.opener = opener;
     if (r == 0)
         r = attempt_restore(&attempt);
+    memcpy(digest, attempt.digest, HASH_SIZE);
     return (r == -ENODATA || r == -ETIME) && attempt.partial ? -EAGAIN : r;
 }
 
-int stripe_read(struct share_set *set, uint64_t stripe, uint8_t *data)
+int stripe_read(struct share_set *set, uint64_t stripe, const struct stripe_opener *opener,
+                uint8_t *data, uint8_t digest[HASH_SIZE])
 {
     { /* what reading it came to before, if that stays so */
         HOLD(&set->lock);
@@ -651,10 +701,10 @@ int stripe_read(struct share_set *set, uint64_t stripe, uint8_t *data)
         if (damage_has(&set->dead, stripe))
             return -EIO;
     }
-    int r = read_once(set, stripe, data);
+    int r = read_once(set, stripe, opener, data, digest);
     if (r == -EAGAIN) {
         r = copies_wait_for_late(set);
-        r = r < 0 ? r : read_once(set, stripe, data);
+        r = r < 0 ? r : read_once(set, stripe, opener, data, digest);
     }
     return r < 0 ? stripe_lose(set, stripe, r) : 0;
 }
@@ -668,6 +718,8 @@ static const char *why_lost(int error)
         return "the shares contradict each other, and to find out which are right takes too long";
     case -EBADMSG:
         return "the shares contradict each other";
+    case -EKEYREJECTED:
+        return "its blocks were not made with this key, or are forged";
     case -ENOTUNIQ:
         return "two contents";
     default:

@@ -10,15 +10,18 @@
 #pragma once
 
 #include "restore/copies.h"
+#include "share/stripe.h"
 #include "trust/gather.h"
 
 /*
  * Restores stripe t < T into DATA, which has room for k*u bytes. In the checked format the result
- * matches its digest; in the others it is the one solution by rule 6. If stores that are late could
- * help, they are waited for. Returns 0; -EIO (the log says why); -ETIMEDOUT; or a shortage. Any
- * thread may call it.
+ * matches its DIGEST; in the sealed one it is what OPENER proves and opens or, without, what all
+ * blocks of one DIGEST agree on; in the others it is the one solution by rule 6. If stores that are
+ * late could help, they are waited for. Returns 0; -EIO (the log says why); -ETIMEDOUT; or a
+ * shortage. Any thread may call it.
  */
-int stripe_read(struct share_set *set, uint64_t stripe, uint8_t *data);
+int stripe_read(struct share_set *set, uint64_t stripe, const struct stripe_opener *opener,
+                uint8_t *data, uint8_t digest[HASH_SIZE]);
 
 /* How a stripe is read otherwise. */
 enum reading_mode {
@@ -31,10 +34,12 @@ enum reading_mode {
 struct attempt {
     struct share_set *set;
     uint64_t stripe;
-    uint8_t *data;                     /* room for k*u bytes; the stripe, where the result is 0 */
-    unsigned mode;                     /* of enum reading_mode */
-    const struct share_layout *layout; /* of the version */
-    bool checked;                      /* its format has checks */
+    uint8_t *data;                      /* room for k*u bytes; the stripe, where the result is 0 */
+    unsigned mode;                      /* of enum reading_mode */
+    const struct share_layout *layout;  /* of the version */
+    bool checked, sealed;               /* its format has checks, is sealed */
+    uint8_t digest[HASH_SIZE];          /* of the stripe, then */
+    const struct stripe_opener *opener; /* of a sealed format; NULL: the stripe stays sealed */
     bool partial; /* stores may still bring more copies: nothing is to be settled without them */
     struct gather gather;
     struct copy **copies;  /* in reading order: gather's places are places here */
@@ -60,7 +65,8 @@ int attempt_read_rest(struct attempt *attempt);
 /*
  * Reads block after block until k of them give the stripe. Returns 0; -ENODATA where there are too
  * few good blocks; -ENOTUNIQ where two contents are in conflict, whose sides the copies have then;
- * -EBADMSG where blocks contradict each other otherwise and nothing settles it; -ETIMEDOUT where
+ * -EKEYREJECTED where the opener proves none; -EBADMSG where blocks contradict each other otherwise
+ * and nothing settles it; -ETIMEDOUT where
  * the search for that takes too long; -ETIME where a store that did not answer in time may have
  * what is missing; -EAGAIN where more copies are to be had before that is tried; or another
  * shortage.

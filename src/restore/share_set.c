@@ -240,7 +240,8 @@ bool share_set_is_hole(struct share_set *set, uint64_t stripe)
 
     {
         HOLD(&set->lock);
-        if (!formats[layout->format]->has_checks || set->trust.contested)
+        const struct format *format = formats[layout->format];
+        if (!format->has_checks || format->is_sealed || set->trust.contested)
             return false;
     }
     const uint8_t *data = zeros();

@@ -98,7 +98,7 @@ static int compare_all(struct examiner *examiner, const struct attempt *attempt,
     for (unsigned i = 0; r == 0 && i < examiner->count; i++)
         blocks[i] = examiner->blocks[i].data;
     if (r == 0)
-        r = encoder_run(examiner->encoder, attempt->stripe, attempt->data, blocks);
+        r = encoder_run(examiner->encoder, attempt->stripe, attempt->data, attempt->digest, blocks);
     if (r < 0)
         return r;
     for (size_t i = 0; i < attempt->gather.count; i++) {

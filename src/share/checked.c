@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The checked format; its blocks are in share/block.c. */
+/* The checked format and the sealed one, which differ in a flag; their blocks are in block.c. */
 #include "share/format.h"
 
 #include "base/bytes.h"
@@ -9,6 +9,10 @@
 #include <string.h>
 
 /* Where the fields stand. */
+enum {
+    FLAG_SEALED = 1,
+};
+
 enum {
     AT_MAGIC = 0,
     AT_REQUIRED = 8,
@@ -40,6 +44,7 @@ static void checked_write(const struct share_header *header, uint8_t *ret)
     ret[AT_REQUIRED] = layout->required;
     ret[AT_INDEX] = header->index;
     ret[AT_BLOCK_BITS] = (uint8_t)__builtin_ctz(layout->block_size);
+    ret[AT_FLAGS] = formats[layout->format]->is_sealed ? FLAG_SEALED : 0;
     store_le64(ret + AT_SIZE, layout->source_size);
     store_le64(ret + AT_MTIME, (uint64_t)header->mtime_ns);
     hash(ret, AT_HASH, 0, ret + AT_HASH);
@@ -59,12 +64,12 @@ static int checked_read(const uint8_t *data, size_t size, uint64_t share_size,
     unsigned block_bits = data[AT_BLOCK_BITS];
     uint64_t source_size = load_le64(data + AT_SIZE);
     if (data[AT_REQUIRED] == 0 || block_bits > 20 || 1 << block_bits < BLOCK_SIZE_MIN ||
-        data[AT_FLAGS] != 0 || source_size > INT64_MAX ||
+        (data[AT_FLAGS] & ~FLAG_SEALED) != 0 || source_size > INT64_MAX ||
         memcmp(data + AT_ZERO, zero, sizeof zero) != 0)
         return -EBADMSG;
 
     struct share_header header = {
-        .layout = {.format = SHARE_CHECKED,
+        .layout = {.format = data[AT_FLAGS] & FLAG_SEALED ? SHARE_SEALED : SHARE_CHECKED,
                    .required = data[AT_REQUIRED],
                    .block_size = UINT32_C(1) << block_bits,
                    .header_size = SIZE + (uint64_t)load_le32(data + AT_EXTENSIONS),
@@ -84,4 +89,33 @@ const struct format format_checked = {
     .header_size = checked_header_size,
     .write = checked_write,
     .read = checked_read,
+};
+
+const struct format format_sealed = {
+    .name = "sealed",
+    .has_checks = true,
+    .is_sealed = true,
+    .header_size = checked_header_size,
+    .write = checked_write,
+    .read = checked_read,
+};
+
+static size_t key_size(unsigned required, unsigned total)
+{
+    return KEY_SHARE_SIZE;
+}
+
+static void key_write(const struct share_header *header, uint8_t *ret)
+{
+    struct timespec time;
+
+    header->writer->write(header->writer, header->index, ret, &time);
+}
+
+const struct format format_key = {
+    .name = "key",
+    .has_checks = true,
+    .is_sealed = true,
+    .header_size = key_size,
+    .write = key_write,
 };

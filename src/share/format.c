@@ -9,9 +9,8 @@
 #include <string.h>
 
 const struct format *const formats[] = {
-    [SHARE_CHECKED] = &format_checked,
-    [SHARE_CLASSIC] = &format_classic,
-    [SHARE_FEC] = &format_fec,
+    [SHARE_CHECKED] = &format_checked, [SHARE_CLASSIC] = &format_classic, [SHARE_FEC] = &format_fec,
+    [SHARE_SEALED] = &format_sealed,   [SHARE_KEY] = &format_key,
 };
 
 int share_format_from_name(const char *name, enum share_format *ret)
@@ -125,9 +124,17 @@ struct share_layout header_plain_layout(const struct share_header *header)
     return layout;
 }
 
-void header_write(const struct share_header *header, uint8_t ret[HEADER_SIZE_MAX])
+void header_write(const struct share_header *header, uint8_t *ret)
 {
     formats[header->layout.format]->write(header, ret);
+}
+
+void header_file_time(const struct share_header *header, uint8_t index, struct timespec *time)
+{
+    uint8_t bytes[KEY_SHARE_SIZE];
+
+    if (header->writer)
+        header->writer->write(header->writer, index, bytes, time);
 }
 
 int header_read(enum share_format format, const uint8_t *data, size_t size, uint64_t share_size,
@@ -135,7 +142,7 @@ int header_read(enum share_format format, const uint8_t *data, size_t size, uint
 {
     struct share_header other;
 
-    for (size_t i = 0; i < SHARE_FORMATS && !formats[format]->has_checks; i++) {
+    for (size_t i = 0; i < SHARE_FORMATS_READ && !formats[format]->has_checks; i++) {
         if (formats[i]->has_checks && formats[i]->read(data, size, share_size, &other) == 0)
             return -EMEDIUMTYPE;
     }

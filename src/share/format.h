@@ -21,16 +21,22 @@ enum share_format {
     SHARE_CHECKED,
     SHARE_CLASSIC, /* of zfec_fs */
     SHARE_FEC,     /* of zfec's command line */
+    SHARE_SEALED,  /* encrypted; with names that say nothing */
     SHARE_FORMATS,
+    /* Those that headers are read as: a sealed one is a checked one that says so. */
+    SHARE_FORMATS_READ = SHARE_SEALED,
+    /* Of the file `key` of sealed shares, which the code makes none of: see header_writer. */
+    SHARE_KEY = SHARE_FORMATS,
 };
 
-#define FORMAT_NAMES "checked, classic or fec"
+#define FORMAT_NAMES "checked, classic, fec or sealed"
 
 enum {
     BLOCK_SIZE_MIN = 4096,
     BLOCK_SIZE_MAX = 1 << 20,
     BLOCK_SIZE_DEFAULT = 1 << 16,
     HEADER_SIZE_MAX = 64, /* bytes to read for header_read; extensions are behind them */
+    KEY_SHARE_SIZE = 128, /* of a share's file `key`; no header is larger */
 };
 
 struct share_layout {
@@ -41,17 +47,26 @@ struct share_layout {
     uint64_t source_size; /* S, at most INT64_MAX */
 };
 
+/* Writes all that there is of the file `key` of share INDEX, and says its time. */
+struct header_writer {
+    void (*write)(const struct header_writer *writer, uint8_t index, uint8_t ret[KEY_SHARE_SIZE],
+                  struct timespec *ret_time);
+};
+
 struct share_header {
     struct share_layout layout;
     uint8_t index;
     uint16_t total;   /* m, the number of shares; 0 in formats without it */
     int64_t mtime_ns; /* the source's, nanoseconds since 1970; not in headers without checks */
+    const struct header_writer *writer; /* of SHARE_KEY; else NULL */
 };
 
 struct format {
     const char *name;
     /* Each payload is between a digest and a check, and the header holds the source's time. */
     bool has_checks;
+    /* The digest is the tag of an encryption, which only the key can make or prove. */
+    bool is_sealed;
     bool has_total; /* the header holds the number of shares */
     /* Byte j of a stripe is in piece j mod k, so blocks are only a reader's unit; otherwise
      * piece p is bytes p*u .. of the stripe (u = layout_payload_size). */
@@ -62,8 +77,8 @@ struct format {
     int (*read)(const uint8_t *data, size_t size, uint64_t share_size, struct share_header *ret);
 };
 
-extern const struct format format_checked, format_classic, format_fec;
-extern const struct format *const formats[SHARE_FORMATS];
+extern const struct format format_checked, format_classic, format_fec, format_sealed, format_key;
+extern const struct format *const formats[SHARE_FORMATS + 1];
 
 /* Returns 0 or -EINVAL. */
 int share_format_from_name(const char *name, enum share_format *ret);
@@ -103,13 +118,23 @@ uint64_t layout_share_size(const struct share_layout *layout);
 struct share_layout header_plain_layout(const struct share_header *header);
 
 /* Writes layout.header_size bytes; the layout has no extensions. */
-void header_write(const struct share_header *header, uint8_t ret[HEADER_SIZE_MAX]);
+void header_write(const struct share_header *header, uint8_t *ret);
+
+/* The time of the share's file, where it is not the source's. */
+void header_file_time(const struct share_header *header, uint8_t index, struct timespec *time);
+
+/* What headers of shares in that format are read as. */
+static inline enum share_format format_read_as(enum share_format format)
+{
+    return format == SHARE_SEALED ? SHARE_CHECKED : format;
+}
 
 /*
- * Reads the header of a share of SHARE_SIZE bytes from its first SIZE bytes: HEADER_SIZE_MAX, or
- * all where the share is shorter. Shares of that layout fit a file, but SHARE_SIZE need not agree
- * with it in checked format. -EBADMSG where this is no intact header; -EMEDIUMTYPE where it is one
- * of another format, one with checks, though its bytes may look like one of this format, too.
+ * Reads the header of a share, in one of SHARE_FORMATS_READ, of SHARE_SIZE bytes from its first
+ * SIZE bytes: HEADER_SIZE_MAX, or all where the share is shorter. Shares of that layout fit a file,
+ * but SHARE_SIZE need not agree with it in checked format, of which RET says whether it is sealed.
+ * -EBADMSG where this is no intact header; -EMEDIUMTYPE where it is one of another format, one with
+ * checks, though its bytes may look like one of this format, too.
  */
 int header_read(enum share_format format, const uint8_t *data, size_t size, uint64_t share_size,
                 struct share_header *ret);

@@ -47,24 +47,20 @@ void encoder_free(struct encoder *encoder)
     free(encoder);
 }
 
-/* Writes digest and check around the payloads, which are those of DATA, where there are any. */
-static void seal(const struct encoder *encoder, uint64_t stripe, const uint8_t *data,
+/* Writes DIGEST and check around the payloads, where the format has them. */
+static void seal(const struct encoder *encoder, uint64_t stripe, const uint8_t digest[HASH_SIZE],
                  uint8_t *const blocks[])
 {
     const struct share_layout *layout = &encoder->layout;
-    uint8_t digest[HASH_SIZE];
 
-    if (!formats[layout->format]->has_checks)
-        return;
-    hash(data, layout_stripe_size(layout, stripe), stripe, digest);
-    for (unsigned s = 0; s < encoder->count; s++) {
-        memcpy(blocks[s], digest, sizeof digest);
+    for (unsigned s = 0; formats[layout->format]->has_checks && s < encoder->count; s++) {
+        memcpy(blocks[s], digest, HASH_SIZE);
         block_seal(blocks[s], layout_payload_size(layout, stripe), stripe, encoder->indices[s]);
     }
 }
 
 int encoder_run(const struct encoder *encoder, uint64_t stripe, uint8_t *data,
-                uint8_t *const blocks[])
+                const uint8_t *digest, uint8_t *const blocks[])
 {
     const struct share_layout *layout = &encoder->layout;
     const struct format *format = formats[layout->format];
@@ -72,7 +68,7 @@ int encoder_run(const struct encoder *encoder, uint64_t stripe, uint8_t *data,
     size_t k = layout->required, offset = format->has_checks ? HASH_SIZE : 0;
     cleanup_buffer struct buffer split = NO_BUFFER;
     const uint8_t *known[CODE_REQUIRED_MAX];
-    uint8_t *wanted[CODE_SHARES_MAX];
+    uint8_t *wanted[CODE_SHARES_MAX], own[HASH_SIZE];
     unsigned parities = 0;
 
     memset(data + size, 0, k * u - size);
@@ -92,19 +88,28 @@ int encoder_run(const struct encoder *encoder, uint64_t stripe, uint8_t *data,
     }
     if (encoder->parity)
         interpolation_run(encoder->parity, u, known, wanted);
-    seal(encoder, stripe, data, blocks);
+    if (format->has_checks && !format->is_sealed) {
+        hash(data, size, stripe, own);
+        digest = own;
+    }
+    seal(encoder, stripe, digest, blocks);
     return 0;
 }
 
 int encoder_run_zeros(const struct encoder *encoder, uint64_t stripe, uint8_t *const blocks[])
 {
     const uint8_t *data = zeros();
+    uint8_t digest[HASH_SIZE];
 
+    if (formats[encoder->layout.format]->is_sealed)
+        return -EINVAL;
     if (!data)
         return -ENOMEM;
     for (unsigned s = 0; s < encoder->count; s++)
         memset(blocks[s], 0, layout_block_size(&encoder->layout, stripe));
-    seal(encoder, stripe, data, blocks);
+    if (formats[encoder->layout.format]->has_checks)
+        hash(data, layout_stripe_size(&encoder->layout, stripe), stripe, digest);
+    seal(encoder, stripe, digest, blocks);
     return 0;
 }
 
@@ -158,7 +163,7 @@ int stripe_decode(const struct share_layout *layout, uint64_t stripe, const uint
         for (size_t j = 0; j < u; j++)
             data[j * k + p] = split.data[p * u + j];
     }
-    if (!format->has_checks)
+    if (!format->has_checks || format->is_sealed)
         return 0;
     hash(data, layout_stripe_size(layout, stripe), stripe, digest);
     return memcmp(digest, blocks[0], sizeof digest) == 0 ? 0 : -EBADMSG;

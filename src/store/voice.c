@@ -93,7 +93,7 @@ static int read_header(const struct tree *tree, const char *path, struct questio
     int r = tree_open_file(tree, path, &step->status, &fd);
     if (r == 0)
         r = io_read(fd, 0, bytes, sizeof bytes, &size);
-    for (enum share_format format = 0; format < SHARE_FORMATS; format++)
+    for (enum share_format format = 0; format < SHARE_FORMATS_READ; format++)
         step->as[format].result =
             r < 0 ? r
                   : header_read(format, bytes, size, (uint64_t)step->status.st_size,
@@ -193,7 +193,7 @@ static int take_header(struct sampling *sampling, const struct sample_step *step
     sampling->voice.looked_at += result == 0 || result == -EBADMSG || result == -EMEDIUMTYPE;
     sampling->voice.others += result == -EMEDIUMTYPE;
     sampling->headers += result == 0 || result == -EMEDIUMTYPE;
-    for (enum share_format format = 0; format < SHARE_FORMATS; format++) {
+    for (enum share_format format = 0; format < SHARE_FORMATS_READ; format++) {
         const struct share_header *header = &step->as[format].header;
         if (step->as[format].result < 0)
             continue;
@@ -208,7 +208,7 @@ static void settle_voice(struct sampling *sampling)
 {
     struct store_voice *voice = &sampling->voice;
 
-    for (enum share_format format = 0; format < SHARE_FORMATS; format++) {
+    for (enum share_format format = 0; format < SHARE_FORMATS_READ; format++) {
         const unsigned *shares = sampling->counts[format].shares;
         const unsigned *required = sampling->counts[format].required;
         struct format_voice as = {.share = NO_VOTE};

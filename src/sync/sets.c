@@ -229,7 +229,9 @@ static int take_value(struct reading *reading, const struct key *key, void *fiel
         return 0;
     case VALUE_FORMAT:
         r = share_format_from_name(value, field);
-        return r < 0 ? refuse(reading, "write " FORMAT_NAMES) : 0;
+        if (r == 0 && formats[*(enum share_format *)field]->is_sealed)
+            return refuse(reading, "sync does not make sealed shares yet; encode and mounts do");
+        return r < 0 ? refuse(reading, "write checked, classic or fec") : 0;
     case VALUE_BLOCK_SIZE:
         r = block_size_from_text(value, field);
         return r < 0 ? refuse(reading, "write a power of two from 4K to 1M") : 0;

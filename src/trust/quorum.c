@@ -79,7 +79,7 @@ enum share_format quorum_format(const struct store_voice voices[], size_t count,
     unsigned most = count_shares_as(voices, count, format, false);
     enum share_format best = format;
 
-    for (enum share_format other = 0; other < SHARE_FORMATS; other++) {
+    for (enum share_format other = 0; other < SHARE_FORMATS_READ; other++) {
         unsigned shares = other == format ? 0 : count_shares_as(voices, count, other, true);
         if (shares > most) {
             most = shares;

@@ -188,7 +188,7 @@ static int make(struct solving *solving, const uint8_t indices[], const uint8_t 
 {
     int r = stripe_decode(solving->layout, solving->stripe, indices, blocks, data);
 
-    return r < 0 ? r : encoder_run(solving->encoder, solving->stripe, data, solving->targets);
+    return r < 0 ? r : encoder_run(solving->encoder, solving->stripe, data, NULL, solving->targets);
 }
 
 /* Tries sets of k blocks until each byte is solved; then makes the stripe of the solved pieces, and

@@ -199,7 +199,8 @@ enum copy_role version_role(const struct copy_facts *copy, const struct share_he
         return COPY_NAMELESS;
     if (version_is_same(&copy->header, version))
         return COPY_MEMBER;
-    return layout->required == wanted->required && layout->block_size == wanted->block_size
+    return layout->format == wanted->format && layout->required == wanted->required &&
+                   layout->block_size == wanted->block_size
                ? COPY_OTHER
                : COPY_USELESS;
 }

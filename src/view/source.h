@@ -9,7 +9,7 @@
 
 #include "base/names.h"
 #include "base/xattrs.h"
-#include "share/format.h"
+#include "share/stripe.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -33,6 +33,8 @@ struct source_file {
     uint64_t content;   /* as struct view_file has it */
     uint64_t present; /* stripes at most that there is something of: those behind cannot be read */
     bool distant;     /* to read a stripe may take long; many can be read at once */
+    /* What its stripes are opened with, by who opened the file; NULL: they are read as they are. */
+    const struct stripe_opener *opener;
 };
 
 enum { SOURCE_ZEROS = 1 };
@@ -91,9 +93,11 @@ struct source_operations {
 
     /*
      * Stripe t < T to DATA, which has room for k*u bytes: all of it, or an error. SOURCE_ZEROS
-     * where it is nothing but zeros; they are not written then.
+     * where it is nothing but zeros; they are not written then. In a format that is sealed also its
+     * DIGEST.
      */
-    int (*read_stripe)(struct source_file *file, uint64_t stripe, uint8_t *data);
+    int (*read_stripe)(struct source_file *file, uint64_t stripe, uint8_t *data,
+                       uint8_t digest[HASH_SIZE]);
 
     /*
      * Returns true if a stripe is known to be nothing but zeros, without reading it. NULL: that

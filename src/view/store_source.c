@@ -9,6 +9,8 @@
 #include "restore/share_set.h"
 #include "restore/store_names.h"
 #include "restore/survey.h"
+#include "seal/key_share.h"
+#include "seal/manifest.h"
 #include "trust/leftover.h"
 #include "view/known.h"
 #include "view/report.h"
@@ -23,6 +25,7 @@ struct store_source {
     struct known *known;
     atomic_uint required; /* k, of the file that was looked at last */
     atomic_bool closed;   /* a store was, or the way to it */
+    bool plain;           /* sealed shares are refused: nobody opens them */
 };
 
 struct store_file {
@@ -118,6 +121,18 @@ int store_source_file(struct source *source, struct share_set *shares, struct so
     return 0;
 }
 
+/* Returns 0 where the shares at PATH give a file; otherwise says why not. */
+static int check_shares(const struct store_source *source, const char *path,
+                        struct share_set *shares)
+{
+    int r = share_set_check(shares);
+
+    if (r < 0 || !source->plain || !formats[share_set_header(shares)->layout.format]->is_sealed)
+        return r;
+    return log_as(-EIO, "%s: its shares are sealed, and are not opened without the root's manifest",
+                  log_path(path));
+}
+
 /*
  * The status of a file, by its shares at PATH. If they cannot be read it is shown all the same, as
  * an empty file: what is lost should be seen.
@@ -142,7 +157,7 @@ static int stat_file(struct store_source *source, const char *path, const struct
     if (header->layout.required == 0)
         return 0;
     atomic_store(&source->required, header->layout.required);
-    if (!ret_file || share_set_check(shares) < 0)
+    if (!ret_file || check_shares(source, path, shares) < 0)
         return 0;
     r = store_source_file(&source->source, shares, ret_file);
     if (r == 0)
@@ -225,13 +240,45 @@ static int store_source_read_link(struct source *opaque, const char *path, char 
     return 0;
 }
 
+bool store_source_is_sealed(struct source *source)
+{
+    struct share_header header = {0};
+    struct stat status;
+
+    return store_source_stat(source, MANIFEST_NAME, &status, &header, NULL, NULL) == 0 &&
+           S_ISREG(status.st_mode) && header.layout.required > 0 &&
+           formats[header.layout.format]->is_sealed;
+}
+
+void store_source_refuse_sealed(struct source *source)
+{
+    ((struct store_source *)source)->plain = true;
+}
+
+/* Takes NAME out of the NAMES, which is among them: what each node has of a key is no file of the
+ * tree. */
+static void leave_out(struct names *names, const char *name)
+{
+    for (size_t i = 0, kept = 0; i < names->count; i++) {
+        if (strcmp(names_get(names, i), name) != 0)
+            names->items[kept++] = names->items[i];
+        if (i + 1 == names->count)
+            names->count = kept;
+    }
+}
+
 static int store_source_list(struct source *opaque, const char *path, struct names *names)
 {
     static const struct inquiry_enough enough = {enough_lists, NULL};
     const struct store_source *source = (struct store_source *)opaque;
 
     int r = store_names(&source->terms, path, source->terms.patient ? NULL : &enough, names);
-    return r == -ENOENT && *path == '\0' ? 0 : r; /* the root, without stores */
+    if (r == -ENOENT && *path == '\0')
+        return 0; /* the root, without stores */
+    if (r == 0 && *path == '\0' && names_have(names, KEY_SHARE_NAME) &&
+        store_source_is_sealed(opaque))
+        leave_out(names, KEY_SHARE_NAME);
+    return r;
 }
 
 /* THERE bytes of TEXT to where the caller wants them, as lgetxattr(2). */
@@ -383,7 +430,7 @@ static int find_shares(struct store_source *source, const char *path, unsigned r
     if (r == 0 && rank > 0 && !share_set_header(shares))
         return -ENOENT;
     if (r == 0)
-        r = share_set_check(shares);
+        r = check_shares(source, path, shares);
     if (r == -EIO)
         terms_lack(&source->terms);
     if (r < 0)
@@ -422,10 +469,11 @@ static int store_source_open(struct source *opaque, const char *path, unsigned r
 
 /* Of a view, what could not be read in time is an error of reading; for a command it is no verdict.
  */
-static int store_source_read_stripe(struct source_file *opaque, uint64_t stripe, uint8_t *data)
+static int store_source_read_stripe(struct source_file *opaque, uint64_t stripe, uint8_t *data,
+                                    uint8_t digest[HASH_SIZE])
 {
     const struct store_file *file = (const struct store_file *)opaque;
-    int r = stripe_read(file->shares, stripe, data);
+    int r = stripe_read(file->shares, stripe, opaque->opener, data, digest);
 
     if (r == -EIO || r == -ETIMEDOUT)
         terms_lack(&file->source->terms);

@@ -261,7 +261,8 @@ static bool has_changed(const struct tree_file *file)
            times_compare(&now.st_ctim, &then->st_ctim) != 0;
 }
 
-static int tree_source_read_stripe(struct source_file *opaque, uint64_t stripe, uint8_t *data)
+static int tree_source_read_stripe(struct source_file *opaque, uint64_t stripe, uint8_t *data,
+                                   uint8_t digest[HASH_SIZE])
 {
     const struct tree_file *file = (struct tree_file *)opaque;
     const struct share_layout *layout = &opaque->header.layout;

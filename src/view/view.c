@@ -77,6 +77,7 @@ int view_stat(struct view *view, const char *path, struct stat *ret)
     if (view->shares > 0 && S_ISREG(status.st_mode)) {
         struct share_layout layout = header_plain_layout(&header);
         status_set_size(&status, layout.required ? layout_share_size(&layout) : 0);
+        header_file_time(&header, (uint8_t)at.tree, &status.st_mtim);
     }
     if (at.tree == ROOT)
         status.st_nlink = 2 + view->shares;

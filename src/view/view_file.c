@@ -314,19 +314,20 @@ static int make_piece(void *opaque, uint64_t stripe, uint8_t *piece)
     const struct view_file *file = opaque;
     const struct share_layout *layout = &file->source->header.layout;
     cleanup_buffer struct buffer whole = NO_BUFFER;
+    uint8_t digest[HASH_SIZE];
 
     int r = file->encoder
                 ? buffer_take(layout_payload_size(layout, stripe) * layout->required, &whole)
                 : 0;
     if (r == 0)
         r = file->source->operations->read_stripe(file->source, stripe,
-                                                  file->encoder ? whole.data : piece);
+                                                  file->encoder ? whole.data : piece, digest);
     if (r < 0)
         return r;
     bool zeros = r == SOURCE_ZEROS;
     if (file->encoder)
         return zeros ? encoder_run_zeros(file->encoder, stripe, &piece)
-                     : encoder_run(file->encoder, stripe, whole.data, &piece);
+                     : encoder_run(file->encoder, stripe, whole.data, digest, &piece);
     if (zeros)
         memset(piece, 0, layout_stripe_size(layout, stripe));
     return 0;
@@ -345,6 +346,7 @@ static int show_share(struct view_file *file, uint8_t index)
         return -EIO;
     }
     header_write(&header, file->header);
+    header_file_time(&header, index, &file->status.st_mtim);
     file->header_size = (size_t)header.layout.header_size;
     file->piece_size = layout_full_block_size(&header.layout);
     file->size = layout_share_size(&header.layout);

@@ -22,7 +22,7 @@ struct view_file {
     struct source_file *source;
     uint64_t size;
     size_t header_size, piece_size;
-    uint8_t header[HEADER_SIZE_MAX];
+    uint8_t header[KEY_SHARE_SIZE];
     struct encoder *encoder;     /* makes the share's blocks; NULL: the pieces are the stripes */
     struct stripe_cache *pieces; /* NULL for an empty file */
 };

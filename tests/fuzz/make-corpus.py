@@ -8,6 +8,7 @@ PYTHONPATH=tests/lib tests/fuzz/make-corpus.py; the bytes are the same each time
 import itertools
 from pathlib import Path
 
+import keyfiles
 import oracle
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -69,6 +70,22 @@ def block_seeds():
             numbers = bytes([number]) + (number << 9).to_bytes(8, "little")
             how = place.to_bytes(4, "big") + bytes([change])
             yield f"{size}-{place}-{change}", numbers + how + block
+
+
+# key
+
+SHARE, TEXT, PAPER = 129, 130, 2  # mod 3, and whether what is right is made so
+STRETCHES = (None, (bytes(range(100, 132)), b"s" * 16, 65536, 3, 4))
+
+
+def key_seeds():
+    for number, stretch in enumerate(STRETCHES):
+        for required, index in ((1, 0), (3, 254), (255, 7)):
+            share = keyfiles.key_share(bytes(range(32)), required, index, stretch)
+            yield f"share-{number}-{required}", bytes([SHARE]) + share
+        text = keyfiles.key_text(bytes(range(32)), stretch).encode()
+        yield f"text-{number}", bytes([TEXT]) + text
+        yield f"paper-{number}", bytes([PAPER]) + keyfiles.paper(bytes(range(32)), stretch).encode()
 
 
 # trust
@@ -146,6 +163,73 @@ TRUSTS = {
     "special-bits": scene(3, *names(*[DIRECTORY | STICKY] * 2, DIRECTORY, DIRECTORY | STICKY)),
 }
 
+# manifest
+
+PADDED, AS_IT_IS = b"\0", b"\1"
+ID = b"i" * 10  # as the target has it for each object
+OWNER = {"uid": 1000, "gid": 100, "user": "me", "group": "users", "mtime": MTIME_NS}
+SELF = OWNER | {"mode": 0o40755}
+ENTRIES = {
+    "file": {"id": ID, "mode": 0o100644, "size": 10},
+    "names": {"id": ID, "mode": 0o100600, "size": 0, "link": b"12345678"},
+    "directory": {"id": ID, "mode": 0o40000},
+    "symlink": {"mode": 0o120777, "target": b"../file"},
+    "pipe": {"mode": 0o10600},
+    "socket": {"mode": 0o140700, "mtime": -1},
+    "disk": {"mode": 0o60660, "device": [8, 1]},
+    "device": {"mode": 0o20666, "device": [1 << 20, 3], "uid": 0, "gid": 1 << 31},
+    "xattrs": {"mode": 0o10600, "xattrs": {b"user.colour": b"blue", b"user.x": b"", b"z" * 30: b"y" * 300}},
+}
+
+
+def head(kind, number):
+    for extra, size in ((24, 1), (25, 2), (26, 4), (27, 8)):
+        if number < 24:
+            return bytes([kind << 5 | number])
+        if number < 1 << 8 * size:
+            return bytes([kind << 5 | extra]) + number.to_bytes(size, "big")
+    raise ValueError(number)
+
+
+def cbor(value):
+    """RFC 8949, 4.2.1."""
+    if isinstance(value, int):
+        return head(0, value) if value >= 0 else head(1, -1 - value)
+    if isinstance(value, bytes):
+        return head(2, len(value)) + value
+    if isinstance(value, str):
+        return head(3, len(value.encode())) + value.encode()
+    if isinstance(value, list):
+        return head(4, len(value)) + b"".join(map(cbor, value))
+    pairs = sorted((cbor(key), cbor(each)) for key, each in value.items())
+    return head(5, len(pairs)) + b"".join(itertools.chain(*pairs))
+
+
+def entry(name):
+    owner = {} if name == "directory" else OWNER
+    return {"name": name.encode()} | owner | ENTRIES[name]
+
+
+def manifest(*names, **changes):
+    entries = [entry(name) for name in sorted(names)]
+    return cbor({"version": 1, "path": b"", "self": SELF, "entries": entries} | changes)
+
+
+def manifest_seeds():
+    yield "empty", PADDED + manifest()
+    yield "path", PADDED + manifest("file", path=b"some/where")
+    yield "all", PADDED + manifest(*ENTRIES)
+    for name in ENTRIES:
+        yield name, PADDED + manifest(name)
+    yield "self", PADDED + manifest(self=SELF | {"xattrs": {b"user.x": b"y"}})
+    yield "bare", PADDED + manifest(self={key: SELF[key] for key in ("uid", "gid", "mtime", "mode")})
+    yield "whole", AS_IT_IS + manifest("file").ljust(1024, b"\0")
+    yield "unpadded", AS_IT_IS + manifest("file")
+    yield "lie-entries", PADDED + manifest("file").replace(b"entries\x81", b"entries\x9b\x10" + bytes(7))
+    yield "lie-name", PADDED + manifest("file").replace(b"\x44file", b"\x5b\x10" + bytes(7) + b"file")
+    yield "endless", PADDED + b"\xbf" + manifest("file")[1:] + b"\xff"
+    yield "nested", PADDED + b"\x81" * 900
+
 
 def write(target, seeds):
     folder = CORPUS / target
@@ -159,4 +243,6 @@ def write(target, seeds):
 if __name__ == "__main__":
     write("header", header_seeds())
     write("block", block_seeds())
+    write("key", key_seeds())
+    write("manifest", manifest_seeds())
     write("trust", TRUSTS.items())

@@ -178,6 +178,7 @@ static void assert_changed_refused(struct changed header)
 /* Every value of every single byte, with a hash that fits. */
 static void test_checked_fields(void **state)
 {
+    uint8_t written[HEADER_SIZE_MAX];
     struct share_header read;
 
     for (unsigned value = 0; value < 256; value++) {
@@ -189,7 +190,12 @@ static void test_checked_fields(void **state)
         header = changed_byte(AT_BLOCK_BITS, (uint8_t)value);
         assert_int_equal(is_read(&header, &read), value >= 12 && value <= 20);
         header = changed_byte(AT_FLAGS, (uint8_t)value);
-        assert_int_equal(is_read(&header, &read), value == 0);
+        assert_int_equal(is_read(&header, &read), value <= 1);
+        if (value <= 1) { /* a flag is all that tells a sealed share from a checked one */
+            assert_int_equal(read.layout.format, value ? SHARE_SEALED : SHARE_CHECKED);
+            header_write(&read, written);
+            assert_memory_equal(written, header.bytes, CHECKED_SIZE);
+        }
         for (unsigned at = AT_ZERO; at < AT_HASH; at++) {
             header = changed_byte(at, (uint8_t)value);
             assert_int_equal(is_read(&header, &read), value == 0);
@@ -208,7 +214,8 @@ static void test_checked_refusals(void **state)
     assert_changed_refused(changed_byte(AT_BLOCK_BITS, 21));
     assert_changed_refused(changed_byte(AT_BLOCK_BITS, 44));
     assert_changed_refused(changed_byte(AT_BLOCK_BITS, 255));
-    assert_changed_refused(changed_byte(AT_FLAGS, 1));
+    assert_changed_refused(changed_byte(AT_FLAGS, 2));
+    assert_changed_refused(changed_byte(AT_FLAGS, 3));
     assert_changed_refused(changed_byte(AT_FLAGS, 0x80));
     assert_changed_refused(changed_byte(AT_ZERO, 1));
     assert_changed_refused(changed_byte(AT_HASH - 1, 1));

@@ -12,6 +12,11 @@ __extension__ typedef unsigned __int128 wide;
 static const unsigned requireds[] = {1, 2, 3, 4, 5, 7, 16, 100, 128, 254, 255};
 static const uint32_t block_sizes[] = {4096, 65536, 1 << 20};
 
+static bool has_checks(enum share_format format)
+{
+    return format == SHARE_CHECKED || format == SHARE_SEALED;
+}
+
 static unsigned bits_for(unsigned number)
 {
     unsigned bits = 0;
@@ -25,7 +30,7 @@ static unsigned expected_header(enum share_format format, unsigned required, uns
 {
     unsigned bits = 8 + bits_for(total) + bits_for(required) + bits_for(total);
 
-    if (format == SHARE_CHECKED)
+    if (has_checks(format))
         return 64;
     if (format == SHARE_CLASSIC)
         return 3;
@@ -42,7 +47,7 @@ static wide expected_share(enum share_format format, unsigned required, unsigned
         return header + (size + required - 1) / required;
     wide data = size / stripe * block + (size % stripe + required - 1) / required;
     wide stripes = (size + stripe - 1) / stripe;
-    return header + data + (format == SHARE_CHECKED ? stripes * 32 : 0);
+    return header + data + (has_checks(format) ? stripes * 32 : 0);
 }
 
 static struct share_layout layout_of(enum share_format format, unsigned required,
@@ -70,7 +75,7 @@ static void assert_blocks(const struct share_layout *layout)
 
     for (uint64_t t = 0; t < stripes; t++) {
         size_t stripe = layout_stripe_size(layout, t), payload = layout_payload_size(layout, t);
-        size_t overhead = layout->format == SHARE_CHECKED ? 32 : 0;
+        size_t overhead = has_checks(layout->format) ? 32 : 0;
         assert_int_equal(layout_block_offset(layout, t), at);
         assert_int_equal(layout_block_size(layout, t), payload + overhead);
         assert_int_equal(payload, (stripe + layout->required - 1) / layout->required);
@@ -92,7 +97,7 @@ static void assert_size(enum share_format format, unsigned required, uint32_t bl
 
     assert_int_equal(layout_full_stripe_size(&layout), (size_t)required * layout.block_size);
     assert_int_equal(layout_full_block_size(&layout),
-                     layout.block_size + (format == SHARE_CHECKED ? 32 : 0));
+                     layout.block_size + (has_checks(format) ? 32 : 0));
     assert_blocks(&layout);
 }
 
@@ -242,11 +247,11 @@ static void test_too_large(void **state)
 
 static void test_format_names(void **state)
 {
-    static const char *const expected[] = {"checked", "classic", "fec"};
+    static const char *const expected[] = {"checked", "classic", "fec", "sealed"};
     static const char *const others[] = {"", "Checked", "checked ", "check", "fec2", "zfec"};
 
     for (enum share_format format = SHARE_CHECKED; format < SHARE_FORMATS; format++) {
-        enum share_format found = (format + 1) % 3;
+        enum share_format found = (format + 1) % SHARE_FORMATS;
         assert_string_equal(formats[format]->name, expected[format]);
         assert_int_equal(share_format_from_name(expected[format], &found), 0);
         assert_int_equal(found, format);

@@ -43,7 +43,7 @@ static void encode(struct scene *scene)
         targets[i] = scene->truth[i];
     }
     assert_int_equal(encoder_new(&scene->layout, SHARES, indices, &encoder), 0);
-    assert_int_equal(encoder_run(encoder, 0, scene->source, targets), 0);
+    assert_int_equal(encoder_run(encoder, 0, scene->source, NULL, targets), 0);
 }
 
 static void init(struct scene *scene, enum share_format format, unsigned k, size_t size)
@@ -481,7 +481,7 @@ static void test_a_loaded_machine_changes_no_result(void **state)
         blocks[i] = exact_bytes(size);
     }
     assert_int_equal(encoder_new(&layout, COUNT, indices, &encoder), 0);
-    assert_int_equal(encoder_run(encoder, 0, source, blocks), 0);
+    assert_int_equal(encoder_run(encoder, 0, source, NULL, blocks), 0);
     for (unsigned i = 0; i < WRONG; i++)
         random_fill(blocks[i], size);
     waited = false;

@@ -119,7 +119,7 @@ static uint8_t *make_share(const struct row *row, uint8_t index)
     for (uint64_t t = 0; t < layout_stripes(layout); t++) {
         cleanup_free uint8_t *data = copy_stripe(layout, t);
         uint8_t *block = share + layout_block_offset(layout, t);
-        assert_int_equal(encoder_run(encoder, t, data, &block), 0);
+        assert_int_equal(encoder_run(encoder, t, data, NULL, &block), 0);
     }
     return share;
 }

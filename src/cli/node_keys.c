@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/node_keys.h"
+
+#include "base/io.h"
+#include "base/log.h"
+#include "cli/output.h"
+#include "cli/passphrase_from.h"
+#include "cli/places.h"
+#include "store/stores.h"
+#include "tree/temporary.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* Not through a symlink, which leads out of the store, nor from a pipe, which may hang. */
+static int read_key(const char *store, struct found_key *ret)
+{
+    uint8_t bytes[KEY_SHARE_SIZE + 1];
+    struct stat status;
+    size_t size;
+    cleanup_fd int directory = open(store, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    cleanup_fd int fd = directory < 0
+                            ? -1
+                            : openat(directory, KEY_SHARE_NAME,
+                                     O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+    if (fd < 0 || fstat(fd, &status) < 0)
+        return errno == ELOOP ? -EBADMSG : -errno;
+    if (!S_ISREG(status.st_mode))
+        return -EBADMSG;
+    int r = io_read(fd, 0, bytes, sizeof bytes, &size);
+    if (r == 0)
+        r = key_share_read(bytes, size, &ret->share);
+    ret->read = r == 0;
+    return r;
+}
+
+int node_key_read(const char *store, struct key_share *ret)
+{
+    struct found_key found = {0};
+
+    int r = read_key(store, &found);
+    *ret = found.share;
+    return r;
+}
+
+static int find_stores(const struct options *options, struct names *ret)
+{
+    const struct stores_terms terms = {.format = SHARE_CHECKED, .settled = true};
+    cleanup_stores struct stores *stores = NULL;
+
+    int r = stores_open(options->source, &options->stores, &terms, &stores);
+    if (r == 0)
+        r = stores_real_paths(stores, ret);
+    if (r == 0 && ret->count == 0)
+        return log_as(-ENOENT, "%s: no stores in it: are they mounted?", options->source);
+    return r;
+}
+
+int node_keys_read(const struct options *options, struct node_keys *ret)
+{
+    cleanup_names struct names paths = NO_NAMES;
+
+    *ret = (struct node_keys){0};
+    int r = find_stores(options, &paths);
+    if (r < 0)
+        return r;
+    ret->nodes = calloc(paths.count + 1, sizeof *ret->nodes);
+    ret->files = calloc(paths.count + 1, sizeof *ret->files);
+    if (!ret->nodes || !ret->files)
+        return log_errno(-ENOMEM, "the stores");
+    for (size_t i = 0; i < paths.count; i++, ret->count++) {
+        ret->nodes[i].path = strdup(names_get(&paths, i));
+        if (!ret->nodes[i].path)
+            return log_errno(-ENOMEM, "the stores");
+        ret->nodes[i].error = read_key(ret->nodes[i].path, &ret->files[i]);
+    }
+    return 0;
+}
+
+static int ask_passphrase(void *context, struct passphrase *ret)
+{
+    const struct options *options = context;
+
+    return options->passphrase_file
+               ? passphrase_from_file(options->passphrase_file, ret)
+               : passphrase_from_terminal("Passphrase of the stores' key: ", false, ret);
+}
+
+int node_keys_search(const struct options *options, const struct node_keys *keys,
+                     const uint8_t *set_id, struct master_key **ret)
+{
+    const struct key_search search = {
+        .required = options->required,
+        .set_id = set_id,
+        .passphrase_given = options->passphrase_file != NULL,
+        .ask = ask_passphrase,
+        .context = (void *)options,
+    };
+
+    return key_search(&search, keys->files, keys->count, ret);
+}
+
+void node_keys_clear(struct node_keys *keys)
+{
+    for (size_t i = 0; i < keys->count; i++)
+        free(keys->nodes[i].path);
+    if (keys->files) /* together they have the key */
+        explicit_bzero(keys->files, keys->count * sizeof *keys->files);
+    free(keys->nodes);
+    free(keys->files);
+    *keys = (struct node_keys){0};
+}
+
+int node_keys_check_outside(const struct node_keys *keys, const char *path)
+{
+    cleanup_whereabouts struct whereabouts own = {0};
+
+    int r = place_find(path, &own);
+    for (size_t i = 0; r == 0 && i < keys->count; i++) {
+        cleanup_whereabouts struct whereabouts store = {0};
+        r = whereabouts_find(keys->nodes[i].path, &store);
+        if (r == 0 && whereabouts_within(&own, &store))
+            return log_as(-EINVAL,
+                          "%s: lies in the store %s, which would have all of the key; "
+                          "choose another place",
+                          path, store.path);
+    }
+    return r < 0 ? log_errno(r, "%s", path) : 0;
+}
+
+/* The owner is the one that the store's file had. Storage that keeps no owners or times is as good:
+ * both are for tools. */
+static int write_bytes(int directory, int fd, const uint8_t *bytes)
+{
+    const struct timespec time = key_share_time(bytes), times[] = {time, time};
+    const ssize_t written = pwrite(fd, bytes, KEY_SHARE_SIZE, 0);
+    struct stat before;
+
+    if (written != KEY_SHARE_SIZE)
+        return written < 0 ? -errno : -ENOSPC;
+    if (fstatat(directory, KEY_SHARE_NAME, &before, AT_SYMLINK_NOFOLLOW) == 0 &&
+        fchown(fd, before.st_uid, before.st_gid) < 0)
+        log_info("the owner of a key: %s", strerrordesc_np(errno));
+    if (futimens(fd, times) < 0)
+        log_info("the time of a key: %s", strerrordesc_np(errno));
+    return fsync(fd) < 0 ? -errno : 0;
+}
+
+static int write_key(const char *store, const uint8_t bytes[KEY_SHARE_SIZE])
+{
+    char name[TEMPORARY_NAME_SIZE];
+    cleanup_fd int directory = open(store, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    cleanup_fd int fd = -1;
+    struct stat before;
+
+    if (directory < 0 || fstat(directory, &before) < 0)
+        return -errno;
+    int r = temporary_file(directory, name, &fd);
+    if (r < 0)
+        return r;
+    r = write_bytes(directory, fd, bytes);
+    if (r == 0 && renameat(directory, name, directory, KEY_SHARE_NAME) < 0)
+        r = -errno;
+    if (r < 0)
+        unlinkat(directory, name, 0);
+    /* The root's time is the source's. */
+    const struct timespec times[] = {before.st_atim, before.st_mtim};
+    futimens(directory, times);
+    return r < 0 ? r : fsync(directory) < 0 ? -errno : 0;
+}
+
+int node_key_write(const struct node_keys *keys, size_t i, const uint8_t bytes[KEY_SHARE_SIZE])
+{
+    return write_key(keys->nodes[i].path, bytes);
+}
+
+/* Compares the file of the store of ENTRY, of which FOUND is what was read, and mends it. */
+static void settle(const struct roster_entry *entry, const struct node_keys *keys, size_t place,
+                   bool write, struct keys_found *ret)
+{
+    const struct found_key *found = &keys->files[place];
+    const char *name = store_short_name(entry->store);
+    uint8_t right[KEY_SHARE_SIZE];
+
+    int r = key_search_rebuild(keys->files, keys->count, (uint8_t)entry->share, right);
+    if (r < 0) {
+        ret->lost = true;
+        return;
+    }
+    if (found->read && seal_equal(found->share.bytes, right, sizeof right))
+        return;
+    ret->wrong++;
+    const char *what = keys->nodes[place].error == -ENOENT ? "missing" : "wrong";
+    if (!write) {
+        output_text(COLOUR_BAD, "store %s: its share of the key is %s; repair makes it again", name,
+                    what);
+        return;
+    }
+    r = write_key(store_real_path(entry->store), right);
+    if (r < 0)
+        log_errno(r, "%s: its share of the key is %s, and cannot be written", name, what);
+    else
+        ret->mended++;
+}
+
+int node_keys_settle(const struct roster *roster, bool write, struct keys_found *ret)
+{
+    cleanup_node_keys struct node_keys keys = {
+        .nodes = calloc(roster->count + 1, sizeof *keys.nodes),
+        .files = calloc(roster->count + 1, sizeof *keys.files),
+    };
+    bool any = false;
+
+    *ret = (struct keys_found){0};
+    if (!keys.nodes || !keys.files)
+        return log_errno(-ENOMEM, "the keys of the stores");
+    for (; keys.count < roster->count; keys.count++) {
+        const struct store *store = roster->entries[keys.count].store;
+        struct node_key *node = &keys.nodes[keys.count];
+        node->error = read_key(store_real_path(store), &keys.files[keys.count]);
+        any |= keys.files[keys.count].read;
+    }
+    int r = any ? seal_start() : 0;
+    if (r < 0)
+        return log_errno(r, "the keys of the stores");
+    for (size_t i = 0; any && !ret->lost && i < roster->count; i++) {
+        const struct roster_entry *entry = &roster->entries[i];
+        if (entry->share >= 0 && entry->share < KEY_SHARES_MAX && !entry->left)
+            settle(entry, &keys, i, write, ret);
+    }
+    if (ret->lost)
+        log_error(
+            "the stores have too few good shares of their key; keep the file of the key safe, "
+            "and give it with key=FILE");
+    return 0;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* The files `key` in the roots of stores: reading them, and putting others in their place. */
+#pragma once
+
+#include "cli/options.h"
+#include "engine/roster.h"
+#include "seal/key_search.h"
+
+struct node_key {
+    char *path; /* of the store */
+    int error;  /* why there is nothing to go by: -ENOENT, it has none; -EBADMSG; ... */
+};
+
+struct node_keys {
+    size_t count;
+    struct node_key *nodes;
+    struct found_key *files; /* of each */
+};
+
+/* Reads those of the stores that OPTIONS name. Returns 0, or a negative errno that was logged.
+ * Clear RET in any case. */
+int node_keys_read(const struct options *options, struct node_keys *ret);
+void node_keys_clear(struct node_keys *keys);
+
+/* Reads that of the directory STORE. -ENOENT, -EBADMSG, ... */
+int node_key_read(const char *store, struct key_share *ret);
+
+/* Looks for the key in them, and asks for a passphrase where it has one; SET_ID, its set, and NULL
+ * for any. As key_search; an error of asking was logged. */
+int node_keys_search(const struct options *options, const struct node_keys *keys,
+                     const uint8_t *set_id, struct master_key **ret);
+
+/* What node_keys_settle found. */
+struct keys_found {
+    unsigned wrong;  /* stores whose file `key` is missing or wrong */
+    unsigned mended; /* of these, those that have the right one now */
+    bool lost;       /* it is not known what is right: the stores do not have the key any more */
+};
+
+/*
+ * Compares the files `key` of the stores in ROSTER with what k of them agree on, and tells which
+ * are missing or wrong; WRITE: puts the right ones there. Nothing is found where no store has one:
+ * then nodes are to get nothing of the key. Returns 0 or a negative errno, which was logged.
+ */
+int node_keys_settle(const struct roster *roster, bool write, struct keys_found *ret);
+
+/* Refuses PATH if it is in one of the stores. Returns 0, or -EINVAL, which was logged. */
+int node_keys_check_outside(const struct node_keys *keys, const char *path);
+
+/* Writes BYTES in the place of store number I's: at once, durably, and with the time that it has.
+ * Returns 0 or a negative errno. */
+int node_key_write(const struct node_keys *keys, size_t i, const uint8_t bytes[KEY_SHARE_SIZE]);
+
+#define cleanup_node_keys CLEANUP(node_keys_clear)

@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: MIT */
+#include "seal/key_search.h"
+
+#include "base/array.h"
+#include "base/bytes.h"
+#include "share/secret.h"
+
+#include <string.h>
+
+/* Files that agree on all that those of one secret have in common. */
+struct voice {
+    const struct key_share *first;
+    size_t count;                                        /* of different ones */
+    const struct key_share *members[KEY_SHARES_MAX + 1]; /* no two have one index and value */
+    unsigned indices;                                    /* of different indices */
+};
+
+struct hunt {
+    const struct key_search *terms;
+    struct found_key *files;
+    size_t count;
+    unsigned required;
+    struct passphrase passphrase; /* of ASK */
+    bool asked;
+    struct master_key *found;
+    int worst; /* why what there was did not open */
+};
+
+static bool is_alike(const struct key_share *a, const struct key_share *b)
+{
+    return a->required == b->required && a->has_passphrase == b->has_passphrase &&
+           memcmp(a->set_id, b->set_id, SET_ID_SIZE) == 0 &&
+           memcmp(&a->stretch, &b->stretch, sizeof a->stretch) == 0 &&
+           seal_equal(a->check, b->check, SECRET_CHECK_SIZE);
+}
+
+static bool is_wanted(const struct hunt *hunt, const struct found_key *file)
+{
+    const uint8_t *id = hunt->terms->set_id;
+
+    return file->read && (!id || memcmp(id, file->share.set_id, SET_ID_SIZE) == 0);
+}
+
+/* Takes SHARE in, unless there is one like it already, or no room: nobody needs more. */
+static void add_member(struct voice *voice, const struct key_share *share)
+{
+    bool same_index = false;
+
+    for (size_t i = 0; i < voice->count; i++) {
+        if (voice->members[i]->index != share->index)
+            continue;
+        same_index = true;
+        if (seal_equal(voice->members[i]->value, share->value, KEY_SIZE))
+            return;
+    }
+    if (voice->count == COUNT_OF(voice->members))
+        return;
+    voice->members[voice->count++] = share;
+    voice->indices += !same_index;
+}
+
+/* What FIRST says, and all who say the same. Returns false where one before it has said it. */
+static bool hear(const struct hunt *hunt, size_t first, struct voice *ret)
+{
+    const struct key_share *share = &hunt->files[first].share;
+
+    *ret = (struct voice){.first = share};
+    for (size_t i = 0; i < hunt->count; i++) {
+        if (!is_wanted(hunt, &hunt->files[i]) || !is_alike(&hunt->files[i].share, share))
+            continue;
+        if (i < first)
+            return false;
+        add_member(ret, &hunt->files[i].share);
+    }
+    return true;
+}
+
+/* K, as it was given, or as most files say. */
+static int find_required(struct hunt *hunt)
+{
+    size_t votes[KEY_SHARES_MAX + 1] = {0}, most = 0;
+    unsigned second = 0;
+
+    for (size_t i = 0; i < hunt->count; i++) {
+        if (is_wanted(hunt, &hunt->files[i]))
+            votes[hunt->files[i].share.required]++;
+    }
+    hunt->required = hunt->terms->required;
+    if (hunt->required > 0)
+        return 0;
+    for (unsigned k = 1; k <= KEY_SHARES_MAX; k++) {
+        if (votes[k] == 0 || votes[k] < most)
+            continue;
+        second = votes[k] == most ? hunt->required : 0;
+        most = votes[k];
+        hunt->required = k;
+    }
+    return most == 0 ? -ENODATA : second > 0 ? -EDOM : 0;
+}
+
+/* Interpolates the secret of the CHOSEN members. Returns true if it is the right one. */
+static bool try_choice(const struct voice *voice, const uint16_t chosen[], uint8_t *secret)
+{
+    const unsigned required = voice->first->required;
+    const uint8_t *values[KEY_SHARES_MAX];
+    uint8_t xs[KEY_SHARES_MAX], check[SECRET_CHECK_SIZE];
+    static const char label[] = "zfec-fs sealed 1 secret";
+
+    for (unsigned s = 0; s < required; s++) {
+        const struct key_share *share = voice->members[chosen[s]];
+        if (!share)
+            return false;
+        xs[s] = (uint8_t)(share->index + 1);
+        values[s] = share->value;
+    }
+    return secret_combine(required, xs, values, KEY_SIZE, secret) == 0 &&
+           seal_expand(secret, label, strlen(label), check, sizeof check) == 0 &&
+           seal_equal(check, voice->first->check, sizeof check);
+}
+
+/* The next choice of COUNT of TOTAL, in ascending order; false: that was the last. */
+static bool next_choice(uint16_t chosen[], unsigned count, size_t total)
+{
+    unsigned at = count;
+
+    while (at > 0 && chosen[at - 1] == total - count + at - 1)
+        at--;
+    if (at == 0)
+        return false;
+    chosen[at - 1]++;
+    for (; at < count; at++)
+        chosen[at] = (uint16_t)(chosen[at - 1] + 1);
+    return true;
+}
+
+/* The first COUNT of TOTAL in a random order. */
+static void random_choice(uint16_t chosen[], unsigned count, size_t total, uint64_t *state)
+{
+    uint16_t all[KEY_SHARES_MAX + 1];
+
+    for (size_t i = 0; i < total; i++)
+        all[i] = (uint16_t)i;
+    for (unsigned i = 0; i < count && i < total; i++) {
+        const size_t other = i + (size_t)(mix_bits(++*state) % (total - i));
+        chosen[i] = all[other];
+        all[other] = all[i];
+    }
+}
+
+/* C(TOTAL, COUNT), or KEY_SEARCH_TRIES + 1 where it is more than that. */
+static unsigned choices(size_t total, unsigned count)
+{
+    uint64_t number = 1;
+
+    for (unsigned i = 1; i <= count && number <= KEY_SEARCH_TRIES; i++)
+        number = number * (total - count + i) / i;
+    return number > KEY_SEARCH_TRIES ? KEY_SEARCH_TRIES + 1 : (unsigned)number;
+}
+
+/* The secret that the CHOSEN members agree on. -EBADMSG: there is none, or it was not found. */
+static int find_secret(const struct voice *voice, uint16_t chosen[KEY_SHARES_MAX], uint8_t *secret)
+{
+    const unsigned required = voice->first->required, number = choices(voice->count, required);
+    uint64_t state;
+
+    int r = seal_random((uint8_t *)&state, sizeof state);
+    if (r < 0)
+        return r;
+    for (unsigned i = 0; i < required; i++)
+        chosen[i] = (uint16_t)i;
+    for (unsigned tries = 0; tries < KEY_SEARCH_TRIES; tries++) {
+        if (number > KEY_SEARCH_TRIES)
+            random_choice(chosen, required, voice->count, &state);
+        if (try_choice(voice, chosen, secret))
+            return 0;
+        if (number <= KEY_SEARCH_TRIES && !next_choice(chosen, required, voice->count))
+            break;
+    }
+    return -EBADMSG;
+}
+
+/* Fills in P, and takes it off the secret. */
+static int take_passphrase(struct hunt *hunt, const struct voice *voice, struct master_key *key)
+{
+    int r = 0;
+
+    if (!hunt->asked) {
+        r = hunt->terms->ask ? hunt->terms->ask(hunt->terms->context, &hunt->passphrase) : -ENOKEY;
+        hunt->asked = r == 0;
+    }
+    if (r == 0)
+        r = stretch_passphrase(&voice->first->stretch, &hunt->passphrase, key->passphrase_key);
+    key->has_passphrase = true;
+    key->stretch = voice->first->stretch;
+    for (size_t i = 0; i < KEY_SIZE; i++)
+        key->master[i] ^= key->passphrase_key[i];
+    return r;
+}
+
+/* Opens what VOICE says. Returns 0 or as key_search does. */
+static int open_voice(struct hunt *hunt, const struct voice *voice, struct master_key **ret)
+{
+    cleanup_secret struct master_key *key = seal_alloc(sizeof *key);
+    uint16_t chosen[KEY_SHARES_MAX];
+    uint8_t id[SET_ID_SIZE];
+
+    if (!key)
+        return -ENOMEM;
+    if (!voice->first->has_passphrase &&
+        (hunt->terms->passphrase_given || voice->first->required == 1))
+        return -EPERM;
+    int r = find_secret(voice, chosen, key->master);
+    if (r == 0 && voice->first->has_passphrase)
+        r = take_passphrase(hunt, voice, key);
+    if (r == 0)
+        r = master_key_id(key, id);
+    if (r == 0 && !seal_equal(id, voice->first->set_id, SET_ID_SIZE))
+        r = voice->first->has_passphrase ? -EKEYREJECTED : -EBADMSG;
+    if (r == 0)
+        *ret = steal_pointer(key);
+    return r;
+}
+
+/* Keeps the key of VOICE, if it has one: that of the most files, where two are of one set. */
+static int take_voice(struct hunt *hunt, const struct voice *voice)
+{
+    cleanup_secret struct master_key *key = NULL;
+
+    int r = open_voice(hunt, voice, &key);
+    if (r == -EBADMSG || r == -EPERM || r == -EKEYREJECTED) {
+        /* A wrong passphrase is what the user can do something about. */
+        if (hunt->worst != -EKEYREJECTED)
+            hunt->worst = r;
+        return 0;
+    }
+    if (r < 0)
+        return r;
+    if (hunt->found && !seal_equal(hunt->found->master, key->master, KEY_SIZE))
+        return -ENOTUNIQ;
+    if (!hunt->found)
+        hunt->found = steal_pointer(key);
+    return 0;
+}
+
+/* Of the voices that have enough files, the one with most that is not TAKEN yet. */
+static bool loudest(const struct hunt *hunt, bool *taken, struct voice *scratch, struct voice *ret)
+{
+    size_t best = hunt->count;
+
+    for (size_t i = 0; i < hunt->count; i++) {
+        if (taken[i] || !is_wanted(hunt, &hunt->files[i]) ||
+            hunt->files[i].share.required != hunt->required)
+            continue;
+        if (!hear(hunt, i, scratch) || scratch->indices < hunt->required) {
+            taken[i] = true;
+            continue;
+        }
+        if (best == hunt->count || scratch->indices > ret->indices) {
+            best = i;
+            *ret = *scratch;
+        }
+    }
+    if (best < hunt->count)
+        taken[best] = true;
+    return best < hunt->count;
+}
+
+static int hunt_all(struct hunt *hunt)
+{
+    cleanup_free bool *taken = calloc(hunt->count + 1, sizeof *taken);
+    cleanup_free struct voice *voices = calloc(2, sizeof *voices);
+    unsigned stretched = 0;
+
+    if (!taken || !voices)
+        return -ENOMEM;
+    int r = find_required(hunt);
+    while (r == 0 && loudest(hunt, taken, &voices[0], &voices[1])) {
+        stretched += voices[1].first->has_passphrase;
+        if (!voices[1].first->has_passphrase || stretched <= KEY_SEARCH_SETS)
+            r = take_voice(hunt, &voices[1]);
+    }
+    return r < 0 || hunt->found ? r : hunt->worst;
+}
+
+static void judge(const struct master_key *key, struct found_key *file)
+{
+    uint8_t id[SET_ID_SIZE];
+    const struct key_share *share = &file->share;
+
+    if (!file->read || master_key_id(key, id) < 0)
+        return;
+    if (memcmp(id, share->set_id, SET_ID_SIZE) != 0)
+        file->verdict = KEY_OTHER_SET;
+    else if (key_share_is_of(share, key))
+        file->verdict = KEY_RIGHT;
+    else if (share->has_passphrase != key->has_passphrase ||
+             memcmp(&share->stretch, &key->stretch, sizeof share->stretch) != 0)
+        file->verdict = KEY_OTHER_TERMS;
+    else
+        file->verdict = KEY_WRONG;
+}
+
+int key_search(const struct key_search *search, struct found_key *files, size_t count,
+               struct master_key **ret)
+{
+    struct hunt hunt = {.terms = search, .files = files, .count = count, .worst = -ENODATA};
+
+    int r = hunt_all(&hunt);
+    passphrase_clear(&hunt.passphrase);
+    for (size_t i = 0; r == 0 && i < count; i++)
+        judge(hunt.found, &files[i]);
+    if (r == 0)
+        *ret = hunt.found;
+    else
+        seal_free(hunt.found);
+    return r;
+}
+
+/* The value that the polynomial through the CHOSEN members has for share INDEX. */
+static int value_at(const struct voice *voice, const uint16_t chosen[], uint8_t index,
+                    uint8_t ret[KEY_SIZE])
+{
+    const uint8_t *values[KEY_SHARES_MAX], x = (uint8_t)(index + 1);
+    uint8_t xs[KEY_SHARES_MAX];
+
+    for (unsigned s = 0; s < voice->first->required; s++) {
+        const struct key_share *share = voice->members[chosen[s]];
+        if (share->index == index) {
+            memcpy(ret, share->value, KEY_SIZE);
+            return 0;
+        }
+        xs[s] = (uint8_t)(share->index + 1) ^ x;
+        values[s] = share->value;
+    }
+    return secret_combine(voice->first->required, xs, values, KEY_SIZE, ret);
+}
+
+int key_search_rebuild(const struct found_key *files, size_t count, uint8_t index,
+                       uint8_t ret[KEY_SHARE_SIZE])
+{
+    static const struct key_search any = {0};
+    struct hunt hunt = {.terms = &any, .files = (struct found_key *)files, .count = count};
+    cleanup_free bool *taken = calloc(count + 1, sizeof *taken);
+    cleanup_free struct voice *voices = calloc(2, sizeof *voices);
+    cleanup_secret uint8_t *secret = seal_alloc(KEY_SIZE);
+    uint16_t chosen[KEY_SHARES_MAX] = {0};
+    uint8_t value[KEY_SIZE];
+
+    if (!taken || !voices || !secret)
+        return -ENOMEM;
+    int r = find_required(&hunt);
+    if (r == 0 && !loudest(&hunt, taken, &voices[0], &voices[1]))
+        r = -ENODATA;
+    if (r == 0)
+        r = find_secret(&voices[1], chosen, secret);
+    if (r == 0)
+        r = value_at(&voices[1], chosen, index, value);
+    if (r == 0)
+        key_share_like(voices[1].first, index, value, ret);
+    explicit_bzero(value, sizeof value);
+    return r;
+}
+
+const char *key_search_error(int error)
+{
+    switch (error) {
+    case -ENODATA:
+        return "too few stores have a part of one key: all that are needed have to be there";
+    case -EDOM:
+        return "the stores do not agree on how many are enough: say it with --required";
+    case -EBADMSG:
+        return "enough stores have parts of a key, but these do not fit together: leave out the "
+               "stores that are wrong";
+    case -EPERM:
+        return "the stores' key is open to all, though a passphrase was given or one store alone "
+               "would have it: they may be forged";
+    case -EKEYREJECTED:
+        return "the passphrase is wrong";
+    case -ENOTUNIQ:
+        return "the stores are of two sets, and both can be opened: leave out those of one, or say "
+               "which set with --id";
+    case -ENOKEY:
+        return "the key needs a passphrase";
+    default:
+        return strerrordesc_np(-error);
+    }
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A directory's manifest: the names in it and all that is known of them, as the file `zmanifest` of
+ * a sealed share holds it (docs/format.md, "Manifests"). Pure bytes, no I/O; CBOR in core
+ * deterministic encoding (RFC 8949, 4.2.1), and zeros up to a multiple of 1 KiB behind it.
+ */
+#pragma once
+
+#include "base/cleanup.h"
+#include "base/xattrs.h"
+#include "seal/keys.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#define MANIFEST_NAME "zmanifest"
+
+/* What is known of an object. Which fields there are follows from the type in MODE. */
+struct manifest_attributes {
+    mode_t mode; /* type and permissions; of a directory's entry the type alone, and nothing else */
+    uid_t uid;
+    gid_t gid;
+    char *user, *group;         /* NULL: not known; UTF-8 */
+    int64_t mtime_ns;           /* since 1970 */
+    uint64_t size;              /* of a regular file, at most INT64_MAX */
+    uint8_t id[PATH_ID_SIZE];   /* of a regular file, and of a directory's entry */
+    char *target;               /* of a symlink, never empty */
+    uint32_t major, minor;      /* of a device */
+    bool has_link;              /* of a regular file with more than one name */
+    uint8_t link[LINK_ID_SIZE]; /* where has_link */
+    struct xattrs xattrs;
+};
+
+struct manifest_entry {
+    char *name;
+    struct manifest_attributes attributes;
+};
+
+/* Owns all that it points to. */
+struct manifest {
+    char *path; /* of the directory, in the source; "" is the root */
+    struct manifest_attributes self;
+    struct manifest_entry *entries; /* in the order of their names' bytes */
+    size_t count;
+};
+
+#define NO_MANIFEST ((struct manifest){.path = NULL})
+
+void manifest_clear(struct manifest *manifest);
+
+/* The bytes of MANIFEST, padding included; the caller frees them. Returns 0 or -ENOMEM. */
+int manifest_write(const struct manifest *manifest, uint8_t **ret, size_t *ret_size);
+
+/*
+ * Reads what manifest_write writes, and nothing else: -EBADMSG for any other bytes, also for ids
+ * that do not follow from KEYS, path and name, names that are empty, ".", "..", hold a slash or a
+ * zero, or do not ascend, wrong types, unknown or missing keys, and padding that is not as it is
+ * written. -ENOMEM. Clear RET in any case.
+ */
+int manifest_read(const struct seal_keys *keys, const uint8_t *bytes, size_t size,
+                  struct manifest *ret);
+
+/* The entry of that name, or NULL. */
+const struct manifest_entry *manifest_find(const struct manifest *manifest, const char *name);
+
+#define cleanup_manifest CLEANUP(manifest_clear)

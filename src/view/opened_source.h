@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Stores of sealed shares as a source of plain files: names and attributes from manifests, content
+ * from stripes whose tags are proven. docs/format.md, "Sealed shares".
+ */
+#pragma once
+
+#include "seal/keys.h"
+#include "view/source.h"
+
+/* Takes STORES (store_source.h) and KEYS over, also where it fails. Returns 0 or -ENOMEM. */
+int opened_source_new(struct source *stores, struct seal_keys *keys, struct source **ret);

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+#include "view/sealed_manifest.h"
+
+#include "base/log.h"
+#include "seal/attributes.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+enum { MS_NS = 1000 * 1000 };
+
+/* A manifest in the making. */
+struct making {
+    struct source *tree;
+    const struct seal_keys *keys;
+    const char *path;  /* of the directory */
+    char *root;        /* of the file system that it is on; NULL: not looked for yet */
+    int64_t newest_ns; /* ctime of what the manifest tells of */
+    struct owners owners;
+    struct manifest manifest;
+};
+
+static void making_clear(struct making *making)
+{
+    free(making->root);
+    owners_clear(&making->owners);
+    manifest_clear(&making->manifest);
+}
+
+/* The directory above PATH, which the caller frees; PATH is not the root. */
+static char *above(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return strndup(path, slash ? (size_t)(slash - path) : 0);
+}
+
+/* Looks for the root of the file system that the directory is on, whose device is DEVICE. */
+static int find_root(struct making *making, dev_t device)
+{
+    cleanup_free char *root = strdup(making->path);
+
+    while (root && *root) {
+        struct share_header header;
+        struct stat status;
+        char *next = above(root);
+        int r =
+            next ? making->tree->operations->stat(making->tree, next, &status, &header, NULL, NULL)
+                 : -ENOMEM;
+        if (r < 0 || status.st_dev != device) {
+            free(next);
+            if (r < 0)
+                return r;
+            break;
+        }
+        free(root);
+        root = next;
+    }
+    making->root = steal_pointer(root);
+    return making->root ? 0 : -ENOMEM;
+}
+
+/* Notes what names of one file have in common. */
+static int fill_link(struct making *making, const struct stat *status,
+                     struct manifest_attributes *attributes)
+{
+    int r = making->root ? 0 : find_root(making, status->st_dev);
+
+    attributes->has_link = true;
+    return r < 0 ? r
+                 : seal_link_id(making->keys, status->st_ino, (uint64_t)status->st_size,
+                                attributes->mtime_ns, making->root, attributes->link);
+}
+
+/* All that is known of PATH, the directory itself or something else in it. */
+static int fill(struct making *making, const char *path, const struct stat *status,
+                struct manifest_attributes *attributes)
+{
+    int64_t ctime_ns = header_time(&status->st_ctim);
+    struct source *tree = making->tree;
+    CLEANUP(xattrs_clear) struct xattrs xattrs = NO_XATTRS;
+    char *target = NULL;
+
+    if (ctime_ns > making->newest_ns)
+        making->newest_ns = ctime_ns;
+    int r = tree->operations->read_xattrs(tree, path, &xattrs);
+    if ((r == 0 || r == -ENOTSUP) && S_ISLNK(status->st_mode))
+        r = tree->operations->read_link(tree, path, &target);
+    if (r == 0 || r == -ENOTSUP)
+        r = attributes_from_stat(&making->owners, status, target, &xattrs, attributes);
+    if (r == 0 && S_ISREG(status->st_mode))
+        r = seal_path_id(making->keys, path, attributes->id);
+    if (r == 0 && S_ISREG(status->st_mode) && status->st_nlink > 1)
+        r = fill_link(making, status, attributes);
+    return r;
+}
+
+/* Adds NAME; what is gone meanwhile, or left out, is not added. */
+static int add(struct making *making, const char *name)
+{
+    struct manifest_entry *entry = &making->manifest.entries[making->manifest.count];
+    struct share_header header;
+    cleanup_free char *path = NULL;
+    struct stat status;
+
+    if (asprintf(&path, "%s%s%s", making->path, *making->path ? "/" : "", name) < 0)
+        return -ENOMEM;
+    int r = making->tree->operations->stat(making->tree, path, &status, &header, NULL, NULL);
+    if (r == -ENOENT)
+        return 0;
+    if (r < 0)
+        return r;
+    making->manifest.count++; /* and is cleared with it from here on */
+    *entry = (struct manifest_entry){.name = strdup(name)};
+    if (!entry->name)
+        return -ENOMEM;
+    if (!S_ISDIR(status.st_mode))
+        r = fill(making, path, &status, &entry->attributes);
+    else
+        r = seal_path_id(making->keys, path, entry->attributes.id);
+    entry->attributes.mode = S_ISDIR(status.st_mode) ? S_IFDIR : status.st_mode;
+    return r;
+}
+
+static int compare_names(const void *left, const void *right)
+{
+    return strcmp(((const struct manifest_entry *)left)->name,
+                  ((const struct manifest_entry *)right)->name);
+}
+
+int sealed_manifest_make(struct source *tree, const struct seal_keys *keys,
+                         struct sealed_names *names, const char *path, struct made_manifest *ret)
+{
+    CLEANUP(making_clear)
+    struct making making = {.tree = tree, .keys = keys, .path = path, .newest_ns = INT64_MIN};
+    struct manifest *manifest = &making.manifest;
+    cleanup_names struct names plain = NO_NAMES, ids = NO_NAMES;
+    struct share_header header;
+    uint32_t fraction = 0;
+
+    *ret = (struct made_manifest){.content = NULL};
+    int r = tree->operations->stat(tree, path, &ret->status, &header, NULL, NULL);
+    if (r == 0 && !S_ISDIR(ret->status.st_mode))
+        r = -ENOENT;
+    if (r == 0)
+        r = sealed_names_list(names, path, &plain, &ids);
+    if (r < 0)
+        return r;
+    manifest->path = strdup(path);
+    manifest->entries = calloc(plain.count + 1, sizeof *manifest->entries);
+    if (!manifest->path || !manifest->entries)
+        return -ENOMEM;
+    r = fill(&making, path, &ret->status, &manifest->self);
+    for (size_t i = 0; r == 0 && i < plain.count; i++)
+        r = add(&making, names_get(&plain, i));
+    if (r < 0)
+        return r;
+    qsort(manifest->entries, manifest->count, sizeof *manifest->entries, compare_names);
+    r = manifest_write(manifest, &ret->content, &ret->size);
+    if (r == 0)
+        r = seal_time_fraction(keys, ret->content, ret->size, &fraction);
+    int64_t rest = making.newest_ns % MS_NS;
+    ret->time_ns = making.newest_ns - rest - (rest < 0 ? MS_NS : 0) + fraction;
+    return r;
+}

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+#include "view/sealed_names.h"
+
+#include "base/bytes.h"
+#include "base/lock.h"
+#include "base/log.h"
+#include "share/block.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/queue.h>
+
+enum {
+    BYTES_KEPT = 64 << 20, /* of all directories, but for the last one that was listed */
+    BUCKETS = 4096,
+};
+
+struct known_name {
+    uint8_t id[PATH_ID_SIZE];
+    uint32_t name; /* where it begins in the directory's bytes */
+};
+
+/* A directory's names, in the order of their ids. */
+struct known_directory {
+    TAILQ_ENTRY(known_directory) others;
+    LIST_ENTRY(known_directory) alike; /* of one bucket */
+    char *path;                        /* in the source */
+    char *bytes;
+    struct known_name *items;
+    size_t count, size; /* size: bytes of memory, more or less */
+};
+
+struct sealed_names {
+    struct source *tree;
+    const struct seal_keys *keys;
+    pthread_mutex_t lock;
+    TAILQ_HEAD(known_directories, known_directory) directories; /* the last one used first */
+    LIST_HEAD(known_bucket, known_directory) buckets[BUCKETS];
+    size_t size;
+};
+
+int sealed_names_new(struct source *tree, const struct seal_keys *keys, struct sealed_names **ret)
+{
+    struct sealed_names *names = calloc(1, sizeof *names);
+
+    if (!names)
+        return -ENOMEM;
+    names->tree = tree;
+    names->keys = keys;
+    TAILQ_INIT(&names->directories);
+    pthread_mutex_init(&names->lock, NULL);
+    *ret = names;
+    return 0;
+}
+
+static void directory_free(struct known_directory *directory)
+{
+    free(directory->path);
+    free(directory->bytes);
+    free(directory->items);
+    free(directory);
+}
+
+DEFINE_CLEANUP(struct known_directory *, directory_free)
+
+static void forget(struct sealed_names *names, struct known_directory *directory)
+{
+    TAILQ_REMOVE(&names->directories, directory, others);
+    LIST_REMOVE(directory, alike);
+    names->size -= directory->size;
+    directory_free(directory);
+}
+
+void sealed_names_free(struct sealed_names *names)
+{
+    while (!TAILQ_EMPTY(&names->directories))
+        forget(names, TAILQ_FIRST(&names->directories));
+    pthread_mutex_destroy(&names->lock);
+    free(names);
+}
+
+static int compare_ids(const void *left, const void *right)
+{
+    return memcmp(left, right, PATH_ID_SIZE); /* each begins with its id */
+}
+
+/* The path of NAME in the directory PATH; the caller frees it. */
+static char *join(const char *path, const char *name)
+{
+    char *whole;
+
+    return asprintf(&whole, "%s%s%s", path, *path ? "/" : "", name) < 0 ? NULL : whole;
+}
+
+/* A name's id, and which of the names it is. */
+struct ranked {
+    uint8_t id[PATH_ID_SIZE];
+    uint32_t place;
+};
+
+/* The ids of the names that the directory PATH has, in order. The caller frees them. */
+static int rank(const struct sealed_names *names, const char *path, const struct names *listed,
+                struct ranked **ret)
+{
+    cleanup_free struct ranked *items = calloc(listed->count + 1, sizeof *items);
+
+    if (!items)
+        return -ENOMEM;
+    for (size_t i = 0; i < listed->count; i++) {
+        cleanup_free char *whole = join(path, names_get(listed, i));
+        int r = whole ? seal_path_id(names->keys, whole, items[i].id) : -ENOMEM;
+        if (r < 0)
+            return r;
+        items[i].place = (uint32_t)i;
+    }
+    qsort(items, listed->count, sizeof *items, compare_ids);
+    for (size_t i = 1; i < listed->count; i++) {
+        if (compare_ids(&items[i - 1], &items[i]) == 0)
+            return log_as(-EIO, "%s: %s and %s have one id by chance; rename one of them",
+                          log_path(path), names_get(listed, items[i - 1].place),
+                          names_get(listed, items[i].place));
+    }
+    *ret = steal_pointer(items);
+    return 0;
+}
+
+static size_t bucket_of(const char *path)
+{
+    uint8_t sum[HASH_SIZE];
+
+    hash(path, strlen(path), 0, sum);
+    return load_le64(sum) % BUCKETS;
+}
+
+/* With the lock held. */
+static struct known_directory *find_directory(const struct sealed_names *names, const char *path)
+{
+    struct known_directory *directory = LIST_FIRST(&names->buckets[bucket_of(path)]);
+
+    while (directory && strcmp(directory->path, path) != 0)
+        directory = LIST_NEXT(directory, alike);
+    return directory;
+}
+
+/* Keeps what was listed of the directory PATH, and its ids, in the place of what was known. */
+static int keep(struct sealed_names *names, const char *path, const struct names *listed,
+                const struct ranked ids[])
+{
+    CLEANUP(cleanup_by_directory_free)
+    struct known_directory *directory = calloc(1, sizeof *directory);
+
+    if (!directory)
+        return -ENOMEM;
+    directory->path = strdup(path);
+    directory->bytes = malloc(listed->size + 1);
+    directory->items = calloc(listed->count + 1, sizeof *directory->items);
+    if (!directory->path || !directory->bytes || !directory->items)
+        return -ENOMEM;
+    if (listed->size > 0)
+        memcpy(directory->bytes, listed->bytes, listed->size);
+    for (size_t i = 0; i < listed->count; i++) {
+        struct known_name *item = &directory->items[i];
+        memcpy(item->id, ids[i].id, sizeof item->id);
+        item->name = (uint32_t)listed->items[ids[i].place].start;
+    }
+    directory->count = listed->count;
+    directory->size = listed->size + (listed->count + 1) * sizeof *directory->items + strlen(path);
+
+    HOLD(&names->lock);
+    struct known_directory *old = find_directory(names, path), *last;
+    if (old)
+        forget(names, old);
+    TAILQ_INSERT_HEAD(&names->directories, directory, others);
+    LIST_INSERT_HEAD(&names->buckets[bucket_of(path)], directory, alike);
+    names->size += directory->size;
+    directory = NULL;
+    while (names->size > BYTES_KEPT &&
+           (last = TAILQ_LAST(&names->directories, known_directories)) !=
+               TAILQ_FIRST(&names->directories))
+        forget(names, last);
+    return 0;
+}
+
+/* The path of what has that id in the directory PATH, by what is known of it. NULL: none. */
+static char *find_known(struct sealed_names *names, const char *path,
+                        const uint8_t id[PATH_ID_SIZE])
+{
+    HOLD(&names->lock);
+    struct known_directory *directory = find_directory(names, path);
+
+    if (!directory)
+        return NULL;
+    TAILQ_REMOVE(&names->directories, directory, others);
+    TAILQ_INSERT_HEAD(&names->directories, directory, others);
+    const struct known_name *found =
+        bsearch(id, directory->items, directory->count, sizeof *directory->items, compare_ids);
+    return found ? join(path, directory->bytes + found->name) : NULL;
+}
+
+int sealed_names_list(struct sealed_names *names, const char *path, struct names *ret_names,
+                      struct names *ret_ids)
+{
+    cleanup_names struct names listed = NO_NAMES;
+    cleanup_free struct ranked *ids = NULL;
+    char text[PATH_ID_DIGITS + 1];
+
+    int r = names->tree->operations->list(names->tree, path, &listed);
+    if (r == 0)
+        r = rank(names, path, &listed, &ids);
+    if (r == 0)
+        r = keep(names, path, &listed, ids);
+    for (size_t i = 0; r == 0 && i < listed.count; i++) {
+        const size_t place = ids[i].place;
+        seal_id_name(ids[i].id, text);
+        r = names_add_known(ret_names, names_get(&listed, place), &listed.items[place]);
+        if (r == 0)
+            r = names_add_known(ret_ids, text, &listed.items[place]);
+    }
+    return r;
+}
+
+/* Lists the directory PATH anew. */
+static int learn(struct sealed_names *names, const char *path)
+{
+    cleanup_names struct names plain = NO_NAMES, ids = NO_NAMES;
+
+    return sealed_names_list(names, path, &plain, &ids);
+}
+
+int sealed_names_find(struct sealed_names *names, const char *path, char **ret)
+{
+    cleanup_free char *ids = strdup(path), *found = strdup("");
+    char *rest = NULL;
+    int r = ids && found ? 0 : -ENOMEM;
+
+    for (char *name = r == 0 ? strtok_r(ids, "/", &rest) : NULL; r == 0 && name;
+         name = strtok_r(NULL, "/", &rest)) {
+        uint8_t id[PATH_ID_SIZE];
+        if (seal_id_from_name(name, id) < 0)
+            return -ENOENT;
+        char *next = find_known(names, found, id);
+        if (!next) {
+            r = learn(names, found);
+            next = r == 0 ? find_known(names, found, id) : NULL;
+        }
+        if (r == 0 && !next)
+            return -ENOENT;
+        free(found);
+        found = next;
+    }
+    if (r == 0)
+        *ret = steal_pointer(found);
+    return r == -ENOTDIR ? -ENOENT : r;
+}

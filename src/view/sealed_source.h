@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A tree of files as its sealed shares show it: ids in place of names, files that come in sealed
+ * stripes, and a manifest in each directory. docs/format.md, "Sealed shares".
+ */
+#pragma once
+
+#include "seal/key_file.h"
+#include "view/tree_source.h"
+
+/*
+ * Takes TREE, whose encoding is ENCODING, and KEY over, also where it fails. SHARED: each share has
+ * a file `key`, what its node gets of the key. Returns 0, -ENOMEM, -EIO, or as key_share_make.
+ */
+int sealed_source_new(struct source *tree, const struct encoding *encoding, struct master_key *key,
+                      bool shared, struct source **ret);
