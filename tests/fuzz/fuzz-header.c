@@ -29,7 +29,7 @@ static void check_ranges(const struct share_header *header, enum share_format fo
     const struct share_layout *layout = &header->layout;
     uint32_t block_size = layout->block_size;
 
-    CHECK(layout->format == format);
+    CHECK(format_read_as(layout->format) == format);
     CHECK(layout->required >= 1);
     CHECK(block_size >= BLOCK_SIZE_MIN && block_size <= BLOCK_SIZE_MAX);
     CHECK((block_size & (block_size - 1)) == 0);
@@ -53,7 +53,7 @@ static void check_stripe(const struct share_layout *layout, uint64_t stripe)
 
     CHECK(size >= 1 && size <= layout_full_stripe_size(layout));
     CHECK(u * layout->required >= size && (u - 1) * layout->required < size);
-    CHECK(block == u + (layout->format == SHARE_CHECKED ? BLOCK_OVERHEAD : 0));
+    CHECK(block == u + (formats[layout->format]->has_checks ? BLOCK_OVERHEAD : 0));
     CHECK(block <= layout_full_block_size(layout));
     if (stripe > 0)
         CHECK(layout_block_offset(layout, stripe) ==
@@ -98,7 +98,8 @@ static void check_round_trip(const struct share_header *header, const uint8_t *d
 
     header_write(header, written);
     CHECK(layout->format == SHARE_FEC || memcmp(written, data, size) == 0);
-    CHECK(header_read(layout->format, written, size, layout_share_size(layout), &read) == 0);
+    CHECK(header_read(format_read_as(layout->format), written, size, layout_share_size(layout),
+                      &read) == 0);
     check_same(header, &read);
 }
 
