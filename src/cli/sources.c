@@ -150,12 +150,39 @@ static int refuse_other_set(const struct options *options, const struct master_k
     return log_as(-EINVAL, "%s: is the key of another set than that of the stores", options->key);
 }
 
+/* Most stores have a share of a key: they are sealed also where too few have the root's manifest.
+ */
+static int have_keys(const struct options *options, struct source *source, bool *ret)
+{
+    cleanup_node_keys struct node_keys keys = {0};
+    struct share_header header;
+    struct stat status;
+    size_t read = 0;
+
+    /* First within the limit of time that stores have. */
+    *ret = false;
+    if (source->operations->stat(source, KEY_SHARE_NAME, &status, &header, NULL, NULL) < 0 ||
+        !S_ISREG(status.st_mode))
+        return 0;
+    int r = node_keys_read(options, &keys);
+    for (size_t i = 0; r == 0 && i < keys.count; i++)
+        read += keys.files[i].read;
+    *ret = 2 * read > keys.count;
+    return r;
+}
+
 int source_open_sealed(const struct options *options, struct source **source)
 {
-    const bool sealed = store_source_is_sealed(*source), mount = options->command == COMMAND_MOUNT;
+    const bool mount = options->command == COMMAND_MOUNT;
     cleanup_secret struct master_key *key = NULL;
+    bool sealed = store_source_is_sealed(*source);
     struct seal_keys *keys;
 
+    if (!sealed && (!mount || !options->key)) {
+        int r = have_keys(options, *source, &sealed);
+        if (r < 0)
+            return r;
+    }
     if (!options->key && !formats[options->encoding.format]->is_sealed && !sealed) {
         store_source_refuse_sealed(*source);
         return 0;
