@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "cli/copying.h"
 #include "cli/places.h"
+#include "cli/sealed.h"
 #include "cli/set_stores.h"
 #include "cli/sources.h"
 

@@ -299,8 +299,8 @@ static int change_passphrase(const struct options *options, struct master_key *k
  * K, for all stores alike. What one of them says is not enough: a store that says 1 would be given
  * the whole secret. A file that was made with the key does not lie.
  */
-static int find_required(const struct options *options, const struct node_keys *keys,
-                         const struct master_key *key, unsigned *ret)
+static int required_of_nodes(const struct options *options, const struct node_keys *keys,
+                             const struct master_key *key, unsigned *ret)
 {
     unsigned required = options->required;
 
@@ -380,7 +380,7 @@ static enum exit_status key_passphrase(struct options *options)
     if (r == 0 && has_stores)
         r = node_keys_read(options, &keys);
     if (r == 0 && has_stores)
-        r = find_required(options, &keys, key, &required);
+        r = required_of_nodes(options, &keys, key, &required);
     if (r == 0 && required == 1 && options->passphrase_removed)
         r = log_as(-EINVAL, "with k = 1 each store would have the key: it needs a passphrase");
     if (r == 0)
@@ -415,7 +415,7 @@ static const struct action {
 };
 
 /* Refuses options that ACTION has no use for: one is meant for something else then. */
-static int check_options(const struct options *options, const struct action *action)
+static int check_words(const struct options *options, const struct action *action)
 {
     const bool recovers = action->run == key_recover, changes = action->run == key_passphrase;
     const struct {
@@ -452,7 +452,7 @@ enum exit_status key_command(struct options *options)
     if (options->word_count < action->least || options->word_count > action->most)
         return log_as(EXIT_STATUS_USAGE, "key %s: give %s; see zfec-fs key --help", word,
                       action->words);
-    if (check_options(options, action) < 0)
+    if (check_words(options, action) < 0)
         return EXIT_STATUS_USAGE;
     int r = seal_start();
     return r < 0 ? status_of(log_errno(r, "key")) : action->run(options);

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "cli/background.h"
+#include "cli/sealed.h"
 #include "cli/set_stores.h"
 #include "cli/sources.h"
 #include "mount/mount.h"

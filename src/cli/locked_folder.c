@@ -52,7 +52,7 @@ static bool clear_folder(int folder, const char *path)
 }
 
 /* Removes FOLDER. What a killed run had started is ending, and may write to it for a moment yet. */
-static void remove_folder(int folder, const char *path)
+static void remove_with_all(int folder, const char *path)
 {
     enum { TRIES = 50 };
     static const struct timespec step = {.tv_nsec = 100000000};
@@ -82,7 +82,7 @@ static void remove_abandoned(const char *folder, bool of_copies)
         if (fd < 0 || fstat(fd, &status) < 0 || status.st_uid != geteuid() ||
             flock(fd, LOCK_EX | LOCK_NB) < 0)
             continue;
-        remove_folder(fd, path);
+        remove_with_all(fd, path);
     }
     if (list)
         closedir(list);
@@ -105,5 +105,5 @@ void locked_folder_remove(struct locked_folder *folder)
 {
     if (!folder->path)
         return;
-    remove_folder(folder->lock, folder->path);
+    remove_with_all(folder->lock, folder->path);
 }

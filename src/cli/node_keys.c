@@ -6,6 +6,7 @@
 #include "cli/output.h"
 #include "cli/passphrase_from.h"
 #include "cli/places.h"
+#include "restore/look.h"
 #include "store/stores.h"
 #include "tree/temporary.h"
 
@@ -46,36 +47,46 @@ int node_key_read(const char *store, struct key_share *ret)
     return r;
 }
 
-static int find_stores(const struct options *options, struct names *ret)
+/* What STORE answered. */
+static int take_answer(const struct inquiry *looks, size_t store, struct found_key *ret)
 {
-    const struct stores_terms terms = {.format = SHARE_CHECKED, .settled = true};
-    cleanup_stores struct stores *stores = NULL;
+    int r = inquiry_result(looks, store);
+    const struct look *look = r == 0 ? look_answer(looks, store) : NULL;
 
-    int r = stores_open(options->source, &options->stores, &terms, &stores);
-    if (r == 0)
-        r = stores_real_paths(stores, ret);
-    if (r == 0 && ret->count == 0)
-        return log_as(-ENOENT, "%s: no stores in it: are they mounted?", options->source);
+    if (!look)
+        return r;
+    if (!S_ISREG(look->object.status.st_mode) || look->object.status.st_size != KEY_SHARE_SIZE)
+        return -EBADMSG;
+    r = key_share_read(look->start, look->start_size, &ret->share);
+    ret->read = r == 0;
     return r;
 }
 
+/* Within the limit of time that stores have. */
 int node_keys_read(const struct options *options, struct node_keys *ret)
 {
-    cleanup_names struct names paths = NO_NAMES;
+    const struct stores_terms terms = {.format = SHARE_CHECKED, .settled = true};
+    cleanup_inquiry struct inquiry looks = NO_INQUIRY;
+    cleanup_stores struct stores *stores = NULL;
 
     *ret = (struct node_keys){0};
-    int r = find_stores(options, &paths);
+    int r = stores_open(options->source, &options->stores, &terms, &stores);
+    if (r == 0)
+        r = inquiry_make(stores, KEY_SHARE_NAME, NULL, &look_kind, NULL, &looks);
     if (r < 0)
         return r;
-    ret->nodes = calloc(paths.count + 1, sizeof *ret->nodes);
-    ret->files = calloc(paths.count + 1, sizeof *ret->files);
+    const size_t count = looks.list->count;
+    if (count == 0)
+        return log_as(-ENOENT, "%s: no stores in it: are they mounted?", options->source);
+    ret->nodes = calloc(count, sizeof *ret->nodes);
+    ret->files = calloc(count, sizeof *ret->files);
     if (!ret->nodes || !ret->files)
         return log_errno(-ENOMEM, "the stores");
-    for (size_t i = 0; i < paths.count; i++, ret->count++) {
-        ret->nodes[i].path = strdup(names_get(&paths, i));
+    for (size_t i = 0; i < count; i++, ret->count++) {
+        ret->nodes[i].path = strdup(store_real_path(looks.list->stores[i]));
         if (!ret->nodes[i].path)
             return log_errno(-ENOMEM, "the stores");
-        ret->nodes[i].error = read_key(ret->nodes[i].path, &ret->files[i]);
+        ret->nodes[i].error = take_answer(&looks, i, &ret->files[i]);
     }
     return 0;
 }

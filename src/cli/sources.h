@@ -16,12 +16,6 @@ int take_stores(struct options *options, size_t others);
 int source_of_tree(struct options *options, struct source **ret);
 
 /*
- * Where shares are sealed, or a key was given, puts what their key opens in the place of SOURCE,
- * what is in the stores. -EINVAL where no key was given.
- */
-int source_open_sealed(const struct options *options, struct source **source);
-
-/*
  * What is in STORES and in all that store= names, for a mount: -EINVAL where a store is in another
  * format, -ENODATA where no share has a header and no store is to be waited for. TERMS: whether it
  * is told of what is lacking, and stopped; format and the like are set here.

@@ -5,15 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void take(void *item, enum item_kind kind, uint64_t number, const uint8_t *bytes)
+static void take_item(void *item, enum item_kind kind, uint64_t number, const uint8_t *bytes)
 {
-    *(struct item *)item = (struct item){kind, number, bytes};
+    *(struct coded_item *)item = (struct coded_item){kind, number, bytes};
 }
 
 #define DEFINE_TAKE(name, type, kind)                                                              \
     static void name(void *item, type number)                                                      \
     {                                                                                              \
-        take(item, kind, number, NULL);                                                            \
+        take_item(item, kind, number, NULL);                                                       \
     }
 
 DEFINE_TAKE(take_uint8, uint8_t, ITEM_NUMBER)
@@ -29,12 +29,12 @@ DEFINE_TAKE(take_map, size_t, ITEM_MAP)
 
 static void take_bytes(void *item, cbor_data bytes, size_t size)
 {
-    take(item, ITEM_BYTES, size, bytes);
+    take_item(item, ITEM_BYTES, size, bytes);
 }
 
 static void take_text(void *item, cbor_data bytes, size_t size)
 {
-    take(item, ITEM_TEXT, size, bytes);
+    take_item(item, ITEM_TEXT, size, bytes);
 }
 
 struct items items_of(const uint8_t *bytes, size_t size)
@@ -56,9 +56,9 @@ struct items items_of(const uint8_t *bytes, size_t size)
     return (struct items){callbacks, bytes, size};
 }
 
-static int next(struct items *items, struct item *ret)
+static int next(struct items *items, struct coded_item *ret)
 {
-    *ret = (struct item){.kind = ITEM_OTHER};
+    *ret = (struct coded_item){.kind = ITEM_OTHER};
     struct cbor_decoder_result result =
         cbor_stream_decode(items->at, items->left, &items->callbacks, ret);
     if (result.status != CBOR_DECODER_FINISHED)
@@ -68,7 +68,7 @@ static int next(struct items *items, struct item *ret)
     return 0;
 }
 
-int items_next(struct items *items, enum item_kind kind, struct item *ret)
+int items_next(struct items *items, enum item_kind kind, struct coded_item *ret)
 {
     int r = next(items, ret);
 
@@ -77,7 +77,7 @@ int items_next(struct items *items, enum item_kind kind, struct item *ret)
 
 int items_number(struct items *items, uint64_t limit, uint64_t *ret)
 {
-    struct item item;
+    struct coded_item item;
 
     int r = items_next(items, ITEM_NUMBER, &item);
     if (r < 0 || item.number > limit)
@@ -98,7 +98,7 @@ int items_number32(struct items *items, uint32_t *ret)
 
 int items_signed(struct items *items, int64_t *ret)
 {
-    struct item item;
+    struct coded_item item;
 
     int r = next(items, &item);
     bool is_number = r == 0 && (item.kind == ITEM_NUMBER || item.kind == ITEM_NEGATIVE);
@@ -111,7 +111,7 @@ int items_signed(struct items *items, int64_t *ret)
 
 int items_bytes(struct items *items, uint8_t *ret, size_t size)
 {
-    struct item item;
+    struct coded_item item;
 
     int r = items_next(items, ITEM_BYTES, &item);
     if (r < 0 || item.number != size)
@@ -122,7 +122,7 @@ int items_bytes(struct items *items, uint8_t *ret, size_t size)
 
 int items_string(struct items *items, enum item_kind kind, char **ret)
 {
-    struct item item;
+    struct coded_item item;
 
     int r = items_next(items, kind, &item);
     if (r < 0 || memchr(item.bytes, '\0', item.number))
@@ -133,7 +133,7 @@ int items_string(struct items *items, enum item_kind kind, char **ret)
 
 int items_expect_text(struct items *items, const char *text)
 {
-    struct item item;
+    struct coded_item item;
 
     int r = items_next(items, ITEM_TEXT, &item);
     bool is_it =
@@ -143,7 +143,7 @@ int items_expect_text(struct items *items, const char *text)
 
 int items_expect(struct items *items, enum item_kind kind, uint64_t count)
 {
-    struct item item;
+    struct coded_item item;
 
     int r = items_next(items, kind, &item);
     return r == 0 && item.number == count ? 0 : -EBADMSG;

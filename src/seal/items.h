@@ -22,7 +22,7 @@ enum item_kind {
 };
 
 /* An item, or of an array or a map its head. */
-struct item {
+struct coded_item {
     enum item_kind kind;
     uint64_t number;      /* or how many bytes, items or pairs there are */
     const uint8_t *bytes; /* where they are in the input */
@@ -37,7 +37,7 @@ struct items {
 struct items items_of(const uint8_t *bytes, size_t size);
 
 /* Reads the next item, which must be of this kind. */
-int items_next(struct items *items, enum item_kind kind, struct item *ret);
+int items_next(struct items *items, enum item_kind kind, struct coded_item *ret);
 
 /* Reads a number of LIMIT at most. */
 int items_number(struct items *items, uint64_t limit, uint64_t *ret);

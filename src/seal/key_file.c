@@ -40,26 +40,26 @@ int master_key_id(const struct master_key *key, uint8_t ret[SET_ID_SIZE])
 }
 
 /* Not by printf(3), whose buffers nobody wipes. */
-static char *put(char *at, const char *text)
+static char *put_text(char *at, const char *text)
 {
     return stpcpy(at, text);
 }
 
 static char *put_hex(char *at, const char *label, const uint8_t *bytes, size_t size)
 {
-    at = put(at, label);
+    at = put_text(at, label);
     for (size_t i = 0; i < size; i++) {
         *at++ = "0123456789abcdef"[bytes[i] >> 4];
         *at++ = "0123456789abcdef"[bytes[i] & 15];
     }
-    return put(at, "\n");
+    return put_text(at, "\n");
 }
 
 size_t key_text_write(const struct master_key *key, char ret[KEY_TEXT_SIZE])
 {
     const struct stretch *stretch = &key->stretch;
     uint8_t check[HASH_SIZE];
-    char *end = put(ret, FIRST_LINE "\n");
+    char *end = put_text(ret, FIRST_LINE "\n");
 
     end = put_hex(end, "master ", key->master, KEY_SIZE);
     if (key->has_passphrase) {

@@ -76,7 +76,7 @@ static bool hear(const struct hunt *hunt, size_t first, struct voice *ret)
 }
 
 /* K, as it was given, or as most files say. */
-static int find_required(struct hunt *hunt)
+static int count_required(struct hunt *hunt)
 {
     size_t votes[KEY_SHARES_MAX + 1] = {0}, most = 0;
     unsigned second = 0;
@@ -273,7 +273,7 @@ static int hunt_all(struct hunt *hunt)
 
     if (!taken || !voices)
         return -ENOMEM;
-    int r = find_required(hunt);
+    int r = count_required(hunt);
     while (r == 0 && loudest(hunt, taken, &voices[0], &voices[1])) {
         stretched += voices[1].first->has_passphrase;
         if (!voices[1].first->has_passphrase || stretched <= KEY_SEARCH_SETS)
@@ -348,7 +348,7 @@ int key_search_rebuild(const struct found_key *files, size_t count, uint8_t inde
 
     if (!taken || !voices || !secret)
         return -ENOMEM;
-    int r = find_required(&hunt);
+    int r = count_required(&hunt);
     if (r == 0 && !loudest(&hunt, taken, &voices[0], &voices[1]))
         r = -ENODATA;
     if (r == 0)

@@ -64,7 +64,7 @@ static int put_secret(const struct master_key *key, uint8_t *bytes)
                                SECRET_CHECK_SIZE);
 }
 
-static int make(const struct master_key *key, unsigned required, unsigned index, uint8_t *ret)
+static int make_bytes(const struct master_key *key, unsigned required, unsigned index, uint8_t *ret)
 {
     memset(ret, 0, KEY_SHARE_SIZE);
     memcpy(ret, start, sizeof start);
@@ -94,7 +94,7 @@ int key_share_make(const struct master_key *key, unsigned required, unsigned ind
         return -EPERM;
     if (key->has_passphrase && !stretch_is_strong(&key->stretch))
         return -ERANGE;
-    return make(key, required, index, ret);
+    return make_bytes(key, required, index, ret);
 }
 
 void key_share_like(const struct key_share *other, uint8_t index, const uint8_t value[KEY_SIZE],
@@ -150,7 +150,7 @@ bool key_share_is_of(const struct key_share *share, const struct master_key *key
 
     if (share->has_passphrase != key->has_passphrase)
         return false;
-    return make(key, share->required, share->index, made) == 0 &&
+    return make_bytes(key, share->required, share->index, made) == 0 &&
            seal_equal(made, share->bytes, KEY_SHARE_SIZE);
 }
 

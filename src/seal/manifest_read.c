@@ -33,7 +33,7 @@ static int read_device(struct items *items, struct manifest_attributes *ret)
 /* An extended attribute whose name is a string of its own. */
 struct named {
     char *name;
-    struct item value;
+    struct coded_item value;
 };
 
 struct list {
@@ -83,7 +83,7 @@ static int compare_named(const void *left, const void *right)
 static int read_xattrs(struct items *items, struct xattrs *ret)
 {
     CLEANUP(list_clear) struct list list = {0};
-    struct item map;
+    struct coded_item map;
 
     int r = items_next(items, ITEM_MAP, &map);
     for (uint64_t i = 0; r == 0 && i < map.number; i++)
@@ -102,7 +102,7 @@ static int read_xattrs(struct items *items, struct xattrs *ret)
 
 static int read_field_name(struct items *items, enum field *ret)
 {
-    struct item item;
+    struct coded_item item;
 
     int r = items_next(items, ITEM_TEXT, &item);
     for (unsigned i = 0; r == 0 && i < FIELDS; i++) {
@@ -164,7 +164,7 @@ static int read_attributes(struct items *items, char **ret_name, struct manifest
 {
     unsigned fields = 0;
     enum field field;
-    struct item map;
+    struct coded_item map;
 
     int r = items_next(items, ITEM_MAP, &map);
     for (uint64_t i = 0; r == 0 && i < map.number; i++) {
@@ -230,7 +230,7 @@ static int read_entry(struct input *input, const char *path, const struct manife
 static int read_entries(struct input *input, struct manifest *ret)
 {
     size_t places = 0;
-    struct item array;
+    struct coded_item array;
 
     int r = items_next(&input->items, ITEM_ARRAY, &array);
     for (uint64_t i = 0; r == 0 && i < array.number; i++) {

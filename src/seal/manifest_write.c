@@ -35,7 +35,7 @@ static int make_room(struct output *output, size_t size)
     return 0;
 }
 
-static void put(struct output *output, const void *bytes, size_t size)
+static void put_raw(struct output *output, const void *bytes, size_t size)
 {
     if (output->result < 0 || size == 0)
         return;
@@ -55,7 +55,7 @@ static void put(struct output *output, const void *bytes, size_t size)
 #define PUT_HEAD(output, head, number)                                                             \
     do {                                                                                           \
         uint8_t bytes_[HEAD_SIZE_MAX];                                                             \
-        put(output, bytes_, head(number, bytes_, sizeof bytes_));                                  \
+        put_raw(output, bytes_, head(number, bytes_, sizeof bytes_));                              \
     } while (0)
 
 static void put_number(struct output *output, uint64_t number)
@@ -74,7 +74,7 @@ static void put_signed(struct output *output, int64_t number)
 static void put_bytes(struct output *output, const void *bytes, size_t size)
 {
     PUT_HEAD(output, cbor_encode_bytestring_start, size);
-    put(output, bytes, size);
+    put_raw(output, bytes, size);
 }
 
 static void put_text(struct output *output, const char *text)
@@ -82,7 +82,7 @@ static void put_text(struct output *output, const char *text)
     size_t length = strlen(text);
 
     PUT_HEAD(output, cbor_encode_string_start, length);
-    put(output, text, length);
+    put_raw(output, text, length);
 }
 
 /* In the order of encoded names: their heads differ where their lengths do. */
@@ -199,7 +199,7 @@ static void put_manifest(struct output *output, const struct manifest *manifest)
         put_attributes(output, manifest->entries[i].name, &manifest->entries[i].attributes);
     put_text(output, "version");
     put_number(output, MANIFEST_VERSION);
-    put(output, zeros, -output->size % MANIFEST_UNIT);
+    put_raw(output, zeros, -output->size % MANIFEST_UNIT);
 }
 
 int manifest_write(const struct manifest *manifest, uint8_t **ret, size_t *ret_size)

@@ -60,7 +60,7 @@ static void kept_free(struct kept_manifest *kept)
 DEFINE_CLEANUP(struct kept_manifest *, kept_free)
 
 /* With the lock held. */
-static void forget(struct opened_names *names, struct kept_manifest *kept)
+static void forget_kept(struct opened_names *names, struct kept_manifest *kept)
 {
     TAILQ_REMOVE(&names->kept, kept, others);
     names->count--;
@@ -73,7 +73,7 @@ static void forget(struct opened_names *names, struct kept_manifest *kept)
 void opened_names_free(struct opened_names *names)
 {
     while (!TAILQ_EMPTY(&names->kept))
-        forget(names, TAILQ_FIRST(&names->kept));
+        forget_kept(names, TAILQ_FIRST(&names->kept));
     pthread_mutex_destroy(&names->lock);
     free(names);
 }
@@ -139,7 +139,7 @@ static int read_content(struct opened_names *names, struct source_file *file, ui
 }
 
 /* The one that is kept of PATH, and now has one user more. NULL: there is none. */
-static struct kept_manifest *find(struct opened_names *names, const char *path)
+static struct kept_manifest *find_kept(struct opened_names *names, const char *path)
 {
     HOLD(&names->lock);
     struct kept_manifest *kept = TAILQ_FIRST(&names->kept);
@@ -163,16 +163,16 @@ static void keep(struct opened_names *names, struct kept_manifest *kept)
     for (other = TAILQ_FIRST(&names->kept); other; other = next) {
         next = TAILQ_NEXT(other, others);
         if (strcmp(other->path, kept->path) == 0)
-            forget(names, other);
+            forget_kept(names, other);
     }
     TAILQ_INSERT_HEAD(&names->kept, kept, others);
     names->count++;
     names->bytes += kept->header.layout.source_size;
     while (names->count > 1 && (names->count > KEPT_MAX || names->bytes > BYTES_KEPT))
-        forget(names, TAILQ_LAST(&names->kept, kept_manifests));
+        forget_kept(names, TAILQ_LAST(&names->kept, kept_manifests));
 }
 
-static void leave(struct opened_names *names, struct kept_manifest *kept)
+static void leave_kept(struct opened_names *names, struct kept_manifest *kept)
 {
     HOLD(&names->lock);
     if (--kept->users == 0 && kept->forgotten)
@@ -242,7 +242,7 @@ static int read_newest(struct opened_names *names, const char *path,
 
 int opened_names_manifest(struct opened_names *names, const char *path, const struct manifest **ret)
 {
-    struct kept_manifest *kept = find(names, path), *newer = NULL;
+    struct kept_manifest *kept = find_kept(names, path), *newer = NULL;
     const uint64_t now = clock_now();
 
     if (kept && now - kept->looked_us < FRESH_US) {
@@ -252,7 +252,7 @@ int opened_names_manifest(struct opened_names *names, const char *path, const st
     int r = read_newest(names, path, kept, &newer);
     if (r < 0 || newer) {
         if (kept)
-            leave(names, kept);
+            leave_kept(names, kept);
         kept = newer;
     }
     if (r < 0)
@@ -269,6 +269,6 @@ int opened_names_manifest(struct opened_names *names, const char *path, const st
 
 void opened_names_leave(struct opened_names *names, const struct manifest *manifest)
 {
-    leave(names,
-          (struct kept_manifest *)((char *)manifest - offsetof(struct kept_manifest, manifest)));
+    leave_kept(names, (struct kept_manifest *)((char *)manifest -
+                                               offsetof(struct kept_manifest, manifest)));
 }

@@ -4,7 +4,7 @@
 #include "base/bytes.h"
 #include "base/log.h"
 #include "base/times.h"
-#include "seal/attributes.h"
+#include "seal/from_stat.h"
 #include "view/opened_names.h"
 #include "view/report.h"
 #include "view/status.h"
@@ -45,7 +45,7 @@ static void opened_source_free(struct source *opaque)
     free(source);
 }
 
-static void forget(const struct opened_source *source, struct told *told)
+static void leave_manifests(const struct opened_source *source, struct told *told)
 {
     if (told->above)
         opened_names_leave(source->names, told->above);
@@ -89,8 +89,8 @@ static int read_manifest(const struct opened_source *source, const char *path,
                   : r;
 }
 
-/* Sets TOLD to what is known of PATH; forget() it if 0 is returned. */
-static int ask(const struct opened_source *source, const char *path, struct told *told)
+/* Sets TOLD to what is known of PATH; leave_manifests() it if 0 is returned. */
+static int ask_manifests(const struct opened_source *source, const char *path, struct told *told)
 {
     const char *slash = strrchr(path, '/');
     const struct manifest_entry *entry;
@@ -108,7 +108,7 @@ static int ask(const struct opened_source *source, const char *path, struct told
         return r;
     entry = manifest_find(told->above, slash ? slash + 1 : path);
     if (!entry) {
-        forget(source, told);
+        leave_manifests(source, told);
         return -ENOENT;
     }
     told->attributes = &entry->attributes;
@@ -118,7 +118,7 @@ static int ask(const struct opened_source *source, const char *path, struct told
             told->attributes = &told->own->self;
         else if (r != -EIO) {
             told->own = NULL;
-            forget(source, told);
+            leave_manifests(source, told);
             return r;
         }
     }
@@ -202,7 +202,7 @@ static int opened_source_stat(struct source *opaque, const char *path, struct st
         *ret_file = NULL;
     if (ret_inodes)
         *ret_inodes = (struct source_inodes){.items = NULL};
-    int r = ask(source, path, &told);
+    int r = ask_manifests(source, path, &told);
     if (r < 0 && *path == '\0') { /* without stores, or without its manifest, it is still there */
         *ret = (struct stat){.st_mode = S_IFDIR | S_IRUSR | S_IXUSR, .st_nlink = 2};
         return 0;
@@ -217,7 +217,7 @@ static int opened_source_stat(struct source *opaque, const char *path, struct st
         r = note_inodes(&status, told.attributes, ret_inodes);
     if (r == 0 && S_ISREG(status.st_mode))
         look_at_file(source, path, &status, ret_header);
-    forget(source, &told);
+    leave_manifests(source, &told);
     if (r == 0)
         *ret = status;
     return r;
@@ -228,13 +228,13 @@ static int opened_source_read_link(struct source *opaque, const char *path, char
     const struct opened_source *source = (struct opened_source *)opaque;
     struct told told;
 
-    int r = ask(source, path, &told);
+    int r = ask_manifests(source, path, &told);
     if (r < 0)
         return r;
     const char *target = told.attributes->target;
     char *copy = target ? strdup(target) : NULL;
     r = copy ? 0 : target ? -ENOMEM : -EINVAL;
-    forget(source, &told);
+    leave_manifests(source, &told);
     if (r == 0)
         *ret = copy;
     return r;
@@ -290,13 +290,13 @@ static int opened_source_get_xattr(struct source *opaque, const char *path, cons
                      : source->stores->operations->get_xattr(source->stores, ids, name, value, size,
                                                              ret);
     }
-    int r = ask(source, path, &told);
+    int r = ask_manifests(source, path, &told);
     if (r < 0)
         return r;
     r = xattrs_find(&told.attributes->xattrs, name, &found)
             ? reply(found.value, found.size, value, size, ret)
             : -ENODATA;
-    forget(source, &told);
+    leave_manifests(source, &told);
     return r;
 }
 
@@ -308,7 +308,7 @@ static int opened_source_list_xattr(struct source *opaque, const char *path, cha
     struct told told;
     size_t there = 0;
 
-    int r = ask(source, path, &told);
+    int r = ask_manifests(source, path, &told);
     if (r < 0)
         return r;
     const struct xattrs *xattrs = &told.attributes->xattrs;
@@ -318,7 +318,7 @@ static int opened_source_list_xattr(struct source *opaque, const char *path, cha
             memcpy(names + there, own.name, length);
         there += length;
     }
-    forget(source, &told);
+    leave_manifests(source, &told);
     if (size > 0 && there > size)
         return -ERANGE;
     *ret = there;
@@ -332,13 +332,13 @@ static int opened_source_read_xattrs(struct source *opaque, const char *path, st
     struct told told;
 
     *ret = NO_XATTRS;
-    int r = ask(source, path, &told);
+    int r = ask_manifests(source, path, &told);
     if (r < 0)
         return r;
     const struct xattrs *xattrs = &told.attributes->xattrs;
     for (const char *at = xattrs->bytes; r == 0 && xattrs_next(xattrs, &at, &own);)
         r = xattrs_add(ret, own.name, own.value, own.size);
-    forget(source, &told);
+    leave_manifests(source, &told);
     return r;
 }
 
@@ -367,7 +367,7 @@ static int opened_source_open(struct source *opaque, const char *path, unsigned 
     uint8_t id[PATH_ID_SIZE];
     struct told told;
 
-    int r = ask(source, path, &told);
+    int r = ask_manifests(source, path, &told);
     if (r < 0)
         return r;
     struct opened_file *file = calloc(1, sizeof *file);
@@ -378,7 +378,7 @@ static int opened_source_open(struct source *opaque, const char *path, unsigned 
         opened = &file->file;
     }
     const bool regular = S_ISREG(told.attributes->mode), directory = S_ISDIR(told.attributes->mode);
-    forget(source, &told);
+    leave_manifests(source, &told);
     if (!file)
         return -ENOMEM;
     if (r == 0 && !regular)

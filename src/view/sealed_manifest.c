@@ -2,7 +2,7 @@
 #include "view/sealed_manifest.h"
 
 #include "base/log.h"
-#include "seal/attributes.h"
+#include "seal/from_stat.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -74,8 +74,8 @@ static int fill_link(struct making *making, const struct stat *status,
 }
 
 /* All that is known of PATH, the directory itself or something else in it. */
-static int fill(struct making *making, const char *path, const struct stat *status,
-                struct manifest_attributes *attributes)
+static int fill_attributes(struct making *making, const char *path, const struct stat *status,
+                           struct manifest_attributes *attributes)
 {
     int64_t ctime_ns = header_time(&status->st_ctim);
     struct source *tree = making->tree;
@@ -116,7 +116,7 @@ static int add(struct making *making, const char *name)
     if (!entry->name)
         return -ENOMEM;
     if (!S_ISDIR(status.st_mode))
-        r = fill(making, path, &status, &entry->attributes);
+        r = fill_attributes(making, path, &status, &entry->attributes);
     else
         r = seal_path_id(making->keys, path, entry->attributes.id);
     entry->attributes.mode = S_ISDIR(status.st_mode) ? S_IFDIR : status.st_mode;
@@ -151,7 +151,7 @@ int sealed_manifest_make(struct source *tree, const struct seal_keys *keys,
     manifest->entries = calloc(plain.count + 1, sizeof *manifest->entries);
     if (!manifest->path || !manifest->entries)
         return -ENOMEM;
-    r = fill(&making, path, &ret->status, &manifest->self);
+    r = fill_attributes(&making, path, &ret->status, &manifest->self);
     for (size_t i = 0; r == 0 && i < plain.count; i++)
         r = add(&making, names_get(&plain, i));
     if (r < 0)

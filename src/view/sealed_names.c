@@ -64,7 +64,7 @@ static void directory_free(struct known_directory *directory)
 
 DEFINE_CLEANUP(struct known_directory *, directory_free)
 
-static void forget(struct sealed_names *names, struct known_directory *directory)
+static void forget_directory(struct sealed_names *names, struct known_directory *directory)
 {
     TAILQ_REMOVE(&names->directories, directory, others);
     LIST_REMOVE(directory, alike);
@@ -75,7 +75,7 @@ static void forget(struct sealed_names *names, struct known_directory *directory
 void sealed_names_free(struct sealed_names *names)
 {
     while (!TAILQ_EMPTY(&names->directories))
-        forget(names, TAILQ_FIRST(&names->directories));
+        forget_directory(names, TAILQ_FIRST(&names->directories));
     pthread_mutex_destroy(&names->lock);
     free(names);
 }
@@ -170,7 +170,7 @@ static int keep(struct sealed_names *names, const char *path, const struct names
     HOLD(&names->lock);
     struct known_directory *old = find_directory(names, path), *last;
     if (old)
-        forget(names, old);
+        forget_directory(names, old);
     TAILQ_INSERT_HEAD(&names->directories, directory, others);
     LIST_INSERT_HEAD(&names->buckets[bucket_of(path)], directory, alike);
     names->size += directory->size;
@@ -178,7 +178,7 @@ static int keep(struct sealed_names *names, const char *path, const struct names
     while (names->size > BYTES_KEPT &&
            (last = TAILQ_LAST(&names->directories, known_directories)) !=
                TAILQ_FIRST(&names->directories))
-        forget(names, last);
+        forget_directory(names, last);
     return 0;
 }
 

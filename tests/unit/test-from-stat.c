@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* seal/attributes.h: what stat says there and back, and names of owners. */
+/* seal/from_stat.h: what stat says there and back, and names of owners. */
 #include "support.h"
 
-#include "seal/attributes.h"
+#include "seal/from_stat.h"
 
 #include <grp.h>
 #include <pwd.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "seal/attributes.h"
+#include "seal/from_stat.h"
 
 #include "base/times.h"
 #include "share/format.h"
@@ -63,7 +63,7 @@ static int ask_system(ask *system, uint32_t number, char **ret)
 }
 
 /* Where NUMBER is among the names, or would be. */
-static size_t find(const struct owner_names *names, uint32_t number)
+static size_t find_owner(const struct owner_names *names, uint32_t number)
 {
     size_t first = 0, end = names->count;
 
@@ -97,7 +97,7 @@ static int learn(struct owner_names *names, ask *system, uint32_t number, size_t
 /* Sets RET to a copy of the name of NUMBER, or to NULL. */
 static int copy_name(struct owner_names *names, ask *system, uint32_t number, char **ret)
 {
-    size_t place = find(names, number);
+    size_t place = find_owner(names, number);
     int r = 0;
 
     if (place == names->count || names->items[place].number != number)

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* Sources of sealed shares, and where their key comes from: its file, or any k stores. */
+#pragma once
+
+#include "cli/options.h"
+
+/*
+ * The sealed shares of TREE, which is taken over. Returns 0, or a negative errno, which was logged:
+ * -EINVAL where no key was given, or shares of another key are where encode is to write.
+ */
+int sealed_source_of_tree(const struct options *options, struct source *tree, struct source **ret);
+
+/*
+ * Where shares are sealed, or a key was given, puts what their key opens in the place of SOURCE,
+ * what is in the stores. -EINVAL where no key was given.
+ */
+int source_open_sealed(const struct options *options, struct source **source);
