@@ -160,7 +160,7 @@ def test_no_such_command(binary, tmp_path, words, meant):
      "-c: not an option of info, but of encode (--checksum), decode (--checksum), check (--config), "
      "repair (--config), sync (--config), status (--config), recover (--config)"),
     (["encode", "--config", "sets.ini"],
-     "--config: not an option of encode, but of decode, check, repair, sync, status, recover"),
+     "--config: not an option of encode, but of decode, check, repair, sync, status, recover, key"),
     (["bench", "--to", "00=a"], "--to: not an option of bench, but of encode"),
     (["info", "-Z"], "-Z: not an option of info"),
 ])  # fmt: skip

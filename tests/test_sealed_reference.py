@@ -97,8 +97,9 @@ def make_object(path, rng, sizes):
     kind = rng.choice(["file"] * 6 + ["link", "fifo", "device"])
     if kind == "file":
         Path(os.fsdecode(path)).write_bytes(rng.randbytes(rng.choice(sizes)))
-        if rng.random() < 0.2:
-            os.link(path, path[:-1] + b"~" if len(path) > 200 else path + b"~")
+        twin = path[:-1] + b"~" if len(path) > 200 else path + b"~"
+        if rng.random() < 0.2 and not os.path.lexists(twin):
+            os.link(path, twin)
     elif kind == "link":
         os.symlink(rng.choice(list(whole_tree.TARGETS.values())), path)
         return

@@ -483,7 +483,7 @@ static unsigned letters_between(const char *a, const char *b)
 
 enum exit_status command_refuse(const char *word)
 {
-    unsigned least = 3; /* more are another word */
+    unsigned least = strlen(word) < 4 ? 2 : 3; /* so many letters make another word */
     cleanup_free char *around = NULL;
     const char *nearest = NULL;
 
