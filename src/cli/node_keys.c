@@ -73,7 +73,7 @@ int node_keys_read(const struct options *options, struct node_keys *ret)
     int r = stores_open(options->source, &options->stores, &terms, &stores);
     if (r == 0)
         r = inquiry_make(stores, KEY_SHARE_NAME, NULL, &look_kind, NULL, &looks);
-    if (r < 0)
+    if (r != 0)
         return r;
     const size_t count = looks.list->count;
     if (count == 0)
