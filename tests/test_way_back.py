@@ -5,13 +5,16 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 
 import mounts as mounts_module
 import network as network_module
 import trees
+from users import NOBODY, User, fuse_device_for_all
 
 UNSANITIZED = True
 
@@ -41,8 +44,9 @@ def make_source(folder, rng):
 class Machine:
     """What belongs to one computer of the user's, and is lost with it."""
 
-    def __init__(self, network, folder):
-        self.network, self.folder = network, folder
+    def __init__(self, story, folder):
+        network = story.network
+        self.network, self.folder, self.program = network, folder, story.program
         self.file = folder / "home" / "sets.ini"
         self.file.parent.mkdir(parents=True)
         tools = folder / "tools"
@@ -59,10 +63,11 @@ class Machine:
             "PATH": f"{tools}:{network_module.environment()['PATH']}",
         }
         del self.environment["RSYNC_RSH"]
+        story.own(folder)
 
     def run(self, command, *words, status=0):
         """What it printed."""
-        line = [*self.network.home.enter, mounts_module.BINARY, command, "--config", self.file, *words]
+        line = [*self.network.home.enter, *self.program, command, "--config", self.file, *words]
         since = time.monotonic()
         done = subprocess.run(line, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True,
                               timeout=LIMIT_S, env=self.environment)  # fmt: skip
@@ -73,12 +78,15 @@ class Machine:
 
 
 class Story:
-    def __init__(self, network, folder, rng):
-        self.network, self.folder, self.source = network, folder, folder / "source"
+    def __init__(self, network, folder, rng, user=None):
+        self.network, self.folder, self.source, self.user = network, folder, folder / "source", user
+        self.program = [*user.WORDS, user.binary] if user else [mounts_module.BINARY]
         make_source(self.source, rng)
+        self.own(self.source)
         self.places = {}
         for name in DISKS:
             (folder / name).mkdir()
+            self.own(folder / name)
             self.places[name] = f"rsync = {folder / name}/home"
         for name in SSH:
             network.add_host(name).serve_ssh()
@@ -89,6 +97,11 @@ class Story:
         network.add_host(S3).serve_s3()
         self.places |= {name: f"rclone = {name}:home" for name in (SFTP, WEBDAV)}
         self.places[S3] = f"rclone = {S3}:bucket/home"
+
+    def own(self, folder):
+        """The user's, if it is not root who plays."""
+        if self.user:
+            self.user.own(folder)
 
     def write_sets(self, machine):
         lines = ["[home]", f"source = {self.source}", f"required = {REQUIRED}", "timeout = 20s", "retries = 0"]
@@ -123,6 +136,25 @@ def test_the_way_back(request, tmp_path, rng):
         play(Story(request.getfixturevalue("network"), tmp_path, rng), tmp_path, rng)
 
 
+@pytest.fixture
+def open_folder():
+    """Where a user may go, other than to what pytest makes."""
+    with tempfile.TemporaryDirectory(prefix="zfec-fs-way-back-") as folder:
+        os.chmod(folder, 0o755)
+        yield Path(folder)
+
+
+@mounts_module.long
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to play a user")
+def test_the_way_back_of_a_user(network, open_folder, rng):
+    user = User(open_folder, mounts_module.BINARY)
+    story = Story(network, open_folder, rng, user)
+    network.hand_over(open_folder / "network", user)
+    os.chown(open_folder, NOBODY, NOBODY)
+    with fuse_device_for_all():
+        play(story, open_folder, rng)
+
+
 def contents(folder):
     """What all kinds of nodes keep: of files the bytes, of symlinks the targets, by name."""
     found = {}
@@ -135,13 +167,12 @@ def contents(folder):
 
 
 def play(story, folder, rng):
-    network = story.network
-    lost = Machine(network, folder / "lost")
+    lost = Machine(story, folder / "lost")
     story.write_sets(lost)
     lost.run("sync")
     shutil.rmtree(lost.folder)
 
-    new = Machine(network, folder / "new")
+    new = Machine(story, folder / "new")
     told = new.run("recover", f"{SSH[0]}:/srv/home")
     assert f"home: {len(NODES)} of {len(NODES)} nodes are there" in told
     new.run("decode", "home:", folder / "back")
@@ -189,6 +220,7 @@ def mend(story, machine, folder, rng):
     shutil.move(folder / "a month ago", behind)
     shutil.rmtree(folder / "usb2")
     (folder / "usb2").mkdir()
+    story.own(folder / "usb2")
     rotten = story.network.hosts["anna"].disk / "home"
     for path in [path for path in sorted(rotten.rglob("*.txt")) if path.stat().st_size > 200][-5:]:
         with open(path, "r+b") as file:

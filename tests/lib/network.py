@@ -384,6 +384,17 @@ Host {name}
             "XDG_STATE_HOME": str(self.folder / "state"),
         }
 
+    def hand_over(self, folder, user):
+        """Has clients find in FOLDER, as the user's own, what they need to know."""
+        folder.mkdir()
+        for path in (self.key, self.folder / "known_hosts"):
+            shutil.copy(path, folder / path.name)
+        for name in ("ssh_config", "rclone_config"):
+            text = getattr(self, name).read_text(encoding="ascii")
+            setattr(self, name, folder / name)
+            (folder / name).write_text(text.replace(f"{self.folder}/", f"{folder}/"), encoding="ascii")
+        user.own(folder)
+
     # Programs in this network
 
     def run(self, *words):
