@@ -269,6 +269,21 @@ def test_another_key_writes_over_nothing(source, shares, tmp_path):
     assert commands.snapshot(shares) == before
 
 
+@pytest.mark.parametrize("share_format", ["checked", "classic", "fec"])
+@pytest.mark.parametrize("first", [True, False])
+def test_sealed_and_plain_shares_are_not_mixed(source, key, tmp_path, share_format, first):
+    """Plain ones would stay readable beside sealed ones."""
+    plain = ["encode", "--format", share_format, "-k", "2", "-n", "3", source, tmp_path / "shares"]
+    sealed = ["encode", "--format", "sealed", "--key", key, "-k", "2", "-n", "3", source, tmp_path / "shares"]
+    one, other = (plain, sealed) if first else (sealed, plain)
+    commands.run(*one)
+    before = commands.snapshot(tmp_path / "shares")
+    for more in [], ["--delete"]:
+        done = commands.run(*other, *more, status=USAGE, noisy=True)
+        assert "holds " in done.errors and "empty this one" in done.errors
+    assert commands.snapshot(tmp_path / "shares") == before
+
+
 @pytest.mark.parametrize("words,text", [
     (("encode", "--key", "KEY", "SOURCE", "SHARES"), "is for format=sealed"),
     (("bench", "--format", "sealed"), "does not measure sealed shares yet"),

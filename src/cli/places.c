@@ -100,11 +100,22 @@ static int sample(const char *place, enum share_format format, struct store_voic
     return r == -EACCES && ret->has_names ? 0 : r;
 }
 
+/* What is plain would stay readable beside what is sealed, and is not the share that is wanted. */
+static int check_kind(const char *path, bool sealed, const struct store_voice *voice)
+{
+    if (voice->kinds[!sealed] == 0)
+        return 0;
+    return log_as(-EINVAL, "%s: holds shares that are %s; give another place, or empty this one",
+                  path, sealed ? "not sealed, which would stay there for all to read" : "sealed");
+}
+
 int place_check_share(const struct options *options, const char *path, const char *place,
                       uint8_t index)
 {
-    /* A tree may have been encoded in another format before; a store is mended in its own. */
-    const bool any = options->command == COMMAND_ENCODE;
+    /* A tree may have been encoded in another format before, but for sealed ones, of which other
+     * names are; a store is mended in its own. */
+    const bool sealed = formats[options->encoding.format]->is_sealed;
+    const bool any = options->command == COMMAND_ENCODE && !sealed;
     const enum share_format given = format_read_as(options->encoding.format);
     cleanup_free char *one = strdup(path), *other_name = strdup(place);
     int other = NO_VOTE;
@@ -122,6 +133,9 @@ int place_check_share(const struct options *options, const char *path, const cha
         int r = sample(place, format, &voice);
         if (r < 0)
             return log_errno(r, "%s: cannot be looked at", path);
+        if (options->command == COMMAND_ENCODE && format == SHARE_CHECKED &&
+            (r = check_kind(path, sealed, &voice)) < 0)
+            return r;
         /*
          * Formats other than checked take a few bytes for a header: all PDFs look like share 08 of
          * k = 21, and videos, which begin with zeros, like share 00 of k = 1. So k has to be right

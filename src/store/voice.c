@@ -199,6 +199,8 @@ static int take_header(struct sampling *sampling, const struct sample_step *step
             continue;
         sampling->counts[format].shares[header->index]++;
         sampling->counts[format].required[header->layout.required]++;
+        if (formats[header->layout.format]->has_checks)
+            sampling->voice.kinds[formats[header->layout.format]->is_sealed]++;
     }
     return 0;
 }

@@ -34,6 +34,7 @@ struct store_voice {
     unsigned looked_at; /* files whose first bytes could be read */
     unsigned alike;     /* of these, the ones with an intact header of that share */
     unsigned others;    /* and the ones with a header of another format, one with checks */
+    unsigned kinds[2];  /* headers in checked format: of plain shares, of sealed ones */
     bool has_files;     /* regular files, leftovers aside */
     bool has_names;     /* anything, leftovers aside */
     struct one_mode files, directories;
