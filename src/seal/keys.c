@@ -7,6 +7,7 @@
 #include <gcrypt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 enum {
@@ -26,7 +27,8 @@ int seal_start(void)
 {
     static const struct rlimit none = {0, 0};
 
-    if (setrlimit(RLIMIT_CORE, &none) < 0)
+    /* The limit says nothing to a program that core dumps are handed to. */
+    if (setrlimit(RLIMIT_CORE, &none) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
         return -errno;
     if (gcry_control(GCRYCTL_INITIALIZATION_FINISHED_P))
         return 0;
