@@ -487,6 +487,15 @@ def test_two_k_of_one_node_have_nothing_in_common():
         assert all(len(set(line)) > 16 for line in lines)
 
 
+def test_one_node_with_and_without_a_passphrase():
+    """Whoever has a node's old part and its new one has nothing of P, nor of the difference of two."""
+    kinds = [None, *((p * 32, s * 16, 65536, 3, 4) for p in (b"p", b"q") for s in (b"s", b"t"))]
+    values = [keyfiles.key_share(MASTER, 3, 1, kind)[64:96] for kind in kinds]
+    lines = {keyfiles.xor(a, b) for at, a in enumerate(values) for b in values[:at]}
+    assert len({*values, *lines}) == len(values) + len(values) * (len(values) - 1) // 2
+    assert all(len(set(line)) > 16 for line in lines)
+
+
 def test_stores_that_cannot_be_changed(tmp_path, secret_file):
     path, stores = write_key(tmp_path / "key"), stores_of(tmp_path / "stores", count=6)
     other, one = keyfiles.key_share(OTHER, 3, 3), keyfiles.key_share(MASTER, 1, 4)
