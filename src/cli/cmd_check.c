@@ -8,6 +8,7 @@
 #include "cli/output.h"
 #include "cli/page.h"
 #include "cli/scrub.h"
+#include "cli/sealed.h"
 #include "cli/set_stores.h"
 #include "cli/sources.h"
 #include "cli/standing.h"
@@ -18,7 +19,8 @@ struct checking {
     struct findings findings; /* the first, so that findings_failed() may have the whole */
     struct page *page;        /* NULL: none is wanted */
     struct scrub scrub;
-    struct keys_found keys; /* of sealed shares */
+    struct keys_found keys;      /* of sealed shares */
+    struct unsealing *unsealing; /* with a key, else NULL */
 };
 
 static void report(void *opaque, const char *path, const struct inspection *inspection)
@@ -28,7 +30,9 @@ static void report(void *opaque, const char *path, const struct inspection *insp
     findings_report(&checking->findings, path, inspection);
     scrub_consider(&checking->scrub, path, inspection);
     if (checking->page)
-        page_consider(checking->page, &checking->findings, path, inspection);
+        page_consider(checking->page, &checking->findings, inspection_path(inspection), inspection);
+    if (checking->unsealing && S_ISDIR(inspection->status.st_mode) && !inspection->hidden)
+        findings_find_missing(&checking->findings, checking->unsealing, path);
 }
 
 static void failed(void *opaque, const char *path, int error)
@@ -122,6 +126,7 @@ static enum exit_status conclude(const struct checking *checking, double seconds
 enum exit_status check_command(struct options *options)
 {
     cleanup_source struct source *source = NULL;
+    cleanup_unsealing struct unsealing *unsealing = NULL;
     cleanup_roster struct roster roster = {0};
     CLEANUP(checking_end) struct checking checking = {.page = NULL};
     enum exit_status status = EXIT_STATUS_FAILED;
@@ -152,8 +157,11 @@ enum exit_status check_command(struct options *options)
     r = source_find_stores(options, terms, &source);
     if (r == 0)
         r = source_hear_stores(options, source);
+    if (r == 0)
+        r = source_take_key(options, source, &unsealing);
     if (r < 0)
         status = status_of_stores(r);
+    checking.unsealing = unsealing;
     if (r == 0 && (r = roster_make(source, options->jobs, &meter.progress, &roster)) < 0 &&
         r != -ECANCELED)
         log_errno(r, "the stores");
@@ -163,6 +171,7 @@ enum exit_status check_command(struct options *options)
         r = scrub_begin(options, set, &roster, &checking.scrub);
     if (r == 0)
         settings.slices = checking.scrub.slices;
+    checking.findings.has_key = unsealing;
     if (r == 0 && (r = check_run(source, &roster, &settings, &meter.progress)) < 0 &&
         r != -ECANCELED)
         log_errno(r, "check");

@@ -8,6 +8,7 @@
 #include "cli/findings.h"
 #include "cli/node_keys.h"
 #include "cli/output.h"
+#include "cli/sealed.h"
 #include "cli/sending.h"
 #include "cli/set_stores.h"
 #include "cli/sources.h"
@@ -107,14 +108,43 @@ struct repairing {
     struct findings *findings;
     struct sending *sending; /* to the nodes of a set; NULL: stores are written to */
     bool filled;             /* a node that is in no store that was read */
-    atomic_uint refused, kept, lost, unconfirmed;
-    struct keys_found keys; /* of sealed shares */
+    atomic_uint refused, kept, lost, unverified, unconfirmed;
+    struct keys_found keys;      /* of sealed shares */
+    struct unsealing *unsealing; /* with a key, else NULL */
 };
 
 static void hand_over(void *context, const char *path, const struct target *target, enum need need,
                       const struct seen *seen)
 {
     sending_add(((struct repairing *)context)->sending, path, target, need, seen);
+}
+
+/* Tells of a sealed name by its path in the source, where there is a key. */
+static void tell(const struct repairing *repairing, const struct copy_event *event)
+{
+    struct unsealer *unsealer =
+        repairing->unsealing ? unsealing_unsealer(repairing->unsealing) : NULL;
+    CLEANUP(sealed_name_clear) struct sealed_name name = {.path = NULL};
+    struct copy_event shown = *event;
+
+    if (unsealer && unsealer->look(unsealer, event->path, &name) == 0 && name.path)
+        shown.path = name.path;
+    copying_tell(repairing->copying, &shown);
+}
+
+static void report(void *context, const char *path, const struct inspection *inspection)
+{
+    struct repairing *repairing = context;
+
+    findings_report(repairing->findings, path, inspection);
+    if (repairing->unsealing && S_ISDIR(inspection->status.st_mode) && !inspection->hidden)
+        repairing->lost +=
+            (unsigned)findings_find_missing(repairing->findings, repairing->unsealing, path);
+}
+
+static void failed(void *context, const char *path, int error)
+{
+    findings_failed(((struct repairing *)context)->findings, path, error);
 }
 
 /* What is handed over counts when it was sent. */
@@ -127,7 +157,7 @@ static void note_failure(void *context, const struct copy_event *event)
         sending_add(repairing->sending, event->path, event->target, NEED_NOTHING, NULL);
     }
     if (event->kind != COPY_MADE && event->kind != COPY_TOUCHED && event->kind != COPY_REMOVED)
-        copying_tell(repairing->copying, event);
+        tell(repairing, event);
 }
 
 static void note_event(void *context, const struct copy_event *event)
@@ -136,7 +166,7 @@ static void note_event(void *context, const struct copy_event *event)
     const struct roster *roster = repairing->findings->roster;
     struct stat status;
 
-    copying_tell(repairing->copying, event);
+    tell(repairing, event);
     for (size_t i = 0; event->target && i < roster->count; i++) {
         struct store_findings *store = &repairing->findings->stores[i];
         if (store_name(roster->entries[i].store) != event->target->name)
@@ -250,18 +280,21 @@ static void note_repair(const struct options *options, bool is_mended)
 }
 
 static enum exit_status repair_names(struct copying *copying, struct sending *sending,
-                                     struct source *source, const struct roster *roster)
+                                     struct source *source, struct unsealing *unsealing,
+                                     const struct roster *roster)
 {
     CLEANUP(findings_end) struct findings findings;
-    struct repairing repairing = {.copying = copying, .findings = &findings, .sending = sending};
+    struct repairing repairing = {
+        .copying = copying, .findings = &findings, .sending = sending, .unsealing = unsealing};
     const struct options *options = copying->options;
     atomic_ullong *counts = copying->counts;
     struct repair_settings settings = {
         .refused = &repairing.refused,
         .kept = &repairing.kept,
         .lost = &repairing.lost,
+        .unverified = &repairing.unverified,
         .unconfirmed = &repairing.unconfirmed,
-        .check = {.context = &findings, .report = findings_report, .failed = findings_failed},
+        .check = {.context = &repairing, .report = report, .failed = failed},
         .copy = copying->settings,
     };
     enum exit_status status = EXIT_STATUS_OK;
@@ -269,6 +302,7 @@ static enum exit_status repair_names(struct copying *copying, struct sending *se
 
     if (findings_begin(&findings, options, roster) < 0)
         return EXIT_STATUS_FAILED;
+    findings.has_key = unsealing;
     for (size_t i = 0; i < roster->count; i++)
         left |= roster->entries[i].left;
     settings.copy.context = &repairing;
@@ -304,6 +338,12 @@ static enum exit_status repair_names(struct copying *copying, struct sending *se
     if (repairing.keys.mended > 0)
         output_text(COLOUR_NONE, "%u store%s: share of the key made again", repairing.keys.mended,
                     plural(repairing.keys.mended));
+    if (repairing.unverified > 0)
+        output_text(COLOUR_WARNING,
+                    "%s file%s rebuilt unverified, from just as many blocks as are needed: check "
+                    "--key proves %s",
+                    show_count(repairing.unverified).text, plural(repairing.unverified),
+                    repairing.unverified == 1 ? "it" : "them");
     copying_summarize(copying, status);
     if (!options->dry_run)
         note_repair(options, r == 0 && tell_outcome(&repairing));
@@ -315,6 +355,7 @@ enum exit_status repair_command(struct options *options)
     cleanup_source struct source *source = NULL;
     cleanup_roster struct roster roster = {0};
     cleanup_sending struct sending *sending = NULL;
+    cleanup_unsealing struct unsealing *unsealing = NULL;
     struct copying copying;
 
     int r = take_stores(options, 0);
@@ -337,6 +378,8 @@ enum exit_status repair_command(struct options *options)
     if (r == 0)
         r = source_hear_stores(options, source);
     if (r == 0)
+        r = source_take_key(options, source, &unsealing);
+    if (r == 0)
         r = claim_stores(source);
     if (r == 0 && (r = roster_make(source, options->jobs, &copying.meter.progress, &roster)) < 0 &&
         r != -ECANCELED)
@@ -357,7 +400,7 @@ enum exit_status repair_command(struct options *options)
                    "how many are needed",
                    roster.quorum.votes, roster.quorum.largest_k);
     enum exit_status status =
-        r == 0 ? repair_names(&copying, sending, source, &roster) : status_of_stores(r);
+        r == 0 ? repair_names(&copying, sending, source, unsealing, &roster) : status_of_stores(r);
     copying_end(&copying);
     return status;
 }

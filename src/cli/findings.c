@@ -113,6 +113,8 @@ static void count_name(struct findings *findings, const struct inspection *inspe
     findings->lost += lost;
     findings->conflicts += health == HEALTH_CONFLICT;
     findings->degraded += health == HEALTH_DEGRADED;
+    findings->unverified += inspection->unverified.count > 0;
+    findings->orphans += inspection->sealed.orphan;
     if (!S_ISDIR(inspection->status.st_mode) || lost) {
         findings->counted++;
         findings->spares[place]++;
@@ -325,6 +327,11 @@ static void tell_name(const struct findings *findings, const char *path,
                   plural((uint64_t)inspection->spare));
     }
     findings_add_lost(inspection, inspection->conflict ? "; lost: " : ", ", &line);
+    if (inspection->unverified.count > 0) {
+        draft_add(&line, ", stripes");
+        add_ranges(&line, &inspection->unverified);
+        draft_add(&line, " unverified");
+    }
     for (size_t i = 0; i < inspection->count; i++) {
         struct draft wrong = {0};
         const char *store = findings_wrong(findings, inspection, i, &wrong);
@@ -386,14 +393,18 @@ static void tell_name_json(const char *path, const struct inspection *inspection
         json_array_append_new(problems, problem);
     }
     json_t *object = json_pack(
-        "{s:s, s:s, s:i, s:o*, s:o*, s:o*, s:o*, s:o}", "health",
+        "{s:s, s:s, s:i, s:o*, s:o*, s:o*, s:o*, s:o*, s:o*, s:o}", "health",
         healths[inspection_health(inspection)], "kind", kind, "may_lose", inspection->spare, "size",
         S_ISREG(mode) && layout->required > 0 ? json_integer((json_int_t)layout->source_size)
                                               : NULL,
         "would_need", json_unless_0(inspection->would_need), "older_version_in",
         json_unless_0(inspection_rival(inspection)), "lost_stripes",
-        json_ranges(&inspection->lost, false), "problems", problems);
+        json_ranges(&inspection->lost, false), "unverified_stripes",
+        json_ranges(&inspection->unverified, false), "orphan", json_if(inspection->sealed.orphan),
+        "problems", problems);
     output_json_path(object, "path", path);
+    if (inspection->sealed.path)
+        output_json_path(object, "stored_as", inspection->path);
     if (inspection->conflict_text)
         output_json_path(object, "conflict", inspection->conflict_text);
     output_json("check", object);
@@ -427,6 +438,7 @@ void findings_report(void *opaque, const char *path, const struct inspection *in
 {
     struct findings *findings = opaque;
 
+    path = inspection_path(inspection);
     pthread_mutex_lock(&findings->lock);
     count_name(findings, inspection);
     pthread_mutex_unlock(&findings->lock);
@@ -531,6 +543,61 @@ static void summarize_store(const struct findings *findings, size_t place, json_
     output_draft(store_findings_are_bad(store) ? COLOUR_WARNING : COLOUR_NONE, &line);
 }
 
+struct missing {
+    struct findings *findings;
+    uint64_t count;
+};
+
+static void tell_missing(void *context, const char *name, mode_t kind)
+{
+    struct findings *findings = ((struct missing *)context)->findings;
+    struct draft line = {0};
+
+    pthread_mutex_lock(&findings->lock);
+    ((struct missing *)context)->count++;
+    findings->lost++;
+    findings->files += S_ISREG(kind);
+    findings->others += !S_ISREG(kind);
+    findings->counted++;
+    findings->spares[0]++;
+    findings->file_spares[0] += S_ISREG(kind);
+    pthread_mutex_unlock(&findings->lock);
+    if (findings->options->json) {
+        json_t *object =
+            json_pack("{s:s, s:s, s:i, s:[]}", "health", "lost", "kind",
+                      S_ISREG(kind) ? "file" : "directory", "may_lose", -1, "problems");
+        output_json_path(object, "path", name);
+        output_json("check", object);
+    } else if (has_room(findings, HEALTH_LOST)) {
+        draft_add(&line, "%s: LOST: no store has it", log_path(name));
+        output_draft(COLOUR_BAD, &line);
+    }
+}
+
+uint64_t findings_find_missing(struct findings *findings, struct unsealing *unsealing,
+                               const char *path)
+{
+    struct missing missing = {.findings = findings};
+
+    int r = unsealing_find_missing(unsealing, path, tell_missing, &missing);
+    if (r < 0)
+        findings_failed(findings, path, r);
+    return missing.count;
+}
+
+/* What only a key can say of sealed shares, or has said. */
+static void tell_sealed(const struct findings *findings)
+{
+    if (findings->unverified > 0)
+        output_text(COLOUR_WARNING,
+                    "%s file%s unverified: of a stripe there are just as many blocks as it needs, "
+                    "and only --key proves them",
+                    show_count(findings->unverified).text, plural(findings->unverified));
+    if (findings->orphans > 0)
+        output_text(COLOUR_NONE, "%s orphan%s: stored, but in no manifest, so not shown",
+                    show_count(findings->orphans).text, plural(findings->orphans));
+}
+
 void findings_summarize(const struct findings *findings, double seconds, json_t *summary)
 {
     cleanup_free char *sentence = findings_sentence(findings);
@@ -545,6 +612,7 @@ void findings_summarize(const struct findings *findings, double seconds, json_t 
                 plural(findings->others), seconds, show_count(findings->intact).text,
                 show_count(findings->degraded).text, show_count(findings->lost).text);
     output_text(COLOUR_NONE, "Stores, and the share that each holds:");
+    tell_sealed(findings);
     for (size_t i = 0; i < findings->roster->count; i++)
         summarize_store(findings, findings->order[i], stores);
     if (sentence)
@@ -552,6 +620,10 @@ void findings_summarize(const struct findings *findings, double seconds, json_t 
                     : least == 0 ? COLOUR_WARNING
                                  : COLOUR_GOOD,
                     "%s", sentence);
+    if (findings->unverified > 0)
+        json_object_set_new(summary, "unverified", json_integer((json_int_t)findings->unverified));
+    if (findings->has_key)
+        json_object_set_new(summary, "orphans", json_integer((json_int_t)findings->orphans));
     json_object_update_new(
         summary,
         json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:o, s:s*}", "files",

@@ -5,6 +5,7 @@
 #include "cli/options.h"
 #include "cli/output.h"
 #include "engine/check.h"
+#include "view/unsealing.h"
 
 enum { SPARES = 256 };
 
@@ -35,7 +36,10 @@ struct findings {
     uint64_t foreign, leftovers;     /* names that are not believed; the latter are no loss */
     uint64_t conflicts;              /* among the lost */
     uint64_t failed;                 /* that could not be looked at */
-    uint64_t told[2], untold;        /* lines of names: of lost ones [1], and of others [0] */
+    uint64_t unverified;             /* files with sealed stripes that only a key can prove */
+    uint64_t orphans;                /* ids that no manifest has; known with a key alone */
+    bool has_key;
+    uint64_t told[2], untold; /* lines of names: of lost ones [1], and of others [0] */
     /* Names but directories by how many stores they can lose (at 0: lost), and files among them. */
     uint64_t spares[SPARES + 1], file_spares[SPARES + 1];
     uint64_t counted; /* all in spares */
@@ -50,6 +54,11 @@ void findings_end(struct findings *findings);
  * it or all are wanted; counts and logs one that could not be looked at. */
 void findings_report(void *findings, const char *path, const struct inspection *inspection);
 void findings_failed(void *findings, const char *path, int error);
+
+/* Counts and tells, as lost, what the manifest of the directory PATH has and no store. Returns how
+ * many there are. */
+uint64_t findings_find_missing(struct findings *findings, struct unsealing *unsealing,
+                               const char *path);
 
 /* Says of how many names there was no line, as there were too many. */
 void findings_tell_rest(const struct findings *findings);

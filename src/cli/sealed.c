@@ -135,6 +135,33 @@ static int have_keys(const struct options *options, struct source *source, bool 
     return r;
 }
 
+int source_take_key(const struct options *options, struct source *source, struct unsealing **ret)
+{
+    const char *option = options->key ? "key" : "passphrase-file";
+    cleanup_secret struct master_key *key = NULL;
+    struct seal_keys *keys;
+
+    *ret = NULL;
+    if (!options->key && !options->passphrase_file)
+        return 0;
+    bool sealed = store_source_is_sealed(source);
+    int r = sealed ? 0 : have_keys(options, source, &sealed);
+    if (r < 0)
+        return r;
+    if (!sealed)
+        return log_as(-EINVAL, "--%s: the stores do not hold sealed shares; leave it out", option);
+    r = options->key ? take_key(options, &key) : find_key(options, &key);
+    if (r == 0 && options->key)
+        r = refuse_other_set(options, key);
+    if (r == 0)
+        r = seal_keys_new(key->master, &keys);
+    if (r == 0)
+        r = unsealing_new(source, keys, ret);
+    if (r == 0)
+        store_source_set_unsealer(source, unsealing_unsealer(*ret));
+    return r;
+}
+
 int source_open_sealed(const struct options *options, struct source **source)
 {
     const bool mount = options->command == COMMAND_MOUNT;

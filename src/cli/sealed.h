@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cli/options.h"
+#include "view/unsealing.h"
 
 /*
  * The sealed shares of TREE, which is taken over. Returns 0, or a negative errno, which was logged:
@@ -15,3 +16,10 @@ int sealed_source_of_tree(const struct options *options, struct source *tree, st
  * what is in the stores. -EINVAL where no key was given.
  */
 int source_open_sealed(const struct options *options, struct source **source);
+
+/*
+ * Where a key was given, or a passphrase for that of the stores, has check and repair of SOURCE go
+ * by it: RET is what they need for that, and lives longer than SOURCE is read. Else RET is NULL:
+ * nobody is asked for anything. Returns 0 or a negative errno, which was logged.
+ */
+int source_take_key(const struct options *options, struct source *source, struct unsealing **ret);

@@ -196,8 +196,8 @@ static bool share_stays(struct repair *repair, const struct inspection *inspecti
                                 : "nothing but --delete removes an intact share";
     if (!reason || again)
         return reason;
-    log_error("%s in %s is kept: %s%s%s", log_path(inspection->path), repair->targets[target].name,
-              reason, *other ? " " : "", other);
+    log_error("%s in %s is kept: %s%s%s", log_path(inspection_path(inspection)),
+              repair->targets[target].name, reason, *other ? " " : "", other);
     atomic_fetch_add(repair->settings->refused, 1);
     cleanup_free char *way = way_in(repair, inspection->path, target);
     HOLD(&repair->lock);
@@ -270,8 +270,9 @@ static enum need mend_one(struct repair *repair, const struct inspection *inspec
                      ? "the only copy of this share"
                      : "an older version, which is in as many stores, would be in fewer";
     if (reason && !again) {
-        log_error("%s in %s is %s: %s", log_path(inspection->path), repair->targets[target].name,
-                  report->state == COPY_ABSENT ? "not made" : "kept", reason);
+        log_error("%s in %s is %s: %s", log_path(inspection_path(inspection)),
+                  repair->targets[target].name, report->state == COPY_ABSENT ? "not made" : "kept",
+                  reason);
         atomic_fetch_add(repair->settings->kept, 1);
     }
     return NEED_REFUSED;
@@ -384,6 +385,7 @@ static void choose_mending(struct repair *repair, const struct inspection *inspe
                            struct slot slots[], bool again)
 {
     cleanup_free struct mend_copy *copies = plan(repair, inspection);
+    bool made = false;
 
     for (size_t i = 0; i < repair->count; i++) {
         const struct copy_report *report = report_of(inspection, repair->stores[i]);
@@ -395,7 +397,10 @@ static void choose_mending(struct repair *repair, const struct inspection *inspe
         if (copies && report && reachable)
             slots[i].need =
                 mend_one(repair, inspection, i, copies[report - inspection->copies].replace, again);
+        made |= slots[i].need == NEED_CONTENT;
     }
+    if (made && inspection->unverified.count > 0 && !again)
+        atomic_fetch_add(repair->settings->unverified, 1);
 }
 
 /* What has to be done in each target about a name that was judged; they are all refused yet. */

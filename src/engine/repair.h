@@ -14,6 +14,7 @@ struct repair_settings {
     atomic_uint *refused;        /* names that were not removed, for a reason that was told */
     atomic_uint *kept;           /* copies that stay as they are, for a reason that was told */
     atomic_uint *lost;           /* names that cannot be restored, and were not removed */
+    atomic_uint *unverified;     /* files that were made of sealed stripes that nothing proves */
     atomic_uint *unconfirmed;    /* names that too few stores have, and that were not removed */
     /*
      * Told of all that a store needs, in place of writing there; NULL: it is written. TARGET's name

@@ -51,9 +51,10 @@ struct share_set {
         SHARES_INCOMPLETE, /* no version has the shares that it needs */
         SHARES_NONE,       /* no copy has an intact header */
     } verdict;
-    bool plain;    /* special bits are not shown */
-    size_t denied; /* copies that this user may not read */
-    int unread;    /* why a copy could not be opened, if that is no verdict on it; else 0 */
+    bool plain;                   /* special bits are not shown */
+    struct stripe_opener *prover; /* of sealed stripes that are not opened; NULL: there is no key */
+    size_t denied;                /* copies that this user may not read */
+    int unread; /* why a copy could not be opened, if that is no verdict on it; else 0 */
     pthread_mutex_t late_lock; /* taken before the other one, to wait for: */
     struct inquiry late;       /* looks of which some are pending */
     pthread_mutex_t lock;      /* of what reading teaches about the copies, and of: */

@@ -27,6 +27,8 @@ void inspection_clear(struct inspection *inspection)
         damage_clear(&inspection->copies[i].damage);
     free(inspection->copies);
     damage_clear(&inspection->lost);
+    damage_clear(&inspection->unverified);
+    sealed_name_clear(&inspection->sealed);
     free(inspection->conflict_text);
     if (inspection->shares)
         share_set_free(inspection->shares);
@@ -358,6 +360,28 @@ static void compare_unopened(struct inspection *inspection)
     }
 }
 
+/* Takes what proves the stripes of the version, where there is a key. Returns -EKEYREJECTED where
+ * it says that there is no such version, or a shortage. */
+static int take_prover(struct inspection *inspection)
+{
+    struct unsealer *unsealer = inspection->terms->unsealer;
+
+    if (!unsealer)
+        return 0;
+    int r = unsealer->prover(unsealer, inspection->path, &inspection->version,
+                             &inspection->shares->prover);
+    return r == 0 && inspection->sealed.refused ? -EKEYREJECTED : r;
+}
+
+static void lose_all(struct inspection *inspection)
+{
+    const struct share_layout *layout = &inspection->version.layout;
+
+    inspection->spare = -1;
+    if (layout->required > 0 && layout->source_size > 0)
+        damage_add_end(&inspection->lost, 0, layout_stripes(layout) - 1);
+}
+
 /* Says how many shares are too few, and with which K they would do. */
 static void note_missing_shares(struct inspection *inspection)
 {
@@ -395,10 +419,12 @@ static int inspect_shares(struct inspection *inspection)
     if (share_set_header(set))
         compare_unopened(inspection);
     int checked = lost ? 0 : share_set_check(set);
-    if (!lost && checked == 0)
+    r = !lost && checked == 0 ? take_prover(inspection) : 0;
+    if (!lost && checked == 0 && r == 0)
         r = inspect_version(inspection);
-    else if (inspection->version.layout.required > 0 && inspection->version.layout.source_size > 0)
-        damage_add_end(&inspection->lost, 0, layout_stripes(&inspection->version.layout) - 1);
+    else
+        lose_all(inspection);
+    r = r == -EKEYREJECTED ? 0 : r;
     inspection->conflict = set->verdict == SHARES_CONFLICT || set->trust.conflict;
     if (inspection->conflict)
         inspection->conflict_text = conflict_describe(set);
@@ -429,6 +455,13 @@ int inspection_make(const struct share_terms *terms, const char *path,
     if (r < 0)
         return r;
     ret->hidden = r == 0;
+    r = terms->unsealer ? terms->unsealer->look(terms->unsealer, path, &ret->sealed) : 0;
+    if (r < 0)
+        return r;
+    const mode_t owed = ret->sealed.kind; /* by its directory's manifest, whoever has it */
+    const bool lacking = owed && survey->ruling.verdict != NAME_CONFLICT &&
+                         (ret->hidden || (survey->status.st_mode & S_IFMT) != owed);
+    ret->hidden &= !owed;
     ret->leftover = ret->hidden && leftover_is_path(path);
     if (!ret->hidden && leftover_is_path(path)) {
         survey_clear(survey); /* to judge it took its files */
@@ -445,7 +478,9 @@ int inspection_make(const struct share_terms *terms, const char *path,
     if (ret->hidden)
         return 0;
     r = 0;
-    if (S_ISREG(ret->status.st_mode) && survey->ruling.verdict != NAME_CONFLICT) {
+    if (lacking) {
+        ret->spare = -1;
+    } else if (S_ISREG(ret->status.st_mode) && survey->ruling.verdict != NAME_CONFLICT) {
         r = inspect_shares(ret);
         for (size_t i = 0; expected && i < ret->count; i++) {
             struct copy_report *report = &ret->copies[i];
@@ -462,6 +497,11 @@ int inspection_make(const struct share_terms *terms, const char *path,
     for (size_t i = 0; r == 0 && ret->spare < 0 && i < ret->count; i++)
         r = is_no_verdict(ret->copies[i].error) ? ret->copies[i].error : 0;
     return r == 0 && depth->part > 0 && ret->spare >= 0 ? judge_metadata(ret) : r;
+}
+
+const char *inspection_path(const struct inspection *inspection)
+{
+    return inspection->sealed.path ? inspection->sealed.path : inspection->path;
 }
 
 bool copy_is_wrong(const struct copy_report *report)

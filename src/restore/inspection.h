@@ -9,6 +9,7 @@
 #include "base/pool.h"
 #include "restore/share_set.h"
 #include "restore/survey.h"
+#include "restore/unsealer.h"
 
 /* How much of a file's blocks is looked at, and by whom. */
 struct sweep_depth {
@@ -76,6 +77,8 @@ struct inspection {
     struct share_header version; /* of a file; required is 0 where it is not known */
     bool settled;                /* a file's version has what it needs, whatever its blocks are */
     struct damage lost;          /* stripes of a file that cannot be restored */
+    struct damage unverified;    /* sealed stripes of just k blocks, which nothing proves */
+    struct sealed_name sealed;   /* what PATH stands for, where there is a key */
     int spare;                   /* stores that may be lost; below 0: it is lost now */
     bool conflict;               /* between kinds, versions, or contents of a stripe */
     bool hidden, leftover;       /* not shown; not shown because it is a leftover */
@@ -101,6 +104,9 @@ int inspection_make(const struct share_terms *terms, const char *path,
                     const void *context, struct inspection *ret);
 
 void inspection_clear(struct inspection *inspection);
+
+/* What the name is called where it is told: its path in the source, where that is known. */
+const char *inspection_path(const struct inspection *inspection);
 
 /* Returns true if something is wrong with one store's copy. */
 bool copy_is_wrong(const struct copy_report *report);

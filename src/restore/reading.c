@@ -19,6 +19,7 @@ void attempt_clear(struct attempt *attempt)
         round_leave(attempt->round);
     for (size_t i = 0; attempt->blocks && i < attempt->gather.count; i++)
         buffer_give(&attempt->blocks[i]);
+    buffer_give(&attempt->proof);
     free(attempt->reads);
     free(attempt->blocks);
     free(attempt->copies);
@@ -97,6 +98,7 @@ int attempt_start(struct attempt *attempt, struct share_set *set, uint64_t strip
         .layout = &set->version.header.layout,
         .checked = formats[set->version.header.layout.format]->has_checks,
         .sealed = formats[set->version.header.layout.format]->is_sealed,
+        .opener = mode & READ_SEALED ? set->prover : NULL,
         .partial = set->partial,
         .gather = {.needed = set->version.needed,
                    .count = count,
@@ -318,6 +320,23 @@ static int look_at_digests(struct attempt *attempt, size_t place, bool *ret)
     return 0;
 }
 
+/* Opens the decoded stripe, or a copy of it if it is to stay sealed. -EBADMSG where it does not. */
+static int open_stripe(struct attempt *attempt)
+{
+    const size_t size = layout_stripe_size(attempt->layout, attempt->stripe);
+    uint8_t *data = attempt->data;
+
+    if (attempt->mode & READ_SEALED) {
+        int r = attempt->proof.data
+                    ? 0
+                    : buffer_take(layout_full_stripe_size(attempt->layout), &attempt->proof);
+        if (r < 0)
+            return r;
+        data = memcpy(attempt->proof.data, data, size);
+    }
+    return attempt->opener->open(attempt->opener, attempt->stripe, data, attempt->digest);
+}
+
 /*
  * Decodes the stripe from the good blocks at k PLACES. -EBADMSG where they are not what its digest
  * stands for; -EINVAL where two are of one share.
@@ -334,9 +353,7 @@ static int decode(struct attempt *attempt, const size_t places[])
     if (attempt->checked)
         memcpy(attempt->digest, blocks[0], HASH_SIZE);
     int r = stripe_decode(attempt->layout, attempt->stripe, indices, blocks, attempt->data);
-    if (r == 0 && attempt->opener)
-        r = attempt->opener->open(attempt->opener, attempt->stripe, attempt->data, attempt->digest);
-    return r;
+    return r == 0 && attempt->opener ? open_stripe(attempt) : r;
 }
 
 /* Returns 1 if the good block at PLACE equals the one that the decoded stripe encodes to, 0 if not.
@@ -551,11 +568,12 @@ static int note_wrong_ones(struct attempt *attempt, const size_t some[], const s
                            size_t count)
 {
     const struct stripe_opener *opener = attempt->opener;
+    const bool is_open = opener && !(attempt->mode & READ_SEALED);
     cleanup_buffer struct buffer sealed = NO_BUFFER;
     uint8_t *data = attempt->data;
     int r = 0;
 
-    if (opener) { /* what was opened does not encode to them */
+    if (is_open) { /* what was opened does not encode to them */
         r = buffer_take(attempt->layout->required *
                             layout_payload_size(attempt->layout, attempt->stripe),
                         &sealed);
@@ -683,8 +701,8 @@ static int read_once(struct share_set *set, uint64_t stripe, const struct stripe
 {
     cleanup_attempt struct attempt attempt = {0};
 
-    int r = attempt_start(&attempt, set, stripe, data, 0);
-    attempt.opener = opener;
+    int r = attempt_start(&attempt, set, stripe, data, opener ? 0 : READ_SEALED);
+    attempt.opener = opener ? opener : attempt.opener;
     if (r == 0)
         r = attempt_restore(&attempt);
     memcpy(digest, attempt.digest, HASH_SIZE);

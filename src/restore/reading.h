@@ -15,19 +15,20 @@
 
 /*
  * Restores stripe t < T into DATA, which has room for k*u bytes. In the checked format the result
- * matches its DIGEST; in the sealed one it is what OPENER proves and opens or, without, what all
- * blocks of one DIGEST agree on; in the others it is the one solution by rule 6. If stores that are
- * late could help, they are waited for. Returns 0; -EIO (the log says why); -ETIMEDOUT; or a
- * shortage. Any thread may call it.
+ * matches its DIGEST; in the sealed one it is what OPENER proves and opens or, without, the sealed
+ * stripe that the set's prover proves, or else that all blocks of one DIGEST agree on; in the
+ * others it is the one solution by rule 6. If stores that are late could help, they are waited for.
+ * Returns 0; -EIO (the log says why); -ETIMEDOUT; or a shortage. Any thread may call it.
  */
 int stripe_read(struct share_set *set, uint64_t stripe, const struct stripe_opener *opener,
                 uint8_t *data, uint8_t digest[HASH_SIZE]);
 
 /* How a stripe is read otherwise. */
 enum reading_mode {
-    READ_WHOLE = 1, /* all blocks, whether they are needed or not */
-    READ_APART = 2, /* what other stripes were given does not matter */
-    READ_TRIAL = 4, /* of a version that may not be the one: bad blocks are not noted */
+    READ_WHOLE = 1,  /* all blocks, whether they are needed or not */
+    READ_APART = 2,  /* what other stripes were given does not matter */
+    READ_TRIAL = 4,  /* of a version that may not be the one: bad blocks are not noted */
+    READ_SEALED = 8, /* a sealed stripe stays so: the set's prover, where it has one, proves it */
 };
 
 /* A reading under way: which blocks were read, and what came of them. */
@@ -39,7 +40,8 @@ struct attempt {
     const struct share_layout *layout;  /* of the version */
     bool checked, sealed;               /* its format has checks, is sealed */
     uint8_t digest[HASH_SIZE];          /* of the stripe, then */
-    const struct stripe_opener *opener; /* of a sealed format; NULL: the stripe stays sealed */
+    const struct stripe_opener *opener; /* of a sealed format; NULL: nothing proves the stripe */
+    struct buffer proof;                /* room for what it opens with READ_SEALED */
     bool partial; /* stores may still bring more copies: nothing is to be settled without them */
     struct gather gather;
     struct copy **copies;  /* in reading order: gather's places are places here */

@@ -208,6 +208,7 @@ void share_set_free(struct share_set *set)
     damage_clear(&set->undecided);
     pthread_mutex_destroy(&set->lock);
     pthread_mutex_destroy(&set->late_lock);
+    free(set->prover);
     free(set->facts);
     free(set->path);
     free(set);

@@ -36,6 +36,7 @@ struct examiner {
     uint8_t indices[256]; /* of these */
     struct encoder *encoder;
     struct buffer blocks[256];
+    bool unverified; /* nothing but its own k blocks says what the last stripe is */
 };
 
 static void forget_encoder(struct examiner *examiner)
@@ -91,7 +92,7 @@ static int compare_all(struct examiner *examiner, const struct attempt *attempt,
 {
     size_t size = layout_block_size(attempt->layout, attempt->stripe);
     uint8_t *blocks[256];
-    unsigned at[256] = {0};
+    unsigned at[256] = {0}, shares = 0;
     int anchors = 0;
 
     int r = prepare_encoder(examiner, attempt);
@@ -125,6 +126,10 @@ static int compare_all(struct examiner *examiner, const struct attempt *attempt,
         if (!other)
             damage_add(&copy->damage, attempt->stripe);
     }
+    for (unsigned i = 0; i < 256; i++)
+        shares += at[i] > 0;
+    examiner->unverified =
+        attempt->sealed && !attempt->opener && shares <= attempt->layout->required;
     int spare = mend_spare(at, attempt->gather.needed);
     *ret_spare = spare < anchors - 1 ? spare : anchors - 1;
     return 0;
@@ -137,11 +142,12 @@ static int compare_all(struct examiner *examiner, const struct attempt *attempt,
 static int examine(struct examiner *examiner, uint64_t stripe, int *ret_spare)
 {
     const struct sweeping *sweeping = examiner->sweeping;
-    unsigned mode = READ_WHOLE | (sweeping->apart ? READ_APART : 0);
+    unsigned mode = READ_WHOLE | READ_SEALED | (sweeping->apart ? READ_APART : 0);
     cleanup_attempt struct attempt attempt = {0};
     int spare;
 
     *ret_spare = -1;
+    examiner->unverified = false;
     int r = attempt_start(&attempt, sweeping->set, stripe, examiner->stripe.data, mode);
     if (r < 0)
         return r;
@@ -167,7 +173,7 @@ static bool is_sampled(const struct sweeping *sweeping, uint64_t stripe)
 }
 
 /* What came of one stripe. Returns a shortage; another error is that it is lost. */
-static int note(struct sweeping *sweeping, uint64_t stripe, int r, int spare)
+static int note(struct sweeping *sweeping, uint64_t stripe, int r, int spare, bool unverified)
 {
     struct inspection *inspection = sweeping->inspection;
     uint64_t size = layout_stripe_size(sweeping->layout, stripe);
@@ -176,6 +182,8 @@ static int note(struct sweeping *sweeping, uint64_t stripe, int r, int spare)
     HOLD(&sweeping->lock);
     if (r < 0 && !shortage)
         damage_add(&inspection->lost, stripe);
+    if (unverified)
+        damage_add(&inspection->unverified, stripe);
     inspection->bytes += sweeping->set->count * layout_block_size(sweeping->layout, stripe);
     if (spare < inspection->spare)
         inspection->spare = spare;
@@ -212,7 +220,7 @@ static bool run_part(void *context, uint64_t number)
         if (!is_sampled(sweeping, stripe))
             continue;
         r = examine(&examiner, stripe, &spare);
-        r = note(sweeping, stripe, r, spare);
+        r = note(sweeping, stripe, r, spare, examiner.unverified);
     }
     return goes_on(sweeping, r);
 }
@@ -280,6 +288,7 @@ int sweep_run(struct inspection *inspection)
         /* Blocks contradict each other, and one stripe bears on the next: once more in order, as a
          * reader does. The next reader comes to the same. */
         damage_clear(&inspection->lost);
+        damage_clear(&inspection->unverified);
         inspection->spare = spare;
         inspection->bytes = 0;
         sweeping.apart = false;

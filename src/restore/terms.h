@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 struct stores;
+struct unsealer;
 
 /* Why a name that a store has is not shown. */
 enum hidden {
@@ -28,7 +29,8 @@ struct share_terms {
      */
     void (*lacks)(void *context);
     void *context;
-    const atomic_bool *stop; /* ends what takes long early, with -ECANCELED; NULL: nothing does */
+    struct unsealer *unsealer; /* proves sealed shares, and names them; NULL: there is no key */
+    const atomic_bool *stop;   /* ends what takes long early, with -ECANCELED; NULL: nothing does */
 };
 
 static inline void terms_lack(const struct share_terms *terms)

@@ -32,6 +32,7 @@ void manifest_clear(struct manifest *manifest)
         clear_attributes(&manifest->entries[i].attributes);
     }
     free(manifest->entries);
+    free(manifest->ids);
     clear_attributes(&manifest->self);
     free(manifest->path);
     *manifest = NO_MANIFEST;

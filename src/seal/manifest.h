@@ -38,12 +38,19 @@ struct manifest_entry {
     struct manifest_attributes attributes;
 };
 
+struct manifest_id {
+    uint8_t id[PATH_ID_SIZE];
+    size_t place; /* among the entries */
+};
+
 /* Owns all that it points to. */
 struct manifest {
     char *path; /* of the directory, in the source; "" is the root */
     struct manifest_attributes self;
     struct manifest_entry *entries; /* in the order of their names' bytes */
     size_t count;
+    struct manifest_id *ids; /* of those that have one, in their order; of what was read alone */
+    size_t id_count;
 };
 
 #define NO_MANIFEST ((struct manifest){.path = NULL})
@@ -64,5 +71,9 @@ int manifest_read(const struct seal_keys *keys, const uint8_t *bytes, size_t siz
 
 /* The entry of that name, or NULL. */
 const struct manifest_entry *manifest_find(const struct manifest *manifest, const char *name);
+
+/* The entry of that id, or NULL, in a manifest that was read. */
+const struct manifest_entry *manifest_find_id(const struct manifest *manifest,
+                                              const uint8_t id[PATH_ID_SIZE]);
 
 #define cleanup_manifest CLEANUP(manifest_clear)

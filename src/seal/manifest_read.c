@@ -245,6 +245,41 @@ static int read_entries(struct input *input, struct manifest *ret)
     return r;
 }
 
+static int compare_ids(const void *left, const void *right)
+{
+    return memcmp(((const struct manifest_id *)left)->id, ((const struct manifest_id *)right)->id,
+                  PATH_ID_SIZE);
+}
+
+/* Lists what ids stand for. */
+static int sort_ids(struct manifest *ret)
+{
+    ret->ids = calloc(ret->count + 1, sizeof *ret->ids);
+    if (!ret->ids)
+        return -ENOMEM;
+    for (size_t i = 0; i < ret->count; i++) {
+        const struct manifest_attributes *attributes = &ret->entries[i].attributes;
+        if (!S_ISREG(attributes->mode) && !S_ISDIR(attributes->mode))
+            continue;
+        struct manifest_id *next = &ret->ids[ret->id_count++];
+        memcpy(next->id, attributes->id, PATH_ID_SIZE);
+        next->place = i;
+    }
+    qsort(ret->ids, ret->id_count, sizeof *ret->ids, compare_ids);
+    return 0;
+}
+
+const struct manifest_entry *manifest_find_id(const struct manifest *manifest,
+                                              const uint8_t id[PATH_ID_SIZE])
+{
+    struct manifest_id wanted = {.place = 0};
+
+    memcpy(wanted.id, id, PATH_ID_SIZE);
+    const struct manifest_id *found =
+        bsearch(&wanted, manifest->ids, manifest->id_count, sizeof wanted, compare_ids);
+    return found ? &manifest->entries[found->place] : NULL;
+}
+
 int manifest_read(const struct seal_keys *keys, const uint8_t *bytes, size_t size,
                   struct manifest *ret)
 {
@@ -269,5 +304,7 @@ int manifest_read(const struct seal_keys *keys, const uint8_t *bytes, size_t siz
         r = items_expect_text(&input.items, "version");
     if (r == 0)
         r = items_number(&input.items, MANIFEST_VERSION, &version);
-    return r < 0 ? r : manifest_compare(ret, bytes, size);
+    if (r == 0)
+        r = manifest_compare(ret, bytes, size);
+    return r < 0 ? r : sort_ids(ret);
 }

@@ -255,6 +255,11 @@ void store_source_refuse_sealed(struct source *source)
     ((struct store_source *)source)->plain = true;
 }
 
+void store_source_set_unsealer(struct source *source, struct unsealer *unsealer)
+{
+    ((struct store_source *)source)->terms.unsealer = unsealer;
+}
+
 /* Takes NAME out of the NAMES, which is among them: what each node has of a key is no file of the
  * tree. */
 static void leave_out(struct names *names, const char *name)

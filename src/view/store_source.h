@@ -20,6 +20,9 @@ bool store_source_is_sealed(struct source *source);
 /* From now on a file whose shares are sealed is an error: as it is in them, nobody wants it. */
 void store_source_refuse_sealed(struct source *source);
 
+/* From now on check and repair go by what UNSEALER, which lives longer, says of sealed shares. */
+void store_source_set_unsealer(struct source *source, struct unsealer *unsealer);
+
 /* What it is made of, for whoever wants to know which store has what. */
 struct stores *store_source_stores(struct source *source);
 const struct share_terms *store_source_terms(const struct source *source);

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
 """The rules of trust (docs/design.md, "Whom to believe") as a model: what is owed of stores.
 
-    Model(stores, share_format, required).name(path)
+    Model(stores, share_format, required, key=None).name(path)
 
 `stores` is a dict: name of the store -> {path: Entry}; the store's own directory has the path "".
 Each rule is in the methods named after its number; rule 9 is that all ask these. The model shares
-no code with zfec-fs, and knows nothing of how the stores came to be. Where two outcomes are right,
+no code with zfec-fs, and knows nothing of how the stores came to be. With a key, a Key of model_sealed.py,
+it says what check and repair find with it. Where two outcomes are right,
 it gives a set of them, or None. model_shares.py knows the bytes of shares, model_votes.py counts,
 and model_verdicts.py has the words of check.
 """
@@ -15,7 +16,8 @@ import itertools
 import os
 from collections import Counter, defaultdict
 
-from model_shares import BLOCK, CHAR, DIRECTORY, FILE, LINK, Entry, copy_of, decode, make_piece, make_share, parse, solve
+from model_shares import BLOCK, CHAR, CHECKED, DIRECTORY, FILE, LINK, Entry, copy_of, decode, decode_sealed, make_piece, make_share, parse, solve
+from model_sealed import share_of
 from model_verdicts import FileVerdicts, ModelVerdicts, NameVerdicts
 from model_votes import COARSEST, TRANSFERS, coarseness, granularity, is_leftover, is_leftover_name, is_same_at, is_same_time, most, once, votes_of
 
@@ -70,7 +72,8 @@ class Sample:
 class Model(ModelVerdicts):
     """The tree that the stores hold."""
 
-    def __init__(self, stores, share_format, required=None, unconfirmed=False):
+    def __init__(self, stores, share_format, required=None, unconfirmed=False, key=None):
+        self.key = key
         self.stores, self.format, self.required, self.unconfirmed = stores, share_format, required, unconfirmed
         self.samples = {name: Sample(share_format, store) for name, store in stores.items()}
         self.with_files = [name for name in stores if not self.samples[name].empty]
@@ -83,7 +86,7 @@ class Model(ModelVerdicts):
         self.too_few = self.is_empty or not self.unknown and self.rule_2_found() < self.K
         self.is_one_store = bool(self.with_files and self.K and self.K > 1) and len(self.voting) > len(self.likely) == 1
         self.shows_nothing = self.unknown or not unconfirmed and (self.is_empty or self.rule_2_found() < self.K)
-        self.paths = sorted({path for store in stores.values() for path in store})
+        self.paths = sorted({path for store in stores.values() for path in store} | (key.paths() if key else set()))
         self._names = {path: Name(self, path) for path in self.paths}
 
     def rule_1_k(self):
@@ -141,9 +144,9 @@ class Model(ModelVerdicts):
         """Whether repair names a store and leaves it; at K = 1, a mirror that is ahead looks like that, too."""
         if store not in self.voting:
             return False
-        if self.format != "checked" and self.samples[store].k != self.rule_1_commonest():
+        if self.format not in CHECKED and self.samples[store].k != self.rule_1_commonest():
             return True
-        return self.rule_7_is_alien(store) and (self.format != "checked" or self.K > 1)
+        return self.rule_7_is_alien(store) and (self.format not in CHECKED or self.K > 1)
 
     @once
     def rule_7_needs_required(self):
@@ -178,7 +181,7 @@ class Model(ModelVerdicts):
             for version, copies in name.file_of().timed.items():
                 full = {copy.header.index for copy in copies.values() if copy.is_full()}
                 if version.size and len(full) < max(version.k, self.K):
-                    time = version.mtime if self.format == "checked" else version.mtime // COARSEST
+                    time = version.mtime if self.format in CHECKED else version.mtime // COARSEST
                     shares = {copy.header.index for copy in copies.values()}
                     pieces[version._replace(mtime=time)].setdefault(name.path, set()).update(shares)
         found = {path for version, names in pieces.items() for path in names
@@ -230,7 +233,7 @@ class Name(NameVerdicts):
     def speaks(self, store):
         """Whether a voting store's copy has a header: one of another share does not count (rule 6)."""
         voter, header = self.model.voting.get(store), self.copies[store].header
-        return header is not None and voter is not None and (self.model.format == "checked" or header.index == voter)
+        return header is not None and voter is not None and (self.model.format in CHECKED or header.index == voter)
 
     def rule_3_winners(self):
         votes = self.rule_3_votes()
@@ -239,6 +242,14 @@ class Name(NameVerdicts):
     @once
     def rule_3_name(self):
         """(state, kind, file)"""
+        state, kind, file = self._rule_3_by_stores()
+        owed = self.model.key and self.model.key.owed(self.model, self.path)
+        if owed and (state in ("foreign", "hidden", "leftover") or (state == "shown" and kind[0] != owed[0])):
+            return "lost", None, None
+        return state, kind, file
+
+    def _rule_3_by_stores(self):
+        """The same by what the stores say, of a name that no manifest may have."""
         model, parent = self.model, self.path and self.model.name(os.path.dirname(self.path))
         if model.unknown or model.too_few:
             return "lost", None, None
@@ -246,6 +257,8 @@ class Name(NameVerdicts):
             return "shown", (DIRECTORY, None, 0), None
         if parent.state != "shown" or parent.kind[0] != DIRECTORY:
             return "leftover" if is_leftover(self.path) else "hidden", None, None
+        if not self.entries:
+            return "hidden", None, None
         winners = self.rule_3_winners()
         if is_leftover(self.path):
             is_file = len(winners) == 1 and self.rule_3_is_complete(winners[0])
@@ -417,7 +430,8 @@ class File(FileVerdicts):
         self.model, self.all, self.entries = name.model, name.copies, name.entries
         self.shown_times = name.rule_3_times
         self.K = required or name.model.K
-        self.checked, self.untimed = name.model.format == "checked", False
+        self.checked, self.untimed = name.model.format in CHECKED, False
+        self.path = name.path
         self.copies = self.all if self.checked else self.rule_6_copies()
         self.of = {s: copy.header.version for s, copy in self.copies.items() if copy.header}
         self.longest = max((len(copy.data) for copy in self.copies.values()), default=0)
@@ -465,7 +479,7 @@ class File(FileVerdicts):
         """
         found = {store: copy.header.index for store, copy in self.versions[version].items()}
         alike = {store: copy for store, copy in self.copies.items() if store not in found
-                 and (copy.header.version[:3] == version[:3] if copy.header else version.size)}  # fmt: skip
+                 and (copy.header.version.is_like(version) if copy.header else version.size)}  # fmt: skip
         if not version.size:
             return set(found.values()) | {copy.header.index for copy in alike.values()}
         best, shares = set(found.values()), set()
@@ -541,11 +555,28 @@ class File(FileVerdicts):
         found, given, trusted = {}, {}, set(filter(self._anchors, self.copies))
         for number in order:
             group = given[number] = self.rule_5_chosen(number, trusted)
-            found[number] = decode(self.version, number, group) if group else None
+            found[number] = self.rule_5_decode(number, group) if group else None
             if found[number] is not None and len(self.groups(number)) > 1:
                 trusted &= set(group)
         self._given[order] = given
         return found
+
+    def rule_5_decode(self, number, group):
+        key, version = self.model.key, self.version
+        bound = key and key.bound(self.path, version)
+        if not bound and not version.sealed:
+            return decode(version, number, group)
+        opens = bound and (lambda tag, stripe: key.open(self.path, version, number, tag, stripe) is not None)
+        found = decode_sealed(version, number, group, opens)
+        return found and found[0]
+
+    def rule_5_is_refused(self):
+        """Whether the key says that it cannot be empty: then nothing proves that it is."""
+        key = self.model.key
+        if not key or self.version.size:
+            return False
+        owed = key.owed(self.model, self.path)
+        return bool(owed) and (owed[1] is None or owed[1].size > 0)
 
     # Rule 6: formats without checks
 
@@ -599,7 +630,7 @@ class File(FileVerdicts):
 
     def stripes(self, order=None):
         """Each stripe's bytes, None where it is an error, if they are read in this order."""
-        if self.state != "shown" or self.rule_8_is_beyond_all():
+        if self.state != "shown" or self.rule_8_is_beyond_all() or self.rule_5_is_refused():
             return [None]
         order = tuple(range(self.version.stripes()) if order is None else order)
         if order not in self._orders:
@@ -621,7 +652,14 @@ class File(FileVerdicts):
     @once
     def share(self, index):
         """A share of the content, byte for byte."""
+        if self.version.sealed:
+            return self._sealed_share(index)
         return make_share(self.model.format, self.content(), self.version, index)
+
+    def _sealed_share(self, index):
+        version, stripes = self.version, self.stripes()
+        tags = [next(iter(self.given(number).values()))[1] for number in range(version.stripes())]
+        return share_of(list(zip(stripes, tags)), version.size, version.k, index, version.mtime, version.block)
 
     # Rule 7: repair
 

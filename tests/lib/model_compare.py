@@ -11,7 +11,7 @@ import model_stores
 import mounts as mounts_module
 from model import Model, parents
 from model_votes import is_same_time
-from model_shares import DIRECTORY, FILE, LINK
+from model_shares import CHECKED, DIRECTORY, FILE, LINK
 
 ACCESS = "system.posix_acl_access"
 SHOWN = 12
@@ -25,9 +25,10 @@ class Comparison:
     def __init__(self, mounts, folder, tree):
         self.mounts, self.folder, self.tree, self.rng = mounts, folder, tree, tree.rng
         self.stores, self.model = tree.stores, Model(tree.stores, tree.format, tree.required)
+        self.key_words = ()  # of check and repair
         self.removes, self.unconfirmed = self.rng.random() < 0.5, self.rng.random() < 0.25
         self.place = folder / "stores"
-        self.stories = {case.path: str(case) for case in tree.cases}
+        self.stories = {tree.raw(case.path): str(case) for case in tree.cases}
         self.wrong, self.counts = defaultdict(list), Counter(cases=len(tree.cases))
 
     def run(self):
@@ -54,14 +55,14 @@ class Comparison:
 
     def options(self):
         return {
-            "format": self.tree.format if self.tree.format != "checked" else None,
+            "format": self.tree.format if self.tree.format not in CHECKED else None,
             "required": self.tree.required,
             "unconfirmed": self.unconfirmed or None,
         }
 
     def command(self, name, *words):
-        words = [name, "--json", *words]
-        if self.tree.format != "checked":
+        words = [name, "--json", *self.key_words, *words]
+        if self.tree.format not in CHECKED:
             words += ["--format", self.tree.format]
         if self.tree.required is not None:
             words += ["--required", str(self.tree.required)]
@@ -288,7 +289,7 @@ class Comparison:
     def check_check(self):
         status, lines, errors = self.command("check", "--verbose", self.place)
         self.owed_status("check", (status, lines, errors), self.model.status())
-        told = {line["path"]: line for line in lines if line["message_type"] == "check"}
+        told = {self.raw_of(line): line for line in lines if line["message_type"] == "check"}
         for path, name in self.shown().items():
             if f"{path}: cannot be checked: Connection timed out" in errors:  # a search on a busy machine
                 self.counts["timed out"] += 1
@@ -302,6 +303,10 @@ class Comparison:
             owed = f"{share:02x}" if share is not None and self.model.with_files else None
             if store.get("share") != owed:
                 self.tell("check share", "", f"{store['store']}: {store.get('share')}, owed {owed}")
+
+    def raw_of(self, line):
+        """The path in the stores that a line is about."""
+        return line.get("stored_as", line["path"])
 
     def check_line(self, path, name, line):
         lost = name.is_lost()
@@ -329,6 +334,9 @@ class Comparison:
                 self.tell(f"check: {state} called {said.get(store, 'good')}", path, f"store {store}")
         if name.file and name.file.checked:
             self.check_blocks(path, name.file, problems)
+            said = numbers_of(line.get("unverified_stripes", []))
+            if said != name.file.unverified():
+                self.tell("check: unverified", path, f"{said}, owed {name.file.unverified()}")
         exact = [store for store in self.stores if name.state_of(store) != "good"]
         if (line["health"] == "intact") != (not exact) and not name.has_other_metadata() and not exact:
             self.tell("check health", path, f"{line['health']}, but nothing is wrong")
@@ -336,7 +344,7 @@ class Comparison:
     def check_blocks(self, path, file, problems):
         for store, copy in file.members.items():
             ranges = problems.get(store, {}).get("damaged_blocks", [])
-            said = {number for first, last in ranges for number in range(first, last + 1)}
+            said = numbers_of(ranges)
             if said != file.bad_blocks(copy):
                 self.tell("check: blocks", path, f"store {store}: {said}, owed {file.bad_blocks(copy)}")
 
@@ -474,7 +482,7 @@ class Comparison:
         self.compare_attributes("repair attribute", path, name, new)
 
     def check_no_worse(self, found, changed):
-        after = Model(found, self.tree.format, self.tree.required)
+        after = Model(found, self.tree.format, self.tree.required, key=self.model.key)
         same_votes = after.voting == self.model.voting  # not where the only share of a store had to go
         for path in changed:
             old, new = self.model.name(path), after.name(path)
@@ -484,12 +492,16 @@ class Comparison:
                 self.tell("repair MADE WORSE", path, f"could lose {old.may_lose()}, now {new.may_lose()}")
             if old.file and not old.is_lost() and (not new.file or new.file.content() != old.file.content()):
                 self.tell("repair MADE WORSE", path, "other content")
-        if self.rng.random() < 0.1:
+        if self.rng.random() < 0.1 and not self.tree.sealer:
             lost_before = {p for p in self.model.paths if self.model.name(p).is_lost()}
             self.check_decode("decoded again", after)
             for path in after.paths:
                 if after.name(path).is_lost() and path not in lost_before and path in self.model.paths:
                     self.tell("repair MADE WORSE", path, "lost")
+
+
+def numbers_of(ranges):
+    return {number for first, last in ranges for number in range(first, last + 1)}
 
 
 def fit_list(value, mode):

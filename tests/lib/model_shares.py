@@ -39,6 +39,14 @@ class Version(NamedTuple):
     size: int
     mtime: Optional[int] = None  # checked
     count: Optional[int] = None  # fec's m
+    sealed: bool = False
+
+    def is_laid_out_as(self, other):
+        return self[:2] == other[:2] and self.sealed == other.sealed
+
+    def is_like(self, other):
+        """Whether it is of another time, at most."""
+        return self[:3] == other[:3] and self.sealed == other.sealed
 
     def stripes(self):
         return -(-self.size // (self.k * self.block))
@@ -59,21 +67,23 @@ class Header(NamedTuple):
 
 # Headers
 
+CHECKED = ("checked", "sealed")
+
 
 def parse(share_format, data):
     """The header of a share, or None where it is not intact."""
-    return {"checked": _parse_checked, "classic": _parse_classic, "fec": _parse_fec}[share_format](data)
+    return {"checked": _parse_checked, "sealed": _parse_checked, "classic": _parse_classic, "fec": _parse_fec}[share_format](data)
 
 
 def _parse_checked(data):
     if len(data) < 64 or oracle.checksum(data[:48], 0) != data[48:64]:
         return None
     magic, k, index, log, flags, extensions, size, mtime, zero = _CHECKED.unpack(data[:48])
-    if magic != oracle.MAGIC or flags or any(zero) or not k or not 12 <= log <= 20 or size >> 63:
+    if magic != oracle.MAGIC or flags > 1 or any(zero) or not k or not 12 <= log <= 20 or size >> 63:
         return None
     if oracle.checked_size(size, k, 1 << log) + extensions >> 63:
         return None  # no file can be so long
-    return Header(Version(k, 1 << log, size, mtime), index, 64 + extensions)
+    return Header(Version(k, 1 << log, size, mtime, None, bool(flags)), index, 64 + extensions)
 
 
 def _parse_classic(data):
@@ -100,7 +110,7 @@ class Copy:
     """What one store has of a file: its header, and its blocks as far as they are intact."""
 
     def __init__(self, share_format, data, likely=()):
-        self.data, self.checked = data, share_format == "checked"
+        self.data, self.checked = data, share_format in CHECKED
         self.header = parse(share_format, data)
         self._likely, self._blocks, self._intact = likely, {}, None
 
@@ -137,7 +147,7 @@ class Copy:
         if self.header is None:
             return True
         own = self.header.version
-        return own[:2] == version[:2] and own.payload(number) == version.payload(number)
+        return own.is_laid_out_as(version) and own.payload(number) == version.payload(number)
 
     def is_intact(self):
         """Whether header, length and all blocks are right, as far as the copy itself tells."""
@@ -184,6 +194,26 @@ def decode(version, number, group):
             stripe = b"".join(pieces(version.k, dict(zip(indexes, chosen))))[: version.length(number)]
             if oracle.checksum(stripe, number) == digest:
                 return stripe
+    return None
+
+
+def decode_sealed(version, number, group, opens):
+    """(the sealed stripe of the group, its tag); None: there is none.
+
+    opens(tag, stripe) says whether the tag proves it; None: nobody can, and all blocks have to agree.
+    """
+    payloads = defaultdict(set)
+    for index, tag, payload in group.values():
+        payloads[index].add(payload)
+    for indexes in itertools.combinations(sorted(payloads), version.k):
+        for chosen in itertools.product(*(payloads[index] for index in indexes)):
+            source = pieces(version.k, dict(zip(indexes, chosen)))
+            stripe = b"".join(source)[: version.length(number)]
+            if opens and opens(tag, stripe):
+                return stripe, tag
+            if not opens:
+                right = all(make_piece(tuple(source), index) == payload for index, _, payload in group.values())
+                return (stripe, tag) if right else None
     return None
 
 

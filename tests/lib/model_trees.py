@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: MIT
 """Random stores for the model: trees of hundreds of files, each damaged in its own way."""
 
+import copy
 import functools
 import os
 import struct
 
 import oracle
-from model_shares import BLOCK, CHAR, DIRECTORY, FIFO, FILE, LINK, SOCKET, Entry
+import sealing
+from model_sealed import Key, Sealer
+from model_sealed import File as SealedFile
+from model_shares import BLOCK, CHAR, CHECKED, DIRECTORY, FIFO, FILE, LINK, SOCKET, Entry
 
 BLOCK_SIZE = 4096
 STEP = BLOCK_SIZE + 32
@@ -24,6 +28,8 @@ def share(share_format, data, k, count, index, mtime):
 
 class Subject:
     """A file before it is damaged, and other files that it may be taken for."""
+
+    path = ""  # in the source, which sealed shares are bound to
 
     def __init__(self, tree, rng):
         self.tree = tree
@@ -48,8 +54,14 @@ class Subject:
     def entry(self, which, index, k=None):
         data, time = self.contents[which]
         tree = self.tree
-        made = share(tree.format, data, k or tree.k, tree.count, index, time)
+        made = tree.share(self.path, data, k or tree.k, index, time)
         return Entry(FILE, made, 0o644, OWNERS[0], time)
+
+    def at(self, path):
+        """The same file under its name."""
+        found = copy.copy(self)
+        found.path = path
+        return found
 
 
 def random_size(k, rng):
@@ -68,8 +80,8 @@ class Case:
     """One name, and what each store has of it."""
 
     def __init__(self, tree, path, subject):
-        self.path, self.subject, self.tree, self.story = path, subject, tree, []
-        self.entries = {store: subject.entry("right", index) for store, index in tree.indexes.items()}
+        self.path, self.subject, self.tree, self.story = path, subject.at(path), tree, []
+        self.entries = {store: self.subject.entry("right", index) for store, index in tree.indexes.items()}
 
     def change(self, store, **fields):
         self.entries[store] = self.entries[store]._replace(**fields)
@@ -248,7 +260,7 @@ def forge_newer(case, store, rng):
     time = case.subject.time + 10 * HOUR
     if case.tree.format == "fec":
         k = min(k, case.tree.count)
-    made = share(case.tree.format, data, k, case.tree.count, case.tree.indexes[store], time)
+    made = case.tree.share(case.path, data, k, case.tree.indexes[store], time)
     case.change(store, kind=FILE, data=made, mtime=time)
 
 
@@ -256,7 +268,7 @@ def forge_block(case, store, rng):
     """Its check is right, its payload is not."""
     data = case.bytes_of(store)
     start, end = some_block(data, rng)
-    if case.tree.format != "checked" or end - start < 33:
+    if case.tree.format not in CHECKED or end - start < 33:
         return
     block = data[start : end - 16]
     block[rng.randrange(16, len(block))] ^= 1 << rng.randrange(8)
@@ -266,10 +278,11 @@ def forge_block(case, store, rng):
 
 
 def huge_header(case, store, rng):
-    if case.tree.format == "checked":
+    if case.tree.format in CHECKED:
         size = rng.choice((1 << 62, (1 << 63) - 1, 1 << 40))
         time = case.subject.time + rng.choice((0, HOUR))
-        header = oracle.checked_header(rng.choice((1, case.tree.k)), case.tree.indexes[store], size, time, 1 << rng.choice((12, 20)))
+        make = oracle.checked_header if case.tree.format == "checked" else sealing.header
+        header = make(rng.choice((1, case.tree.k)), case.tree.indexes[store], size, time, 1 << rng.choice((12, 20)))
         data = case.bytes_of(store)
         data[:64] = header
         case.change(store, data=bytes(data))
@@ -356,7 +369,7 @@ def nothing(_case, _rng):
 def few(case, rng):
     """In few stores only."""
     if rng.random() < 0.5:  # and under no other name
-        case.subject = Subject(case.tree, rng)
+        case.subject = Subject(case.tree, rng).at(case.path)
         case.entries = {store: case.subject.entry("right", index) for store, index in case.tree.indexes.items()}
     for store in rng.sample(list(case.entries), max(0, len(case.entries) - rng.randint(1, case.tree.k))):
         del case.entries[store]
@@ -437,6 +450,7 @@ class Tree:
 
     def __init__(self, rng, cases, share_format, honest=False):
         self.rng, self.format = rng, share_format
+        self.sealer = Sealer(rng, TIME) if share_format == "sealed" else None
         self.k = rng.choice((1, 2, 2, 2, 3, 3, 3, 4, rng.randint(1, 20)))
         number = rng.randint(1, 12) if rng.random() < 0.3 else min(12, self.k + rng.randint(0, 4))
         self.count = max(self.k, number) + rng.choice((0, 0, 5))
@@ -452,6 +466,17 @@ class Tree:
             self._dress_folders(rng)
             self._plant(rng)
             self._change_stores(rng)
+
+    key = property(lambda self: self.sealer and Key(self.sealer))
+
+    def share(self, path, data, k, index, time):
+        if self.sealer:
+            return self.sealer.share(path, data, k, index, time)
+        return share(self.format, data, k, self.count, index, time)
+
+    def raw(self, path):
+        """What a path of the source is called in a share."""
+        return self.sealer.raw(path) if self.sealer else path
 
     def _make(self, rng, cases, honest):
         subjects = [Subject(self, rng) for _ in range(min(cases, 60))]
@@ -482,11 +507,42 @@ class Tree:
             for path in sorted(tree):
                 if path and tree.get(os.path.dirname(path), Entry()).kind != DIRECTORY:
                     del tree[path]
+        return self._seal(stores, rng) if self.sealer else stores
+
+    def _seal(self, stores, rng):
+        """Under their ids, with a manifest in each directory, which may be damaged, too."""
+        stores = {store: {self.raw(path): entry for path, entry in tree.items()} for store, tree in stores.items()}
+        files = {}
+        for case in self.cases:
+            data, time = case.subject.contents["right"]
+            files[case.path] = SealedFile(len(data), time, OWNERS[0])
+        parents = {""}
+        for path in files:
+            while path := os.path.dirname(path):
+                parents.add(path)
+        for folder in sorted(parents):
+            inside = {path: files.get(path) for path in [*files, *parents - {""}] if os.path.dirname(path) == folder}
+            entry_of = self.sealer.manifest(folder, inside, self.k)
+            entries = {store: entry_of(index) for store, index in self.indexes.items()}
+            if rng.random() < 0.5:
+                self._damage_manifest(entries, rng)
+            for store, entry in entries.items():
+                if stores[store].get(self.raw(folder), Entry()).kind == DIRECTORY:
+                    stores[store][os.path.join(self.raw(folder), sealing.MANIFEST)] = entry
         return stores
+
+    def _damage_manifest(self, entries, rng):
+        for store in rng.sample(list(entries), rng.randint(1, len(entries))):
+            if rng.random() < 0.2:
+                del entries[store]
+            elif rng.random() < 0.6:
+                data = bytearray(entries[store].data)
+                rng.choice(list(BYTES))(data, rng)
+                entries[store] = entries[store]._replace(data=bytes(data))
 
     def _dress_folders(self, rng):
         """Stores do not agree on what directories are like."""
-        for folder in FOLDERS[1:]:
+        for folder in map(self.raw, FOLDERS[1:]):
             if rng.random() < 0.5:
                 continue
             ways = [self.folder._replace(mode=mode, owner=rng.choice(OWNERS)) for mode in (0o755, 0o2775, 0o1777, 0o700)]
@@ -499,7 +555,7 @@ class Tree:
         """Directories that few stores have, also where others have a file."""
         for number in range(rng.choice((0, 1, 1, 3))):
             stores = rng.sample(list(self.indexes), min(len(self.indexes), rng.randint(1, self.k)))
-            place = rng.choice(self.cases).path if rng.random() < 0.5 else f"{rng.choice(('', 'd0/'))}own{number}"
+            place = self.raw(rng.choice(self.cases).path) if rng.random() < 0.5 else os.path.join(self.raw(rng.choice(("", "d0"))), f"own{number}")
             parent = os.path.dirname(place)
             stores = [s for s in stores if not parent or self.stores[s].get(parent, Entry()).kind == DIRECTORY]
             inside = {place: None, f"{place}/f": (Subject(self, rng), self.k), f"{place}/sub": None}
@@ -536,7 +592,7 @@ class Tree:
                 seconds = entry.mtime // 10**9 + turn
                 self.stores[name][path] = entry._replace(mtime=seconds * 10**9)
         if rng.random() < 0.05:  # one that lacks a directory
-            name, folder = rng.choice(names), rng.choice(FOLDERS[1:])
+            name, folder = rng.choice(names), self.raw(rng.choice(FOLDERS[1:]))
             tree = self.stores[name]
             for path in [path for path in tree if path == folder or path.startswith(folder + "/")]:
                 del tree[path]

@@ -6,6 +6,7 @@ import random
 from collections import Counter, defaultdict
 
 import model_compare
+import model_compare_sealed
 import model_stores
 import model_trees
 from conftest import SEED
@@ -13,6 +14,7 @@ from conftest import SEED
 CASES = int(os.environ.get("ZFEC_FS_TEST_CASES", "1000"))
 ONLY = os.environ.get("ZFEC_FS_MODEL_TREE")
 PARTS = {"checked": 6, "classic": 2, "fec": 2}  # the latter two in test_model_plain.py, at the same time
+SEALED_PARTS = 4  # of twice as many files, in test_model_sealed.py
 TREE = 1000  # files of a tree
 
 
@@ -22,7 +24,8 @@ def compare(mounts, tmp_path, number, share_format, cases, honest=False):
     rng = random.Random(f"{SEED} {key} {honest}")
     tree = model_trees.Tree(rng, cases, share_format, honest)
     with model_stores.fast_folder(tmp_path) as folder:
-        comparison = model_compare.Comparison(mounts, folder / "tree", tree)
+        kind = model_compare_sealed.SealedComparison if tree.sealer else model_compare.Comparison
+        comparison = kind(mounts, folder / "tree", tree)
         comparison.run()
     wrong = {what: [f"{text} [tree {key}: {tree}]" for text in texts] for what, texts in comparison.wrong.items()}
     return wrong, comparison.counts
@@ -41,15 +44,15 @@ def compare_all(mounts, tmp_path, share_format, trees):
     assert not wrong, f"seed {SEED}\n{model_compare.report(wrong)}"
 
 
-def trees_of(part):
+def trees_of(part, parts=sum(PARTS.values()), cases=CASES):
     """(number of the tree, files in it): large ones, and many of a few files."""
-    left = CASES // sum(PARTS.values())
+    left = cases // parts
     number = part * 1000000
     while left > 0:
         small = number % 8 == 7
-        cases = min(left, random.Random(number).randint(1, 8) if small else TREE)
-        yield number, cases
-        left -= cases
+        some = min(left, random.Random(number).randint(1, 8) if small else TREE)
+        yield number, some
+        left -= some
         number += 1
 
 

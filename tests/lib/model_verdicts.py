@@ -126,6 +126,13 @@ class FileVerdicts:
         numbers = range(self.version.stripes())
         return any(copy.block(t, self.version)[1] not in {b[1] for b in self.given(t).values()} for t in numbers)
 
+    def unverified(self):
+        """The numbers of stripes of which nothing but their own k blocks says what they are."""
+        if not self.version.sealed or (self.model.key and self.model.key.bound(self.path, self.version)):
+            return set()
+        numbers = range(self.version.stripes())
+        return {t for t in numbers if (given := self.given(t)) and len({b[0] for b in given.values()}) == self.version.k}
+
     def bad_blocks(self, copy):
         """The numbers of a member's blocks that are not intact, or not what their digest says (checked)."""
         made, step, bad = self.share(copy.header.index), self.version.block + 32, set()
@@ -142,7 +149,7 @@ class FileVerdicts:
             members = {store: copy.header.index for store, copy in self.members.items()}
             return min(spare(members, need), self._may_lose_of_bytes() if self.version.size else 1 << 8)
         if not self.version.size:
-            same = [v for v in self.versions if v[:3] == self.version[:3]]
+            same = [v for v in self.versions if v.is_like(self.version)]
             return spare({s: c.header.index for v in same for s, c in self.versions[v].items()}, need)
         return min(self._may_lose_of(number, need) for number in range(self.version.stripes()))
 
