@@ -162,6 +162,37 @@ def test_forged_blocks_are_damage_with_the_key(sealed, numbers):
     assert sealed.check() and sealed.check(with_key=False)
 
 
+def test_a_share_that_is_there_twice_agrees_with_itself(sealed):
+    """Else the one that is read first would say what the other is."""
+    shutil.copytree(sealed.stores / "02", sealed.stores / "again")
+    before = sealed.bytes()
+    forge(sealed.share(2, "dir/file"), [1], flip_payload)
+    for name in ("00", "01"):
+        (sealed.stores / name).rename(sealed.folder / name)
+    forged = sealed.bytes()
+    sealed.repair("--required", str(K), status=LOST, with_key=False)
+    (sealed.folder / "00").rename(sealed.stores / "00")
+    sealed.check(status=LOST, with_key=False)
+    sealed.repair(status=LOST, with_key=False)
+    assert {path: sealed.bytes()[path] for path in forged} == forged
+    (sealed.folder / "01").rename(sealed.stores / "01")
+    sealed.repair(status=DAMAGED)
+    assert sealed.bytes() == before
+
+
+def test_what_fills_up_the_end_is_zeros(sealed):
+    """Of one byte, k - 1 pieces are nothing else."""
+    short = sealed.share(1, "dir/deep/other name")
+    forge(short, [0], lambda digest, payload: (digest, payload[:-1] + b"x"))
+    forged = sealed.bytes()
+    told, _ = sealed.check(status=LOST, with_key=False)
+    assert told[sealed.keys.share_path("dir/deep/other name")]["health"] == "lost"
+    sealed.repair(status=LOST, with_key=False)
+    assert sealed.bytes() == forged
+    lines, _ = sealed.check(status=DAMAGED)
+    assert states(lines["dir/deep/other name"]) == {"01": ("damaged", [[0, 0]])}
+
+
 def test_a_block_of_another_tag_is_kept(sealed):
     """It may be of another content of this time: fewer than k blocks of a tag prove nothing."""
     forge(sealed.share(3, "dir/file"), [2], lambda _digest, payload: (bytes(16), payload))

@@ -591,13 +591,16 @@ static int note_wrong_ones(struct attempt *attempt, const size_t some[], const s
     return r < 0 ? r : 0;
 }
 
-/* Without its key, a sealed stripe is what all blocks of the group agree on. */
-static int decode_sealed(struct attempt *attempt, const size_t places[], size_t count)
+/*
+ * Without its key, a sealed stripe is what all blocks of the group of that at PLACE agree on, also
+ * where a share is there twice. PLACES: the COUNT ones of different shares; overwritten.
+ */
+static int decode_sealed(struct attempt *attempt, size_t place, size_t places[], size_t count)
 {
-    int r = decode(attempt, places);
+    int r = agree(attempt, places, count);
+    size_t all = gather_list(&attempt->gather, place, true, places);
 
-    r = r < 0 ? r : 1;
-    for (size_t i = attempt->layout->required; r > 0 && i < count; i++)
+    for (size_t i = 0; r > 0 && all > count && i < all; i++)
         r = is_right(attempt, places[i]);
     return r < 0 ? r : r > 0 ? 0 : -EBADMSG;
 }
@@ -608,7 +611,7 @@ static int decode_group(struct attempt *attempt, size_t place, size_t places[])
     size_t some[256], count = gather_list(&attempt->gather, place, false, places);
 
     if (attempt->sealed && !attempt->opener)
-        return decode_sealed(attempt, places, count);
+        return decode_sealed(attempt, place, places, count);
     int r = decode(attempt, places);
     if (r != -EBADMSG)
         return r;
