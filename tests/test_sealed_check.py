@@ -247,10 +247,11 @@ def test_a_manifest_of_another_directory_is_lost(sealed):
 @pytest.mark.parametrize("path,manifest", [("dir/file", False), ("none", False), ("dir", True)])
 @pytest.mark.parametrize("left", [0, 1])
 def test_what_no_store_has_is_lost(sealed, path, manifest, left):
-    """Or one, where two are needed: a name in a manifest is more than one that a store has alone."""
+    """Or one, where two are needed: a name in a manifest is more than one that a store has alone. That each
+    directory has a manifest is known without a key."""
     for share in sealed.everywhere(path, manifest)[left:]:
         remove(share)
-    sealed.check(with_key=False, status=DAMAGED if left else OK)
+    sealed.check(with_key=False, status=LOST if manifest else DAMAGED if left else OK)
     lines, done = sealed.check(status=LOST)
     name = os.path.join(path, sealing.MANIFEST) if manifest else path
     assert lines[name]["health"] == "lost"

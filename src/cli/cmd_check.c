@@ -20,6 +20,7 @@ struct checking {
     struct page *page;        /* NULL: none is wanted */
     struct scrub scrub;
     struct keys_found keys;      /* of sealed shares */
+    struct source *sealed;       /* the stores, if their shares are sealed, else NULL */
     struct unsealing *unsealing; /* with a key, else NULL */
 };
 
@@ -31,8 +32,8 @@ static void report(void *opaque, const char *path, const struct inspection *insp
     scrub_consider(&checking->scrub, path, inspection);
     if (checking->page)
         page_consider(checking->page, &checking->findings, inspection_path(inspection), inspection);
-    if (checking->unsealing && S_ISDIR(inspection->status.st_mode) && !inspection->hidden)
-        findings_find_missing(&checking->findings, checking->unsealing, path);
+    if (checking->sealed && S_ISDIR(inspection->status.st_mode) && !inspection->hidden)
+        findings_find_missing(&checking->findings, checking->sealed, checking->unsealing, path);
 }
 
 static void failed(void *opaque, const char *path, int error)
@@ -110,7 +111,7 @@ static enum exit_status conclude(const struct checking *checking, double seconds
 
     if (checking->keys.lost) /* from the stores alone nothing could be restored */
         status = EXIT_STATUS_LOST;
-    else if (checking->keys.wrong > 0 && status == EXIT_STATUS_OK)
+    else if ((checking->keys.wrong > 0 || checking->keys.contested) && status == EXIT_STATUS_OK)
         status = EXIT_STATUS_DAMAGED;
     if (checking->page && page_write(checking->page, findings, seconds) < 0 &&
         status != EXIT_STATUS_LOST)
@@ -162,6 +163,7 @@ enum exit_status check_command(struct options *options)
     if (r < 0)
         status = status_of_stores(r);
     checking.unsealing = unsealing;
+    checking.sealed = r == 0 && store_source_is_sealed(source) ? source : NULL;
     if (r == 0 && (r = roster_make(source, options->jobs, &meter.progress, &roster)) < 0 &&
         r != -ECANCELED)
         log_errno(r, "the stores");
@@ -175,8 +177,9 @@ enum exit_status check_command(struct options *options)
     if (r == 0 && (r = check_run(source, &roster, &settings, &meter.progress)) < 0 &&
         r != -ECANCELED)
         log_errno(r, "check");
-    if (r == 0 && store_source_is_sealed(source))
+    if (r == 0 && checking.sealed)
         r = node_keys_settle(&roster, false, &checking.keys);
+    checking.findings.key_lost = checking.keys.lost;
     if (r == 0)
         status = conclude(&checking, meter_seconds(&meter));
     else if (!atomic_load(&meter.progress.stop))

@@ -110,6 +110,7 @@ struct repairing {
     bool filled;             /* a node that is in no store that was read */
     atomic_uint refused, kept, lost, unverified, unconfirmed;
     struct keys_found keys;      /* of sealed shares */
+    struct source *sealed;       /* the stores, if their shares are sealed, else NULL */
     struct unsealing *unsealing; /* with a key, else NULL */
 };
 
@@ -137,9 +138,9 @@ static void report(void *context, const char *path, const struct inspection *ins
     struct repairing *repairing = context;
 
     findings_report(repairing->findings, path, inspection);
-    if (repairing->unsealing && S_ISDIR(inspection->status.st_mode) && !inspection->hidden)
-        repairing->lost +=
-            (unsigned)findings_find_missing(repairing->findings, repairing->unsealing, path);
+    if (repairing->sealed && S_ISDIR(inspection->status.st_mode) && !inspection->hidden)
+        repairing->lost += (unsigned)findings_find_missing(repairing->findings, repairing->sealed,
+                                                           repairing->unsealing, path);
 }
 
 static void failed(void *context, const char *path, int error)
@@ -237,6 +238,9 @@ static bool tell_outcome(const struct repairing *repairing)
     add_left(&left, repairing->refused, "name", " not removed");
     add_left(&left, counts[COPY_FAILED] + counts[COPY_LOST] + findings->failed, "failure", "");
     add_left(&left, repairing->keys.lost, "key", " lost");
+    add_left(&left, repairing->keys.contested, "key", " contested");
+    if (!repairing->copying->options->dry_run)
+        add_left(&left, repairing->keys.wrong - repairing->keys.mended, "key", " not written");
     add_left(&left, empty, "store", " empty");
     add_left(&left, others, "store", " left as it is");
     add_left(&left, roster->left_out, "store", " not opened");
@@ -285,7 +289,12 @@ static enum exit_status repair_names(struct copying *copying, struct sending *se
 {
     CLEANUP(findings_end) struct findings findings;
     struct repairing repairing = {
-        .copying = copying, .findings = &findings, .sending = sending, .unsealing = unsealing};
+        .copying = copying,
+        .findings = &findings,
+        .sending = sending,
+        .sealed = store_source_is_sealed(source) ? source : NULL,
+        .unsealing = unsealing,
+    };
     const struct options *options = copying->options;
     atomic_ullong *counts = copying->counts;
     struct repair_settings settings = {
@@ -319,13 +328,13 @@ static enum exit_status repair_names(struct copying *copying, struct sending *se
     int r = repair_run(source, roster, &settings, &copying->meter.progress);
     if (r == 0 && sending)
         r = sending_run(sending, &repairing, note_event, &repairing.filled);
-    if (r == 0 && !sending && store_source_is_sealed(source))
+    if (r == 0 && !sending && repairing.sealed)
         r = node_keys_settle(roster, !options->dry_run, &repairing.keys);
     r = copying_finish(copying, r);
-    if (repairing.lost > 0 || counts[COPY_LOST] > 0)
+    if (repairing.lost > 0 || counts[COPY_LOST] > 0 || repairing.keys.lost)
         status = EXIT_STATUS_LOST;
     else if (r < 0 || left || repairing.refused > 0 || findings.failed > 0 ||
-             roster->left_out > 0 || counts[COPY_FAILED] > 0 || repairing.keys.lost ||
+             roster->left_out > 0 || counts[COPY_FAILED] > 0 || repairing.keys.contested ||
              (!options->dry_run && repairing.keys.wrong > repairing.keys.mended))
         status = EXIT_STATUS_FAILED;
     else if (counts[COPY_MADE] > 0 || counts[COPY_TOUCHED] > 0 || counts[COPY_REMOVED] > 0 ||
@@ -388,6 +397,8 @@ enum exit_status repair_command(struct options *options)
         r = give_shares(options, &roster);
     if (r == 0)
         leave_other_files(options, &roster);
+    if (r == 0 && store_source_is_sealed(source))
+        r = node_keys_leave_others(&roster);
     if (r == 0 && sending)
         sending_check(sending, &roster);
     for (size_t i = 0; r == 0 && !sending && i < roster.count; i++) {

@@ -164,7 +164,8 @@ char *findings_sentence(const struct findings *findings)
                            : "";
     struct draft text = {0};
 
-    if (least <= 0) { /* "1 of 3 files and 1 of 2 other names" */
+    if (least < 0 ||
+        (least == 0 && !findings->key_lost)) { /* "1 of 3 files and 1 of 2 other names" */
         size_t place = least < 0 ? 0 : 1;
         uint64_t files = findings->file_spares[place], others = findings->spares[place] - files;
         if (files > 0)
@@ -175,7 +176,10 @@ char *findings_sentence(const struct findings *findings)
                       show_count(others).text, show_count(all - all_files).text,
                       plural(all - all_files));
     }
-    if (all == 0)
+    if (findings->key_lost && least >= 0)
+        draft_add(&text,
+                  "Too few stores have their part of the key: only its file opens anything.");
+    else if (all == 0)
         draft_add(&text, "%s",
                   findings->failed > 0 ? "No file could be checked." : "There are no files.");
     else if (least < 0)
@@ -574,12 +578,13 @@ static void tell_missing(void *context, const char *name, mode_t kind)
     }
 }
 
-uint64_t findings_find_missing(struct findings *findings, struct unsealing *unsealing,
-                               const char *path)
+uint64_t findings_find_missing(struct findings *findings, struct source *stores,
+                               struct unsealing *unsealing, const char *path)
 {
     struct missing missing = {.findings = findings};
 
-    int r = unsealing_find_missing(unsealing, path, tell_missing, &missing);
+    int r = unsealing ? unsealing_find_missing(unsealing, path, tell_missing, &missing)
+                      : unsealing_find_manifest(stores, path, tell_missing, &missing);
     if (r < 0)
         findings_failed(findings, path, r);
     return missing.count;
@@ -616,12 +621,14 @@ void findings_summarize(const struct findings *findings, double seconds, json_t 
     for (size_t i = 0; i < findings->roster->count; i++)
         summarize_store(findings, findings->order[i], stores);
     if (sentence)
-        output_text(least < 0    ? COLOUR_BAD
-                    : least == 0 ? COLOUR_WARNING
-                                 : COLOUR_GOOD,
+        output_text(least < 0 || findings->key_lost ? COLOUR_BAD
+                    : least == 0                    ? COLOUR_WARNING
+                                                    : COLOUR_GOOD,
                     "%s", sentence);
     if (findings->unverified > 0)
         json_object_set_new(summary, "unverified", json_integer((json_int_t)findings->unverified));
+    if (findings->key_lost)
+        json_object_set_new(summary, "key_lost", json_true());
     if (findings->has_key)
         json_object_set_new(summary, "orphans", json_integer((json_int_t)findings->orphans));
     json_object_update_new(

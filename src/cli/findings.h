@@ -39,6 +39,7 @@ struct findings {
     uint64_t unverified;             /* files with sealed stripes that only a key can prove */
     uint64_t orphans;                /* ids that no manifest has; known with a key alone */
     bool has_key;
+    bool key_lost; /* the stores do not have the key of their sealed shares */
     uint64_t told[2], untold; /* lines of names: of lost ones [1], and of others [0] */
     /* Names but directories by how many stores they can lose (at 0: lost), and files among them. */
     uint64_t spares[SPARES + 1], file_spares[SPARES + 1];
@@ -55,10 +56,10 @@ void findings_end(struct findings *findings);
 void findings_report(void *findings, const char *path, const struct inspection *inspection);
 void findings_failed(void *findings, const char *path, int error);
 
-/* Counts and tells, as lost, what the manifest of the directory PATH has and no store. Returns how
- * many there are. */
-uint64_t findings_find_missing(struct findings *findings, struct unsealing *unsealing,
-                               const char *path);
+/* Counts and tells, as lost, what the manifest of the directory PATH has and no store, and that
+ * itself. UNSEALING: NULL without a key. Returns how many there are. */
+uint64_t findings_find_missing(struct findings *findings, struct source *stores,
+                               struct unsealing *unsealing, const char *path);
 
 /* Says of how many names there was no line, as there were too many. */
 void findings_tell_rest(const struct findings *findings);

@@ -188,20 +188,35 @@ int node_key_write(const struct node_keys *keys, size_t i, const uint8_t bytes[K
     return write_key(keys->nodes[i].path, bytes);
 }
 
+/* Those of the stores in ROSTER. */
+static int read_roster(const struct roster *roster, struct node_keys *ret)
+{
+    bool any = false;
+
+    *ret = (struct node_keys){
+        .nodes = calloc(roster->count + 1, sizeof *ret->nodes),
+        .files = calloc(roster->count + 1, sizeof *ret->files),
+    };
+    if (!ret->nodes || !ret->files)
+        return log_errno(-ENOMEM, "the keys of the stores");
+    for (; ret->count < roster->count; ret->count++) {
+        const struct store *store = roster->entries[ret->count].store;
+        struct node_key *node = &ret->nodes[ret->count];
+        node->error = read_key(store_real_path(store), &ret->files[ret->count]);
+        any |= ret->files[ret->count].read;
+    }
+    int r = any ? seal_start() : 0;
+    return r < 0 ? log_errno(r, "the keys of the stores") : any;
+}
+
 /* Compares the file of the store of ENTRY, of which FOUND is what was read, and mends it. */
 static void settle(const struct roster_entry *entry, const struct node_keys *keys, size_t place,
-                   bool write, struct keys_found *ret)
+                   const uint8_t right[KEY_SHARE_SIZE], bool write, struct keys_found *ret)
 {
     const struct found_key *found = &keys->files[place];
     const char *name = store_short_name(entry->store);
-    uint8_t right[KEY_SHARE_SIZE];
 
-    int r = key_search_rebuild(keys->files, keys->count, (uint8_t)entry->share, right);
-    if (r < 0) {
-        ret->lost = true;
-        return;
-    }
-    if (found->read && seal_equal(found->share.bytes, right, sizeof right))
+    if (found->read && seal_equal(found->share.bytes, right, KEY_SHARE_SIZE))
         return;
     ret->wrong++;
     const char *what = keys->nodes[place].error == -ENOENT ? "missing" : "wrong";
@@ -210,41 +225,75 @@ static void settle(const struct roster_entry *entry, const struct node_keys *key
                     what);
         return;
     }
-    r = write_key(store_real_path(entry->store), right);
+    int r = write_key(store_real_path(entry->store), right);
     if (r < 0)
         log_errno(r, "%s: its share of the key is %s, and cannot be written", name, what);
     else
         ret->mended++;
 }
 
-int node_keys_settle(const struct roster *roster, bool write, struct keys_found *ret)
+/* Says why nothing is known of the right one. */
+static void tell_unsettled(int error, struct keys_found *ret)
 {
-    cleanup_node_keys struct node_keys keys = {
-        .nodes = calloc(roster->count + 1, sizeof *keys.nodes),
-        .files = calloc(roster->count + 1, sizeof *keys.files),
-    };
-    bool any = false;
-
-    *ret = (struct keys_found){0};
-    if (!keys.nodes || !keys.files)
-        return log_errno(-ENOMEM, "the keys of the stores");
-    for (; keys.count < roster->count; keys.count++) {
-        const struct store *store = roster->entries[keys.count].store;
-        struct node_key *node = &keys.nodes[keys.count];
-        node->error = read_key(store_real_path(store), &keys.files[keys.count]);
-        any |= keys.files[keys.count].read;
-    }
-    int r = any ? seal_start() : 0;
-    if (r < 0)
-        return log_errno(r, "the keys of the stores");
-    for (size_t i = 0; any && !ret->lost && i < roster->count; i++) {
-        const struct roster_entry *entry = &roster->entries[i];
-        if (entry->share >= 0 && entry->share < KEY_SHARES_MAX && !entry->left)
-            settle(entry, &keys, i, write, ret);
-    }
-    if (ret->lost)
+    ret->lost = error != -ENOTUNIQ;
+    ret->contested = error == -ENOTUNIQ;
+    if (ret->lost) {
         log_error(
             "the stores have too few good shares of their key; keep the file of the key safe, "
             "and give it with key=FILE");
+        return;
+    }
+    log_error(
+        "the stores have all of two keys, or of one with two passphrases, and nothing but the "
+        "right one tells which: their files key stay; zfec-fs key passphrase FILE STORES "
+        "makes them anew");
+}
+
+int node_keys_settle(const struct roster *roster, bool write, struct keys_found *ret)
+{
+    cleanup_node_keys struct node_keys keys = {0};
+    uint8_t right[KEY_SHARE_SIZE];
+
+    *ret = (struct keys_found){0};
+    int r = read_roster(roster, &keys);
+    if (r <= 0)
+        return r;
+    for (size_t i = 0; i < roster->count; i++) {
+        const struct roster_entry *entry = &roster->entries[i];
+        if (entry->share < 0 || entry->share >= KEY_SHARES_MAX || entry->left)
+            continue;
+        r = key_search_rebuild(keys.files, keys.count, (uint8_t)entry->share, right);
+        if (r < 0) {
+            tell_unsettled(r, ret);
+            return 0;
+        }
+        settle(entry, &keys, i, right, write, ret);
+    }
+    return 0;
+}
+
+int node_keys_leave_others(struct roster *roster)
+{
+    cleanup_node_keys struct node_keys keys = {0};
+    uint8_t right[KEY_SHARE_SIZE];
+    struct key_share ours;
+
+    int r = read_roster(roster, &keys);
+    if (r <= 0)
+        return r;
+    r = key_search_rebuild(keys.files, keys.count, 0, right);
+    if (r < 0 || key_share_read(right, sizeof right, &ours) < 0)
+        return 0;
+    for (size_t i = 0; i < roster->count; i++) {
+        struct roster_entry *entry = &roster->entries[i];
+        if (!keys.files[i].read || entry->added ||
+            memcmp(keys.files[i].share.set_id, ours.set_id, SET_ID_SIZE) == 0)
+            continue;
+        log_error("store %s: its key is of another set: nothing is written there; take it out, or "
+                  "empty it",
+                  store_name(entry->store));
+        entry->share = ROSTER_UNKNOWN;
+        entry->left = true;
+    }
     return 0;
 }

@@ -35,6 +35,7 @@ struct keys_found {
     unsigned wrong;  /* stores whose file `key` is missing or wrong */
     unsigned mended; /* of these, those that have the right one now */
     bool lost;       /* it is not known what is right: the stores do not have the key any more */
+    bool contested;  /* it is not known, because they have all of two */
 };
 
 /*
@@ -43,6 +44,10 @@ struct keys_found {
  * then nodes are to get nothing of the key. Returns 0 or a negative errno, which was logged.
  */
 int node_keys_settle(const struct roster *roster, bool write, struct keys_found *ret);
+
+/* Marks stores whose file `key` is of another set than the one that the stores have all of: nothing
+ * is to be written there, which is told. As node_keys_settle. */
+int node_keys_leave_others(struct roster *roster);
 
 /* Refuses PATH if it is in one of the stores. Returns 0, or -EINVAL, which was logged. */
 int node_keys_check_outside(const struct node_keys *keys, const char *path);

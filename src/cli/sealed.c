@@ -141,10 +141,13 @@ int source_take_key(const struct options *options, struct source *source, struct
     cleanup_secret struct master_key *key = NULL;
     struct seal_keys *keys;
 
+    bool sealed = store_source_is_sealed(source);
+
     *ret = NULL;
+    if (sealed)
+        store_source_set_unsealer(source, unsealer_without_key());
     if (!options->key && !options->passphrase_file)
         return 0;
-    bool sealed = store_source_is_sealed(source);
     int r = sealed ? 0 : have_keys(options, source, &sealed);
     if (r < 0)
         return r;

@@ -417,8 +417,11 @@ static void choose_needs(struct repair *repair, const struct inspection *inspect
     }
     /* What an interrupted run of ours left goes, and nothing says so. */
     bool ours = inspection->leftover && temporary_is_name(visit_last_name(path));
-    removed = removed && (ours || (restorable ? goes_with_files(repair, inspection)
-                                              : may_be_removed(repair, inspection, path, again)));
+    /* What a manifest has, or a manifest itself, is lost and no leftover: each share may be the one
+     * that others have to be there with. */
+    removed = removed && (ours || (!inspection->sealed.kind &&
+                                   (restorable ? goes_with_files(repair, inspection)
+                                               : may_be_removed(repair, inspection, path, again))));
     for (size_t i = 0; i < repair->count; i++) {
         if (!removed)
             slots[i].need = NEED_REFUSED;

@@ -335,28 +335,49 @@ static int value_at(const struct voice *voice, const uint16_t chosen[], uint8_t 
     return secret_combine(voice->first->required, xs, values, KEY_SIZE, ret);
 }
 
+/* Finds the one voice that is complete: in RET, with the CHOSEN members that give its secret. */
+static int find_complete(struct hunt *hunt, struct voice voices[2], struct voice *ret,
+                         uint16_t chosen[KEY_SHARES_MAX])
+{
+    cleanup_free bool *taken = calloc(hunt->count + 1, sizeof *taken);
+    cleanup_secret uint8_t *secret = seal_alloc(KEY_SIZE);
+    uint16_t found[KEY_SHARES_MAX] = {0};
+    int result = -ENODATA;
+
+    if (!taken || !secret)
+        return -ENOMEM;
+    int r = count_required(hunt);
+    while (r == 0 && loudest(hunt, taken, &voices[0], &voices[1])) {
+        r = find_secret(&voices[1], found, secret);
+        if (r == 0 && result == 0)
+            return -ENOTUNIQ;
+        if (r == 0) {
+            memcpy(chosen, found, sizeof found);
+            *ret = voices[1];
+        }
+        if (result < 0)
+            result = r;
+        r = r == -EBADMSG ? 0 : r;
+    }
+    return r < 0 ? r : result;
+}
+
 int key_search_rebuild(const struct found_key *files, size_t count, uint8_t index,
                        uint8_t ret[KEY_SHARE_SIZE])
 {
     static const struct key_search any = {0};
     struct hunt hunt = {.terms = &any, .files = (struct found_key *)files, .count = count};
-    cleanup_free bool *taken = calloc(count + 1, sizeof *taken);
-    cleanup_free struct voice *voices = calloc(2, sizeof *voices);
-    cleanup_secret uint8_t *secret = seal_alloc(KEY_SIZE);
+    cleanup_free struct voice *voices = calloc(3, sizeof *voices);
     uint16_t chosen[KEY_SHARES_MAX] = {0};
     uint8_t value[KEY_SIZE];
 
-    if (!taken || !voices || !secret)
+    if (!voices)
         return -ENOMEM;
-    int r = count_required(&hunt);
-    if (r == 0 && !loudest(&hunt, taken, &voices[0], &voices[1]))
-        r = -ENODATA;
+    int r = find_complete(&hunt, voices, &voices[2], chosen);
     if (r == 0)
-        r = find_secret(&voices[1], chosen, secret);
+        r = value_at(&voices[2], chosen, index, value);
     if (r == 0)
-        r = value_at(&voices[1], chosen, index, value);
-    if (r == 0)
-        key_share_like(voices[1].first, index, value, ret);
+        key_share_like(voices[2].first, index, value, ret);
     explicit_bzero(value, sizeof value);
     return r;
 }

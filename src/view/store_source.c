@@ -240,14 +240,33 @@ static int store_source_read_link(struct source *opaque, const char *path, char 
     return 0;
 }
 
+/* Whether most stores that have intact headers have sealed ones. */
+static bool are_sealed(const struct store_source *source)
+{
+    cleanup_store_list struct store_list *list = NULL;
+    size_t sealed = 0, plain = 0;
+
+    if (stores_now(source->terms.stores, &list) < 0)
+        return false;
+    for (size_t i = 0; i < list->count; i++) {
+        struct store_voice voice;
+        if (!store_voice(list->stores[i], &voice))
+            continue;
+        sealed += voice.kinds[true] > voice.kinds[false];
+        plain += voice.kinds[false] > 0 && voice.kinds[false] >= voice.kinds[true];
+    }
+    return sealed > plain;
+}
+
 bool store_source_is_sealed(struct source *source)
 {
     struct share_header header = {0};
     struct stat status;
+    bool manifest = store_source_stat(source, MANIFEST_NAME, &status, &header, NULL, NULL) == 0 &&
+                    S_ISREG(status.st_mode) && header.layout.required > 0 &&
+                    formats[header.layout.format]->is_sealed;
 
-    return store_source_stat(source, MANIFEST_NAME, &status, &header, NULL, NULL) == 0 &&
-           S_ISREG(status.st_mode) && header.layout.required > 0 &&
-           formats[header.layout.format]->is_sealed;
+    return manifest || are_sealed((struct store_source *)source);
 }
 
 void store_source_refuse_sealed(struct source *source)

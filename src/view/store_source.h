@@ -14,7 +14,8 @@ int store_source_file(struct source *source, struct share_set *shares, struct so
 /* What is in STORES, which it takes over (also where it fails). */
 int store_source_new(struct stores *stores, const struct share_terms *terms, struct source **ret);
 
-/* Returns true if what the stores hold are sealed shares: their root has a manifest. */
+/* Returns true if what the stores hold are sealed shares: their root has a manifest, or most
+ * of them say so. */
 bool store_source_is_sealed(struct source *source);
 
 /* From now on a file whose shares are sealed is an error: as it is in them, nobody wants it. */

@@ -195,6 +195,44 @@ static int make_prover(struct unsealer *opaque, const char *path,
     return 0;
 }
 
+/* What can be said without a key: each directory has a manifest. */
+static int look_at_name(struct unsealer *opaque, const char *path, struct sealed_name *ret)
+{
+    *ret = (struct sealed_name){.kind = strcmp(last_name(path), MANIFEST_NAME) == 0 ? S_IFREG : 0};
+    return 0;
+}
+
+static int prove_nothing(struct unsealer *opaque, const char *path,
+                         const struct share_header *version, struct stripe_opener **ret)
+{
+    *ret = NULL;
+    return 0;
+}
+
+struct unsealer *unsealer_without_key(void)
+{
+    static struct unsealer unsealer = {look_at_name, prove_nothing};
+
+    return &unsealer;
+}
+
+int unsealing_find_manifest(struct source *stores, const char *path,
+                            void (*tell)(void *context, const char *name, mode_t kind),
+                            void *context)
+{
+    cleanup_names struct names names = NO_NAMES;
+
+    int r = stores->operations->list(stores, path, &names);
+    names_sort_unique(&names);
+    if (r < 0 || names_have(&names, MANIFEST_NAME))
+        return r == -ENOENT ? 0 : r;
+    cleanup_free char *name = join(path, MANIFEST_NAME);
+    if (!name)
+        return -ENOMEM;
+    tell(context, name, S_IFREG);
+    return 0;
+}
+
 int unsealing_find_missing(struct unsealing *unsealing, const char *path,
                            void (*tell)(void *context, const char *name, mode_t kind),
                            void *context)

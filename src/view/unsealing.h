@@ -25,5 +25,15 @@ int unsealing_find_missing(struct unsealing *unsealing, const char *path,
                            void (*tell)(void *context, const char *name, mode_t kind),
                            void *context);
 
+/* The same where there is no key: tells of the directory's manifest alone, by its path in a share.
+ */
+int unsealing_find_manifest(struct source *stores, const char *path,
+                            void (*tell)(void *context, const char *name, mode_t kind),
+                            void *context);
+
+/* What the terms of sealed shares take where there is no key: it is known that each directory has a
+ * manifest. */
+struct unsealer *unsealer_without_key(void);
+
 DEFINE_CLEANUP(struct unsealing *, unsealing_free)
 #define cleanup_unsealing CLEANUP(cleanup_by_unsealing_free)

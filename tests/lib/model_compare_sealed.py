@@ -35,14 +35,12 @@ class SealedComparison(Comparison):
             self.check_rebuilt(view.path, self.model)
             view.unmount()
             self.check_check()
-            is_known = self.is_known_as_sealed()
+            is_opened = self.has_root()
             self.take_key()
-            if is_known:
-                self.check_check()
+            self.check_check()
+            if is_opened:
                 self.check_opened()
-            else:
-                self.owed_status("check", self.command("check", self.place), 3)
-            if not is_known or not self.with_key:
+            if not self.with_key:
                 self.leave_key()
             self.check_repair()
         finally:
@@ -55,7 +53,7 @@ class SealedComparison(Comparison):
     def leave_key(self):
         self.model, self.key_words = self.keyless, ()
 
-    def is_known_as_sealed(self):
+    def has_root(self):
         """Whether the root has a manifest."""
         name = self.keyless.name(MANIFEST)
         return name.state == "shown" and name.file is not None and name.file.version.sealed
