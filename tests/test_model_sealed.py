@@ -9,6 +9,7 @@ import pytest
 from model_trials import CASES, SEALED_PARTS, check_honest, compare_all, trees_of
 
 SPREAD = True
+TREE = 300  # files of a tree: Python encrypts them while the mounts' limit of time runs
 
 
 def test_honest_stores(mounts, tmp_path):
@@ -17,4 +18,4 @@ def test_honest_stores(mounts, tmp_path):
 
 @pytest.mark.parametrize("part", range(SEALED_PARTS))
 def test_random_stores(mounts, tmp_path, part):
-    compare_all(mounts, tmp_path, "sealed", trees_of(part, SEALED_PARTS, 2 * CASES))
+    compare_all(mounts, tmp_path, "sealed", trees_of(part, SEALED_PARTS, 2 * CASES, TREE))

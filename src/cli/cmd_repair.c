@@ -204,6 +204,26 @@ static void tell_mended(const struct store_findings *store)
     output_draft(COLOUR_NONE, &line);
 }
 
+/* Tells what was made, in each store and of what. */
+static void tell_made(const struct repairing *repairing)
+{
+    const struct findings *findings = repairing->findings;
+    const unsigned unverified = repairing->unverified;
+
+    for (size_t i = 0; !findings->options->dry_run && i < findings->roster->count; i++)
+        tell_mended(&findings->stores[i]);
+    if (repairing->keys.mended > 0)
+        output_text(COLOUR_NONE, "%u store%s: share of the key made again", repairing->keys.mended,
+                    plural(repairing->keys.mended));
+    if (unverified > 0)
+        output_text(COLOUR_WARNING,
+                    "%s file%s %s unverified, from just as many blocks as are needed: check "
+                    "--key proves %s",
+                    show_count(unverified).text, plural(unverified),
+                    findings->options->dry_run ? "would be rebuilt" : "rebuilt",
+                    unverified == 1 ? "it" : "them");
+}
+
 static void add_left(struct draft *line, uint64_t count, const char *what, const char *left)
 {
     if (count > 0)
@@ -342,17 +362,7 @@ static enum exit_status repair_names(struct copying *copying, struct sending *se
              repairing.keys.wrong > 0)
         status = EXIT_STATUS_DAMAGED;
     findings_tell_rest(&findings);
-    for (size_t i = 0; !options->dry_run && i < roster->count; i++)
-        tell_mended(&findings.stores[i]);
-    if (repairing.keys.mended > 0)
-        output_text(COLOUR_NONE, "%u store%s: share of the key made again", repairing.keys.mended,
-                    plural(repairing.keys.mended));
-    if (repairing.unverified > 0)
-        output_text(COLOUR_WARNING,
-                    "%s file%s rebuilt unverified, from just as many blocks as are needed: check "
-                    "--key proves %s",
-                    show_count(repairing.unverified).text, plural(repairing.unverified),
-                    repairing.unverified == 1 ? "it" : "them");
+    tell_made(&repairing);
     copying_summarize(copying, status);
     if (!options->dry_run)
         note_repair(options, r == 0 && tell_outcome(&repairing));

@@ -44,13 +44,13 @@ def compare_all(mounts, tmp_path, share_format, trees):
     assert not wrong, f"seed {SEED}\n{model_compare.report(wrong)}"
 
 
-def trees_of(part, parts=sum(PARTS.values()), cases=CASES):
+def trees_of(part, parts=sum(PARTS.values()), cases=CASES, tree=TREE):
     """(number of the tree, files in it): large ones, and many of a few files."""
     left = cases // parts
     number = part * 1000000
     while left > 0:
         small = number % 8 == 7
-        some = min(left, random.Random(number).randint(1, 8) if small else TREE)
+        some = min(left, random.Random(number).randint(1, 8) if small else tree)
         yield number, some
         left -= some
         number += 1
