@@ -115,7 +115,7 @@ WRONG = {
     "relative source": (
         GOOD.replace("source = /", "source = home"), 2,
         "source = home: write an absolute path"),
-    "format": (with_line(4, "format = x"), 4, "format = x: write checked, classic or fec"),
+    "format": (with_line(4, "format = x"), 4, "format = x: write checked, classic, fec or sealed"),
     "block size": (
         with_line(4, "block_size = 5K"), 4,
         "block_size = 5K: write a power of two from 4K to 1M"),

@@ -83,7 +83,7 @@ static void read_telling(struct telling *telling)
     if (transfer->result < 0)
         return;
     log_mute(true);
-    int r = description_read(transfer->theirs, "", &sets);
+    int r = description_read(transfer->theirs, NULL, "", &sets);
     log_mute(false);
     telling->unreadable = r < 0 && r != -ENOENT;
     telling->text = r == 0 ? asking_text(&sets.sets[0]) : NULL;
@@ -100,8 +100,8 @@ int asking_nodes(struct asking *asking, struct sync_node *nodes, size_t count, s
         nodes[i].terms.timeout = ASK_S;
         nodes[i].terms.deadline = ASK_ALL_S;
         nodes[i].terms.retries = 0;
-        transfers[i] =
-            (struct transfer){.node = &nodes[i], .task = TASK_ASK, .step = TRANSFER_WAITING};
+        transfers[i] = (struct transfer){
+            .node = &nodes[i], .task = TASK_ASK, .seal = asking->seal, .step = TRANSFER_WAITING};
         if (asprintf(&transfers[i].theirs, "%s/%zu", asking->folder, i) < 0)
             r = -ENOMEM;
         if (r == 0)
@@ -137,19 +137,21 @@ size_t asking_show(const struct sync_set *set, const struct telling *tellings, c
         const struct sync_node *node = &set->nodes[i];
         const struct telling *telling = &tellings[i];
         const char *by = node->mover == &rsync_mover ? "rsync" : "rclone";
+        const char *name = description_name(set);
         bool answers = telling->transfer.result == 0,
              same = telling->text && !strcmp(telling->text, told);
         struct draft line = {0};
         standing_add_node(&line, set, node);
-        draft_add(&line, "%s = %s: %s", by, node->target,
-                  !answers                     ? "does not answer: "
-                  : telling->transfer.no_place ? "answers, but there is no such directory"
-                  : telling->unreadable ? "answers, but its " DESCRIPTION_NAME " cannot be read"
-                  : !telling->text      ? "answers, but has no " DESCRIPTION_NAME
-                  : same                ? "answers"
-                                        : "answers, and tells something else");
+        draft_add(&line, "%s = %s: ", by, node->target);
         if (!answers)
-            draft_add(&line, "%s", telling->transfer.reason);
+            draft_add(&line, "does not answer: %s", telling->transfer.reason);
+        else if (telling->transfer.no_place)
+            draft_add(&line, "answers, but there is no such directory");
+        else if (!telling->text)
+            draft_add(&line, "answers, but %s %s%s", telling->unreadable ? "its" : "has no", name,
+                      telling->unreadable ? " cannot be read" : "");
+        else
+            draft_add(&line, "answers%s", same ? "" : ", and tells something else");
         output_draft(same ? COLOUR_NONE : COLOUR_BAD, &line);
         json_t *object = json_pack("{s:s, s:s, s:o, s:b, s:b}", "set", set->name, "node",
                                    node->name, "share", json_sprintf("%02x", (uint8_t)node->share),

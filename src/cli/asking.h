@@ -16,6 +16,7 @@ struct asking {
     char *folder; /* private */
     struct run run;
     int signals;
+    const struct seal_terms *seal; /* of a sealed set that is asked for; NULL: of any */
 };
 
 /* Blocks the user's signals, which end the asking from now on. Returns 0 or a negative errno, which

@@ -6,6 +6,7 @@
 #include "cli/node_keys.h"
 #include "cli/output.h"
 #include "cli/passphrase_from.h"
+#include "cli/set_id.h"
 #include "cli/set_stores.h"
 #include "seal/key_paper.h"
 #include "sync/child.h"
@@ -15,31 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { QR_S = 20, PAPER_MAX = 4096, ID_DIGITS = 2 * SET_ID_SIZE };
-
-/* A set's id in hex. */
-struct id_text {
-    char text[ID_DIGITS + 1];
-};
-
-static struct id_text id_text(const uint8_t id[SET_ID_SIZE])
-{
-    struct id_text ret;
-
-    for (size_t i = 0; i < SET_ID_SIZE; i++)
-        snprintf(ret.text + 2 * i, 3, "%02x", id[i]);
-    return ret;
-}
-
-static int read_id(const char *text, uint8_t ret[SET_ID_SIZE])
-{
-    if (strlen(text) != ID_DIGITS || strspn(text, "0123456789abcdef") != ID_DIGITS)
-        return log_as(-EINVAL, "--id %s: give the %d digits that zfec-fs key show shows", text,
-                      ID_DIGITS);
-    for (size_t i = 0; i < SET_ID_SIZE; i++)
-        sscanf(text + 2 * i, "%2hhx", &ret[i]);
-    return 0;
-}
+enum { QR_S = 20, PAPER_MAX = 4096 };
 
 static enum exit_status status_of(int error)
 {
@@ -235,7 +212,7 @@ static enum exit_status recover_from_stores(struct options *options, const char 
     cleanup_node_keys struct node_keys keys = {0};
     cleanup_secret struct master_key *key = NULL;
     uint8_t id[SET_ID_SIZE];
-    int r = options->set_id ? read_id(options->set_id, id) : 0;
+    int r = options->set_id ? set_id_read("--id", options->set_id, id) : 0;
     if (r == 0)
         r = node_keys_read(options, &keys);
     if (r == 0)

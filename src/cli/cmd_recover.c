@@ -222,14 +222,16 @@ static enum exit_status recover(struct recovery *recovery, struct sync_node *pla
     else if (telling->transfer.result < 0)
         r = log_as(-EIO, "%s: %s", place->target, telling->transfer.reason);
     else
-        r = description_read(telling->transfer.theirs, place->target, &sets);
+        r = description_read(telling->transfer.theirs, NULL, place->target, &sets);
     if (r == -ENOENT && telling->transfer.no_place)
         log_error("%s: there is no such directory: correct the path, or give the place of another "
                   "node",
                   place->target);
     else if (r == -ENOENT)
-        log_error("%s: has no " DESCRIPTION_NAME ", which tells of the other nodes: give the place "
-                  "of another node, or write the file of sets by hand",
+        log_error("%s: has no " DESCRIPTION_NAME
+                  ", which tells of the other nodes, nor the " SEALED_DESCRIPTION_NAME
+                  " of sealed shares: give the place of another node, or "
+                  "write the file of sets by hand",
                   place->target);
     asking_free(telling, 1);
     return r == 0 ? recover_set(recovery, &sets.sets[0], place) : EXIT_STATUS_FAILED;

@@ -347,7 +347,7 @@ static enum exit_status repair_names(struct copying *copying, struct sending *se
     }
     int r = repair_run(source, roster, &settings, &copying->meter.progress);
     if (r == 0 && sending)
-        r = sending_run(sending, &repairing, note_event, &repairing.filled);
+        r = sending_run(sending, &repairing, note_event, &repairing.filled, &repairing.keys);
     if (r == 0 && !sending && repairing.sealed)
         r = node_keys_settle(roster, !options->dry_run, &repairing.keys);
     r = copying_finish(copying, r);

@@ -11,6 +11,7 @@
 #include "cli/outcome.h"
 #include "cli/output.h"
 #include "cli/private_view.h"
+#include "cli/set_key.h"
 #include "cli/standing.h"
 #include "cli/sync_sets.h"
 #include "sync/address.h"
@@ -259,6 +260,9 @@ static int prepare_task(struct syncing *syncing, size_t i, struct transfer *tran
         r = choose_few(syncing, transfer);
         if (r < 0)
             return r;
+        /* Nothing there will say that this run has filled it. */
+        if (transfer->seal && !transfer->keys && !transfer->set)
+            transfer->is_new = memory->first_tried == syncing->began && !transfer->adopts;
         transfer->counts =
             !transfer->node->terms.remove && (options->dry_run || options->verify > 0 ||
                                               syncing->began - memory->counted >= COUNT_EVERY_S);
@@ -310,11 +314,11 @@ static void look_for_twin(struct syncing *syncing, size_t i, const char *theirs)
     char reason[REASON_SIZE];
 
     log_mute(true);
-    int r = description_read(theirs, theirs, &sets);
+    int r = description_read(theirs, description_name(set), theirs, &sets);
     log_mute(false);
     for (size_t at = 0; r == 0 && at < set->count; at++) {
         if (at == i || set->nodes[at].share != sets.sets[0].nodes[0].share ||
-            strcmp(sets.sets[0].name, set->name) != 0)
+            strcmp(sets.sets[0].name, description_of(set)) != 0)
             continue;
         snprintf(reason, sizeof reason,
                  "the places of %.200s and %.200s are one: give each node its own",
@@ -370,6 +374,7 @@ static void judge_task(struct syncing *syncing, size_t i, const struct transfer 
 
 static int run_step(struct syncing *syncing, enum transfer_task task)
 {
+    const bool sealed = sets_is_sealed(syncing->set);
     struct run *run = &syncing->run;
 
     for (size_t i = 0; i < run->count; i++) {
@@ -386,6 +391,8 @@ static int run_step(struct syncing *syncing, enum transfer_task task)
             .ours = transfer->ours,
             .theirs = transfer->theirs,
             .set = syncing->describes ? syncing->set : NULL,
+            .seal = sealed ? &syncing->set->seal : NULL,
+            .keys = sealed && syncing->set->seal.on_nodes ? transfer->share : NULL,
             .adopts = syncing->options->adopt,
             .dry_run = syncing->options->dry_run,
             .each_file = syncing->options->verbose,
@@ -458,7 +465,7 @@ static int write_descriptions(struct syncing *syncing)
 
     if (!set->described)
         return 0;
-    if (asprintf(&path, "%s/" DESCRIPTION_NAME, syncing->run.transfers[0].share) < 0)
+    if (asprintf(&path, "%s/%s", syncing->run.transfers[0].share, description_name(set)) < 0)
         return -ENOMEM;
     syncing->describes = lstat(path, &status) < 0;
     if (!syncing->describes)
@@ -494,14 +501,34 @@ static int refuse_empty_source(const struct syncing *syncing)
                   set->name, set->source, show_count(files).text);
 }
 
+/* Names of sealed shares are others than those of plain ones, which would stay readable beside
+ * them, or be deleted before enough of the new ones are there. */
+static int refuse_mixture(const struct sync_set *set)
+{
+    static const char sealed[] = "sealed,";
+
+    for (size_t i = 0; i < set->count; i++) {
+        const struct memory *memory = &set->nodes[i].memory;
+        const bool was_sealed = strncmp(memory->encoding, sealed, strlen(sealed)) == 0;
+        if (memory->tried > 0 && *memory->encoding && was_sealed != sets_is_sealed(set))
+            return log_as(-EPERM,
+                          "%s: node %s holds %s shares, and format = %s makes %s ones: give every "
+                          "node a new, empty place in the file of sets, and remove the old places "
+                          "once sync has filled the new ones",
+                          set->name, set->nodes[i].name, was_sealed ? "sealed" : "plain",
+                          formats[set->encoding.format]->name, was_sealed ? "plain" : "sealed");
+    }
+    return 0;
+}
+
 /* Does all steps, with the view mounted. Returns 0 or a negative errno. */
 static int run_steps(struct syncing *syncing, const char *folder)
 {
     const struct sync_set *set = syncing->set;
     bool dry_run = syncing->options->dry_run;
 
-    int r = sample_write_few(syncing->run.transfers[0].share, syncing->few, rsync_mover.list_end,
-                             &syncing->files, &syncing->bytes);
+    int r = sample_write_few(syncing->run.transfers[0].share, sets_is_sealed(set), syncing->few,
+                             rsync_mover.list_end, &syncing->files, &syncing->bytes);
     if (r == 0)
         r = refuse_empty_source(syncing);
     if (r == 0)
@@ -689,9 +716,12 @@ static enum exit_status sync_set(const struct options *options, struct sync_set 
         state_lock(folder, set->name, &lock) < 0)
         return EXIT_STATUS_FAILED;
     int known = state_read(folder, set);
-    if ((known < 0 && known != -ENOENT && known != -EBADMSG) ||
-        private_view_open(set, lock, &syncing.view) < 0)
-        return note_end(options, set, EXIT_STATUS_FAILED);
+    int r = known < 0 && known != -ENOENT && known != -EBADMSG ? known : refuse_mixture(set);
+    if (r == 0 && sets_is_sealed(set))
+        r = set_key_take(options, set);
+    *stopped = r == -ECANCELED;
+    if (r < 0 || private_view_open(set, lock, &syncing.view) < 0)
+        return *stopped ? EXIT_STATUS_FAILED : note_end(options, set, EXIT_STATUS_FAILED);
     bool ready = asprintf(&few, "%s/few.list", view->folder) >= 0;
     for (size_t i = 0; ready && i < set->count; i++) {
         const uint8_t share = (uint8_t)set->nodes[i].share;

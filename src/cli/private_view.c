@@ -7,6 +7,7 @@
 #include "cli/background.h"
 #include "cli/places.h"
 #include "cli/private_folder.h"
+#include "cli/set_key.h"
 #include "mount/mount.h"
 #include "sync/address.h"
 #include "sync/child.h"
@@ -144,6 +145,10 @@ static int serve(struct sync_set *set, const struct private_view *paths)
         r = tree_source_new(set->source, &set->encoding, &set->rules, &source);
     if (r < 0)
         return log_errno(r, "%s: cannot be the source", set->source);
+    if (sets_is_sealed(set))
+        r = set_key_seal(set, steal_pointer(source), &source);
+    if (r < 0)
+        return r;
     r = view_new(steal_pointer(source), set->encoding.shares, true, &view);
     return r < 0 ? r : mount_serve(view, &settings);
 }

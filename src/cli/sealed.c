@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "cli/node_keys.h"
+#include "cli/set_id.h"
 #include "view/opened_source.h"
 #include "view/sealed_source.h"
 #include "view/store_source.h"
@@ -11,27 +12,72 @@
 #include <string.h>
 #include <sys/stat.h>
 
+/* The id of the set that is meant; *RET is NULL where none is. */
+static int wanted_id(const struct options *options, uint8_t id[SET_ID_SIZE], const uint8_t **ret)
+{
+    int r = options->set_id ? set_id_read("id", options->set_id, id) : 0;
+
+    *ret = options->set_id ? id : NULL;
+    return r;
+}
+
 /* The key of the file that was given. */
 static int take_key(const struct options *options, struct master_key **ret)
 {
+    uint8_t bytes[SET_ID_SIZE], own[SET_ID_SIZE];
+    const uint8_t *id = NULL;
+
     if (!options->key)
         return log_as(-EINVAL, "format sealed: give key=FILE; zfec-fs key new FILE makes one");
     int r = seal_start();
-    return r < 0 ? log_errno(r, "the key") : key_file_read(options->key, ret);
+    r = r < 0 ? log_errno(r, "the key") : wanted_id(options, bytes, &id);
+    if (r == 0)
+        r = key_file_read(options->key, ret);
+    if (r == 0 && id && master_key_id(*ret, own) == 0 && memcmp(own, id, sizeof own) != 0)
+        return log_as(-EINVAL,
+                      "%s: is the key of the set %s, and id=%s is another; give one of "
+                      "both, or those of one set",
+                      options->key, id_text(own).text, options->set_id);
+    return r;
+}
+
+int source_leave_others(const struct options *options, struct source *source)
+{
+    cleanup_node_keys struct node_keys keys = {0};
+    cleanup_names struct names others = NO_NAMES;
+    uint8_t bytes[SET_ID_SIZE];
+    const uint8_t *id = NULL;
+
+    int r = wanted_id(options, bytes, &id);
+    if (r == 0 && id)
+        r = node_keys_read(options, &keys);
+    for (size_t i = 0; r == 0 && i < keys.count; i++) {
+        const struct found_key *file = &keys.files[i];
+        if (!file->read || memcmp(file->share.set_id, id, SET_ID_SIZE) == 0)
+            continue;
+        log_error("store %s is left out: it holds shares of another set, %s", keys.nodes[i].path,
+                  id_text(file->share.set_id).text);
+        r = names_add(&others, keys.nodes[i].path);
+    }
+    if (r == 0 && keys.count > 0 && others.count == keys.count)
+        return log_as(-EINVAL, "id=%s: no store holds shares of that set", options->set_id);
+    return r == 0 && others.count > 0 ? stores_leave_out(store_source_stores(source), &others) : r;
 }
 
 /* The key that the stores have together. */
 static int find_key(const struct options *options, struct master_key **ret)
 {
     cleanup_node_keys struct node_keys keys = {0};
+    uint8_t bytes[SET_ID_SIZE];
+    const uint8_t *id = NULL;
 
     int r = seal_start();
-    if (r < 0)
-        return log_errno(r, "the key");
-    r = node_keys_read(options, &keys);
+    r = r < 0 ? log_errno(r, "the key") : wanted_id(options, bytes, &id);
+    if (r == 0)
+        r = node_keys_read(options, &keys);
     if (r < 0)
         return r;
-    r = node_keys_search(options, &keys, NULL, ret);
+    r = node_keys_search(options, &keys, id, ret);
     if (r == -ENOKEY || r == -ECANCELED || r == -EINVAL)
         return -EINVAL; /* it was said where it was asked for */
     return r < 0 ? log_as(-EINVAL,
@@ -105,6 +151,8 @@ static int refuse_other_set(const struct options *options, const struct master_k
     int r = node_keys_read(options, &keys);
     if (r == 0)
         r = master_key_id(key, id);
+    if (r == 0 && options->set_id)
+        return 0; /* others were left out */
     for (size_t i = 0; r == 0 && i < keys.count; i++) {
         read += keys.files[i].read;
         others += keys.files[i].read && memcmp(keys.files[i].share.set_id, id, sizeof id) != 0;
@@ -177,13 +225,16 @@ int source_open_sealed(const struct options *options, struct source **source)
         if (r < 0)
             return r;
     }
-    if (!options->key && !formats[options->encoding.format]->is_sealed && !sealed) {
+    const bool meant = options->key || options->set_id; /* then no plain shares are */
+    if (!meant && !formats[options->encoding.format]->is_sealed && !sealed) {
         store_source_refuse_sealed(*source);
         return 0;
     }
     if (!sealed && !mount)
         return log_as(-EINVAL, "the stores do not hold sealed shares; leave %s out",
-                      options->key ? "the key" : "the format");
+                      options->key      ? "the key"
+                      : options->set_id ? "the id"
+                                        : "the format");
     int r = options->key ? take_key(options, &key) : find_key(options, &key);
     if (r == 0 && options->key && sealed)
         r = refuse_other_set(options, key);

@@ -12,6 +12,12 @@
 int sealed_source_of_tree(const struct options *options, struct source *tree, struct source **ret);
 
 /*
+ * Where the set is given that is meant, leaves out the stores in SOURCE that hold shares of the key
+ * of another one, with a line for each. -EINVAL: no store has any of that set's.
+ */
+int source_leave_others(const struct options *options, struct source *source);
+
+/*
  * Where shares are sealed, or a key was given, puts what their key opens in the place of SOURCE,
  * what is in the stores. -EINVAL where no key was given.
  */

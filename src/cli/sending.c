@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/times.h"
+#include "cli/sending_keys.h"
 #include "cli/set_stores.h"
 #include "engine/again.h"
 #include "sync/address.h"
@@ -37,6 +38,8 @@ struct recipient {
     size_t wanted, failed; /* names */
     bool has_root;         /* among them */
     bool is_unfinished;    /* something may be left there */
+    char *keys;            /* a directory with the file `key` that it is to have; NULL: none */
+    bool sends_key;        /* that is sent now, and nothing else */
 };
 
 struct sending {
@@ -53,7 +56,8 @@ struct sending {
     pthread_mutex_t mutex;        /* of the rest, until it is sent */
     struct wanted *wanted;
     size_t count, room;
-    bool failed; /* there was no memory for one */
+    bool failed;          /* there was no memory for one */
+    struct node_due *due; /* of a sealed set, for each node; NULL: of another */
 };
 
 static void look_for_stop(void *context)
@@ -125,6 +129,7 @@ void sending_end(struct sending *sending)
         if (recipient->target.tree)
             tree_close((struct tree *)recipient->target.tree);
         free((char *)recipient->node.target);
+        remove_folder(recipient->keys);
         if (sending->transfers[i].list)
             unlink(sending->transfers[i].list);
         free(sending->transfers[i].list);
@@ -139,6 +144,8 @@ void sending_end(struct sending *sending)
     for (size_t i = 0; i < sending->count; i++)
         free(sending->wanted[i].path);
     cleanup_close_fd(&sending->lock);
+    if (sending->set)
+        due_free(sending->due, sending->set->count);
     free(sending->wanted);
     free(sending->recipients);
     free(sending->transfers);
@@ -427,8 +434,7 @@ static int describe(struct sending *sending, const char *view, size_t i)
     struct transfer *transfer = &sending->transfers[i];
     const uint8_t share = (uint8_t)sending->set->nodes[i].share;
 
-    if (asprintf(&transfer->ours, "%s.%02x.ours", view, share) < 0 ||
-        asprintf(&transfer->theirs, "%s.%02x.theirs", view, share) < 0)
+    if (asprintf(&transfer->ours, "%s.%02x.ours", view, share) < 0)
         return -ENOMEM;
     int r = description_write(sending->set, &sending->set->nodes[i], transfer->ours);
     if (r == -EINVAL) { /* which sync tells */
@@ -436,6 +442,38 @@ static int describe(struct sending *sending, const char *view, size_t i)
         transfer->ours = NULL;
     }
     return r == -EINVAL ? 0 : r;
+}
+
+/* Makes what a node is to have of the key; its directory has the time of the root, which is sent
+ * with it. */
+static int prepare_key(struct sending *sending, const char *view, struct tree *tree, size_t i)
+{
+    const struct node_due *due = &sending->due[i];
+    char **keys = &sending->recipients[i].keys;
+    struct stat status;
+
+    if (!due->known || (!due->differs && !is_replaced(sending, i)))
+        return 0;
+    if (asprintf(keys, "%s.%02x.key", view, (uint8_t)sending->set->nodes[i].share) < 0) {
+        *keys = NULL;
+        return -ENOMEM;
+    }
+    int r = due_write(due, *keys);
+    if (r == 0)
+        r = tree_stat(tree, "", &status);
+    const struct timespec times[] = {status.st_atim, status.st_mtim};
+    return r == 0 && utimensat(AT_FDCWD, *keys, times, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : r;
+}
+
+/* A file of the tree may have that name, but for one of a sealed tree; that is called by its id,
+ * which has to be known. */
+static bool is_to_be_described(const struct sync_set *set, const struct tree *tree)
+{
+    struct stat status;
+
+    return set->described &&
+           (sets_is_sealed(set) ? set->seal.known
+                                : tree_stat(tree, description_name(set), &status) == -ENOENT);
 }
 
 /*
@@ -450,7 +488,6 @@ static int prepare_node(struct sending *sending, const char *view, size_t i, boo
     const char *beneath = set_stores_beneath(sending->options);
     const size_t length = strlen(node->target);
     const bool ends = strchr("/:", node->target[length - 1]);
-    struct stat status;
     char *target = NULL;
 
     if (asprintf(&target, "%s%s%s", node->target, *beneath && !ends ? "/" : "", beneath) < 0)
@@ -462,13 +499,15 @@ static int prepare_node(struct sending *sending, const char *view, size_t i, boo
     if (asprintf(&transfer->share, "%s/%02x", view, (uint8_t)node->share) < 0 ||
         asprintf(&transfer->list, "%s.%02x.list", view, (uint8_t)node->share) < 0 ||
         asprintf(&transfer->way, "%s.%02x.way", view, (uint8_t)node->share) < 0 ||
+        asprintf(&transfer->theirs, "%s.%02x.theirs", view, (uint8_t)node->share) < 0 ||
         address_above(target, &transfer->above) < 0)
         return -ENOMEM;
     struct tree *tree = NULL;
     int r = tree_open(transfer->share, &tree);
-    if (r == 0 && sending->set->described && is_replaced(sending, i) &&
-        tree_stat(tree, DESCRIPTION_NAME, &status) == -ENOENT)
+    if (r == 0 && is_replaced(sending, i) && is_to_be_described(sending->set, tree))
         r = describe(sending, view, i);
+    if (r == 0 && sending->due)
+        r = prepare_key(sending, view, tree, i);
     recipient->target = (struct target){
         .tree = tree,
         .name = recipient->store ? store_name(recipient->store) : node->name,
@@ -509,6 +548,9 @@ static bool prepare_task(struct sending *sending, enum transfer_task task, size_
     transfer->known = !fills;
     transfer->goes_on = fills && task == TASK_REACH && memory->filling_since > 0 && transfer->ours;
     transfer->is_new = fills && task == TASK_REACH && !transfer->goes_on;
+    transfer->checksum = transfer->everything = recipient->sends_key;
+    if (recipient->sends_key)
+        return true;
     if (task == TASK_COMPARE_BACK)
         return choose_links(sending, i, ret);
     if (fills || task == TASK_REACH || task == TASK_UPDATE)
@@ -546,6 +588,9 @@ static int run_task(struct sending *sending, enum transfer_task task, size_t fir
             .theirs = transfer->theirs,
             .set =
                 transfer->ours && (task == TASK_UPDATE || task == TASK_REACH) ? sending->set : NULL,
+            .seal =
+                sending->set->seal.known && is_replaced(sending, i) ? &sending->set->seal : NULL,
+            .keys = is_replaced(sending, i) ? sending->recipients[i].keys : NULL,
             .result = transfer->result,
             .done = transfer->done,
             .context = sending,
@@ -689,13 +734,34 @@ static int mark_place(struct sending *sending, size_t i)
     struct transfer *transfer = &sending->transfers[i];
     char *share = transfer->share, *ours = transfer->ours;
 
-    if (!ours)
+    if (!ours || sending->set->seal.known) /* a sealed share says so by itself */
         return 0;
     transfer->share = ours;
     transfer->ours = NULL;
     int r = run_task(sending, TASK_UPDATE, i, i + 1, NULL);
     transfer->share = share;
     transfer->ours = ours;
+    return r;
+}
+
+/* Sends what nodes lack of the key, but for a new place, which was filled with it. */
+static int send_keys(struct sending *sending, struct keys_found *found)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < sending->set->count; i++) {
+        struct transfer *transfer = &sending->transfers[i];
+        struct recipient *recipient = &sending->recipients[i];
+        char *share = transfer->share;
+        if (!recipient->keys || is_replaced(sending, i))
+            continue;
+        transfer->share = recipient->keys;
+        recipient->sends_key = true;
+        r = run_task(sending, TASK_UPDATE, i, i + 1, NULL);
+        recipient->sends_key = false;
+        transfer->share = share;
+        found->mended += r == 0 && transfer->result == 0;
+    }
     return r;
 }
 
@@ -768,6 +834,24 @@ static void tell_filling(const struct sending *sending)
     }
 }
 
+/* Finds out what nodes lack of the key, and tells it in a dry run. */
+static int find_keys(struct sending *sending, struct keys_found *found)
+{
+    struct sync_set *set = sending->set;
+
+    if (!sets_is_sealed(set) || *set_stores_beneath(sending->options))
+        return 0;
+    int r = due_find(sending->options, set, found, &sending->due);
+    for (size_t i = 0; r == 0 && sending->options->dry_run && i < set->count; i++) {
+        if (sending->due[i].differs)
+            output_text(COLOUR_BAD,
+                        "%s/%s: its share of the key is missing or wrong; repair makes "
+                        "it again",
+                        set->name, set->nodes[i].name);
+    }
+    return r;
+}
+
 /* Reports what was made, or would be. */
 static void tell_made(const struct sending *sending, void *context,
                       void (*report)(void *context, const struct copy_event *event))
@@ -785,7 +869,8 @@ static void tell_made(const struct sending *sending, void *context,
 }
 
 int sending_run(struct sending *sending, void *context,
-                void (*report)(void *context, const struct copy_event *event), bool *ret_filled)
+                void (*report)(void *context, const struct copy_event *event), bool *ret_filled,
+                struct keys_found *ret_keys)
 {
     const struct options *options = sending->options;
     const char *view;
@@ -803,8 +888,10 @@ int sending_run(struct sending *sending, void *context,
         const struct store *store = sending->recipients[i].store;
         attributes |= store && !store_is_remote(store);
     }
-    if (sending->count == 0 && !options->replaced)
-        return r;
+    if (r == 0)
+        r = find_keys(sending, ret_keys);
+    if (r < 0 || (sending->count == 0 && !options->replaced && ret_keys->wrong == 0))
+        return r == -ENOMEM ? log_errno(r, "repair") : r;
     if (r == 0)
         r = set_stores_show(options, &view);
     for (size_t i = 0; r == 0 && i < sending->set->count; i++)
@@ -823,6 +910,8 @@ int sending_run(struct sending *sending, void *context,
         r = make_root(sending, view);
     if (r == 0 && !options->dry_run)
         r = send_all(sending, ret_filled);
+    if (r == 0 && !options->dry_run)
+        r = send_keys(sending, ret_keys);
     if (r == 0 && options->dry_run)
         tell_filling(sending);
     if (r == 0)

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "cli/copying.h"
+#include "cli/node_keys.h"
 #include "engine/repair.h"
 
 struct sending;
@@ -24,11 +25,13 @@ void sending_add(struct sending *sending, const char *path, const struct target 
 
 /*
  * Sends all that was added, and fills a new place; compares it again; and reports what was made. A
- * dry run only reports. *RET_FILLED: a whole share was made. Returns 0, -ENOMEM, -ECANCELED, or
+ * dry run only reports. *RET_FILLED: a whole share was made; *RET_KEYS: what nodes of a sealed set
+ * lack of the key, and got. Returns 0, -ENOMEM, -ECANCELED, or
  * why it could not begin; what failed for a node counts in COPYING, and was logged.
  */
 int sending_run(struct sending *sending, void *context,
-                void (*report)(void *context, const struct copy_event *event), bool *ret_filled);
+                void (*report)(void *context, const struct copy_event *event), bool *ret_filled,
+                struct keys_found *ret_keys);
 
 DEFINE_CLEANUP(struct sending *, sending_end)
 #define cleanup_sending CLEANUP(cleanup_by_sending_end)

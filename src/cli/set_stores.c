@@ -6,6 +6,7 @@
 #include "cli/fetching.h"
 #include "cli/lent_place.h"
 #include "cli/output.h"
+#include "cli/set_key.h"
 #include "cli/standing.h"
 #include "store/store.h"
 #include "sync/address.h"
@@ -410,6 +411,21 @@ static int check_repair(const struct options *options, const struct sync_set *se
     return options->replaced ? take_replaced(set, options->replaced) : 0;
 }
 
+/* Has OPTIONS go by the key of a sealed set. Its names follow from the path from the root. */
+static int open_sealed(const struct set_stores *stores, struct options *options)
+{
+    const bool opens = options->command & (COMMAND_DECODE | COMMAND_KEY) ||
+                       (options->command == COMMAND_MOUNT && options->view == VIEW_RESTORED);
+    const char *set = stores->set->name;
+
+    if (*stores->beneath && opens)
+        return log_as(-EINVAL,
+                      "%s: a sealed set is opened as a whole: give %s:, or mount that with -o "
+                      "restore and copy what you want",
+                      options->address, set);
+    return set_key_offer(stores->set, options);
+}
+
 /* To the end of the process: a thread reads what the programs say. */
 static struct set_stores *in_use;
 
@@ -443,6 +459,8 @@ int set_stores_open(struct options *options)
     options->encoding.format = stores->set->encoding.format;
     if (options->required == 0)
         options->required = options->encoding.required = stores->set->encoding.required;
+    if (sets_is_sealed(stores->set) && (r = open_sealed(stores, options)) < 0)
+        return r == -ENOMEM ? log_errno(r, "%s", options->address) : r;
     r = open_places(stores, options);
     return r == -ENOMEM ? log_errno(r, "%s", options->address) : r;
 }

@@ -6,6 +6,7 @@
 #include "engine/item.h"
 #include "engine/partial.h"
 #include "seal/key_share.h"
+#include "seal/manifest.h"
 #include "tree/remove.h"
 #include "trust/leftover.h"
 
@@ -137,6 +138,13 @@ static bool is_key(int directory, const char *path)
     return size > 0 && key_share_read(bytes, (size_t)size, &share) == 0;
 }
 
+/* Returns true if PATH tells of the set beside sealed shares; NAMES are what its directory shows.
+ */
+static bool is_sealed_description(const struct names *names, const char *path)
+{
+    return strcmp(path, SEALED_DESCRIPTION_NAME) == 0 && names_have(names, MANIFEST_NAME);
+}
+
 static void end_partial(struct copy_work *copy, const struct partial *partial)
 {
     cleanup_item struct item item = {.copy = copy};
@@ -175,7 +183,8 @@ void clean_directory(struct copy_work *copy, struct target *target, const char *
             continue;
         cleanup_free char *whole = visit_join(path, name);
         if (whole && target->share != TARGET_WHOLE &&
-            (leftover_is_description(whole) || is_key(directory, whole)))
+            (leftover_is_description(whole) || is_key(directory, whole) ||
+             is_sealed_description(names, whole)))
             continue; /* sync's, or what the node has of the key */
         bool kept = whole && settings->keeps && settings->keeps(settings->context, whole);
         int waits = !whole ? -ENOMEM : kept ? 1 : note_partial(copy, target, path, name, names);

@@ -18,9 +18,10 @@ enum {
 };
 
 struct stores {
-    char *directory;     /* absolute; NULL: none */
-    struct names others; /* absolute paths */
-    size_t left_out;     /* others that were not even named */
+    char *directory;       /* absolute; NULL: none */
+    struct names others;   /* absolute paths */
+    struct names unwanted; /* of the stores that are left out */
+    size_t left_out;       /* others that were not even named */
     struct census *census;
     pthread_mutex_t lock;
     bool looking;    /* someone renews the list, without the lock */
@@ -45,6 +46,15 @@ static struct store_list *list_copy(const struct store_list *list)
     return copy;
 }
 
+static bool has_path(const struct names *paths, const char *path)
+{
+    size_t i = 0;
+
+    while (i < paths->count && strcmp(names_get(paths, i), path) != 0)
+        i++;
+    return i < paths->count;
+}
+
 /* Adds the paths at which stores may be: first those beneath the directory, *RET_FOUND of them. */
 static int list_paths(const struct stores *stores, struct names *paths, size_t *ret_found)
 {
@@ -58,15 +68,13 @@ static int list_paths(const struct stores *stores, struct names *paths, size_t *
             continue;
         if (asprintf(&path, "%s/%s", stores->directory, names_get(&found, i)) < 0)
             return -ENOMEM;
-        r = names_add(paths, path);
+        r = has_path(&stores->unwanted, path) ? 0 : names_add(paths, path);
     }
     *ret_found = paths->count;
     for (size_t i = 0; r == 0 && i < stores->others.count; i++) {
         const char *path = names_get(&stores->others, i);
-        size_t j = 0;
-        while (j < *ret_found && strcmp(names_get(paths, j), path) != 0)
-            j++;
-        r = j < *ret_found ? 0 : names_add(paths, path);
+        const bool known = has_path(paths, path) || has_path(&stores->unwanted, path);
+        r = known ? 0 : names_add(paths, path);
     }
     return r;
 }
@@ -230,6 +238,7 @@ void stores_close(struct stores *stores)
         census_free(stores->census);
     pthread_mutex_destroy(&stores->lock);
     names_clear(&stores->others);
+    names_clear(&stores->unwanted);
     free(stores->directory);
     free(stores);
 }
@@ -256,6 +265,27 @@ int stores_add(struct stores *stores, const struct names *paths)
 
     if (r == 0)
         renew(stores);
+    return r;
+}
+
+int stores_leave_out(struct stores *stores, const struct names *paths)
+{
+    struct store_list *list = stores->list;
+    size_t kept = 0;
+    int r = 0;
+
+    HOLD(&stores->lock);
+    for (size_t i = 0; i < list->count; i++) {
+        struct store *store = list->stores[i];
+        if (r == 0 && has_path(paths, store_real_path(store)))
+            r = names_add(&stores->unwanted, tree_name(store_tree(store)));
+        else {
+            list->stores[kept++] = store;
+            continue;
+        }
+        store_release(store);
+    }
+    list->count = kept;
     return r;
 }
 

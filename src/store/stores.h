@@ -24,6 +24,10 @@ void stores_close(struct stores *stores);
 /* Looks for stores at PATHS as well. To be called before anything is asked of the stores. */
 int stores_add(struct stores *stores, const struct names *paths);
 
+/* From now on the stores whose absolute paths, without symlinks, are among PATHS are none of these.
+ * To be called before anything is asked of the stores. Returns 0 or -ENOMEM. */
+int stores_leave_out(struct stores *stores, const struct names *paths);
+
 /* Adds the absolute paths, without symlinks, of the stores that are there. Asks none of them. */
 int stores_real_paths(struct stores *stores, struct names *paths);
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "sync/description.h"
 
+#include "base/array.h"
 #include "base/log.h"
-#include "sync/mover.h"
+#include "seal/key_share.h"
 #include "sync/state.h"
 
 #include <fcntl.h>
@@ -13,11 +14,22 @@
     "# One share of this set is here, that of its first node. To find the others:\n"               \
     "# zfec-fs recover PLACE\n\n"
 
+const char *description_name(const struct sync_set *set)
+{
+    return sets_is_sealed(set) ? SEALED_DESCRIPTION_NAME : DESCRIPTION_NAME;
+}
+
+const char *description_of(const struct sync_set *set)
+{
+    return set->seal.known ? set->seal.name : set->name;
+}
+
 void description_print(const struct sync_set *set, const struct sync_node *first, FILE *file)
 {
     const struct encoding *encoding = &set->encoding;
+    const char *name = description_of(set);
 
-    fprintf(file, "[%s]\nrequired = %u\nformat = %s\n", set->name, encoding->required,
+    fprintf(file, "[%s]\nrequired = %u\nformat = %s\n", name, encoding->required,
             formats[encoding->format]->name);
     if (encoding->format == SHARE_FEC)
         fprintf(file, "shares = %u\n", encoding->shares);
@@ -27,9 +39,12 @@ void description_print(const struct sync_set *set, const struct sync_node *first
         const struct sync_node *node = i == 0 ? first : &set->nodes[i - 1];
         if (!node || (i > 0 && node == first))
             continue;
-        fprintf(file, "\n[%s/%s]\nshare = %02x\n%s = %s\n", set->name, node->name,
-                (uint8_t)node->share, node->mover == &rsync_mover ? "rsync" : "rclone",
-                node->target);
+        if (set->seal.known)
+            fprintf(file, "\n[%s/%02x]\n", name, (uint8_t)node->share);
+        else
+            fprintf(file, "\n[%s/%s]\n", name, node->name);
+        fprintf(file, "share = %02x\n%s = %s\n", (uint8_t)node->share,
+                node->mover == &rsync_mover ? "rsync" : "rclone", node->target);
     }
 }
 
@@ -43,11 +58,11 @@ static time_t time_of_bytes(const char *bytes, size_t size)
     return 500000000 + (time_t)(sum >> 2);
 }
 
-static int open_in(const char *folder, int flags)
+static int open_in(const char *folder, const char *name, int flags)
 {
     cleanup_free char *path = NULL;
 
-    if (asprintf(&path, "%s/" DESCRIPTION_NAME, folder) < 0)
+    if (asprintf(&path, "%s/%s", folder, name) < 0)
         return -ENOMEM;
     int fd = open(path, flags | O_CLOEXEC, 0644);
     return fd < 0 ? -errno : fd;
@@ -55,12 +70,17 @@ static int open_in(const char *folder, int flags)
 
 int description_clear(const char *folder)
 {
-    cleanup_free char *path = NULL;
+    static const char *const names[] = {DESCRIPTION_NAME, SEALED_DESCRIPTION_NAME, KEY_SHARE_NAME};
 
-    if (asprintf(&path, "%s/" DESCRIPTION_NAME, folder) < 0)
-        return -ENOMEM;
-    if ((mkdir(folder, 0700) < 0 && errno != EEXIST) || (unlink(path) < 0 && errno != ENOENT))
+    if (mkdir(folder, 0700) < 0 && errno != EEXIST)
         return -errno;
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        cleanup_free char *path = NULL;
+        if (asprintf(&path, "%s/%s", folder, names[i]) < 0)
+            return -ENOMEM;
+        if (unlink(path) < 0 && errno != ENOENT)
+            return -errno;
+    }
     return 0;
 }
 
@@ -79,7 +99,8 @@ int description_write(const struct sync_set *set, const struct sync_node *node, 
         return -ENOMEM;
     const struct timespec time = {.tv_sec = time_of_bytes(text, size)};
     int r = description_clear(folder);
-    cleanup_fd int fd = r < 0 ? r : open_in(folder, O_WRONLY | O_CREAT | O_EXCL);
+    const char *name = description_name(set);
+    cleanup_fd int fd = r < 0 ? r : open_in(folder, name, O_WRONLY | O_CREAT | O_EXCL);
     if (fd < 0)
         return fd;
     ssize_t written = write(fd, text, size);
@@ -88,30 +109,15 @@ int description_write(const struct sync_set *set, const struct sync_node *node, 
     if ((size_t)written < size)
         return -ENOSPC;
     log_mute(true);
-    r = description_read(folder, folder, &sets);
+    r = description_read(folder, name, folder, &sets);
     log_mute(false);
     return r;
 }
 
-int description_read(const char *folder, const char *of, struct sets *ret)
-{
-    cleanup_free char *path = NULL;
-
-    *ret = (struct sets){0};
-    if (asprintf(&path, "%s/" DESCRIPTION_NAME, folder) < 0)
-        return -ENOMEM;
-    if (access(path, F_OK) < 0)
-        return -errno;
-    int r = sets_read(path, of, ret);
-    if (r == 0 && (ret->count != 1 || ret->sets[0].count == 0))
-        r = log_as(-EINVAL, "%s: does not describe one set", of);
-    return r;
-}
-
 /* Returns true if a share is in its place: of a file of the source that has its name no more. */
-static bool is_share(const char *folder)
+static bool is_share(const char *folder, const char *name)
 {
-    cleanup_fd int fd = open_in(folder, O_RDONLY);
+    cleanup_fd int fd = open_in(folder, name, O_RDONLY);
     uint8_t start[HEADER_SIZE_MAX];
     struct share_header header;
     struct stat status;
@@ -123,16 +129,47 @@ static bool is_share(const char *folder)
            header_read(SHARE_CHECKED, start, (size_t)size, (uint64_t)status.st_size, &header) == 0;
 }
 
+/* That of sealed shares, where both are there; a plain share of a file of that name is none. */
+static int read_any(const char *folder, const char *of, struct sets *ret)
+{
+    cleanup_free char *path = NULL;
+
+    if (asprintf(&path, "%s/" SEALED_DESCRIPTION_NAME, folder) < 0)
+        return -ENOMEM;
+    const char *name = access(path, F_OK) < 0 || is_share(folder, SEALED_DESCRIPTION_NAME)
+                           ? DESCRIPTION_NAME
+                           : SEALED_DESCRIPTION_NAME;
+    return description_read(folder, name, of, ret);
+}
+
+int description_read(const char *folder, const char *name, const char *of, struct sets *ret)
+{
+    cleanup_free char *path = NULL;
+
+    *ret = (struct sets){0};
+    if (!name)
+        return read_any(folder, of, ret);
+    if (asprintf(&path, "%s/%s", folder, name) < 0)
+        return -ENOMEM;
+    if (access(path, F_OK) < 0)
+        return -errno;
+    int r = sets_read(path, of, ret);
+    if (r == 0 && (ret->count != 1 || ret->sets[0].count == 0))
+        r = log_as(-EINVAL, "%s: does not describe one set", of);
+    return r;
+}
+
 bool description_fits(const struct sync_set *set, const struct sync_node *node, const char *folder,
                       char reason[REASON_SIZE])
 {
     cleanup_sets struct sets sets = {0};
     char encoding[ENCODING_SIZE], other[ENCODING_SIZE];
+    const char *file = description_name(set), *name = description_of(set);
 
     log_mute(true);
-    int r = description_read(folder, folder, &sets);
+    int r = description_read(folder, file, folder, &sets);
     log_mute(false);
-    if (r == -ENOENT || (r < 0 && is_share(folder)))
+    if (r == -ENOENT || (r < 0 && !sets_is_sealed(set) && is_share(folder, file)))
         return true;
     const struct sync_set *theirs = r == 0 ? &sets.sets[0] : NULL;
     if (theirs) {
@@ -140,8 +177,8 @@ bool description_fits(const struct sync_set *set, const struct sync_node *node, 
         state_encoding(&theirs->encoding, other);
     }
     if (!theirs)
-        snprintf(reason, REASON_SIZE, "its " DESCRIPTION_NAME " cannot be read");
-    else if (strcmp(theirs->name, set->name) != 0 || theirs->nodes[0].share != node->share)
+        snprintf(reason, REASON_SIZE, "its %s cannot be read", file);
+    else if (strcmp(theirs->name, name) != 0 || theirs->nodes[0].share != node->share)
         snprintf(reason, REASON_SIZE, "it says that it holds share %02x of the set %s",
                  (uint8_t)theirs->nodes[0].share, theirs->name);
     else if (strcmp(encoding, other) != 0 && strcmp(node->memory.encoding, encoding) == 0)
@@ -152,10 +189,10 @@ bool description_fits(const struct sync_set *set, const struct sync_node *node, 
     return false;
 }
 
-bool description_is_same(const char *folder, const char *other)
+bool description_is_same(const char *name, const char *folder, const char *other)
 {
-    cleanup_fd int one = open_in(folder, O_RDONLY);
-    cleanup_fd int two = open_in(other, O_RDONLY);
+    cleanup_fd int one = open_in(folder, name, O_RDONLY);
+    cleanup_fd int two = open_in(other, name, O_RDONLY);
     char bytes[2][4096];
     ssize_t size[2];
 

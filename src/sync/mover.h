@@ -3,6 +3,7 @@
 #pragma once
 
 #include "sync/child.h"
+#include "sync/description.h"
 #include "sync/sets.h"
 
 #include <limits.h>
@@ -32,6 +33,9 @@ enum transfer_question {
     QUESTION_NAMES,       /* how many names it has, and how many of them would be deleted */
     QUESTION_CLEARED,     /* none: removes what is in the way, which rsync does with the rest */
     QUESTION_DESCRIBED,   /* none: sends the description, which rsync sends with the rest */
+    QUESTION_KEYED,       /* none: sends first what says that a sealed share is of this set, */
+    QUESTION_SENT,        /* none: then the contents of its files, */
+    QUESTION_LISTED,      /* none: and then manifests, by content, where times do not tell */
     QUESTION_NONE,
 };
 
@@ -62,8 +66,10 @@ struct transfer {
     char *above;  /* the directory in which rsync makes the node's, where that is not known */
     char *theirs; /* a directory for the description that the node has */
     char *ours;   /* the directory of the one that it should have */
-    const struct sync_set *set; /* that it describes; NULL: it is neither asked for nor sent */
-    bool adopts;                /* it is replaced, whatever it says */
+    const struct sync_set *set;    /* that it describes; NULL: it is neither asked for nor sent */
+    const struct seal_terms *seal; /* of sealed shares, which are sent in an order; NULL: others */
+    char *keys; /* a directory with the file `key` that it should have; NULL: it should have none */
+    bool adopts; /* it is replaced, whatever it says */
     const char
         *few; /* of TASK_UPDATE: a list like that, of a few small files to ask for, or NULL */
     bool dry_run;
@@ -84,7 +90,8 @@ struct transfer {
     enum transfer_question question; /* what it is asked now */
     char seen[PATH_MAX];             /* where its file system is mounted; "": unknown */
     bool no_times, no_checksums;     /* the node keeps none */
-    bool described;                  /* as it should be */
+    bool coarse_times;               /* it keeps them, but not to the nanosecond */
+    bool described, keyed;           /* as it should be */
     bool absent;                     /* the description that was asked for, */
     bool no_place;                   /* and the directory in which it would be */
     uint64_t equal;                  /* files that are as they should be, of those looked at */
@@ -148,6 +155,31 @@ struct mover {
 #define RSYNC_CHANGES_LINKS                                                                        \
     "symlinks there are not as they were sent: its rsync daemon changes them, unless rsyncd.conf " \
     "has \"use chroot = yes\" or \"munge symlinks = yes\""
+
+/* Returns true if manifests are compared by their contents: two may have one size and time there.
+ */
+static inline bool transfer_lists(const struct transfer *transfer)
+{
+    const struct terms *terms = &transfer->node->terms;
+
+    return transfer->seal && !transfer->dry_run &&
+           (transfer->no_times || transfer->coarse_times || transfer->checksum ||
+            transfer->everything || terms->look_at_checksums || terms->time_window > 0);
+}
+
+/* Returns true if all is fetched by which a node may say what it is. */
+static inline bool transfer_fetches_marks(const struct transfer *transfer)
+{
+    return transfer->seal ? transfer->question == QUESTION_DESCRIPTION || transfer->task == TASK_ASK
+                          : transfer->task == TASK_ASK && !transfer->set;
+}
+
+/* Returns true if PATH at the node is what tells of the set, and no share. */
+static inline bool transfer_is_description(const struct transfer *transfer, const char *path)
+{
+    return leftover_is_description(path) ||
+           (transfer->seal && strcmp(path, SEALED_DESCRIPTION_NAME) == 0);
+}
 
 static inline bool transfer_compares(const struct transfer *transfer)
 {

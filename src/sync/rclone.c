@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include "sync/description.h"
+#include "seal/key_share.h"
+#include "seal/manifest.h"
 #include "sync/leftovers.h"
 #include "sync/mover.h"
 #include "sync/sample.h"
@@ -15,6 +16,8 @@
 #define COLLISION   "Duplicate object found in source"
 /* Keeps the spaces at the end of a rule. */
 #define NOTHING "{}"
+/* The precision of times at a remote that keeps none. */
+#define NO_TIMES_NS 3153600000000000000
 /* Stands for, or before, a byte of a name that rclone cannot write: ‛ */
 #define QUOTE "\xe2\x80\x9b"
 
@@ -47,6 +50,11 @@ static void add_comparison(const struct transfer *transfer, struct words *words)
     bool by_content =
         transfer->checksum || terms->look_at_checksums || transfer->no_times || is_new;
 
+    if (transfer->question == QUESTION_NONE && transfer_lists(transfer)) {
+        words_add(words, "--size-only"); /* all was sent; what is missing is new */
+        return;
+    }
+    by_content |= transfer->question == QUESTION_LISTED;
     if (transfer->task == TASK_RESEND || transfer->everything ||
         (by_content && transfer->no_checksums))
         words_add(words, "--ignore-times"); /* nothing tells: all is sent */
@@ -65,13 +73,17 @@ static void add_updating(const struct transfer *transfer, struct words *words)
               each_file ? "--log-level=INFO" : "--log-level=NOTICE");
     if (terms->metadata)
         words_add(words, "--metadata");
-    if (terms->remove && transfer->task == TASK_UPDATE)
+    if (terms->remove && transfer->task == TASK_UPDATE && transfer->question == QUESTION_NONE)
         words_add(words, "--max-delete=%" PRIu64, transfer_removals(transfer));
     add_comparison(transfer, words);
     if (transfer->task == TASK_RESEND)
         words_add(words, "--files-from-raw=%s", transfer->list);
+    else if (transfer->question == QUESTION_LISTED)
+        words_add(words, "--include=" MANIFEST_NAME);
     else if (transfer->set)
-        words_add(words, "--exclude=/" DESCRIPTION_NAME);
+        words_add(words, "--exclude=/%s", description_name(transfer->set));
+    if (transfer->question == QUESTION_SENT)
+        words_add(words, "--exclude=" MANIFEST_NAME);
     if (transfer->dry_run)
         words_add(words, "--dry-run");
 }
@@ -88,7 +100,10 @@ static void rclone_call(const struct transfer *transfer, struct words *words)
     if (transfer->question == QUESTION_DESCRIPTION || transfer->task == TASK_ASK) {
         add_common(transfer, "copy", words);
         WORDS_ADD(words, "--stats=0", "--max-depth=1", "--max-size=" DESCRIPTION_MAX,
-                  "--include=/" DESCRIPTION_NAME, "--", transfer->node->target, transfer->theirs);
+                  "--include=/" DESCRIPTION_NAME);
+        if (transfer_fetches_marks(transfer))
+            WORDS_ADD(words, "--include=/" SEALED_DESCRIPTION_NAME, "--include=/" KEY_SHARE_NAME);
+        WORDS_ADD(words, "--", transfer->node->target, transfer->theirs);
         return;
     }
     if (transfer->question == QUESTION_FEATURES) {
@@ -122,8 +137,13 @@ static void rclone_call(const struct transfer *transfer, struct words *words)
         add_common(transfer, "copy", words);
         WORDS_ADD(words, "--stats=0", "--ignore-times");
         before = transfer->ours;
+    } else if (transfer->question == QUESTION_KEYED) {
+        add_common(transfer, "copy", words);
+        WORDS_ADD(words, "--stats=0", "--ignore-times", "--include=/" KEY_SHARE_NAME);
+        before = transfer->keys;
     } else {
-        bool removes = transfer->task == TASK_UPDATE && transfer->node->terms.remove;
+        bool removes = transfer->task == TASK_UPDATE && transfer->node->terms.remove &&
+                       transfer->question == QUESTION_NONE;
         add_common(transfer, removes ? "sync" : "copy", words);
         add_updating(transfer, words);
         before = transfer->share;
@@ -237,8 +257,9 @@ static bool is_in_the_way(const struct transfer *transfer, const struct entry *e
     cleanup_free char *whole = NULL;
     struct stat status;
 
-    if (entry->is_link && transfer->set && entry->stem == strlen(DESCRIPTION_NAME) &&
-        strncmp(entry->path, DESCRIPTION_NAME, entry->stem) == 0)
+    const char *own = transfer->set ? description_name(transfer->set) : "";
+    if (entry->is_link && transfer->set && entry->stem == strlen(own) &&
+        strncmp(entry->path, own, entry->stem) == 0)
         return true;
     if (asprintf(&whole, "%s/%.*s", transfer->share, (int)entry->stem, entry->path) < 0)
         return true;
@@ -288,10 +309,16 @@ static void rclone_take(struct transfer *transfer, int stream, char *line)
         if (may_be_of_source(transfer, line))
             transfer->names++;
         else
-            transfer_surplus(transfer, leftovers_is_partial(line) || leftover_is_description(line),
+            transfer_surplus(transfer,
+                             leftovers_is_partial(line) || transfer_is_description(transfer, line),
                              line);
     } else if (transfer->question == QUESTION_FEATURES) {
-        transfer->no_times |= strstr(line, "\"Precision\": 3153600000000000000") != NULL;
+        const char *precision = strstr(line, "\"Precision\": ");
+        long long ns = 0;
+        if (precision && sscanf(precision, "\"Precision\": %lld", &ns) == 1) {
+            transfer->no_times |= ns == NO_TIMES_NS;
+            transfer->coarse_times |= ns > 1;
+        }
         transfer->no_checksums |= strstr(line, "\"Hashes\": []") != NULL;
     } else if (transfer->question == QUESTION_CONTENTS) {
         transfer->equal += *line == '=';

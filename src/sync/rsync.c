@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/array.h"
+#include "seal/key_share.h"
+#include "seal/manifest.h"
 #include "sync/address.h"
-#include "sync/description.h"
 #include "sync/leftovers.h"
 #include "sync/mover.h"
 
@@ -91,11 +92,18 @@ static void add_updating(const struct transfer *transfer, struct words *words)
     if (transfer->task == TASK_RESEND) {
         WORDS_ADD(words, "--from0");
         words_add(words, "--files-from=%s", transfer->list);
+    } else if (transfer->question == QUESTION_SENT) {
+        WORDS_ADD(words, "--exclude=" MANIFEST_NAME);
+    } else if (transfer->question == QUESTION_LISTED) {
+        WORDS_ADD(words, "--include=*/", "--include=" MANIFEST_NAME, "--exclude=*");
     } else if (terms->remove) {
         words_add(words, "--delete-delay");
         words_add(words, "--max-delete=%" PRIu64, transfer_removals(transfer));
     }
-    if (transfer->checksum || terms->look_at_checksums || transfer->task == TASK_RESEND)
+    const bool by_content =
+        transfer->checksum || terms->look_at_checksums || transfer->task == TASK_RESEND;
+    const bool is_compared = transfer->question == QUESTION_NONE && transfer_lists(transfer);
+    if (transfer->question == QUESTION_LISTED || (by_content && !is_compared))
         words_add(words, "--checksum");
     if (transfer->dry_run)
         words_add(words, "--dry-run");
@@ -168,10 +176,27 @@ static void rsync_call(const struct transfer *transfer, struct words *words)
         return;
     }
     add_common(transfer, words);
+    if (transfer_fetches_marks(transfer)) { /* whichever there are */
+        WORDS_ADD(words, "--recursive", "--times", "--max-size=" DESCRIPTION_MAX, "--exclude=*/",
+                  "--include=/" DESCRIPTION_NAME, "--include=/" SEALED_DESCRIPTION_NAME,
+                  "--include=/" KEY_SHARE_NAME, "--exclude=*", "--");
+        words_add(words, "%s/", target);
+        words_add(words, "%s/", transfer->theirs);
+        return;
+    }
     if (transfer->question == QUESTION_DESCRIPTION || transfer->task == TASK_ASK) {
         WORDS_ADD(words, "--times", "--max-size=" DESCRIPTION_MAX, "--");
         words_add(words, "%s/" DESCRIPTION_NAME, target);
         words_add(words, "%s/", transfer->theirs);
+        return;
+    }
+    if (transfer->question == QUESTION_KEYED) {
+        WORDS_ADD(words, "--perms", "--times", "--ignore-times", "--");
+        if (transfer->keys)
+            words_add(words, "%s/" KEY_SHARE_NAME, transfer->keys);
+        if (transfer->set)
+            words_add(words, "%s/%s", transfer->ours, description_name(transfer->set));
+        words_add(words, transfer->known ? "%s/./" : "%s/", target);
         return;
     }
     switch (is_asking                              ? TASK_COMPARE
@@ -244,7 +269,8 @@ static void rsync_call(const struct transfer *transfer, struct words *words)
     bool is_of_place = transfer->task == TASK_REMOVE || transfer->task == TASK_ROOT;
     words_add(words, "%s/", is_of_place && transfer->place ? transfer->place : transfer->share);
     if (transfer->task == TASK_UPDATE && transfer->question == QUESTION_NONE && transfer->set)
-        words_add(words, "%s/" DESCRIPTION_NAME, transfer->ours); /* beside what the share has */
+        words_add(words, "%s/%s", transfer->ours,
+                  description_name(transfer->set)); /* beside what the share has */
     /* A disk that is not mounted must not be filled up anew beneath its mountpoint. */
     words_add(words, transfer->known ? "%s/./" : "%s/", target);
 }
@@ -309,7 +335,8 @@ static void take_item(struct transfer *transfer, const char *line)
     if (transfer->question == QUESTION_NAMES) {
         if (is_removal) /* what a stopped run has left is nobody's loss */
             transfer_surplus(transfer,
-                             leftovers_folder(name, &length) || leftover_is_description(name) ||
+                             leftovers_folder(name, &length) ||
+                                 transfer_is_description(transfer, name) ||
                                  leftover_is_of_rsync(basename(name)),
                              name);
     } else if (transfer->question == QUESTION_CONTENTS) {
@@ -390,7 +417,7 @@ static void rsync_take(struct transfer *transfer, int stream, char *line)
     unescape(line);
     if (stream == 0 && finds) {
         take_left(transfer, line);
-    } else if (asks && is_of_absence(line) &&
+    } else if (asks && is_of_absence(line) && !(transfer->seal && strstr(line, "write")) &&
                !is_of_lost_place(transfer, line)) { /* a broken pipe may follow */
         transfer->absent = true;
         transfer->no_place |= strstr(line, "change_dir \"") != NULL;

@@ -2,8 +2,10 @@
 #include "sync/run.h"
 
 #include "base/clock.h"
+#include "seal/key_share.h"
 #include "sync/address.h"
 #include "sync/description.h"
+#include "sync/node_key.h"
 #include "tree/whereabouts.h"
 
 #include <inttypes.h>
@@ -65,7 +67,7 @@ static bool is_asked(const struct transfer *transfer, enum transfer_question que
         return mover == &rsync_mover && address_kind(node->target) == ADDRESS_LOCAL &&
                (updates || resends || transfer->task == TASK_REACH);
     case QUESTION_DESCRIPTION:
-        return (transfer->set && (updates || resends || transfer->goes_on)) ||
+        return ((transfer->set || transfer->seal) && (updates || resends || transfer->goes_on)) ||
                (updates && transfer->known && mover == &rsync_mover &&
                 address_kind(node->target) == ADDRESS_DAEMON);
     case QUESTION_FEATURES:
@@ -81,6 +83,14 @@ static bool is_asked(const struct transfer *transfer, enum transfer_question que
     case QUESTION_DESCRIBED:
         return updates && transfer->set && mover->describes && !transfer->described &&
                !transfer->dry_run;
+    case QUESTION_KEYED:
+        return updates && transfer->seal && !transfer->dry_run &&
+               ((transfer->keys && !transfer->keyed) ||
+                (transfer->set && !mover->describes && !transfer->known && !transfer->described));
+    case QUESTION_SENT:
+        return updates && transfer->seal && !transfer->dry_run;
+    case QUESTION_LISTED:
+        return updates && transfer_lists(transfer);
     case QUESTION_NONE:
         break;
     }
@@ -111,7 +121,7 @@ static void begin_program(struct transfer *transfer)
     if (transfer->question == QUESTION_DESCRIPTION)
         description_clear(transfer->theirs);
     if (transfer->question == QUESTION_FEATURES)
-        transfer->no_times = transfer->no_checksums = false;
+        transfer->no_times = transfer->no_checksums = transfer->coarse_times = false;
     if (transfer->question == QUESTION_CONTENTS)
         transfer->equal = transfer->contradictions = 0;
     if (transfer->question == QUESTION_NAMES)
@@ -170,6 +180,41 @@ static bool is_blocked(struct transfer *transfer)
     return true;
 }
 
+/* Returns true if the description in a directory is there, and of this set and share. */
+static bool is_described(const struct transfer *transfer)
+{
+    cleanup_free char *path = NULL;
+    char reason[REASON_SIZE];
+
+    return transfer->set &&
+           asprintf(&path, "%s/%s", transfer->theirs, description_name(transfer->set)) >= 0 &&
+           access(path, F_OK) == 0 &&
+           description_fits(transfer->set, transfer->node, transfer->theirs, reason);
+}
+
+/*
+ * Judges what a node of sealed shares says that it holds. A place that was never brought up to
+ * date, and does not say that it is of this set, has to be empty. Returns false, with the reason,
+ * where nothing may be written: never beside or over shares that another key opens.
+ */
+static bool is_of_seal(struct transfer *transfer)
+{
+    const enum node_key key = node_key_in(transfer->theirs, transfer->seal->set_id);
+    const bool is_marked = key == NODE_KEY_OURS || is_described(transfer);
+
+    transfer->keyed =
+        transfer->keys && description_is_same(KEY_SHARE_NAME, transfer->theirs, transfer->keys);
+    if (key == NODE_KEY_OTHERS) {
+        snprintf(transfer->reason, sizeof transfer->reason,
+                 "it holds shares that are sealed with another key; nothing is written there: give "
+                 "that key, or another place");
+        return false;
+    }
+    if ((transfer->keys || transfer->set) && !transfer->known && !transfer->adopts)
+        transfer->is_new = !is_marked;
+    return true;
+}
+
 /* Goes on to the next question, or to the work. */
 static void judge_answer(struct transfer *transfer, bool is_whole)
 {
@@ -179,6 +224,10 @@ static void judge_answer(struct transfer *transfer, bool is_whole)
     }
     if (*transfer->seen)
         strcpy(transfer->mount, transfer->seen);
+    if (transfer->question == QUESTION_DESCRIPTION && transfer->seal && !is_of_seal(transfer)) {
+        finish_transfer(transfer, -EPERM);
+        return;
+    }
     if (transfer->question == QUESTION_DESCRIPTION && transfer->set) {
         bool fits =
             description_fits(transfer->set, transfer->node, transfer->theirs, transfer->reason);
@@ -192,7 +241,8 @@ static void judge_answer(struct transfer *transfer, bool is_whole)
         }
         transfer->is_new |= transfer->goes_on && transfer->absent;
         transfer->checksum |= !fits; /* files may have the right size and time */
-        transfer->described = description_is_same(transfer->theirs, transfer->ours);
+        transfer->described =
+            description_is_same(description_name(transfer->set), transfer->theirs, transfer->ours);
     }
     if (transfer->question == QUESTION_CONTENTS && transfer->contradictions > 0) {
         if (transfer->known && transfer->contradictions > 1 && transfer->equal == 0) {
@@ -210,11 +260,17 @@ static void judge_answer(struct transfer *transfer, bool is_whole)
         (transfer->names > 0 || !is_whole)) {
         if (is_whole)
             snprintf(transfer->reason, sizeof transfer->reason,
-                     "its place is not empty (%" PRIu64 " name%s): empty it, or choose another",
+                     transfer->seal && transfer->task == TASK_UPDATE
+                         ? "its place is not empty (%" PRIu64 " name%s), and does not say that it "
+                           "is of this sealed set: empty it, or choose another"
+                         : "its place is not empty (%" PRIu64
+                           " name%s): empty it, or choose another",
                      transfer->names, transfer->names == 1 ? "" : "s");
         finish_transfer(transfer, -EPERM);
         return;
     }
+    if (transfer->question == QUESTION_NAMES)
+        transfer->is_new = false; /* what another try finds there is ours */
     transfer->counted = transfer->question == QUESTION_NAMES && is_whole;
     if (transfer->question == QUESTION_NAMES && !is_whole)
         transfer->names = transfer->surplus = transfer->leftovers = 0; /* nothing may be deleted */
@@ -247,7 +303,7 @@ static void judge_end(struct transfer *transfer, int status)
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     /* A description that could not be read may be there. */
     bool asks = transfer->task == TASK_ASK || transfer->question == QUESTION_DESCRIPTION;
-    bool sends = transfer->question == QUESTION_DESCRIBED || transfer->question == QUESTION_CLEARED;
+    bool sends = transfer->question >= QUESTION_CLEARED && transfer->question != QUESTION_NONE;
     bool has_none =
         code > 0 && asks && (transfer->absent || (code == mover->answers && transfer->errors == 0));
     transfer->no_place |= code > 0 && code == mover->makes;

@@ -3,6 +3,8 @@
 
 #include "base/log.h"
 #include "base/times.h"
+#include "seal/key_share.h"
+#include "seal/manifest.h"
 
 #include <fts.h>
 #include <stdio.h>
@@ -30,6 +32,7 @@ struct sample {
     unsigned short dice[3];
 
     /* Of a few: */
+    bool sealed;
     double files, bytes; /* of all; each of several hard links is a part of one file */
     off_t spare_size;
     struct {
@@ -128,6 +131,9 @@ static int choose_few(struct sample *sample, const char *path, const struct stat
 {
     size_t oldest = 0; /* of the newest, or a free place among them */
 
+    if (sample->sealed &&
+        (strcmp(path, KEY_SHARE_NAME) == 0 || strcmp(basename(path), MANIFEST_NAME) == 0))
+        return 0;
     sample->files += 1.0 / (double)status->st_nlink;
     sample->bytes += (double)status->st_size / (double)status->st_nlink;
     if (status->st_size > SMALL) {
@@ -150,10 +156,10 @@ static int choose_few(struct sample *sample, const char *path, const struct stat
     return keep_text(&sample->newest[oldest].path, path);
 }
 
-int sample_write_few(const char *folder, const char *list, char end, uint64_t *ret_files,
-                     uint64_t *ret_bytes)
+int sample_write_few(const char *folder, bool sealed, const char *list, char end,
+                     uint64_t *ret_files, uint64_t *ret_bytes)
 {
-    struct sample sample = {.kinds = SAMPLE_FILES, .end = end};
+    struct sample sample = {.kinds = SAMPLE_FILES, .sealed = sealed, .end = end};
     int r = write_chosen(&sample, folder, list, choose_few);
 
     *ret_files = (uint64_t)(sample.files + 0.5);

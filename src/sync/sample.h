@@ -24,10 +24,10 @@ int sample_write(const char *folder, unsigned kinds, double part, time_t before,
  * Writes such a list to learn whether a share is what it should be: small files that come first, or
  * else the smallest, and the small ones that changed last (by ctime), which the last run may have
  * sent to another disk. *RET_FILES and *RET_BYTES are how many files there are, and their sizes
- * together; hard links to one count once.
+ * together; hard links to one count once. Of SEALED shares, only files of the source count.
  */
-int sample_write_few(const char *folder, const char *list, char end, uint64_t *ret_files,
-                     uint64_t *ret_bytes);
+int sample_write_few(const char *folder, bool sealed, const char *list, char end,
+                     uint64_t *ret_files, uint64_t *ret_bytes);
 
 /*
  * Writes those of the list FROM, with a NUL behind each, that are beneath FOLDER and have not

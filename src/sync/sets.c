@@ -17,6 +17,7 @@ enum {
     SECTION_MAX = 49, /* bytes of a name: so are files of the state called */
     DAY_S = 24 * 60 * 60,
     DESCRIPTION_MAX = 256 * 1024,
+    SEALED_MAX = 255,
 };
 
 #define SPACES    " \t\r\n\v\f"
@@ -29,6 +30,11 @@ struct sync_set *sets_find(const struct sets *sets, const char *name)
             return &sets->sets[i];
     }
     return NULL;
+}
+
+bool sets_is_sealed(const struct sync_set *set)
+{
+    return formats[set->encoding.format]->is_sealed;
 }
 
 /* What is being read. */
@@ -73,6 +79,7 @@ static const struct key {
         VALUE_RATE,   /* a text, as rsync and rclone both understand it, */
         VALUE_PATH,   /* a text, */
         VALUE_TEXT,   /* any, */
+        VALUE_ID,     /* a text of hex digits, as zfec-fs key show shows them, */
         VALUE_FORMAT,
         VALUE_BLOCK_SIZE,
         VALUE_SHARE, /* an int; the others have no field: */
@@ -95,6 +102,10 @@ static const struct key {
     {"exclude", VALUE_EXCLUDE, IN_SET, 0, 0, 0},
     {"exclude_from", VALUE_EXCLUDE_FROM, IN_SET, 0, 0, 0},
     {"xdev", VALUE_TRUTH, IN_SET, SET(rules.one_file_system), 0, 0},
+    {"key", VALUE_PATH, IN_SET, SET(seal.key), 0, 0},
+    {"key_on_nodes", VALUE_TRUTH, IN_SET, SET(seal.on_nodes), 0, 0},
+    {"passphrase_file", VALUE_PATH, IN_SET, SET(seal.passphrase_file), 0, 0},
+    {"id", VALUE_ID, IN_SET, SET(seal.id), 0, 0},
     {"describe", VALUE_TRUTH, IN_SET, SET(described), 0, 0},
     {"torn", VALUE_TORN, IN_SET, SET(rules.torn_allowed), 0, 0},
     {"check", VALUE_TIME, IN_SET, SET(check_within), 0, 3650 * DAY_S},
@@ -223,15 +234,19 @@ static int take_value(struct reading *reading, const struct key *key, void *fiel
             end[1])
             return refuse(reading, "write bytes a second like 500K or 2M");
         /* fall through */
+    case VALUE_ID:
+        if (key->value == VALUE_ID && (strlen(value) != 2 * (size_t)SET_ID_SIZE ||
+                                       strspn(value, "0123456789abcdef") != strlen(value)))
+            return refuse(reading, "write the %d digits that zfec-fs key show shows",
+                          2 * SET_ID_SIZE);
+        /* fall through */
     case VALUE_PATH:
     case VALUE_TEXT:
         *(const char **)field = value;
         return 0;
     case VALUE_FORMAT:
         r = share_format_from_name(value, field);
-        if (r == 0 && formats[*(enum share_format *)field]->is_sealed)
-            return refuse(reading, "sync does not make sealed shares yet; encode and mounts do");
-        return r < 0 ? refuse(reading, "write checked, classic or fec") : 0;
+        return r < 0 ? refuse(reading, "write " FORMAT_NAMES) : 0;
     case VALUE_BLOCK_SIZE:
         r = block_size_from_text(value, field);
         return r < 0 ? refuse(reading, "write a power of two from 4K to 1M") : 0;
@@ -322,6 +337,7 @@ static int add_set(struct reading *reading, const char *name)
         .check_within = 30 * DAY_S,
         .described = true,
         .encoding = {.format = SHARE_CHECKED, .block_size = BLOCK_SIZE_DEFAULT},
+        .seal = {.on_nodes = true},
         .terms = {.attributes = true,
                   .symlinks = true,
                   .removals = 1000,
@@ -407,6 +423,29 @@ static int take_line(struct reading *reading, char *line)
     return take_key(reading, name, trim(value));
 }
 
+/* Refuses what is of sealed shares, and what these cannot be. */
+static int check_seal(struct reading *reading, const struct sync_set *set)
+{
+    const struct seal_terms *seal = &set->seal;
+    const bool given = seal->key || seal->passphrase_file || seal->id || !seal->on_nodes;
+
+    if (given && !sets_is_sealed(set))
+        return refuse(reading,
+                      "[%s]: key, key_on_nodes, passphrase_file and id are of sealed shares; "
+                      "write format = sealed, or leave them out",
+                      set->name);
+    if (sets_is_sealed(set) && set->encoding.shares > SEALED_MAX)
+        return refuse(reading, "[%s]: sealed shares are %d at most, 00 to %02x", set->name,
+                      SEALED_MAX, SEALED_MAX - 1);
+    if (sets_is_sealed(set) && set->encoding.required == 1 && seal->on_nodes &&
+        !seal->passphrase_file && !reading->by_others)
+        return refuse(reading,
+                      "[%s]: with required = 1 each node alone would have the key; write "
+                      "key_on_nodes = no, or passphrase_file = FILE",
+                      set->name);
+    return 0;
+}
+
 /* Returns 0 if a whole set makes sense; else that was said. */
 static int check_set(struct reading *reading, struct sync_set *set)
 {
@@ -437,7 +476,7 @@ static int check_set(struct reading *reading, struct sync_set *set)
     if (encoding->required > encoding->shares)
         return refuse(reading, "required = %u: more than shares = %u", encoding->required,
                       encoding->shares);
-    return 0;
+    return check_seal(reading, set);
 }
 
 int sets_read(const char *path, const char *of, struct sets *ret)

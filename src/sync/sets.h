@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/names.h"
+#include "seal/keys.h"
 #include "view/tree_source.h"
 
 #include <limits.h>
@@ -27,6 +28,17 @@ struct terms {
     unsigned time_window; /* seconds by which times may differ; 0: not at all */
     const char *rate;     /* "500K" bytes a second; NULL: no limit */
     const char *ssh_key, *ssh_config, *password_file, *rclone_config; /* paths; NULL: none */
+};
+
+/* Of a set in the format sealed. */
+struct seal_terms {
+    const char *key;             /* the path of its file; NULL: the usual one (cli/set_key.h) */
+    const char *passphrase_file; /* a path; NULL: none */
+    const char *id;              /* of the set that is meant, in hex; NULL: any */
+    bool on_nodes;               /* each gets a share of the key */
+    bool known;                  /* so is what follows from the key: */
+    uint8_t set_id[SET_ID_SIZE];
+    char name[32]; /* what nodes are told to call the set */
 };
 
 enum { REASON_SIZE = 512, ENCODING_SIZE = 64 };
@@ -79,6 +91,7 @@ struct sync_set {
     const char *source;           /* NULL: not given */
     bool described;               /* each node is to tell of the others */
     struct encoding encoding;     /* required is 0 where it was not given; shares as well */
+    struct seal_terms seal;
     struct tree_rules rules;
     struct terms terms;
     unsigned check_within;  /* seconds in which check --due reads all */
@@ -102,6 +115,9 @@ struct sets {
  * in any case.
  */
 int sets_read(const char *path, const char *of, struct sets *ret);
+
+/* Returns true if the shares of SET are sealed. */
+bool sets_is_sealed(const struct sync_set *set);
 
 /* Returns the set of this name, or NULL. */
 struct sync_set *sets_find(const struct sets *sets, const char *name);

@@ -211,7 +211,7 @@ void state_encoding(const struct encoding *encoding, char ret[ENCODING_SIZE])
 
     if (encoding->format == SHARE_FEC) /* which alone writes the number of shares down */
         snprintf(ret, ENCODING_SIZE, "%s, %u of %u", name, encoding->required, encoding->shares);
-    else if (encoding->format == SHARE_CHECKED)
+    else if (formats[format_read_as(encoding->format)]->has_checks)
         snprintf(ret, ENCODING_SIZE, "%s, %u, %u", name, encoding->required,
                  (unsigned)encoding->block_size);
     else

@@ -16,6 +16,9 @@
 /* What sync leaves in the root of each node, and nowhere else: see sync/description.h. */
 #define DESCRIPTION_NAME "zfec-fs-set.ini"
 
+/* The same beside sealed shares, where no file of the tree is called so; in others one may be. */
+#define SEALED_DESCRIPTION_NAME "zset"
+
 /* Returns true if PATH is that of a description: a leftover that is not reported. */
 bool leftover_is_description(const char *path);
 

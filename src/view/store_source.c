@@ -302,6 +302,9 @@ static int store_source_list(struct source *opaque, const char *path, struct nam
     if (r == 0 && *path == '\0' && names_have(names, KEY_SHARE_NAME) &&
         store_source_is_sealed(opaque))
         leave_out(names, KEY_SHARE_NAME);
+    if (r == 0 && *path == '\0' && names_have(names, SEALED_DESCRIPTION_NAME) &&
+        store_source_is_sealed(opaque))
+        leave_out(names, SEALED_DESCRIPTION_NAME);
     return r;
 }
 
