@@ -348,6 +348,8 @@ int key_search_rebuild(const struct found_key *files, size_t count, uint8_t inde
 
     if (!taken || !voices || !secret)
         return -ENOMEM;
+    if (index >= KEY_SHARES_MAX) /* the next one would have the secret itself */
+        return -EINVAL;
     int r = count_required(&hunt);
     if (r == 0 && !loudest(&hunt, taken, &voices[0], &voices[1]))
         r = -ENODATA;
