@@ -16,7 +16,7 @@ void rebuilt_key_free(struct rebuilt_key *key);
 
 /*
  * Returns what writes the file of each share 0..254, by what the stores had within the last second:
- * it stays valid as long as KEY. NULL: there is no such file. Where stores have some of the key, but
- * too little, the log says so.
+ * it stays valid as long as KEY. NULL: there is no such file. Where stores have some of the key,
+ * but too little, the log says so.
  */
 const struct header_writer *rebuilt_key_find(struct rebuilt_key *key);
