@@ -311,7 +311,6 @@ def test_another_key_writes_over_nothing(source, shares, tmp_path):
 
 @pytest.mark.parametrize("words,text", [
     (("encode", "--key", "KEY", "SOURCE", "SHARES"), "is for format=sealed"),
-    (("bench", "--format", "sealed"), "does not measure sealed shares yet"),
 ])  # fmt: skip
 def test_what_goes_together(source, key, tmp_path, words, text):
     """A key alone makes no sealed shares; and what the program does not do, it says."""
@@ -319,3 +318,11 @@ def test_what_goes_together(source, key, tmp_path, words, text):
     done = commands.run(*[stands.get(word, word) for word in words], status=USAGE, noisy=True)
     assert text in done.errors
     assert not (tmp_path / "shares").exists()
+
+
+def test_bench_measures_sealed_shares():
+    """With a key of its own."""
+    done = commands.run("bench", "-j1", "--format", "sealed", "-k", "2", "-n", "3")
+    speeds = {line["what"]: line for line in done.json if line.get("message_type") == "speed"}
+    assert {speeds[what]["format"] for what in ("encode", "decode")} == {"sealed"}
+    assert all(line["bytes_per_second"] > 0 for line in speeds.values())
