@@ -205,7 +205,8 @@ def named(keys, expected, seen):
     of_ids = [path for path in seen.found if path not in expected.found]
     for path in sorted(of_ids, key=len):
         folder, name = os.path.split(path)
-        plain = names.get(f"{names.get(folder, folder)}/{name}")
+        known = f"{names.get(folder, folder)}/{name}"
+        plain = names.get(known, known if known in expected.found else None)
         if not plain:
             continue
         names[path] = plain
