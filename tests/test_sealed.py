@@ -123,14 +123,58 @@ def test_another_key_opens_nothing(source, shares, tmp_path):
     assert not (tmp_path / "back").exists() or list((tmp_path / "back").iterdir()) == []
 
 
-def test_the_rebuilt_view_has_all_shares(mounts, shares, tmp_path):
-    """Without the key; but for what each node has of it."""
+def lose_keys(shares, indexes):
+    for index in indexes:
+        status = os.stat(shares / f"{index:02x}")
+        (shares / f"{index:02x}" / "key").unlink()
+        os.utime(shares / f"{index:02x}", ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def set_passphrase(key, shares, tmp_path):
+    (tmp_path / "phrase").write_text("correct horse\n")
+    commands.run("key", "passphrase", "--passphrase-file", tmp_path / "phrase", key, shares, noisy=True)
+
+
+@pytest.mark.parametrize("passphrase", [False, True])
+def test_the_rebuilt_view_has_all_shares(mounts, key, shares, tmp_path, passphrase):
+    """Without the key and without a passphrase; what each node has of the key is among them."""
+    if passphrase:
+        set_passphrase(key, shares, tmp_path)
     view = mounts.rebuilt(some(shares, (0, 2), tmp_path / "some"), shares=N)
     for index in range(N):
-        (shares / f"{index:02x}" / "key").unlink()
-        done = subprocess.run(["diff", "-r", view / f"{index:02x}", shares / f"{index:02x}"],
-                              capture_output=True, check=False)  # fmt: skip
+        name = f"{index:02x}"
+        done = subprocess.run(["diff", "-r", view / name, shares / name], capture_output=True, check=False)
         assert done.returncode == 0, done.stdout
+        ours, theirs = os.stat(view / name / "key"), os.stat(shares / name / "key")
+        assert (ours.st_mode, ours.st_size, ours.st_mtime_ns) == (theirs.st_mode, theirs.st_size, theirs.st_mtime_ns)
+
+
+def test_too_few_parts_of_the_key_give_no_other(mounts, shares, tmp_path):
+    """A wrong one is none; but whoever has parts of a key should hear that they are too few."""
+    lose_keys(shares, (0, 1))
+    (shares / "02" / "key").write_bytes(bytes(128))
+    view = mounts.rebuilt(shares, shares=N)
+    for index in range(N):
+        assert "key" not in os.listdir(view / f"{index:02x}")
+        assert not (view / f"{index:02x}" / "key").exists()
+    view.expect_log("the rebuilt shares have no file key: too few stores have a part of one key", 1)
+
+
+def test_one_store_makes_no_key(mounts, shares, rng):
+    """By its file alone one share would be enough."""
+    lose_keys(shares, range(N))
+    forged = keyfiles.key_share(rng.randbytes(32), 1, 0)
+    (shares / "00" / "key").write_bytes(forged)
+    view = mounts.rebuilt(shares, shares=N)
+    assert "key" not in os.listdir(view / "01")
+    view.expect_log("the rebuilt shares have no file key", 1)
+
+
+def test_no_key_on_nodes_is_none_in_the_rebuilt_view(mounts, source, key, tmp_path):
+    encode(source, key, tmp_path / "shares", "--key-on-nodes=no")
+    view = mounts.rebuilt(tmp_path / "shares", shares=N)
+    assert "key" not in os.listdir(view / "01")
+    assert not (view / "01" / "key").exists()
 
 
 def test_a_lost_share_is_made_again_with_its_part_of_the_key(source, key, shares, tmp_path):
@@ -145,8 +189,7 @@ def test_a_lost_share_is_made_again_with_its_part_of_the_key(source, key, shares
 def test_check_and_repair_settle_the_key(source, key, shares, tmp_path, passphrase):
     """Without being told a passphrase, too."""
     if passphrase:
-        (tmp_path / "phrase").write_text("correct horse\n")
-        commands.run("key", "passphrase", "--passphrase-file", tmp_path / "phrase", key, shares, noisy=True)
+        set_passphrase(key, shares, tmp_path)
     right = [(shares / f"{index:02x}" / "key").read_bytes() for index in range(N)]
     times = [os.stat(shares / f"{index:02x}").st_mtime_ns for index in range(N)]
     commands.run("check", shares)
@@ -163,10 +206,7 @@ def test_check_and_repair_settle_the_key(source, key, shares, tmp_path, passphra
 
 
 def test_too_few_parts_of_the_key_are_told(shares):
-    for index in range(3):
-        status = os.stat(shares / f"{index:02x}")
-        (shares / f"{index:02x}" / "key").unlink()
-        os.utime(shares / f"{index:02x}", ns=(status.st_atime_ns, status.st_mtime_ns))
+    lose_keys(shares, range(3))
     done = commands.run("check", shares, status=LOST, noisy=True)
     assert "the stores have too few good shares of their key" in done.errors
 
@@ -286,7 +326,6 @@ def test_sealed_and_plain_shares_are_not_mixed(source, key, tmp_path, share_form
 
 @pytest.mark.parametrize("words,text", [
     (("encode", "--key", "KEY", "SOURCE", "SHARES"), "is for format=sealed"),
-    (("bench", "--format", "sealed"), "does not measure sealed shares yet"),
 ])  # fmt: skip
 def test_what_goes_together(source, key, tmp_path, words, text):
     """A key alone makes no sealed shares; and what the program does not do, it says."""
@@ -294,3 +333,11 @@ def test_what_goes_together(source, key, tmp_path, words, text):
     done = commands.run(*[stands.get(word, word) for word in words], status=USAGE, noisy=True)
     assert text in done.errors
     assert not (tmp_path / "shares").exists()
+
+
+def test_bench_measures_sealed_shares():
+    """With a key of its own."""
+    done = commands.run("bench", "-j1", "--format", "sealed", "-k", "2", "-n", "3")
+    speeds = {line["what"]: line for line in done.json if line.get("message_type") == "speed"}
+    assert {speeds[what]["format"] for what in ("encode", "decode")} == {"sealed"}
+    assert all(line["bytes_per_second"] > 0 for line in speeds.values())

@@ -172,6 +172,8 @@ enum exit_status mount_command(struct options *options)
         watch_stores(source);
     if (r == 0 && options->view == VIEW_RESTORED)
         r = source_open_sealed(options, &source);
+    if (r == 0 && from_stores && options->view != VIEW_RESTORED)
+        r = store_source_show_key(source, options->encoding.shares);
     are_few = r == 0 && tell_few();
     if (r == 0)
         r = options->view == VIEW_RESTORED

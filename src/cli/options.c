@@ -263,6 +263,8 @@ static const struct option_row option_rows[] = {
              "(default 5)"},
     {"unconfirmed", 0, MOUNT_OF_STORES | COMMAND_DECODE, FLAG(unconfirmed),
      .help = "also take names that too few stores have"},
+    {"orphans", 0, MOUNT_OF_STORES, FLAG(orphans),
+     .help = "also show files of sealed shares that no directory names any more"},
     {"older", 0, COMMAND_DECODE, FLAG(older),
      .help = "of damaged files, take the newest whole version"},
     {"salvage", 0, COMMAND_DECODE, FLAG(salvage),

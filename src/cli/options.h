@@ -61,6 +61,7 @@ struct options {
     size_t stores_left_out; /* that the set has */
     double store_timeout;   /* seconds; below 0: not given */
     bool unconfirmed;       /* names that too few stores have are taken, too */
+    bool orphans;           /* ids that no manifest has are shown, too */
     bool help, version;
 
     /* Of a mount. */

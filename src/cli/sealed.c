@@ -218,6 +218,7 @@ int source_open_sealed(const struct options *options, struct source **source)
     const bool mount = options->command == COMMAND_MOUNT;
     cleanup_secret struct master_key *key = NULL;
     bool sealed = store_source_is_sealed(*source);
+    const struct opened_terms terms = {.exact = !mount, .orphans = options->orphans};
     struct seal_keys *keys;
 
     if (!sealed && (!mount || !options->key)) {
@@ -240,5 +241,5 @@ int source_open_sealed(const struct options *options, struct source **source)
         r = refuse_other_set(options, key);
     if (r == 0)
         r = seal_keys_new(key->master, &keys);
-    return r < 0 ? r : opened_source_new(steal_pointer(*source), keys, source);
+    return r < 0 ? r : opened_source_new(steal_pointer(*source), keys, &terms, source);
 }

@@ -26,6 +26,8 @@ struct runner {
     const uint8_t *pieces[CODE_REQUIRED_MAX];
     struct encoder *encoder;
     struct interpolation *interpolation; /* NULL where n is k */
+    struct seal_place place;             /* where stripes are sealed */
+    uint8_t tag[HASH_SIZE];              /* of the stripe that shares were made of */
     int result;
     double rate;
 };
@@ -35,6 +37,20 @@ size_t speed_piece_size(const struct speed_settings *settings)
     size_t size = (size_t)CACHE_SIZE / settings->count / LINE_SIZE * LINE_SIZE;
 
     return size < settings->layout.block_size ? size : settings->layout.block_size;
+}
+
+/* Where it is sealed, in place: what is sealed once more is as good as any other content. */
+static int encode_once(struct runner *runner)
+{
+    const struct share_layout *layout = &runner->settings->layout;
+    const bool sealed = runner->settings->keys;
+
+    int r = sealed ? seal_stripe(&runner->place, 0, true, runner->source.data,
+                                 layout_stripe_size(layout, 0), runner->tag)
+                   : 0;
+    return r < 0 ? r
+                 : encoder_run(runner->encoder, 0, runner->source.data, sealed ? runner->tag : NULL,
+                               runner->blocks);
 }
 
 /* Makes content that is no special case for anything, and shares of it. */
@@ -62,8 +78,10 @@ static int begin_runner(struct runner *runner)
     if (r == 0 && count > required)
         r = interpolation_new(required, runner->indices, count - required,
                               runner->indices + required, &runner->interpolation);
+    if (r == 0 && runner->settings->keys)
+        runner->place = seal_place_of_file(runner->settings->keys, (uint8_t[PATH_ID_SIZE]){0});
     if (r == 0 && runner->kind == SPEED_DECODE)
-        r = encoder_run(runner->encoder, 0, runner->source.data, NULL, runner->blocks);
+        r = encode_once(runner);
     return r;
 }
 
@@ -77,8 +95,12 @@ static int decode_once(const struct runner *runner)
         if (!block_is_intact(runner->blocks[i], layout_payload_size(layout, 0), 0, (uint8_t)i))
             return -EBADMSG;
     }
-    return stripe_decode(layout, 0, runner->indices + first,
-                         (const uint8_t *const *)runner->blocks + first, runner->source.data);
+    int r = stripe_decode(layout, 0, runner->indices + first,
+                          (const uint8_t *const *)runner->blocks + first, runner->source.data);
+    if (r == 0 && runner->settings->keys)
+        r = seal_open_stripe(&runner->place, 0, true, runner->source.data,
+                             layout_stripe_size(layout, 0), runner->tag);
+    return r;
 }
 
 static int run_once(struct runner *runner)
@@ -98,7 +120,7 @@ static int run_once(struct runner *runner)
             hash(runner->pieces[p], piece, p, sum);
         return 0;
     case SPEED_ENCODE:
-        return encoder_run(runner->encoder, 0, runner->source.data, NULL, runner->blocks);
+        return encode_once(runner);
     default:
         return decode_once(runner);
     }

@@ -2,6 +2,7 @@
 /* How fast this machine's code and hash are, in memory alone: no files, no mount. */
 #pragma once
 
+#include "seal/keys.h"
 #include "share/format.h"
 
 enum speed_kind {
@@ -13,10 +14,11 @@ enum speed_kind {
 };
 
 struct speed_settings {
-    struct share_layout layout; /* of a file of one stripe or more */
-    unsigned count;             /* n, shares that there are: k..256 */
-    unsigned threads;           /* at once, each with memory of its own; 1 or more */
-    double seconds;             /* how long to measure, some more for what was begun */
+    struct share_layout layout;   /* of a file of one stripe or more */
+    unsigned count;               /* n, shares that there are: k..256 */
+    unsigned threads;             /* at once, each with memory of its own; 1 or more */
+    double seconds;               /* how long to measure, some more for what was begun */
+    const struct seal_keys *keys; /* of a sealed format; else NULL */
 };
 
 /* Bytes of each piece that SPEED_CODE works on: so many that all shares fit a core's own cache. */

@@ -206,13 +206,14 @@ static void answer_getattr(fuse_req_t request, fuse_ino_t node, struct fuse_file
     /*
      * What is open stays what it was, or fails to be read. With the size of another version the
      * kernel would cut it off, or fill it up with zeros, without asking. With the time of another
-     * file that has taken its place, a copy of the old one would pass for the new one ever after.
+     * file that has taken its place, a copy of the old one would pass for the new one ever after;
+     * so it would where the view is behind, and what it says is of another version anyway.
      */
     if (S_ISREG(status.st_mode) &&
         nodes_tell(mounted->nodes, node, status_version(&status), &opened)) {
         if ((uint64_t)status.st_size != opened.size)
             status_set_size(&status, opened.size);
-        if (status.st_ino != opened.inode)
+        if (status.st_ino != opened.inode || mounted->view->source->is_behind)
             status.st_mtim = opened.mtime;
     }
     double kept = kept_s(mounted);

@@ -373,6 +373,8 @@ int key_search_rebuild(const struct found_key *files, size_t count, uint8_t inde
 
     if (!voices)
         return -ENOMEM;
+    if (index >= KEY_SHARES_MAX) /* the next one would have the secret itself */
+        return -EINVAL;
     int r = find_complete(&hunt, voices, &voices[2], chosen);
     if (r == 0)
         r = value_at(&voices[2], chosen, index, value);

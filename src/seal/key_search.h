@@ -60,7 +60,8 @@ int key_search(const struct key_search *search, struct found_key *files, size_t 
  * Makes the file `key` of share INDEX from those of FILES that fit together, without asking for a
  * passphrase: from the k that give the secret which they name. Returns 0, -ENODATA, -EDOM,
  * -EBADMSG, -ENOMEM or -EIO, as key_search; -ENOTUNIQ where there are k of one key and k of another
- * (or of another passphrase), whoever are more: which is right only the key can say.
+ * (or of another passphrase), whoever are more: which is right only the key can say. -EINVAL where
+ * INDEX is out of range.
  */
 int key_search_rebuild(const struct found_key *files, size_t count, uint8_t index,
                        uint8_t ret[KEY_SHARE_SIZE]);

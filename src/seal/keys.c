@@ -2,6 +2,7 @@
 #include "seal/keys.h"
 
 #include "base/bytes.h"
+#include "base/lock.h"
 #include "base/log.h"
 
 #include <gcrypt.h>
@@ -14,9 +15,18 @@ enum {
     HASHED_SIZE = 32, /* of SHA-256 */
     /* The keys themselves and, while a stripe is sealed or opened, what its thread has of them. */
     SECRET_BYTES = 256 << 10,
+    IDLE_MAX = 8, /* as many threads find the key of ids ready to be used */
+};
+
+/* HMACs that have the key for ids: to give one its key takes longer than to use it. */
+struct id_macs {
+    pthread_mutex_t lock;
+    gcry_md_hd_t idle[IDLE_MAX];
+    size_t count;
 };
 
 struct seal_keys {
+    struct id_macs *macs;
     uint8_t master[KEY_SIZE];
     uint8_t content[KEY_SIZE], manifest[KEY_SIZE], names[KEY_SIZE], links[KEY_SIZE],
         times[KEY_SIZE];
@@ -131,8 +141,9 @@ int seal_keys_new(const uint8_t master[KEY_SIZE], struct seal_keys **ret)
 {
     cleanup_seal_keys struct seal_keys *keys = seal_alloc(sizeof *keys);
 
-    if (!keys)
+    if (!keys || !(keys->macs = calloc(1, sizeof *keys->macs)))
         return -ENOMEM;
+    pthread_mutex_init(&keys->macs->lock, NULL);
     memcpy(keys->master, master, KEY_SIZE);
     int r = derive(keys, "content", keys->content, KEY_SIZE);
     if (r == 0)
@@ -152,6 +163,12 @@ int seal_keys_new(const uint8_t master[KEY_SIZE], struct seal_keys **ret)
 
 void seal_keys_free(struct seal_keys *keys)
 {
+    if (keys->macs) {
+        while (keys->macs->count > 0)
+            gcry_md_close(keys->macs->idle[--keys->macs->count]);
+        pthread_mutex_destroy(&keys->macs->lock);
+        free(keys->macs);
+    }
     seal_free(keys);
 }
 
@@ -165,14 +182,41 @@ const uint8_t *seal_keys_set_id(const struct seal_keys *keys)
     return keys->set_id;
 }
 
+static gcry_md_hd_t take_idle(struct id_macs *macs)
+{
+    HOLD(&macs->lock);
+    return macs->count > 0 ? macs->idle[--macs->count] : NULL;
+}
+
+/* Returns false where there is no more room. */
+static bool give_idle(struct id_macs *macs, gcry_md_hd_t md)
+{
+    HOLD(&macs->lock);
+    if (macs->count == IDLE_MAX)
+        return false;
+    macs->idle[macs->count++] = md;
+    return true;
+}
+
 int seal_path_id(const struct seal_keys *keys, const char *path, uint8_t ret[PATH_ID_SIZE])
 {
-    const struct part part = {path, strlen(path)};
-    uint8_t whole[HASHED_SIZE];
+    gcry_md_hd_t md = take_idle(keys->macs);
+    int r = 0;
 
-    int r = mac(keys->names, &part, 1, whole);
-    if (r == 0)
-        memcpy(ret, whole, PATH_ID_SIZE);
+    if (!md) {
+        r = from_library(
+            gcry_md_open(&md, GCRY_MD_SHA256, GCRY_MD_FLAG_HMAC | GCRY_MD_FLAG_SECURE));
+        if (r < 0)
+            return r;
+        r = from_library(gcry_md_setkey(md, keys->names, KEY_SIZE));
+    }
+    if (r == 0) {
+        gcry_md_write(md, path, strlen(path));
+        memcpy(ret, gcry_md_read(md, GCRY_MD_SHA256), PATH_ID_SIZE);
+        gcry_md_reset(md); /* to where it has the key, and nothing else */
+    }
+    if (r < 0 || !give_idle(keys->macs, md))
+        gcry_md_close(md);
     return r;
 }
 

@@ -2,9 +2,11 @@
 #include "view/opened_names.h"
 
 #include "base/buffer.h"
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "share/block.h"
 
 #include <pthread.h>
 #include <stddef.h>
@@ -13,14 +15,19 @@
 #include <sys/queue.h>
 
 enum {
-    KEPT_MAX = 256,          /* manifests */
-    BYTES_KEPT = 64 << 20,   /* of them, as they are stored; the last one is kept in any case */
-    FRESH_US = CLOCK_SECOND, /* so long what was read is not looked at again */
+    BYTES_KEPT = 32 << 20, /* of them, as they are stored; the last one is kept in any case */
+    BYTES_LEAST = 1 << 10, /* that one counts for */
+    BUCKETS = 4096,
 };
+
+/* So long a manifest that was not there, or did not open, is not looked for again. */
+static const uint64_t FRESH_ERROR = CLOCK_SECOND;
 
 struct kept_manifest {
     TAILQ_ENTRY(kept_manifest) others;
-    char *path;
+    LIST_ENTRY(kept_manifest) alike; /* of one bucket */
+    char *ids;
+    int error;                  /* why there is none; 0: it is there */
     struct share_header header; /* of the version that it was read from */
     struct manifest manifest;
     uint64_t looked_us; /* when it was last seen to be the newest */
@@ -33,7 +40,8 @@ struct opened_names {
     const struct seal_keys *keys;
     pthread_mutex_t lock;
     TAILQ_HEAD(kept_manifests, kept_manifest) kept; /* the last one used first */
-    size_t count, bytes;
+    LIST_HEAD(kept_bucket, kept_manifest) buckets[BUCKETS];
+    size_t bytes;
 };
 
 int opened_names_new(struct source *stores, const struct seal_keys *keys, struct opened_names **ret)
@@ -53,18 +61,23 @@ int opened_names_new(struct source *stores, const struct seal_keys *keys, struct
 static void kept_free(struct kept_manifest *kept)
 {
     manifest_clear(&kept->manifest);
-    free(kept->path);
+    free(kept->ids);
     free(kept);
 }
 
 DEFINE_CLEANUP(struct kept_manifest *, kept_free)
 
+static size_t bytes_of(const struct kept_manifest *kept)
+{
+    return BYTES_LEAST + kept->header.layout.source_size;
+}
+
 /* With the lock held. */
 static void forget_kept(struct opened_names *names, struct kept_manifest *kept)
 {
     TAILQ_REMOVE(&names->kept, kept, others);
-    names->count--;
-    names->bytes -= kept->header.layout.source_size;
+    LIST_REMOVE(kept, alike);
+    names->bytes -= bytes_of(kept);
     kept->forgotten = true;
     if (kept->users == 0)
         kept_free(kept);
@@ -76,33 +89,6 @@ void opened_names_free(struct opened_names *names)
         forget_kept(names, TAILQ_FIRST(&names->kept));
     pthread_mutex_destroy(&names->lock);
     free(names);
-}
-
-int opened_names_id_path(const struct opened_names *names, const char *path, char **ret)
-{
-    size_t parts = *path != '\0';
-    uint8_t id[PATH_ID_SIZE];
-    int r = 0;
-
-    for (const char *at = path; *at; at++)
-        parts += *at == '/';
-    cleanup_free char *ids = malloc(parts * (PATH_ID_DIGITS + 1) + 1);
-    char *next = ids;
-    if (!ids)
-        return -ENOMEM;
-    *ids = '\0';
-    for (const char *end = path; r == 0 && *end; end += *end == '/') {
-        end = strchrnul(end, '/');
-        cleanup_free char *part = strndup(path, (size_t)(end - path));
-        r = part ? seal_path_id(names->keys, part, id) : -ENOMEM;
-        if (next > ids)
-            *next++ = '/';
-        seal_id_name(id, next);
-        next += PATH_ID_DIGITS;
-    }
-    if (r == 0)
-        *ret = steal_pointer(ids);
-    return r;
 }
 
 /* Restores the content of an open manifest, and proves it by its tags. */
@@ -138,14 +124,22 @@ static int read_content(struct opened_names *names, struct source_file *file, ui
     return r;
 }
 
-/* The one that is kept of PATH, and now has one user more. NULL: there is none. */
-static struct kept_manifest *find_kept(struct opened_names *names, const char *path)
+static struct kept_bucket *bucket_of(struct opened_names *names, const char *ids)
+{
+    uint8_t sum[HASH_SIZE];
+
+    hash(ids, strlen(ids), 0, sum);
+    return &names->buckets[load_le64(sum) % BUCKETS];
+}
+
+/* The one that is kept of IDS, and now has one user more. NULL: there is none. */
+static struct kept_manifest *find_kept(struct opened_names *names, const char *ids)
 {
     HOLD(&names->lock);
-    struct kept_manifest *kept = TAILQ_FIRST(&names->kept);
+    struct kept_manifest *kept = LIST_FIRST(bucket_of(names, ids));
 
-    while (kept && strcmp(kept->path, path) != 0)
-        kept = TAILQ_NEXT(kept, others);
+    while (kept && strcmp(kept->ids, ids) != 0)
+        kept = LIST_NEXT(kept, alike);
     if (!kept)
         return NULL;
     TAILQ_REMOVE(&names->kept, kept, others);
@@ -157,18 +151,19 @@ static struct kept_manifest *find_kept(struct opened_names *names, const char *p
 /* Keeps a new one, which has one user, in the place of another of its path. */
 static void keep(struct opened_names *names, struct kept_manifest *kept)
 {
+    struct kept_bucket *bucket = bucket_of(names, kept->ids);
     struct kept_manifest *other, *next;
 
     HOLD(&names->lock);
-    for (other = TAILQ_FIRST(&names->kept); other; other = next) {
-        next = TAILQ_NEXT(other, others);
-        if (strcmp(other->path, kept->path) == 0)
+    for (other = LIST_FIRST(bucket); other; other = next) {
+        next = LIST_NEXT(other, alike);
+        if (strcmp(other->ids, kept->ids) == 0)
             forget_kept(names, other);
     }
     TAILQ_INSERT_HEAD(&names->kept, kept, others);
-    names->count++;
-    names->bytes += kept->header.layout.source_size;
-    while (names->count > 1 && (names->count > KEPT_MAX || names->bytes > BYTES_KEPT))
+    LIST_INSERT_HEAD(bucket, kept, alike);
+    names->bytes += bytes_of(kept);
+    while (names->bytes > BYTES_KEPT && TAILQ_NEXT(kept, others))
         forget_kept(names, TAILQ_LAST(&names->kept, kept_manifests));
 }
 
@@ -185,46 +180,57 @@ static bool is_same_version(const struct share_header *a, const struct share_hea
            a->layout.required == b->layout.required && a->layout.block_size == b->layout.block_size;
 }
 
-/* Reads the manifest of PATH from an open version of it. */
-static int read_version(struct opened_names *names, const char *path, struct source_file *file,
-                        struct kept_manifest **ret)
+/* Returns true if MANIFEST is of the directory that WHERE says. */
+static bool is_of(const struct opened_names *names, const struct opened_where *where,
+                  const struct manifest *manifest)
 {
-    CLEANUP(cleanup_by_kept_free) struct kept_manifest *kept = calloc(1, sizeof *kept);
-    cleanup_free uint8_t *content = NULL;
+    uint8_t id[PATH_ID_SIZE];
 
-    if (!kept || !(kept->path = strdup(path)))
-        return -ENOMEM;
-    kept->header = file->header;
-    kept->users = 1;
-    int r = read_content(names, file, &content);
-    if (r == 0)
-        r = manifest_read(names->keys, content, file->header.layout.source_size, &kept->manifest);
-    if (r == 0 && strcmp(kept->manifest.path, path) != 0)
-        r = -EBADMSG;
-    if (r == 0)
-        *ret = steal_pointer(kept);
-    return r;
+    if (where->path)
+        return strcmp(manifest->path, where->path) == 0;
+    return !where->id || (seal_path_id(names->keys, manifest->path, id) == 0 &&
+                          seal_equal(id, where->id, sizeof id));
 }
 
-/* Reads the newest version that can be restored and proven, unless that is OLD. */
-static int read_newest(struct opened_names *names, const char *path,
-                       const struct kept_manifest *old, struct kept_manifest **ret)
+/* Reads the manifest from an open version of it. */
+static int read_version(struct opened_names *names, const struct opened_where *where,
+                        struct source_file *file, struct kept_manifest *ret)
 {
-    cleanup_free char *ids = NULL, *at = NULL;
-    int first = 0;
+    cleanup_free uint8_t *content = NULL;
+    CLEANUP(manifest_clear) struct manifest manifest = NO_MANIFEST;
 
-    int r = opened_names_id_path(names, path, &ids);
-    if (r == 0 && asprintf(&at, "%s%s%s", ids, *ids ? "/" : "", MANIFEST_NAME) < 0) {
+    int r = read_content(names, file, &content);
+    if (r == 0)
+        r = manifest_read(names->keys, content, file->header.layout.source_size, &manifest);
+    if (r == 0 && !is_of(names, where, &manifest))
+        r = -EBADMSG;
+    if (r < 0)
+        return r;
+    ret->header = file->header;
+    ret->manifest = manifest;
+    manifest = NO_MANIFEST;
+    return 0;
+}
+
+/* Reads the newest version that can be restored and proven to RET. Returns 1 if that is OLD, and
+ * -EBADMSG where there are versions, and none can be proven. */
+static int read_newest(struct opened_names *names, const struct opened_where *where,
+                       const struct kept_manifest *old, struct kept_manifest *ret)
+{
+    cleanup_free char *at = NULL;
+    int first = 0, r = 0;
+
+    if (asprintf(&at, "%s%s%s", where->ids, *where->ids ? "/" : "", MANIFEST_NAME) < 0) {
         at = NULL;
         r = -ENOMEM;
     }
     for (unsigned rank = 0; r == 0; rank++) {
         cleanup_source_file struct source_file *file = NULL;
         r = names->stores->operations->open(names->stores, at, rank, &file);
-        if (r == 0 && old && is_same_version(&file->header, &old->header))
-            return 0;
+        if (r == 0 && old && old->error == 0 && is_same_version(&file->header, &old->header))
+            return 1;
         if (r == 0)
-            r = read_version(names, path, file, ret);
+            r = read_version(names, where, file, ret);
         if (r == 0)
             return 0;
         if (rank == 0)
@@ -234,37 +240,64 @@ static int read_newest(struct opened_names *names, const char *path,
         else if (r == -EIO || r == -EBADMSG)
             r = 0;
     }
-    if (r == -EBADMSG)
-        r = log_as(-EIO, "%s: its manifest does not open with this key, or was forged",
-                   log_path(path));
     return r;
 }
 
-int opened_names_manifest(struct opened_names *names, const char *path, const struct manifest **ret)
+/* Reads it anew, unless OLD is still the newest. Returns 1 then, and 0 where *RET is what to keep:
+ * also that there is none. */
+static int read_again(struct opened_names *names, const struct opened_where *where,
+                      const struct kept_manifest *old, struct kept_manifest **ret)
 {
-    struct kept_manifest *kept = find_kept(names, path), *newer = NULL;
-    const uint64_t now = clock_now();
+    CLEANUP(cleanup_by_kept_free) struct kept_manifest *kept = calloc(1, sizeof *kept);
 
-    if (kept && now - kept->looked_us < FRESH_US) {
-        *ret = &kept->manifest;
-        return 0;
+    if (!kept || !(kept->ids = strdup(where->ids)))
+        return -ENOMEM;
+    int r = read_newest(names, where, old, kept);
+    if (r == -EBADMSG)
+        r = log_as(-EIO, "%s: its manifest does not open with this key, or was forged",
+                   log_path(where->shown));
+    if (r != 0 && r != -EIO && r != -ENOENT)
+        return r;
+    kept->error = r;
+    kept->users = 1;
+    *ret = steal_pointer(kept);
+    return 0;
+}
+
+int opened_names_manifest(struct opened_names *names, const struct opened_where *where,
+                          uint64_t fresh_us, const struct manifest **ret)
+{
+    struct kept_manifest *kept = find_kept(names, where->ids), *newer = NULL;
+    const uint64_t now = clock_now();
+    bool fresh = false;
+    int r = 0;
+
+    if (kept) {
+        HOLD(&names->lock);
+        fresh = now - kept->looked_us < (kept->error == 0 ? fresh_us : FRESH_ERROR);
     }
-    int r = read_newest(names, path, kept, &newer);
-    if (r < 0 || newer) {
-        if (kept)
-            leave_kept(names, kept);
-        kept = newer;
+    if (!fresh)
+        r = read_again(names, where, kept, &newer);
+    if (kept && (r < 0 || newer)) {
+        leave_kept(names, kept);
+        kept = NULL;
     }
     if (r < 0)
         return r;
-    {
+    if (newer) {
+        newer->looked_us = now;
+        keep(names, newer);
+        kept = newer;
+    } else if (r == 1) {
         HOLD(&names->lock);
         kept->looked_us = now;
     }
-    if (newer)
-        keep(names, newer);
-    *ret = &kept->manifest;
-    return 0;
+    r = kept->error;
+    if (r < 0)
+        leave_kept(names, kept);
+    else
+        *ret = &kept->manifest;
+    return r;
 }
 
 void opened_names_leave(struct opened_names *names, const struct manifest *manifest)

@@ -15,16 +15,21 @@ int opened_names_new(struct source *stores, const struct seal_keys *keys,
                      struct opened_names **ret);
 void opened_names_free(struct opened_names *names);
 
-/* The path of the share of PATH, which is one of the source; the caller frees it. */
-int opened_names_id_path(const struct opened_names *names, const char *path, char **ret);
+/* A directory of the shares, and what its manifest has to say of itself to be its own. */
+struct opened_where {
+    const char *ids;   /* its path in the shares */
+    const char *path;  /* in the source; NULL: not known */
+    const uint8_t *id; /* its own; NULL: of the root, which may be any directory of the source */
+    const char *shown; /* what messages call it */
+};
 
 /*
- * The manifest of the directory PATH, as it was within the last second, or is now: of the newest
- * version that can be restored. Leave it to opened_names_leave. -ENOENT where there is none; -EIO
- * where none can be restored and proven, which is logged.
+ * The manifest of a directory: of the newest version that can be restored, as it was within the
+ * last FRESH_US microseconds, or is now. Leave it to opened_names_leave. -ENOENT: too few stores
+ * have one, if any; -EIO: none can be restored and proven, which is logged.
  */
-int opened_names_manifest(struct opened_names *names, const char *path,
-                          const struct manifest **ret);
+int opened_names_manifest(struct opened_names *names, const struct opened_where *where,
+                          uint64_t fresh_us, const struct manifest **ret);
 void opened_names_leave(struct opened_names *names, const struct manifest *manifest);
 
 DEFINE_CLEANUP(struct opened_names *, opened_names_free)

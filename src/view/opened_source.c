@@ -5,7 +5,6 @@
 #include "base/log.h"
 #include "base/times.h"
 #include "seal/from_stat.h"
-#include "view/opened_names.h"
 #include "view/report.h"
 #include "view/status.h"
 
@@ -16,9 +15,8 @@ enum { NAMES_MAX = 1 << 16 }; /* of one file, on usual file systems */
 
 struct opened_source {
     struct source source;
-    struct source *stores;
+    struct opened_places places;
     struct seal_keys *keys;
-    struct opened_names *names;
 };
 
 struct opened_file {
@@ -27,112 +25,54 @@ struct opened_file {
     struct seal_opener opener;
 };
 
-/* What the manifests say of a path. */
-struct told {
-    const struct manifest *above; /* NULL: it is the root */
-    const struct manifest *own;   /* of a directory; NULL: it is none, or that cannot be had */
-    const struct manifest_attributes *attributes;
-};
-
 static void opened_source_free(struct source *opaque)
 {
     struct opened_source *source = (struct opened_source *)opaque;
 
-    if (source->names)
-        opened_names_free(source->names);
-    source_free(source->stores);
+    if (source->places.names)
+        opened_names_free(source->places.names);
+    source_free(source->places.stores);
     seal_keys_free(source->keys);
     free(source);
 }
 
-static void leave_manifests(const struct opened_source *source, struct told *told)
+static int find(struct source *opaque, const char *path, struct opened_place *ret)
 {
-    if (told->above)
-        opened_names_leave(source->names, told->above);
-    if (told->own)
-        opened_names_leave(source->names, told->own);
-}
+    struct opened_source *source = (struct opened_source *)opaque;
 
-static int read_manifest(const struct opened_source *source, const char *path,
-                         const struct manifest **ret);
-
-/* Returns 0 if the directory PATH is one by the manifest above it, and -ENOENT if it is none. */
-static int find_directory(const struct opened_source *source, const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    const struct manifest *above;
-
-    if (*path == '\0')
-        return 0;
-    cleanup_free char *parent = strndup(path, slash ? (size_t)(slash - path) : 0);
-    int r = parent ? read_manifest(source, parent, &above) : -ENOMEM;
-    if (r < 0)
-        return r;
-    const struct manifest_entry *entry = manifest_find(above, slash ? slash + 1 : path);
-    r = entry && S_ISDIR(entry->attributes.mode) ? 0 : -ENOENT;
-    opened_names_leave(source->names, above);
+    int r = opened_place_find(&source->places, path, ret);
+    atomic_store(&opaque->distant, atomic_load(&source->places.stores->distant));
     return r;
 }
 
-/* As opened_names_manifest, but -ENOENT only where there is no such directory: without its manifest
- * one that is there is lost, and not empty. */
-static int read_manifest(const struct opened_source *source, const char *path,
-                         const struct manifest **ret)
+/* What manifests say of PLACE; NULL: nothing, but perhaps an entry's type. */
+static const struct manifest_attributes *attributes_of(const struct opened_place *place)
 {
-    int r = opened_names_manifest(source->names, path, ret);
-
-    if (r != -ENOENT)
-        return r;
-    r = find_directory(source, path);
-    return r == 0 ? log_as(-EIO, "%s: too few stores have its manifest, which has all names in it",
-                           log_path(path))
-                  : r;
+    if (place->own)
+        return &place->own->self;
+    return place->entry && !S_ISDIR(place->entry->attributes.mode) ? &place->entry->attributes
+                                                                   : NULL;
 }
 
-/* Sets TOLD to what is known of PATH; leave_manifests() it if 0 is returned. */
-static int ask_manifests(const struct opened_source *source, const char *path, struct told *told)
-{
-    const char *slash = strrchr(path, '/');
-    const struct manifest_entry *entry;
-
-    *told = (struct told){.above = NULL};
-    if (*path == '\0') {
-        int r = read_manifest(source, path, &told->own);
-        if (r == 0)
-            told->attributes = &told->own->self;
-        return r;
-    }
-    cleanup_free char *parent = strndup(path, slash ? (size_t)(slash - path) : 0);
-    int r = parent ? read_manifest(source, parent, &told->above) : -ENOMEM;
-    if (r < 0)
-        return r;
-    entry = manifest_find(told->above, slash ? slash + 1 : path);
-    if (!entry) {
-        leave_manifests(source, told);
-        return -ENOENT;
-    }
-    told->attributes = &entry->attributes;
-    if (S_ISDIR(entry->attributes.mode)) {
-        r = read_manifest(source, path, &told->own);
-        if (r == 0)
-            told->attributes = &told->own->self;
-        else if (r != -EIO) {
-            told->own = NULL;
-            leave_manifests(source, told);
-            return r;
-        }
-    }
-    return 0;
-}
-
+/* The number of what has ATTRIBUTES in a directory whose path in the source is PATH. */
 static int number_of(const struct opened_source *source, const char *path,
-                     const struct manifest_attributes *attributes, ino_t *ret)
+                     const struct manifest_entry *entry, ino_t *ret)
 {
+    const struct manifest_attributes *attributes = &entry->attributes;
+    const bool has_id = S_ISREG(attributes->mode) || S_ISDIR(attributes->mode);
+    cleanup_free char *whole = NULL;
     uint8_t id[PATH_ID_SIZE];
-    int r = attributes->has_link ? 0 : seal_path_id(source->keys, path, id);
+    int r = 0;
 
+    if (!attributes->has_link && !has_id) {
+        if (asprintf(&whole, "%s%s%s", path, *path ? "/" : "", entry->name) < 0) {
+            whole = NULL;
+            return -ENOMEM;
+        }
+        r = seal_path_id(source->keys, whole, id);
+    }
     if (r == 0)
-        *ret = load_le64(attributes->has_link ? attributes->link : id);
+        *ret = load_le64(attributes->has_link ? attributes->link : has_id ? attributes->id : id);
     return r;
 }
 
@@ -159,27 +99,42 @@ static void show_content(const struct share_header *header, struct stat *status)
     header_mtime(header, &status->st_mtim);
 }
 
-/* The file as it is in the stores. */
-static void look_at_file(const struct opened_source *source, const char *path, struct stat *status,
-                         struct share_header *ret_header)
+/* Of what no manifest tells the status is that of the shares. */
+static void show_stored(const struct opened_place *place, struct stat *status)
 {
-    cleanup_free char *ids = NULL;
-    struct share_header header = {0};
-    struct stat stored;
+    struct share_header header = place->header;
 
-    *ret_header = (struct share_header){0};
-    if (opened_names_id_path(source->names, path, &ids) < 0 ||
-        source->stores->operations->stat(source->stores, ids, &stored, &header, NULL, NULL) < 0 ||
-        header.layout.required == 0)
+    *status = place->stored;
+    if (!S_ISREG(status->st_mode)) {
+        status->st_mode = S_IFDIR | S_IRWXU; /* what is in it may still be had */
+        status->st_nlink = 2;
         return;
-    *ret_header = header;
-    show_content(&header, status);
+    }
+    status_set_size(status, header.layout.required > 0 ? header.layout.source_size : 0);
+    header_mtime(&header, &status->st_mtim);
 }
 
-static int note_inodes(const struct stat *status, const struct manifest_attributes *attributes,
+/* Sets STATUS to what is shown of PLACE without a look at the shares of a file. */
+static int show(const struct opened_source *source, const struct opened_place *place,
+                struct stat *status)
+{
+    const struct manifest_attributes *attributes = attributes_of(place);
+    const struct manifest *above = place->above;
+
+    if (attributes)
+        show_attributes(attributes, status);
+    else
+        show_stored(place, status);
+    if (place->entry)
+        return number_of(source, above->path, place->entry, &status->st_ino);
+    status->st_ino = load_le64(place->id); /* the root has none */
+    return 0;
+}
+
+static int note_inodes(const struct stat *status, const struct opened_place *place,
                        struct source_inodes *ret)
 {
-    if (!attributes->has_link)
+    if (!place->entry || !place->entry->attributes.has_link)
         return 0;
     ret->items = malloc(sizeof *ret->items);
     if (!ret->items)
@@ -190,34 +145,59 @@ static int note_inodes(const struct stat *status, const struct manifest_attribut
     return 0;
 }
 
+static int wrap(const struct opened_source *source, const char *path,
+                const struct opened_place *place, struct source_file *sealed,
+                struct source_file **ret);
+
+/*
+ * Sets STATUS to that of the version that the stores have of a file, and opens that where it came
+ * to hand. What cannot be had is shown as the manifest has it.
+ */
+static int look_at_file(const struct opened_source *source, const char *path,
+                        const struct opened_place *place, struct stat *status,
+                        struct share_header *ret_header, struct source_file **ret_file)
+{
+    struct source *stores = source->places.stores;
+    cleanup_source_file struct source_file *sealed = NULL;
+    struct share_header header = {0};
+    struct stat stored;
+
+    int r = stores->operations->stat(stores, place->ids, &stored, &header,
+                                     ret_file ? &sealed : NULL, NULL);
+    if (r < 0 || header.layout.required == 0)
+        return 0;
+    *ret_header = header;
+    show_content(&header, status);
+    if (!sealed || (header.layout.source_size == 0 && status->st_size != 0))
+        return 0;
+    return wrap(source, path, place, steal_pointer(sealed), ret_file);
+}
+
 static int opened_source_stat(struct source *opaque, const char *path, struct stat *ret,
                               struct share_header *ret_header, struct source_file **ret_file,
                               struct source_inodes *ret_inodes)
 {
-    struct opened_source *source = (struct opened_source *)opaque;
+    const struct opened_source *source = (struct opened_source *)opaque;
+    cleanup_opened_place struct opened_place place;
     struct stat status = {0};
-    struct told told;
 
     if (ret_file)
         *ret_file = NULL;
     if (ret_inodes)
         *ret_inodes = (struct source_inodes){.items = NULL};
-    int r = ask_manifests(source, path, &told);
-    if (r < 0 && *path == '\0') { /* without stores, or without its manifest, it is still there */
+    int r = find(opaque, path, &place);
+    if (*path == '\0' && (r < 0 || !place.own)) { /* without stores it is still there */
         *ret = (struct stat){.st_mode = S_IFDIR | S_IRUSR | S_IXUSR, .st_nlink = 2};
         return 0;
     }
-    if (r < 0)
-        return r;
-    show_attributes(told.attributes, &status);
-    if (S_ISDIR(status.st_mode) && !told.own)
-        status.st_mode |= S_IRWXU; /* what is in it may still be had by name */
-    r = number_of(source, path, told.attributes, &status.st_ino);
-    if (r == 0 && ret_inodes)
-        r = note_inodes(&status, told.attributes, ret_inodes);
+    if (r == 0)
+        r = show(source, &place, &status);
     if (r == 0 && S_ISREG(status.st_mode))
-        look_at_file(source, path, &status, ret_header);
-    leave_manifests(source, &told);
+        *ret_header = place.header;
+    if (r == 0 && S_ISREG(status.st_mode) && place.entry && source->places.terms.exact)
+        r = look_at_file(source, path, &place, &status, ret_header, ret_file);
+    if (r == 0 && ret_inodes)
+        r = note_inodes(&status, &place, ret_inodes);
     if (r == 0)
         *ret = status;
     return r;
@@ -225,43 +205,50 @@ static int opened_source_stat(struct source *opaque, const char *path, struct st
 
 static int opened_source_read_link(struct source *opaque, const char *path, char **ret)
 {
-    const struct opened_source *source = (struct opened_source *)opaque;
-    struct told told;
+    cleanup_opened_place struct opened_place place;
 
-    int r = ask_manifests(source, path, &told);
+    int r = find(opaque, path, &place);
     if (r < 0)
         return r;
-    const char *target = told.attributes->target;
+    const char *target = place.entry ? place.entry->attributes.target : NULL;
     char *copy = target ? strdup(target) : NULL;
-    r = copy ? 0 : target ? -ENOMEM : -EINVAL;
-    leave_manifests(source, &told);
-    if (r == 0)
-        *ret = copy;
+    if (!copy)
+        return target ? -ENOMEM : -EINVAL;
+    *ret = copy;
+    return 0;
+}
+
+static int list_entries(const struct opened_source *source, const struct manifest *manifest,
+                        struct names *names)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < manifest->count; i++) {
+        const struct manifest_entry *entry = &manifest->entries[i];
+        struct listed known = {.kind = entry->attributes.mode & S_IFMT};
+        r = number_of(source, manifest->path, entry, &known.inode);
+        if (r == 0)
+            r = names_add_known(names, entry->name, &known);
+    }
     return r;
 }
 
 static int opened_source_list(struct source *opaque, const char *path, struct names *names)
 {
     const struct opened_source *source = (struct opened_source *)opaque;
-    const struct manifest *manifest;
+    const struct opened_terms *terms = &source->places.terms;
+    cleanup_opened_place struct opened_place place;
+    const size_t first = names->count;
 
-    int r = read_manifest(source, path, &manifest);
-    if (r < 0)
-        return r;
-    for (size_t i = 0; r == 0 && i < manifest->count; i++) {
-        const struct manifest_entry *entry = &manifest->entries[i];
-        cleanup_free char *whole = NULL;
-        struct listed known = {.kind = entry->attributes.mode & S_IFMT};
-        if (asprintf(&whole, "%s%s%s", path, *path ? "/" : "", entry->name) < 0) {
-            whole = NULL;
-            r = -ENOMEM;
-        }
-        if (r == 0)
-            r = number_of(source, whole, &entry->attributes, &known.inode);
-        if (r == 0)
-            r = names_add_known(names, entry->name, &known);
-    }
-    opened_names_leave(source->names, manifest);
+    int r = find(opaque, path, &place);
+    if (r == 0 && !S_ISDIR(opened_place_type(&place)))
+        return -ENOTDIR;
+    if (r == 0 && place.own)
+        r = list_entries(source, place.own, names);
+    if (r == 0 && terms->orphans)
+        r = opened_place_orphans(&source->places, &place, names);
+    if (r == 0 && !place.own && names->count == first)
+        return -EIO; /* it is lost, and not empty */
     return r;
 }
 
@@ -279,46 +266,42 @@ static int reply(const void *from, size_t there, void *bytes, size_t size, size_
 static int opened_source_get_xattr(struct source *opaque, const char *path, const char *name,
                                    void *value, size_t size, size_t *ret)
 {
-    const struct opened_source *source = (struct opened_source *)opaque;
+    struct source *stores = ((const struct opened_source *)opaque)->places.stores;
+    cleanup_opened_place struct opened_place place;
     struct xattr found;
-    struct told told;
 
-    if (strcmp(name, REPORT_STORES_NAME) == 0 || strcmp(name, REPORT_HEALTH_NAME) == 0) {
-        cleanup_free char *ids = NULL;
-        int r = opened_names_id_path(source->names, path, &ids);
-        return r < 0 ? r
-                     : source->stores->operations->get_xattr(source->stores, ids, name, value, size,
-                                                             ret);
+    int r = find(opaque, path, &place);
+    if (r == 0 || *path == '\0') {
+        if (strcmp(name, REPORT_STORES_NAME) == 0 || strcmp(name, REPORT_HEALTH_NAME) == 0)
+            return stores->operations->get_xattr(stores, *path ? place.ids : "", name, value, size,
+                                                 ret);
     }
-    int r = ask_manifests(source, path, &told);
     if (r < 0)
         return r;
-    r = xattrs_find(&told.attributes->xattrs, name, &found)
-            ? reply(found.value, found.size, value, size, ret)
-            : -ENODATA;
-    leave_manifests(source, &told);
-    return r;
+    const struct manifest_attributes *attributes = attributes_of(&place);
+    return attributes && xattrs_find(&attributes->xattrs, name, &found)
+               ? reply(found.value, found.size, value, size, ret)
+               : -ENODATA;
 }
 
 static int opened_source_list_xattr(struct source *opaque, const char *path, char *names,
                                     size_t size, size_t *ret)
 {
-    const struct opened_source *source = (struct opened_source *)opaque;
+    cleanup_opened_place struct opened_place place;
     struct xattr own;
-    struct told told;
     size_t there = 0;
 
-    int r = ask_manifests(source, path, &told);
+    int r = find(opaque, path, &place);
     if (r < 0)
         return r;
-    const struct xattrs *xattrs = &told.attributes->xattrs;
-    for (const char *at = xattrs->bytes; xattrs_next(xattrs, &at, &own);) {
+    const struct manifest_attributes *attributes = attributes_of(&place);
+    const char *at = attributes ? attributes->xattrs.bytes : NULL;
+    while (attributes && xattrs_next(&attributes->xattrs, &at, &own)) {
         const size_t length = strlen(own.name) + 1;
         if (size > 0 && there + length <= size)
             memcpy(names + there, own.name, length);
         there += length;
     }
-    leave_manifests(source, &told);
     if (size > 0 && there > size)
         return -ERANGE;
     *ret = there;
@@ -327,24 +310,25 @@ static int opened_source_list_xattr(struct source *opaque, const char *path, cha
 
 static int opened_source_read_xattrs(struct source *opaque, const char *path, struct xattrs *ret)
 {
-    const struct opened_source *source = (struct opened_source *)opaque;
+    cleanup_opened_place struct opened_place place;
     struct xattr own;
-    struct told told;
 
     *ret = NO_XATTRS;
-    int r = ask_manifests(source, path, &told);
+    int r = find(opaque, path, &place);
     if (r < 0)
         return r;
-    const struct xattrs *xattrs = &told.attributes->xattrs;
-    for (const char *at = xattrs->bytes; r == 0 && xattrs_next(xattrs, &at, &own);)
+    const struct manifest_attributes *attributes = attributes_of(&place);
+    if (!attributes && *path == '\0') /* what a command has there already is to stay */
+        return -EIO;
+    const char *at = attributes ? attributes->xattrs.bytes : NULL;
+    while (r == 0 && attributes && xattrs_next(&attributes->xattrs, &at, &own))
         r = xattrs_add(ret, own.name, own.value, own.size);
-    leave_manifests(source, &told);
     return r;
 }
 
 static int opened_source_statfs(struct source *opaque, struct statvfs *ret)
 {
-    struct source *stores = ((struct opened_source *)opaque)->stores;
+    struct source *stores = ((struct opened_source *)opaque)->places.stores;
 
     return stores->operations->statfs(stores, ret);
 }
@@ -358,57 +342,60 @@ static void opened_source_close(struct source_file *opaque)
     free(file);
 }
 
-static int opened_source_open(struct source *opaque, const char *path, unsigned rank,
-                              struct source_file **ret)
+/*
+ * Makes a file of its shares, which it takes over: all that is read of it is of the version that
+ * they are of, and its status is, too.
+ */
+static int wrap(const struct opened_source *source, const char *path,
+                const struct opened_place *place, struct source_file *sealed,
+                struct source_file **ret)
 {
-    struct opened_source *source = (struct opened_source *)opaque;
-    cleanup_source_file struct source_file *opened = NULL;
-    cleanup_free char *ids = NULL;
-    uint8_t id[PATH_ID_SIZE];
-    struct told told;
-
-    int r = ask_manifests(source, path, &told);
-    if (r < 0)
-        return r;
+    cleanup_source_file struct source_file *shares = sealed, *opened = NULL;
+    const struct share_header *header = &sealed->header;
     struct opened_file *file = calloc(1, sizeof *file);
-    if (file) {
-        file->file.operations = opaque->operations;
-        show_attributes(told.attributes, &file->file.status);
-        r = number_of(source, path, told.attributes, &file->file.status.st_ino);
-        opened = &file->file;
-    }
-    const bool regular = S_ISREG(told.attributes->mode), directory = S_ISDIR(told.attributes->mode);
-    leave_manifests(source, &told);
+
     if (!file)
         return -ENOMEM;
-    if (r == 0 && !regular)
-        return directory ? -EISDIR : -EINVAL;
-    if (r == 0)
-        r = opened_names_id_path(source->names, path, &ids);
-    if (r == 0)
-        r = seal_path_id(source->keys, path, id);
-    if (r == 0)
-        r = source->stores->operations->open(source->stores, ids, rank, &file->sealed);
-    if (r == -ENOENT && rank == 0)
-        r = log_as(-EIO, "%s: the stores have too few shares of it", log_path(path));
+    opened = &file->file;
+    file->file.operations = source->source.operations;
+    file->sealed = steal_pointer(shares);
+    struct stat *status = &file->file.status;
+    int r = show(source, place, status);
     if (r < 0)
         return r;
-    const struct share_header *header = &file->sealed->header;
-    struct stat *status = &file->file.status;
-    const struct seal_place place = seal_place_of_file(source->keys, id);
-    file->opener = seal_opener(&place, &header->layout);
+    /* An empty file is a header alone, in which nothing is keyed. */
+    if (header->layout.source_size == 0 && (!place->entry || status->st_size != 0))
+        return log_as(-EIO, "%s: its shares say that it is empty, and %s", log_path(path),
+                      place->entry ? "its directory does not" : "no manifest does");
+    const struct seal_place seal = seal_place_of_file(source->keys, place->id);
+    file->opener = seal_opener(&seal, &header->layout);
     file->sealed->opener = &file->opener.opener;
     file->file.header = *header;
     file->file.content = file->sealed->content;
     file->file.present = file->sealed->present;
     file->file.distant = file->sealed->distant;
-    /* An empty file is a header alone, in which nothing is keyed. */
-    if (header->layout.source_size == 0 && status->st_size != 0)
-        return log_as(-EIO, "%s: its shares say that it is empty, and its directory does not",
-                      log_path(path));
     show_content(header, status);
     *ret = steal_pointer(opened);
     return 0;
+}
+
+static int opened_source_open(struct source *opaque, const char *path, unsigned rank,
+                              struct source_file **ret)
+{
+    const struct opened_source *source = (struct opened_source *)opaque;
+    struct source *stores = source->places.stores;
+    cleanup_opened_place struct opened_place place;
+    struct source_file *sealed;
+
+    int r = find(opaque, path, &place);
+    if (r < 0)
+        return r;
+    if (!S_ISREG(opened_place_type(&place)))
+        return S_ISDIR(opened_place_type(&place)) ? -EISDIR : -EINVAL;
+    r = stores->operations->open(stores, place.ids, rank, &sealed);
+    if (r == -ENOENT && rank == 0)
+        r = log_as(-EIO, "%s: the stores have too few shares of it", log_path(path));
+    return r < 0 ? r : wrap(source, path, &place, sealed, ret);
 }
 
 static int opened_source_read_stripe(struct source_file *opaque, uint64_t stripe, uint8_t *data,
@@ -433,7 +420,8 @@ static const struct source_operations operations = {
     .close = opened_source_close,
 };
 
-int opened_source_new(struct source *stores, struct seal_keys *keys, struct source **ret)
+int opened_source_new(struct source *stores, struct seal_keys *keys,
+                      const struct opened_terms *terms, struct source **ret)
 {
     struct opened_source *source = malloc(sizeof *source);
 
@@ -443,11 +431,14 @@ int opened_source_new(struct source *stores, struct seal_keys *keys, struct sour
         return -ENOMEM;
     }
     *source = (struct opened_source){
-        .source = {.operations = &operations, .live = stores->live, .is_private = true},
-        .stores = stores,
+        .source = {.operations = &operations,
+                   .live = stores->live,
+                   .is_private = true,
+                   .is_behind = !terms->exact},
+        .places = {.stores = stores, .keys = keys, .terms = *terms},
         .keys = keys,
     };
-    int r = opened_names_new(stores, keys, &source->names);
+    int r = opened_names_new(stores, keys, &source->places.names);
     if (r < 0)
         opened_source_free(&source->source);
     else

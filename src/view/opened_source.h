@@ -5,8 +5,8 @@
  */
 #pragma once
 
-#include "seal/keys.h"
-#include "view/source.h"
+#include "view/opened_place.h"
 
 /* Takes STORES (store_source.h) and KEYS over, also where it fails. Returns 0 or -ENOMEM. */
-int opened_source_new(struct source *stores, struct seal_keys *keys, struct source **ret);
+int opened_source_new(struct source *stores, struct seal_keys *keys,
+                      const struct opened_terms *terms, struct source **ret);

@@ -2,6 +2,7 @@
 #include "view/sealed_manifest.h"
 
 #include "base/log.h"
+#include "base/times.h"
 #include "seal/from_stat.h"
 
 #include <stdio.h>
@@ -127,6 +128,111 @@ static int compare_names(const void *left, const void *right)
 {
     return strcmp(((const struct manifest_entry *)left)->name,
                   ((const struct manifest_entry *)right)->name);
+}
+
+/* All facts so far: their sum, to which the next one is added. */
+struct adding {
+    struct source *tree;
+    struct owners owners;
+    struct manifest_facts facts;
+};
+
+static void adding_clear(struct adding *adding)
+{
+    owners_clear(&adding->owners);
+}
+
+static void add_fact(struct adding *adding, const void *bytes, size_t size)
+{
+    uint8_t both[2 * HASH_SIZE];
+
+    memcpy(both, adding->facts.sum, HASH_SIZE);
+    hash(bytes, size, 0, both + HASH_SIZE);
+    hash(both, sizeof both, size, adding->facts.sum);
+}
+
+static void add_text(struct adding *adding, const char *text)
+{
+    add_fact(adding, text ? text : "", text ? strlen(text) + 1 : 0);
+}
+
+/* What stat says of NAME in the directory, or (NULL) of that itself. */
+static int add_status(struct adding *adding, const char *name, const struct stat *status)
+{
+    const bool type_alone = name && S_ISDIR(status->st_mode);
+    const uint64_t numbers[] = {
+        status->st_mode & (type_alone ? S_IFMT : ~(mode_t)0),
+        status->st_dev,
+        status->st_ino,
+        status->st_nlink,
+        status->st_uid,
+        status->st_gid,
+        status->st_rdev,
+        (uint64_t)status->st_size,
+        (uint64_t)status->st_mtim.tv_sec,
+        (uint64_t)status->st_mtim.tv_nsec,
+        (uint64_t)status->st_ctim.tv_sec,
+        (uint64_t)status->st_ctim.tv_nsec,
+    };
+    struct manifest_attributes attributes;
+
+    add_text(adding, name);
+    add_fact(adding, numbers, type_alone ? sizeof *numbers : sizeof numbers);
+    if (type_alone)
+        return 0;
+    if (times_compare(&status->st_ctim, &adding->facts.newest) > 0)
+        adding->facts.newest = status->st_ctim;
+    int r = attributes_from_stat(&adding->owners, status, NULL, NULL, &attributes);
+    add_text(adding, attributes.user);
+    add_text(adding, attributes.group);
+    free(attributes.user);
+    free(attributes.group);
+    return r;
+}
+
+/* Where the file system begins that the directory is on: links' ids have that in them. */
+static int add_root(struct adding *adding, const char *path)
+{
+    struct making making = {.tree = adding->tree, .path = path};
+
+    int r = find_root(&making, adding->facts.status.st_dev);
+    if (r == 0)
+        add_text(adding, making.root);
+    free(making.root);
+    return r;
+}
+
+int sealed_manifest_facts(struct source *tree, const char *path, struct manifest_facts *ret)
+{
+    CLEANUP(adding_clear) struct adding adding = {.tree = tree, .owners = NO_OWNERS};
+    struct stat *status = &adding.facts.status;
+    cleanup_names struct names names = NO_NAMES;
+    struct share_header header;
+
+    int r = tree->operations->stat(tree, path, status, &header, NULL, NULL);
+    if (r == 0 && !S_ISDIR(status->st_mode))
+        r = -ENOENT;
+    if (r == 0)
+        r = tree->operations->list(tree, path, &names);
+    if (r == 0)
+        r = add_status(&adding, NULL, status);
+    if (r == 0)
+        r = add_root(&adding, path);
+    names_sort_unique(&names);
+    for (size_t i = 0; r == 0 && i < names.count; i++) {
+        const char *name = names_get(&names, i);
+        cleanup_free char *whole = NULL;
+        struct stat entry;
+        if (asprintf(&whole, "%s%s%s", path, *path ? "/" : "", name) < 0) {
+            whole = NULL;
+            return -ENOMEM;
+        }
+        r = tree->operations->stat(tree, whole, &entry, &header, NULL, NULL);
+        r = r == 0 ? add_status(&adding, name, &entry) : r == -ENOENT ? 0 : r;
+    }
+    if (r == 0)
+        *ret = adding.facts;
+    return r;
 }
 
 int sealed_manifest_make(struct source *tree, const struct seal_keys *keys,

@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "base/times.h"
 #include "seal/key_share.h"
-#include "view/sealed_manifest.h"
+#include "view/made_manifests.h"
 #include "view/status.h"
 
 #include <stddef.h>
@@ -17,6 +17,7 @@ struct sealed_source {
     struct master_key *key;
     struct seal_keys *keys; /* that follow from it */
     struct sealed_names *names;
+    struct made_manifests *manifests;
     struct header_writer key_writer;
     bool shared; /* each share has a file `key` */
 };
@@ -45,6 +46,8 @@ static void sealed_source_free(struct source *opaque)
 {
     struct sealed_source *source = (struct sealed_source *)opaque;
 
+    if (source->manifests)
+        made_manifests_free(source->manifests);
     if (source->names)
         sealed_names_free(source->names);
     source_free(source->tree);
@@ -108,7 +111,7 @@ static int stat_manifest(struct sealed_source *source, const char *path, struct 
 {
     struct made_manifest made;
 
-    int r = sealed_manifest_make(source->tree, source->keys, source->names, path, &made);
+    int r = made_manifests_get(source->manifests, path, false, &made);
     free(made.content);
     if (r == 0)
         r = header_of_manifest(source, &made, ret_header);
@@ -249,7 +252,7 @@ static int open_manifest(struct sealed_source *source, const char *path, struct 
     uint8_t header[KEY_SHARE_SIZE];
     struct made_manifest made;
 
-    int r = sealed_manifest_make(source->tree, source->keys, source->names, path, &made);
+    int r = made_manifests_get(source->manifests, path, true, &made);
     file->content = made.content;
     if (r == 0)
         r = header_of_manifest(source, &made, &file->file.header);
@@ -359,6 +362,8 @@ int sealed_source_new(struct source *tree, const struct encoding *encoding, stru
     int r = seal_keys_new(key->master, &source->keys);
     if (r == 0)
         r = sealed_names_new(tree, source->keys, &source->names);
+    if (r == 0)
+        r = made_manifests_new(tree, source->keys, source->names, &source->manifests);
     if (r == 0 && shared)
         r = key_share_make(key, encoding->required, encoding->shares - 1, bytes);
     if (r < 0)

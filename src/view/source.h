@@ -19,7 +19,8 @@
 
 struct source {
     const struct source_operations *operations;
-    bool live;              /* what it shows may be another thing each time that it is asked */
+    bool live;      /* what it shows may be another thing each time that it is asked */
+    bool is_behind; /* stat of a file may tell of another version than the one that open gives */
     atomic_bool is_private; /* the way to it is not open to everyone: when its root was looked at */
     atomic_bool distant;    /* its answers may take long */
 };

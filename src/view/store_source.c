@@ -13,6 +13,7 @@
 #include "seal/manifest.h"
 #include "trust/leftover.h"
 #include "view/known.h"
+#include "view/rebuilt_key.h"
 #include "view/report.h"
 #include "view/status.h"
 
@@ -23,9 +24,10 @@ struct store_source {
     struct source source;
     struct share_terms terms;
     struct known *known;
-    atomic_uint required; /* k, of the file that was looked at last */
-    atomic_bool closed;   /* a store was, or the way to it */
-    bool plain;           /* sealed shares are refused: nobody opens them */
+    struct rebuilt_key *key; /* NULL: the root shows none */
+    atomic_uint required;    /* k, of the file that was looked at last */
+    atomic_bool closed;      /* a store was, or the way to it */
+    bool plain;              /* sealed shares are refused: nobody opens them */
 };
 
 struct store_file {
@@ -39,6 +41,8 @@ static void store_source_free(struct source *opaque)
 {
     struct store_source *source = (struct store_source *)opaque;
 
+    if (source->key)
+        rebuilt_key_free(source->key);
     known_free(source->known);
     stores_close(source->terms.stores);
     free(source);
@@ -193,6 +197,47 @@ static int note_inodes(const struct survey *survey, struct source_inodes *ret)
     return 0;
 }
 
+/* Returns true if PATH is each share's own part of the key. */
+static bool is_key(struct store_source *source, const char *path)
+{
+    return source->key && strcmp(path, KEY_SHARE_NAME) == 0 &&
+           store_source_is_sealed(&source->source);
+}
+
+/* As sealed_source.c has the file: its owner and device are the root's. */
+static int stat_key(struct store_source *source, struct stat *ret, struct share_header *ret_header)
+{
+    const struct header_writer *writer = rebuilt_key_find(source->key);
+    cleanup_survey struct survey root = NO_SURVEY;
+
+    int r = writer ? survey(source, "", &root) : -ENOENT;
+    if (r < 0)
+        return r;
+    *ret_header = (struct share_header){.writer = writer};
+    *ret = root.status;
+    ret->st_mode = S_IFREG | S_IRUSR | S_IWUSR;
+    ret->st_nlink = 1;
+    ret->st_ino = ~ret->st_ino;
+    status_set_size(ret, KEY_SHARE_SIZE);
+    return layout_new(SHARE_KEY, 1, KEY_SHARES_MAX, BLOCK_SIZE_DEFAULT, 0, &ret_header->layout);
+}
+
+static int open_key(struct store_source *source, struct source_file **ret)
+{
+    struct store_file *file = calloc(1, sizeof *file);
+
+    if (!file)
+        return -ENOMEM;
+    file->file.operations = source->source.operations;
+    file->source = source;
+    int r = stat_key(source, &file->file.status, &file->file.header);
+    if (r < 0)
+        free(file);
+    else
+        *ret = &file->file;
+    return r;
+}
+
 static int store_source_stat(struct source *opaque, const char *path, struct stat *ret,
                              struct share_header *ret_header, struct source_file **ret_file,
                              struct source_inodes *ret_inodes)
@@ -204,6 +249,8 @@ static int store_source_stat(struct source *opaque, const char *path, struct sta
         *ret_file = NULL;
     if (ret_inodes)
         *ret_inodes = (struct source_inodes){.items = NULL};
+    if (is_key(source, path))
+        return stat_key(source, ret, ret_header);
     int r = survey(source, path, &found);
     if (r < 0 && *path == '\0') {
         /* Without stores the root is still there. */
@@ -279,8 +326,7 @@ void store_source_set_unsealer(struct source *source, struct unsealer *unsealer)
     ((struct store_source *)source)->terms.unsealer = unsealer;
 }
 
-/* Takes NAME out of the NAMES, which is among them: what each node has of a key is no file of the
- * tree. */
+/* Takes NAME out of the NAMES, if it is among them. */
 static void leave_out(struct names *names, const char *name)
 {
     for (size_t i = 0, kept = 0; i < names->count; i++) {
@@ -291,21 +337,47 @@ static void leave_out(struct names *names, const char *name)
     }
 }
 
+/* What each node has of a key, or tells of the others, is no file of the tree; the rebuilt view has
+ * one for each share. */
+static int settle_key(struct store_source *source, struct names *names)
+{
+    const bool has = names_have(names, KEY_SHARE_NAME);
+
+    if ((!has && !source->key && !names_have(names, SEALED_DESCRIPTION_NAME)) ||
+        !store_source_is_sealed(&source->source))
+        return 0;
+    leave_out(names, KEY_SHARE_NAME);
+    leave_out(names, SEALED_DESCRIPTION_NAME);
+    return source->key && rebuilt_key_find(source->key) ? names_add(names, KEY_SHARE_NAME) : 0;
+}
+
+/* Of a key, where too few stores have it, rebuilt_key.h tells. */
+static void tell_hidden(void *context, const char *path, enum hidden why, const char *text)
+{
+    if (why == HIDDEN_FOREIGN && !is_key(context, path))
+        log_once("%s is not shown: %s; -o unconfirmed shows it", log_path(path), text);
+}
+
+static void pass_lack_on(void *context)
+{
+    terms_lack(&((struct store_source *)context)->terms);
+}
+
 static int store_source_list(struct source *opaque, const char *path, struct names *names)
 {
     static const struct inquiry_enough enough = {enough_lists, NULL};
-    const struct store_source *source = (struct store_source *)opaque;
+    struct store_source *source = (struct store_source *)opaque;
+    struct share_terms terms = source->terms;
 
-    int r = store_names(&source->terms, path, source->terms.patient ? NULL : &enough, names);
+    if (source->key) { /* which the rebuilt view has */
+        terms.hidden = tell_hidden;
+        terms.lacks = pass_lack_on;
+        terms.context = source;
+    }
+    int r = store_names(&terms, path, terms.patient ? NULL : &enough, names);
     if (r == -ENOENT && *path == '\0')
         return 0; /* the root, without stores */
-    if (r == 0 && *path == '\0' && names_have(names, KEY_SHARE_NAME) &&
-        store_source_is_sealed(opaque))
-        leave_out(names, KEY_SHARE_NAME);
-    if (r == 0 && *path == '\0' && names_have(names, SEALED_DESCRIPTION_NAME) &&
-        store_source_is_sealed(opaque))
-        leave_out(names, SEALED_DESCRIPTION_NAME);
-    return r;
+    return r == 0 && *path == '\0' ? settle_key(source, names) : r;
 }
 
 /* THERE bytes of TEXT to where the caller wants them, as lgetxattr(2). */
@@ -474,6 +546,8 @@ static int store_source_open(struct source *opaque, const char *path, unsigned r
     cleanup_source_file struct source_file *opened = NULL;
     cleanup_share_set struct share_set *shares = NULL;
 
+    if (is_key(source, path))
+        return rank > 0 ? -ENOENT : open_key(source, ret);
     int r = find_shares(source, path, rank, &shares);
     if (r < 0)
         return r;
@@ -518,7 +592,7 @@ static void store_source_close(struct source_file *opaque)
 
     if (file->content)
         known_close(file->source->known, file->content);
-    else
+    else if (file->shares) /* a key has none */
         share_set_free(file->shares);
     free(file);
 }
@@ -556,6 +630,13 @@ int store_source_new(struct stores *stores, const struct share_terms *terms, str
     source->terms.stores = stores;
     *ret = &source->source;
     return 0;
+}
+
+int store_source_show_key(struct source *opaque, unsigned shares)
+{
+    struct store_source *source = (struct store_source *)opaque;
+
+    return shares > KEY_SHARES_MAX ? 0 : rebuilt_key_new(source->terms.stores, &source->key);
 }
 
 struct stores *store_source_stores(struct source *source)

@@ -24,6 +24,12 @@ void store_source_refuse_sealed(struct source *source);
 /* From now on check and repair go by what UNSEALER, which lives longer, says of sealed shares. */
 void store_source_set_unsealer(struct source *source, struct unsealer *unsealer);
 
+/*
+ * From now on the root has a file `key` where k stores have theirs, which is another one in each
+ * share: for the rebuilt view of SHARES, and of sealed shares. Returns 0 or -ENOMEM.
+ */
+int store_source_show_key(struct source *source, unsigned shares);
+
 /* What it is made of, for whoever wants to know which store has what. */
 struct stores *store_source_stores(struct source *source);
 const struct share_terms *store_source_terms(const struct source *source);

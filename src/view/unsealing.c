@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "view/unsealing.h"
 
+#include "base/clock.h"
 #include "base/lock.h"
 #include "base/shortage.h"
 #include "seal/key_share.h"
@@ -37,17 +38,21 @@ static bool has_failed(struct unsealing *unsealing, const char *path)
     return found;
 }
 
-/* As opened_names_manifest; but what has failed is not tried, and logged, again and again. */
-static int take_manifest(struct unsealing *unsealing, const char *path, const struct manifest **ret)
+/* That of the directory at IDS in the shares, whose path in the source is PATH (of the root it is
+ * what the manifest says). What has failed is not tried, and logged, again and again. */
+static int take_manifest(struct unsealing *unsealing, const char *ids, const char *path,
+                         const struct manifest **ret)
 {
-    if (has_failed(unsealing, path))
+    const struct opened_where where = {.ids = ids, .path = *ids ? path : NULL, .shown = path};
+
+    if (has_failed(unsealing, ids))
         return -EIO;
-    int r = opened_names_manifest(unsealing->names, path, ret);
+    int r = opened_names_manifest(unsealing->names, &where, CLOCK_SECOND, ret);
     if (r == 0 || is_shortage(r) || r == -ETIMEDOUT)
         return r;
     HOLD(&unsealing->lock);
     if (unsealing->failed.count < FAILED_MAX)
-        names_add(&unsealing->failed, path);
+        names_add(&unsealing->failed, ids);
     return -EIO;
 }
 
@@ -89,17 +94,23 @@ static int go(struct unsealing *unsealing, const char *path, size_t size, struct
     const char *at = path, *end = path + size;
 
     *ret = (struct way){.path = strdup("")};
-    int r = ret->path ? take_manifest(unsealing, "", &ret->manifest) : -ENOMEM;
+    int r = ret->path ? take_manifest(unsealing, "", "", &ret->manifest) : -ENOMEM;
+    if (r == 0) { /* a part of the source may be what is in the stores */
+        free(ret->path);
+        ret->path = strdup(ret->manifest->path);
+        r = ret->path ? 0 : -ENOMEM;
+    }
     while (r == 0 && at < end) {
         const char *slash = memchr(at, '/', (size_t)(end - at)), *stop = slash ? slash : end;
         const struct manifest_entry *entry = find_entry(ret->manifest, at, (size_t)(stop - at));
-        char *whole = entry ? join(ret->path, entry->name) : NULL;
+        cleanup_free char *ids = strndup(path, (size_t)(stop - path));
+        char *whole = entry && ids ? join(ret->path, entry->name) : NULL;
         r = !entry || !S_ISDIR(entry->attributes.mode) ? -ENOENT : whole ? 0 : -ENOMEM;
         leave_way(unsealing, ret);
         ret->path = whole;
         at = slash ? slash + 1 : end;
         if (r == 0)
-            r = take_manifest(unsealing, whole, &ret->manifest);
+            r = take_manifest(unsealing, ids, whole, &ret->manifest);
     }
     if (r < 0 && (r != -EIO || at < end))
         free(steal_pointer(ret->path));
