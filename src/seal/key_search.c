@@ -361,6 +361,78 @@ int key_search_rebuild(const struct found_key *files, size_t count, uint8_t inde
     return r;
 }
 
+/*
+ * Returns true if the files of VOICE, which has a passphrase, were made with MASTER: without that
+ * nobody knows the polynomial's other terms. With k = 1 it has none.
+ */
+static bool is_made_with(const struct voice *voice, const uint8_t master[KEY_SIZE])
+{
+    cleanup_secret struct master_key *made = seal_alloc(sizeof *made);
+    uint16_t chosen[KEY_SHARES_MAX];
+
+    if (!made || voice->first->required < 2 || voice->indices < voice->first->required ||
+        find_secret(voice, chosen, made->passphrase_key) < 0)
+        return false;
+    memcpy(made->master, master, KEY_SIZE);
+    made->has_passphrase = true;
+    made->stretch = voice->first->stretch;
+    for (size_t i = 0; i < KEY_SIZE; i++)
+        made->passphrase_key[i] ^= master[i];
+    return key_share_is_of(voice->members[chosen[0]], made);
+}
+
+/* Takes what a file says that is proven. */
+static int take_required(unsigned required, unsigned *ret, unsigned *other)
+{
+    if (*ret > 0 && *ret != required) {
+        *other = required;
+        return -EDOM;
+    }
+    *ret = required;
+    return 0;
+}
+
+/* By files that KEY makes, just as it is. */
+static int required_by_files(const struct hunt *hunt, const struct master_key *key, unsigned *ret,
+                             unsigned *other)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < hunt->count; i++) {
+        const struct found_key *file = &hunt->files[i];
+        if (file->read && key_share_is_of(&file->share, key))
+            r = take_required(file->share.required, ret, other);
+    }
+    return r;
+}
+
+int key_search_required(const struct found_key *files, size_t count, const struct master_key *key,
+                        unsigned *ret, unsigned *other)
+{
+    cleanup_secret struct master_key *open = seal_alloc(sizeof *open);
+    cleanup_free struct voice *voice = malloc(sizeof *voice);
+    uint8_t id[SET_ID_SIZE];
+    const struct key_search terms = {.set_id = id};
+    struct hunt hunt = {.terms = &terms, .files = (struct found_key *)files, .count = count};
+
+    *ret = 0;
+    if (!open || !voice)
+        return -ENOMEM;
+    memcpy(open->master, key->master, KEY_SIZE);
+    int r = master_key_id(key, id);
+    if (r == 0)
+        r = required_by_files(&hunt, key, ret, other);
+    if (r < 0 || *ret > 0)
+        return r;
+    r = required_by_files(&hunt, open, ret, other);
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        if (is_wanted(&hunt, &files[i]) && files[i].share.has_passphrase && hear(&hunt, i, voice) &&
+            is_made_with(voice, key->master))
+            r = take_required(voice->first->required, ret, other);
+    }
+    return r < 0 || *ret > 0 ? r : -ENODATA;
+}
+
 const char *key_search_error(int error)
 {
     switch (error) {

@@ -64,5 +64,14 @@ int key_search(const struct key_search *search, struct found_key *files, size_t 
 int key_search_rebuild(const struct found_key *files, size_t count, uint8_t index,
                        uint8_t ret[KEY_SHARE_SIZE]);
 
+/*
+ * How many files are enough, by those of FILES that are proven to be made with the master key of
+ * KEY: with the passphrase that it has, or else with another one or none, where enough files for
+ * that are there. k = 1 is proven by the very passphrase alone. Returns 0 or -ENODATA: none proves
+ * it; -EDOM: two do, for *RET and *OTHER; -ENOMEM, -EIO.
+ */
+int key_search_required(const struct found_key *files, size_t count, const struct master_key *key,
+                        unsigned *ret, unsigned *other);
+
 /* What to say of an error of key_search. */
 const char *key_search_error(int error);
