@@ -23,7 +23,10 @@ static enum exit_status key_new(struct options *options)
     cleanup_secret struct master_key *key = NULL;
     const char *path = options->words[1];
 
-    int r = master_key_new(&key);
+    int r = node_keys_refuse_store(path);
+    if (r < 0)
+        return key_status(r);
+    r = master_key_new(&key);
     if (r < 0)
         return key_status(log_errno(r, "%s", path));
     r = key_file_write(path, key, false);
@@ -142,25 +145,33 @@ static const char *const verdicts[] = {
     [KEY_OTHER_SET] = "of another set",
 };
 
+/* Says what is wrong with the key of a store, if it is. VERBOSE: also if it is not. */
+static bool tell_node(const struct node_key *node, const struct found_key *file, bool verbose)
+{
+    const bool is_copy = node->error == 0 && node->share >= 0 && node->share != file->share.index;
+    const bool right = node->error == 0 && file->verdict == KEY_RIGHT && !is_copy;
+
+    if (right && !verbose)
+        return true;
+    if (node->error < 0 && node->error != -ENOENT && node->error != -EBADMSG)
+        key_tell_failure(node->path, "read", node->error);
+    else
+        key_tell_store(node->path,
+                       node->error == -ENOENT ? "missing"
+                       : node->error < 0      ? "damaged, or no key"
+                       : is_copy ? "that of another share than the store's; zfec-fs repair mends it"
+                                 : verdicts[file->verdict],
+                       right);
+    return right;
+}
+
 /* Says what is wrong with stores. Returns how many are. */
 static size_t tell_nodes(const struct options *options, const struct node_keys *keys)
 {
     size_t wrong = 0;
 
-    for (size_t i = 0; i < keys->count; i++) {
-        const struct node_key *node = &keys->nodes[i];
-        const enum key_verdict verdict = keys->files[i].verdict;
-        const bool right = node->error == 0 && verdict == KEY_RIGHT;
-        wrong += !right;
-        if (right && !options->verbose)
-            continue;
-        key_tell_store(node->path,
-                       node->error == -ENOENT    ? "missing"
-                       : node->error == -EBADMSG ? "damaged, or no key"
-                       : node->error < 0         ? strerrordesc_np(-node->error)
-                                                 : verdicts[verdict],
-                       right);
-    }
+    for (size_t i = 0; i < keys->count; i++)
+        wrong += !tell_node(&keys->nodes[i], &keys->files[i], options->verbose);
     return wrong;
 }
 
@@ -183,9 +194,10 @@ static enum exit_status recover_from_stores(struct options *options, const char 
     const size_t wrong = tell_nodes(options, &keys);
     if (r == -ENOKEY || r == -ECANCELED || r == -EINVAL)
         return EXIT_STATUS_FAILED; /* it was said where it was asked for */
+    cleanup_free char *why = r < 0 ? node_keys_error(&keys, r) : NULL;
     if (r < 0)
         return log_as(r == -ENODATA || r == -EBADMSG ? EXIT_STATUS_LOST : EXIT_STATUS_FAILED,
-                      "no key: %s", key_search_error(r));
+                      "no key: %s", why ? why : strerrordesc_np(-r));
     r = key_file_write(path, key, false);
     if (r == 0)
         r = key_tell(path, key, "the key of the stores");
@@ -203,6 +215,8 @@ static enum exit_status key_recover(struct options *options)
             EXIT_STATUS_USAGE,
             "key recover: give STORES, the directory of the stores, and FILE, for the key");
     int r = key_take_words(options, true, &path);
+    if (r == 0)
+        r = node_keys_refuse_store(path);
     if (r < 0)
         return key_status(r);
     return options->paper ? recover_from_paper(options, path) : recover_from_stores(options, path);

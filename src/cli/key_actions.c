@@ -38,6 +38,17 @@ void key_tell_store(const char *path, const char *what, bool right)
     output_json("store", object);
 }
 
+void key_tell_failure(const char *path, const char *what, int error)
+{
+    json_t *object = json_pack("{s:b, s:o}", "right", false, "state",
+                               json_sprintf("cannot be %s: %s", what, strerrordesc_np(-error)));
+
+    output_text(COLOUR_BAD, "store %s: its key cannot be %s: %s", path, what,
+                strerrordesc_np(-error));
+    output_json_path(object, "path", path);
+    output_json("store", object);
+}
+
 int key_take_words(struct options *options, bool stores_first, char **ret_file)
 {
     const bool has_stores = options->word_count == 3;

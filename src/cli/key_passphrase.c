@@ -86,10 +86,8 @@ static const char *refuse_node(const struct node_keys *keys, size_t i,
 
     if (error == -ENOENT)
         return "missing, so that it is not known which share it has; zfec-fs repair makes it again";
-    if (error == -EBADMSG)
-        return "damaged, or no key; zfec-fs repair makes it again";
     if (error < 0)
-        return strerrordesc_np(-error);
+        return "damaged, or no key; zfec-fs repair makes it again";
     return memcmp(keys->files[i].share.set_id, id, SET_ID_SIZE) != 0 ? "of another set" : NULL;
 }
 
@@ -99,31 +97,53 @@ struct changed {
     unsigned failed; /* stores */
 };
 
+/* Gives store number I its file of KEY, and says so. Returns 1 where it was refused, 0, or a
+ * negative errno. */
+static int write_node(const struct node_keys *keys, size_t i, const struct master_key *key,
+                      unsigned required)
+{
+    uint8_t id[SET_ID_SIZE], bytes[KEY_SHARE_SIZE];
+    const struct node_key *node = &keys->nodes[i];
+
+    if (node->error < 0 && node->error != -ENOENT && node->error != -EBADMSG) {
+        key_tell_failure(node->path, "read", node->error);
+        return 1;
+    }
+    int r = master_key_id(key, id);
+    if (r < 0)
+        return r;
+    const char *why = refuse_node(keys, i, id);
+    if (why) {
+        key_tell_store(node->path, why, false);
+        return 1;
+    }
+    r = key_share_make(key, required, keys->files[i].share.index, bytes);
+    if (r < 0)
+        return r;
+    r = node_key_write(keys, i, bytes);
+    if (r < 0)
+        key_tell_failure(node->path, "written", r);
+    else
+        key_tell_store(node->path, "written anew", true);
+    return r < 0;
+}
+
 /* Writes KEY's files to the stores. Returns 0 or a negative errno, logged. */
 static int write_nodes(const struct node_keys *keys, const struct master_key *key,
                        unsigned required, struct changed *ret)
 {
-    uint8_t id[SET_ID_SIZE], bytes[KEY_SHARE_SIZE];
     bool has[KEY_SHARES_MAX] = {false};
 
-    int r = master_key_id(key, id);
-    for (size_t i = 0; r == 0 && i < keys->count; i++) {
-        const char *why = refuse_node(keys, i, id);
+    for (size_t i = 0; i < keys->count; i++) {
         const uint8_t index = keys->files[i].share.index;
-        if (!why) {
-            r = key_share_make(key, required, index, bytes);
-            if (r < 0)
-                break;
-            const int written = node_key_write(keys, i, bytes);
-            why = written < 0 ? strerrordesc_np(-written) : NULL;
-        }
-        ret->failed += why != NULL;
-        ret->shares += !why && !has[index];
-        if (!why)
-            has[index] = true;
-        key_tell_store(keys->nodes[i].path, why ? why : "written anew", !why);
+        const int r = write_node(keys, i, key, required);
+        if (r < 0)
+            return log_errno(r, "the stores' keys");
+        ret->failed += r > 0;
+        ret->shares += r == 0 && !has[index];
+        has[index] |= r == 0;
     }
-    return r < 0 ? log_errno(r, "the stores' keys") : 0;
+    return 0;
 }
 
 /* Says what is left to do. Returns the exit status. */
@@ -160,6 +180,8 @@ enum exit_status key_passphrase(struct options *options)
         return log_as(EXIT_STATUS_USAGE, "key passphrase: give --remove or --passphrase-file");
     int r = key_take_words(options, false, &path);
     const bool has_stores = options->source || options->stores.count > 0;
+    if (r == 0)
+        r = node_keys_refuse_store(path);
     if (r == 0)
         r = key_file_read(path, &key) < 0 ? -EIO : 0;
     if (r == 0 && has_stores)

@@ -20,7 +20,19 @@ static int take_key(const struct options *options, struct master_key **ret)
     return r < 0 ? log_errno(r, "the key") : key_file_read(options->key, ret);
 }
 
-/* The key that the stores have together. */
+/* Returns false where no store has a file `key`: then FILE is what is missing, as it was made to
+ * be.
+ */
+static bool have_any(const struct node_keys *keys)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < keys->count; i++)
+        any |= keys->nodes[i].error != -ENOENT;
+    return any;
+}
+
+/* The key that the stores have together. -ENODATA: they have too little of it. */
 static int find_key(const struct options *options, struct master_key **ret)
 {
     cleanup_node_keys struct node_keys keys = {0};
@@ -34,11 +46,12 @@ static int find_key(const struct options *options, struct master_key **ret)
     r = node_keys_search(options, &keys, NULL, ret);
     if (r == -ENOKEY || r == -ECANCELED || r == -EINVAL)
         return -EINVAL; /* it was said where it was asked for */
-    return r < 0 ? log_as(-EINVAL,
-                          "the shares are sealed, and the stores do not give their key: %s; "
-                          "key=FILE names one",
-                          key_search_error(r))
-                 : 0;
+    if (r == 0)
+        return 0;
+    cleanup_free char *why = node_keys_error(&keys, r);
+    log_error("the shares are sealed, and the stores do not give their key: %s; key=FILE names one",
+              why ? why : strerrordesc_np(-r));
+    return (r == -ENODATA || r == -EBADMSG) && have_any(&keys) ? -ENODATA : -EINVAL;
 }
 
 /*

@@ -13,7 +13,8 @@ int sealed_source_of_tree(const struct options *options, struct source *tree, st
 
 /*
  * Where shares are sealed, or a key was given, puts what their key opens in the place of SOURCE,
- * what is in the stores. -EINVAL where no key was given.
+ * what is in the stores. -EINVAL where no key was given; -ENODATA where the stores have too little
+ * of theirs.
  */
 int source_open_sealed(const struct options *options, struct source **source);
 

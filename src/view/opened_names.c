@@ -6,6 +6,7 @@
 #include "base/lock.h"
 #include "base/log.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 enum {
     KEPT_MAX = 256,          /* manifests */
     BYTES_KEPT = 64 << 20,   /* of them, as they are stored; the last one is kept in any case */
+    MANIFEST_MAX = 1 << 30,  /* bytes; what a header says is its stores' word */
     FRESH_US = CLOCK_SECOND, /* so long what was read is not looked at again */
 };
 
@@ -192,6 +194,12 @@ static int read_version(struct opened_names *names, const char *path, struct sou
     CLEANUP(cleanup_by_kept_free) struct kept_manifest *kept = calloc(1, sizeof *kept);
     cleanup_free uint8_t *content = NULL;
 
+    if (file->header.layout.source_size > MANIFEST_MAX) {
+        log_once("%s: a version of its manifest says that it has %" PRIu64
+                 " bytes; it is left out, as more than 1 GiB is not read",
+                 log_path(path), file->header.layout.source_size);
+        return -EIO;
+    }
     if (!kept || !(kept->path = strdup(path)))
         return -ENOMEM;
     kept->header = file->header;
