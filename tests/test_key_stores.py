@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Keys of stores of which some lie, what killed runs left, and what is said of stores' keys."""
 
+import os
 import re
 import signal
 import subprocess
@@ -10,7 +11,8 @@ import commands
 import keyfiles
 import mounts as mounts_module
 import pytest
-from commands import DAMAGED, FAILED, LOST, USAGE
+import sealing
+from commands import DAMAGED, FAILED, LOST, OK, USAGE
 from test_key import MASTER, OTHER, key, make_stores, stores_of, stretch_for, write_key
 
 ID, OTHER_ID = (keyfiles.expand(each, b"id", 16).hex() for each in (MASTER, OTHER))
@@ -137,3 +139,23 @@ def test_what_info_says_of_a_key(sealed):
     words = [mounts_module.BINARY, "info", sealed / "02" / "key"]
     done = subprocess.run(words, check=True, capture_output=True, text=True)
     assert f"share 02, 3 are enough; of the set {ID}, without a passphrase" in done.stdout
+
+
+@pytest.mark.parametrize("count", [5, 7])
+def test_a_manifest_that_is_said_to_be_huge_is_left_out(sealed, tmp_path, count):
+    """In K stores. Where as many have the one that was written, that is read."""
+    words = ["--format", "sealed", "--key", tmp_path / "key", "-k", "3", "-n", str(count)]
+    commands.run("encode", *words, tmp_path / "source", sealed)
+    for i in range(3):
+        path = sealed / f"0{i}" / "zmanifest"
+        newer_ns = int.from_bytes(path.read_bytes()[24:32], "little") + 10**9
+        path.write_bytes(sealing.header(3, i, 1 << 40, newer_ns, 4096))
+        line = commands.run("info", path, status=DAMAGED).json[0]
+        assert line["source_size"] == 1 << 40
+        os.truncate(path, line["right_size"])
+    status = LOST if count == 5 else OK
+    told = commands.run("decode", sealed, tmp_path / "out", status=status, noisy=True).errors
+    assert "more than 1 GiB is not read" in told
+    assert "allocate" not in told
+    if count == 7:
+        assert (tmp_path / "out" / "a").read_text() == "a" * 1000
