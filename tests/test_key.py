@@ -467,7 +467,8 @@ def test_one_passphrase_twice_is_not_the_same(tmp_path, secret_file):
     """No difference of what one node has is a function of passphrases alone: a fresh salt is in it."""
     path, stores = write_key(tmp_path / "key"), stores_of(tmp_path / "stores")
     seen = [keys_in(stores)["s1"]]
-    for _ in range(3):
+    for passphrase in ("one", "two", "one"):
+        secret_file.write_text(passphrase)
         key("passphrase", "--passphrase-file", secret_file, path, stores)
         seen.append(keys_in(stores)["s1"])
     values, secrets = [share[64:96] for share in seen], [share[96:112] for share in seen]
@@ -519,12 +520,16 @@ def test_a_store_that_says_that_one_is_enough_does_not_get_the_key(tmp_path, sec
     key("passphrase", "--passphrase-file", secret_file, path, stores)
     assert {share[9] for share in keys_in(stores).values()} == {3}
 
-    # None is of this key and its passphrase: K is not known by any.
+    # None is of this key and its passphrase, nor are enough of another: K is not known by any.
+    for name in ("s0", "s1", "s2"):
+        (stores / name / "key").write_bytes(lie[:112] + keyfiles.digest(bytes(lie[:112])))
     before = keys_in(stores)
     write_key(path, stretch=stretch)
     done = key("passphrase", "--passphrase-file", secret_file, path, stores, status=USAGE)
     assert "--required" in done.stderr
     assert keys_in(stores) == before
+    for i in range(3):
+        (stores / f"s{i}" / "key").write_bytes(keyfiles.key_share(MASTER, 3, i, stretch))
     key("passphrase", "--passphrase-file", secret_file, "-k", "3", path, stores)
     assert before != keys_in(stores)
     key("recover", "--passphrase-file", secret_file, stores, tmp_path / "back")

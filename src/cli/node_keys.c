@@ -3,16 +3,21 @@
 
 #include "base/io.h"
 #include "base/log.h"
+#include "base/names.h"
+#include "cli/background.h"
 #include "cli/output.h"
 #include "cli/passphrase_from.h"
 #include "cli/places.h"
+#include "cli/set_id.h"
 #include "restore/look.h"
+#include "seal/manifest.h"
 #include "store/stores.h"
 #include "tree/temporary.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 /* Not through a symlink, which leads out of the store, nor from a pipe, which may hang. */
@@ -68,6 +73,7 @@ int node_keys_read(const struct options *options, struct node_keys *ret)
     const struct stores_terms terms = {.format = SHARE_CHECKED, .settled = true};
     cleanup_inquiry struct inquiry looks = NO_INQUIRY;
     cleanup_stores struct stores *stores = NULL;
+    struct store_voice voice;
 
     *ret = (struct node_keys){0};
     int r = stores_open(options->source, &options->stores, &terms, &stores);
@@ -87,6 +93,8 @@ int node_keys_read(const struct options *options, struct node_keys *ret)
         if (!ret->nodes[i].path)
             return log_errno(-ENOMEM, "the stores");
         ret->nodes[i].error = take_answer(&looks, i, &ret->files[i]);
+        ret->nodes[i].share =
+            store_voice(looks.list->stores[i], &voice) && voice.share != NO_VOTE ? voice.share : -1;
     }
     return 0;
 }
@@ -100,6 +108,16 @@ static int ask_passphrase(void *context, struct passphrase *ret)
                : passphrase_from_terminal("Passphrase of the stores' key: ", false, ret);
 }
 
+/* While a passphrase is stretched, which may take long, what means to stop ends the program. */
+static void take_stop_signals(sigset_t *ret_before)
+{
+    sigset_t stop;
+
+    background_signals(&stop);
+    sigdelset(&stop, background_signal(SIGUSR1));
+    sigprocmask(SIG_UNBLOCK, &stop, ret_before);
+}
+
 int node_keys_search(const struct options *options, const struct node_keys *keys,
                      const uint8_t *set_id, struct master_key **ret)
 {
@@ -110,8 +128,55 @@ int node_keys_search(const struct options *options, const struct node_keys *keys
         .ask = ask_passphrase,
         .context = (void *)options,
     };
+    sigset_t before;
 
-    return key_search(&search, keys->files, keys->count, ret);
+    take_stop_signals(&before);
+    int r = key_search(&search, keys->files, keys->count, ret);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return r;
+}
+
+/* Adds a set that can be opened, and its stores: those that are like that of FIRST. */
+static void add_set(struct draft *text, const struct node_keys *keys, size_t first, bool more)
+{
+    const uint8_t *id = keys->files[first].share.set_id;
+    const char *between = "";
+
+    draft_add(text, "%s%s (", more ? ", " : "", id_text(id).text);
+    for (size_t i = 0; i < keys->count; i++) {
+        if (!keys->files[i].opens || memcmp(keys->files[i].share.set_id, id, SET_ID_SIZE) != 0)
+            continue;
+        draft_add(text, "%s%s", between, keys->nodes[i].path);
+        between = ", ";
+    }
+    draft_add(text, ")");
+}
+
+/* Returns true if store number I is the first of a set that can be opened. */
+static bool is_first(const struct node_keys *keys, size_t i)
+{
+    for (size_t j = 0; j < i; j++) {
+        if (keys->files[j].opens &&
+            memcmp(keys->files[i].share.set_id, keys->files[j].share.set_id, SET_ID_SIZE) == 0)
+            return false;
+    }
+    return keys->files[i].opens;
+}
+
+char *node_keys_error(const struct node_keys *keys, int error)
+{
+    struct draft text = {0};
+
+    draft_add(&text, "%s", key_search_error(error));
+    if (error == -ENOTUNIQ) {
+        draft_add(&text, ": ");
+        for (size_t i = 0, count = 0; i < keys->count; i++) {
+            if (is_first(keys, i))
+                add_set(&text, keys, i, count++ > 0);
+        }
+        draft_add(&text, "; leave out the stores of one, or say which set with --id or id=");
+    }
+    return draft_take(&text);
 }
 
 void node_keys_clear(struct node_keys *keys)
@@ -123,6 +188,38 @@ void node_keys_clear(struct node_keys *keys)
     free(keys->nodes);
     free(keys->files);
     *keys = (struct node_keys){0};
+}
+
+/* The file of a manifest, which no node makes up for: it stands in every directory of a share. */
+static bool has_manifest(const char *folder)
+{
+    cleanup_free char *path = NULL;
+    struct stat status;
+
+    if (asprintf(&path, "%s/" MANIFEST_NAME, folder) < 0) {
+        path = NULL;
+        return false;
+    }
+    return lstat(path, &status) == 0 && S_ISREG(status.st_mode);
+}
+
+int node_keys_refuse_store(const char *path)
+{
+    cleanup_whereabouts struct whereabouts own = {0};
+    struct key_share there;
+
+    int r = place_find(path, &own);
+    if (r < 0)
+        return r == -ENOMEM ? log_errno(r, "%s", path) : 0; /* to open it says why */
+    for (char *slash; (slash = strrchr(own.path, '/')) && slash > own.path;) {
+        *slash = '\0';
+        if (node_key_read(own.path, &there) == 0 || has_manifest(own.path))
+            return log_as(-EINVAL,
+                          "%s: lies in a store, %s, which would have all of the key; choose "
+                          "another place",
+                          path, own.path);
+    }
+    return 0;
 }
 
 int node_keys_check_outside(const struct node_keys *keys, const char *path)
@@ -160,7 +257,25 @@ static int write_bytes(int directory, int fd, const uint8_t *bytes)
     return fsync(fd) < 0 ? -errno : 0;
 }
 
-static int write_key(const char *store, const uint8_t bytes[KEY_SHARE_SIZE])
+/* Removes what killed runs left of the key in the root of a store, unless another run is in it. */
+static void remove_leftovers(int directory)
+{
+    cleanup_names struct names names = NO_NAMES;
+    struct stat status;
+
+    if ((flock(directory, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) ||
+        names_add_listing(&names, fcntl(directory, F_DUPFD_CLOEXEC, 0)) < 0)
+        return;
+    for (size_t i = 0; i < names.count; i++) {
+        const char *name = names_get(&names, i);
+        if (temporary_is_name(name) &&
+            fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+            S_ISREG(status.st_mode) && status.st_size <= KEY_SHARE_SIZE)
+            unlinkat(directory, name, 0);
+    }
+}
+
+static int write_key(const char *store, const uint8_t bytes[KEY_SHARE_SIZE], bool alone)
 {
     char name[TEMPORARY_NAME_SIZE];
     cleanup_fd int directory = open(store, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -169,6 +284,8 @@ static int write_key(const char *store, const uint8_t bytes[KEY_SHARE_SIZE])
 
     if (directory < 0 || fstat(directory, &before) < 0)
         return -errno;
+    if (alone)
+        remove_leftovers(directory);
     int r = temporary_file(directory, name, &fd);
     if (r < 0)
         return r;
@@ -185,7 +302,7 @@ static int write_key(const char *store, const uint8_t bytes[KEY_SHARE_SIZE])
 
 int node_key_write(const struct node_keys *keys, size_t i, const uint8_t bytes[KEY_SHARE_SIZE])
 {
-    return write_key(keys->nodes[i].path, bytes);
+    return write_key(keys->nodes[i].path, bytes, true);
 }
 
 /* Those of the stores in ROSTER. */
@@ -225,7 +342,7 @@ static void settle(const struct roster_entry *entry, const struct node_keys *key
                     what);
         return;
     }
-    int r = write_key(store_real_path(entry->store), right);
+    int r = write_key(store_real_path(entry->store), right, false);
     if (r < 0)
         log_errno(r, "%s: its share of the key is %s, and cannot be written", name, what);
     else

@@ -9,6 +9,7 @@
 struct node_key {
     char *path; /* of the store */
     int error;  /* why there is nothing to go by: -ENOENT, it has none; -EBADMSG; ... */
+    int share;  /* that most of the store's files are of; below 0: it is not known */
 };
 
 struct node_keys {
@@ -30,6 +31,10 @@ int node_key_read(const char *store, struct key_share *ret);
 int node_keys_search(const struct options *options, const struct node_keys *keys,
                      const uint8_t *set_id, struct master_key **ret);
 
+/* What to say of an error of node_keys_search; of two sets, it names both and their stores. The
+ * caller frees it; NULL: no memory. */
+char *node_keys_error(const struct node_keys *keys, int error);
+
 /* What node_keys_settle found. */
 struct keys_found {
     unsigned wrong;  /* stores whose file `key` is missing or wrong */
@@ -48,6 +53,10 @@ int node_keys_settle(const struct roster *roster, bool write, struct keys_found 
 /* Marks stores whose file `key` is of another set than the one that the stores have all of: nothing
  * is to be written there, which is told. As node_keys_settle. */
 int node_keys_leave_others(struct roster *roster);
+
+/* Refuses PATH, for a key's file, where a directory above it has a part of a key, or a manifest.
+ * Returns 0 or a negative errno, which was logged: -EINVAL. */
+int node_keys_refuse_store(const char *path);
 
 /* Refuses PATH if it is in one of the stores. Returns 0, or -EINVAL, which was logged. */
 int node_keys_check_outside(const struct node_keys *keys, const char *path);

@@ -95,9 +95,11 @@ static int ask(int terminal, int signals, const char *prompt, struct passphrase 
 }
 
 /* Descriptors that asking needs. */
-static int open_terminal(int *ret_terminal, int *ret_signals)
+static int open_terminal(int *ret_terminal, int *ret_signals, sigset_t *ret_before)
 {
     sigset_t passed;
+
+    sigprocmask(SIG_BLOCK, NULL, ret_before);
 
     *ret_terminal = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
     if (*ret_terminal < 0)
@@ -109,31 +111,43 @@ static int open_terminal(int *ret_terminal, int *ret_signals)
     return *ret_signals < 0 ? log_errno(-errno, "the user's signals") : 0;
 }
 
+/* Asks, with the terminal open, and a second time where it is to be said TWICE. */
+static int ask_all(const char *prompt, bool twice, int terminal, int signals,
+                   struct passphrase *first)
+{
+    cleanup_passphrase struct passphrase second = {.bytes = seal_alloc(ROOM)};
+
+    if (!second.bytes)
+        return log_errno(-ENOMEM, "the passphrase");
+    for (int i = 0; i <= twice; i++) {
+        struct passphrase *each = i == 0 ? first : &second;
+        int r = ask(terminal, signals, i == 0 ? prompt : "Once more: ", each);
+        if (r < 0)
+            return r == -ECANCELED ? log_as(r, "stopped") : log_errno(r, "the terminal");
+        r = finish("the terminal", each);
+        if (r < 0)
+            return r;
+    }
+    if (twice &&
+        (first->size != second.size || !seal_equal(first->bytes, second.bytes, first->size)))
+        return log_as(-EINVAL, "the two are not the same: nothing is changed");
+    return 0;
+}
+
 int passphrase_from_terminal(const char *prompt, bool twice, struct passphrase *ret)
 {
     cleanup_passphrase struct passphrase first = {.bytes = seal_alloc(ROOM)};
-    cleanup_passphrase struct passphrase second = {.bytes = seal_alloc(ROOM)};
     cleanup_fd int terminal = -1, signals = -1;
+    sigset_t before;
 
-    if (!first.bytes || !second.bytes)
+    if (!first.bytes)
         return log_errno(-ENOMEM, "the passphrase");
-    int r = open_terminal(&terminal, &signals);
-    if (r < 0)
-        return r;
-    r = ask(terminal, signals, prompt, &first);
+    int r = open_terminal(&terminal, &signals, &before);
     if (r == 0)
-        r = finish("the terminal", &first);
-    else
-        r = r == -ECANCELED ? log_as(r, "stopped") : log_errno(r, "the terminal");
-    if (r == 0 && twice) {
-        r = ask(terminal, signals, "Once more: ", &second);
-        if (r < 0)
-            return r == -ECANCELED ? log_as(r, "stopped") : log_errno(r, "the terminal");
-        r = finish("the terminal", &second);
-        if (r == 0 &&
-            (first.size != second.size || !seal_equal(first.bytes, second.bytes, first.size)))
-            r = log_as(-EINVAL, "the two are not the same: nothing is changed");
-    }
+        r = ask_all(prompt, twice, terminal, signals, &first);
+    if (r !=
+        -ECANCELED) /* else the signal, which is pending still, would end this without a word */
+        sigprocmask(SIG_SETMASK, &before, NULL);
     if (r == 0) {
         *ret = first;
         first = (struct passphrase){NULL, 0};

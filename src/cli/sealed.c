@@ -64,7 +64,19 @@ int source_leave_others(const struct options *options, struct source *source)
     return r == 0 && others.count > 0 ? stores_leave_out(store_source_stores(source), &others) : r;
 }
 
-/* The key that the stores have together. */
+/* Returns false where no store has a file `key`: then FILE is what is missing, as it was made to
+ * be.
+ */
+static bool have_any(const struct node_keys *keys)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < keys->count; i++)
+        any |= keys->nodes[i].error != -ENOENT;
+    return any;
+}
+
+/* The key that the stores have together. -ENODATA: they have too little of it. */
 static int find_key(const struct options *options, struct master_key **ret)
 {
     cleanup_node_keys struct node_keys keys = {0};
@@ -80,15 +92,19 @@ static int find_key(const struct options *options, struct master_key **ret)
     r = node_keys_search(options, &keys, id, ret);
     if (r == -ENOKEY || r == -ECANCELED || r == -EINVAL)
         return -EINVAL; /* it was said where it was asked for */
-    return r < 0 ? log_as(-EINVAL,
-                          "the shares are sealed, and the stores do not give their key: %s; "
-                          "key=FILE names one",
-                          key_search_error(r))
-                 : 0;
+    if (r == 0)
+        return 0;
+    cleanup_free char *why = node_keys_error(&keys, r);
+    log_error("the shares are sealed, and the stores do not give their key: %s; key=FILE names one",
+              why ? why : strerrordesc_np(-r));
+    return (r == -ENODATA || r == -EBADMSG) && have_any(&keys) ? -ENODATA : -EINVAL;
 }
 
-/* Refuses a place of encode's that has a part of another key: its shares would be overwritten. */
-static int refuse_key_there(const char *path, const struct master_key *key)
+/*
+ * Refuses a place of encode's that has a part of another key: its shares would be overwritten.
+ * Counts those that have another passphrase than KEY.
+ */
+static int refuse_key_there(const char *path, const struct master_key *key, unsigned *others)
 {
     struct key_share there;
     uint8_t id[SET_ID_SIZE];
@@ -96,7 +112,10 @@ static int refuse_key_there(const char *path, const struct master_key *key)
     if (node_key_read(path, &there) < 0)
         return 0;
     int r = master_key_id(key, id);
-    return r < 0 || memcmp(there.set_id, id, sizeof id) == 0
+    const bool same_set = r == 0 && memcmp(there.set_id, id, sizeof id) == 0;
+    *others += same_set && (there.has_passphrase != key->has_passphrase ||
+                            memcmp(&there.stretch, &key->stretch, sizeof key->stretch) != 0);
+    return r < 0 || same_set
                ? r
                : log_as(-EINVAL,
                         "%s: holds shares that are sealed with another key; give that key, "
@@ -106,17 +125,23 @@ static int refuse_key_there(const char *path, const struct master_key *key)
 
 static int refuse_keys_there(const struct options *options, const struct master_key *key)
 {
+    unsigned others = 0;
     int r = 0;
 
     for (size_t i = 0; r == 0 && i < options->place_count; i++)
-        r = refuse_key_there(options->places[i].path, key);
+        r = refuse_key_there(options->places[i].path, key, &others);
     for (unsigned share = 0; r == 0 && options->word_count == 2 && share < options->encoding.shares;
          share++) {
         cleanup_free char *path = NULL;
         if (asprintf(&path, "%s/%02x", options->words[1], (uint8_t)share) < 0)
             return -ENOMEM;
-        r = refuse_key_there(path, key);
+        r = refuse_key_there(path, key, &others);
     }
+    /* Right after the passphrase was changed without these; not by an old copy of FILE. */
+    if (r == 0 && others > 0 && !options->key_kept)
+        log_error("the key of %u store%s is replaced: %s has another passphrase than theirs (or "
+                  "none); if it is an old copy, so is that",
+                  others, others == 1 ? "" : "s", options->key);
     return r;
 }
 

@@ -19,7 +19,8 @@ int source_leave_others(const struct options *options, struct source *source);
 
 /*
  * Where shares are sealed, or a key was given, puts what their key opens in the place of SOURCE,
- * what is in the stores. -EINVAL where no key was given.
+ * what is in the stores. -EINVAL where no key was given; -ENODATA where the stores have too little
+ * of theirs.
  */
 int source_open_sealed(const struct options *options, struct source **source);
 

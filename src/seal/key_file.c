@@ -2,6 +2,7 @@
 #include "seal/key_file.h"
 
 #include "base/log.h"
+#include "base/names.h"
 #include "base/number.h"
 #include "share/block.h"
 
@@ -13,6 +14,7 @@
 
 enum { CHECK_SIZE = 4 };
 
+#define BESIDE     ".new-"
 #define FIRST_LINE "zfec-fs key 1"
 
 int master_key_new(struct master_key **ret)
@@ -195,7 +197,34 @@ static char *name_beside(const char *path)
 
     if (getrandom(&number, sizeof number, 0) != sizeof number)
         number = (uint64_t)getpid();
-    return asprintf(&name, "%s.new-%08x", path, (unsigned)number) < 0 ? NULL : name;
+    return asprintf(&name, "%s" BESIDE "%08x", path, (unsigned)number) < 0 ? NULL : name;
+}
+
+static bool is_beside(const char *name, const char *file)
+{
+    const size_t length = strlen(file), end = strlen(BESIDE);
+
+    return strncmp(name, file, length) == 0 && strncmp(name + length, BESIDE, end) == 0 &&
+           strlen(name) == length + end + 8 && strspn(name + length + end, "0123456789abcdef") == 8;
+}
+
+/* Removes what killed runs left beside PATH: each has all of a key. */
+static void remove_beside(int folder, const char *path)
+{
+    const char *slash = strrchr(path, '/'), *file = slash ? slash + 1 : path;
+    cleanup_names struct names names = NO_NAMES;
+    struct stat status;
+
+    if (names_add_listing(&names, fcntl(folder, F_DUPFD_CLOEXEC, 0)) < 0)
+        return;
+    for (size_t i = 0; i < names.count; i++) {
+        const char *name = names_get(&names, i);
+        if (is_beside(name, file) && fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+            S_ISREG(status.st_mode) && status.st_size < KEY_TEXT_SIZE &&
+            unlinkat(folder, name, 0) < 0)
+            log_warning("%s: has all of a key, and cannot be removed: %s", name,
+                        strerrordesc_np(errno));
+    }
 }
 
 /* Its owner keeps it, also where another user, like root, writes it. */
@@ -220,6 +249,7 @@ static int write_file(const char *path, const struct master_key *key, bool repla
 
     if (folder < 0 || !name || !text)
         return folder < 0 ? folder : -ENOMEM;
+    remove_beside(folder, path);
     cleanup_fd int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return -errno;
@@ -242,6 +272,8 @@ int key_file_write(const char *path, const struct master_key *key, bool replace)
 
     if (r == -EEXIST)
         return log_as(r, "%s: is there already, and stays as it is: give another name", path);
+    if (r < 0 && replace)
+        return log_errno(r, "%s: cannot be written, so nothing was changed", path);
     return r < 0 ? log_errno(r, "%s", path) : 0;
 }
 

@@ -23,6 +23,8 @@ struct hunt {
     struct passphrase passphrase; /* of ASK */
     bool asked;
     struct master_key *found;
+    size_t found_shares; /* different ones, of the files that gave it */
+    uint64_t found_cost;
     int worst; /* why what there was did not open */
 };
 
@@ -221,6 +223,33 @@ static int open_voice(struct hunt *hunt, const struct voice *voice, struct maste
     return r;
 }
 
+/* What a try of a passphrase takes: 0 where none is needed. */
+static uint64_t cost_of(const struct voice *voice)
+{
+    const struct stretch *stretch = &voice->first->stretch;
+
+    return (uint64_t)stretch->memory_kib * stretch->passes;
+}
+
+/*
+ * Returns true if VOICE need not be tried any more. What has fewer shares than the one that opened
+ * does not get more time than that took, and asks nobody for a passphrase where that needed none:
+ * fewer than K liars could have made it up.
+ */
+static bool is_settled(const struct hunt *hunt, const struct voice *voice)
+{
+    return hunt->found && cost_of(voice) > hunt->found_cost &&
+           (voice->indices < hunt->found_shares || hunt->found_cost > 0);
+}
+
+/* Marks the files of VOICE. */
+static void mark_opened(struct hunt *hunt, const struct voice *voice)
+{
+    for (size_t i = 0; i < hunt->count; i++)
+        hunt->files[i].opens |=
+            is_wanted(hunt, &hunt->files[i]) && is_alike(&hunt->files[i].share, voice->first);
+}
+
 /* Keeps the key of VOICE, if it has one: that of the most files, where two are of one set. */
 static int take_voice(struct hunt *hunt, const struct voice *voice)
 {
@@ -235,14 +264,19 @@ static int take_voice(struct hunt *hunt, const struct voice *voice)
     }
     if (r < 0)
         return r;
+    mark_opened(hunt, voice);
     if (hunt->found && !seal_equal(hunt->found->master, key->master, KEY_SIZE))
         return -ENOTUNIQ;
-    if (!hunt->found)
+    if (!hunt->found) {
         hunt->found = steal_pointer(key);
+        hunt->found_shares = voice->indices;
+        hunt->found_cost = cost_of(voice);
+    }
     return 0;
 }
 
-/* Of the voices that have enough files, the one with most that is not TAKEN yet. */
+/* Of the voices that have enough files, the one with most that is not TAKEN yet, and of several
+ * with as many, the one that takes least to try. */
 static bool loudest(const struct hunt *hunt, bool *taken, struct voice *scratch, struct voice *ret)
 {
     size_t best = hunt->count;
@@ -255,7 +289,8 @@ static bool loudest(const struct hunt *hunt, bool *taken, struct voice *scratch,
             taken[i] = true;
             continue;
         }
-        if (best == hunt->count || scratch->indices > ret->indices) {
+        if (best == hunt->count || scratch->indices > ret->indices ||
+            (scratch->indices == ret->indices && cost_of(scratch) < cost_of(ret))) {
             best = i;
             *ret = *scratch;
         }
@@ -275,6 +310,8 @@ static int hunt_all(struct hunt *hunt)
         return -ENOMEM;
     int r = count_required(hunt);
     while (r == 0 && loudest(hunt, taken, &voices[0], &voices[1])) {
+        if (is_settled(hunt, &voices[1]))
+            continue;
         stretched += voices[1].first->has_passphrase;
         if (!voices[1].first->has_passphrase || stretched <= KEY_SEARCH_SETS)
             r = take_voice(hunt, &voices[1]);
@@ -384,6 +421,78 @@ int key_search_rebuild(const struct found_key *files, size_t count, uint8_t inde
     return r;
 }
 
+/*
+ * Returns true if the files of VOICE, which has a passphrase, were made with MASTER: without that
+ * nobody knows the polynomial's other terms. With k = 1 it has none.
+ */
+static bool is_made_with(const struct voice *voice, const uint8_t master[KEY_SIZE])
+{
+    cleanup_secret struct master_key *made = seal_alloc(sizeof *made);
+    uint16_t chosen[KEY_SHARES_MAX];
+
+    if (!made || voice->first->required < 2 || voice->indices < voice->first->required ||
+        find_secret(voice, chosen, made->passphrase_key) < 0)
+        return false;
+    memcpy(made->master, master, KEY_SIZE);
+    made->has_passphrase = true;
+    made->stretch = voice->first->stretch;
+    for (size_t i = 0; i < KEY_SIZE; i++)
+        made->passphrase_key[i] ^= master[i];
+    return key_share_is_of(voice->members[chosen[0]], made);
+}
+
+/* Takes what a file says that is proven. */
+static int take_required(unsigned required, unsigned *ret, unsigned *other)
+{
+    if (*ret > 0 && *ret != required) {
+        *other = required;
+        return -EDOM;
+    }
+    *ret = required;
+    return 0;
+}
+
+/* By files that KEY makes, just as it is. */
+static int required_by_files(const struct hunt *hunt, const struct master_key *key, unsigned *ret,
+                             unsigned *other)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < hunt->count; i++) {
+        const struct found_key *file = &hunt->files[i];
+        if (file->read && key_share_is_of(&file->share, key))
+            r = take_required(file->share.required, ret, other);
+    }
+    return r;
+}
+
+int key_search_required(const struct found_key *files, size_t count, const struct master_key *key,
+                        unsigned *ret, unsigned *other)
+{
+    cleanup_secret struct master_key *open = seal_alloc(sizeof *open);
+    cleanup_free struct voice *voice = malloc(sizeof *voice);
+    uint8_t id[SET_ID_SIZE];
+    const struct key_search terms = {.set_id = id};
+    struct hunt hunt = {.terms = &terms, .files = (struct found_key *)files, .count = count};
+
+    *ret = 0;
+    if (!open || !voice)
+        return -ENOMEM;
+    memcpy(open->master, key->master, KEY_SIZE);
+    int r = master_key_id(key, id);
+    if (r == 0)
+        r = required_by_files(&hunt, key, ret, other);
+    if (r < 0 || *ret > 0)
+        return r;
+    r = required_by_files(&hunt, open, ret, other);
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        if (is_wanted(&hunt, &files[i]) && files[i].share.has_passphrase && hear(&hunt, i, voice) &&
+            is_made_with(voice, key->master))
+            r = take_required(voice->first->required, ret, other);
+    }
+    return r < 0 || *ret > 0 ? r : -ENODATA;
+}
+
 const char *key_search_error(int error)
 {
     switch (error) {
@@ -400,8 +509,7 @@ const char *key_search_error(int error)
     case -EKEYREJECTED:
         return "the passphrase is wrong";
     case -ENOTUNIQ:
-        return "the stores are of two sets, and both can be opened: leave out those of one, or say "
-               "which set with --id";
+        return "the stores are of two sets, and both can be opened";
     case -ENOKEY:
         return "the key needs a passphrase";
     default:

@@ -20,7 +20,8 @@ enum {
 
 /* A file, as it was found. */
 struct found_key {
-    bool read; /* it is intact, by its own hash */
+    bool read;  /* it is intact, by its own hash */
+    bool opens; /* the key of its set was found; also of two sets */
     struct key_share share;
     enum key_verdict {
         KEY_UNKNOWN,     /* no key was found, or it is not READ */
@@ -43,9 +44,9 @@ struct key_search {
 };
 
 /*
- * Looks for the key, and gives each of FILES its verdict. RET is of seal_alloc. Returns 0, what ASK
- * returns, or:
- * -ENODATA      fewer files than are enough
+ * Looks for the key, and gives each of FILES its verdict. Files that agree are tried together,
+ * those of most shares first, and of as many, those that need no passphrase or a cheaper one. RET
+ * is of seal_alloc. Returns 0, what ASK returns, or: -ENODATA      fewer files than are enough
  * -EDOM         it is not clear how many are enough: as many say one as another
  * -EBADMSG      there are enough files, but they do not fit together
  * -EPERM        they need no passphrase, and one was given; or one file alone would be enough
@@ -65,6 +66,15 @@ int key_search(const struct key_search *search, struct found_key *files, size_t 
  */
 int key_search_rebuild(const struct found_key *files, size_t count, uint8_t index,
                        uint8_t ret[KEY_SHARE_SIZE]);
+
+/*
+ * How many files are enough, by those of FILES that are proven to be made with the master key of
+ * KEY: with the passphrase that it has, or else with another one or none, where enough files for
+ * that are there. k = 1 is proven by the very passphrase alone. Returns 0 or -ENODATA: none proves
+ * it; -EDOM: two do, for *RET and *OTHER; -ENOMEM, -EIO.
+ */
+int key_search_required(const struct found_key *files, size_t count, const struct master_key *key,
+                        unsigned *ret, unsigned *other);
 
 /* What to say of an error of key_search. */
 const char *key_search_error(int error);

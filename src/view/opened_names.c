@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "share/block.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@ enum {
     BYTES_KEPT = 32 << 20, /* of them, as they are stored; the last one is kept in any case */
     BYTES_LEAST = 1 << 10, /* that one counts for */
     BUCKETS = 4096,
+    MANIFEST_MAX = 1 << 30, /* bytes; what a header says is its stores' word */
 };
 
 /* So long a manifest that was not there, or did not open, is not looked for again. */
@@ -199,6 +201,12 @@ static int read_version(struct opened_names *names, const struct opened_where *w
     cleanup_free uint8_t *content = NULL;
     CLEANUP(manifest_clear) struct manifest manifest = NO_MANIFEST;
 
+    if (file->header.layout.source_size > MANIFEST_MAX) {
+        log_once("%s: a version of its manifest says that it has %" PRIu64
+                 " bytes; it is left out, as more than 1 GiB is not read",
+                 log_path(where->shown), file->header.layout.source_size);
+        return -EIO;
+    }
     int r = read_content(names, file, &content);
     if (r == 0)
         r = manifest_read(names->keys, content, file->header.layout.source_size, &manifest);
