@@ -4,6 +4,8 @@
 #include "base/log.h"
 #include "cli/node_keys.h"
 #include "cli/set_id.h"
+#include "seal/manifest.h"
+#include "tree/tree.h"
 #include "view/opened_source.h"
 #include "view/sealed_source.h"
 #include "view/store_source.h"
@@ -101,10 +103,11 @@ static int find_key(const struct options *options, struct master_key **ret)
 }
 
 /*
- * Refuses a place of encode's that has a part of another key: its shares would be overwritten.
- * Counts those that have another passphrase than KEY.
+ * Refuses a place of encode's that has a part of another key: its shares would be overwritten; or
+ * of this one, which was to be on no node. Counts those that have another passphrase than KEY.
  */
-static int refuse_key_there(const char *path, const struct master_key *key, unsigned *others)
+static int refuse_key_there(const struct options *options, const char *path,
+                            const struct master_key *key, unsigned *others)
 {
     struct key_share there;
     uint8_t id[SET_ID_SIZE];
@@ -113,6 +116,11 @@ static int refuse_key_there(const char *path, const struct master_key *key, unsi
         return 0;
     int r = master_key_id(key, id);
     const bool same_set = r == 0 && memcmp(there.set_id, id, sizeof id) == 0;
+    if (same_set && options->key_kept && !options->remove)
+        return log_as(-EINVAL,
+                      "%s/%s: any k nodes have the key by it, though key-on-nodes=no is given; "
+                      "remove it, or give --delete",
+                      path, KEY_SHARE_NAME);
     *others += same_set && (there.has_passphrase != key->has_passphrase ||
                             memcmp(&there.stretch, &key->stretch, sizeof key->stretch) != 0);
     return r < 0 || same_set
@@ -123,19 +131,56 @@ static int refuse_key_there(const char *path, const struct master_key *key, unsi
                         path);
 }
 
-static int refuse_keys_there(const struct options *options, const struct master_key *key)
+/*
+ * Refuses a place without a part of a key that holds sealed shares, of whose root no name is one of
+ * the source's: these may be of another key, whose names the root's manifest has. Where either root
+ * has no names, or all of them are to be removed, nothing is known.
+ */
+static int refuse_other_shares(const struct options *options, const char *path,
+                               const struct names *ours)
+{
+    cleanup_names struct names there = NO_NAMES;
+    cleanup_tree struct tree *tree = NULL;
+    size_t ids = 0, known = 0, own_ids = 0;
+    uint8_t id[PATH_ID_SIZE];
+    struct key_share part;
+
+    if (node_key_read(path, &part) == 0 || tree_open(path, &tree) < 0 ||
+        tree_list(tree, "", &there) < 0)
+        return 0;
+    names_sort_unique(&there);
+    for (size_t i = 0; i < ours->count; i++)
+        own_ids += seal_id_from_name(names_get(ours, i), id) == 0;
+    for (size_t i = 0; i < there.count; i++) {
+        bool is_id = seal_id_from_name(names_get(&there, i), id) == 0;
+        ids += is_id;
+        known += is_id && names_have(ours, names_get(&there, i));
+    }
+    if (own_ids == 0 || ids == 0 || known > 0 || !names_have(&there, MANIFEST_NAME))
+        return 0;
+    return log_as(-EINVAL,
+                  "%s: holds sealed shares of which none is of %s with this key: made with another "
+                  "key? give that, or another place; with --delete --delete-most they are replaced",
+                  path, options->source);
+}
+
+/* Asks of each place of encode's. With OURS, the names in the shares' root, about its shares. */
+static int refuse_places(const struct options *options, const struct master_key *key,
+                         const struct names *ours)
 {
     unsigned others = 0;
     int r = 0;
 
     for (size_t i = 0; r == 0 && i < options->place_count; i++)
-        r = refuse_key_there(options->places[i].path, key, &others);
+        r = ours ? refuse_other_shares(options, options->places[i].path, ours)
+                 : refuse_key_there(options, options->places[i].path, key, &others);
     for (unsigned share = 0; r == 0 && options->word_count == 2 && share < options->encoding.shares;
          share++) {
         cleanup_free char *path = NULL;
         if (asprintf(&path, "%s/%02x", options->words[1], (uint8_t)share) < 0)
             return -ENOMEM;
-        r = refuse_key_there(path, key, &others);
+        r = ours ? refuse_other_shares(options, path, ours)
+                 : refuse_key_there(options, path, key, &others);
     }
     /* Right after the passphrase was changed without these; not by an old copy of FILE. */
     if (r == 0 && others > 0 && !options->key_kept)
@@ -145,13 +190,24 @@ static int refuse_keys_there(const struct options *options, const struct master_
     return r;
 }
 
+static int refuse_shares_there(const struct options *options, struct source *source)
+{
+    cleanup_names struct names ours = NO_NAMES;
+
+    if (options->remove && options->remove_most)
+        return 0;
+    int r = source->operations->list(source, "", &ours);
+    names_sort_unique(&ours);
+    return r < 0 ? log_errno(r, "%s", options->source) : refuse_places(options, NULL, &ours);
+}
+
 int sealed_source_of_tree(const struct options *options, struct source *tree, struct source **ret)
 {
     cleanup_secret struct master_key *key = NULL;
 
     int r = take_key(options, &key);
     if (r == 0 && options->command == COMMAND_ENCODE)
-        r = refuse_keys_there(options, key);
+        r = refuse_places(options, key, NULL);
     if (r < 0) {
         source_free(tree);
         return r;
@@ -163,7 +219,9 @@ int sealed_source_of_tree(const struct options *options, struct source *tree, st
                       "by zfec-fs key passphrase, or key-on-nodes=no");
     if (r == -EINVAL)
         return log_as(r, "sealed shares are 255 at most; give fewer");
-    return r < 0 ? log_errno(r, "%s", options->key) : 0;
+    if (r < 0)
+        return log_errno(r, "%s", options->key);
+    return options->command == COMMAND_ENCODE ? refuse_shares_there(options, *ret) : 0;
 }
 
 /* The key is another one than that of which the stores have parts. */

@@ -40,12 +40,18 @@ static void copy_name(struct visit *visit, const char *path, void *directories)
     struct copy_work *copy = (struct copy_work *)visit;
     cleanup_item struct item item = {.copy = copy};
 
-    progress_begin(visit->progress, path);
+    cleanup_free char *words = copy_describe(copy, path);
+    progress_begin(visit->progress, words ? words : path);
     if (item_begin(copy, path, directories, &item) < 0 || item_look(&item) < 0)
         return;
     run_item(&item);
     if (S_ISREG(item.original.status.st_mode))
         progress_end(visit->progress, (uint64_t)item.original.status.st_size);
+}
+
+static void copy_last(struct visit *visit, const char *path)
+{
+    copy_name(visit, path, NULL);
 }
 
 static void copy_directory(struct visit *visit, const char *path, const struct names *names)
@@ -59,7 +65,8 @@ static void copy_directory(struct visit *visit, const char *path, const struct n
 
 static void copy_failed(struct visit *visit, const char *path, int error)
 {
-    if (error != -ENOENT || *path == '\0')
+    /* What tells of a directory that is gone meanwhile tells of one that was not copied. */
+    if (error != -ENOENT || *path == '\0' || visit->source->last)
         copy_tell((struct copy_work *)visit, COPY_LOST, path, NULL, error);
 }
 
@@ -68,6 +75,7 @@ static const struct visit_operations operations = {
     .begin = copy_open_directories,
     .end = copy_close_directories,
     .name = copy_name,
+    .last = copy_last,
     .failed = copy_failed,
 };
 
@@ -120,6 +128,7 @@ static int run(struct copy_work *copy)
     if (r < 0)
         return r;
     copy->links = links;
+    copy->visit.source->copied = true;
     directories_begin(copy);
     r = visit_run(&copy->visit, copy->settings->jobs);
     if (r < 0)

@@ -16,15 +16,27 @@
 struct cleaning {
     const struct copy_work *copy;
     struct target *target;
-    bool kept; /* something in a directory is not to be removed */
+    bool kept;       /* something in a directory is not to be removed */
+    const char *way; /* the directory that is in the way; else NULL */
 };
+
+/* Returns true for what only tells of the directory that is in the way: no name of the source. */
+static bool tells_of_way(const struct cleaning *cleaning, const char *path)
+{
+    const char *last = cleaning->copy->visit.source->last;
+
+    if (!last || !cleaning->way)
+        return false;
+    cleanup_free char *whole = visit_join(cleaning->way, last);
+    return whole && strcmp(whole, path) == 0;
+}
 
 /* What an interrupted run of ours left goes without a word. */
 static void tell_removed(void *opaque, const char *path)
 {
     const struct cleaning *cleaning = opaque;
 
-    if (!temporary_is_name(visit_last_name(path)))
+    if (!temporary_is_name(visit_last_name(path)) && !tells_of_way(cleaning, path))
         copy_tell(cleaning->copy, COPY_REMOVED, path, cleaning->target, 0);
 }
 
@@ -33,6 +45,8 @@ static void look_whether_kept(void *opaque, const char *path)
     struct cleaning *cleaning = opaque;
     const struct copy_settings *settings = cleaning->copy->settings;
 
+    if (tells_of_way(cleaning, path))
+        return;
     cleaning->kept |= !settings->remove;
     if (!cleaning->kept && settings->keeps)
         cleaning->kept = settings->keeps(settings->context, path);
@@ -42,7 +56,7 @@ int clean_way(const struct copy_work *copy, struct target *target, int directory
 {
     const char *name = visit_last_name(path);
     bool dry_run = copy->settings->dry_run;
-    struct cleaning cleaning = {copy, target, false};
+    struct cleaning cleaning = {copy, target, false, path};
     const struct removal_terms look = {true, look_whether_kept, &cleaning, false};
     const struct removal_terms remove = {dry_run, tell_removed, &cleaning, false};
 
@@ -63,7 +77,7 @@ int clean_way(const struct copy_work *copy, struct target *target, int directory
 static void clean(const struct copy_work *copy, struct target *target, int directory,
                   const char *path)
 {
-    struct cleaning cleaning = {copy, target, false};
+    struct cleaning cleaning = {copy, target, false, NULL};
     const struct removal_terms terms = {copy->settings->dry_run, tell_removed, &cleaning, false};
 
     int r = remove_all(directory, visit_last_name(path), path, &terms);
@@ -183,9 +197,9 @@ void clean_directory(struct copy_work *copy, struct target *target, const char *
             continue;
         cleanup_free char *whole = visit_join(path, name);
         if (whole && target->share != TARGET_WHOLE &&
-            (leftover_is_description(whole) || is_key(directory, whole) ||
-             is_sealed_description(names, whole)))
-            continue; /* sync's, or what the node has of the key */
+            (leftover_is_description(whole) || is_sealed_description(names, whole) ||
+             (!copy->visit.source->last && is_key(directory, whole))))
+            continue; /* sync's, or what the node has of the key, which a sealed source tells of */
         bool kept = whole && settings->keeps && settings->keeps(settings->context, whole);
         int waits = !whole ? -ENOMEM : kept ? 1 : note_partial(copy, target, path, name, names);
         if (waits < 0)

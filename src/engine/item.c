@@ -8,14 +8,28 @@
 
 #include <fcntl.h>
 
+char *copy_describe(const struct copy_work *copy, const char *path)
+{
+    struct source *source = copy->visit.source;
+    char *words = source->operations->describe ? source->operations->describe(source, path) : NULL;
+
+    return words ? words : strdup(log_path(path));
+}
+
 static void report(const struct copy_work *copy, const struct copy_event *event)
 {
-    copy->settings->report(copy->settings->context, event);
+    cleanup_free char *path = copy_describe(copy, event->path);
+    cleanup_free char *twin = event->twin ? copy_describe(copy, event->twin) : NULL;
+    struct copy_event described = *event;
+
+    described.path = path ? path : log_path(event->path);
+    described.twin = twin ? twin : event->twin;
+    copy->settings->report(copy->settings->context, &described);
 }
 
 void copy_close_target(const struct copy_work *copy, struct target *target, int error)
 {
-    const struct copy_event event = {COPY_FAILED, ".", target, .error = error, .whole = true};
+    const struct copy_event event = {COPY_FAILED, "", target, .error = error, .whole = true};
 
     if (atomic_exchange(&target->closed, CLOSED_WHOLLY) != CLOSED_WHOLLY)
         report(copy, &event);
@@ -72,7 +86,7 @@ void copy_tell(const struct copy_work *copy, enum copy_kind kind, const char *pa
         return;
     if (kind == COPY_LOST && is_no_verdict(error))
         kind = COPY_FAILED;
-    const struct copy_event event = {kind, log_path(path), target, .error = error};
+    const struct copy_event event = {kind, path, target, .error = error};
 
     if (kind == COPY_FAILED)
         report_failure(copy, target, &event);
@@ -91,7 +105,7 @@ void copy_tell_made(const struct copy_work *copy, const char *path, struct targe
 void copy_tell_link(const struct copy_work *copy, const char *path, const struct target *target,
                     const char *first)
 {
-    const struct copy_event event = {COPY_MADE, log_path(path), target, .twin = first};
+    const struct copy_event event = {COPY_MADE, path, target, .twin = first};
 
     report(copy, &event);
 }
@@ -99,8 +113,7 @@ void copy_tell_link(const struct copy_work *copy, const char *path, const struct
 void copy_tell_twin(const struct copy_work *copy, const char *path, const char *twin,
                     const struct target *target)
 {
-    const struct copy_event event = {COPY_FAILED, log_path(path), target, .error = -EEXIST,
-                                     .twin = twin};
+    const struct copy_event event = {COPY_FAILED, path, target, .error = -EEXIST, .twin = twin};
 
     report(copy, &event);
 }
@@ -108,7 +121,7 @@ void copy_tell_twin(const struct copy_work *copy, const char *path, const char *
 void copy_tell_lack(const struct copy_work *copy, const char *path, struct target *target,
                     const struct metadata_lack *lack)
 {
-    const struct copy_event event = {COPY_FAILED, log_path(path), target, .error = lack->error,
+    const struct copy_event event = {COPY_FAILED, path, target, .error = lack->error,
                                      .lack = lack->parts};
 
     if (lack->parts)
@@ -206,12 +219,19 @@ int item_ask(struct item *item)
     return r;
 }
 
+bool item_is_last(const struct item *item)
+{
+    const char *last = item->copy->visit.source->last;
+
+    return last && strcmp(item->original.name, last) == 0;
+}
+
 int item_look(struct item *item)
 {
     const char *path = item->original.path;
 
     int r = item_ask(item);
-    if (r < 0 && (r != -ENOENT || *path == '\0'))
+    if (r < 0 && (r != -ENOENT || *path == '\0' || item_is_last(item)))
         copy_tell(item->copy, COPY_LOST, path, NULL, r);
     return r;
 }

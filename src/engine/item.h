@@ -39,6 +39,9 @@ struct item {
 
 /* item.c */
 
+/* What messages call PATH of the source, which the caller frees; NULL without memory. */
+char *copy_describe(const struct copy_work *copy, const char *path);
+
 /* Reports an event; TARGET NULL stands for all. One that takes no writes at all is reported once.
  */
 void copy_tell(const struct copy_work *copy, enum copy_kind kind, const char *path,
@@ -86,6 +89,9 @@ void item_end(struct item *item);
  * Returns 0, or a negative errno, which is told unless it is gone.
  */
 int item_look(struct item *item);
+
+/* Returns true for the name that tells of its directory: without it, that is not copied. */
+bool item_is_last(const struct item *item);
 
 /* Like item_look, but reports nothing. */
 int item_ask(struct item *item);
@@ -164,8 +170,9 @@ void batch_commit(struct copy_work *copy);
 
 /*
  * Removes the directory PATH in DIRECTORY, which is in the way of another kind. Removes its
- * contents only if --delete is set and none of them is kept. A dry run only reports. Returns 0,
- * also if nothing is in the way, or why the directory stays.
+ * contents only if --delete is set and none of them is kept; or if they are no more than the name
+ * that the source has last in each directory, so that the directory was empty. A dry run only
+ * reports. Returns 0, also if nothing is in the way, or why the directory stays.
  */
 int clean_way(const struct copy_work *copy, struct target *target, int directory, const char *path);
 

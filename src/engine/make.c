@@ -183,7 +183,7 @@ static void make_file(struct item *item)
     const char *path = item->original.path;
 
     int r = item_open_file(item);
-    if (r == -ENOENT && copy->visit.source->live)
+    if (r == -ENOENT && copy->visit.source->live && !item_is_last(item))
         return; /* it is gone meanwhile */
     if (r == 0)
         r = make_files(item, item->file, false, path);

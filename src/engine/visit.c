@@ -31,10 +31,31 @@ static bool goes_on(const struct visit *visit)
     return !atomic_load(&visit->progress->stop) && atomic_load(&visit->result) == 0;
 }
 
-static void listing_release(struct visit_listing *listing)
+/* Returns true if NAME waits until all others of its directory are done. */
+static bool is_last(const struct visit *visit, const char *name)
+{
+    const char *last = visit->source->last;
+
+    return visit->operations->last && last && strcmp(name, last) == 0;
+}
+
+static void run_last(struct visit *visit, const struct visit_listing *listing)
+{
+    if (!visit->operations->last || !visit->source->last || !goes_on(visit) ||
+        !names_have(&listing->names, visit->source->last))
+        return;
+    cleanup_free char *path = visit_join(listing->path, visit->source->last);
+    if (path)
+        visit->operations->last(visit, path);
+    else
+        atomic_store(&visit->result, -ENOMEM);
+}
+
+static void listing_release(struct visit *visit, struct visit_listing *listing)
 {
     if (atomic_fetch_sub(&listing->holders, 1) > 1)
         return;
+    run_last(visit, listing);
     names_clear(&listing->names);
     free(listing);
 }
@@ -47,7 +68,10 @@ static void run_part(const struct visit_job *job)
     void *part = operations->begin ? operations->begin(visit, listing->path) : NULL;
 
     for (size_t i = job->first; i < job->end && goes_on(visit); i++) {
-        cleanup_free char *path = visit_join(listing->path, names_get(&listing->names, i));
+        const char *name = names_get(&listing->names, i);
+        if (is_last(visit, name))
+            continue;
+        cleanup_free char *path = visit_join(listing->path, name);
         if (path)
             operations->name(visit, path, part);
         else
@@ -67,7 +91,7 @@ static void run_visit_job(struct job *opaque)
         run_listing(job->visit, job->listing);
     else if (goes_on(job->visit))
         run_part(job);
-    listing_release(job->listing);
+    listing_release(job->visit, job->listing);
     free(job);
 }
 
@@ -78,7 +102,7 @@ static void put(struct visit *visit, struct visit_listing *listing, size_t first
 
     if (!job) {
         atomic_store(&visit->result, -ENOMEM);
-        listing_release(listing);
+        listing_release(visit, listing);
         return;
     }
     *job = (struct visit_job){{.run = run_visit_job}, visit, listing, first, end};

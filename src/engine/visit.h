@@ -19,6 +19,9 @@ struct visit_operations {
     /* A name. To go into a directory, call visit_into. */
     void (*name)(struct visit *visit, const char *path, void *part);
 
+    /* PATH, the name that the source has last in its directory: all others are done. */
+    void (*last)(struct visit *visit, const char *path);
+
     /* It could not be listed. */
     void (*failed)(struct visit *visit, const char *path, int error);
 };

@@ -25,12 +25,18 @@ static void clear_attributes(struct manifest_attributes *attributes)
     xattrs_clear(&attributes->xattrs);
 }
 
+void manifest_drop_last(struct manifest *manifest)
+{
+    struct manifest_entry *entry = &manifest->entries[--manifest->count];
+
+    free(entry->name);
+    clear_attributes(&entry->attributes);
+}
+
 void manifest_clear(struct manifest *manifest)
 {
-    for (size_t i = 0; i < manifest->count; i++) {
-        free(manifest->entries[i].name);
-        clear_attributes(&manifest->entries[i].attributes);
-    }
+    while (manifest->count > 0)
+        manifest_drop_last(manifest);
     free(manifest->entries);
     free(manifest->ids);
     clear_attributes(&manifest->self);

@@ -57,6 +57,9 @@ struct manifest {
 
 void manifest_clear(struct manifest *manifest);
 
+/* Removes the last entry. */
+void manifest_drop_last(struct manifest *manifest);
+
 /* The bytes of MANIFEST, padding included; the caller frees them. Returns 0 or -ENOMEM. */
 int manifest_write(const struct manifest *manifest, uint8_t **ret, size_t *ret_size);
 

@@ -15,6 +15,7 @@ enum { MS_NS = 1000 * 1000 };
 struct making {
     struct source *tree;
     const struct seal_keys *keys;
+    struct sealed_names *names;
     const char *path;  /* of the directory */
     char *root;        /* of the file system that it is on; NULL: not looked for yet */
     int64_t newest_ns; /* ctime of what the manifest tells of */
@@ -86,6 +87,13 @@ static int fill_attributes(struct making *making, const char *path, const struct
     if (ctime_ns > making->newest_ns)
         making->newest_ns = ctime_ns;
     int r = tree->operations->read_xattrs(tree, path, &xattrs);
+    if (r == -EACCES || r == -EPERM) {
+        if (!sealed_names_are_held(making->names) ||
+            (!S_ISREG(status->st_mode) && !S_ISDIR(status->st_mode)))
+            log_once("%s: the shares are without its attributes, which cannot be read: %s",
+                     log_path(path), strerrordesc_np(-r));
+        r = 0;
+    }
     if ((r == 0 || r == -ENOTSUP) && S_ISLNK(status->st_mode))
         r = tree->operations->read_link(tree, path, &target);
     if (r == 0 || r == -ENOTSUP)
@@ -112,6 +120,8 @@ static int add(struct making *making, const char *name)
         return 0;
     if (r < 0)
         return r;
+    if (!sealed_names_may_tell(making->names, path, status.st_mode))
+        return 0;             /* it became what it is after it was copied */
     making->manifest.count++; /* and is cleared with it from here on */
     *entry = (struct manifest_entry){.name = strdup(name)};
     if (!entry->name)
@@ -121,7 +131,10 @@ static int add(struct making *making, const char *name)
     else
         r = seal_path_id(making->keys, path, entry->attributes.id);
     entry->attributes.mode = S_ISDIR(status.st_mode) ? S_IFDIR : status.st_mode;
-    return r;
+    if (r != -ENOENT)
+        return r;
+    manifest_drop_last(&making->manifest);
+    return 0;
 }
 
 static int compare_names(const void *left, const void *right)
@@ -239,9 +252,10 @@ int sealed_manifest_make(struct source *tree, const struct seal_keys *keys,
                          struct sealed_names *names, const char *path, struct made_manifest *ret)
 {
     CLEANUP(making_clear)
-    struct making making = {.tree = tree, .keys = keys, .path = path, .newest_ns = INT64_MIN};
+    struct making making = {
+        .tree = tree, .keys = keys, .names = names, .path = path, .newest_ns = INT64_MIN};
     struct manifest *manifest = &making.manifest;
-    cleanup_names struct names plain = NO_NAMES, ids = NO_NAMES;
+    cleanup_names struct names plain = NO_NAMES;
     struct share_header header;
     uint32_t fraction = 0;
 
@@ -250,7 +264,7 @@ int sealed_manifest_make(struct source *tree, const struct seal_keys *keys,
     if (r == 0 && !S_ISDIR(ret->status.st_mode))
         r = -ENOENT;
     if (r == 0)
-        r = sealed_names_list(names, path, &plain, &ids);
+        r = sealed_names_list_told(names, path, &plain);
     if (r < 0)
         return r;
     manifest->path = strdup(path);

@@ -19,6 +19,8 @@ enum {
 struct known_name {
     uint8_t id[PATH_ID_SIZE];
     uint32_t name; /* where it begins in the directory's bytes */
+    mode_t found;  /* its type, as the copy of a held directory found it; 0: it was not there */
+    bool failed;   /* that could not be found out, which is told, and what is there may be it */
 };
 
 /* A directory's names, in the order of their ids. */
@@ -29,6 +31,8 @@ struct known_directory {
     char *bytes;
     struct known_name *items;
     size_t count, size; /* size: bytes of memory, more or less */
+    bool held;          /* as it was listed for a copy, whose manifest tells of no more */
+    bool done;          /* and that was asked for */
 };
 
 struct sealed_names {
@@ -38,6 +42,7 @@ struct sealed_names {
     TAILQ_HEAD(known_directories, known_directory) directories; /* the last one used first */
     LIST_HEAD(known_bucket, known_directory) buckets[BUCKETS];
     size_t size;
+    bool held; /* some are, or were */
 };
 
 int sealed_names_new(struct source *tree, const struct seal_keys *keys, struct sealed_names **ret)
@@ -143,9 +148,22 @@ static struct known_directory *find_directory(const struct sealed_names *names, 
     return directory;
 }
 
+/* Forgets what was used least, where that is too much, but for what a copy still needs. */
+static void forget_some(struct sealed_names *names)
+{
+    struct known_directory *directory = TAILQ_LAST(&names->directories, known_directories);
+
+    while (names->size > BYTES_KEPT && directory != TAILQ_FIRST(&names->directories)) {
+        struct known_directory *next = TAILQ_PREV(directory, known_directories, others);
+        if (!directory->held || directory->done)
+            forget_directory(names, directory);
+        directory = next;
+    }
+}
+
 /* Keeps what was listed of the directory PATH, and its ids, in the place of what was known. */
 static int keep(struct sealed_names *names, const char *path, const struct names *listed,
-                const struct ranked ids[])
+                const struct ranked ids[], bool held)
 {
     CLEANUP(cleanup_by_directory_free)
     struct known_directory *directory = calloc(1, sizeof *directory);
@@ -167,18 +185,19 @@ static int keep(struct sealed_names *names, const char *path, const struct names
     directory->count = listed->count;
     directory->size = listed->size + (listed->count + 1) * sizeof *directory->items + strlen(path);
 
+    directory->held = held;
     HOLD(&names->lock);
-    struct known_directory *old = find_directory(names, path), *last;
+    struct known_directory *old = find_directory(names, path);
+    names->held |= held;
+    if (old && old->held && !held)
+        return 0;
     if (old)
         forget_directory(names, old);
     TAILQ_INSERT_HEAD(&names->directories, directory, others);
     LIST_INSERT_HEAD(&names->buckets[bucket_of(path)], directory, alike);
     names->size += directory->size;
     directory = NULL;
-    while (names->size > BYTES_KEPT &&
-           (last = TAILQ_LAST(&names->directories, known_directories)) !=
-               TAILQ_FIRST(&names->directories))
-        forget_directory(names, last);
+    forget_some(names);
     return 0;
 }
 
@@ -198,8 +217,8 @@ static char *find_known(struct sealed_names *names, const char *path,
     return found ? join(path, directory->bytes + found->name) : NULL;
 }
 
-int sealed_names_list(struct sealed_names *names, const char *path, struct names *ret_names,
-                      struct names *ret_ids)
+static int list(struct sealed_names *names, const char *path, bool held, struct names *ret_names,
+                struct names *ret_ids)
 {
     cleanup_names struct names listed = NO_NAMES;
     cleanup_free struct ranked *ids = NULL;
@@ -209,7 +228,7 @@ int sealed_names_list(struct sealed_names *names, const char *path, struct names
     if (r == 0)
         r = rank(names, path, &listed, &ids);
     if (r == 0)
-        r = keep(names, path, &listed, ids);
+        r = keep(names, path, &listed, ids, held);
     for (size_t i = 0; r == 0 && i < listed.count; i++) {
         const size_t place = ids[i].place;
         seal_id_name(ids[i].id, text);
@@ -220,6 +239,83 @@ int sealed_names_list(struct sealed_names *names, const char *path, struct names
     return r;
 }
 
+int sealed_names_list(struct sealed_names *names, const char *path, struct names *ret_names,
+                      struct names *ret_ids)
+{
+    return list(names, path, false, ret_names, ret_ids);
+}
+
+int sealed_names_hold(struct sealed_names *names, const char *path, struct names *ret_names,
+                      struct names *ret_ids)
+{
+    return list(names, path, true, ret_names, ret_ids);
+}
+
+/* What a held directory knows of PATH; with the lock held. NULL: its directory is not held. */
+static struct known_name *find_held(struct sealed_names *names, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    cleanup_free char *above = strndup(path, slash ? (size_t)(slash - path) : 0);
+    struct known_directory *directory = above ? find_directory(names, above) : NULL;
+    uint8_t id[PATH_ID_SIZE];
+
+    if (!directory || !directory->held || !*path || seal_path_id(names->keys, path, id) < 0)
+        return NULL;
+    return bsearch(id, directory->items, directory->count, sizeof *directory->items, compare_ids);
+}
+
+void sealed_names_note(struct sealed_names *names, const char *path, int error, mode_t mode)
+{
+    HOLD(&names->lock);
+    struct known_name *item = find_held(names, path);
+
+    if (!item)
+        return;
+    item->found = error == 0 ? mode & S_IFMT : 0;
+    item->failed = error != 0 && error != -ENOENT;
+}
+
+bool sealed_names_may_tell(struct sealed_names *names, const char *path, mode_t mode)
+{
+    HOLD(&names->lock);
+    const struct known_name *item = find_held(names, path);
+
+    return !item || (!S_ISREG(mode) && !S_ISDIR(mode)) || item->failed ||
+           item->found == (mode & S_IFMT);
+}
+
+int sealed_names_list_told(struct sealed_names *names, const char *path, struct names *ret_names)
+{
+    cleanup_names struct names ids = NO_NAMES;
+    {
+        HOLD(&names->lock);
+        const struct known_directory *directory = find_directory(names, path);
+        if (directory && directory->held) {
+            int r = 0;
+            for (size_t i = 0; r == 0 && i < directory->count; i++)
+                r = names_add(ret_names, directory->bytes + directory->items[i].name);
+            return r;
+        }
+    }
+    return sealed_names_list(names, path, ret_names, &ids);
+}
+
+bool sealed_names_are_held(struct sealed_names *names)
+{
+    HOLD(&names->lock);
+    return names->held;
+}
+
+void sealed_names_release(struct sealed_names *names, const char *path)
+{
+    HOLD(&names->lock);
+    struct known_directory *directory = find_directory(names, path);
+
+    if (directory)
+        directory->done = true;
+    forget_some(names);
+}
+
 /* Lists the directory PATH anew. */
 static int learn(struct sealed_names *names, const char *path)
 {
@@ -228,7 +324,8 @@ static int learn(struct sealed_names *names, const char *path)
     return sealed_names_list(names, path, &plain, &ids);
 }
 
-int sealed_names_find(struct sealed_names *names, const char *path, char **ret)
+/* As sealed_names_find; unless it LEARNS, by what is known alone. */
+static int find(struct sealed_names *names, const char *path, bool learns, char **ret)
 {
     cleanup_free char *ids = strdup(path), *found = strdup("");
     char *rest = NULL;
@@ -240,7 +337,7 @@ int sealed_names_find(struct sealed_names *names, const char *path, char **ret)
         if (seal_id_from_name(name, id) < 0)
             return -ENOENT;
         char *next = find_known(names, found, id);
-        if (!next) {
+        if (!next && learns) {
             r = learn(names, found);
             next = r == 0 ? find_known(names, found, id) : NULL;
         }
@@ -252,4 +349,16 @@ int sealed_names_find(struct sealed_names *names, const char *path, char **ret)
     if (r == 0)
         *ret = steal_pointer(found);
     return r == -ENOTDIR ? -ENOENT : r;
+}
+
+int sealed_names_find(struct sealed_names *names, const char *path, char **ret)
+{
+    return find(names, path, true, ret);
+}
+
+char *sealed_names_find_known(struct sealed_names *names, const char *path)
+{
+    char *found;
+
+    return find(names, path, false, &found) == 0 ? found : NULL;
 }

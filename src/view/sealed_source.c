@@ -8,6 +8,7 @@
 #include "view/status.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 struct sealed_source {
@@ -71,6 +72,22 @@ static int locate(const struct sealed_source *source, const char *path, struct s
     return directory ? sealed_names_find(source->names, directory, &ret->path) : -ENOMEM;
 }
 
+/* What a message calls it: what it is of the source. */
+static char *sealed_source_describe(struct source *opaque, const char *path)
+{
+    struct sealed_source *source = (struct sealed_source *)opaque;
+    const char *slash = strrchr(path, '/');
+    char *words;
+
+    if (strcmp(slash ? slash + 1 : path, MANIFEST_NAME) != 0)
+        return *path ? sealed_names_find_known(source->names, path) : NULL;
+    cleanup_free char *above = strndup(path, slash ? (size_t)(slash - path) : 0);
+    cleanup_free char *found = above ? sealed_names_find_known(source->names, above) : NULL;
+    if (!found || asprintf(&words, "manifest of %s", log_path(found)) < 0)
+        return NULL;
+    return words;
+}
+
 /* What a node may know of a file or directory: whose the mount is, size and time. */
 static struct stat conceal(const struct stat *plain)
 {
@@ -113,6 +130,8 @@ static int stat_manifest(struct sealed_source *source, const char *path, struct 
 
     int r = made_manifests_get(source->manifests, path, false, &made);
     free(made.content);
+    if (source->source.copied) /* what opens it comes at once, before others are forgotten */
+        sealed_names_release(source->names, path);
     if (r == 0)
         r = header_of_manifest(source, &made, ret_header);
     if (r == 0)
@@ -157,7 +176,7 @@ static int sealed_source_stat(struct source *opaque, const char *path, struct st
 {
     struct sealed_source *source = (struct sealed_source *)opaque;
     cleanup_path struct sealed_path at = {.path = NULL};
-    struct stat plain;
+    struct stat plain = {0};
 
     if (ret_file)
         *ret_file = NULL;
@@ -168,8 +187,11 @@ static int sealed_source_stat(struct source *opaque, const char *path, struct st
         return stat_key(source, ret, ret_header);
     if (r == 0 && at.manifest)
         return stat_manifest(source, at.path, ret, ret_header);
-    if (r == 0)
+    if (r == 0) {
         r = source->tree->operations->stat(source->tree, at.path, &plain, ret_header, NULL, NULL);
+        if (opaque->copied)
+            sealed_names_note(source->names, at.path, r, plain.st_mode);
+    }
     if (r == 0 && !S_ISREG(plain.st_mode) && !S_ISDIR(plain.st_mode))
         return -ENOENT; /* its directory's manifest has all of it */
     if (r == 0)
@@ -194,7 +216,10 @@ static int sealed_source_list(struct source *opaque, const char *path, struct na
     if (r == 0 && (at.manifest || !at.path))
         return -ENOTDIR;
     if (r == 0)
-        r = sealed_names_list(source->names, at.path, &plain, &ids);
+        r = (opaque->copied ? sealed_names_hold : sealed_names_list)(source->names, at.path, &plain,
+                                                                     &ids);
+    if (r == -ENOENT)
+        sealed_names_note(source->names, at.path, r, 0);
     for (size_t i = 0; r == 0 && i < ids.count; i++) {
         const mode_t kind = ids.items[i].kind;
         if (kind == 0 || kind == S_IFREG || kind == S_IFDIR)
@@ -224,10 +249,22 @@ static int sealed_source_list_xattr(struct source *source, const char *path, cha
     return 0;
 }
 
-static int sealed_source_read_xattrs(struct source *source, const char *path, struct xattrs *ret)
+/* There are none. But those of the source go to the manifest, so that it is told here, as of a
+ * plain source, where they cannot be read. */
+static int sealed_source_read_xattrs(struct source *opaque, const char *path, struct xattrs *ret)
 {
+    struct sealed_source *source = (struct sealed_source *)opaque;
+    cleanup_path struct sealed_path at = {.path = NULL};
+    CLEANUP(xattrs_clear) struct xattrs plain = NO_XATTRS;
+
     *ret = NO_XATTRS;
-    return 0;
+    int r = locate(source, path, &at);
+    if (r < 0 || !at.path || at.manifest)
+        return r;
+    r = source->tree->operations->read_xattrs(source->tree, at.path, &plain);
+    if (r == -ENOENT)
+        sealed_names_note(source->names, at.path, r, 0);
+    return r == -ENOTSUP ? 0 : r;
 }
 
 static int sealed_source_statfs(struct source *opaque, struct statvfs *ret)
@@ -272,6 +309,8 @@ static int open_file(struct sealed_source *source, const char *path, struct seal
     int r = seal_path_id(source->keys, path, id);
     if (r == 0)
         r = source->tree->operations->open(source->tree, path, 0, &plain);
+    if (r == -ENOENT)
+        sealed_names_note(source->names, path, r, 0);
     if (r < 0)
         return r;
     file->plain = plain;
@@ -329,6 +368,7 @@ static int sealed_source_read_stripe(struct source_file *opaque, uint64_t stripe
 static const struct source_operations operations = {
     .free = sealed_source_free,
     .stat = sealed_source_stat,
+    .describe = sealed_source_describe,
     .read_link = sealed_source_read_link,
     .list = sealed_source_list,
     .get_xattr = sealed_source_get_xattr,
@@ -352,7 +392,10 @@ int sealed_source_new(struct source *tree, const struct encoding *encoding, stru
         return -ENOMEM;
     }
     *source = (struct sealed_source){
-        .source = {.operations = &operations, .live = true, .is_private = true},
+        .source = {.operations = &operations,
+                   .live = true,
+                   .is_private = true,
+                   .last = MANIFEST_NAME},
         .tree = tree,
         .encoding = *encoding,
         .key = key,

@@ -23,6 +23,10 @@ struct source {
     bool is_behind; /* stat of a file may tell of another version than the one that open gives */
     atomic_bool is_private; /* the way to it is not open to everyone: when its root was looked at */
     atomic_bool distant;    /* its answers may take long */
+    /* In each directory the name that tells of the others, and is copied after them; or NULL. */
+    const char *last;
+    /* It is being copied: what LAST tells of is what was listed and found for the copy. */
+    bool copied;
 };
 
 /* An open file. */
@@ -76,6 +80,10 @@ struct source_operations {
     int (*stat)(struct source *source, const char *path, struct stat *ret,
                 struct share_header *ret_header, struct source_file **ret_file,
                 struct source_inodes *ret_inodes);
+
+    /* What messages call PATH, which the caller frees, or NULL: that is what it is called. The
+     * operation may be NULL as well. */
+    char *(*describe)(struct source *source, const char *path);
 
     int (*read_link)(struct source *source, const char *path, char **ret);
     int (*list)(struct source *source, const char *path, struct names *names);
