@@ -4,6 +4,7 @@
 import os
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -116,7 +117,8 @@ class Churn:
                 break
             self._spare.write_bytes(b"%d" % i)
             self._spare.rename(self._folder / f"new{i}")
-            (self._folder / f"new{i - 30}").unlink(missing_ok=True)
+            (self._folder / f"new{i - 100}").unlink(missing_ok=True)
+            time.sleep(0.002)  # each lives long enough for a slow build to copy some
 
     def __enter__(self):
         self._thread.start()
