@@ -9,7 +9,7 @@ import keyfiles
 import mounts as mounts_module
 import pytest
 from commands import FAILED, USAGE
-from test_key import MASTER, key, keys_in, stores_of, stretch_for, write_key
+from keying import MASTER, key, keys_in, stores_of, stretch_for, write_key
 
 
 @pytest.fixture

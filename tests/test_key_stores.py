@@ -13,7 +13,7 @@ import mounts as mounts_module
 import pytest
 import sealing
 from commands import DAMAGED, FAILED, LOST, OK, USAGE
-from test_key import MASTER, OTHER, key, make_stores, stores_of, stretch_for, write_key
+from keying import MASTER, OTHER, key, make_stores, stores_of, stretch_for, write_key
 
 ID, OTHER_ID = (keyfiles.expand(each, b"id", 16).hex() for each in (MASTER, OTHER))
 WEAK = (b"p" * 32, b"s" * 16, 65536, 3, 4)
@@ -110,7 +110,7 @@ def test_no_key_is_written_into_a_store(tmp_path):
             assert "lies in" in key(*words, place, status=USAGE).stderr
             assert not place.exists()
     write_key(stores / "s1" / "old")
-    assert "lies in a store" in key("passphrase", "--remove", stores / "s1" / "old", status=USAGE).stderr
+    assert "lies in the store" in key("passphrase", "--remove", stores / "s1" / "old", status=USAGE).stderr
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "key").write_text("of a door")
     key("new", tmp_path / "own" / "new")

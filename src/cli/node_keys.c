@@ -215,7 +215,7 @@ int node_keys_refuse_store(const char *path)
         *slash = '\0';
         if (node_key_read(own.path, &there) == 0 || has_manifest(own.path))
             return log_as(-EINVAL,
-                          "%s: lies in a store, %s, which would have all of the key; choose "
+                          "%s: lies in the store %s, which would have all of the key; choose "
                           "another place",
                           path, own.path);
     }
