@@ -16,6 +16,7 @@ import commands
 import forging
 import keyfiles
 import mounts as mounts_module
+import mounts as mounts_module
 import sealing
 import trees
 import whole_tree
@@ -303,6 +304,10 @@ def test_no_ciphertext_for_content(mounts, rng, tmp_path, lost):
         commands.compare_trees(source, back)
     else:
         assert not [path for path in back.rglob("*") if path.is_file()]
+    if lost != "manifest":
+        with pytest.raises(mounts_module.StartFailed, match="too few stores have a part of one key"):
+            mounts.restored(made)
+        return
     view = mounts.restored(made)
     view.expect_log("", 0)
     seen = Seen(view.path)
