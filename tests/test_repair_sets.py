@@ -470,3 +470,31 @@ def test_what_verify_has_found_is_mended(sets, source, nodes, rng):  # noqa: F81
     run(sets, "repair", "home:", status=DAMAGED)
     assert "differs_since" not in sets.state()["nodes"]["anna"]
     assert_mended(sets, nodes, before)
+
+
+def assert_same_modes(folder, before):
+    """Setuid and the like need two stores that say so. rclone gives symlinks times of its own."""
+    for path, item in state_of(folder).items():
+        assert (item.mode & 0o777, item.uid, item.gid) == (before[path].mode & 0o777, before[path].uid, before[path].gid)
+
+
+@needs_rclone
+def test_made_up_modes_are_written_over_no_kept_ones(sets, source, nodes, tmp_path):  # noqa: F811
+    """WebDAV shows one mode for everything: where one store has the true ones, no count of others is against it."""
+    for name in ("one", "two", "three"):
+        trees.write_file(source / "private" / name, name.encode())
+        os.chmod(source / "private" / name, 0o600)
+    os.chmod(source / "private", 0o700)
+    os.unlink(source / "fifo")
+    with syncing.webdav(nodes) as port:
+        (sets.folder / "rclone.conf").write_text(syncing.remote("webdav", port))
+        clouds = {name: f"rclone = remote:{name}" for name in ("carl", "dora", "emil")}
+        sets.write(source, {**local(nodes, NAMES[:2]), **clouds})
+        sets.run()
+        before = state_of(nodes / "anna")
+        (nodes / "bert").rename(tmp_path / "bert")
+        run(sets, "repair", "home:", status=FAILED)
+        assert_same_modes(nodes / "anna", before)
+        replace(sets, "bert", status=DAMAGED)
+        assert_same_modes(nodes / "anna", before)
+        assert_same_modes(nodes / "bert", before)

@@ -62,6 +62,7 @@ struct ballot look_ballot(const struct inquiry *looks, const struct share_terms 
         .target = look->object.target,
         .untimed = S_ISDIR(status->st_mode) && store_is_of_rclone(from),
         .one_mode_only = store_voice_keeps_no_modes(&voice, status),
+        .made_mode = store_voice_keeps_no_modes(&voice, status) && store_is_of_rclone(from),
     };
     struct copy_facts facts = {
         .size = (uint64_t)status->st_size,

@@ -109,7 +109,7 @@ void mend_keep_claims(struct mend_copy copies[], size_t count, unsigned whole)
 
 static bool has_other_special_bits(const struct ballot *a, const struct ballot *b)
 {
-    return ((a->status.st_mode ^ b->status.st_mode) & 07000) != 0;
+    return !a->made_mode && ((a->status.st_mode ^ b->status.st_mode) & 07000) != 0;
 }
 
 bool mend_keeps_mode(const struct quorum *quorum, const struct ballot ballots[], size_t count,

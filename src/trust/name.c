@@ -248,6 +248,16 @@ static bool same_kept_attributes(const struct ballot *a, const struct ballot *b)
     return !a->one_mode_only && ballot_same_attributes(a, b);
 }
 
+static bool same_known_attributes(const struct ballot *a, const struct ballot *b)
+{
+    return !a->made_mode && ballot_same_attributes(a, b);
+}
+
+static bool knows_modes(const struct ballot *ballot, const struct ballot *any)
+{
+    return !ballot->made_mode;
+}
+
 /* The mode and owner that most say. */
 struct mode_vote {
     const struct ballot *winner;
@@ -257,21 +267,26 @@ struct mode_vote {
     bool owners;            /* these have different owners */
     unsigned keepers;       /* votes of stores that keep modes; of two, only these count */
     bool others;            /* stores that do not keep modes have a say, too */
+    bool made_up;           /* and no others, of which one would be enough */
 };
 
 static struct mode_vote count_modes(const struct ballot ballots[], size_t count)
 {
     struct mode_vote vote = {.keepers = count_votes_like(ballots, count, NULL, keeps_modes)};
-    bool kept = vote.keepers > 1;
+    bool kept = vote.keepers > 1, known = count_votes_like(ballots, count, NULL, knows_modes) > 0;
+    ballot_alike *same = kept    ? same_kept_attributes
+                         : known ? same_known_attributes
+                                 : ballot_same_attributes;
 
+    vote.made_up = !known;
     for (size_t i = 0; i < count; i++) {
-        if (!ballots[i].cast || (kept && ballots[i].one_mode_only))
+        if (!ballots[i].cast || (kept && ballots[i].one_mode_only) ||
+            (known && ballots[i].made_mode))
             continue;
         vote.others |= ballots[i].one_mode_only;
         if (vote.winner && ballot_same_attributes(&ballots[i], vote.winner))
             continue;
-        unsigned votes = count_votes_like(ballots, count, &ballots[i],
-                                          kept ? same_kept_attributes : ballot_same_attributes);
+        unsigned votes = count_votes_like(ballots, count, &ballots[i], same);
         if (!vote.winner || votes > vote.votes) {
             vote.winner = &ballots[i];
             vote.second = vote.votes;
@@ -304,7 +319,7 @@ bool mode_is_settled(const struct quorum *quorum, const struct ballot ballots[],
 
     if (!vote.winner || vote.votes <= vote.second + pending ||
         /* One more that keeps modes would take the vote of others. */
-        (pending > 0 && vote.keepers == 1 && vote.others))
+        (pending > 0 && ((vote.keepers == 1 && vote.others) || vote.made_up)))
         return false;
     if (!(vote.winner->status.st_mode & SPECIAL_BITS))
         return true;

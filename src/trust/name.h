@@ -17,6 +17,7 @@ struct ballot {
     const char *target; /* of a symlink */
     bool has_header;    /* a regular file that begins with an intact header */
     bool one_mode_only; /* store_voice_keeps_no_modes */
+    bool made_mode;     /* and what shows it makes modes up, as rclone's mounts do */
     bool untimed;       /* its storage gives directories times of its own, and this is one */
     bool slow;          /* it may not always be there in time: see vote_status */
 };
