@@ -18,6 +18,7 @@ import trees
 from sftp_store import SftpStore
 from disks import loop_mount, need, new_image
 from disks import ReadOnly
+from users import NOBODY
 
 REQUIRED, COUNT = 2, 5
 SECOND = 10**9
@@ -259,23 +260,23 @@ def as_user(user=1000):
 
 def test_owner_refused(shares, public_path):
     """A server that may not give files away. They are made, and have no bits that would make their
-    owner's rights those of everybody."""
+    owner's rights those of everybody. The server wants its user to have a name."""
     stores = shares.copy_to(public_path / "stores")
     for name in shares.names:
         os.chmod(stores / name / "a", 0o4755)
         os.chmod(stores / name / "b", 0o2751)
-    chown_all(stores / "01", 1000)
+    chown_all(stores / "01", NOBODY)
     repairing.change_bytes(stores / "01" / "a", 70)
     repairing.remove(stores / "01" / "b")
     for path in ("a", "b"):
         shares.states["01"][path] = repairing.item_of(stores / "02" / path)
-    with behind_sftp(stores, ["01"], before=as_user()) as behind:
+    with behind_sftp(stores, ["01"], before=as_user(NOBODY)) as behind:
         result = repairing.repair(shares, stores, status=4)
         found = repairing.state_of(behind / "01")
     for path, mode in (("a", 0o755), ("b", 0o751)):
         assert f"{path} in {stores}/01: owner, mode not given: Permission denied" in result.stderr
         share = (shares.folder / "01" / path).read_bytes()
-        assert (found[path].content, found[path].mode, found[path].uid) == (share, mode, 1000)
+        assert (found[path].content, found[path].mode, found[path].uid) == (share, mode, NOBODY)
 
 
 def test_another_owner(shares, public_path):
