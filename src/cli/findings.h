@@ -39,7 +39,7 @@ struct findings {
     uint64_t unverified;             /* files with sealed stripes that only a key can prove */
     uint64_t orphans;                /* ids that no manifest has; known with a key alone */
     bool has_key;
-    bool key_lost; /* the stores do not have the key of their sealed shares */
+    bool key_lost;            /* the stores do not have the key of their sealed shares */
     uint64_t told[2], untold; /* lines of names: of lost ones [1], and of others [0] */
     /* Names but directories by how many stores they can lose (at 0: lost), and files among them. */
     uint64_t spares[SPARES + 1], file_spares[SPARES + 1];
