@@ -6,6 +6,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import time
 
 import pytest
 
@@ -498,3 +499,22 @@ def test_made_up_modes_are_written_over_no_kept_ones(sets, source, nodes, tmp_pa
         replace(sets, "bert", status=DAMAGED)
         assert_same_modes(nodes / "anna", before)
         assert_same_modes(nodes / "bert", before)
+
+
+@needs_rclone
+@pytest.mark.parametrize("links", [0, 1])
+def test_what_rclone_gives_times_is_no_damage(sets, tmp_path, nodes, links):  # noqa: F811
+    """The one directory is the root; and one symlink is not enough to see that WebDAV keeps no times."""
+    flat = tmp_path / "flat"
+    for name in ("one", "two"):
+        trees.write_file(flat / name, name.encode())
+    for number in range(links):
+        os.symlink("one", flat / f"link-{number}")
+    with syncing.webdav(nodes) as port:
+        (sets.folder / "rclone.conf").write_text(syncing.remote("webdav", port))
+        sets.write(flat, {**local(nodes, NAMES[:2]), "carl": "rclone = remote:carl"})
+        sets.run()
+        time.sleep(2)  # so that times that storage gives are others
+        os.utime(nodes / "carl")
+        for command in ("check", "repair"):
+            run(sets, command, "home:")

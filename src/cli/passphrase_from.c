@@ -119,7 +119,7 @@ static int ask_all(const char *prompt, bool twice, int terminal, int signals,
 
     if (!second.bytes)
         return log_errno(-ENOMEM, "the passphrase");
-    for (int i = 0; i <= twice; i++) {
+    for (int i = 0; i < (twice ? 2 : 1); i++) {
         struct passphrase *each = i == 0 ? first : &second;
         int r = ask(terminal, signals, i == 0 ? prompt : "Once more: ", each);
         if (r < 0)

@@ -102,13 +102,20 @@ static int find_key(const struct options *options, struct master_key **ret)
     return (r == -ENODATA || r == -EBADMSG) && have_any(&keys) ? -ENODATA : -EINVAL;
 }
 
+/* What places of encode's are asked about. */
+struct encode_key {
+    const struct master_key *key;
+    unsigned others; /* that have its set's with another passphrase */
+};
+
 /*
  * Refuses a place of encode's that has a part of another key: its shares would be overwritten; or
- * of this one, which was to be on no node. Counts those that have another passphrase than KEY.
+ * of this one, which was to be on no node. CONTEXT: an encode_key.
  */
-static int refuse_key_there(const struct options *options, const char *path,
-                            const struct master_key *key, unsigned *others)
+static int refuse_key_there(const struct options *options, const char *path, void *context)
 {
+    struct encode_key *asked = context;
+    const struct master_key *key = asked->key;
     struct key_share there;
     uint8_t id[SET_ID_SIZE];
 
@@ -121,8 +128,8 @@ static int refuse_key_there(const struct options *options, const char *path,
                       "%s/%s: any k nodes have the key by it, though key-on-nodes=no is given; "
                       "remove it, or give --delete",
                       path, KEY_SHARE_NAME);
-    *others += same_set && (there.has_passphrase != key->has_passphrase ||
-                            memcmp(&there.stretch, &key->stretch, sizeof key->stretch) != 0);
+    asked->others += same_set && (there.has_passphrase != key->has_passphrase ||
+                                  memcmp(&there.stretch, &key->stretch, sizeof key->stretch) != 0);
     return r < 0 || same_set
                ? r
                : log_as(-EINVAL,
@@ -134,11 +141,11 @@ static int refuse_key_there(const struct options *options, const char *path,
 /*
  * Refuses a place without a part of a key that holds sealed shares, of whose root no name is one of
  * the source's: these may be of another key, whose names the root's manifest has. Where either root
- * has no names, or all of them are to be removed, nothing is known.
+ * has no names, or all of them are to be removed, nothing is known. CONTEXT: the source's names.
  */
-static int refuse_other_shares(const struct options *options, const char *path,
-                               const struct names *ours)
+static int refuse_other_shares(const struct options *options, const char *path, void *context)
 {
+    const struct names *ours = context;
     cleanup_names struct names there = NO_NAMES;
     cleanup_tree struct tree *tree = NULL;
     size_t ids = 0, known = 0, own_ids = 0;
@@ -164,29 +171,35 @@ static int refuse_other_shares(const struct options *options, const char *path,
                   path, options->source);
 }
 
-/* Asks of each place of encode's. With OURS, the names in the shares' root, about its shares. */
-static int refuse_places(const struct options *options, const struct master_key *key,
-                         const struct names *ours)
+/* Asks of each place of encode's until one is refused. */
+static int ask_places(const struct options *options,
+                      int (*ask)(const struct options *options, const char *path, void *context),
+                      void *context)
 {
-    unsigned others = 0;
     int r = 0;
 
     for (size_t i = 0; r == 0 && i < options->place_count; i++)
-        r = ours ? refuse_other_shares(options, options->places[i].path, ours)
-                 : refuse_key_there(options, options->places[i].path, key, &others);
+        r = ask(options, options->places[i].path, context);
     for (unsigned share = 0; r == 0 && options->word_count == 2 && share < options->encoding.shares;
          share++) {
         cleanup_free char *path = NULL;
         if (asprintf(&path, "%s/%02x", options->words[1], (uint8_t)share) < 0)
             return -ENOMEM;
-        r = ours ? refuse_other_shares(options, path, ours)
-                 : refuse_key_there(options, path, key, &others);
+        r = ask(options, path, context);
     }
+    return r;
+}
+
+static int refuse_keys_there(const struct options *options, const struct master_key *key)
+{
+    struct encode_key asked = {.key = key};
+
+    int r = ask_places(options, refuse_key_there, &asked);
     /* Right after the passphrase was changed without these; not by an old copy of FILE. */
-    if (r == 0 && others > 0 && !options->key_kept)
+    if (r == 0 && asked.others > 0 && !options->key_kept)
         log_error("the key of %u store%s is replaced: %s has another passphrase than theirs (or "
                   "none); if it is an old copy, so is that",
-                  others, others == 1 ? "" : "s", options->key);
+                  asked.others, asked.others == 1 ? "" : "s", options->key);
     return r;
 }
 
@@ -198,7 +211,8 @@ static int refuse_shares_there(const struct options *options, struct source *sou
         return 0;
     int r = source->operations->list(source, "", &ours);
     names_sort_unique(&ours);
-    return r < 0 ? log_errno(r, "%s", options->source) : refuse_places(options, NULL, &ours);
+    return r < 0 ? log_errno(r, "%s", options->source)
+                 : ask_places(options, refuse_other_shares, &ours);
 }
 
 int sealed_source_of_tree(const struct options *options, struct source *tree, struct source **ret)
@@ -207,7 +221,7 @@ int sealed_source_of_tree(const struct options *options, struct source *tree, st
 
     int r = take_key(options, &key);
     if (r == 0 && options->command == COMMAND_ENCODE)
-        r = refuse_places(options, key, NULL);
+        r = refuse_keys_there(options, key);
     if (r < 0) {
         source_free(tree);
         return r;

@@ -89,8 +89,13 @@ unsigned limits_of(const struct limits_seen *seen, bool is_remote, bool is_of_rc
         limits |= LIMIT_MODES;
     for (size_t i = 0; i < 3; i++) {
         /* Other storage has times of its own for directories even where there are but a few. */
-        const bool others = (limits & LIMIT_MODES && i > 0) || (is_of_rclone && i == 1);
-        if (is_never_right(&seen->times[i], others ? 1 : ENOUGH))
+        /* Other storage has times of its own for directories even where there are but a few. rclone
+         * sends none of these, of which the root may be the only one and is not seen here; and it
+         * keeps no times or all, as far as anybody sees. */
+        const uint64_t enough = is_of_rclone                      ? i != 1
+                                : (limits & LIMIT_MODES && i > 0) ? 1
+                                                                  : ENOUGH;
+        if (is_never_right(&seen->times[i], enough))
             limits |= (unsigned)LIMIT_TIMES << i;
     }
     limits |= is_never_right(&seen->fractions, ENOUGH) ? LIMIT_FRACTIONS : 0;

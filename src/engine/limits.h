@@ -48,8 +48,8 @@ void limits_note(struct limits_seen *seen, const struct stat *own, const struct 
                  const struct timespec *right_time);
 
 /*
- * Returns a set of enum limit. A few names are not enough to tell; but IS_OF_RCLONE, which sends no
- * times of directories, one directory is.
+ * Returns a set of enum limit. A few names are not enough to tell. With IS_OF_RCLONE one time
+ * is, and of directories, whose times rclone does not send, none has to be seen.
  */
 unsigned limits_of(const struct limits_seen *seen, bool is_remote, bool is_of_rclone);
 
