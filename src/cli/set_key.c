@@ -16,19 +16,21 @@
 #include <stdio.h>
 #include <string.h>
 
-int set_key_path(const struct sync_set *set, char **ret)
+/* Its path, which the caller frees. NULL: there is none, which was logged. */
+static char *path_of(const struct sync_set *set)
 {
     cleanup_free char *folder = NULL;
+    char *path = NULL;
 
-    int r = set->seal.key ? 0 : state_folder(&folder);
-    if (r < 0)
-        return r;
-    if ((set->seal.key ? asprintf(ret, "%s", set->seal.key)
-                       : asprintf(ret, "%s/%s.key", folder, set->name)) < 0) {
-        *ret = NULL;
-        return log_errno(-ENOMEM, "%s: its key", set->name);
-    }
-    return 0;
+    if (set->seal.key)
+        path = strdup(set->seal.key);
+    else if (state_folder(&folder) < 0)
+        return NULL;
+    else if (asprintf(&path, "%s/%s.key", folder, set->name) < 0)
+        path = NULL;
+    if (!path)
+        log_errno(-ENOMEM, "%s: its key", set->name);
+    return path;
 }
 
 int set_key_learn(struct sync_set *set, const uint8_t id[SET_ID_SIZE])
@@ -147,7 +149,7 @@ static int judge_nodes(const struct options *options, const struct sync_set *set
 /* Asks all nodes, which keep their own terms, whether they hold anything of a sealed set. */
 static int ask_nodes(const struct options *options, const struct sync_set *set, const char *path)
 {
-    cleanup_free struct sync_node *nodes = calloc(set->count, sizeof *nodes);
+    cleanup_free struct sync_node *nodes = calloc(set->count + 1, sizeof *nodes);
     struct asking asking = {.signals = -1};
     struct telling *tellings = NULL;
 
@@ -258,13 +260,13 @@ static int make_key(const struct options *options, struct sync_set *set, const c
 int set_key_take(const struct options *options, struct sync_set *set)
 {
     cleanup_secret struct master_key *key = NULL;
-    cleanup_free char *path = NULL;
+    cleanup_free char *path = path_of(set);
 
-    int r = set_key_path(set, &path);
-    if (r == 0 && (r = seal_start()) < 0)
-        log_errno(r, "%s: its key", set->name);
+    if (!path)
+        return -EIO;
+    int r = seal_start();
     if (r < 0)
-        return r;
+        return log_errno(r, "%s: its key", set->name);
     if (access(path, F_OK) < 0 && errno == ENOENT)
         return make_key(options, set, path);
     r = refuse_in_node(set, path);
@@ -276,12 +278,11 @@ int set_key_take(const struct options *options, struct sync_set *set)
 /* The key of SET; of a dry run that is the first, one that nobody keeps. */
 static int read_key_again(const struct sync_set *set, struct master_key **ret)
 {
-    cleanup_free char *path = NULL;
+    cleanup_free char *path = path_of(set);
 
-    int r = set_key_path(set, &path);
-    if (r == 0)
-        r = set->seal.known ? key_file_read(path, ret) : master_key_new(ret);
-    return r;
+    if (!path)
+        return -EIO;
+    return set->seal.known ? key_file_read(path, ret) : master_key_new(ret);
 }
 
 int set_key_seal(const struct sync_set *set, struct source *tree, struct source **ret)
@@ -318,11 +319,9 @@ int set_key_offer(const struct sync_set *set, struct options *options)
     /* What key passphrase takes is the new one. */
     const bool changes =
         options->command == COMMAND_KEY && strcmp(options->words[0], "passphrase") == 0;
-    cleanup_free char *path = NULL;
+    cleanup_free char *path = path_of(set);
 
-    int r = set_key_path(set, &path);
-    if (r == 0)
-        r = offer(access(path, F_OK) == 0 ? path : NULL, &options->key);
+    int r = path ? offer(access(path, F_OK) == 0 ? path : NULL, &options->key) : -EIO;
     if (r == 0 && !changes)
         r = offer(set->seal.passphrase_file, &options->passphrase_file);
     return r == 0 ? offer(set->seal.id, &options->set_id) : r;

@@ -8,9 +8,6 @@
 #include "cli/options.h"
 #include "sync/sets.h"
 
-/* Stores its path, which the caller frees. */
-int set_key_path(const struct sync_set *set, char **ret);
-
 /*
  * Reads it for a run of sync, and stores in SET what follows from it. The first run makes it, once
  * all nodes have said that they hold nothing of another one: a fresh key changes all names, and
