@@ -372,6 +372,18 @@ def test_no_run_has_begun_for_too_long(sets, source, nodes):
     assert told(sets)["late"] == 0
 
 
+def test_a_run_by_a_wrong_clock_hides_nothing(sets, source, nodes):
+    """What is to come is not known: otherwise nobody would be late for years."""
+    sets.write(source, local(nodes, NAMES), more="max_behind = 2d")
+    sets.run()
+    age(sets, -1000 * DAY_S)
+    assert told(sets, status=LOST)["late"] == 3
+    line = told_as_text(sets, status=LOST)[0]
+    assert ", which is to come: was the clock wrong?" in line
+    sets.run()
+    assert told(sets)["late"] == 0
+
+
 def test_a_node_that_never_was_up_to_date_is_late_as_well(sets, source, nodes):
     sets.write(source, local(nodes, NAMES), more="max_behind = 2d\nretries = 0")
     (nodes / "bert").write_text("in its place")

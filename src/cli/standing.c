@@ -28,12 +28,21 @@ bool standing_is_current(const struct sync_set *set, const struct sync_node *nod
            has_encoding_of(set, memory);
 }
 
+/* Returns true if TIME was noted by a clock that was wrong then, or is now. */
+static bool is_to_come(time_t time, time_t now)
+{
+    enum { CLOCKS_DIFFER_S = 24 * 3600 };
+
+    return time - now > CLOCKS_DIFFER_S;
+}
+
 bool standing_is_late(const struct sync_node *node, time_t now)
 {
     const struct memory *memory = &node->memory;
     time_t since = memory->as_of > 0 ? memory->as_of : memory->first_tried;
 
-    return node->terms.max_behind > 0 && since > 0 && now - since > node->terms.max_behind;
+    return node->terms.max_behind > 0 && since > 0 &&
+           (now - since > node->terms.max_behind || is_to_come(since, now));
 }
 
 bool standing_is_unread(const struct sync_node *node)
@@ -196,12 +205,13 @@ void standing_add_surplus(struct draft *line, const struct memory *memory)
 
 struct coverage standing_coverage(const struct memory *memory)
 {
+    const time_t now = time(NULL);
     struct coverage ret = {0};
     size_t count = 0;
 
     for (size_t i = 0; i < COUNT_OF(memory->read); i++) {
         time_t read = memory->read[i];
-        if (read <= 0)
+        if (read <= 0 || is_to_come(read, now))
             continue;
         count++;
         ret.since = ret.since == 0 || read < ret.since ? read : ret.since;
@@ -213,6 +223,10 @@ struct coverage standing_coverage(const struct memory *memory)
 /* Adds " (3 hours ago)". */
 static void add_ago(struct draft *line, const struct standing *standing, time_t time)
 {
+    if (is_to_come(time, standing->now)) {
+        draft_add(line, ", which is to come: was the clock wrong?");
+        return;
+    }
     draft_add(line, " (%s ago)", show_age(standing->now - time).text);
 }
 
@@ -267,7 +281,7 @@ static void show_node(const struct standing *standing, const struct sync_set *se
         draft_add(&line, " as of %s", time_text(memory->as_of).text);
     if (memory->as_of > 0)
         add_ago(&line, standing, memory->as_of);
-    if (is_late)
+    if (is_late && !is_to_come(memory->as_of, standing->now))
         draft_add(&line, ", longer than max_behind allows (%s)",
                   show_age(node->terms.max_behind).text);
     if (!is_current && *reason_of(set, node))

@@ -31,7 +31,8 @@ enum exit_status standing_worse(enum exit_status one, enum exit_status other);
 /* Returns true if NODE is up to date: it holds all, in the encoding that the set has now. */
 bool standing_is_current(const struct sync_set *set, const struct sync_node *node);
 
-/* Returns true if NODE was brought up to date last, or tried first, too long before NOW. */
+/* Returns true if NODE was brought up to date last, or tried first, too long before NOW, or after
+ * it: when that was is not known. */
 bool standing_is_late(const struct sync_node *node, time_t now);
 
 /* Returns true if the last check could not read NODE, and no run has brought it up to date since.
