@@ -44,8 +44,9 @@ class Alarm:
         """What it was told since it was asked last."""
         paths = sorted(self.script.parent.glob("told.*"), key=lambda path: int(path.suffix[1:]))
         texts = [path.read_text() for path in paths[self.seen :]]
-        assert all(text.endswith("\n") for text in texts)
+        assert all(text.find("\n") == len(text) - 1 for text in texts)  # a line, as status says it
         found = [json.loads(text) for text in texts]
+        assert all(each["message_type"] == "status" for each in found)
         self.seen = len(paths)
         return found
 

@@ -92,14 +92,18 @@ static bool has_more(const struct names *one, const struct names *other)
     return false;
 }
 
-/* Runs SET's command, and hands it what status says. */
+/* Runs SET's command, and hands it the line that status says. */
 static int tell(const struct sync_set *set, const struct standing *standing)
 {
     json_t *json = standing_json(standing, set);
-    cleanup_free char *shown = json ? json_dumps(json, JSON_INDENT(2) | JSON_ENSURE_ASCII) : NULL;
+    json_t *whole = json_pack("{s:s}", "message_type", "status");
+    cleanup_free char *shown = whole && json && json_object_update(whole, json) == 0
+                                   ? json_dumps(whole, JSON_COMPACT | JSON_ENSURE_ASCII)
+                                   : NULL;
     cleanup_free char *text = NULL;
 
     json_decref(json);
+    json_decref(whole);
     if (shown && asprintf(&text, "%s\n", shown) < 0)
         text = NULL;
     return run_command(set, text);
