@@ -137,7 +137,7 @@ int node_keys_search(const struct options *options, const struct node_keys *keys
 }
 
 /* Adds a set that can be opened, and its stores: those that are like that of FIRST. */
-static void add_set(struct draft *text, const struct node_keys *keys, size_t first, bool more)
+static void add_group(struct draft *text, const struct node_keys *keys, size_t first, bool more)
 {
     const uint8_t *id = keys->files[first].share.set_id;
     const char *between = "";
@@ -172,7 +172,7 @@ char *node_keys_error(const struct node_keys *keys, int error)
         draft_add(&text, ": ");
         for (size_t i = 0, count = 0; i < keys->count; i++) {
             if (is_first(keys, i))
-                add_set(&text, keys, i, count++ > 0);
+                add_group(&text, keys, i, count++ > 0);
         }
         draft_add(&text, "; leave out the stores of one, or say which set with --id or id=");
     }

@@ -202,7 +202,7 @@ static int add_passphrase(const char *file, struct master_key *key)
 }
 
 /* Says where the key is that was made, and where else. */
-static void tell_made(const struct sync_set *set, const char *path)
+static void tell_new_key(const struct sync_set *set, const char *path)
 {
     struct draft line = {0};
 
@@ -253,7 +253,7 @@ static int make_key(const struct options *options, struct sync_set *set, const c
     if (r == 0)
         r = learn_key(set, key);
     if (r == 0)
-        tell_made(set, path);
+        tell_new_key(set, path);
     return r;
 }
 

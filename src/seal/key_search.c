@@ -236,7 +236,7 @@ static uint64_t cost_of(const struct voice *voice)
  * does not get more time than that took, and asks nobody for a passphrase where that needed none:
  * fewer than K liars could have made it up.
  */
-static bool is_settled(const struct hunt *hunt, const struct voice *voice)
+static bool is_decided(const struct hunt *hunt, const struct voice *voice)
 {
     return hunt->found && cost_of(voice) > hunt->found_cost &&
            (voice->indices < hunt->found_shares || hunt->found_cost > 0);
@@ -310,7 +310,7 @@ static int hunt_all(struct hunt *hunt)
         return -ENOMEM;
     int r = count_required(hunt);
     while (r == 0 && loudest(hunt, taken, &voices[0], &voices[1])) {
-        if (is_settled(hunt, &voices[1]))
+        if (is_decided(hunt, &voices[1]))
             continue;
         stretched += voices[1].first->has_passphrase;
         if (!voices[1].first->has_passphrase || stretched <= KEY_SEARCH_SETS)

@@ -74,7 +74,7 @@ void made_manifests_free(struct made_manifests *made)
     free(made);
 }
 
-static size_t bucket_of(const char *path)
+static size_t made_bucket(const char *path)
 {
     uint8_t sum[HASH_SIZE];
 
@@ -85,7 +85,7 @@ static size_t bucket_of(const char *path)
 /* With the lock held. */
 static struct made_entry *find_entry(const struct made_manifests *made, const char *path)
 {
-    struct made_entry *entry = LIST_FIRST(&made->buckets[bucket_of(path)]);
+    struct made_entry *entry = LIST_FIRST(&made->buckets[made_bucket(path)]);
 
     while (entry && strcmp(entry->path, path) != 0)
         entry = LIST_NEXT(entry, alike);
@@ -132,7 +132,7 @@ static void keep_made(struct made_manifests *made, const char *path, const uint8
     if (old)
         forget_entry(made, old);
     made->bytes += entry->made.size;
-    LIST_INSERT_HEAD(&made->buckets[bucket_of(path)], entry, alike);
+    LIST_INSERT_HEAD(&made->buckets[made_bucket(path)], entry, alike);
     TAILQ_INSERT_HEAD(&made->entries, entry, others);
     entry = NULL;
     while (made->bytes > BYTES_KEPT &&

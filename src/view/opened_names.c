@@ -183,8 +183,8 @@ static bool is_same_version(const struct share_header *a, const struct share_hea
 }
 
 /* Returns true if MANIFEST is of the directory that WHERE says. */
-static bool is_of(const struct opened_names *names, const struct opened_where *where,
-                  const struct manifest *manifest)
+static bool is_manifest_of(const struct opened_names *names, const struct opened_where *where,
+                           const struct manifest *manifest)
 {
     uint8_t id[PATH_ID_SIZE];
 
@@ -210,7 +210,7 @@ static int read_version(struct opened_names *names, const struct opened_where *w
     int r = read_content(names, file, &content);
     if (r == 0)
         r = manifest_read(names->keys, content, file->header.layout.source_size, &manifest);
-    if (r == 0 && !is_of(names, where, &manifest))
+    if (r == 0 && !is_manifest_of(names, where, &manifest))
         r = -EBADMSG;
     if (r < 0)
         return r;

@@ -152,7 +152,7 @@ int opened_place_find(const struct opened_places *places, const char *path,
     return r;
 }
 
-static int compare_ids(const void *left, const void *right)
+static int by_id(const void *left, const void *right)
 {
     return memcmp(left, right, PATH_ID_SIZE);
 }
@@ -169,7 +169,7 @@ static uint8_t (*sort_ids(const struct manifest *manifest, size_t *ret_count))[P
             memcpy(ids[(*ret_count)++], attributes->id, PATH_ID_SIZE);
     }
     if (ids)
-        qsort(ids, *ret_count, sizeof *ids, compare_ids);
+        qsort(ids, *ret_count, sizeof *ids, by_id);
     return ids;
 }
 
@@ -185,7 +185,7 @@ int opened_place_orphans(const struct opened_places *places, const struct opened
     for (size_t i = 0; r == 0 && i < listed.count; i++) {
         const char *name = names_get(&listed, i);
         uint8_t id[PATH_ID_SIZE];
-        if (seal_id_from_name(name, id) < 0 || bsearch(id, known, count, sizeof id, compare_ids))
+        if (seal_id_from_name(name, id) < 0 || bsearch(id, known, count, sizeof id, by_id))
             continue;
         struct listed item = listed.items[i];
         item.inode = 0;

@@ -36,7 +36,7 @@ static void opened_source_free(struct source *opaque)
     free(source);
 }
 
-static int find(struct source *opaque, const char *path, struct opened_place *ret)
+static int find_place(struct source *opaque, const char *path, struct opened_place *ret)
 {
     struct opened_source *source = (struct opened_source *)opaque;
 
@@ -185,7 +185,7 @@ static int opened_source_stat(struct source *opaque, const char *path, struct st
         *ret_file = NULL;
     if (ret_inodes)
         *ret_inodes = (struct source_inodes){.items = NULL};
-    int r = find(opaque, path, &place);
+    int r = find_place(opaque, path, &place);
     if (*path == '\0' && (r < 0 || !place.own)) { /* without stores it is still there */
         *ret = (struct stat){.st_mode = S_IFDIR | S_IRUSR | S_IXUSR, .st_nlink = 2};
         return 0;
@@ -207,7 +207,7 @@ static int opened_source_read_link(struct source *opaque, const char *path, char
 {
     cleanup_opened_place struct opened_place place;
 
-    int r = find(opaque, path, &place);
+    int r = find_place(opaque, path, &place);
     if (r < 0)
         return r;
     const char *target = place.entry ? place.entry->attributes.target : NULL;
@@ -240,7 +240,7 @@ static int opened_source_list(struct source *opaque, const char *path, struct na
     cleanup_opened_place struct opened_place place;
     const size_t first = names->count;
 
-    int r = find(opaque, path, &place);
+    int r = find_place(opaque, path, &place);
     if (r == 0 && !S_ISDIR(opened_place_type(&place)))
         return -ENOTDIR;
     if (r == 0 && place.own)
@@ -270,7 +270,7 @@ static int opened_source_get_xattr(struct source *opaque, const char *path, cons
     cleanup_opened_place struct opened_place place;
     struct xattr found;
 
-    int r = find(opaque, path, &place);
+    int r = find_place(opaque, path, &place);
     if (r == 0 || *path == '\0') {
         if (strcmp(name, REPORT_STORES_NAME) == 0 || strcmp(name, REPORT_HEALTH_NAME) == 0)
             return stores->operations->get_xattr(stores, *path ? place.ids : "", name, value, size,
@@ -291,7 +291,7 @@ static int opened_source_list_xattr(struct source *opaque, const char *path, cha
     struct xattr own;
     size_t there = 0;
 
-    int r = find(opaque, path, &place);
+    int r = find_place(opaque, path, &place);
     if (r < 0)
         return r;
     const struct manifest_attributes *attributes = attributes_of(&place);
@@ -314,7 +314,7 @@ static int opened_source_read_xattrs(struct source *opaque, const char *path, st
     struct xattr own;
 
     *ret = NO_XATTRS;
-    int r = find(opaque, path, &place);
+    int r = find_place(opaque, path, &place);
     if (r < 0)
         return r;
     const struct manifest_attributes *attributes = attributes_of(&place);
@@ -387,7 +387,7 @@ static int opened_source_open(struct source *opaque, const char *path, unsigned 
     cleanup_opened_place struct opened_place place;
     struct source_file *sealed;
 
-    int r = find(opaque, path, &place);
+    int r = find_place(opaque, path, &place);
     if (r < 0)
         return r;
     if (!S_ISREG(opened_place_type(&place)))

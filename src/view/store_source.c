@@ -352,7 +352,7 @@ static int settle_key(struct store_source *source, struct names *names)
 }
 
 /* Of a key, where too few stores have it, rebuilt_key.h tells. */
-static void tell_hidden(void *context, const char *path, enum hidden why, const char *text)
+static void tell_hidden_name(void *context, const char *path, enum hidden why, const char *text)
 {
     if (why == HIDDEN_FOREIGN && !is_key(context, path))
         log_once("%s is not shown: %s; -o unconfirmed shows it", log_path(path), text);
@@ -370,7 +370,7 @@ static int store_source_list(struct source *opaque, const char *path, struct nam
     struct share_terms terms = source->terms;
 
     if (source->key) { /* which the rebuilt view has */
-        terms.hidden = tell_hidden;
+        terms.hidden = tell_hidden_name;
         terms.lacks = pass_lack_on;
         terms.context = source;
     }

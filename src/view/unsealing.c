@@ -64,7 +64,7 @@ static void leave_way(struct unsealing *unsealing, struct way *way)
     *way = (struct way){.path = NULL};
 }
 
-static char *join(const char *parent, const char *name)
+static char *join_name(const char *parent, const char *name)
 {
     char *path;
 
@@ -104,7 +104,7 @@ static int go(struct unsealing *unsealing, const char *path, size_t size, struct
         const char *slash = memchr(at, '/', (size_t)(end - at)), *stop = slash ? slash : end;
         const struct manifest_entry *entry = find_entry(ret->manifest, at, (size_t)(stop - at));
         cleanup_free char *ids = strndup(path, (size_t)(stop - path));
-        char *whole = entry && ids ? join(ret->path, entry->name) : NULL;
+        char *whole = entry && ids ? join_name(ret->path, entry->name) : NULL;
         r = !entry || !S_ISDIR(entry->attributes.mode) ? -ENOENT : whole ? 0 : -ENOMEM;
         leave_way(unsealing, ret);
         ret->path = whole;
@@ -131,7 +131,7 @@ static const char *last_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-static int look(struct unsealer *opaque, const char *path, struct sealed_name *ret)
+static int look_by_manifest(struct unsealer *opaque, const char *path, struct sealed_name *ret)
 {
     struct unsealing *unsealing = (struct unsealing *)opaque;
     const char *name = last_name(path);
@@ -153,7 +153,7 @@ static int look(struct unsealer *opaque, const char *path, struct sealed_name *r
     }
     r = r == -ENOENT || r == -EIO || r == -ETIMEDOUT ? 0 : r;
     if (r == 0 && ret->kind) {
-        ret->path = join(way.path, entry ? entry->name : MANIFEST_NAME);
+        ret->path = join_name(way.path, entry ? entry->name : MANIFEST_NAME);
         r = ret->path ? 0 : -ENOMEM;
     }
     leave_way(unsealing, &way);
@@ -237,7 +237,7 @@ int unsealing_find_manifest(struct source *stores, const char *path,
     names_sort_unique(&names);
     if (r < 0 || names_have(&names, MANIFEST_NAME))
         return r == -ENOENT ? 0 : r;
-    cleanup_free char *name = join(path, MANIFEST_NAME);
+    cleanup_free char *name = join_name(path, MANIFEST_NAME);
     if (!name)
         return -ENOMEM;
     tell(context, name, S_IFREG);
@@ -258,7 +258,7 @@ int unsealing_find_missing(struct unsealing *unsealing, const char *path,
         names_sort_unique(&names);
     }
     if ((r == 0 || (r == -EIO && way.path)) && !names_have(&names, MANIFEST_NAME)) {
-        cleanup_free char *name = join(way.path, MANIFEST_NAME);
+        cleanup_free char *name = join_name(way.path, MANIFEST_NAME);
         r = name ? r : -ENOMEM;
         if (name)
             tell(context, name, S_IFREG);
@@ -270,7 +270,7 @@ int unsealing_find_missing(struct unsealing *unsealing, const char *path,
         seal_id_name(id->id, digits);
         if (names_have(&names, digits))
             continue;
-        cleanup_free char *name = join(way.path, entry->name);
+        cleanup_free char *name = join_name(way.path, entry->name);
         r = name ? 0 : -ENOMEM;
         if (name)
             tell(context, name, entry->attributes.mode & S_IFMT);
@@ -288,7 +288,7 @@ int unsealing_new(struct source *stores, struct seal_keys *keys, struct unsealin
         return -ENOMEM;
     }
     *unsealing = (struct unsealing){
-        .unsealer = {look, make_prover},
+        .unsealer = {look_by_manifest, make_prover},
         .stores = stores,
         .keys = keys,
         .lock = PTHREAD_MUTEX_INITIALIZER,
