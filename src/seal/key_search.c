@@ -342,6 +342,10 @@ int key_search(const struct key_search *search, struct found_key *files, size_t 
 {
     struct hunt hunt = {.terms = search, .files = files, .count = count, .worst = -ENODATA};
 
+    for (size_t i = 0; i < count; i++) {
+        files[i].opens = false;
+        files[i].verdict = KEY_UNKNOWN;
+    }
     int r = hunt_all(&hunt);
     passphrase_clear(&hunt.passphrase);
     for (size_t i = 0; r == 0 && i < count; i++)
