@@ -15,7 +15,7 @@
 /* A command, in a process of its own: see background.h. */
 static int run_command(const struct command_row *command, struct options *options)
 {
-    if (background_enter(true) < 0)
+    if (background_enter(BACKGROUND_COMMAND) < 0)
         return EXIT_STATUS_FAILED;
     descriptors_allow_all();
     int r = sources_check_beside(options);

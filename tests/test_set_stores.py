@@ -256,3 +256,50 @@ def test_a_killed_run_leaves_nothing_to_the_next(sets, source, nodes, tmp_path):
     install_ssh(sets, SSH)
     run(sets, "decode", "home:", tmp_path / "back")
     assert contents(tmp_path / "back") == contents(source)
+
+
+CHECK = ["check", "--config", "{file}", "home:"]
+VIEW = ["-o", "restore,config={file}", "home:", "{mountpoint}"]
+
+
+@needs_sshfs
+@pytest.mark.parametrize("words, numbers, of_worker", [
+    (CHECK, [signal.SIGTERM], False), (CHECK, [signal.SIGHUP], False), (CHECK, [signal.SIGKILL], True),
+    (CHECK, [signal.SIGINT, signal.SIGTERM], False), (CHECK, [signal.SIGPIPE], True),
+    (VIEW, [signal.SIGTERM], False), (VIEW, [signal.SIGKILL], True),
+    (["-f", *VIEW], [signal.SIGINT], False), (["-f", *VIEW], [signal.SIGKILL], True),
+])  # fmt: skip
+def test_a_run_that_is_ended_while_it_connects_leaves_nothing(
+    sets, source, nodes, tmp_path, words, numbers, of_worker  # noqa: F811
+):
+    install_ssh(sets, SSH)
+    sets.write(source, {**local(nodes, ["anna"]), "bert": f"rsync = host:{nodes}/bert",
+                        "carl": f"rsync = other:{nodes}/carl"})  # fmt: skip
+    sets.run()
+    install_ssh(sets, SSH.replace("for last", 'case "$*" in *other*) exec sleep 300;; esac\nfor last'))
+    (tmp_path / "mountpoint").mkdir()
+    names = {"file": sets.file, "mountpoint": tmp_path / "mountpoint"}
+    run_words = [mounts_module.BINARY, *(word.format(**names) for word in words)]
+    with subprocess.Popen(run_words, env=sets.environment, stdin=subprocess.DEVNULL) as process:
+        wait_until(lambda: any("bert" in line for line in mounted(sets)))
+        worker = commands.worker_of(process)
+        for number in numbers:
+            os.kill(worker if of_worker else process.pid, number)
+        process.wait(LIMIT_S)
+    assert process.returncode in [-number for number in numbers]
+    nothing_left(sets)
+
+
+@needs_sshfs
+def test_a_reader_that_has_gone_leaves_nothing(sets, source, nodes):  # noqa: F811
+    install_ssh(sets, SSH)
+    sets.write(source, {**local(nodes, ["anna", "bert"]), "carl": f"rsync = host:{nodes}/carl"})
+    sets.run()
+    words = commands.command_line("check", "-v", "-c", sets.file, "home:")
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(words, env=sets.environment, stdin=subprocess.DEVNULL, stdout=writer,
+                          stderr=subprocess.PIPE, check=False, timeout=LIMIT_S)  # fmt: skip
+    os.close(writer)
+    assert done.returncode not in (0, 1), done.stderr
+    nothing_left(sets)

@@ -4,10 +4,8 @@
 #include "base/log.h"
 #include "cli/background.h"
 #include "cli/output.h"
-#include "cli/private_folder.h"
 #include "cli/standing.h"
 #include "sync/description.h"
-#include "tree/remove.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -18,8 +16,6 @@ enum {
     ASK_S = 20, /* without a word of a node's */
     ASK_ALL_S = 40,
 };
-
-#define PREFIX "zfec-fs-recover-"
 
 static void look_for_stop(void *context)
 {
@@ -36,23 +32,20 @@ int asking_begin(unsigned jobs, struct asking *ret)
 
     background_signals(&passed);
     sigprocmask(SIG_BLOCK, &passed, NULL);
-    *ret = (struct asking){.signals = signalfd(-1, &passed, SFD_CLOEXEC | SFD_NONBLOCK)};
+    *ret = (struct asking){.folder = NO_FOLDER,
+                           .signals = signalfd(-1, &passed, SFD_CLOEXEC | SFD_NONBLOCK)};
     if (ret->signals < 0)
         return log_errno(-errno, "the user's signals");
     ret->run = (struct run){.jobs = jobs > 0 ? jobs : UINT_MAX,
                             .wake = ret->signals,
                             .context = ret,
                             .look = look_for_stop};
-    return private_folder_make(PREFIX, &ret->folder);
+    return locked_folder_make(false, &ret->folder);
 }
 
 void asking_end(struct asking *asking)
 {
-    static const struct removal_terms terms = {.made_here = true};
-
-    if (asking->folder)
-        remove_all(AT_FDCWD, asking->folder, asking->folder, &terms);
-    free(asking->folder);
+    locked_folder_remove(&asking->folder);
     cleanup_close_fd(&asking->signals);
 }
 
@@ -102,7 +95,7 @@ int asking_nodes(struct asking *asking, struct sync_node *nodes, size_t count, s
         nodes[i].terms.retries = 0;
         transfers[i] = (struct transfer){
             .node = &nodes[i], .task = TASK_ASK, .seal = asking->seal, .step = TRANSFER_WAITING};
-        if (asprintf(&transfers[i].theirs, "%s/%zu", asking->folder, i) < 0)
+        if (asprintf(&transfers[i].theirs, "%s/%zu", asking->folder.path, i) < 0)
             r = -ENOMEM;
         if (r == 0)
             r = description_clear(transfers[i].theirs);

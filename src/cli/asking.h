@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include "cli/locked_folder.h"
 #include "sync/run.h"
 
 /* What a node says. */
@@ -13,7 +14,7 @@ struct telling {
 };
 
 struct asking {
-    char *folder; /* private */
+    struct locked_folder folder;
     struct run run;
     int signals;
     const struct seal_terms *seal; /* of a sealed set that is asked for; NULL: of any */

@@ -4,9 +4,11 @@
 #include "base/array.h"
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "cli/locked_folder.h"
 #include "cli/options.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -19,13 +21,16 @@ enum {
 /* To the user's process, which waits for a byte, its exit status; -1 where there is none. */
 static int report = -1;
 
+static enum background_kind kind;
+
 /* The process that works, as the user's knows it. */
 static pid_t worker;
 
-/* Signals that are passed on. All but the last stop a command: the first of them; the second one
- * ends the user's process. */
+/* Signals that are passed on. All but the last stop a command. */
 static const int passed[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
-static volatile sig_atomic_t stopping;
+
+/* Whether there was one that stops, and which was the second one, which kills. */
+static volatile sig_atomic_t stopping, killing;
 
 int background_signal(int number)
 {
@@ -65,53 +70,80 @@ static void pass_on(int number)
     int error = errno;
 
     if (stopping && number != SIGUSR1) {
+        killing = number;
         kill(worker, SIGKILL);
-        wait_for_children();
-        signal(number, SIG_DFL);
-        raise(number); /* it comes when this function has returned */
+    } else {
+        stopping |= number != SIGUSR1;
+        kill(worker, kind == BACKGROUND_COMMAND ? background_signal(number) : number);
     }
-    stopping |= number != SIGUSR1;
-    kill(worker, background_signal(number));
     errno = error;
 }
 
-/* All that the user's process still does. If the other one STAYS, success does not mean its end. */
-_Noreturn static void wait_and_exit(int reports, bool stays)
+/* Waits for the exit STATUS of the process that works, with the signals of BEFORE, which are
+ * blocked otherwise. Returns false where it ends without, or is killed. */
+static bool wait_for_status(int reports, const sigset_t *before, unsigned char *status)
+{
+    static const struct timespec step = {.tv_nsec = END_STEP_NS};
+    struct pollfd ready = {.fd = reports, .events = POLLIN};
+    int steps = 0;
+
+    while (steps < END_STEPS && ppoll(&ready, 1, killing ? &step : NULL, before) <= 0)
+        steps += killing != 0;
+    return steps < END_STEPS && TEMP_FAILURE_RETRY(read(reports, status, 1)) == 1;
+}
+
+/* By signal NUMBER, also where it is handled and blocked. */
+static void end_by(int number)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, number);
+    signal(number, SIG_DFL);
+    raise(number);
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
+/* All that the user's process still does, with the signals of BEFORE. */
+_Noreturn static void wait_and_exit(int reports, const sigset_t *before)
 {
     unsigned char status;
     int how;
 
-    if (TEMP_FAILURE_RETRY(read(reports, &status, 1)) == 1) {
-        if (!stays || status != EXIT_STATUS_OK)
+    if (wait_for_status(reports, before, &status)) {
+        if (kind != BACKGROUND_DAEMON || status != EXIT_STATUS_OK)
             wait_for_children();
         _exit(status);
     }
-    /* The other process has ended without a word: by a signal, and so does this one. */
-    bool known = waitpid(worker, &how, 0) == worker;
+    bool known = waitpid(worker, &how, killing ? WNOHANG : 0) == worker && WIFSIGNALED(how);
+    /* From here on, the user's signals end this process. */
+    for (size_t i = 0; i < COUNT_OF(passed); i++)
+        signal(passed[i], passed[i] == SIGUSR1 ? SIG_IGN : SIG_DFL);
+    sigprocmask(SIG_SETMASK, before, NULL);
     wait_for_children();
-    if (known && WIFSIGNALED(how)) {
-        int number = WTERMSIG(how);
-        if (number > SIGRTMIN) /* as passed on, before anything waited for it */
-            number -= SIGRTMIN;
-        signal(number, SIG_DFL);
-        raise(number);
+    locked_folders_sweep();
+    /* The other process has ended without a word: by a signal, and so does this one. */
+    if (killing || known) {
+        int number = killing ? killing : WTERMSIG(how);
+        end_by(number > SIGRTMIN ? number - SIGRTMIN : number);
     }
     log_error("the process that did the work ended early; run the command again");
     _exit(EXIT_STATUS_FAILED);
 }
 
-int background_enter(bool is_command)
+int background_enter(enum background_kind wanted)
 {
-    const struct sigaction action = {.sa_handler = pass_on, .sa_flags = SA_RESTART};
+    const struct sigaction action = {.sa_handler = pass_on};
     struct sigaction ignored;
     sigset_t all, before;
     pid_t user = getpid();
     int ends[2];
 
+    kind = wanted;
     if (pipe2(ends, O_CLOEXEC) < 0)
         return log_errno(-errno, "cannot start another process");
-    if (is_command) /* what the other leaves becomes a child of this one */
-        prctl(PR_SET_CHILD_SUBREAPER, 1);
+    /* What the other leaves becomes a child of this one. */
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
     fill(&all, 0);
     sigprocmask(SIG_BLOCK, &all, &before);
     worker = fork();
@@ -122,19 +154,19 @@ int background_enter(bool is_command)
         return r;
     }
     close(ends[worker == 0 ? 0 : 1]);
-    for (size_t i = 0; worker > 0 && is_command && i < COUNT_OF(passed); i++) {
+    for (size_t i = 0; worker > 0 && i < COUNT_OF(passed); i++) {
         /* What the user has ignored, as by nohup(1), stays so. */
         if (sigaction(passed[i], NULL, &ignored) == 0 && ignored.sa_handler != SIG_IGN)
             sigaction(passed[i], &action, NULL);
     }
-    if (worker > 0 || !is_command)
-        sigprocmask(SIG_SETMASK, &before, NULL);
     if (worker > 0)
-        wait_and_exit(ends[0], !is_command);
+        wait_and_exit(ends[0], &before);
     report = ends[1];
-    if (is_command)
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-    return is_command && getppid() != user ? -ESRCH : 0;
+    if (kind != BACKGROUND_COMMAND)
+        sigprocmask(SIG_SETMASK, &before, NULL);
+    if (kind != BACKGROUND_DAEMON)
+        prctl(PR_SET_PDEATHSIG, kind == BACKGROUND_MOUNT ? SIGTERM : SIGKILL);
+    return kind != BACKGROUND_DAEMON && getppid() != user ? -ESRCH : 0;
 }
 
 int background_leave_streams(void)
@@ -163,7 +195,7 @@ int background_end(int status)
 
 int background_leave_user(void)
 {
-    if (report < 0)
+    if (report < 0 || kind != BACKGROUND_DAEMON)
         return 0;
     if (chdir("/") < 0 || setsid() < 0)
         return log_errno(-errno, "cannot become a daemon");

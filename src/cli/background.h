@@ -9,21 +9,29 @@
 #include <signal.h>
 #include <stdbool.h>
 
+/* What the other process is. */
+enum background_kind {
+    /* It ends with the user's, and SIGINT, SIGTERM, SIGHUP and SIGUSR1 come to it as
+     * background_signal() alone. */
+    BACKGROUND_COMMAND,
+    BACKGROUND_MOUNT,  /* it ends with the user's, and takes signals as they are */
+    BACKGROUND_DAEMON, /* it goes on behind the user's once it works */
+};
+
 /*
- * Returns 0 in another process, or a negative errno, which has been logged. A mount goes on in the
- * background once it works. Of a command the user's process stays to its end, and the other ends
- * with it; SIGINT, SIGTERM, SIGHUP and SIGUSR1 come to the other as background_signal() alone. The
- * second that means to stop ends the user's process at once.
+ * Returns 0 in another process, or a negative errno, which has been logged. The second signal that
+ * means to stop ends both at once. What the other process leaves in locked folders where it ends by
+ * a signal, the user's removes.
  */
-int background_enter(bool is_command);
+int background_enter(enum background_kind kind);
 
 /* The real-time signal as which signal NUMBER is passed on, and all of these. */
 int background_signal(int number);
 void background_signals(sigset_t *ret);
 
 /*
- * Leaves the user's terminal and lets his process, if there is one, exit with status 0. Returns 0
- * or a negative errno, which has been logged.
+ * A daemon leaves the user's terminal and lets his process exit with status 0. Returns 0 or a
+ * negative errno, which has been logged.
  */
 int background_leave_user(void);
 

@@ -157,7 +157,9 @@ enum exit_status mount_command(struct options *options)
 
     if (check_options(options) < 0)
         return EXIT_STATUS_USAGE;
-    if (!options->foreground && !options->debug && background_enter(false) < 0)
+    bool stays = options->foreground || options->debug;
+    bool from_set = from_stores && options->source && set_stores_is_address(options->source);
+    if ((!stays || from_set) && background_enter(stays ? BACKGROUND_MOUNT : BACKGROUND_DAEMON) < 0)
         return EXIT_STATUS_FAILED;
     /* No thread takes the signal but the one that waits for it. */
     sigemptyset(&asked);

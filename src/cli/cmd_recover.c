@@ -86,7 +86,7 @@ static bool makes_sense(const struct recovery *recovery, const char *text)
     cleanup_sets struct sets sets = {0};
     cleanup_free char *path = NULL;
     FILE *file =
-        asprintf(&path, "%s/sets.ini", recovery->asking.folder) < 0 ? NULL : fopen(path, "we");
+        asprintf(&path, "%s/sets.ini", recovery->asking.folder.path) < 0 ? NULL : fopen(path, "we");
 
     if (!file || fputs(text, file) < 0 || fclose(file) != 0)
         return false;

@@ -15,8 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MOUNTS_PREFIX "zfec-fs-set-"
-#define COPIES_PREFIX "zfec-fs-fetched-"
+/* Of those that are not large, and of those that are. */
+static const char *const prefixes[] = {"zfec-fs-set-", "zfec-fs-fetched-"};
 
 /*
  * Removes what a run has left in FOLDER, but what it had mounted there, which is unmounted. Returns
@@ -65,12 +65,10 @@ static void remove_with_all(int folder, const char *path)
 }
 
 /* What runs have left that were killed, with what they had started. */
-static void remove_abandoned(const char *folder, bool of_copies)
+static void remove_abandoned(bool large)
 {
-    const char *prefix = of_copies ? COPIES_PREFIX : MOUNTS_PREFIX;
-    const char *end = strrchr(folder, '/');
-    cleanup_free char *base = strndup(folder, (size_t)(end - folder));
-    DIR *list = base ? opendir(base) : NULL;
+    const char *prefix = prefixes[large], *base = private_folder_base(large);
+    DIR *list = opendir(base);
 
     for (struct dirent *entry; list && (entry = readdir(list));) {
         cleanup_free char *path = NULL;
@@ -88,16 +86,22 @@ static void remove_abandoned(const char *folder, bool of_copies)
         closedir(list);
 }
 
-int locked_folder_make(bool of_copies, struct locked_folder *ret)
+void locked_folders_sweep(void)
 {
-    int r = of_copies ? private_folder_make_large(COPIES_PREFIX, &ret->path)
-                      : private_folder_make(MOUNTS_PREFIX, &ret->path);
+    remove_abandoned(false);
+    remove_abandoned(true);
+}
+
+int locked_folder_make(bool large, struct locked_folder *ret)
+{
+    int r = private_folder_make(large, prefixes[large], &ret->path);
+
     if (r < 0)
         return r;
     ret->lock = open(ret->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (ret->lock < 0 || flock(ret->lock, LOCK_EX | LOCK_NB) < 0)
         return log_errno(-errno, "%s", ret->path);
-    remove_abandoned(ret->path, of_copies);
+    remove_abandoned(large);
     return 0;
 }
 
@@ -106,4 +110,6 @@ void locked_folder_remove(struct locked_folder *folder)
     if (!folder->path)
         return;
     remove_with_all(folder->lock, folder->path);
+    cleanup_close_fd(&folder->lock);
+    free(steal_pointer(folder->path));
 }

@@ -12,10 +12,13 @@ struct locked_folder {
 #define NO_FOLDER ((struct locked_folder){.lock = -1})
 
 /*
- * Makes one for mounts or, OF_COPIES, for what may be large, and removes those that runs have left
- * which were killed. Returns 0 or a negative errno after one line in the log.
+ * Makes one, LARGE for what may be, and removes those of its kind that runs have left which were
+ * killed. Returns 0 or a negative errno after one line in the log.
  */
-int locked_folder_make(bool of_copies, struct locked_folder *ret);
+int locked_folder_make(bool large, struct locked_folder *ret);
+
+/* Removes all that runs have left which were killed. */
+void locked_folders_sweep(void);
 
 /* Removes it, if there is one, and what is in it. */
 void locked_folder_remove(struct locked_folder *folder);

@@ -10,27 +10,22 @@
 
 enum { UNMOUNT_LIMIT_S = 20 };
 
-static int make(const char *variable, const char *otherwise, const char *prefix, char **ret)
+const char *private_folder_base(bool large)
 {
-    const char *base = getenv(variable);
+    const char *base = getenv(large ? "TMPDIR" : "XDG_RUNTIME_DIR");
 
-    if (!base || *base != '/' || access(base, W_OK) < 0)
-        base = otherwise;
-    if (asprintf(ret, "%s/%sXXXXXX", base, prefix) < 0) {
+    if (base && *base == '/' && access(base, W_OK) == 0)
+        return base;
+    return large ? "/var/tmp" : "/tmp";
+}
+
+int private_folder_make(bool large, const char *prefix, char **ret)
+{
+    if (asprintf(ret, "%s/%sXXXXXX", private_folder_base(large), prefix) < 0) {
         *ret = NULL;
         return -ENOMEM;
     }
     return mkdtemp(*ret) ? 0 : log_errno(-errno, "%s: cannot be made", *ret);
-}
-
-int private_folder_make(const char *prefix, char **ret)
-{
-    return make("XDG_RUNTIME_DIR", "/tmp", prefix, ret);
-}
-
-int private_folder_make_large(const char *prefix, char **ret)
-{
-    return make("TMPDIR", "/var/tmp", prefix, ret);
 }
 
 void private_folder_unmount(const char *path)

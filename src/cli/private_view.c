@@ -224,7 +224,7 @@ int private_view_open(struct sync_set *set, int lock, struct private_view *ret)
         private_folder_unmount(mount);
         remove_folder(&(struct private_view){.folder = folder, .mount = mount});
     }
-    int r = private_folder_make(PREFIX, &ret->folder);
+    int r = private_folder_make(false, PREFIX, &ret->folder);
     if (r == 0 && (r = write_note(lock, ret->folder)) < 0)
         log_errno(r, "the lock file");
     if (r == 0 && asprintf(&ret->mount, "%s/view", ret->folder) < 0)

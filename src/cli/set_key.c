@@ -98,7 +98,7 @@ static int reach_places(struct asking *asking, const struct sync_node *nodes,
         const bool is_missing = asked->result == 0 && asked->no_place;
         transfers[i] = (struct transfer){.node = &nodes[i],
                                          .task = TASK_REACH,
-                                         .share = asking->folder,
+                                         .share = asking->folder.path,
                                          .step = is_missing ? TRANSFER_WAITING : TRANSFER_NONE};
         r = address_above(nodes[i].target, &transfers[i].above);
     }

@@ -110,7 +110,7 @@ def worker_of(process):
     end = time.monotonic() + LIMIT_S
     while not children.read_text() and time.monotonic() < end:
         time.sleep(0.01)
-    (worker,) = children.read_text().split()
+    worker, *_ = children.read_text().split()  # others, which it has left, come behind it
     return int(worker)
 
 
