@@ -109,12 +109,20 @@ class Lab:
             (directory / f"file-{number:07}").write_bytes(source.randbytes(size))
         return folder
 
-    def shares(self, source, required, indices):
+    @functools.cached_property
+    def key(self):
+        """The file with the key of sealed shares."""
+        path = self.folder / "set.key"
+        run_quietly([self.binary, "key", "new", path])
+        return path
+
+    def shares(self, source, required, indices, sealed=False):
         """Writes shares of SOURCE for the case; returns the folder that holds their directories."""
+        form = ["--format", "sealed", "--key", self.key] if sealed else []
         stores = self.new_folder_of_case()
         listed = ",".join(f"{index:02x}" for index in indices)
         count = max(max(indices) + 1, required)
-        run_quietly([self.binary, "encode", "-q", "-k", str(required), "-n", str(count),
+        run_quietly([self.binary, "encode", "-q", "-k", str(required), "-n", str(count), *form,
                      "--shares", listed, source, stores])  # fmt: skip
         return stores
 

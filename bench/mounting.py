@@ -129,6 +129,20 @@ class Mounts:
         return self._make("gocryptfs", "-fg", "-q", "-nosyslog", "-reverse", "-config", config,
                           "-passfile", password, source)  # fmt: skip
 
+    def gocryptfs_over(self, mount, source):
+        """Decrypts what MOUNT shows of what gocryptfs_reverse shows of SOURCE."""
+        config, password = self._gocryptfs_keys(source)
+
+        @contextlib.contextmanager
+        def both():
+            with mount() as lower:
+                upper = self._make("gocryptfs", "-fg", "-q", "-ro", "-nosyslog", "-config", config,
+                                   "-passfile", password, lower.path)  # fmt: skip
+                with upper() as mounted:
+                    yield mounted
+
+        return both
+
     def _gocryptfs_keys(self, source):
         """A key beside the source, which stays as it is; guarded weakly, and so opened fast."""
         if self._keys is None:
