@@ -248,6 +248,22 @@ def test_a_passphrase(sets, source, nodes, tmp_path):  # noqa: F811
     run(sets, "decode", "home:", tmp_path / "none", status=USAGE)
 
 
+@pytest.mark.parametrize("has_key", [True, False])
+def test_a_part_comes_back(home, mounts, source, nodes, tmp_path, has_key):  # noqa: F811
+    """Its names stand in manifests from the root on; nodes have none like it."""
+    (source / "dir" / "deeper").mkdir()
+    (source / "dir" / "deeper" / "file").write_text("in it")
+    home.run()
+    if not has_key:
+        key_of(home).unlink()
+    for beneath in ["dir", "dir/deeper/"]:
+        out = tmp_path / beneath.replace("/", "-")
+        run(home, "decode", f"home:{beneath}", out)
+        assert rsync_differences(source / beneath, out) == ""
+    view = mounts.restored("home:dir/deeper", config=home.file)
+    assert (view.path / "file").read_text() == "in it" and os.listdir(view.path) == ["file"]
+
+
 def test_a_mount_of_the_set(home, mounts, source, nodes):  # noqa: F811
     shutil.rmtree(home.folder / "state")
     shutil.rmtree(nodes / "bert")

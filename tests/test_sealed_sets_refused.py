@@ -201,15 +201,23 @@ def test_plain_stores_where_an_id_is_given(sets, source, nodes, tmp_path):  # no
     assert done.returncode == USAGE and "do not hold sealed shares; leave the id out" in done.stderr
 
 
+@pytest.mark.parametrize("what", ["none", "dir/none", "file 1"])
 @pytest.mark.parametrize("command", ["decode", "restore"])
-def test_a_part_of_a_sealed_set(home, tmp_path, command):
+def test_a_part_that_is_no_directory(home, source, tmp_path, command, what):  # noqa: F811
+    (source / "file 1").write_text("here")
+    home.run()
     (tmp_path / "mnt").mkdir()
-    words = ["decode", "home:dir", tmp_path / "none"] if command == "decode" else [
-        "-f", "-o", f"restore,config={home.file}", "home:dir", tmp_path / "mnt"]  # fmt: skip
-    how = {"env": home.environment}
-    more = ["--config", home.file] if command == "decode" else []
-    done = mounts_module.run(*words[:1], *more, *words[1:], **how)
-    assert done.returncode == USAGE and "home:dir: a sealed set is opened as a whole" in done.stderr
+    words = ["decode", "--config", home.file, f"home:{what}", tmp_path / "out"] if command == "decode" else [
+        "-f", "-o", f"restore,config={home.file}", f"home:{what}", tmp_path / "mnt"]  # fmt: skip
+    done = mounts_module.run(*words, env=home.environment)
+    reason = "not a directory; give the one that it is in" if what == "file 1" else "No such file or directory"
+    assert done.returncode == FAILED and done.stderr == f"zfec-fs: home:{what}: {reason}\n"
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_key_is_not_of_a_part(home, tmp_path):
+    done = mounts_module.run("key", "recover", "--config", home.file, "home:dir", tmp_path / "key", env=home.environment)
+    assert done.returncode == USAGE and "home:dir: the key is that of the whole set: give home:" in done.stderr
 
 
 WRONG = {

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "cli/node_keys.h"
 #include "cli/set_id.h"
+#include "cli/set_stores.h"
 #include "seal/manifest.h"
 #include "tree/tree.h"
 #include "view/opened_source.h"
@@ -310,12 +311,25 @@ int source_take_key(const struct options *options, struct source *source, struct
     return r;
 }
 
+/* Refuses PATH of SET:PATH where there is no such directory. */
+static int check_inside(const struct options *options, struct source *source)
+{
+    cleanup_names struct names names = NO_NAMES;
+
+    int r = source->operations->list(source, "", &names);
+    if (r == -ENOTDIR)
+        return log_as(r, "%s: not a directory; give the one that it is in", options->address);
+    return r < 0 ? log_errno(r, "%s", options->address) : 0;
+}
+
 int source_open_sealed(const struct options *options, struct source **source)
 {
     const bool mount = options->command == COMMAND_MOUNT;
     cleanup_secret struct master_key *key = NULL;
     bool sealed = store_source_is_sealed(*source);
-    const struct opened_terms terms = {.exact = !mount, .orphans = options->orphans};
+    const char *inside = set_stores_inside(options);
+    const struct opened_terms terms = {
+        .exact = !mount, .orphans = options->orphans, .beneath = inside};
     struct seal_keys *keys;
 
     if (!sealed && (!mount || !options->key)) {
@@ -338,5 +352,7 @@ int source_open_sealed(const struct options *options, struct source **source)
         r = refuse_other_set(options, key);
     if (r == 0)
         r = seal_keys_new(key->master, &keys);
-    return r < 0 ? r : opened_source_new(steal_pointer(*source), keys, &terms, source);
+    if (r == 0)
+        r = opened_source_new(steal_pointer(*source), keys, &terms, source);
+    return r == 0 && *inside ? check_inside(options, *source) : r;
 }

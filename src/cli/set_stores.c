@@ -30,7 +30,8 @@ struct set_stores {
     struct sets sets;
     struct sync_set *set;
     struct locked_folder mounts, copies;
-    const char *beneath;
+    const char *beneath; /* PATH of SET:PATH in each store */
+    const char *inside;  /* and in the tree of a sealed set that is opened */
     struct state_look began;
     struct lent_place *places; /* one for each node, and that of the view */
 };
@@ -411,18 +412,22 @@ static int check_repair(const struct options *options, const struct sync_set *se
     return options->replaced ? take_replaced(set, options->replaced) : 0;
 }
 
-/* Has OPTIONS go by the key of a sealed set. Its names follow from the path from the root. */
-static int open_sealed(const struct set_stores *stores, struct options *options)
+/*
+ * Has OPTIONS go by the key of a sealed set. What opens it finds PATH in its manifests, from the
+ * root on; in the stores nothing has that name.
+ */
+static int open_sealed(struct set_stores *stores, struct options *options)
 {
-    const bool opens = options->command & (COMMAND_DECODE | COMMAND_KEY) ||
+    const bool opens = options->command == COMMAND_DECODE ||
                        (options->command == COMMAND_MOUNT && options->view == VIEW_RESTORED);
-    const char *set = stores->set->name;
 
-    if (*stores->beneath && opens)
-        return log_as(-EINVAL,
-                      "%s: a sealed set is opened as a whole: give %s:, or mount that with -o "
-                      "restore and copy what you want",
-                      options->address, set);
+    if (*stores->beneath && options->command == COMMAND_KEY)
+        return log_as(-EINVAL, "%s: the key is that of the whole set: give %s:", options->address,
+                      stores->set->name);
+    if (opens) {
+        stores->inside = stores->beneath;
+        stores->beneath = "";
+    }
     return set_key_offer(stores->set, options);
 }
 
@@ -545,6 +550,13 @@ struct sync_set *set_stores_set(const struct options *options)
 const char *set_stores_beneath(const struct options *options)
 {
     return options->set_stores->beneath;
+}
+
+const char *set_stores_inside(const struct options *options)
+{
+    const struct set_stores *stores = options->set_stores;
+
+    return stores && stores->inside ? stores->inside : "";
 }
 
 const char *set_stores_path(const struct options *options, size_t node)

@@ -35,6 +35,10 @@ struct sync_set *set_stores_set(const struct options *options);
 const char *set_stores_beneath(const struct options *options);
 const char *set_stores_path(const struct options *options, size_t node);
 
+/* PATH of SET:PATH in the tree of a sealed set, all of whose stores were opened; "": there is none.
+ */
+const char *set_stores_inside(const struct options *options);
+
 /* Returns true if the store of that node was to be opened, whether it could be or not. */
 bool set_stores_wanted(const struct options *options, size_t node);
 

@@ -11,6 +11,7 @@ struct opened_terms {
     bool exact;   /* what stat says is the version that open gives: shares are looked at for that */
     bool orphans; /* ids that no manifest has are shown, too, and all where that is lost; else a
                      directory whose manifest is lost is an error */
+    const char *beneath; /* what is shown is this directory of the tree; "": all of it */
 };
 
 struct opened_places {

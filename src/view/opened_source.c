@@ -39,8 +39,15 @@ static void opened_source_free(struct source *opaque)
 static int find_place(struct source *opaque, const char *path, struct opened_place *ret)
 {
     struct opened_source *source = (struct opened_source *)opaque;
+    const char *beneath = source->places.terms.beneath;
+    cleanup_free char *whole = NULL;
 
-    int r = opened_place_find(&source->places, path, ret);
+    *ret = (struct opened_place){.names = NULL};
+    if (*beneath && asprintf(&whole, "%s%s%s", beneath, *path ? "/" : "", path) < 0) {
+        whole = NULL;
+        return -ENOMEM;
+    }
+    int r = opened_place_find(&source->places, whole ? whole : path, ret);
     atomic_store(&opaque->distant, atomic_load(&source->places.stores->distant));
     return r;
 }
