@@ -2,8 +2,10 @@
 """Sets whose shares are sealed: the first run makes the key, and any k nodes give everything back."""
 
 import os
+import re
 import shutil
 import stat
+import subprocess
 
 import pytest
 
@@ -262,6 +264,27 @@ def test_a_part_comes_back(home, mounts, source, nodes, tmp_path, has_key):  # n
         assert rsync_differences(source / beneath, out) == ""
     view = mounts.restored("home:dir/deeper", config=home.file)
     assert (view.path / "file").read_text() == "in it" and os.listdir(view.path) == ["file"]
+
+
+def test_a_state_that_was_put_back_is_told(home, mounts, source, nodes, tmp_path):  # noqa: F811
+    shutil.copytree(nodes, tmp_path / "older", symlinks=True)
+    (source / "new").write_text("one more")
+    home.run()
+    done = run(home, "decode", "home:", tmp_path / "out")
+    (told,) = [line["as_of"] for line in done.json if line["message_type"] == "root"]
+    assert done.errors == ""
+    for name in NAMES:
+        subprocess.run(["rsync", "-a", "--delete", f"{tmp_path}/older/{name}/", nodes / name], check=True)
+    done = run(home, "decode", "home:", tmp_path / "out 2")
+    (older,) = [line["as_of"] for line in done.json if line["message_type"] == "root"]
+    line = (f"home: the root is as of {older}, and sync has sent it as of {told}: these nodes are behind, or "
+            "somebody has put an older state back")  # fmt: skip
+    assert older <= told and done.errors.splitlines()[0].endswith(line), done.errors
+    view = mounts.start("-o", f"restore,config={home.file}", "home:", env=home.environment)
+    view.expect_log(re.escape(line))
+    view.unmount()
+    home.run()
+    assert run(home, "decode", "home:", tmp_path / "out 3").errors == ""
 
 
 def test_a_mount_of_the_set(home, mounts, source, nodes):  # noqa: F811

@@ -46,6 +46,17 @@ static void add_count(struct draft *text, uint64_t count, const char *what)
         draft_add(text, ", %s: %s", what, show_count(count).text);
 }
 
+/* Of sealed shares: K nodes can hold back what is newer. */
+static void tell_root(struct source *stores)
+{
+    const struct time_text time = source_root_time(stores);
+
+    if (!*time.text)
+        return;
+    output_text(COLOUR_NONE, "The root is as of %s.", time.text);
+    output_json("root", json_pack("{s:s}", "as_of", time.text));
+}
+
 /* What a person wants to know at the end: is all of it back, and from where? */
 static void tell_restored(struct copying *copying, enum exit_status status)
 {
@@ -74,6 +85,7 @@ static void tell_restored(struct copying *copying, enum exit_status status)
                   show_bytes(atomic_load(&progress->bytes)).text);
     add_stores(&text, list);
     output_draft(*lacks ? COLOUR_BAD : COLOUR_NONE, &text);
+    tell_root(copying->stores);
 }
 
 /*

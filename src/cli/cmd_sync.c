@@ -14,6 +14,7 @@
 #include "cli/set_key.h"
 #include "cli/standing.h"
 #include "cli/sync_sets.h"
+#include "seal/manifest.h"
 #include "sync/address.h"
 #include "sync/description.h"
 #include "sync/leftovers.h"
@@ -43,6 +44,7 @@ struct syncing {
     bool describes;           /* each node is told of the others */
     char encoding[ENCODING_SIZE];
     uint64_t files, bytes; /* of a share */
+    int64_t root_ns;       /* of a sealed set: as sync_set has it, of what is sent */
     time_t began;
     struct timespec began_at; /* the same, by the clock of times of change */
 };
@@ -521,6 +523,18 @@ static int refuse_mixture(const struct sync_set *set)
     return 0;
 }
 
+/* When the root that is sent last changed: the time of its manifest. */
+static int64_t look_at_root(const struct syncing *syncing)
+{
+    cleanup_free char *path = NULL;
+    struct stat status;
+
+    if (!sets_is_sealed(syncing->set) ||
+        asprintf(&path, "%s/" MANIFEST_NAME, syncing->run.transfers[0].share) < 0)
+        return 0;
+    return lstat(path, &status) < 0 ? 0 : header_time(&status.st_mtim);
+}
+
 /* Does all steps, with the view mounted. Returns 0 or a negative errno. */
 static int run_steps(struct syncing *syncing, const char *folder)
 {
@@ -529,6 +543,7 @@ static int run_steps(struct syncing *syncing, const char *folder)
 
     int r = sample_write_few(syncing->run.transfers[0].share, sets_is_sealed(set), syncing->few,
                              rsync_mover.list_end, &syncing->files, &syncing->bytes);
+    syncing->root_ns = look_at_root(syncing);
     if (r == 0)
         r = refuse_empty_source(syncing);
     if (r == 0)
@@ -644,7 +659,7 @@ static bool tell_late_nodes(const struct sync_set *set)
 /* Shows and remembers what came of all nodes. */
 static enum exit_status conclude_set(struct syncing *syncing, const char *folder)
 {
-    const struct sync_set *set = syncing->set;
+    struct sync_set *set = syncing->set;
     bool dry_run = syncing->options->dry_run;
     size_t current = 0;
 
@@ -660,6 +675,8 @@ static enum exit_status conclude_set(struct syncing *syncing, const char *folder
         syncing->run.stop ? EXIT_STATUS_FAILED : standing_status(set, current);
     if (!dry_run && tell_late_nodes(set))
         status = EXIT_STATUS_LOST;
+    if (current >= set->encoding.required)
+        set->root_ns = syncing->root_ns;
     if (!dry_run && state_write(folder, set) < 0)
         status = EXIT_STATUS_FAILED;
     output_text(status == EXIT_STATUS_OK ? COLOUR_GOOD : COLOUR_BAD, "%s: %zu of %zu nodes %s, %s",

@@ -311,6 +311,47 @@ int source_take_key(const struct options *options, struct source *source, struct
     return r;
 }
 
+static int64_t find_root_time(struct source *stores)
+{
+    struct share_header header = {0};
+    struct stat status;
+
+    if (!store_source_is_sealed(stores) ||
+        stores->operations->stat(stores, MANIFEST_NAME, &status, &header, NULL, NULL) < 0)
+        return 0;
+    return header.layout.required > 0 ? header.mtime_ns : 0;
+}
+
+static struct time_text root_text(int64_t time_ns)
+{
+    const struct share_header header = {.mtime_ns = time_ns};
+    struct timespec time = {0};
+
+    header_mtime(&header, &time);
+    return time_text(time.tv_sec);
+}
+
+struct time_text source_root_time(struct source *stores)
+{
+    return root_text(find_root_time(stores));
+}
+
+/*
+ * Says where the names that the nodes have are older than those that sync has sent: whoever has K
+ * nodes can show an old tree, which nothing but this memory tells.
+ */
+static void tell_older(const struct options *options, struct source *stores)
+{
+    const struct sync_set *set = set_stores_set(options);
+    const int64_t found = set && set->root_ns > 0 ? find_root_time(stores) : 0;
+
+    if (found > 0 && found < set->root_ns)
+        log_warning(
+            "%s: the root is as of %s, and sync has sent it as of %s: these nodes are behind, or "
+            "somebody has put an older state back",
+            set->name, root_text(found).text, root_text(set->root_ns).text);
+}
+
 /* Refuses PATH of SET:PATH where there is no such directory. */
 static int check_inside(const struct options *options, struct source *source)
 {
@@ -352,6 +393,8 @@ int source_open_sealed(const struct options *options, struct source **source)
         r = refuse_other_set(options, key);
     if (r == 0)
         r = seal_keys_new(key->master, &keys);
+    if (r == 0)
+        tell_older(options, *source);
     if (r == 0)
         r = opened_source_new(steal_pointer(*source), keys, &terms, source);
     return r == 0 && *inside ? check_inside(options, *source) : r;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cli/options.h"
+#include "sync/state.h"
 #include "view/unsealing.h"
 
 /*
@@ -23,6 +24,11 @@ int source_leave_others(const struct options *options, struct source *source);
  * of theirs.
  */
 int source_open_sealed(const struct options *options, struct source **source);
+
+/* When the root last changed that is in sealed STORES, by its manifest; "" where that cannot be
+ * had.
+ */
+struct time_text source_root_time(struct source *stores);
 
 /*
  * Where a key was given, or a passphrase for that of the stores, has check and repair of SOURCE go

@@ -533,6 +533,7 @@ void sets_forget(struct sync_set *set)
     }
     names_clear(&set->watch.told);
     set->watch = (struct watch){.told = NO_NAMES};
+    set->root_ns = 0;
 }
 
 void sets_clear(struct sets *sets)

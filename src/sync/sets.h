@@ -99,7 +99,8 @@ struct sync_set {
     struct sync_node *nodes;
     size_t count;
     struct watch watch;
-    bool under_way; /* when it was read what is remembered: a run of sync or repair */
+    int64_t root_ns; /* of a sealed set: when its root last changed that K nodes have; 0: unknown */
+    bool under_way;  /* when it was read what is remembered: a run of sync or repair */
 };
 
 struct sets {

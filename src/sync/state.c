@@ -298,6 +298,7 @@ int state_read(const char *folder, struct sync_set *set)
     sets_forget(set);
     set->under_way = state_look(folder, set->name).is_locked;
     int watched = read_watch(folder, set), r = read_whole(folder, set->name, &whole, &nodes);
+    set->root_ns = (int64_t)count_in(whole, "root_ns");
     for (size_t i = 0; r == 0 && i < set->count; i++)
         r = read_node(json_object_get(nodes, set->nodes[i].name), &set->nodes[i]);
     json_decref(whole);
@@ -380,8 +381,10 @@ int state_write(const char *folder, const struct sync_set *set)
     for (size_t i = 0; i < set->count; i++)
         json_object_set_new(nodes, set->nodes[i].name, node_json(&set->nodes[i]));
     return write_whole(folder, set->name,
-                       json_pack("{s:i, s:s, s:i, s:o}", "version", 1, "set", set->name, "required",
-                                 set->encoding.required, "nodes", nodes));
+                       json_pack("{s:i, s:s, s:i, s:o*, s:o}", "version", 1, "set", set->name,
+                                 "required", set->encoding.required, "root_ns",
+                                 count_json((uint64_t)set->root_ns, set->root_ns > 0), "nodes",
+                                 nodes));
 }
 
 int watch_write(const char *folder, const struct sync_set *set)
