@@ -182,6 +182,21 @@ def test_shares_of_another_key_are_refused_without_its_files(source, key, tmp_pa
     assert is_restored(source, shares, tmp_path / "other-back", "--key", other)
 
 
+@pytest.mark.parametrize("place", ["00/set.key", "02/deep/set.key"])
+def test_a_key_that_lies_in_a_share_is_refused(source, tmp_path, place):
+    """Whoever has the share would have all of it; in the folder around them nobody has it."""
+    shares = tmp_path / "shares"
+    (shares / place).parent.mkdir(parents=True)
+    key = make_key(shares / place, KEYS.master)
+    done = encode(source, key, shares, status=USAGE)
+    assert f"{shares}/{place[:2]}: the key, {key}, lies in it; choose another place" in done.errors
+    assert [path for path in shares.rglob("*") if path.is_file()] == [key]
+    key.rename(shares / "set.key")
+    (shares / place).parent.rmdir()
+    encode(source, shares / "set.key", shares)
+    assert is_restored(source, shares, tmp_path / "back")
+
+
 def test_an_empty_root_and_an_interrupted_run_are_no_other_key(source, key, tmp_path):
     shares, empty = tmp_path / "shares", tmp_path / "empty"
     empty.mkdir()

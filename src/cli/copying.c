@@ -170,6 +170,19 @@ static int refuse_input(const struct options *options, const char *path,
     return 0;
 }
 
+/* Whoever has a share would have all of the key. */
+static int refuse_key(const struct options *options, const char *path,
+                      const struct whereabouts *place)
+{
+    cleanup_whereabouts struct whereabouts key = {0};
+
+    if (!options->key || options->command == COMMAND_DECODE || place_find(options->key, &key) < 0 ||
+        !whereabouts_within(&key, place))
+        return 0;
+    return log_as(-EINVAL, "%s: the key, %s, lies in it; choose another place for one of them",
+                  path, options->key);
+}
+
 int copying_add(struct copying *copying, const char *path, int share, const struct names *inputs)
 {
     const struct options *options = copying->options;
@@ -185,6 +198,7 @@ int copying_add(struct copying *copying, const char *path, int share, const stru
         whereabouts_within(&parent, &place)) /* also if there are no stores in it */
         return log_as(-EINVAL, "%s: the stores lie in it, in %s; choose another place", path,
                       options->source);
+    r = refuse_key(options, path, &place);
     for (size_t i = 0; r == 0 && i < inputs->count; i++)
         r = refuse_input(options, path, &place, names_get(inputs, i));
     for (size_t i = 0; r == 0 && i < copying->count; i++) { /* one would remove what others write */
