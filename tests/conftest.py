@@ -57,11 +57,8 @@ def random_of(node):
 @pytest.fixture(autouse=True)
 def leaks(request, monkeypatch):
     """Looking for leaks takes a command as long as all that it does under AddressSanitizer: one test
-    in four does, and those of files that say EVERY_LEAK. What libgcrypt makes random numbers with stays until
-    the end, and only memory that is locked, where it does not look, knows of it.
+    in four does, and those of files that say EVERY_LEAK.
     """
-    known = Path(__file__).with_name("lib") / "leaks-that-are-none"
-    monkeypatch.setenv("LSAN_OPTIONS", f"suppressions={known}:print_suppressions=0")
     name = request.node.nodeid.partition("@")[0]
     if zlib.crc32(name.encode()) % 4 and not getattr(request.module, "EVERY_LEAK", False):
         monkeypatch.setenv("ASAN_OPTIONS", "detect_leaks=0:" + os.environ.get("ASAN_OPTIONS", ""))

@@ -16,14 +16,6 @@ enum { FILES = 8 };
 static unsigned asked;
 static const char *answer = "secret";
 
-/* What libgcrypt makes random numbers with stays until the end, and only memory that is locked,
- * where LeakSanitizer does not look, knows of it. */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-    return "leak:libgcrypt\n";
-}
-
 static int set_up(void **state)
 {
     return seal_start() < 0 ? -1 : support_set_up(state);
