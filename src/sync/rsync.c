@@ -164,31 +164,24 @@ static int rsync_prepare(const struct transfer *transfer, const struct names *pa
     return fclose(rules) != 0 ? -errno : r;
 }
 
-static void rsync_call(const struct transfer *transfer, struct words *words)
+/* Adds the words that ask the node itself something. Returns false where it is not asked. */
+static bool add_question(const struct transfer *transfer, struct words *words)
 {
     const char *target = transfer->node->target;
-    bool is_asking = transfer->question == QUESTION_CONTENTS;
 
-    if (transfer->question == QUESTION_MOUNT) { /* the /. has an automounter mount it */
-        WORDS_ADD(words, "stat", "--format=%m", "--");
-        words_add(words, "%s/.", target);
-        words_add(words, "%s/.", transfer->above);
-        return;
-    }
-    add_common(transfer, words);
     if (transfer_fetches_marks(transfer)) { /* whichever there are */
         WORDS_ADD(words, "--recursive", "--times", "--max-size=" DESCRIPTION_MAX, "--exclude=*/",
                   "--include=/" DESCRIPTION_NAME, "--include=/" SEALED_DESCRIPTION_NAME,
                   "--include=/" KEY_SHARE_NAME, "--exclude=*", "--");
         words_add(words, "%s/", target);
         words_add(words, "%s/", transfer->theirs);
-        return;
+        return true;
     }
     if (transfer->question == QUESTION_DESCRIPTION || transfer->task == TASK_ASK) {
         WORDS_ADD(words, "--times", "--max-size=" DESCRIPTION_MAX, "--");
         words_add(words, "%s/" DESCRIPTION_NAME, target);
         words_add(words, "%s/", transfer->theirs);
-        return;
+        return true;
     }
     if (transfer->question == QUESTION_KEYED) {
         WORDS_ADD(words, "--perms", "--times", "--ignore-times", "--");
@@ -197,11 +190,17 @@ static void rsync_call(const struct transfer *transfer, struct words *words)
         if (transfer->set)
             words_add(words, "%s/%s", transfer->ours, description_name(transfer->set));
         words_add(words, transfer->known ? "%s/./" : "%s/", target);
-        return;
+        return true;
     }
-    switch (is_asking                              ? TASK_COMPARE
-            : transfer->question == QUESTION_NAMES ? TASK_UPDATE
-                                                   : transfer->task) {
+    return false;
+}
+
+/* Adds the words of what goes from the node to here, or nowhere. Returns false for any other. */
+static bool add_from_node(const struct transfer *transfer, struct words *words)
+{
+    const char *target = transfer->node->target;
+
+    switch (transfer->task) {
     case TASK_FIND: /* Nothing is fetched: it is only told what would be. */
         WORDS_ADD(words, "--dry-run", "--recursive", "--links", "--devices", "--specials",
                   "--out-format=%i %B %M %n", "--filter=+ */");
@@ -209,7 +208,7 @@ static void rsync_call(const struct transfer *transfer, struct words *words)
         WORDS_ADD(words, "--filter=+ .*.??????", "--filter=- *", "--");
         words_add(words, "%s/", target);
         words_add(words, "%s/", transfer->place);
-        return;
+        return true;
     case TASK_FETCH:
         WORDS_ADD(words, transfer->node->terms.attributes ? "-aHAX" : "-aH", "--numeric-ids",
                   "--info=progress2,stats2", transfer->dry_run ? "--dry-run" : "--partial");
@@ -220,7 +219,7 @@ static void rsync_call(const struct transfer *transfer, struct words *words)
         WORDS_ADD(words, "--");
         words_add(words, "%s/", target);
         words_add(words, "%s/", transfer->place);
-        return;
+        return true;
     case TASK_COMPARE_BACK: /* A daemon that changes symlinks also does so before it compares. */
         WORDS_ADD(words, "--dry-run", "--links", "--ignore-missing-args", "--out-format=%i %n",
                   "--from0");
@@ -228,11 +227,24 @@ static void rsync_call(const struct transfer *transfer, struct words *words)
         WORDS_ADD(words, "--");
         words_add(words, "%s/", target);
         words_add(words, "%s/", transfer->share);
-        return;
+        return true;
     case TASK_REACH: /* Nothing is sent, but a missing place is an error, as in an update. */
         WORDS_ADD(words, "--files-from=/dev/null", "--", transfer->share);
         words_add(words, "%s/./", transfer->known ? target : transfer->above);
-        return;
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Adds the options of what goes to the node, or is compared with it. */
+static void add_to_node(const struct transfer *transfer, struct words *words)
+{
+    bool is_asking = transfer->question == QUESTION_CONTENTS;
+
+    switch (is_asking                              ? TASK_COMPARE
+            : transfer->question == QUESTION_NAMES ? TASK_UPDATE
+                                                   : transfer->task) {
     case TASK_COMPARE:
         WORDS_ADD(words, "--dry-run", "--checksum", "--out-format=%i %n", "--from0",
                   is_asking ? NULL : "--links");
@@ -265,6 +277,24 @@ static void rsync_call(const struct transfer *transfer, struct words *words)
         else
             add_updating(transfer, words);
     }
+}
+
+static void rsync_call(const struct transfer *transfer, struct words *words)
+{
+    const char *target = transfer->node->target;
+    bool is_asking =
+        transfer->question == QUESTION_CONTENTS || transfer->question == QUESTION_NAMES;
+
+    if (transfer->question == QUESTION_MOUNT) { /* the /. has an automounter mount it */
+        WORDS_ADD(words, "stat", "--format=%m", "--");
+        words_add(words, "%s/.", target);
+        words_add(words, "%s/.", transfer->above);
+        return;
+    }
+    add_common(transfer, words);
+    if (add_question(transfer, words) || (!is_asking && add_from_node(transfer, words)))
+        return;
+    add_to_node(transfer, words);
     words_add(words, "--");
     bool is_of_place = transfer->task == TASK_REMOVE || transfer->task == TASK_ROOT;
     words_add(words, "%s/", is_of_place && transfer->place ? transfer->place : transfer->share);
