@@ -43,6 +43,10 @@ def stores_of(shares):
     return sorted(path for path in shares.iterdir() if path.is_dir())
 
 
+def files_in(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def manifests(shares):
     """The paths in a share of the root's manifest, and of that of the directory in it."""
     found = [path.relative_to(shares / "00") for path in (shares / "00").rglob("zmanifest")]
@@ -119,6 +123,34 @@ def test_a_store_of_another_set_is_left(tmp_path):
     done = commands.run("repair", shares, status=LOST, noisy=True)
     assert done.errors.count("its key is of another set: nothing is written there") == 2
     assert commands.snapshot(shares) == before
+
+
+@pytest.mark.parametrize("counts", [(4, 5), (3, 3), (5, 4)])
+def test_stores_of_two_sets_keep_what_they_have(tmp_path, counts):
+    """The names of one are those of the other, too: without a key nobody knows which is to be written."""
+    shares = tmp_path / "mixed"
+    shares.mkdir()
+    sets = {name: make(tmp_path, name, master, shares=count, contents=contents)
+            for name, master, count, contents in zip(("one", "two"), (MASTER, OTHER), counts,
+                                                     (CONTENTS, {"x": b"other"}), strict=True)}  # fmt: skip
+    for name, folder in sets.items():
+        for store in stores_of(folder):
+            shutil.copytree(store, shares / f"{name}-{store.name}")
+    before = commands.snapshot(shares)
+    done = commands.run("repair", shares, status=FAILED, noisy=True)
+    assert "the stores hold shares of two sets" in done.errors and "nothing is written" in done.errors
+    assert commands.snapshot(shares) == before
+    for name, folder in sets.items():
+        gone = shares / f"{name}-00" / "zmanifest"
+        gone.unlink()
+        key = tmp_path / f"{name}.key"
+        done = commands.run("repair", "--key", key, shares, status=DAMAGED if counts != (3, 3) else LOST, noisy=True)
+        assert "is left out: it holds shares of another set" in done.errors
+        if counts == (3, 3):
+            shutil.copy2(folder / "00" / "zmanifest", gone)
+        commands.run("check", "--key", key, shares, noisy=True)
+        commands.run("decode", "--key", key, shares, tmp_path / f"{name}-back", noisy=True)
+        assert files_in(tmp_path / f"{name}-back") == files_in(tmp_path / f"{name}-source")
 
 
 def test_a_lost_key_is_said_last(tmp_path):

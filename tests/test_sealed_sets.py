@@ -347,5 +347,52 @@ def test_repair_sends_lost_shares(home, source, nodes):  # noqa: F811
     assert files(nodes / "carl") == right
 
 
+@pytest.mark.parametrize("what", ["another set", "swapped", "empty"])
+def test_repair_sends_no_key_where_it_writes_nothing(home, source, nodes, tmp_path, what):  # noqa: F811
+    """To a disk that is in another's place, or beneath one that is not mounted."""
+    (nodes / "carl").rename(tmp_path / "away")
+    if what == "another set":
+        commands.run("encode", "--format", "sealed", "--key", sealed_sets.new_key(tmp_path / "other" / "key"),
+                     "-k", "2", "-n", "3", source, tmp_path / "shares", noisy=True)  # fmt: skip
+        (tmp_path / "shares" / "02").rename(nodes / "carl")
+    elif what == "swapped":
+        (nodes / "bert").rename(nodes / "carl")
+        (tmp_path / "away").rename(nodes / "bert")
+    else:
+        (nodes / "carl").mkdir()
+    before = commands.snapshot(nodes)
+    done = run(home, "repair", "home:", status=FAILED)
+    assert ("holds no share of the set" if what == "empty" else "nothing is written there") in done.errors
+    assert commands.snapshot(nodes) == before
+    if what == "empty":
+        run(home, "repair", "--replace", "carl", "home:", status=DAMAGED)
+        assert files(nodes / "carl").keys() == files(tmp_path / "away").keys()
+
+
+def test_an_old_copy_of_the_key_takes_no_passphrase_off(home, nodes, tmp_path):  # noqa: F811
+    old = key_of(home).read_bytes()
+    trees.write_file(tmp_path / "words", b"words\n")
+    run(home, "key", "passphrase", key_of(home), "home:", "--passphrase-file", tmp_path / "words")
+    before = {name: (nodes / name / "key").read_bytes() for name in NAMES}
+    assert {key[11] for key in before.values()} == {1}
+    key_of(home).write_bytes(old)
+    told = syncing.ends(home.run(status=LOST))["anna"]["error"]
+    assert "its part of the key has a passphrase, and the key has none" in told
+    assert {name: (nodes / name / "key").read_bytes() for name in NAMES} == before
+    home.run("--adopt")
+    assert {(nodes / name / "key").read_bytes()[11] for name in NAMES} == {0}
+
+
+def test_a_passphrase_that_the_key_does_not_have_is_refused(sets, source, nodes, tmp_path):  # noqa: F811
+    write(sets, source, local(nodes, NAMES))
+    sets.run()
+    trees.write_file(tmp_path / "words", b"words\n")
+    write(sets, source, local(nodes, NAMES), f"passphrase_file = {tmp_path}/words")
+    done = sets.run(status=FAILED)
+    assert f"has no passphrase: zfec-fs key passphrase {key_of(sets)} home: sets it" in done.errors
+    run(sets, "key", "passphrase", key_of(sets), "home:", "--passphrase-file", tmp_path / "words")
+    sets.run()
+
+
 def test_status_tells_of_it(home):
     assert syncing.told(home)["problems"] == []

@@ -163,6 +163,18 @@ def test_a_name_without_its_colon(sets, source, nodes, tmp_path):  # noqa: F811
     assert run(sets, "check", "home", cwd=tmp_path).errors == ""
 
 
+def test_a_set_and_a_directory_of_that_name(sets, source, nodes, tmp_path):  # noqa: F811
+    """Where a file of sets is given, a set is meant; an empty directory would be called well."""
+    sets.write(source, local(nodes, NAMES))
+    sets.run()
+    (tmp_path / "home").mkdir()
+    for words in (["check"], ["decode"]):
+        more = [tmp_path / "out"] if words == ["decode"] else []
+        done = commands.run(*words, "--config", sets.file, "home", *more, cwd=tmp_path, status=USAGE,
+                            env=sets.environment, noisy=True)  # fmt: skip
+        assert "home: is a set, and a path: write home: or ./home" in done.errors
+
+
 @needs_rclone
 def test_a_program_says_why_without_the_time(sets, source, nodes):  # noqa: F811
     sets.write(source, {**local(nodes, NAMES[:2]), "carl": "rclone = nowhere:carl\nretries = 0"})

@@ -3,13 +3,17 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 
 int thread_start(void *(*body)(void *), void *argument)
 {
     pthread_attr_t attributes;
     pthread_t thread;
+    sigset_t all;
 
+    sigfillset(&all);
     pthread_attr_init(&attributes);
+    pthread_attr_setsigmask_np(&attributes, &all);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     int r = pthread_create(&thread, &attributes, body, argument);
     pthread_attr_destroy(&attributes);

@@ -106,7 +106,7 @@ static int write_node(const struct node_keys *keys, size_t i, const struct maste
     const struct node_key *node = &keys->nodes[i];
 
     if (node->error < 0 && node->error != -ENOENT && node->error != -EBADMSG) {
-        key_tell_failure(node->path, "read", node->error);
+        key_tell_failure(node->name, "read", node->error);
         return 1;
     }
     int r = master_key_id(key, id);
@@ -114,7 +114,7 @@ static int write_node(const struct node_keys *keys, size_t i, const struct maste
         return r;
     const char *why = refuse_node(keys, i, id);
     if (why) {
-        key_tell_store(node->path, why, false);
+        key_tell_store(node->name, why, false);
         return 1;
     }
     r = key_share_make(key, required, keys->files[i].share.index, bytes);
@@ -122,9 +122,9 @@ static int write_node(const struct node_keys *keys, size_t i, const struct maste
         return r;
     r = node_key_write(keys, i, bytes);
     if (r < 0)
-        key_tell_failure(node->path, "written", r);
+        key_tell_failure(node->name, "written", r);
     else
-        key_tell_store(node->path, "written anew", true);
+        key_tell_store(node->name, "written anew", true);
     return r < 0;
 }
 
@@ -148,19 +148,22 @@ static int write_nodes(const struct node_keys *keys, const struct master_key *ke
 
 /* Says what is left to do. Returns the exit status. */
 static enum exit_status tell_rest(const struct changed *changed, unsigned required,
-                                  const char *path)
+                                  const char *path, const char *set)
 {
+    const char *sync = set ? ", or zfec-fs sync, which brings it to all nodes" : "";
+
     if (changed->shares < required)
-        return log_as(EXIT_STATUS_FAILED,
-                      "%u of the %u stores that are needed took the new passphrase: run it again "
-                      "with the others, too, and the same passphrase; until they have it, %s alone "
-                      "opens the shares by it",
-                      changed->shares, required, path);
+        return log_as(
+            EXIT_STATUS_FAILED,
+            "%u of the %u stores that are needed took the new passphrase: run it again "
+            "with the others, too, and the same passphrase%s; until they have it, %s alone "
+            "opens the shares by it",
+            changed->shares, required, sync, path);
     if (changed->failed > 0)
         return log_as(EXIT_STATUS_FAILED,
                       "%u store%s not changed: run it again when all can be written, with the same "
-                      "passphrase",
-                      changed->failed, changed->failed == 1 ? " was" : "s were");
+                      "passphrase%s",
+                      changed->failed, changed->failed == 1 ? " was" : "s were", sync);
     return EXIT_STATUS_OK;
 }
 
@@ -203,5 +206,5 @@ enum exit_status key_passphrase(struct options *options)
         return EXIT_STATUS_FAILED;
     if (!has_stores)
         output_text(COLOUR_WARNING, "The keys on nodes are as they were: name the stores, too");
-    return has_stores ? tell_rest(&changed, required, path) : EXIT_STATUS_OK;
+    return has_stores ? tell_rest(&changed, required, path, options->address) : EXIT_STATUS_OK;
 }

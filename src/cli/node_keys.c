@@ -88,9 +88,11 @@ int node_keys_read(const struct options *options, struct node_keys *ret)
     ret->files = calloc(count, sizeof *ret->files);
     if (!ret->nodes || !ret->files)
         return log_errno(-ENOMEM, "the stores");
-    for (size_t i = 0; i < count; i++, ret->count++) {
+    for (size_t i = 0; i < count; i++) {
+        ret->count++;
         ret->nodes[i].path = strdup(store_real_path(looks.list->stores[i]));
-        if (!ret->nodes[i].path)
+        ret->nodes[i].name = strdup(store_name(looks.list->stores[i]));
+        if (!ret->nodes[i].path || !ret->nodes[i].name)
             return log_errno(-ENOMEM, "the stores");
         ret->nodes[i].error = take_answer(&looks, i, &ret->files[i]);
         ret->nodes[i].share =
@@ -146,7 +148,7 @@ static void add_group(struct draft *text, const struct node_keys *keys, size_t f
     for (size_t i = 0; i < keys->count; i++) {
         if (!keys->files[i].opens || memcmp(keys->files[i].share.set_id, id, SET_ID_SIZE) != 0)
             continue;
-        draft_add(text, "%s%s", between, keys->nodes[i].path);
+        draft_add(text, "%s%s", between, keys->nodes[i].name);
         between = ", ";
     }
     draft_add(text, ")");
@@ -181,8 +183,10 @@ char *node_keys_error(const struct node_keys *keys, int error)
 
 void node_keys_clear(struct node_keys *keys)
 {
-    for (size_t i = 0; i < keys->count; i++)
+    for (size_t i = 0; i < keys->count; i++) {
         free(keys->nodes[i].path);
+        free(keys->nodes[i].name);
+    }
     if (keys->files) /* together they have the key */
         explicit_bzero(keys->files, keys->count * sizeof *keys->files);
     free(keys->nodes);
@@ -375,6 +379,11 @@ int node_keys_settle(const struct roster *roster, bool write, struct keys_found 
     int r = read_roster(roster, &keys);
     if (r <= 0)
         return r;
+    r = key_search_rebuild(keys.files, keys.count, 0, right);
+    if (r == -ENOTUNIQ) {
+        tell_unsettled(r, ret);
+        return 0;
+    }
     for (size_t i = 0; i < roster->count; i++) {
         const struct roster_entry *entry = &roster->entries[i];
         if (entry->share < 0 || entry->share >= KEY_SHARES_MAX || entry->left)
@@ -389,6 +398,47 @@ int node_keys_settle(const struct roster *roster, bool write, struct keys_found 
     return 0;
 }
 
+bool node_keys_have_set(const struct node_keys *keys, size_t i)
+{
+    const struct key_share *share = &keys->files[i].share;
+    unsigned found = 0;
+
+    for (size_t j = 0; keys->files[i].read && j < keys->count; j++)
+        found += keys->files[j].read &&
+                 memcmp(keys->files[j].share.set_id, share->set_id, SET_ID_SIZE) == 0;
+    return keys->files[i].read && found >= share->required;
+}
+
+static void leave(struct roster_entry *entry)
+{
+    entry->share = ROSTER_UNKNOWN;
+    entry->left = true;
+}
+
+/* What is of one set would be replaced by what is of the other, which has the same names. */
+static void leave_two_sets(struct roster *roster, const struct node_keys *keys)
+{
+    const struct found_key *first = NULL, *second = NULL;
+
+    for (size_t i = 0; i < keys->count; i++) {
+        const struct found_key *file = &keys->files[i];
+        if (!node_keys_have_set(keys, i))
+            continue;
+        if (!first)
+            first = file;
+        else if (memcmp(file->share.set_id, first->share.set_id, SET_ID_SIZE) != 0)
+            second = file;
+    }
+    if (!second)
+        return;
+    log_error(
+        "the stores hold shares of two sets, %s and %s: nothing is written; take the stores of one "
+        "out, or give the key of one with --key",
+        id_text(first->share.set_id).text, id_text(second->share.set_id).text);
+    for (size_t i = 0; i < roster->count; i++)
+        leave(&roster->entries[i]);
+}
+
 int node_keys_leave_others(struct roster *roster)
 {
     cleanup_node_keys struct node_keys keys = {0};
@@ -399,6 +449,8 @@ int node_keys_leave_others(struct roster *roster)
     if (r <= 0)
         return r;
     r = key_search_rebuild(keys.files, keys.count, 0, right);
+    if (r == -ENOTUNIQ)
+        leave_two_sets(roster, &keys);
     if (r < 0 || key_share_read(right, sizeof right, &ours) < 0)
         return 0;
     for (size_t i = 0; i < roster->count; i++) {
@@ -409,8 +461,7 @@ int node_keys_leave_others(struct roster *roster)
         log_error("store %s: its key is of another set: nothing is written there; take it out, or "
                   "empty it",
                   store_name(entry->store));
-        entry->share = ROSTER_UNKNOWN;
-        entry->left = true;
+        leave(entry);
     }
     return 0;
 }

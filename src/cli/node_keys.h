@@ -8,6 +8,7 @@
 
 struct node_key {
     char *path; /* of the store */
+    char *name; /* what messages call it */
     int error;  /* why there is nothing to go by: -ENOENT, it has none; -EBADMSG; ... */
     int share;  /* that most of the store's files are of; below 0: it is not known */
 };
@@ -50,9 +51,14 @@ struct keys_found {
  */
 int node_keys_settle(const struct roster *roster, bool write, struct keys_found *ret);
 
-/* Marks stores whose file `key` is of another set than the one that the stores have all of: nothing
- * is to be written there, which is told. As node_keys_settle. */
+/* Marks stores whose file `key` is of another set than the one that the stores have all of, and all
+ * where they have all of two: nothing is to be written there, which is told. As node_keys_settle.
+ */
 int node_keys_leave_others(struct roster *roster);
+
+/* Returns true if the file of store number I was read, and of its set there are as many as that
+ * needs. */
+bool node_keys_have_set(const struct node_keys *keys, size_t i);
 
 /* Refuses PATH, for a key's file, where a directory above it has a part of a key, or a manifest.
  * Returns 0 or a negative errno, which was logged: -EINVAL. */

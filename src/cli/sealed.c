@@ -44,25 +44,52 @@ static int take_key(const struct options *options, struct master_key **ret)
     return r;
 }
 
+/* Returns true if the stores have all of the key of the set ID. */
+static bool have_all(const struct node_keys *keys, const uint8_t id[SET_ID_SIZE])
+{
+    bool all = false;
+
+    for (size_t i = 0; i < keys->count; i++)
+        all |= memcmp(keys->files[i].share.set_id, id, SET_ID_SIZE) == 0 &&
+               node_keys_have_set(keys, i);
+    return all;
+}
+
+/* The set that is meant, and the stores' keys. */
+static int find_meant(const struct options *options, uint8_t id[SET_ID_SIZE],
+                      struct node_keys *keys)
+{
+    cleanup_secret struct master_key *key = NULL;
+    const uint8_t *given;
+
+    int r = wanted_id(options, id, &given);
+    if (r == 0 && !given)
+        r = take_key(options, &key);
+    if (r == 0 && !given)
+        r = master_key_id(key, id);
+    return r == 0 ? node_keys_read(options, keys) : r;
+}
+
 int source_leave_others(const struct options *options, struct source *source)
 {
     cleanup_node_keys struct node_keys keys = {0};
     cleanup_names struct names others = NO_NAMES;
-    uint8_t bytes[SET_ID_SIZE];
-    const uint8_t *id = NULL;
+    uint8_t id[SET_ID_SIZE];
 
-    int r = wanted_id(options, bytes, &id);
-    if (r == 0 && id)
-        r = node_keys_read(options, &keys);
+    int r = find_meant(options, id, &keys);
+    /* A key of another set may have been put into a store of this one: by that alone, it stays. */
+    if (r < 0 || (!options->set_id && !have_all(&keys, id)))
+        return r;
     for (size_t i = 0; r == 0 && i < keys.count; i++) {
         const struct found_key *file = &keys.files[i];
-        if (!file->read || memcmp(file->share.set_id, id, SET_ID_SIZE) == 0)
+        if (!file->read || memcmp(file->share.set_id, id, SET_ID_SIZE) == 0 ||
+            (!options->set_id && !node_keys_have_set(&keys, i)))
             continue;
-        log_error("store %s is left out: it holds shares of another set, %s", keys.nodes[i].path,
+        log_error("store %s is left out: it holds shares of another set, %s", keys.nodes[i].name,
                   id_text(file->share.set_id).text);
         r = names_add(&others, keys.nodes[i].path);
     }
-    if (r == 0 && keys.count > 0 && others.count == keys.count)
+    if (r == 0 && options->set_id && keys.count > 0 && others.count == keys.count)
         return log_as(-EINVAL, "id=%s: no store holds shares of that set", options->set_id);
     return r == 0 && others.count > 0 ? stores_leave_out(store_source_stores(source), &others) : r;
 }
@@ -255,7 +282,7 @@ static int refuse_other_set(const struct options *options, const struct master_k
         read += keys.files[i].read;
         others += keys.files[i].read && memcmp(keys.files[i].share.set_id, id, sizeof id) != 0;
     }
-    if (r < 0 || 2 * others <= read)
+    if (r < 0 || 2 * others <= read || have_all(&keys, id))
         return r;
     return log_as(-EINVAL, "%s: is the key of another set than that of the stores", options->key);
 }

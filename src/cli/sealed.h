@@ -13,8 +13,9 @@
 int sealed_source_of_tree(const struct options *options, struct source *tree, struct source **ret);
 
 /*
- * Where the set is given that is meant, leaves out the stores in SOURCE that hold shares of the key
- * of another one, with a line for each. -EINVAL: no store has any of that set's.
+ * Where the set is given that is meant, or its key while the stores have all of the key of several,
+ * leaves out the stores in SOURCE that hold shares of the key of another one, with a line for each.
+ * -EINVAL: no store has any of that set's.
  */
 int source_leave_others(const struct options *options, struct source *source);
 

@@ -37,6 +37,7 @@ struct recipient {
     struct store *store;   /* the roster's; NULL: it is none */
     size_t wanted, failed; /* names */
     bool has_root;         /* among them */
+    bool left;             /* nothing is written there, which was told */
     bool is_unfinished;    /* something may be left there */
     char *keys;            /* a directory with the file `key` that it is to have; NULL: none */
     bool sends_key;        /* that is sent now, and nothing else */
@@ -195,6 +196,7 @@ void sending_check(struct sending *sending, struct roster *roster)
                       store_name(entry->store), node->name, sending->set->name);
             leave(entry);
         }
+        sending->recipients[at].left = entry->left;
     }
 }
 
@@ -842,6 +844,12 @@ static int find_keys(struct sending *sending, struct keys_found *found)
     if (!sets_is_sealed(set) || *set_stores_beneath(sending->options))
         return 0;
     int r = due_find(sending->options, set, found, &sending->due);
+    for (size_t i = 0; r == 0 && i < set->count; i++) {
+        if (!sending->recipients[i].left || !sending->due[i].differs)
+            continue;
+        sending->due[i].differs = false;
+        found->wrong--;
+    }
     for (size_t i = 0; r == 0 && sending->options->dry_run && i < set->count; i++) {
         if (sending->due[i].differs)
             output_text(COLOUR_BAD,

@@ -272,6 +272,12 @@ int set_key_take(const struct options *options, struct sync_set *set)
     r = refuse_in_node(set, path);
     if (r == 0)
         r = key_file_read(path, &key);
+    if (r == 0 && set->seal.passphrase_file && !key->has_passphrase)
+        return log_as(
+            -EINVAL,
+            "%s: passphrase_file is given, and the key, %s, has no passphrase: zfec-fs key "
+            "passphrase %s %s: sets it; or leave the line out",
+            set->name, path, path, set->name);
     return r < 0 ? r : learn_key(set, key);
 }
 

@@ -71,7 +71,8 @@ static int refuse_bare_name(const struct options *options)
     cleanup_free char *file = NULL;
     cleanup_sets struct sets sets = {0};
 
-    if (strchr(word, '/') || access(word, F_OK) == 0)
+    const bool is_path = access(word, F_OK) == 0;
+    if (strchr(word, '/') || (is_path && !options->config))
         return 0;
     file = options_sets_path(options);
     log_mute(true); /* a path needs no file of sets */
@@ -79,6 +80,8 @@ static int refuse_bare_name(const struct options *options)
     log_mute(false);
     if (r < 0 || !sets_find(&sets, word))
         return r == -ENOMEM ? r : 0;
+    if (is_path)
+        return log_as(-EINVAL, "%s: is a set, and a path: write %s: or ./%s", word, word, word);
     return log_as(-EINVAL, "%s: No such file or directory; for the set write %s:", word, word);
 }
 

@@ -68,7 +68,7 @@ int source_find_stores(const struct options *options, struct share_terms terms, 
     int r = find_stores(options, options->source, &options->stores, &stores);
     if (r == 0)
         r = store_source_new(stores, &terms, ret);
-    return r < 0 || !options->set_id ? r : source_leave_others(options, *ret);
+    return r < 0 || !(options->set_id || options->key) ? r : source_leave_others(options, *ret);
 }
 
 /* Nothing of a store in another format would be restored, or told from damage. */

@@ -9,20 +9,36 @@
 #include <string.h>
 #include <unistd.h>
 
-enum node_key node_key_in(const char *folder, const uint8_t set_id[SET_ID_SIZE])
+/* Reads the file `key` in FOLDER. Returns 0, -ENOENT or -EBADMSG. */
+static int read_key(const char *folder, struct key_share *ret)
 {
     uint8_t bytes[KEY_SHARE_SIZE + 1];
     cleanup_free char *path = NULL;
-    struct key_share share;
 
     if (asprintf(&path, "%s/" KEY_SHARE_NAME, folder) < 0)
-        return NODE_KEY_BROKEN;
+        return -EBADMSG;
     cleanup_fd int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (fd < 0)
-        return errno == ENOENT ? NODE_KEY_NONE : NODE_KEY_BROKEN;
+        return errno == ENOENT ? -ENOENT : -EBADMSG;
     const ssize_t size = read(fd, bytes, sizeof bytes);
-    if (size < 0 || key_share_read(bytes, (size_t)size, &share) < 0)
-        return NODE_KEY_BROKEN;
+    return size < 0 || key_share_read(bytes, (size_t)size, ret) < 0 ? -EBADMSG : 0;
+}
+
+enum node_key node_key_in(const char *folder, const uint8_t set_id[SET_ID_SIZE])
+{
+    struct key_share share;
+
+    int r = read_key(folder, &share);
+    if (r < 0)
+        return r == -ENOENT ? NODE_KEY_NONE : NODE_KEY_BROKEN;
     return set_id && memcmp(share.set_id, set_id, SET_ID_SIZE) == 0 ? NODE_KEY_OURS
                                                                     : NODE_KEY_OTHERS;
+}
+
+bool node_key_would_open(const char *theirs, const char *ours)
+{
+    struct key_share there, here;
+
+    return read_key(theirs, &there) == 0 && read_key(ours, &here) == 0 && there.has_passphrase &&
+           !here.has_passphrase;
 }

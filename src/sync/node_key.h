@@ -13,3 +13,6 @@ enum node_key {
 
 /* Judges the file `key` in FOLDER by SET_ID; where that is NULL, no intact one is ours. */
 enum node_key node_key_in(const char *folder, const uint8_t set_id[SET_ID_SIZE]);
+
+/* Returns true if the file `key` in THEIRS has a passphrase, and that in OURS none. */
+bool node_key_would_open(const char *theirs, const char *ours);

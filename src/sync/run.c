@@ -210,6 +210,15 @@ static bool is_of_seal(struct transfer *transfer)
                  "that key, or another place");
         return false;
     }
+    if (key == NODE_KEY_OURS && transfer->keys && !transfer->adopts &&
+        node_key_would_open(transfer->theirs, transfer->keys)) {
+        snprintf(
+            transfer->reason, sizeof transfer->reason,
+            "its part of the key has a passphrase, and the key has none: nothing is written "
+            "there; if the key's file is an old copy, put the newer one back; --adopt takes the "
+            "passphrase off");
+        return false;
+    }
     if ((transfer->keys || transfer->set) && !transfer->known && !transfer->adopts)
         transfer->is_new = !is_marked;
     return true;
