@@ -315,3 +315,20 @@ def test_a_reader_that_has_gone_leaves_nothing(sets, source, nodes):  # noqa: F8
     os.close(writer)
     assert done.returncode not in (0, 1), done.stderr
     nothing_left(sets)
+
+
+@needs_sshfs
+@needs_rclone
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_stopped_says_so(sets, source, nodes, number):  # noqa: F811
+    """No thread that reads what a program says takes the signal, which would end the process."""
+    for index in range(300):
+        (source / f"many-{index}").write_bytes(bytes(1000))
+    sets.write(source, everywhere(sets, nodes))
+    sets.run()
+    process = commands.start("check", "-j", "1", "--config", sets.file, "home:", env=sets.environment)
+    first = process.stdout.readline()
+    process.send_signal(number)
+    done = commands.finish(process, first)
+    assert done.status == FAILED and "check: stopping at" in done.errors
+    nothing_left(sets)
