@@ -216,7 +216,7 @@ def test_nodes_get_nothing_of_the_key(source, key, tmp_path):
     assert not any(path.name == "key" for path in (tmp_path / "shares").rglob("*"))
     commands.run("check", tmp_path / "shares")
     done = commands.run("decode", tmp_path / "shares", tmp_path / "back", status=USAGE, noisy=True)
-    assert "key=FILE names one" in done.errors
+    assert "--key FILE names one" in done.errors
     commands.run("decode", "--key", key, tmp_path / "shares", tmp_path / "back")
     commands.compare_trees(source, tmp_path / "back")
 
@@ -231,7 +231,7 @@ def test_one_node_alone_must_not_have_the_key(source, key, tmp_path):
 def test_a_key_is_asked_for(source, tmp_path):
     done = commands.run("encode", "--format", "sealed", source, tmp_path / "shares", status=USAGE,
                         noisy=True)  # fmt: skip
-    assert "give key=FILE" in done.errors
+    assert "give --key FILE; zfec-fs key new FILE makes one" in done.errors
     assert not (tmp_path / "shares").exists()
 
 

@@ -361,7 +361,7 @@ static void tell_unsettled(int error, struct keys_found *ret)
     if (ret->lost) {
         log_error(
             "the stores have too few good shares of their key; keep the file of the key safe, "
-            "and give it with key=FILE");
+            "and give it with --key FILE");
         return;
     }
     log_error(

@@ -24,6 +24,12 @@ static int wanted_id(const struct options *options, uint8_t id[SET_ID_SIZE], con
     return r;
 }
 
+/* How the user says that a key is FILE. */
+static const char *key_option(const struct options *options)
+{
+    return options->command == COMMAND_MOUNT ? "key=FILE" : "--key FILE";
+}
+
 /* The key of the file that was given. */
 static int take_key(const struct options *options, struct master_key **ret)
 {
@@ -31,7 +37,8 @@ static int take_key(const struct options *options, struct master_key **ret)
     const uint8_t *id = NULL;
 
     if (!options->key)
-        return log_as(-EINVAL, "format sealed: give key=FILE; zfec-fs key new FILE makes one");
+        return log_as(-EINVAL, "sealed shares need a key: give %s; zfec-fs key new FILE makes one",
+                      key_option(options));
     int r = seal_start();
     r = r < 0 ? log_errno(r, "the key") : wanted_id(options, bytes, &id);
     if (r == 0)
@@ -125,8 +132,8 @@ static int find_key(const struct options *options, struct master_key **ret)
     if (r == 0)
         return 0;
     cleanup_free char *why = node_keys_error(&keys, r);
-    log_error("the shares are sealed, and the stores do not give their key: %s; key=FILE names one",
-              why ? why : strerrordesc_np(-r));
+    log_error("the shares are sealed, and the stores do not give their key: %s; %s names one",
+              why ? why : strerrordesc_np(-r), key_option(options));
     return (r == -ENODATA || r == -EBADMSG) && have_any(&keys) ? -ENODATA : -EINVAL;
 }
 

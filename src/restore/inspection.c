@@ -9,6 +9,7 @@
 #include "restore/store_names.h"
 #include "share/block.h"
 #include "share/stripe.h"
+#include "store/voice.h"
 #include "tree/metadata.h"
 #include "trust/leftover.h"
 #include "trust/mend.h"
@@ -86,15 +87,6 @@ static bool is_holder(const struct inspection *inspection, size_t place)
                          (report->state != COPY_STALE || report->other_content)));
 }
 
-/* Returns true if STORE holds sealed shares: manifests have the metadata of their files, and
- * what the storage says is nobody's, but for the times of files, by which tools know them. */
-static bool is_sealed(const struct store *store)
-{
-    struct store_voice voice;
-
-    return store_voice(store, &voice) && voice.kinds[true] > voice.kinds[false];
-}
-
 /* Notes which copies have other metadata than most, and which of these keep their mode and owner.
  */
 static int judge_metadata(struct inspection *inspection)
@@ -120,7 +112,7 @@ static int judge_metadata(struct inspection *inspection)
             compare_metadata(&holders[i].status, shown) |
             (states[i] == ATTRIBUTES_DIFFER || states[i] == ATTRIBUTES_UNREAD ? METADATA_ATTRIBUTES
                                                                               : 0);
-        if (report->other_metadata && is_sealed(list->stores[i]))
+        if (report->other_metadata && voice_is_sealed(list->stores[i]))
             report->other_metadata &= S_ISDIR(shown->st_mode) ? 0 : METADATA_TIME;
         report->attributes_unread = states[i] == ATTRIBUTES_UNREAD;
         report->no_attributes = states[i] == ATTRIBUTES_IMPOSSIBLE;

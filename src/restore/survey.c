@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/shortage.h"
 #include "restore/look.h"
+#include "store/voice.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -125,8 +126,9 @@ static void log_others(const struct survey *survey, const char *path)
     const struct ballot most = {.cast = true, .status = survey->status};
 
     for (size_t i = 0; i < list->count; i++) {
-        /* Storage that keeps no modes has no word in this. */
+        /* Storage that keeps no modes has no word in this, nor has any where manifests do. */
         if (survey->ballots[i].cast && !survey->ballots[i].one_mode_only &&
+            !voice_is_sealed(list->stores[i]) &&
             !ballot_same_attributes(&survey->ballots[i], &most) && store_tell_once(list->stores[i]))
             log_warning(
                 "%s: store %s has another mode or owner than most, and maybe of other names "

@@ -284,3 +284,10 @@ int voice_take(struct store *store, enum share_format format, const struct voice
     /* A store of which no file was seen is not to be taken for an empty one. */
     return sampling.voice.has_files ? 0 : sampling.error;
 }
+
+bool voice_is_sealed(const struct store *store)
+{
+    struct store_voice voice;
+
+    return store_voice(store, &voice) && voice.kinds[true] > voice.kinds[false];
+}

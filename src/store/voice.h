@@ -22,3 +22,8 @@ struct voice_watch {
  */
 int voice_take(struct store *store, enum share_format format, const struct voice_watch *watch,
                struct store_voice *ret);
+
+/* Returns true if STORE holds sealed shares, by its sample: manifests have the metadata of their
+ * files. What the storage says does not count, but for the times of files, by which tools know
+ * them. */
+bool voice_is_sealed(const struct store *store);
