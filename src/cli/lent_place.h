@@ -12,14 +12,13 @@
 /* A node and the place of its share; or the rebuilt view, which has no node. */
 struct lent_place {
     const struct sync_node *node;
-    char *mountpoint;           /* NULL: PATH is a directory of this machine */
-    const char *root, *beneath; /* the share's root; the part of it that is wanted, "": all */
-    char *path;                 /* of the store */
-    int fd;                     /* open at PATH, if BENEATH is not "" */
-    struct child mounting,
-        asking; /* asking: stat, as a process, so that a hanging file system holds up nothing */
-    unsigned awaited;   /* answers still expected from it */
-    dev_t other_device; /* of the directory before the mount; 0: none */
+    char *mountpoint;              /* NULL: PATH is a directory of this machine */
+    const char *root, *beneath;    /* the share's root; the part of it that is wanted, "": all */
+    char *path;                    /* of the store */
+    int fd;                        /* open at PATH, if BENEATH is not "" */
+    struct child mounting, asking; /* stat, so that a file system that hangs holds up nothing */
+    unsigned awaited;              /* answers still expected from ASKING */
+    dev_t other_device;            /* of the directory before the mount; 0: none */
     enum {
         PLACE_NONE,
         PLACE_UNFETCHED, /* it may be fetched if it is needed */

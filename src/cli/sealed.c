@@ -379,8 +379,7 @@ int source_open_sealed(const struct options *options, struct source **source)
         if (r < 0)
             return r;
     }
-    const bool meant =
-        options->key || options->set_id; /* then plain shares are not what is wanted */
+    const bool meant = options->key || options->set_id; /* not plain shares */
     if (!meant && !formats[options->encoding.format]->is_sealed && !sealed) {
         store_source_refuse_sealed(*source);
         return 0;

@@ -94,17 +94,15 @@ int sending_begin(struct copying *copying, struct sending **ret)
     const size_t count = sending->set->count;
     sending->recipients = calloc(count, sizeof *sending->recipients);
     sending->transfers = calloc(count, sizeof *sending->transfers);
-    sending->wanted = calloc(
-        1, sizeof *sending->wanted); /* not NULL, so that it can be sorted even if it is empty */
+    sending->wanted = calloc(1, sizeof *sending->wanted); /* not NULL: it is sorted if empty, too */
     if (!sending->recipients || !sending->transfers || !sending->wanted)
         return log_errno(-ENOMEM, "repair");
-    sending->run =
-        (struct run){.transfers = sending->transfers,
-                     .count = count,
-                     .jobs = 1, /* because the state after one node is the input of the next */
-                     .wake = -1,
-                     .context = sending,
-                     .look = look_for_stop};
+    sending->run = (struct run){.transfers = sending->transfers,
+                                .count = count,
+                                .jobs = 1, /* a change at one node is input for the next */
+                                .wake = -1,
+                                .context = sending,
+                                .look = look_for_stop};
     int r = state_folder(&sending->folder);
     if (r == 0 && !options->dry_run)
         r = state_make_folder(sending->folder);

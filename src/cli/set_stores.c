@@ -593,8 +593,7 @@ void set_stores_close(void)
 
     if (!stores || !stores->places)
         return;
-    for (size_t i = 0; i <= stores->set->count;
-         i++) { /* the view first, because it reads the others */
+    for (size_t i = 0; i <= stores->set->count; i++) { /* the view, a reader of the rest, first */
         struct lent_place *place = &stores->places[stores->set->count - i];
         cleanup_close_fd(&place->fd);
         if (place->mounting.pid > 0)
