@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-enum { LIMIT_S = 60 }; /* of the program that is told, if the set's timeout is not less */
+enum { LIMIT_S = 60 }; /* of the program, unless the set's timeout is shorter */
 
 #define SPACES " \t"
 
@@ -35,7 +35,7 @@ static bool is_found(const char *name)
     for (char *folder; (folder = strsep(&rest, ":"));) {
         cleanup_free char *whole = NULL;
         if (asprintf(&whole, "%s/%s", *folder ? folder : ".", name) < 0)
-            return true; /* it is not known to be missing */
+            return true; /* it may be there */
         if (is_program(whole))
             return true;
     }
@@ -82,7 +82,7 @@ static int run_command(const struct sync_set *set, const char *text)
                   WEXITSTATUS(status) == CHILD_NOT_FOUND ? "is it installed?" : log_path(why));
 }
 
-/* Returns true if ONE has a name that OTHER, which is sorted, has not. */
+/* Returns true if ONE has a name that OTHER, which is sorted, lacks. */
 static bool has_more(const struct names *one, const struct names *other)
 {
     for (size_t i = 0; i < one->count; i++) {
@@ -92,7 +92,7 @@ static bool has_more(const struct names *one, const struct names *other)
     return false;
 }
 
-/* Runs SET's command, and hands it the line that status says. */
+/* Runs SET's command with the line that status shows. */
 static int tell(const struct sync_set *set, const struct standing *standing)
 {
     json_t *json = standing_json(standing, set);
@@ -109,7 +109,7 @@ static int tell(const struct sync_set *set, const struct standing *standing)
     return run_command(set, text);
 }
 
-/* Tells of the PROBLEMS of SET, which are sorted, if that is to be done, and notes what is told. */
+/* Reports the PROBLEMS of SET, which are sorted, if any is new or none is left, and notes that. */
 static int tell_news(struct sync_set *set, const struct standing *standing, struct names *problems)
 {
     struct names *told = &set->watch.told;
@@ -126,7 +126,7 @@ static int tell_news(struct sync_set *set, const struct standing *standing, stru
         *problems = NO_NAMES;
         return 0;
     }
-    /* What is no problem any more is one again where it comes back. */
+    /* A problem that went away is new if it comes back. */
     for (size_t i = 0; i < told->count; i++) {
         if (names_have(problems, names_get(told, i)) && names_add(&kept, names_get(told, i)) < 0)
             return -ENOMEM;

@@ -13,7 +13,7 @@
 #include <sys/signalfd.h>
 
 enum {
-    ASK_S = 20, /* without a word of a node's */
+    ASK_S = 20, /* of silence of a node */
     ASK_ALL_S = 40,
 };
 
@@ -67,7 +67,7 @@ char *asking_text(struct sync_set *set)
     return fclose(file) == 0 ? text : NULL;
 }
 
-/* Reads what a node has told. */
+/* Reads a node's answer. */
 static void read_telling(struct telling *telling)
 {
     const struct transfer *transfer = &telling->transfer;

@@ -15,21 +15,21 @@
 
 enum {
     END_STEP_NS = 1000 * 1000,
-    END_STEPS = 1000, /* that the user's process waits for the other's end, at most */
+    END_STEPS = 1000, /* the most that the user's process waits for the worker's end */
 };
 
-/* To the user's process, which waits for a byte, its exit status; -1 where there is none. */
+/* Writes the exit status to the user's process, which waits for that byte; -1: there is none. */
 static int report = -1;
 
 static enum background_kind kind;
 
-/* The process that works, as the user's knows it. */
+/* The worker, in the user's process. */
 static pid_t worker;
 
-/* Signals that are passed on. All but the last stop a command. */
+/* Signals that are passed on. All except the last stop a command. */
 static const int passed[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
 
-/* Whether there was one that stops, and which was the second one, which kills. */
+/* A signal to stop has come; the number of the second one, which kills. */
 static volatile sig_atomic_t stopping, killing;
 
 int background_signal(int number)
@@ -50,8 +50,8 @@ void background_signals(sigset_t *ret)
 }
 
 /*
- * Reaps the process that works, and all that it leaves: PID 1 may never do so. Waits for them, but
- * not for long: a thread that hangs holds up the end of its process.
+ * Reaps the worker and its descendants, since PID 1 may never do so. Waits only briefly: a hanging
+ * thread delays the end of its process.
  */
 static void wait_for_children(void)
 {
@@ -59,7 +59,7 @@ static void wait_for_children(void)
     pid_t ended = 0;
 
     for (int i = 0; i < END_STEPS && ended >= 0; i += ended == 0) {
-        ended = waitpid(-1, NULL, WNOHANG); /* below 0: there are none any more */
+        ended = waitpid(-1, NULL, WNOHANG); /* below 0: none are left */
         if (ended == 0)
             nanosleep(&step, NULL);
     }
@@ -79,8 +79,8 @@ static void pass_on(int number)
     errno = error;
 }
 
-/* Waits for the exit STATUS of the process that works, with the signals of BEFORE, which are
- * blocked otherwise. Returns false where it ends without, or is killed. */
+/* Waits for the worker's exit STATUS with the signals of BEFORE, which are blocked otherwise.
+ * Returns false if the worker ends without it, or is killed. */
 static bool wait_for_status(int reports, const sigset_t *before, unsigned char *status)
 {
     static const struct timespec step = {.tv_nsec = END_STEP_NS};
@@ -92,7 +92,7 @@ static bool wait_for_status(int reports, const sigset_t *before, unsigned char *
     return steps < END_STEPS && TEMP_FAILURE_RETRY(read(reports, status, 1)) == 1;
 }
 
-/* By signal NUMBER, also where it is handled and blocked. */
+/* Ends this process by signal NUMBER, even if that is handled and blocked. */
 static void end_by(int number)
 {
     sigset_t set;
@@ -104,7 +104,7 @@ static void end_by(int number)
     sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
-/* All that the user's process still does, with the signals of BEFORE. */
+/* Does the rest of the user's process, with the signals of BEFORE. */
 _Noreturn static void wait_and_exit(int reports, const sigset_t *before)
 {
     unsigned char status;
@@ -122,7 +122,7 @@ _Noreturn static void wait_and_exit(int reports, const sigset_t *before)
     sigprocmask(SIG_SETMASK, before, NULL);
     wait_for_children();
     locked_folders_sweep();
-    /* The other process has ended without a word: by a signal, and so does this one. */
+    /* The worker was ended by a signal, and so is this process. */
     if (killing || known) {
         int number = killing ? killing : WTERMSIG(how);
         end_by(number > SIGRTMIN ? number - SIGRTMIN : number);
@@ -142,7 +142,7 @@ int background_enter(enum background_kind wanted)
     kind = wanted;
     if (pipe2(ends, O_CLOEXEC) < 0)
         return log_errno(-errno, "cannot start another process");
-    /* What the other leaves becomes a child of this one. */
+    /* The worker's orphans become children of this process. */
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     fill(&all, 0);
     sigprocmask(SIG_BLOCK, &all, &before);
@@ -155,7 +155,7 @@ int background_enter(enum background_kind wanted)
     }
     close(ends[worker == 0 ? 0 : 1]);
     for (size_t i = 0; worker > 0 && i < COUNT_OF(passed); i++) {
-        /* What the user has ignored, as by nohup(1), stays so. */
+        /* A signal that the user ignores, as by nohup(1), stays ignored. */
         if (sigaction(passed[i], NULL, &ignored) == 0 && ignored.sa_handler != SIG_IGN)
             sigaction(passed[i], &action, NULL);
     }
@@ -187,7 +187,7 @@ int background_end(int status)
     if (report < 0)
         return status;
     background_leave_streams();
-    /* Where the user's process is gone, nobody needs to know. */
+    /* If the user's process is gone, the status is not needed. */
     TEMP_FAILURE_RETRY(write(report, &byte, 1));
     close(steal_fd(&report));
     return status;

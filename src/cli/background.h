@@ -1,41 +1,40 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Work in another process than the one that the user started. His process stays, and ends with the
- * exit status that is reported to it. It waits a second at most for the other's end: a thread that
- * waits for a store that hangs holds that up.
+ * Work in a process other than the one that the user started. The user's process stays, and ends
+ * with the exit status reported to it. It waits at most a second for the worker's end, which a
+ * thread waiting for a hanging store delays.
  */
 #pragma once
 
 #include <signal.h>
 #include <stdbool.h>
 
-/* What the other process is. */
+/* What the worker does. */
 enum background_kind {
-    /* It ends with the user's, and SIGINT, SIGTERM, SIGHUP and SIGUSR1 come to it as
-     * background_signal() alone. */
+    /* It ends with the user's process; SIGINT, SIGTERM, SIGHUP and SIGUSR1 reach it only as
+     * background_signal(). */
     BACKGROUND_COMMAND,
-    BACKGROUND_MOUNT,  /* it ends with the user's, and takes signals as they are */
-    BACKGROUND_DAEMON, /* it goes on behind the user's once it works */
+    BACKGROUND_MOUNT,  /* it ends with the user's process, and gets signals unchanged */
+    BACKGROUND_DAEMON, /* it outlives the user's process once it works */
 };
 
 /*
- * Returns 0 in another process, or a negative errno, which has been logged. The second signal that
- * means to stop ends both at once. What the other process leaves in locked folders where it ends by
- * a signal, the user's removes.
+ * Returns 0 in the worker, or a negative errno, which has been logged. The second signal to stop
+ * ends both at once. If a signal ends the worker, the user's process removes its locked folders.
  */
 int background_enter(enum background_kind kind);
 
-/* The real-time signal as which signal NUMBER is passed on, and all of these. */
+/* Returns the real-time signal that passes signal NUMBER on; or the set of all of them. */
 int background_signal(int number);
 void background_signals(sigset_t *ret);
 
 /*
- * A daemon leaves the user's terminal and lets his process exit with status 0. Returns 0 or a
- * negative errno, which has been logged.
+ * Detaches a daemon from the terminal, and lets the user's process exit with status 0. Returns 0 or
+ * a negative errno, which has been logged.
  */
 int background_leave_user(void);
 
-/* Lets go of the terminal, or of another reader: what hangs may keep this process alive. */
+/* Closes the terminal or pipe: a hanging thread may keep this process alive. */
 int background_leave_streams(void);
 
 /* Lets the user's process, if it still waits, exit with STATUS. Returns STATUS. */

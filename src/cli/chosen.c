@@ -14,7 +14,8 @@ static bool is_name_of(const struct sync_set *set, const char *word)
            (!word[length] || strcmp(word + length, ":") == 0);
 }
 
-/* WORD is no set of the file PATH: it may be a node, or a directory. Returns -EINVAL. */
+/* Refuses WORD, which is no set in the file PATH; it may be a node or a directory. Returns
+ * -EINVAL. */
 static int refuse_name(const struct options *options, const struct sets *sets, const char *path,
                        const char *word)
 {
@@ -55,7 +56,7 @@ enum exit_status chosen_read(const struct options *options, struct sets *ret)
     }
     for (size_t i = 0; r == 0 && options->command == COMMAND_SYNC && i < ret->count; i++) {
         const struct sync_set *set = &ret->sets[i];
-        if (!set->source && chosen_has(options, set)) /* a recovered one has none */
+        if (!set->source && chosen_has(options, set)) /* a recovered set has none */
             r = log_as(-EINVAL, "%s:%u: [%s]: write source = DIR, what to keep in sync", path,
                        set->line, set->name);
     }

@@ -18,8 +18,8 @@ static const struct {
     [SPEED_DECODE] = {"decode", "decode: from the last k"},
 };
 
-/* Measures and tells, of each kind, bytes of source in a second; 0 where nothing is to compute:
- * all shares are pieces. */
+/* Measures and shows bytes of source per second for each kind; 0 if there is nothing to compute
+ * because all shares are pieces. */
 static int measure(struct speed_settings *settings, unsigned threads, double rates[SPEED_KINDS])
 {
     const struct share_layout *layout = &settings->layout;
@@ -42,7 +42,7 @@ static int measure(struct speed_settings *settings, unsigned threads, double rat
     return 0;
 }
 
-/* Keys for this run alone. */
+/* Makes keys for this run only. */
 static int make_keys(struct seal_keys **ret)
 {
     uint8_t master[KEY_SIZE];

@@ -16,8 +16,8 @@
 #include <sys/random.h>
 
 struct checking {
-    struct findings findings; /* the first, so that findings_failed() may have the whole */
-    struct page *page;        /* NULL: none is wanted */
+    struct findings findings; /* the first member, so that findings_failed() can reach the whole */
+    struct page *page;        /* NULL: not wanted */
     struct scrub scrub;
     struct keys_found keys;      /* of sealed shares */
     struct source *sealed;       /* the stores, if their shares are sealed, else NULL */
@@ -52,7 +52,7 @@ static void checking_end(struct checking *checking)
         page_close(checking->page);
 }
 
-/* Remembers what came of SET, and tells it. Returns 0 or a negative errno, logged. */
+/* Notes the result of SET, and reports it. Returns 0 or a negative errno, logged. */
 static int note_found(struct sync_set *set, const struct checking *checking,
                       enum exit_status status)
 {
@@ -69,8 +69,9 @@ static int note_found(struct sync_set *set, const struct checking *checking,
 }
 
 /*
- * Does so if a whole set was checked; but what is half sent looks as if it were lost, and a place
- * that is being made as if it were gone. Returns what the run ends with.
+ * Calls note_found if a whole set was checked, but not while it was written: shares that are half
+ * sent look lost, and a place that is being filled looks missing. Returns the exit status of the
+ * run.
  */
 static enum exit_status note_check(const struct options *options, const struct checking *checking,
                                    enum exit_status status)
@@ -92,7 +93,7 @@ static enum exit_status note_check(const struct options *options, const struct c
     return r < 0 || written < 0 ? standing_worse(status, EXIT_STATUS_FAILED) : status;
 }
 
-/* Refuses what goes together with a set alone. */
+/* Refuses options that need a set. */
 static int check_own_options(const struct options *options, const struct sync_set *set)
 {
     if (!set && (options->due || options->metrics))
@@ -103,13 +104,13 @@ static int check_own_options(const struct options *options, const struct sync_se
     return 0;
 }
 
-/* Tells what was found, with a page if that is wanted. */
+/* Reports the findings, and writes the page if that is wanted. */
 static enum exit_status conclude(const struct checking *checking, double seconds)
 {
     const struct findings *findings = &checking->findings;
     enum exit_status status = findings_status(findings);
 
-    if (checking->keys.lost) /* from the stores alone nothing could be restored */
+    if (checking->keys.lost) /* the stores alone could restore nothing */
         status = EXIT_STATUS_LOST;
     else if ((checking->keys.wrong > 0 || checking->keys.contested) && status == EXIT_STATUS_OK)
         status = EXIT_STATUS_DAMAGED;

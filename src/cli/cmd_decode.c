@@ -39,14 +39,14 @@ static void add_stores(struct draft *text, const struct store_list *list)
     }
 }
 
-/* ", unreadable: 3", unless there are none. */
+/* Adds ", unreadable: 3", or nothing if COUNT is 0. */
 static void add_count(struct draft *text, uint64_t count, const char *what)
 {
     if (count > 0)
         draft_add(text, ", %s: %s", what, show_count(count).text);
 }
 
-/* Of sealed shares: K nodes can hold back what is newer. */
+/* Says how old the root of sealed shares is: K nodes can withhold newer versions. */
 static void tell_root(struct source *stores)
 {
     const struct time_text time = source_root_time(stores);
@@ -57,7 +57,7 @@ static void tell_root(struct source *stores)
     output_json("root", json_pack("{s:s}", "as_of", time.text));
 }
 
-/* What a person wants to know at the end: is all of it back, and from where? */
+/* Says whether everything was restored, and from which stores. */
 static void tell_restored(struct copying *copying, enum exit_status status)
 {
     const struct progress *progress = &copying->meter.progress;
@@ -75,7 +75,7 @@ static void tell_restored(struct copying *copying, enum exit_status status)
     add_count(&reasons, copying->counts[COPY_FAILED], "not written as it should be");
     cleanup_free char *lacks = draft_take(&reasons);
     if (!lacks || (!*lacks && status == EXIT_STATUS_FAILED))
-        return; /* which has been told */
+        return; /* this was reported before */
     if (*lacks)
         set_stores_tell_unfetched(copying->options, "this once more");
     if (*lacks)
@@ -89,8 +89,8 @@ static void tell_restored(struct copying *copying, enum exit_status status)
 }
 
 /*
- * Refuses DEST in a node of the set, whether that is read or not, and around one: a tree may have
- * names like the nodes' directories, and would be written over the shares.
+ * Refuses a DEST in or around a node of the set, even one that is not read: a tree with names like
+ * the nodes' directories would overwrite the shares.
  */
 static int refuse_nodes(const struct options *options)
 {
@@ -98,7 +98,7 @@ static int refuse_nodes(const struct options *options)
     const char *path = options->words[options->word_count - 1];
     cleanup_whereabouts struct whereabouts place = {0};
 
-    if (!set || place_find(path, &place) < 0) /* which copying_add() tells */
+    if (!set || place_find(path, &place) < 0) /* copying_add() reports this */
         return 0;
     for (size_t i = 0; i < set->count; i++) {
         const struct sync_node *node = &set->nodes[i];
@@ -142,8 +142,8 @@ enum exit_status decode_command(struct options *options)
         r = source_open_sealed(options, &source);
     if (r < 0)
         status = status_of_stores(r);
-    /* Directories where nothing is mounted look like stores of an empty tree. */
-    copying.counting = true; /* names that are not confirmed are reported later, by the run */
+    /* Unmounted directories look like stores of an empty tree. */
+    copying.counting = true; /* unconfirmed names are reported later, by the run */
     if (r == 0 && options->remove && !options->remove_most) {
         int found = source_has_files(source);
         if (found < 0)
@@ -154,7 +154,7 @@ enum exit_status decode_command(struct options *options)
                        "--delete-most removes all the same");
     }
     copying.counting = false;
-    /* The folder of the stores, too: with a new directory in it, that would be one. */
+    /* Nor the folder of the stores: a new directory in it would count as a store. */
     cleanup_free char *real = options->source ? realpath(options->source, NULL) : NULL;
     if (r == 0 && real)
         r = names_add(&inputs, real);

@@ -34,7 +34,7 @@ static int check_options(struct options *options)
     return options->source ? 0 : -ENOMEM;
 }
 
-/* Adds each share's target; nothing is made yet. */
+/* Adds each share's target, but makes nothing yet. */
 static int add_targets(struct copying *copying, const struct options *options)
 {
     cleanup_free char *from = realpath(options->source, NULL);
@@ -79,7 +79,7 @@ enum exit_status encode_command(struct options *options)
         status = EXIT_STATUS_USAGE;
     if (r == 0 && (r = source_of_tree(options, &source)) == -EINVAL)
         status = EXIT_STATUS_USAGE;
-    /* A source that is not mounted looks like one from which all was deleted. */
+    /* An unmounted source looks as if everything had been deleted. */
     if (r == 0 && options->remove && !options->remove_most) {
         int found = source_has_files(source);
         if (found < 0)

@@ -15,15 +15,15 @@
 #include <sys/stat.h>
 #include <time.h>
 
-/* What was found in one file. */
+/* The result of one file. */
 struct looked {
     const char *path;
     uint64_t size;
     struct share_header header;
-    struct damage damage; /* blocks that are not what their checks say */
+    struct damage damage; /* blocks that do not match their checks */
 };
 
-/* A node's part of the key of sealed shares, which has no header. */
+/* Shows a node's part of the key of sealed shares, which has no header. */
 static bool tell_key_share(const char *path)
 {
     uint8_t bytes[KEY_SHARE_SIZE + 1];

@@ -37,7 +37,7 @@ static enum exit_status key_new(struct options *options)
     return r < 0 ? EXIT_STATUS_FAILED : EXIT_STATUS_OK;
 }
 
-/* What stands on paper goes past buffers that nobody wipes. */
+/* Writes what is to be printed on paper, bypassing buffers that nobody wipes. */
 static int write_out(const char *text, size_t length)
 {
     if (fflush(stdout) != 0)
@@ -60,7 +60,7 @@ static void show_line(void *context, int stream, char *line)
     }
 }
 
-/* The text of the file itself, for a camera; nothing where the program is not there. */
+/* Shows the text of the key's file as a picture for a camera, if the program for that exists. */
 static void show_picture(const struct master_key *key)
 {
     cleanup_secret char *text = seal_alloc(KEY_TEXT_SIZE);
@@ -98,7 +98,7 @@ static enum exit_status key_show(struct options *options)
     return EXIT_STATUS_OK;
 }
 
-/* Reads all of PATH, - for standard input, into PAPER with its NUL. */
+/* Reads all of PATH (-: standard input) into PAPER, and adds a NUL. */
 static int read_paper(const char *path, char *paper)
 {
     const bool is_input = strcmp(path, "-") == 0;
@@ -145,7 +145,7 @@ static const char *const verdicts[] = {
     [KEY_OTHER_SET] = "of another set",
 };
 
-/* Says what is wrong with the key of a store, if it is. VERBOSE: also if it is not. */
+/* Reports a wrong key of a store; with VERBOSE, also a right one. */
 static bool tell_node(const struct node_key *node, const struct found_key *file, bool verbose)
 {
     const bool is_copy = node->error == 0 && node->share >= 0 && node->share != file->share.index;
@@ -165,7 +165,7 @@ static bool tell_node(const struct node_key *node, const struct found_key *file,
     return right;
 }
 
-/* Says what is wrong with stores. Returns how many are. */
+/* Reports wrong keys of stores. Returns how many there are. */
 static size_t tell_nodes(const struct options *options, const struct node_keys *keys)
 {
     size_t wrong = 0;
@@ -185,7 +185,7 @@ static enum exit_status recover_from_stores(struct options *options, const char 
         r = node_keys_read(options, &keys);
     if (r == 0)
         r = node_keys_check_outside(&keys, path);
-    /* Before anything is asked for. */
+    /* before the user is asked for anything */
     if (r == 0 && access(path, F_OK) == 0)
         r = log_as(-EEXIST, "%s: is there already, and stays as it is: give another name", path);
     if (r < 0)
@@ -193,7 +193,7 @@ static enum exit_status recover_from_stores(struct options *options, const char 
     r = node_keys_search(options, &keys, options->set_id ? id : NULL, &key);
     const size_t wrong = tell_nodes(options, &keys);
     if (r == -ENOKEY || r == -ECANCELED || r == -EINVAL)
-        return EXIT_STATUS_FAILED; /* it was said where it was asked for */
+        return EXIT_STATUS_FAILED; /* logged where it happened */
     cleanup_free char *why = r < 0 ? node_keys_error(&keys, r) : NULL;
     if (r < 0)
         return log_as(r == -ENODATA || r == -EBADMSG ? EXIT_STATUS_LOST : EXIT_STATUS_FAILED,
@@ -222,10 +222,10 @@ static enum exit_status key_recover(struct options *options)
     return options->paper ? recover_from_paper(options, path) : recover_from_stores(options, path);
 }
 
-/* What can be done with keys: the first word. */
+/* The actions of zfec-fs key, by its first word. */
 static const struct action {
     const char *name;
-    size_t least, most; /* words, the first included */
+    size_t least, most; /* of words, including the first */
     enum exit_status (*run)(struct options *options);
     const char *words;
 } actions[] = {
@@ -235,7 +235,7 @@ static const struct action {
     {"passphrase", 2, 3, key_passphrase, "FILE [STORES]"},
 };
 
-/* Refuses options that ACTION has no use for: one is meant for something else then. */
+/* Refuses options that ACTION does not use: the user probably means something else. */
 static int check_words(const struct options *options, const struct action *action)
 {
     const bool recovers = action->run == key_recover, changes = action->run == key_passphrase;

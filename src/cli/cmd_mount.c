@@ -19,7 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The source whose stores SIGUSR1 asks about; NULL: none yet, or any more. */
+/* The source whose stores SIGUSR1 reports; NULL: not open. */
 static struct {
     pthread_mutex_t lock;
     struct source *source;
@@ -31,7 +31,7 @@ static void watch_stores(struct source *source)
     watched.source = source;
 }
 
-/* Says it in the log, and returns true, where too few stores are there to show anything. */
+/* Logs that too few stores are there to show anything, and returns true, if that is so. */
 static bool tell_few(void)
 {
     cleanup_store_list struct store_list *list = NULL;
@@ -41,7 +41,7 @@ static bool tell_few(void)
            refuse_few(store_source_terms(watched.source), list) < 0;
 }
 
-static bool are_few; /* when the mount began: from then on syslog has it, too */
+static bool are_few; /* when the mount began; repeated in syslog */
 
 static int leave_user(void)
 {
@@ -52,7 +52,7 @@ static int leave_user(void)
     return r;
 }
 
-/* Once, also where many threads find something lost. */
+/* Logs once, even if many threads find something lost. */
 static void tell_unfetched(void *opaque)
 {
     static atomic_flag told = ATOMIC_FLAG_INIT;
@@ -61,7 +61,7 @@ static void tell_unfetched(void *opaque)
         set_stores_tell_unfetched(opaque, "mount this again");
 }
 
-/* Writes to the log how the stores are, whenever SIGUSR1 asks for it. */
+/* Logs the state of the stores whenever SIGUSR1 asks for it. */
 static void *log_stores(void *opaque)
 {
     const sigset_t *asked = opaque;
@@ -79,8 +79,8 @@ static void *log_stores(void *opaque)
     return NULL;
 }
 
-/* The mount would cover what is in PATH, perhaps since the word that stands for the mountpoint was
- * meant to be the source. Of what cannot be listed the mount itself says more. */
+/* Refuses to cover what is in PATH: perhaps the mountpoint was meant to be the source. If PATH
+ * cannot be listed, the mount itself reports more. */
 static int refuse_cover(const char *path, bool is_alone)
 {
     cleanup_names struct names names = NO_NAMES;
@@ -100,7 +100,7 @@ static int refuse_cover(const char *path, bool is_alone)
                   path, is_alone ? "if it is the source, " : "", is_alone ? " behind it" : "");
 }
 
-/* Checks that the words and options make sense together, and sets what follows from others. */
+/* Checks that words and options fit together, and sets what follows from them. */
 static int check_options(struct options *options)
 {
     bool from_stores = options->view != VIEW_ENCODED;
@@ -129,7 +129,8 @@ static int check_options(struct options *options)
         return -EINVAL;
     if (!from_stores && !options->source && !(options->source = strdup("/")))
         return -ENOMEM;
-    /* The kernel has to check who may read what: the daemon, which may be root's, reads for all. */
+    /* The kernel has to check access, because the daemon, which may be root's, reads for
+     * everyone. */
     if (options->others_allowed && !options->permissions_checked &&
         options_pass_on(options, "default_permissions") < 0)
         return -ENOMEM;
@@ -145,7 +146,7 @@ static int check_options(struct options *options)
     return options->covers ? 0 : refuse_cover(mountpoint, options->word_count == 1 && !from_stores);
 }
 
-/* Stores are opened in the process that stays: threads may be on their way to those that hang. */
+/* Opens the stores in the process that stays, since threads may be at stores that hang. */
 enum exit_status mount_command(struct options *options)
 {
     static sigset_t asked;
@@ -161,7 +162,7 @@ enum exit_status mount_command(struct options *options)
     bool from_set = from_stores && options->source && set_stores_is_address(options->source);
     if ((!stays || from_set) && background_enter(stays ? BACKGROUND_MOUNT : BACKGROUND_DAEMON) < 0)
         return EXIT_STATUS_FAILED;
-    /* No thread takes the signal but the one that waits for it. */
+    /* Only the thread that waits for the signal takes it. */
     sigemptyset(&asked);
     sigaddset(&asked, SIGUSR1);
     sigprocmask(SIG_BLOCK, &asked, NULL);

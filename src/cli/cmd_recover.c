@@ -13,15 +13,15 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { LOOK_S = 20 }; /* of rclone, at its own configuration */
+enum { LOOK_S = 20 }; /* for rclone to read its own configuration */
 
 struct recovery {
     const struct options *options;
-    char *file; /* that of sets */
+    char *file; /* the file of sets */
     struct asking asking;
 };
 
-/* Returns true if rclone has a remote that is called as PLACE is up to its colon. */
+/* Returns true if rclone has a remote of the name before PLACE's colon. */
 static bool is_remote(const char *place)
 {
     struct words words = {.names = NO_NAMES};
@@ -33,7 +33,7 @@ static bool is_remote(const char *place)
     return child_run(&words, LOOK_S, NULL) == 0;
 }
 
-/* Takes the word of the command line to RET. Returns 0 or a negative errno, logged. */
+/* Finds the place that the command line names. Returns 0 or a negative errno, logged. */
 static int find_place(const char *place, struct sync_node *ret, char **ret_path)
 {
     bool is_path = !strchr(place, ':') || *place == '/' || *place == '.';
@@ -59,7 +59,7 @@ static void show_text(const char *who, const char *text)
     }
 }
 
-/* Shows what nodes tell that is not TOLD, each once. Returns true if there is any. */
+/* Shows each answer that differs from TOLD, once. Returns true if there is any. */
 static bool show_others(const struct sync_set *set, const struct telling *tellings,
                         const char *told)
 {
@@ -80,7 +80,7 @@ static bool show_others(const struct sync_set *set, const struct telling *tellin
     return found;
 }
 
-/* Returns true if TEXT makes sense as a file of sets. */
+/* Returns true if TEXT is a valid file of sets. */
 static bool makes_sense(const struct recovery *recovery, const char *text)
 {
     cleanup_sets struct sets sets = {0};
@@ -96,8 +96,7 @@ static bool makes_sense(const struct recovery *recovery, const char *text)
     return r == 0;
 }
 
-/* Returns the file of sets with the set NAME added, which is TEXT; or NULL after one line in the
- * log. */
+/* Returns the file of sets with the set NAME, TEXT, added; or NULL after one line in the log. */
 static char *add_set(const struct recovery *recovery, const char *name, const char *text)
 {
     const char *path = recovery->file;
@@ -112,7 +111,7 @@ static char *add_set(const struct recovery *recovery, const char *name, const ch
     }
     if (file) {
         ssize_t size = getdelim(&old, &room, '\0', file);
-        const bool is_empty = size < 0 && feof(file); /* as if it were not there */
+        const bool is_empty = size < 0 && feof(file); /* counts as missing */
         fclose(file);
         if (!is_empty && sets_read(path, NULL, &sets) < 0)
             return NULL;
@@ -129,9 +128,8 @@ static char *add_set(const struct recovery *recovery, const char *name, const ch
     return NULL;
 }
 
-/* Adds the set NAME, which is TEXT, to the file of sets. Returns 0, or a negative errno, which was
- * logged.
- */
+/* Adds the set NAME, TEXT, to the file of sets. Returns 0, or a negative errno, which was
+ * logged. */
 static int write_set(const struct recovery *recovery, const char *name, const char *text)
 {
     const char *path = recovery->file, *slash = strrchr(path, '/');
@@ -161,7 +159,7 @@ static void show_next(const struct recovery *recovery, const char *name)
                              "do not have them");
 }
 
-/* Shows what came of it all, and writes the set, which is TEXT, while PLACE has told TOLD. */
+/* Shows the result, and writes the set TEXT. TOLD is the answer of PLACE. */
 static enum exit_status conclude(const struct recovery *recovery, const struct sync_set *set,
                                  const struct telling *tellings, const char *told, const char *text)
 {
@@ -183,7 +181,8 @@ static enum exit_status conclude(const struct recovery *recovery, const struct s
     return status;
 }
 
-/* Recovers SET as PLACE describes it: its first node lies there, however others call its place. */
+/* Recovers SET as PLACE describes it. PLACE is where its first node is, whatever other nodes
+ * say. */
 static enum exit_status recover_set(struct recovery *recovery, struct sync_set *set,
                                     const struct sync_node *place)
 {

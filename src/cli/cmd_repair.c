@@ -16,7 +16,8 @@
 
 #include <string.h>
 
-/* Makes new stores, once each can be one: they are stores like the others. */
+/* Makes the new stores, after checking that each may be one. From then on they are like the
+ * others. */
 static int add_places(struct copying *copying, const struct options *options, struct source *source)
 {
     struct stores *stores = store_source_stores(source);
@@ -34,7 +35,7 @@ static int add_places(struct copying *copying, const struct options *options, st
     return r < 0 || paths.count == 0 ? r : stores_add(stores, &paths);
 }
 
-/* No store is emptied by what is removed in another one, where it is mounted. */
+/* Claims the stores, so that nothing removed in one empties another that is mounted in it. */
 static int claim_stores(struct source *source)
 {
     cleanup_names struct names paths = NO_NAMES;
@@ -45,7 +46,7 @@ static int claim_stores(struct source *source)
     return r;
 }
 
-/* What --add says counts; but a share that is there already does not become another one. */
+/* Gives stores the shares of --add; but a store that has a share keeps that. */
 static int give_shares(const struct options *options, struct roster *roster)
 {
     for (size_t i = 0; i < options->place_count; i++) {
@@ -53,7 +54,7 @@ static int give_shares(const struct options *options, struct roster *roster)
         struct roster_entry *entry = NULL;
         for (size_t at = 0; !entry && at < roster->count; at++) {
             const struct store *store = roster->entries[at].store;
-            /* A remote store is not asked where it is: only its name counts. */
+            /* a remote store is known only by its name */
             if (strcmp(store_name(store), place->path) == 0 ||
                 (!store_is_remote(store) && store_is_at(store, place->path)))
                 entry = &roster->entries[at];
@@ -77,7 +78,7 @@ static int give_shares(const struct options *options, struct roster *roster)
     return 0;
 }
 
-/* Rule 7: nothing is written to a store that may be none of these. */
+/* Rule 7: leaves alone stores that may not belong to these. */
 static void leave_other_files(const struct options *options, struct roster *roster)
 {
     for (size_t i = 0; i < roster->count; i++) {
@@ -106,8 +107,8 @@ static void leave_other_files(const struct options *options, struct roster *rost
 struct repairing {
     struct copying *copying;
     struct findings *findings;
-    struct sending *sending; /* to the nodes of a set; NULL: stores are written to */
-    bool filled;             /* a node that is in no store that was read */
+    struct sending *sending; /* to the nodes of a set; NULL: repair writes to stores itself */
+    bool filled;             /* a node without a store that was read was filled */
     atomic_uint refused, kept, lost, unverified, unconfirmed;
     struct keys_found keys;      /* of sealed shares */
     struct source *sealed;       /* the stores, if their shares are sealed, else NULL */
@@ -120,7 +121,7 @@ static void hand_over(void *context, const char *path, const struct target *targ
     sending_add(((struct repairing *)context)->sending, path, target, need, seen);
 }
 
-/* Tells of a sealed name by its path in the source, where there is a key. */
+/* Reports a sealed name by its path in the source if there is a key. */
 static void tell(const struct repairing *repairing, const struct copy_event *event)
 {
     struct unsealer *unsealer =
@@ -148,12 +149,12 @@ static void failed(void *context, const char *path, int error)
     findings_failed(((struct repairing *)context)->findings, path, error);
 }
 
-/* What is handed over counts when it was sent. */
+/* What is handed over counts only when it has been sent. */
 static void note_failure(void *context, const struct copy_event *event)
 {
     struct repairing *repairing = context;
 
-    if (event->kind == COPY_MADE && event->twin) { /* both are named where they are to be one */
+    if (event->kind == COPY_MADE && event->twin) { /* both names are sent, to be linked */
         sending_add(repairing->sending, event->twin, event->target, NEED_NOTHING, NULL);
         sending_add(repairing->sending, event->path, event->target, NEED_NOTHING, NULL);
     }
@@ -204,7 +205,7 @@ static void tell_mended(const struct store_findings *store)
     output_draft(COLOUR_NONE, &line);
 }
 
-/* Tells what was made, in each store and of what. */
+/* Reports what was made in each store, and from what. */
 static void tell_made(const struct repairing *repairing)
 {
     const struct findings *findings = repairing->findings;
@@ -231,7 +232,7 @@ static void add_left(struct draft *line, uint64_t count, const char *what, const
                   plural(count), left);
 }
 
-/* Says whether all is as it should be now, and if not, what is left. Returns true if it is. */
+/* Says whether everything is right now, or what is left to do. Returns true if it is. */
 static bool tell_outcome(const struct repairing *repairing)
 {
     const struct findings *findings = repairing->findings;
@@ -275,7 +276,7 @@ static bool tell_outcome(const struct repairing *repairing)
     return !rest;
 }
 
-/* What check has found is of the place before, or, if IS_MENDED, no more. */
+/* Forgets what check found of a replaced place, or, if IS_MENDED, of all. */
 static void note_repair(const struct options *options, bool is_mended)
 {
     cleanup_alarm struct alarm alarm = {.lock = -1};

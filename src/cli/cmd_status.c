@@ -9,12 +9,12 @@
 #include "cli/sync_sets.h"
 #include "sync/state.h"
 
-/* Shows what is known of SET. It is read while a run may replace it, and so takes no lock. */
+/* Shows the state of SET, without a lock: a run replaces the state's file as a whole. */
 static enum exit_status show_set(const char *folder, struct sync_set *set)
 {
     int r = state_read(folder, set);
 
-    if (r < 0 && r != -ENOENT) { /* which was logged */
+    if (r < 0 && r != -ENOENT) { /* logged already */
         output_json("status",
                     json_pack("{s:s, s:s, s:i}", "set", set->name, "error",
                               "its state cannot be read", "exit_status", EXIT_STATUS_FAILED));
@@ -26,7 +26,7 @@ static enum exit_status show_set(const char *folder, struct sync_set *set)
     return standing.status;
 }
 
-/* Asks the nodes of a set that has no source what they say they are. */
+/* Asks the nodes of a set without a source for their descriptions. */
 static enum exit_status ask_set(const struct options *options, struct sync_set *set)
 {
     cleanup_asking struct asking asking = {.signals = -1};
@@ -69,7 +69,7 @@ enum exit_status status_command(struct options *options)
             status = standing_worse(status, ask_set(options, &sets.sets[i]));
         if (is_asked && state_read(folder, &sets.sets[i]) == -ENOENT &&
             !standing_is_known(&sets.sets[i]))
-            continue; /* there is no more to say */
+            continue; /* nothing more to say */
         status = standing_worse(status, show_set(folder, &sets.sets[i]));
     }
     if (metrics_write(options, &sets) < 0)

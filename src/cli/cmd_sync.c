@@ -27,24 +27,23 @@
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 
-/* So many paths are remembered of the files that differ at a node, and of the symlinks sent to it.
- */
+/* The most paths that are remembered of files that differ at a node, and of symlinks sent to it. */
 enum { KEPT_MAX = 1000 };
 
-/* So often names are counted that the source has no more, which takes one more listing. */
+/* How often names are counted that the source no longer has, which takes one more listing. */
 enum { COUNT_EVERY_S = 7 * 24 * 60 * 60 };
 
 struct syncing {
     const struct options *options;
     struct sync_set *set;
     struct private_view view;
-    struct run run;           /* a transfer and */
-    struct outcome *outcomes; /* an outcome for each node */
+    struct run run;           /* a transfer for each node */
+    struct outcome *outcomes; /* one for each node */
     const char *few;          /* see struct transfer */
-    bool describes;           /* each node is told of the others */
+    bool describes;           /* each node gets a description of the others */
     char encoding[ENCODING_SIZE];
     uint64_t files, bytes; /* of a share */
-    int64_t root_ns;       /* of a sealed set: as sync_set has it, of what is sent */
+    int64_t root_ns;       /* of a sealed set: as in sync_set, for what is sent */
     time_t began;
     struct timespec began_at; /* the same, by the clock of times of change */
 };
@@ -73,13 +72,13 @@ static void happened(const struct transfer *transfer, enum transfer_event event)
     const struct sync_node *node = transfer->node;
     bool fails = event == TRANSFER_FAILS_FOR_NOW;
 
-    /* The next try finds them again. */
+    /* the next try finds them again */
     if (fails && transfer_compares(transfer))
         names_clear(&outcome->paths);
     else if (fails && transfer->task == TASK_FIND)
         names_clear(&outcome->left);
     if (transfer->task != TASK_UPDATE)
-        return; /* its outcome is told later */
+        return; /* its outcome is reported later */
     if (event == TRANSFER_IS_DISTRUSTED) {
         log_warning(
             "%s/%s: holds a share other than %02x, one of another encoding (required, format, "
@@ -89,8 +88,8 @@ static void happened(const struct transfer *transfer, enum transfer_event event)
     }
     json_t *object = outcome_json(set, transfer, fails ? "retry" : "begin");
     if (fails)
-        output_json_path(object, "error", transfer->reason); /* it may hold any byte */
-    if (fails && !output_has_progress())                     /* which shows it */
+        output_json_path(object, "error", transfer->reason); /* may contain any byte */
+    if (fails && !output_has_progress())                     /* otherwise the progress shows it */
         log_warning("%s/%s: %s; will be tried again", set->name, node->name, transfer->reason);
     output_json("node", object);
 }
@@ -104,11 +103,11 @@ static void moved(const struct transfer *transfer, enum move move, const char *p
     bool differs = move == MOVE_DIFFERENT;
 
     if (move == MOVE_LEFT) {
-        names_add(&outcome->left, path); /* where that fails, it is left */
+        names_add(&outcome->left, path); /* without memory, it is left */
         return;
     }
     if (differs && outcome->paths.count < KEPT_MAX)
-        names_add(&outcome->paths, path); /* where that fails, it counts as one not kept */
+        names_add(&outcome->paths, path); /* without memory, it counts as not kept */
     if (move == MOVE_SENT_LINK && !transfer->dry_run && outcome->links.count < KEPT_MAX)
         names_add(&outcome->links, path);
     const struct options *options = syncing->options;
@@ -133,7 +132,7 @@ static void fail_node(struct outcome *outcome, const char *reason)
         snprintf(outcome->error, sizeof outcome->error, "%s", reason);
 }
 
-/* Notes what could not be cleaned, which the next run tries again. The node is up to date. */
+/* Notes what could not be cleaned, for the next run. The node is up to date all the same. */
 static void fail_cleaning(struct syncing *syncing, size_t i, const char *reason)
 {
     syncing->outcomes[i].clean_failed = true;
@@ -148,7 +147,7 @@ static bool is_of_another_encoding(const struct syncing *syncing, const struct m
     return memory->tried > 0 && strcmp(memory->encoding, syncing->encoding) != 0;
 }
 
-/* Returns true if NODE is to be cleaned: where nothing was left undone. */
+/* Returns true if the node is to be cleaned: nothing was left undone. */
 static bool is_to_be_cleaned(const struct outcome *outcome)
 {
     return outcome->unfinished && outcome->update.result == 0 && !outcome->clean_failed;
@@ -160,7 +159,7 @@ static bool is_filled(const struct syncing *syncing, size_t i)
     return syncing->set->nodes[i].memory.as_of == 0 && syncing->outcomes[i].update.result == 0;
 }
 
-/* Of two or more, one may have the place of another; what was filled earlier says what it is. */
+/* Counts filled places: two or more may be swapped. Places filled earlier identify themselves. */
 static size_t count_filled(const struct syncing *syncing)
 {
     size_t ret = 0;
@@ -171,8 +170,9 @@ static size_t count_filled(const struct syncing *syncing)
 }
 
 /*
- * Chooses a few small files to ask the node for. rsync tells what is of one size and time and has
- * other bytes; rclone only what differs, so that nothing may have changed since the last run.
+ * Chooses a few small files to ask the node for. rsync reports files of equal size and time with
+ * other bytes; rclone reports any difference, so the files must not have changed since the last
+ * run.
  */
 static int choose_few(const struct syncing *syncing, struct transfer *transfer)
 {
@@ -189,9 +189,9 @@ static int choose_few(const struct syncing *syncing, struct transfer *transfer)
 }
 
 /*
- * Writes the list of the symlinks that an rsync daemon may have changed: those that it was sent, or
- * all, where one was changed before, files are compared as well, or these are not known. One that
- * has changed since the run began is left to the next. Returns 1 where there are any, 0, or an
+ * Writes the list of symlinks that an rsync daemon may have changed: those sent to it; or all, if
+ * one was changed before, files are compared as well, or the sent ones are not known. Symlinks that
+ * have changed since the run began are left to the next run. Returns 1 if there are any, 0, or an
  * error.
  */
 static int choose_links(const struct syncing *syncing, size_t i, const struct transfer *transfer)
@@ -224,7 +224,7 @@ static int choose_links(const struct syncing *syncing, size_t i, const struct tr
     return r < 0 ? r : chosen.count > 0;
 }
 
-/* Prepares what is to be done for node number I. Returns 1 if that is something, 0, or an error. */
+/* Prepares the next task for node number I. Returns 1 if there is one, 0, or an error. */
 static int prepare_task(struct syncing *syncing, size_t i, struct transfer *transfer)
 {
     const struct options *options = syncing->options;
@@ -233,9 +233,9 @@ static int prepare_task(struct syncing *syncing, size_t i, struct transfer *tran
     struct outcome *outcome = &syncing->outcomes[i];
     cleanup_names struct names chosen = NO_NAMES;
     /*
-     * Files are to be sent again: those that differ, or all where these are not known. A cloud
-     * keeps checksums beside the bytes, and may give those of bytes that it has lost. rsync
-     * computes them.
+     * Files that differ must be sent again, or all files if these are not known. A cloud keeps
+     * checksums beside the bytes, and may report those of bytes that it has lost. rsync computes
+     * them.
      */
     bool again = mover == &rclone_mover && memory->differs_since > 0;
     int r;
@@ -251,7 +251,7 @@ static int prepare_task(struct syncing *syncing, size_t i, struct transfer *tran
         r = sample_write_paths(&memory->different, transfer->list, mover->list_end);
         return r < 0 ? r : 1;
     case TASK_UPDATE:
-        if (outcome->update.result < 0) /* it cannot be reached */
+        if (outcome->update.result < 0) /* it is out of reach */
             return 0;
         transfer->remove_most = options->remove_most;
         transfer->known = memory->as_of > 0;
@@ -262,7 +262,7 @@ static int prepare_task(struct syncing *syncing, size_t i, struct transfer *tran
         r = choose_few(syncing, transfer);
         if (r < 0)
             return r;
-        /* Nothing there will say that this run has filled it. */
+        /* nothing there will show that this run has filled it */
         if (transfer->seal && !transfer->keys && !transfer->set)
             transfer->is_new = memory->first_tried == syncing->began && !transfer->adopts;
         transfer->counts =
@@ -280,7 +280,7 @@ static int prepare_task(struct syncing *syncing, size_t i, struct transfer *tran
         if (!is_to_be_cleaned(outcome))
             return 0;
         return mkdir(transfer->place, 0700) < 0 ? -errno : 1;
-    case TASK_REMOVE: /* what was found and is not the tree's */
+    case TASK_REMOVE: /* the leftovers that were found and are not the tree's */
         if (!is_to_be_cleaned(outcome))
             return 0;
         r = leftovers_choose(transfer->share, &outcome->left, &chosen);
@@ -292,9 +292,9 @@ static int prepare_task(struct syncing *syncing, size_t i, struct transfer *tran
         if (r < 0)
             fail_cleaning(syncing, i, strerrordesc_np(-r));
         return r == 0;
-    case TASK_ROOT: /* which an update does as well */
+    case TASK_ROOT: /* an update does that as well */
         return 0;
-    case TASK_COMPARE: /* what is up to date, where there is something to compare */
+    case TASK_COMPARE: /* of nodes that are up to date, if there is something to compare */
         if (*outcome->error)
             return 0;
         r = sample_write(
@@ -307,8 +307,8 @@ static int prepare_task(struct syncing *syncing, size_t i, struct transfer *tran
     return 0;
 }
 
-/* Where the place of node number I says that it holds another node's share, both were sent there,
- * and it holds a mixture. */
+/* If the place of node number I says that it holds another node's share, both nodes were sent to
+ * one place, which holds a mixture. */
 static void look_for_twin(struct syncing *syncing, size_t i, const char *theirs)
 {
     const struct sync_set *set = syncing->set;
@@ -330,7 +330,7 @@ static void look_for_twin(struct syncing *syncing, size_t i, const char *theirs)
     }
 }
 
-/* Notes what came of that. */
+/* Notes the result of the task. */
 static void judge_task(struct syncing *syncing, size_t i, const struct transfer *transfer)
 {
     struct outcome *outcome = &syncing->outcomes[i];
@@ -358,7 +358,7 @@ static void judge_task(struct syncing *syncing, size_t i, const struct transfer 
         if (failed)
             fail_cleaning(syncing, i, transfer->reason);
         break;
-    case TASK_COMPARE: /* that a node cannot be compared does not mean that it is behind */
+    case TASK_COMPARE: /* a node that cannot be compared is not behind for that */
     case TASK_COMPARE_BACK:
         outcome->different = transfer->different;
         if (outcome->different > 0) {
@@ -417,15 +417,15 @@ static int run_step(struct syncing *syncing, enum transfer_task task)
 }
 
 /*
- * Shares of another encoding are of no use with those that there are. So it is begun only where
- * enough nodes can be reached to restore from these alone. In a dry run, all are reached for
- * anyway. Returns 0, or a negative errno after lines in the log.
+ * Shares of another encoding are useless together with the existing ones. So a change begins only
+ * if enough nodes can be reached to restore from these alone. A dry run contacts all nodes anyway.
+ * Returns 0, or a negative errno after lines in the log.
  */
 static int reach_nodes(struct syncing *syncing)
 {
     const struct sync_set *set = syncing->set;
     bool dry_run = syncing->options->dry_run, changes = false;
-    const struct memory *other = NULL; /* of a node that can be reached */
+    const struct memory *other = NULL; /* of a reachable node */
     size_t reached = 0;
 
     for (size_t i = 0; i < set->count; i++)
@@ -457,7 +457,7 @@ static int reach_nodes(struct syncing *syncing)
         set->encoding.required, reached, set->count);
 }
 
-/* Writes what each node is to have of the others. Returns 0 or a negative errno. */
+/* Writes each node's description of the others. Returns 0 or a negative errno. */
 static int write_descriptions(struct syncing *syncing)
 {
     const struct sync_set *set = syncing->set;
@@ -487,7 +487,7 @@ static int write_descriptions(struct syncing *syncing)
     return r < 0 ? log_errno(r, "%s: cannot be described", set->name) : 0;
 }
 
-/* Refuses a source without any file where there were some: it may not be mounted. */
+/* Refuses a source without any file if there were some before: it may not be mounted. */
 static int refuse_empty_source(const struct syncing *syncing)
 {
     const struct sync_set *set = syncing->set;
@@ -503,8 +503,8 @@ static int refuse_empty_source(const struct syncing *syncing)
                   set->name, set->source, show_count(files).text);
 }
 
-/* Names of sealed shares are others than those of plain ones, which would stay readable beside
- * them, or be deleted before enough of the new ones are there. */
+/* Refuses to mix plain and sealed shares: their names differ, so plain shares would stay readable
+ * beside sealed ones, or be deleted before enough new ones are there. */
 static int refuse_mixture(const struct sync_set *set)
 {
     static const char sealed[] = "sealed,";
@@ -523,7 +523,7 @@ static int refuse_mixture(const struct sync_set *set)
     return 0;
 }
 
-/* When the root that is sent last changed: the time of its manifest. */
+/* Returns when the root that is sent last changed: the time of its manifest. */
 static int64_t look_at_root(const struct syncing *syncing)
 {
     cleanup_free char *path = NULL;
@@ -535,7 +535,7 @@ static int64_t look_at_root(const struct syncing *syncing)
     return lstat(path, &status) < 0 ? 0 : header_time(&status.st_mtim);
 }
 
-/* Does all steps, with the view mounted. Returns 0 or a negative errno. */
+/* Runs all steps, with the view mounted. Returns 0 or a negative errno. */
 static int run_steps(struct syncing *syncing, const char *folder)
 {
     const struct sync_set *set = syncing->set;
@@ -552,12 +552,12 @@ static int run_steps(struct syncing *syncing, const char *folder)
         r = reach_nodes(syncing);
     if (r < 0)
         return r;
-    /* From now on something may be left at the nodes: whoever stops this run may stop it for good.
-     * A node of which nothing is known may hold what a forgotten run has left. */
+    /* From now on leftovers may be at the nodes, since this run may be stopped for good. A node of
+     * which nothing is known may have those of a forgotten run. */
     for (size_t i = 0; i < set->count; i++) {
         struct memory *memory = &set->nodes[i].memory;
         struct outcome *outcome = &syncing->outcomes[i];
-        bool goes_on = outcome->update.result == 0; /* it is not known to be out of reach */
+        bool goes_on = outcome->update.result == 0; /* not known to be out of reach */
         memory->begun = syncing->began;
         outcome->unfinished = memory->unfinished_since > 0 || memory->as_of == 0;
         if (memory->unfinished_since == 0)
@@ -566,7 +566,7 @@ static int run_steps(struct syncing *syncing, const char *folder)
             memory->tried = memory->first_tried = syncing->began;
             strcpy(memory->encoding, syncing->encoding);
         }
-        /* The encoding is known again once everything there was compared. */
+        /* The encoding is known again after everything there was compared. */
         outcome->is_of_another_encoding = is_of_another_encoding(syncing, memory);
         if (outcome->is_of_another_encoding && goes_on)
             *memory->encoding = '\0';
@@ -594,7 +594,7 @@ static int run_steps(struct syncing *syncing, const char *folder)
     return r;
 }
 
-/* What a node deletes, it does not keep. */
+/* Notes names that the source no longer has. A node that deletes keeps none. */
 static void note_surplus(const struct syncing *syncing, struct memory *memory,
                          const struct transfer *update)
 {
@@ -604,7 +604,7 @@ static void note_surplus(const struct syncing *syncing, struct memory *memory,
     memory->surplus = update->node->terms.remove ? 0 : update->surplus;
 }
 
-/* Remembers what came of a node. What differs stays noted until all was compared, and sent. */
+/* Remembers a node's result. Differences stay noted until everything was compared, and sent. */
 static void remember(const struct syncing *syncing, struct memory *memory, struct outcome *outcome)
 {
     memory->tried = syncing->began;
@@ -638,7 +638,7 @@ static void remember(const struct syncing *syncing, struct memory *memory, struc
     }
 }
 
-/* Tells of nodes that are behind for too long. Returns true if there are any. */
+/* Reports nodes that have been behind for too long. Returns true if there are any. */
 static bool tell_late_nodes(const struct sync_set *set)
 {
     const time_t now = time(NULL);
@@ -656,7 +656,7 @@ static bool tell_late_nodes(const struct sync_set *set)
     return ret;
 }
 
-/* Shows and remembers what came of all nodes. */
+/* Shows and remembers the results of all nodes. */
 static enum exit_status conclude_set(struct syncing *syncing, const char *folder)
 {
     struct sync_set *set = syncing->set;
@@ -688,7 +688,7 @@ static enum exit_status conclude_set(struct syncing *syncing, const char *folder
     return status;
 }
 
-/* Remembers what a run ends with, and tells of problems. Returns what it ends with then. */
+/* Remembers the exit status of a run, and reports problems. Returns the final status. */
 static enum exit_status note_end(const struct options *options, struct sync_set *set,
                                  enum exit_status status)
 {
@@ -704,8 +704,8 @@ static enum exit_status note_end(const struct options *options, struct sync_set 
 }
 
 /*
- * Brings the nodes of SET up to date; SIGNALS is a descriptor from which the user's signals are
- * read. *STOPPED is set where one of them wanted the end. Called while there is but one thread.
+ * Updates the nodes of SET. SIGNALS is a descriptor from which the user's signals are read; sets
+ * *STOPPED if one of them is to stop. Call it while there is only one thread.
  */
 static enum exit_status sync_set(const struct options *options, struct sync_set *set, int signals,
                                  bool *stopped)

@@ -100,11 +100,12 @@ void copying_tell(void *context, const struct copy_event *event)
                     kind == COPY_TOUCHED ? "given its metadata" : actions[kind], in, where);
     else if (kind == COPY_REMOVED &&
              (options->command == COMMAND_REPAIR || !(options->remove || options->verbose)))
-        /* Not asked for: what was in the way of another name is in no line of what was found. */
+        /* Nobody asked for this removal: the name was in the way of another, and no line about
+         * findings has it. */
         output_text(COLOUR_NONE, "%s: removed%s%s", event->path, in, where);
 }
 
-/* Returns true if PATH stays where it is: a store has it, or may have it. */
+/* Returns true if PATH is kept because a store has it, or may have it. */
 static bool keeps(void *context, const char *path)
 {
     struct copying *copying = context;
@@ -140,9 +141,9 @@ int copying_begin(struct copying *copying, const struct options *options)
 }
 
 /*
- * Refuses a PLACE that harms INPUT: of a new store, one in another store, or around it; one in the
- * source, which would be encoded, without end; one around INPUT where files that are not in the
- * source are removed; and one in a store for whole files, which would take the places of shares.
+ * Refuses a PLACE that harms INPUT: a new store in another store, or around one; a target in the
+ * source, which would then never end; a target around INPUT if files that are not in the source are
+ * removed; and a target for whole files in a store, where they would replace shares.
  */
 static int refuse_input(const struct options *options, const char *path,
                         const struct whereabouts *place, const char *input)
@@ -170,7 +171,8 @@ static int refuse_input(const struct options *options, const char *path,
     return 0;
 }
 
-/* Whoever has a share would have all of the key. */
+/* Refuses a target that would contain the key's file: whoever has the share would have the whole
+ * key. */
 static int refuse_key(const struct options *options, const char *path,
                       const struct whereabouts *place)
 {
@@ -195,7 +197,7 @@ int copying_add(struct copying *copying, const char *path, int share, const stru
         return log_errno(r, "%s: cannot be written to", path);
     if (options->command == COMMAND_REPAIR && options->source &&
         place_find(options->source, &parent) == 0 &&
-        whereabouts_within(&parent, &place)) /* also if there are no stores in it */
+        whereabouts_within(&parent, &place)) /* even if no stores are in it */
         return log_as(-EINVAL, "%s: the stores lie in it, in %s; choose another place", path,
                       options->source);
     r = refuse_key(options, path, &place);
@@ -243,7 +245,7 @@ int copying_make_directory(struct copying *copying, const char *path)
     return errno == EEXIST ? 0 : log_errno(-errno, "%s: cannot be made", path);
 }
 
-/* Returns true if what is made in one tree shows in the other. */
+/* Returns true if what is made in one tree appears in the other. */
 static bool shows_in(const struct tree *one, const struct tree *other)
 {
     char name[TEMPORARY_NAME_SIZE];
@@ -257,8 +259,8 @@ static bool shows_in(const struct tree *one, const struct tree *other)
     return shows;
 }
 
-/* Refuses two targets that turn out to be one, now that they are there, as where case is ignored.
- * FUSE servers may have an inode for each name. */
+/* Refuses two targets that turn out to be one once they exist, as where case is ignored. Inodes do
+ * not tell: FUSE servers may have one for each name. */
 static int refuse_same(const struct copying *copying)
 {
     for (size_t i = 0; i < copying->count; i++) {
@@ -283,7 +285,8 @@ int copying_open(struct copying *copying)
         if (r < 0)
             return r;
         r = tree_open(path, &copying->trees[i]);
-        /* A dry run opens an empty directory that has no name any more, for what would be made. */
+        /* A dry run opens an empty, already removed directory in place of one that would be
+         * made. */
         char unmade[] = "/tmp/zfec-fs-XXXXXX";
         if (r == -ENOENT && copying->options->dry_run && mkdtemp(unmade)) {
             r = tree_open(unmade, &copying->trees[i]);
@@ -309,7 +312,7 @@ void copying_end(struct copying *copying)
         free(copying->names[i]);
         whereabouts_clear(&copying->places[i]);
     }
-    /* Others may have put something into them meanwhile, and that stays. */
+    /* Others may have put something into them meanwhile, which stays. */
     for (size_t i = copying->begun ? 0 : copying->made.count; i > 0; i--)
         rmdir(names_get(&copying->made, i - 1));
     names_clear(&copying->made);
@@ -324,7 +327,7 @@ int copying_finish(struct copying *copying, int result)
         const char *path = names_get(&copying->made, i);
         cleanup_free char *copy = strdup(path);
         cleanup_fd int fd = copy ? open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-        /* EACCES: a folder to write to alone; EINVAL: the file system has no way to do it. */
+        /* EACCES: a folder that can only be written to; EINVAL: the file system cannot do it */
         if ((fd < 0 ? errno != EACCES : fsync(fd) < 0 && errno != EINVAL) && result == 0)
             result = log_errno(-errno, "%s: its name cannot be written out", path);
     }
@@ -365,11 +368,11 @@ enum exit_status copying_run(struct copying *copying, struct source *source)
     struct lacking found[256] = {0};
     int r = 0;
 
-    copying->counting = true; /* names that are not confirmed are reported later, by the run */
+    copying->counting = true; /* unconfirmed names are reported later, by the run */
     if (output_has_progress())
         count_run(source, options->jobs, progress);
-    /* A source that is not mounted, or is not the one that a target is of, looks as if most of what
-     * the target holds had been deleted. */
+    /* If the source is not mounted, or is another target's, it looks as if most of the target's
+     * names had been deleted. */
     if (options->remove && !options->remove_most)
         r = lacking_count(source, copying->targets, copying->count, &copying->settings, progress,
                           found);

@@ -66,7 +66,7 @@ static int prepare(struct fetch_run *fetch, size_t i)
     return r == 0 ? fetching->node->mover->prepare(transfer, &paths) : r;
 }
 
-/* Fetches, or asks how much that would be. */
+/* Fetches the shares, or in a dry run asks for their size. */
 static int fetch_all(struct fetch_run *fetch, bool dry_run)
 {
     for (size_t i = 0; i < fetch->count; i++) {
@@ -80,7 +80,7 @@ static int fetch_all(struct fetch_run *fetch, bool dry_run)
     return fetch->run.stop ? -ECANCELED : 0;
 }
 
-/* Says how much there is to fetch, and refuses more than there is room for. */
+/* Logs how much there is to fetch; refuses it if there is not enough room. */
 static int tell_size(const struct fetch_run *fetch)
 {
     struct statvfs room;

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* Copies of what rsync daemons hold, which cannot be mounted, in a folder of this machine. */
+/* Copies of shares on rsync daemons, which cannot be mounted, in a folder of this machine. */
 #pragma once
 
 #include "sync/sets.h"
 
-/* One of these, and what came of it. */
+/* A share to fetch, and the result. */
 struct fetching {
     const struct sync_node *node;
-    char *path; /* of the copy of its share; the caller frees it */
-    int result; /* 0, or a negative errno: there may be a part of it, which is to be removed */
+    char *path; /* the copy of its share; the caller frees it */
+    int result; /* 0, or a negative errno: remove what there is of it */
     char reason[REASON_SIZE];
 };
 
 /*
- * Fetches what is BENEATH the shares of COUNT nodes ("": all) into directories of FOLDER, after a
- * line in the log on how much that is. What cannot be fetched as a whole has failed, since a copy
- * without some of its names would say that they are not there. To be called before any thread is
- * started. Returns 0, or a negative errno after one line in the log; -ECANCELED: it was stopped.
+ * Fetches BENEATH ("": all) of the shares of COUNT nodes into directories of FOLDER, after a line
+ * in the log on their size. A share that cannot be fetched completely has failed, since missing
+ * names in the copy would count as missing in the share. Call it before any thread is started.
+ * Returns 0, or a negative errno after one line in the log; -ECANCELED: the user stopped it.
  */
 int fetching_run(struct fetching *fetchings, size_t count, const char *folder, const char *beneath);

@@ -25,7 +25,7 @@ static const char *last_part(const char *path)
     return slash && slash[1] ? slash + 1 : path;
 }
 
-/* Adds store number PLACE behind those of lower shares; those without a share come last. */
+/* Inserts store number PLACE by its share; stores without a share come last. */
 static void add_to_order(struct findings *findings, size_t place)
 {
     const unsigned share = (unsigned)findings->stores[place].share;
@@ -68,7 +68,7 @@ void findings_end(struct findings *findings)
     pthread_mutex_destroy(&findings->lock);
 }
 
-/* The store of report number I; NULL for one that came meanwhile. */
+/* Returns the store of report number I; NULL: it appeared later. */
 static struct store_findings *store_of(const struct findings *findings,
                                        const struct inspection *inspection, size_t i)
 {
@@ -81,7 +81,7 @@ static struct store_findings *store_of(const struct findings *findings,
     return NULL;
 }
 
-/* With the lock held. A name that is not believed is no file, nor lost. */
+/* Call with the lock held. A name that is not believed counts neither as a file nor as lost. */
 static void count_name(struct findings *findings, const struct inspection *inspection)
 {
     enum name_health health = inspection_health(inspection);
@@ -206,7 +206,7 @@ enum exit_status findings_status(const struct findings *findings)
                : EXIT_STATUS_OK;
 }
 
-/* Adds " 3, 7-9", and how many more ranges there are than a person reads. */
+/* Adds " 3, 7-9", and the number of further ranges if there are too many to read. */
 static void add_ranges(struct draft *text, const struct damage *damage)
 {
     enum { SHOWN = 8 };
@@ -221,16 +221,16 @@ static void add_ranges(struct draft *text, const struct damage *damage)
         draft_add(text, " and %zu more", damage->count - SHOWN);
 }
 
-/* Returns true if a store lacks most names: it is new, or was filled in part. */
+/* Returns true if a store lacks most names: it is new, or only partly filled. */
 static bool lacks_most(const struct findings *findings, const struct roster_entry *entry)
 {
-    enum { FEW = 8 }; /* one can read them all */
+    enum { FEW = 8 }; /* few enough to read */
     const uint64_t names = findings->roster->believed;
 
     return names >= FEW && 2 * entry->missing > names;
 }
 
-/* Returns true if all that is wrong with a copy is that its store is new, empty or nearly so. */
+/* Returns true if the only thing wrong with a copy is that its store is new, empty or nearly so. */
 static bool is_new(const struct findings *findings, const struct inspection *inspection, size_t i)
 {
     const struct store_findings *store = store_of(findings, inspection, i);
@@ -276,7 +276,7 @@ const char *findings_wrong(const struct findings *findings, const struct inspect
 
 bool findings_add_lost(const struct inspection *inspection, const char *before, struct draft *text)
 {
-    bool all = inspection->conflict && !inspection->settled; /* that needs no list */
+    bool all = inspection->conflict && !inspection->settled; /* a conflict needs no list */
 
     if (inspection->spare >= 0 || all || inspection->lost.count == 0)
         return false;
@@ -354,7 +354,7 @@ static void tell_name(const struct findings *findings, const char *path,
                  &line);
 }
 
-/* For "s:o*" of json_pack: nothing where it is not so. */
+/* For "s:o*" of json_pack: NULL if it is not so. */
 static json_t *json_if(bool so)
 {
     return so ? json_true() : NULL;
@@ -414,7 +414,8 @@ static void tell_name_json(const char *path, const struct inspection *inspection
     output_json("check", object);
 }
 
-/* Takes a line for a name, of those that a person reads. Lost names are not crowded out. */
+/* Returns true if there is room for one more line about a name; lost names have room of their
+ * own. */
 static bool has_room(struct findings *findings, enum name_health health)
 {
     enum { LINES_MAX = 100 };
@@ -446,13 +447,13 @@ void findings_report(void *opaque, const char *path, const struct inspection *in
     pthread_mutex_lock(&findings->lock);
     count_name(findings, inspection);
     pthread_mutex_unlock(&findings->lock);
-    /* It is told if something is wrong with it, or all are wanted. */
+    /* A name is reported if something is wrong with it, or all are wanted. */
     enum name_health health = inspection_health(inspection);
     bool told = findings->options->verbose ||
                 (health != HEALTH_INTACT && (health != HEALTH_DEGRADED || findings->options->json));
     for (size_t i = 0; i < inspection->count && !told && health == HEALTH_DEGRADED; i++)
         told = copy_is_wrong(&inspection->copies[i]) && !is_new(findings, inspection, i);
-    if (findings->options->json) /* it has all that is not as it should be, if no damage, too */
+    if (findings->options->json) /* it has all that is not right, even without damage */
         for (size_t i = 0; i < inspection->count && !told; i++)
             told = inspection->copies[i].not_kept || inspection->copies[i].cannot_be;
     if (!told || (!findings->options->json && !has_room(findings, health)))
@@ -475,7 +476,7 @@ const char *const findings_limits[LIMITS] = {
     "empty directories",
 };
 
-/* ["owners", "symlinks"]; NULL: the storage keeps all. */
+/* Returns ["owners", "symlinks"]; NULL: the storage keeps everything. */
 static json_t *json_limits(unsigned limits, bool no_attributes)
 {
     json_t *list = limits || no_attributes ? json_array() : NULL;
@@ -590,7 +591,7 @@ uint64_t findings_find_missing(struct findings *findings, struct source *stores,
     return missing.count;
 }
 
-/* What only a key can say of sealed shares, or has said. */
+/* Reports what only a key could verify, or has verified, of sealed shares. */
 static void tell_sealed(const struct findings *findings)
 {
     if (findings->unverified > 0)

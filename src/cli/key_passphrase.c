@@ -9,8 +9,8 @@
 #include <string.h>
 
 /*
- * P by KEY's own salt, where PASSPHRASE is the one that KEY has: then nothing changes, and stores
- * that are changed one after the other agree. Any other gets a fresh salt.
+ * Derives P with KEY's own salt if PASSPHRASE is the one that KEY has: then nothing changes, and
+ * stores that are changed one after another agree. Any other passphrase gets a fresh salt.
  */
 static int stretch_again(struct master_key *key, const struct passphrase *passphrase)
 {
@@ -32,7 +32,7 @@ static int stretch_again(struct master_key *key, const struct passphrase *passph
     return r < 0 ? r : stretch_passphrase(&key->stretch, passphrase, key->passphrase_key);
 }
 
-/* Gives KEY another passphrase, or none. */
+/* Changes or removes the passphrase of KEY. */
 static int change_passphrase(const struct options *options, struct master_key *key)
 {
     cleanup_passphrase struct passphrase passphrase = {NULL, 0};
@@ -53,8 +53,8 @@ static int change_passphrase(const struct options *options, struct master_key *k
 }
 
 /*
- * K, for all stores alike. What one of them says is not enough: a store that says 1 would be given
- * the whole secret. Files that were made with the key do not lie.
+ * Finds K, the same for all stores. One store's word is not enough: one that says 1 would get the
+ * whole secret. Files that were made with the key can be trusted.
  */
 static int required_of_nodes(const struct options *options, const struct node_keys *keys,
                              const struct master_key *key, const char *path, unsigned *ret)
@@ -91,13 +91,13 @@ static const char *refuse_node(const struct node_keys *keys, size_t i,
     return memcmp(keys->files[i].share.set_id, id, SET_ID_SIZE) != 0 ? "of another set" : NULL;
 }
 
-/* What became of the stores. */
+/* The result for the stores. */
 struct changed {
-    unsigned shares; /* different ones that have the new passphrase */
+    unsigned shares; /* distinct ones that have the new passphrase */
     unsigned failed; /* stores */
 };
 
-/* Gives store number I its file of KEY, and says so. Returns 1 where it was refused, 0, or a
+/* Gives store number I its file of KEY, and reports it. Returns 1 if the store was refused, 0, or a
  * negative errno. */
 static int write_node(const struct node_keys *keys, size_t i, const struct master_key *key,
                       unsigned required)
@@ -146,7 +146,7 @@ static int write_nodes(const struct node_keys *keys, const struct master_key *ke
     return 0;
 }
 
-/* Says what is left to do. Returns the exit status. */
+/* Reports what is left to do. Returns the exit status. */
 static enum exit_status tell_rest(const struct changed *changed, unsigned required,
                                   const char *path, const char *set)
 {
@@ -168,8 +168,8 @@ static enum exit_status tell_rest(const struct changed *changed, unsigned requir
 }
 
 /*
- * FILE comes first: whatever interrupts this, FILE has what the stores are on their way to, and
- * encode and the next run go on with that.
+ * FILE is written first: if this is interrupted, FILE has the passphrase that the stores should
+ * get, and encode and the next run continue with it.
  */
 enum exit_status key_passphrase(struct options *options)
 {

@@ -16,7 +16,7 @@
 
 enum {
     DRAIN_MS = 1000,
-    START_S = 30, /* to mount a node, if its timeout is not less */
+    START_S = 30, /* to mount a node, unless its timeout is shorter */
     END_S = 5,    /* to unmount */
 };
 
@@ -42,7 +42,7 @@ static void add_rclone(const struct sync_node *node, struct words *words)
               "--log-format=");
     words_add(words, "--timeout=%us", terms->timeout);
     words_add(words, "--contimeout=%us", lent_place_limit(node));
-    if (terms->symlinks) /* else those at a local remote do not show */
+    if (terms->symlinks) /* otherwise symlinks at a local remote do not show */
         WORDS_ADD(words, "--links");
     if (terms->rclone_config)
         words_add(words, "--config=%s", terms->rclone_config);
@@ -61,7 +61,7 @@ static void add_sshfs(const struct sync_node *node, struct words *words)
         words_add(words, "-F%s", terms->ssh_config);
 }
 
-/* The words that mount a node in the foreground. Nothing asks for a password. */
+/* Adds the command that mounts a node in the foreground, without asking for a password. */
 static void add_mounting(const struct sync_node *node, struct words *words)
 {
     const bool by_rsync = node->mover == &rsync_mover;
@@ -111,8 +111,8 @@ int lent_place_mount(struct lent_place *place)
     return lent_place_start(place, &words);
 }
 
-/* Asks whether the store is there, and a directory, as all that it lies in is beneath the root:
- * whoever puts a symlink there must not choose what is read in its place. */
+/* Asks whether the store and each of its parents below the root is a directory: whoever puts a
+ * symlink there must not choose what is read. */
 void lent_place_ask(struct lent_place *place)
 {
     struct words words = {.names = NO_NAMES};
@@ -131,7 +131,7 @@ void lent_place_ask(struct lent_place *place)
         lent_place_fail(place, strerrordesc_np(-r));
 }
 
-/* What the program that mounts says is the reason, if it says anything. */
+/* Takes the mounting program's output, if any, as the reason for a failure. */
 static void take_mounting(void *opaque, int stream, char *line)
 {
     struct lent_place *place = opaque;
@@ -147,7 +147,7 @@ static void take_answer(void *opaque, int stream, char *line)
     const char *kind = strchr(line, ' '), *colon = strrchr(line, ':');
 
     if (place->state != PLACE_ANSWERS)
-        return; /* the first that is wrong */
+        return; /* the first wrong line counts */
     if (stream == 1)
         lent_place_fail(place, colon && colon[1] ? colon + 2 : line);
     else if (kind && strcmp(kind, " symbolic link") == 0)
@@ -155,12 +155,12 @@ static void take_answer(void *opaque, int stream, char *line)
     else if (!kind || strcmp(kind, " directory") != 0)
         lent_place_fail(place, "not a directory; give the one that it is in");
     else if (strtoull(line, NULL, 10) == place->other_device)
-        place->awaited = 0; /* it is unmounted already */
+        place->awaited = 0; /* it has been unmounted already */
     else if (place->awaited > 0 && --place->awaited == 0)
         place->state = PLACE_READY;
 }
 
-/* By what the kernel knows: nothing is asked of the file system. */
+/* Asks only the kernel, never the file system. */
 static bool is_mounted(const struct lent_place *place)
 {
     cleanup_fd int fd = open(place->mountpoint, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -221,7 +221,7 @@ void lent_place_end(const struct lent_place *place)
     struct pollfd ended = {.fd = place->mounting.handle, .events = POLLIN};
     bool hangs = ended.fd >= 0 && poll(&ended, 1, END_S * 1000) == 0;
 
-    /* Also where the program has ended: what is still looked at, it does not unmount. */
+    /* Needed even if the program has ended: it does not unmount what is still in use. */
     if (hangs || rmdir(place->mountpoint) < 0)
         private_folder_unmount(place->mountpoint);
     if (hangs) {

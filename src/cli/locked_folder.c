@@ -15,12 +15,12 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Of those that are not large, and of those that are. */
+/* of small folders, and of large ones */
 static const char *const prefixes[] = {"zfec-fs-set-", "zfec-fs-fetched-"};
 
 /*
- * Removes what a run has left in FOLDER, but what it had mounted there, which is unmounted. Returns
- * whether nothing else is mounted there.
+ * Removes what a run left in FOLDER, and unmounts what it had mounted there. Returns true if
+ * nothing is mounted there any more.
  */
 static bool clear_folder(int folder, const char *path)
 {
@@ -38,7 +38,7 @@ static bool clear_folder(int folder, const char *path)
             continue;
         if (errno != ENOTEMPTY)
             private_folder_unmount(name);
-        /* What is mounted still is on another device, and nobody's to remove. */
+        /* What is still mounted is on another device, and must not be removed. */
         cleanup_fd int fd = open(name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (fd >= 0 && directory_identify(folder, &here) == 0 &&
             directory_identify(fd, &there) == 0 && here.device == there.device)
@@ -51,7 +51,7 @@ static bool clear_folder(int folder, const char *path)
     return all;
 }
 
-/* Removes FOLDER. What a killed run had started is ending, and may write to it for a moment yet. */
+/* Removes FOLDER. Processes of a killed run may still write to it for a moment before they end. */
 static void remove_with_all(int folder, const char *path)
 {
     enum { TRIES = 50 };
@@ -64,7 +64,7 @@ static void remove_with_all(int folder, const char *path)
     }
 }
 
-/* What runs have left that were killed, with what they had started. */
+/* Removes the folders that killed runs left. */
 static void remove_abandoned(bool large)
 {
     const char *prefix = prefixes[large], *base = private_folder_base(large);

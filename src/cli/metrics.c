@@ -17,7 +17,7 @@ struct subject {
     const struct standing *standing;
 };
 
-/* Returns false where there is none. */
+/* Returns false if there is no value. */
 typedef bool value_of(const struct subject *subject, double *ret);
 
 static bool give(double value, double *ret)
@@ -133,7 +133,7 @@ static bool bytes(const struct subject *subject, double *ret)
 
 /* zfec-fs(1) lists them. */
 static const struct metric {
-    const char *name; /* set_...: one for a set; node_...: one for each node */
+    const char *name; /* set_...: one value for a set; node_...: one for each node */
     value_of *value;
     const char *help;
 } metrics[] = {
@@ -161,7 +161,7 @@ static const struct metric {
     {"node_bytes", bytes, "Bytes of the share when the node was brought up to date."},
 };
 
-/* Adds a line; of what has no value, none. */
+/* Adds a line, unless there is no value. */
 static void add_sample(struct draft *text, const struct metric *metric,
                        const struct subject *subject)
 {
@@ -207,7 +207,7 @@ int metrics_write(const struct options *options, struct sets *sets)
     if (!options->metrics)
         return 0;
     int r = state_folder(&folder);
-    /* Of two runs that end at once, the last that writes has read what both have remembered. */
+    /* If two runs end at once, the last to write has read what both have stored. */
     cleanup_fd int lock = r == 0 ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     if (lock >= 0)
         flock(lock, LOCK_EX);

@@ -20,7 +20,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
-/* Not through a symlink, which leads out of the store, nor from a pipe, which may hang. */
+/* Does not follow a symlink, which may lead out of the store, or open a pipe, which may hang. */
 static int read_key(const char *store, struct found_key *ret)
 {
     uint8_t bytes[KEY_SHARE_SIZE + 1];
@@ -52,7 +52,7 @@ int node_key_read(const char *store, struct key_share *ret)
     return r;
 }
 
-/* What STORE answered. */
+/* Takes what STORE answered. */
 static int take_answer(const struct inquiry *looks, size_t store, struct found_key *ret)
 {
     int r = inquiry_result(looks, store);
@@ -67,7 +67,7 @@ static int take_answer(const struct inquiry *looks, size_t store, struct found_k
     return r;
 }
 
-/* Within the limit of time that stores have. */
+/* Waits no longer than the time limit for stores. */
 int node_keys_read(const struct options *options, struct node_keys *ret)
 {
     const struct stores_terms terms = {.format = SHARE_CHECKED, .settled = true};
@@ -110,7 +110,7 @@ static int ask_passphrase(void *context, struct passphrase *ret)
                : passphrase_from_terminal("Passphrase of the stores' key: ", false, ret);
 }
 
-/* While a passphrase is stretched, which may take long, what means to stop ends the program. */
+/* Lets signals end the program while a passphrase is stretched, which may take long. */
 static void take_stop_signals(sigset_t *ret_before)
 {
     sigset_t stop;
@@ -138,7 +138,7 @@ int node_keys_search(const struct options *options, const struct node_keys *keys
     return r;
 }
 
-/* Adds a set that can be opened, and its stores: those that are like that of FIRST. */
+/* Adds a set that can be opened, and its stores: those that agree with store FIRST. */
 static void add_group(struct draft *text, const struct node_keys *keys, size_t first, bool more)
 {
     const uint8_t *id = keys->files[first].share.set_id;
@@ -187,14 +187,14 @@ void node_keys_clear(struct node_keys *keys)
         free(keys->nodes[i].path);
         free(keys->nodes[i].name);
     }
-    if (keys->files) /* together they have the key */
+    if (keys->files) /* together they contain the key */
         explicit_bzero(keys->files, keys->count * sizeof *keys->files);
     free(keys->nodes);
     free(keys->files);
     *keys = (struct node_keys){0};
 }
 
-/* The file of a manifest, which no node makes up for: it stands in every directory of a share. */
+/* Returns true if FOLDER has a manifest, as every directory of a sealed share does. */
 static bool has_manifest(const char *folder)
 {
     cleanup_free char *path = NULL;
@@ -214,7 +214,7 @@ int node_keys_refuse_store(const char *path)
 
     int r = place_find(path, &own);
     if (r < 0)
-        return r == -ENOMEM ? log_errno(r, "%s", path) : 0; /* to open it says why */
+        return r == -ENOMEM ? log_errno(r, "%s", path) : 0; /* opening it reports why */
     for (char *slash; (slash = strrchr(own.path, '/')) && slash > own.path;) {
         *slash = '\0';
         if (node_key_read(own.path, &there) == 0 || has_manifest(own.path))
@@ -243,8 +243,8 @@ int node_keys_check_outside(const struct node_keys *keys, const char *path)
     return r < 0 ? log_errno(r, "%s", path) : 0;
 }
 
-/* The owner is the one that the store's file had. Storage that keeps no owners or times is as good:
- * both are for tools. */
+/* Keeps the owner of the store's old file. Failures are ignored: storage may keep no owners or
+ * times, which serve only tools. */
 static int write_bytes(int directory, int fd, const uint8_t *bytes)
 {
     const struct timespec time = key_share_time(bytes), times[] = {time, time};
@@ -261,7 +261,8 @@ static int write_bytes(int directory, int fd, const uint8_t *bytes)
     return fsync(fd) < 0 ? -errno : 0;
 }
 
-/* Removes what killed runs left of the key in the root of a store, unless another run is in it. */
+/* Removes what killed runs left of the key in the root of a store, unless another run is active
+ * there. */
 static void remove_leftovers(int directory)
 {
     cleanup_names struct names names = NO_NAMES;
@@ -298,7 +299,7 @@ static int write_key(const char *store, const uint8_t bytes[KEY_SHARE_SIZE], boo
         r = -errno;
     if (r < 0)
         unlinkat(directory, name, 0);
-    /* The root's time is the source's. */
+    /* The root has the source's time. */
     const struct timespec times[] = {before.st_atim, before.st_mtim};
     futimens(directory, times);
     return r < 0 ? r : fsync(directory) < 0 ? -errno : 0;
@@ -309,7 +310,7 @@ int node_key_write(const struct node_keys *keys, size_t i, const uint8_t bytes[K
     return write_key(keys->nodes[i].path, bytes, true);
 }
 
-/* Those of the stores in ROSTER. */
+/* Reads the files of the stores in ROSTER. */
 static int read_roster(const struct roster *roster, struct node_keys *ret)
 {
     bool any = false;
@@ -330,7 +331,7 @@ static int read_roster(const struct roster *roster, struct node_keys *ret)
     return r < 0 ? log_errno(r, "the keys of the stores") : any;
 }
 
-/* Compares the file of the store of ENTRY, of which FOUND is what was read, and mends it. */
+/* Compares the file of ENTRY's store, read as FOUND, with the right one, and mends it. */
 static void settle(const struct roster_entry *entry, const struct node_keys *keys, size_t place,
                    const uint8_t right[KEY_SHARE_SIZE], bool write, struct keys_found *ret)
 {
@@ -353,7 +354,7 @@ static void settle(const struct roster_entry *entry, const struct node_keys *key
         ret->mended++;
 }
 
-/* Says why nothing is known of the right one. */
+/* Says why the right files are not known. */
 static void tell_unsettled(int error, struct keys_found *ret)
 {
     ret->lost = error != -ENOTUNIQ;

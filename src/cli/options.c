@@ -17,23 +17,23 @@ enum { JOBS_MAX = 256, LONGEST_S = 24 * 60 * 60 };
 struct given {
     struct options *options;
     const struct option_row *row;
-    const char *text;  /* all of it: "shares=3", "--count 3" */
+    const char *text;  /* the whole option: "shares=3", "--count 3" */
     const char *value; /* NULL: none */
     void *field;       /* the row's */
 };
 
 struct option_row {
-    const char *name;    /* --NAME, or -o NAME with _ for each -; NULL: its letter alone */
+    const char *name;    /* --NAME, or -o NAME with _ in place of -; NULL: it has only a letter */
     char letter;         /* -LETTER; 0: none */
     unsigned commands;   /* that take it */
-    const char *value;   /* how help calls its value: DIR, FILE, NN=DIR, K; NULL: it takes none */
-    const char *choices; /* the values that there are, "a b c"; NULL: others */
-    /* Returns 0, -EDOM where the value is not what the row wants, or another negative errno. */
+    const char *value;   /* its value in help: DIR, FILE, NN=DIR, K; NULL: it takes none */
+    const char *choices; /* the possible values, "a b c"; NULL: not a fixed list */
+    /* Returns 0, -EDOM if the value is invalid for the row, or another negative errno. */
     int (*take)(const struct given *given);
-    unsigned number;   /* of a number the most; of a view, which one */
-    size_t field;      /* of struct options, if it has one */
-    double least;      /* of seconds */
-    const char *wants; /* what to give instead of a value that is none */
+    unsigned number;   /* of a number, the maximum; of a view, which one */
+    size_t field;      /* in struct options, if it has one */
+    double least;      /* the minimum of seconds */
+    const char *wants; /* what to give instead of an invalid value */
     const char *help;
 };
 
@@ -43,7 +43,7 @@ static int take_flag(const struct given *given)
     return 0;
 }
 
-/* Goes on to libfuse, and is a flag if it has a field. */
+/* Passes the option on to libfuse; it is a flag if it has a field. */
 static int take_passed_on(const struct given *given)
 {
     if (given->row->field)
@@ -51,7 +51,7 @@ static int take_passed_on(const struct given *given)
     return options_pass_on(given->options, given->text);
 }
 
-/* True for the first of two choices. */
+/* Sets a field to true for the first of two choices. */
 static int take_either(const struct given *given)
 {
     const char *first = given->row->choices, *second = strchr(first, ' ') + 1;
@@ -83,7 +83,7 @@ static int take_number(const struct given *given)
     return 0;
 }
 
-/* Plain digits, perhaps with a fraction. */
+/* Takes plain digits, with or without a fraction. */
 static int take_seconds(const struct given *given)
 {
     char *end;
@@ -136,7 +136,7 @@ static int take_exclude_from(const struct given *given)
     return r < 0 ? log_errno(r, "%s", given->text) : 0;
 }
 
-/* Alone, or with =1 or =0. */
+/* Takes the option alone, or with =1 or =0. */
 static int take_view(const struct given *given)
 {
     enum view_kind *view = &given->options->view, wanted = given->row->number;
@@ -153,7 +153,7 @@ static int take_view(const struct given *given)
     return 0;
 }
 
-/* "00,03-05". A bare number is meant as a count, like that of -o shares=, if it can be. */
+/* Takes "00,03-05". A bare number is taken for a count, as in -o shares=, if it can be one. */
 static int take_shares(const struct given *given)
 {
     const char *at = given->value;
@@ -183,7 +183,7 @@ static int take_shares(const struct given *given)
     }
 }
 
-/* NN=DIR */
+/* Takes NN=DIR. */
 static int take_place(const struct given *given)
 {
     struct options *options = given->options;
@@ -221,8 +221,8 @@ enum {
 };
 
 /*
- * In the order of help, which wraps the text. zfec-fs(1) says more of each; the tests compare the
- * two. To add an option, add its row, use its field, and write it there.
+ * In the order of help, which wraps the text. zfec-fs(1) has more on each; the tests compare the
+ * two. To add an option, add its row, use its field, and document it there.
  */
 static const struct option_row option_rows[] = {
     {"required", 'k', BEHIND_O, "K", NUMBER(required, 255),
@@ -454,8 +454,8 @@ const struct command_row *command_find(const char *word)
     return &command_rows[0];
 }
 
-/* In how many letters A has to be changed to become B: one that is another, too much, or missing,
- * or two that changed places. A longer word than LONGEST is unlike any. */
+/* Returns how many letters of A must change to give B: replaced, removed or inserted letters, or
+ * swapped neighbours. A word longer than LONGEST is unlike any other. */
 static unsigned letters_between(const char *a, const char *b)
 {
     enum { LONGEST = 15 };
@@ -484,7 +484,7 @@ static unsigned letters_between(const char *a, const char *b)
 
 enum exit_status command_refuse(const char *word)
 {
-    unsigned least = strlen(word) < 4 ? 2 : 3; /* so many letters make another word */
+    unsigned least = strlen(word) < 4 ? 2 : 3; /* so many changed letters make a different word */
     cleanup_free char *around = NULL;
     const char *nearest = NULL;
 
@@ -510,7 +510,7 @@ enum exit_status command_refuse(const char *word)
     return EXIT_STATUS_USAGE;
 }
 
-/* Other options that are passed on to libfuse and the kernel. */
+/* Further options that are passed on to libfuse and the kernel. */
 static const char *const passed_on[] = {
     "dev",         "nodev",         "suid",        "nosuid",       "exec",     "noexec",
     "atime",       "noatime",       "diratime",    "nodiratime",   "relatime", "norelatime",
@@ -518,7 +518,7 @@ static const char *const passed_on[] = {
     "context=",    "fscontext=",    "defcontext=", "rootcontext=",
 };
 
-/* Options of fstab that are meant for mount(8), or that always hold here: they are ignored. */
+/* Options in fstab that are for mount(8), or always apply here: they are ignored. */
 static const char *const ignored[] = {
     "ro",    "rw",    "defaults", "auto",   "noauto",  "user", "nouser",
     "users", "owner", "group",    "nofail", "_netdev", "x-",   "comment=",
@@ -547,7 +547,7 @@ int options_pass_on(struct options *options, const char *text)
     if (*so_far)
         *end++ = ',';
     for (; *text; text++) {
-        if (*text == ',' || *text == '\\') /* needs its backslash again */
+        if (*text == ',' || *text == '\\') /* needs its backslash back */
             *end++ = '\\';
         *end++ = *text;
     }
@@ -557,7 +557,7 @@ int options_pass_on(struct options *options, const char *text)
     return 0;
 }
 
-/* How an option is called behind -o. */
+/* The spelling of an option after -o. */
 struct spelling {
     char text[24];
 };
@@ -571,7 +571,7 @@ static struct spelling spell(const struct option_row *row)
     return ret;
 }
 
-/* Takes the option of ROW; the others as in struct given. */
+/* Takes the option of ROW; other parameters as in struct given. */
 static int take(struct options *options, const struct option_row *row, const char *text,
                 const char *value)
 {
@@ -612,7 +612,7 @@ static int take_one(struct options *options, const char *text)
     return log_as(-EINVAL, "%s: unknown option; see zfec-fs --help", text);
 }
 
-/* A backslash takes the next character as it is. */
+/* Splits a list at commas; a backslash makes the next character literal. */
 static int take_list(const struct given *given)
 {
     cleanup_free char *text = calloc(strlen(given->value) + 1, 1);
@@ -655,8 +655,8 @@ static int take_found(struct options *options, const struct option_row *row, con
     return length < 0 ? -ENOMEM : take(options, row, text, value);
 }
 
-/* ", but of encode and decode (--checksum) and sync (--config)": the commands that have an option
- * of that LETTER, or NAME; nothing if there are none. The caller frees it. */
+/* Returns ", but of encode and decode (--checksum) and sync (--config)": the commands that have an
+ * option of that LETTER or NAME; "" if there are none. The caller frees it. */
 static char *other_commands(int letter, const char *name)
 {
     cleanup_free char *text = NULL;
@@ -681,7 +681,7 @@ static char *other_commands(int letter, const char *name)
     return steal_pointer(text);
 }
 
-/* Says what getopt_long(3) does not like; WORD is the last that it looked at. */
+/* Reports what getopt_long(3) rejects; WORD is the last that it looked at. */
 static int refuse_word(const struct options *options, int found, const char *word)
 {
     const struct option_row *row = optopt ? find_row(optopt, options->command) : NULL;
@@ -716,7 +716,7 @@ int options_parse(const struct command_row *row, int count, char *words[], struc
         .attribute_timeout = -1,
         .store_timeout = -1,
         .sample = 1,
-        /* 0: as many as fit what is worked on */
+        /* 0: as many as suit the files that are processed */
         .jobs = command & OF_SETS          ? JOBS_MAX
                 : command == COMMAND_BENCH ? thread_processors()
                                            : 0,
@@ -801,9 +801,9 @@ char *options_sets_path(const struct options *options)
     return length < 0 ? NULL : path;
 }
 
-enum { COLUMN = 27, WIDTH = 80 }; /* of the text behind an option, and of a line */
+enum { COLUMN = 27, WIDTH = 80 }; /* of the text after an option, and of a line */
 
-/* Prints "-k" and "--required" with BETWEEN, or one of them, and returns how long that is. */
+/* Prints "-k" and "--required" with BETWEEN, or only one of them; returns their length. */
 static int print_switches(const struct option_row *row, const char *between, const char *no_letter)
 {
     int length = row->letter ? printf("-%c%s", row->letter, row->name ? between : "")
@@ -880,7 +880,7 @@ static void print_option_lines(const struct command_row *command, const char *na
     }
 }
 
-/* The commands come first: by these, what reads it knows which options it wants. */
+/* Commands come first, so that a reader knows which options it needs. */
 void help_print_tables(void)
 {
     void (*const print[])(const struct command_row *, const char *) = {print_command_line,

@@ -17,10 +17,10 @@
 static struct {
     pthread_mutex_t lock;
     bool quiet, json, colours, progress;
-    unsigned lines; /* on the terminal, about progress */
+    unsigned lines; /* of progress on the terminal */
 } output = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-/* The lock is held. What is shown next begins on an empty line. */
+/* Call with the lock held. The next output then starts on an empty line. */
 static void clear_line(void)
 {
     for (; output.lines > 0; output.lines--)
@@ -45,7 +45,7 @@ int output_begin(const struct options *options)
     if (options->verbose)
         log_limit(LOG_LEVEL_INFO);
     else if (options->quiet || options->command & (COMMAND_CHECK | COMMAND_REPAIR))
-        log_limit(LOG_LEVEL_ERROR); /* what is wrong with stores is their result */
+        log_limit(LOG_LEVEL_ERROR); /* problems of stores are the result itself */
     log_before(before_log);
     return options->log_file ? log_to_file(options->log_file) : 0;
 }
@@ -268,7 +268,7 @@ struct shown show_time(double seconds)
 
 enum { STEP_NS = 200 * 1000 * 1000, SHOWN_AFTER_S = 1 };
 
-/* The part that has to be done before it says how long the rest takes. */
+/* The part that must be done before the remaining time is shown. */
 static const double KNOWN_FROM = 0.01;
 
 double meter_seconds(const struct meter *meter)
@@ -276,7 +276,7 @@ double meter_seconds(const struct meter *meter)
     return clock_seconds() - meter->started;
 }
 
-/* Adds "12,345 of 50,000 files"; the total only where it is known. There may be more by now. */
+/* Adds "12,345 of 50,000 files"; the total only if it is known, and by now it may be larger. */
 static void draft_files(struct draft *text, const struct progress *progress)
 {
     uint64_t files = atomic_load(&progress->files), all = atomic_load(&progress->all_files);
@@ -304,7 +304,7 @@ static void show_progress(struct meter *meter, bool always)
     pthread_mutex_lock(&progress->lock);
     memcpy(path, progress->path, sizeof path);
     pthread_mutex_unlock(&progress->lock);
-    /* A file costs about as much as 100 kB do. */
+    /* A file costs about as much as 100 kB. */
     double all = (double)all_bytes + 1e5 * (double)all_files;
     double done = all > 0 ? fmin(((double)bytes + 1e5 * (double)files) / all, 1) : 0;
     draft_add(&text, "%s: ", meter->name);
@@ -322,7 +322,7 @@ static void show_progress(struct meter *meter, bool always)
     draft_add(&text, "  %s", path);
     cleanup_free char *line = draft_take(&text);
     cleanup_free char *shown = line ? log_escape(line) : NULL;
-    if (shown) /* a path may hold a newline */
+    if (shown) /* a path may contain a newline */
         output_progress(shown, always);
 }
 
@@ -371,6 +371,6 @@ int meter_start(struct meter *meter, const char *name, const char *after_stop)
 void meter_stop(struct meter *meter)
 {
     atomic_store(&meter->ended, true);
-    pthread_kill(meter->thread, background_signal(SIGUSR1)); /* which wakes it */
+    pthread_kill(meter->thread, background_signal(SIGUSR1)); /* wakes it */
     pthread_join(meter->thread, NULL);
 }

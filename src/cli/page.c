@@ -11,27 +11,27 @@
 #include <sys/stat.h>
 
 enum {
-    WORST_MAX = 100, /* names that it shows, however many there are */
+    WORST_MAX = 100, /* names that the page shows at most */
     LEVEL_MAX = 5,   /* of the classes l0 to l5: that, or better */
 };
 
 struct page {
     struct published published;
-    pthread_mutex_t lock; /* of all that follows */
+    pthread_mutex_t lock; /* guards all that follows */
     struct worst_name {
         char *path, *row; /* of its table */
         int rank;
-    } worst[WORST_MAX]; /* the worst first, and then by path */
+    } worst[WORST_MAX]; /* the worst first, then by path */
     size_t count;
     uint64_t all; /* names that were considered */
-    int error;    /* -ENOMEM: one that belongs here is not here; or 0 */
+    int error;    /* -ENOMEM: a name that belongs here is missing; or 0 */
 };
 
 extern const char *const page_style[]; /* the lines of page.css */
 
 /*
- * Adds TEXT between BEFORE and AFTER, with special characters as entities, and with bytes that are
- * no text as \xNN.
+ * Adds TEXT between BEFORE and AFTER, with special characters as entities, and with invalid bytes
+ * as \xNN.
  */
 static void add_text(struct draft *out, const char *before, const char *text, const char *after)
 {
@@ -50,13 +50,14 @@ static void add_text(struct draft *out, const char *before, const char *text, co
     draft_add(out, "%s", after);
 }
 
-/* Adds a name as an element of its own, so that it cannot reverse the text around it. */
+/* Adds a name as a separate element, so that it cannot reverse the direction of the text
+ * around it. */
 static void add_isolated(struct draft *out, const char *name)
 {
     add_text(out, "<bdi class=\"name\">", name, "</bdi>");
 }
 
-/* The sentence, and what to do. */
+/* Adds the summary sentence, and what to do. */
 static void add_verdict(struct draft *out, const struct findings *findings, const char *sentence)
 {
     static const struct {
@@ -89,7 +90,7 @@ static void add_verdict(struct draft *out, const struct findings *findings, cons
     draft_add(out, "</header>\n");
 }
 
-/* What was looked at, when, and how. */
+/* Adds what was checked, when, and how. */
 static void add_facts(struct draft *out, const struct findings *findings, double seconds)
 {
     const struct options *options = findings->options;
@@ -128,7 +129,7 @@ static void add_facts(struct draft *out, const struct findings *findings, double
               show_count(findings->degraded).text, show_count(findings->lost).text);
 }
 
-/* The files, by how many more stores they can lose. */
+/* Adds the number of files by how many more stores they can lose. */
 static void add_files(struct draft *out, const struct findings *findings)
 {
     uint64_t all = findings->counted;
@@ -250,7 +251,7 @@ static char *make_page(const struct page *page, const struct findings *findings,
     return draft_take(&out);
 }
 
-/* Adds what is wrong with copies, once for all stores with which the same is wrong. */
+/* Adds what is wrong with copies; stores with the same problem share an entry. */
 static void add_wrongs(struct draft *out, const struct findings *findings,
                        const struct inspection *inspection)
 {
@@ -324,8 +325,8 @@ void page_consider(struct page *page, const struct findings *findings, const cha
 
     if (health == HEALTH_INTACT || health == HEALTH_LEFTOVER)
         return;
-    /* What was removed from most stores, probably, must not crowd out what was not; nor what is in
-     * too few to be a loss. */
+    /* Names that were probably removed from most stores, or are in too few to be a loss, must not
+     * crowd out the others. */
     if (inspection->hidden)
         name.rank = INT_MAX;
     else if (inspection->spare < 0)
@@ -365,7 +366,7 @@ int page_open(const char *path, struct page **ret)
     pthread_mutex_init(&page->lock, NULL);
     int r = published_open(&page->published, "--report", path);
     if (r == 0)
-        r = published_try(&page->published); /* check may run for hours before it is written */
+        r = published_try(&page->published); /* check may run for hours before the page */
     if (r < 0)
         return r;
     *ret = steal_pointer(page);
@@ -384,7 +385,7 @@ void page_close(struct page *page)
 int page_write(const struct page *page, const struct findings *findings, double seconds)
 {
     cleanup_free char *text = page->error < 0 ? NULL : make_page(page, findings, seconds);
-    mode_t hidden = umask(0); /* whoever may read what the user makes may read this */
+    mode_t hidden = umask(0); /* as readable as other files that the user makes */
 
     umask(hidden);
     return published_write(&page->published, text, 0666 & ~hidden);

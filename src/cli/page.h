@@ -11,7 +11,7 @@
 struct page;
 
 /*
- * Finds out whether a page can be written at PATH, which lives as long as RET. Returns 0 or a
+ * Checks that a page can be written at PATH, which must live as long as RET. Returns 0 or a
  * negative errno, logged.
  */
 int page_open(const char *path, struct page **ret);
@@ -21,10 +21,10 @@ void page_close(struct page *page);
 DEFINE_CLEANUP(struct page *, page_close)
 #define cleanup_page CLEANUP(cleanup_by_page_close)
 
-/* Keeps PATH for the page if something is wrong with it, and it is one of the worst so far. To be
- * called by any thread. */
+/* Keeps PATH for the page if something is wrong with it, and it is among the worst so far. Any
+ * thread may call it. */
 void page_consider(struct page *page, const struct findings *findings, const char *path,
                    const struct inspection *inspection);
 
-/* Writes the page of a check that took so long. Returns as page_open. */
+/* Writes the page of a check that took SECONDS. Returns as page_open. */
 int page_write(const struct page *page, const struct findings *findings, double seconds);

@@ -10,9 +10,9 @@
 #include <sys/signalfd.h>
 #include <termios.h>
 
-enum { ROOM = PASSPHRASE_SIZE_MAX + 2 }; /* a newline, and one byte that is too many */
+enum { ROOM = PASSPHRASE_SIZE_MAX + 2 }; /* a newline, and a byte too many */
 
-/* Takes the newline off the end, and refuses what is no passphrase. */
+/* Removes the final newline, and refuses what is no passphrase. */
 static int finish(const char *what, struct passphrase *passphrase)
 {
     if (passphrase->size > 0 && passphrase->bytes[passphrase->size - 1] == '\n')
@@ -49,7 +49,7 @@ int passphrase_from_file(const char *path, struct passphrase *ret)
     return r;
 }
 
-/* Waits for a line, or for the user's signals. */
+/* Waits for a line, or for a signal of the user's. */
 static int read_line(int terminal, int signals, struct passphrase *passphrase)
 {
     struct pollfd fds[] = {{.fd = terminal, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
@@ -72,7 +72,8 @@ static int read_line(int terminal, int signals, struct passphrase *passphrase)
     return 0;
 }
 
-/* Shows nothing while it reads, and cannot be put aside meanwhile: the terminal would stay so. */
+/* Asks without echo. The process cannot be suspended meanwhile, since the terminal would stay
+ * without echo. */
 static int ask(int terminal, int signals, const char *prompt, struct passphrase *passphrase)
 {
     struct termios before, silent;
@@ -94,7 +95,7 @@ static int ask(int terminal, int signals, const char *prompt, struct passphrase 
     return r;
 }
 
-/* Descriptors that asking needs. */
+/* Opens the descriptors that asking needs. */
 static int open_terminal(int *ret_terminal, int *ret_signals, sigset_t *ret_before)
 {
     sigset_t passed;
@@ -111,7 +112,7 @@ static int open_terminal(int *ret_terminal, int *ret_signals, sigset_t *ret_befo
     return *ret_signals < 0 ? log_errno(-errno, "the user's signals") : 0;
 }
 
-/* Asks, with the terminal open, and a second time where it is to be said TWICE. */
+/* Asks on the open terminal, TWICE if wanted. */
 static int ask_all(const char *prompt, bool twice, int terminal, int signals,
                    struct passphrase *first)
 {

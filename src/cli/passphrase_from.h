@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Where passphrases come from. They go into no argument, log or error. */
+/* Reads passphrases, which never go into an argument, log or error. */
 #pragma once
 
 #include "seal/passphrase.h"
@@ -7,10 +7,11 @@
 #include <stdbool.h>
 
 /*
- * Asks for it on the terminal, which shows nothing of it; TWICE for a new one. Returns 0, or a
+ * Asks for a passphrase on the terminal, without echo; TWICE for a new one. Returns 0, or a
  * negative errno that was logged: -ENOKEY, there is no terminal; -ECANCELED; -EINVAL.
  */
 int passphrase_from_terminal(const char *prompt, bool twice, struct passphrase *ret);
 
-/* The contents of the file PATH, without a newline at their end. The same. */
+/* Reads the passphrase from the file PATH, without a newline at its end. Returns as
+ * passphrase_from_terminal. */
 int passphrase_from_file(const char *path, struct passphrase *ret);

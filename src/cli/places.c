@@ -14,10 +14,10 @@
 
 enum {
     RESOLVE_LIMIT_S = 5,
-    LOOKED_AT = 64, /* files, to see whether a directory is a store */
+    LOOKED_AT = 64, /* files, to tell whether a directory is a store */
 };
 
-/* The absolute path of PATH, without symlinks. */
+/* Resolves PATH to an absolute path without symlinks. */
 static int resolve(const char *path, char **ret)
 {
     cleanup_free char *real = realpath(path, NULL), *one = strdup(path), *other = strdup(path);
@@ -85,7 +85,7 @@ static void ignore_answer(void *context)
 {
 }
 
-/* Takes a sample of what is at PLACE, as of shares in that format. No PLACE holds nothing. */
+/* Samples the files at PLACE, as shares in that format. A missing PLACE is empty. */
 static int sample(const char *place, enum share_format format, struct store_voice *ret)
 {
     static const struct voice_watch watch = {ignore_answer, NULL};
@@ -93,14 +93,15 @@ static int sample(const char *place, enum share_format format, struct store_voic
 
     *ret = (struct store_voice){.share = NO_VOTE};
     if (store_new(place, &store) < 0)
-        return 0; /* it is new, or to open it will fail and say why */
+        return 0; /* it is new, or opening it will fail and say why */
     int r = voice_take(store, format, &watch, ret);
     store_release(store);
-    /* A disk's lost+found is closed to all but root. */
+    /* A disk's lost+found is closed to all except root. */
     return r == -EACCES && ret->has_names ? 0 : r;
 }
 
-/* What is plain would stay readable beside what is sealed, and is not the share that is wanted. */
+/* Refuses plain shares where sealed ones should go, as they would stay readable, and the
+ * reverse. */
 static int check_kind(const char *path, bool sealed, const struct store_voice *voice)
 {
     if (voice->kinds[!sealed] == 0)
@@ -112,8 +113,8 @@ static int check_kind(const char *path, bool sealed, const struct store_voice *v
 int place_check_share(const struct options *options, const char *path, const char *place,
                       uint8_t index)
 {
-    /* A tree may have been encoded in another format before, but for sealed ones, of which other
-     * names are; a store is mended in its own. */
+    /* A tree may have been encoded in another format before, except sealed, which changes its
+     * names; a store is repaired in its own format. */
     const bool sealed = formats[options->encoding.format]->is_sealed;
     const bool any = options->command == COMMAND_ENCODE && !sealed;
     const enum share_format given = format_read_as(options->encoding.format);
@@ -137,9 +138,9 @@ int place_check_share(const struct options *options, const char *path, const cha
             (r = check_kind(path, sealed, &voice)) < 0)
             return r;
         /*
-         * Formats other than checked take a few bytes for a header: all PDFs look like share 08 of
-         * k = 21, and videos, which begin with zeros, like share 00 of k = 1. So k has to be right
-         * as well, where it is said.
+         * Formats other than checked accept a few bytes as a header: all PDFs look like share 08 of
+         * k = 21, and videos, which begin with zeros, like share 00 of k = 1. So k must match as
+         * well, if it was given.
          */
         if (!voice.has_files ||
             (voice.share == index && voice.alike >= voice.looked_at - voice.alike &&
@@ -163,7 +164,7 @@ int place_check_whole(const char *path, const char *place)
 {
     struct store_voice voice;
 
-    /* Headers of the other formats are too weak to tell. */
+    /* Headers of other formats are too weak to tell. */
     if (sample(place, SHARE_CHECKED, &voice) < 0 || voice.share == NO_VOTE ||
         voice.alike <= voice.looked_at / 2)
         return 0;

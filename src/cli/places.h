@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Places that a command is to write to: where they are, and what they hold, by a sample of their
- * files. Functions return 0 or a negative errno; what check functions refuse has been logged.
+ * Places that a command is to write to: where they are, and what a sample of their files shows they
+ * hold. Functions return 0 or a negative errno; refusals by check functions have been logged.
  */
 #pragma once
 
@@ -9,14 +9,16 @@
 #include "sync/sets.h"
 #include "tree/whereabouts.h"
 
-/* Finds where PATH is, without symlinks. What does not exist yet keeps its name. Clear RET in any
- * case. */
+/* Finds where PATH is, without symlinks. A part that does not exist yet keeps its name. Clear RET
+ * in any case. */
 int place_find(const char *path, struct whereabouts *ret);
 
-/* As above, for an absolute PATH that may hang: after some seconds, it counts as it is written. */
+/* Like place_find, for an absolute PATH that may hang: after some seconds, it is taken as
+ * written. */
 int place_find_soon(const char *path, struct whereabouts *ret);
 
-/* The same of a node's place; RET is empty where that is no directory of this machine. */
+/* Like place_find_soon, for a node's place; RET is empty if that is no directory of this
+ * machine. */
 int place_find_node(const struct sync_node *node, struct whereabouts *ret);
 
 /* Returns true if PLACE lies in the source at FROM, and RULES do not leave it out. */
@@ -24,9 +26,8 @@ bool place_is_shown(const struct whereabouts *from, const struct whereabouts *pl
                     const struct tree_rules *rules, bool is_directory);
 
 /*
- * Checks that PLACE, the real path of what the user calls PATH, may hold share INDEX: it does not
- * exist, or has no files, or at least half of those that a sample shows are of that share. -EINVAL:
- * it may not.
+ * Checks that PLACE, the real path of the user's PATH, may hold share INDEX: it does not exist, has
+ * no files, or at least half of the files in a sample are of that share. -EINVAL: it may not.
  */
 int place_check_share(const struct options *options, const char *path, const char *place,
                       uint8_t index);
@@ -34,6 +35,5 @@ int place_check_share(const struct options *options, const char *path, const cha
 /* Checks that PLACE, for whole files, is no store. */
 int place_check_whole(const char *path, const char *place);
 
-/* Returns true if most files of PATH, not of directories in it, are shares with checks; *RET is the
- * share of one. */
+/* Returns true if most files directly in PATH are shares with checks; *RET is the share of one. */
 bool place_has_share(const char *path, uint8_t *ret);

@@ -30,18 +30,18 @@
 
 enum {
     END_LIMIT_S = 20,
-    KILLED_S = 1, /* what does not end by SIGKILL in that time hangs in the kernel */
-    /* How long the kernel may keep attributes: a run may miss edits that are made meanwhile. */
+    KILLED_S = 1, /* a process that survives SIGKILL for so long hangs in the kernel */
+    /* How long the kernel may cache attributes: a run may miss edits made within that time. */
     KEPT_S = 1,
 };
 
 #define PREFIX "zfec-fs-sync-"
 
-/* In the process that serves: to the run, which waits for a byte. */
+/* In the server: tells the run, which waits for a byte, that it is ready. */
 static int report = -1;
 
-/* Releases the streams once the run has ended or abandoned this process, so that no reader waits.
- */
+/* Closes the streams once the run has ended or abandoned this process, so that no reader waits for
+ * them. */
 static void *watch_run(void *unused)
 {
     char byte;
@@ -60,7 +60,7 @@ static int tell_ready(void)
     return write(report, "", 1) == 1 ? 0 : -EPIPE;
 }
 
-/* PATH is what the node is in the source, or NULL; AROUND: what the source is in the node. */
+/* PATH is the node's path in the source, or NULL; AROUND: the source's path in the node. */
 static int refuse_node(const struct sync_set *set, const struct sync_node *node, const char *path,
                        const char *around)
 {
@@ -75,8 +75,9 @@ static int refuse_node(const struct sync_set *set, const struct sync_node *node,
 
 /*
  * Refuses node number AT in the source, which would be encoded as well, without end; around it,
- * which would replace it; and at the place of another: by their names, and by the PLACES where they
- * really are, the source's being the last. What cannot be found out soon goes by its name alone.
+ * which would replace it; and at the place of another node. Compares names, and PLACES, where they
+ * really are, of which the last is the source's. A place that cannot be found out soon goes only by
+ * its name.
  */
 static int check_node(const struct sync_set *set, size_t at, struct whereabouts places[])
 {
@@ -139,7 +140,7 @@ static int serve(struct sync_set *set, const struct private_view *paths)
         r = -ENOENT;
     else if (path && asprintf(&rule, "/%s/", path) < 0)
         r = -ENOMEM;
-    else if (path) /* the run is in no share */
+    else if (path) /* the folder of the run is in no share */
         r = excludes_add(set->rules.excludes, rule);
     if (r == 0)
         r = tree_source_new(set->source, &set->encoding, &set->rules, &source);
@@ -157,7 +158,7 @@ static void remove_folder(const struct private_view *view)
 {
     const struct removal_terms terms = {.removed = NULL};
 
-    rmdir(view->mount); /* not what is in it, where it is still mounted */
+    rmdir(view->mount); /* keeps its content if it is still mounted */
     remove_all(AT_FDCWD, view->folder, view->folder, &terms);
 }
 
@@ -177,7 +178,7 @@ static int start_server(struct sync_set *set, struct private_view *view)
         close(ends[0]);
         close(view->lock);
         report = ends[1];
-        setpgid(0, 0); /* so that Ctrl-C ends the run first, and the view behind it */
+        setpgid(0, 0); /* so that Ctrl-C ends the run first, then the view */
         prctl(PR_SET_PDEATHSIG, SIGTERM);
         for (size_t i = 0; i < COUNT_OF(signals); i++)
             signal(signals[i], SIG_DFL);
@@ -192,11 +193,11 @@ static int start_server(struct sync_set *set, struct private_view *view)
     close(ends[1]);
     if (view->server < 0)
         return log_errno(-errno, "cannot start another process");
-    /* Else the server has said why. */
+    /* Otherwise the server has logged why. */
     return TEMP_FAILURE_RETRY(read(ends[0], &byte, 1)) == 1 ? 0 : -EIO;
 }
 
-/* Stores in the lock's file where the next run has to clean up; "": nowhere. */
+/* Stores in the lock's file what the next run has to clean up; "": nothing. */
 static int write_note(int lock, const char *note)
 {
     size_t length = strlen(note);
@@ -213,7 +214,7 @@ int private_view_open(struct sync_set *set, int lock, struct private_view *ret)
     char folder[PATH_MAX];
 
     *ret = (struct private_view){.lock = lock, .tie = -1};
-    /* What a run has left that was killed is removed. */
+    /* Removes what a killed run left. */
     ssize_t size = pread(lock, folder, sizeof folder - 1, 0);
     if (size < 0)
         return log_errno(-errno, "the lock file");

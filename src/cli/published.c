@@ -14,7 +14,7 @@ static int fail(const struct published *published, int error)
     return log_errno(error, "%s %s: cannot be written", published->option, published->path);
 }
 
-/* It takes the place of an old one, and of nothing else: not of /dev/null, for one. */
+/* Only a regular file is replaced: not /dev/null, for one. */
 static int check_target(const struct published *published)
 {
     struct stat status;
@@ -61,7 +61,7 @@ int published_write(const struct published *published, const char *text, mode_t 
     if (dprintf(fd, "%s", text) < 0 || fchmod(fd, mode) < 0 || fsync(fd) < 0)
         r = -errno;
     if (r == 0)
-        r = check_target(published); /* once more: hours may have passed */
+        r = check_target(published); /* again: hours may have passed */
     if (r == 0 &&
         renameat(published->directory, temporary, published->directory, published->name) < 0)
         r = -errno;

@@ -8,9 +8,9 @@
 
 #include <string.h>
 
-#define FIRST_INTERVAL_S (7.0 * 24 * 60 * 60) /* what the timer's is, until two runs tell it */
+#define FIRST_INTERVAL_S (7.0 * 24 * 60 * 60) /* the timer's, until two runs show it */
 
-/* Returns the node that store number I of ROSTER is, by its share; NULL: two stores have that. */
+/* Returns the node of store number I of ROSTER, by its share; NULL: two stores have that share. */
 static struct sync_node *node_of(const struct sync_set *set, const struct roster *roster, size_t i)
 {
     int share = roster->entries[i].share;
@@ -26,7 +26,7 @@ static struct sync_node *node_of(const struct sync_set *set, const struct roster
     return NULL;
 }
 
-/* When a slice was read at all nodes that there are; SLICE_ILL where it was not good at one. */
+/* When a slice was last read at all nodes that were there; SLICE_ILL if it was bad at one. */
 struct slice {
     time_t read;
     unsigned number;
@@ -40,10 +40,10 @@ static int compare_slices(const void *one, const void *other)
 }
 
 /*
- * Returns the slices that are to be read now so that none stays unread for longer than the set
- * wants, if the next run is as far away as the last one is: those that would be too old by then;
- * of all slices as many as the time since that run is of the whole, the oldest first; and those
- * that were not good.
+ * Returns the slices to read now so that none stays unread for longer than the set allows, if the
+ * next run is as far away as the last one is: those that would be too old by then; the oldest,
+ * until they are as large a part of all slices as the time since that run is of the whole; and bad
+ * ones.
  */
 static uint64_t choose_slices(const struct sync_set *set, const struct roster *roster, time_t now)
 {
@@ -147,7 +147,7 @@ static bool can_be_read(const struct roster *roster, const char *set, const char
     return false;
 }
 
-/* Notes which nodes could not be read. Of one that was not to be, what was known stays. */
+/* Notes which nodes could not be read. For nodes that were not to be read, the old state stays. */
 static void note_unread(const struct scrub *scrub, struct sync_set *set,
                         const struct options *options)
 {
@@ -179,13 +179,13 @@ void scrub_note(const struct scrub *scrub, struct sync_set *set, const struct fi
             else if (is_read)
                 memory->read[slice] = scrub->began;
         }
-        /* What was not looked at again is as bad as it was. */
+        /* Copies that were not inspected again are as bad as before. */
         covers &= left == 0;
         memory->bad = left > 0 && memory->bad > bad ? memory->bad : bad;
         memory->looked = scrub->began;
     }
     note_unread(scrub, set, findings->options);
-    /* That a node was left out is noted of the node. */
+    /* A node that was left out is noted at the node. */
     if (status == EXIT_STATUS_DAMAGED && findings->degraded == 0 && findings->foreign == 0 &&
         !roster_has_empty(scrub->roster))
         status = EXIT_STATUS_OK;

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* The id of the set that is meant; *RET is NULL where none is. */
+/* Takes the id of the set that the user wants; sets *RET to NULL if any will do. */
 static int wanted_id(const struct options *options, uint8_t id[SET_ID_SIZE], const uint8_t **ret)
 {
     int r = options->set_id ? set_id_read("id", options->set_id, id) : 0;
@@ -24,13 +24,13 @@ static int wanted_id(const struct options *options, uint8_t id[SET_ID_SIZE], con
     return r;
 }
 
-/* How the user says that a key is FILE. */
+/* How the user gives the file of a key. */
 static const char *key_option(const struct options *options)
 {
     return options->command == COMMAND_MOUNT ? "key=FILE" : "--key FILE";
 }
 
-/* The key of the file that was given. */
+/* Reads the key from the given file. */
 static int take_key(const struct options *options, struct master_key **ret)
 {
     uint8_t bytes[SET_ID_SIZE], own[SET_ID_SIZE];
@@ -101,9 +101,8 @@ int source_leave_others(const struct options *options, struct source *source)
     return r == 0 && others.count > 0 ? stores_leave_out(store_source_stores(source), &others) : r;
 }
 
-/* Returns false where no store has a file `key`: then FILE is what is missing, as it was made to
- * be.
- */
+/* Returns false if no store has a file `key`: then the key was kept off the nodes, and FILE is what
+ * is missing. */
 static bool have_any(const struct node_keys *keys)
 {
     bool any = false;
@@ -113,7 +112,7 @@ static bool have_any(const struct node_keys *keys)
     return any;
 }
 
-/* The key that the stores have together. -ENODATA: they have too little of it. */
+/* Finds the key that the stores have together. -ENODATA: they have too little of it. */
 static int find_key(const struct options *options, struct master_key **ret)
 {
     cleanup_node_keys struct node_keys keys = {0};
@@ -128,7 +127,7 @@ static int find_key(const struct options *options, struct master_key **ret)
         return r;
     r = node_keys_search(options, &keys, id, ret);
     if (r == -ENOKEY || r == -ECANCELED || r == -EINVAL)
-        return -EINVAL; /* it was said where it was asked for */
+        return -EINVAL; /* logged where it happened */
     if (r == 0)
         return 0;
     cleanup_free char *why = node_keys_error(&keys, r);
@@ -137,15 +136,15 @@ static int find_key(const struct options *options, struct master_key **ret)
     return (r == -ENODATA || r == -EBADMSG) && have_any(&keys) ? -ENODATA : -EINVAL;
 }
 
-/* What places of encode's are asked about. */
+/* What is collected over encode's places. */
 struct encode_key {
     const struct master_key *key;
-    unsigned others; /* that have its set's with another passphrase */
+    unsigned others; /* with the key of the same set, but another passphrase */
 };
 
 /*
- * Refuses a place of encode's that has a part of another key: its shares would be overwritten; or
- * of this one, which was to be on no node. CONTEXT: an encode_key.
+ * Refuses a place of encode's that has a part of another key, since its shares would be
+ * overwritten; or a part of this key, if no node is to have it. CONTEXT: an encode_key.
  */
 static int refuse_key_there(const struct options *options, const char *path, void *context)
 {
@@ -174,9 +173,10 @@ static int refuse_key_there(const struct options *options, const char *path, voi
 }
 
 /*
- * Refuses a place without a part of a key that holds sealed shares, of whose root no name is one of
- * the source's: these may be of another key, whose names the root's manifest has. Where either root
- * has no names, or all of them are to be removed, nothing is known. CONTEXT: the source's names.
+ * Refuses a place with sealed shares but no part of a key, if no name in its root is one of the
+ * source's: its shares may be of another key, and their names would be lost with the root's
+ * manifest. If either root has no names, or all are to be removed, that cannot be told. CONTEXT:
+ * the source's names.
  */
 static int refuse_other_shares(const struct options *options, const char *path, void *context)
 {
@@ -206,7 +206,7 @@ static int refuse_other_shares(const struct options *options, const char *path, 
                   path, options->source);
 }
 
-/* Asks of each place of encode's until one is refused. */
+/* Calls the check for each of encode's places until one is refused. */
 static int ask_places(const struct options *options,
                       int (*ask)(const struct options *options, const char *path, void *context),
                       void *context)
@@ -230,7 +230,8 @@ static int refuse_keys_there(const struct options *options, const struct master_
     struct encode_key asked = {.key = key};
 
     int r = ask_places(options, refuse_key_there, &asked);
-    /* Right after the passphrase was changed without these; not by an old copy of FILE. */
+    /* This is expected if the passphrase was changed without these stores, but not with an old copy
+     * of FILE. */
     if (r == 0 && asked.others > 0 && !options->key_kept)
         log_error("the key of %u store%s is replaced: %s has another passphrase than theirs (or "
                   "none); if it is an old copy, so is that",
@@ -273,7 +274,7 @@ int sealed_source_of_tree(const struct options *options, struct source *tree, st
     return options->command == COMMAND_ENCODE ? refuse_shares_there(options, *ret) : 0;
 }
 
-/* The key is another one than that of which the stores have parts. */
+/* Refuses a key that is not the one that the stores have parts of. */
 static int refuse_other_set(const struct options *options, const struct master_key *key)
 {
     cleanup_node_keys struct node_keys keys = {0};
@@ -284,7 +285,7 @@ static int refuse_other_set(const struct options *options, const struct master_k
     if (r == 0)
         r = master_key_id(key, id);
     if (r == 0 && options->set_id)
-        return 0; /* others were left out */
+        return 0; /* the others were left out */
     for (size_t i = 0; r == 0 && i < keys.count; i++) {
         read += keys.files[i].read;
         others += keys.files[i].read && memcmp(keys.files[i].share.set_id, id, sizeof id) != 0;
@@ -294,8 +295,8 @@ static int refuse_other_set(const struct options *options, const struct master_k
     return log_as(-EINVAL, "%s: is the key of another set than that of the stores", options->key);
 }
 
-/* Most stores have a share of a key: they are sealed also where too few have the root's manifest.
- */
+/* Sets RET if most stores have a part of a key: these are sealed, even if too few have the root's
+ * manifest. */
 static int have_keys(const struct options *options, struct source *source, bool *ret)
 {
     cleanup_node_keys struct node_keys keys = {0};
@@ -303,7 +304,7 @@ static int have_keys(const struct options *options, struct source *source, bool 
     struct stat status;
     size_t read = 0;
 
-    /* A mount may wait for stores that come later. */
+    /* A mount may wait for stores that appear later. */
     *ret = false;
     if (source->operations->stat(source, KEY_SHARE_NAME, &status, &header, NULL, NULL) < 0 ||
         !S_ISREG(status.st_mode))
@@ -371,8 +372,8 @@ struct time_text source_root_time(struct source *stores)
 }
 
 /*
- * Says where the names that the nodes have are older than those that sync has sent: whoever has K
- * nodes can show an old tree, which nothing but this memory tells.
+ * Warns if the nodes' names are older than what sync sent. Whoever has K nodes can show an old
+ * tree, and only what sync remembers can reveal it.
  */
 static void tell_older(const struct options *options, struct source *stores)
 {
@@ -386,7 +387,7 @@ static void tell_older(const struct options *options, struct source *stores)
             set->name, root_text(found).text, root_text(set->root_ns).text);
 }
 
-/* Refuses PATH of SET:PATH where there is no such directory. */
+/* Refuses PATH of SET:PATH if there is no such directory. */
 static int check_inside(const struct options *options, struct source *source)
 {
     cleanup_names struct names names = NO_NAMES;
@@ -412,7 +413,7 @@ int source_open_sealed(const struct options *options, struct source **source)
         if (r < 0)
             return r;
     }
-    const bool meant = options->key || options->set_id; /* then no plain shares are */
+    const bool meant = options->key || options->set_id; /* not plain shares */
     if (!meant && !formats[options->encoding.format]->is_sealed && !sealed) {
         store_source_refuse_sealed(*source);
         return 0;

@@ -18,29 +18,29 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define LINK_SUFFIX ".rclonelink" /* rclone's own, for a symlink */
+#define LINK_SUFFIX ".rclonelink" /* rclone's suffix of a symlink */
 
 /* A name that a node needs. */
 struct wanted {
     char *path;
     size_t node;
     enum need need;
-    struct seen seen; /* there, before it was judged */
+    struct seen seen; /* of the node's file, before it was judged */
     mode_t kind;      /* of what is sent */
     bool failed;
 };
 
 /* A node, and what is sent to it. */
 struct recipient {
-    struct sync_node node; /* with the place and the terms that hold for this */
-    struct target target;  /* the share in the view, for what is told */
-    struct store *store;   /* the roster's; NULL: it is none */
+    struct sync_node node; /* with the place and terms of this run */
+    struct target target;  /* the share in the view, for messages */
+    struct store *store;   /* from the roster; NULL: it has none */
     size_t wanted, failed; /* names */
-    bool has_root;         /* among them */
-    bool left;             /* nothing is written there, which was told */
-    bool is_unfinished;    /* something may be left there */
-    char *keys;            /* a directory with the file `key` that it is to have; NULL: none */
-    bool sends_key;        /* that is sent now, and nothing else */
+    bool has_root;         /* the root is one of them */
+    bool left;             /* nothing is written there, as was logged */
+    bool is_unfinished;    /* leftovers may be there */
+    char *keys;            /* a directory with the `key` that it should have; NULL: none */
+    bool sends_key;        /* only that is sent now */
 };
 
 struct sending {
@@ -51,14 +51,14 @@ struct sending {
     char *root;   /* see make_root */
     int lock;     /* of the set */
     time_t began;
-    struct recipient *recipients; /* one for each node, */
-    struct transfer *transfers;   /* and another */
-    struct run run;               /* of these */
-    pthread_mutex_t mutex;        /* of the rest, until it is sent */
+    struct recipient *recipients; /* one for each node */
+    struct transfer *transfers;   /* one for each node */
+    struct run run;               /* of the transfers */
+    pthread_mutex_t mutex;        /* guards the rest until it is sent */
     struct wanted *wanted;
     size_t count, room;
-    bool failed;          /* there was no memory for one */
-    struct node_due *due; /* of a sealed set, for each node; NULL: of another */
+    bool failed;          /* a name could not be added for want of memory */
+    struct node_due *due; /* of a sealed set, for each node; NULL: the set is not sealed */
 };
 
 static void look_for_stop(void *context)
@@ -95,12 +95,12 @@ int sending_begin(struct copying *copying, struct sending **ret)
     const size_t count = sending->set->count;
     sending->recipients = calloc(count, sizeof *sending->recipients);
     sending->transfers = calloc(count, sizeof *sending->transfers);
-    sending->wanted = calloc(1, sizeof *sending->wanted); /* for what sorts none of them, too */
+    sending->wanted = calloc(1, sizeof *sending->wanted); /* not NULL: it is sorted if empty, too */
     if (!sending->recipients || !sending->transfers || !sending->wanted)
         return log_errno(-ENOMEM, "repair");
     sending->run = (struct run){.transfers = sending->transfers,
                                 .count = count,
-                                .jobs = 1, /* what changes at one node is read for the next */
+                                .jobs = 1, /* a change at one node is input for the next */
                                 .wake = -1,
                                 .context = sending,
                                 .look = look_for_stop};
@@ -209,7 +209,7 @@ void sending_add(struct sending *sending, const char *path, const struct target 
     while (!sending->recipients[node].store ||
            store_tree(sending->recipients[node].store) != target->tree)
         node++;
-    /* rclone gives directories nothing. */
+    /* rclone sets no metadata of directories. */
     if (need == NEED_NOTHING && sending->set->nodes[node].mover == &rclone_mover)
         return;
     if (need == NEED_METADATA && S_ISDIR(seen->status.st_mode) &&
@@ -241,7 +241,7 @@ static int compare_wanted(const void *a, const void *b)
                                     : strcmp(one->path, other->path);
 }
 
-/* Sorts what is wanted, and leaves each name once, with all that it needs. */
+/* Sorts the wanted names, and merges entries of one name so that it gets all that it needs. */
 static void sort(struct sending *sending)
 {
     struct wanted *wanted = sending->wanted;
@@ -276,7 +276,7 @@ static void fail_wanted(struct sending *sending, struct wanted *wanted, const ch
     atomic_fetch_add(&sending->copying->counts[COPY_FAILED], 1);
 }
 
-/* Leaves out what somebody else has changed since it was judged: it may be newer. */
+/* Drops names that someone else has changed since they were judged: they may be newer. */
 static int look_again(struct sending *sending)
 {
     cleanup_free struct judged *items = calloc(sending->count + 1, sizeof *items);
@@ -298,8 +298,8 @@ static int look_again(struct sending *sending)
 }
 
 /*
- * Leaves out what rclone would write through a symlink at the node, which leads anywhere: also to a
- * directory of this machine. rsync puts what belongs there in its place.
+ * Drops names that rclone would write through a symlink at the node, which may lead anywhere, even
+ * to a directory of this machine. rsync replaces the symlink instead.
  */
 static int look_for_links(struct sending *sending, struct wanted *wanted)
 {
@@ -324,7 +324,7 @@ static int look_for_links(struct sending *sending, struct wanted *wanted)
     return r;
 }
 
-/* Notes what kind of thing is sent, by the view. */
+/* Notes, by the view, the kind of each name that is sent. */
 static void look_at_view(struct sending *sending)
 {
     struct stat status;
@@ -339,7 +339,7 @@ static void look_at_view(struct sending *sending)
     }
 }
 
-/* rclone makes the directories of what it sends, and by a list no others. */
+/* Fails empty directories: rclone makes only those that contain what it sends from a list. */
 static void refuse_empty_directories(struct sending *sending)
 {
     for (size_t i = 0; i < sending->count; i++) {
@@ -359,7 +359,8 @@ static bool is_daemon(const struct recipient *recipient)
            address_kind(recipient->node.target) == ADDRESS_DAEMON;
 }
 
-/* Whether TASK is for that name: all are sent, and files and symlinks compared, as rsync can. */
+/* Returns true if TASK is for that name: all are sent; files are compared, and symlinks if rsync
+ * does it. */
 static bool is_for(const struct sending *sending, enum transfer_task task,
                    const struct wanted *wanted)
 {
@@ -372,8 +373,8 @@ static bool is_for(const struct sending *sending, enum transfer_task task,
     return task != TASK_COMPARE || S_ISREG(wanted->kind);
 }
 
-/* Writes the list of the names at a node that TASK is for. Returns 1 where there are any, 0, or an
- * error. */
+/* Writes the list of the names at a node that TASK is for. Returns 1 if there are any, 0 if there
+ * are none, or an error. */
 static int write_list(struct sending *sending, size_t node, enum transfer_task task)
 {
     const struct mover *mover = sending->set->nodes[node].mover;
@@ -387,7 +388,7 @@ static int write_list(struct sending *sending, size_t node, enum transfer_task t
         cleanup_free char *path = NULL;
         if (wanted->node != node || wanted->failed || !is_for(sending, task, wanted) ||
             (by_rclone && S_ISDIR(wanted->kind)) || !*wanted->path)
-            continue; /* rsync would send all names in a root that is in the list */
+            continue; /* with the root in the list, rsync would send all names in it */
         if (asprintf(&path, "%s%s", wanted->path, is_link ? LINK_SUFFIX : "") < 0)
             return -ENOMEM;
         if (mover->list_end && strchr(path, mover->list_end))
@@ -430,7 +431,7 @@ static bool is_replaced(const struct sending *sending, size_t node)
     return replaced && strcmp(sending->set->nodes[node].name, replaced) == 0;
 }
 
-/* A new place is to tell of the set as the old one did. */
+/* Has a new place describe the set as the old one did. */
 static int describe(struct sending *sending, const char *view, size_t i)
 {
     struct transfer *transfer = &sending->transfers[i];
@@ -439,15 +440,15 @@ static int describe(struct sending *sending, const char *view, size_t i)
     if (asprintf(&transfer->ours, "%s.%02x.ours", view, share) < 0)
         return -ENOMEM;
     int r = description_write(sending->set, &sending->set->nodes[i], transfer->ours);
-    if (r == -EINVAL) { /* which sync tells */
+    if (r == -EINVAL) { /* sync reports this */
         remove_folder(transfer->ours);
         transfer->ours = NULL;
     }
     return r == -EINVAL ? 0 : r;
 }
 
-/* Makes what a node is to have of the key; its directory has the time of the root, which is sent
- * with it. */
+/* Makes the file `key` that a node should have. Its directory has the time of the root, since that
+ * is sent, too. */
 static int prepare_key(struct sending *sending, const char *view, struct tree *tree, size_t i)
 {
     const struct node_due *due = &sending->due[i];
@@ -467,8 +468,8 @@ static int prepare_key(struct sending *sending, const char *view, struct tree *t
     return r == 0 && utimensat(AT_FDCWD, *keys, times, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : r;
 }
 
-/* A file of the tree may have that name, but for one of a sealed tree; that is called by its id,
- * which has to be known. */
+/* Returns true if nodes get a description. In a plain tree, a file may already have its name. In a
+ * sealed one none can, but the set is described by its id, which has to be known. */
 static bool is_to_be_described(const struct sync_set *set, const struct tree *tree)
 {
     struct stat status;
@@ -479,8 +480,8 @@ static bool is_to_be_described(const struct sync_set *set, const struct tree *tr
 }
 
 /*
- * The node as this run needs it: nothing is deleted. Where all that is read is read by sshfs or
- * rclone, nobody knows attributes, and those that are there stay.
+ * Prepares the node for this run: nothing is deleted. If all stores are read by sshfs or rclone,
+ * attributes are not known, and those at the node stay.
  */
 static int prepare_node(struct sending *sending, const char *view, size_t i, bool attributes)
 {
@@ -518,7 +519,7 @@ static int prepare_node(struct sending *sending, const char *view, size_t i, boo
     return r;
 }
 
-/* Chooses the symlinks that the daemon at node number I may have changed. Returns true if there are
+/* Chooses the symlinks that the daemon of node number I may have changed. Returns true if there are
  * any. */
 static bool choose_links(struct sending *sending, size_t i, int *ret)
 {
@@ -537,8 +538,8 @@ static bool choose_links(struct sending *sending, size_t i, int *ret)
     return r > 0 || count > 0;
 }
 
-/* Prepares TASK for node number I, by what came of the last one. Returns true if it has to be done.
- */
+/* Prepares TASK for node number I, according to the last task's result. Returns true if it has to
+ * be done. */
 static bool prepare_task(struct sending *sending, enum transfer_task task, size_t i, int *ret)
 {
     struct transfer *transfer = &sending->transfers[i];
@@ -568,8 +569,7 @@ static bool prepare_task(struct sending *sending, enum transfer_task task, size_
     return r >= 0;
 }
 
-/* Does TASK for the nodes from number FIRST to END that need it. PLACE as struct transfer has it.
- */
+/* Does TASK for those of the nodes FIRST to END that need it. PLACE as in struct transfer. */
 static int run_task(struct sending *sending, enum transfer_task task, size_t first, size_t end,
                     char *place)
 {
@@ -621,7 +621,7 @@ static int run_task(struct sending *sending, enum transfer_task task, size_t fir
                   is_back && differs ? RSYNC_CHANGES_LINKS : transfer->reason);
         if (is_replaced(sending, i) && (differs || !is_back))
             atomic_fetch_add(&sending->copying->counts[COPY_FAILED], 1);
-        /* What files there are, and symlinks where these were asked for, a comparison tells. */
+        /* A comparison tells which files differ, and which symlinks if these were asked for. */
         for (size_t at = 0; at < sending->count; at++) {
             struct wanted *wanted = &sending->wanted[at];
             if (wanted->node == i && (is_back                ? !differs && S_ISLNK(wanted->kind)
@@ -629,15 +629,15 @@ static int run_task(struct sending *sending, enum transfer_task task, size_t fir
                                                              : !S_ISREG(wanted->kind)))
                 fail_wanted(sending, wanted, NULL);
         }
-        if (is_back) /* a place that lets nobody read can be filled */
+        if (is_back) /* even if it cannot be read, a place can be filled */
             transfer->result = differs ? -EIO : 0;
     }
     return run->stop ? -ECANCELED : 0;
 }
 
 /*
- * Notes in the state, before anything is sent, what an interrupted run may leave for the next run
- * of sync to remove, and that a new place is filled from now on.
+ * Notes in the state, before anything is sent, that an interrupted run may leave something for the
+ * next sync to remove, and that a new place is being filled from now on.
  */
 static int note_begin(struct sending *sending, bool is_left[])
 {
@@ -658,7 +658,7 @@ static int note_begin(struct sending *sending, bool is_left[])
     return state_write(sending->folder, set);
 }
 
-/* The share that was made anew is as new as the oldest of the newest stores that are enough. */
+/* Notes that the new share is as new as the oldest of the k newest stores. */
 static void remember_filled(const struct sending *sending, struct memory *memory)
 {
     const struct sync_set *set = sending->set;
@@ -686,7 +686,7 @@ static void remember_filled(const struct sending *sending, struct memory *memory
     memory->up_to_date = memory->as_of > 0 && memory->as_of == newest;
 }
 
-/* Returns true if all that the last run of sync found other than it was sent is mended. */
+/* Returns true if everything that the last sync found to differ from what it had sent is mended. */
 static bool is_mended(const struct sending *sending, size_t node)
 {
     const struct names *different = &sending->set->nodes[node].memory.different;
@@ -718,8 +718,8 @@ static int note_end(struct sending *sending, const bool is_left[])
 }
 
 /*
- * Sends to node number I. Its root gets its metadata first, while the stores show it, and has its
- * time back in the end, which names in it have changed: that of an empty directory of ours.
+ * Sends to node number I. The root gets its metadata first, while the stores show it, and its time
+ * last, because names in it have changed: the time of our own empty directory.
  */
 static int send_to_node(struct sending *sending, size_t i)
 {
@@ -730,13 +730,13 @@ static int send_to_node(struct sending *sending, size_t i)
     return r == 0 ? run_task(sending, TASK_ROOT, i, i + 1, sending->root) : r;
 }
 
-/* The place that is filled says first what it is, so that a run which goes on knows it again. */
+/* Describes a new place before it is filled, so that a resumed run recognizes it. */
 static int mark_place(struct sending *sending, size_t i)
 {
     struct transfer *transfer = &sending->transfers[i];
     char *share = transfer->share, *ours = transfer->ours;
 
-    if (!ours || sending->set->seal.known) /* a sealed share says so by itself */
+    if (!ours || sending->set->seal.known) /* sealed shares identify themselves */
         return 0;
     transfer->share = ours;
     transfer->ours = NULL;
@@ -746,7 +746,8 @@ static int mark_place(struct sending *sending, size_t i)
     return r;
 }
 
-/* Sends what nodes lack of the key, but for a new place, which was filled with it. */
+/* Sends nodes their missing parts of the key, except a new place, which got its part when it was
+ * filled. */
 static int send_keys(struct sending *sending, struct keys_found *found)
 {
     int r = 0;
@@ -767,7 +768,7 @@ static int send_keys(struct sending *sending, struct keys_found *found)
     return r;
 }
 
-/* Makes that directory, with the time that the roots should have. */
+/* Makes the empty directory that has the time that roots should have. */
 static int make_root(struct sending *sending, const char *view)
 {
     struct stat status;
@@ -825,7 +826,7 @@ static int send_all(struct sending *sending, bool *ret_filled)
     return r;
 }
 
-/* Says which place a dry run would fill, where that could be. */
+/* Says which place a dry run would fill, and where it would be. */
 static void tell_filling(const struct sending *sending)
 {
     for (size_t i = 0; i < sending->set->count; i++) {
@@ -836,7 +837,7 @@ static void tell_filling(const struct sending *sending)
     }
 }
 
-/* Finds out what nodes lack of the key, and tells it in a dry run. */
+/* Finds out which parts of the key nodes lack; a dry run reports them. */
 static int find_keys(struct sending *sending, struct keys_found *found)
 {
     struct sync_set *set = sending->set;
@@ -860,7 +861,7 @@ static int find_keys(struct sending *sending, struct keys_found *found)
     return r;
 }
 
-/* Reports what was made, or would be. */
+/* Reports what was made, or would be made. */
 static void tell_made(const struct sending *sending, void *context,
                       void (*report)(void *context, const struct copy_event *event))
 {

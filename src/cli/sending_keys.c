@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* By the key itself. */
+/* Makes what nodes are due from the key itself. */
 static int make_due(const struct options *options, struct sync_set *set, struct node_due due[])
 {
     cleanup_secret struct master_key *key = NULL;
@@ -33,7 +33,7 @@ static int make_due(const struct options *options, struct sync_set *set, struct 
     return r;
 }
 
-/* By what nodes have. */
+/* Makes what nodes are due from what the nodes have. */
 static int rebuild_due(struct sync_set *set, const struct found_key *files, struct node_due due[],
                        struct keys_found *found)
 {
@@ -57,7 +57,7 @@ static int rebuild_due(struct sync_set *set, const struct found_key *files, stru
 
 static void free_files(struct found_key *files, size_t count)
 {
-    if (files) /* together they have the key */
+    if (files) /* together they contain the key */
         explicit_bzero(files, count * sizeof *files);
     free(files);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The id of a sealed set, which follows from its key, as people see it. */
+/* The id of a sealed set, which follows from its key, as text. */
 #pragma once
 
 #include "seal/keys.h"
@@ -11,5 +11,6 @@ struct id_text {
 
 struct id_text id_text(const uint8_t id[SET_ID_SIZE]);
 
-/* Reads TEXT, what was given as WHAT. Returns 0, or -EINVAL after one line in the log. */
+/* Reads an id from TEXT, which was given as WHAT. Returns 0, or -EINVAL after one line in the
+ * log. */
 int set_id_read(const char *what, const char *text, uint8_t ret[SET_ID_SIZE]);

@@ -16,7 +16,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Its path, which the caller frees. NULL: there is none, which was logged. */
+/* Returns the path of the key's file, which the caller frees. NULL: there is none, which was
+ * logged. */
 static char *path_of(const struct sync_set *set)
 {
     cleanup_free char *folder = NULL;
@@ -52,7 +53,7 @@ int set_key_learn(struct sync_set *set, const uint8_t id[SET_ID_SIZE])
     return 0;
 }
 
-/* The same of KEY. */
+/* Stores in SET what follows from KEY, as set_key_learn does from its id. */
 static int learn_key(struct sync_set *set, const struct master_key *key)
 {
     uint8_t id[SET_ID_SIZE];
@@ -61,7 +62,7 @@ static int learn_key(struct sync_set *set, const struct master_key *key)
     return r < 0 ? log_errno(r, "%s: its key", set->name) : set_key_learn(set, id);
 }
 
-/* The words that bring a key back to PATH. */
+/* Adds the command that restores a key to PATH. */
 static void add_recovery(const struct options *options, const struct sync_set *set,
                          const char *path, struct draft *ret)
 {
@@ -71,7 +72,7 @@ static void add_recovery(const struct options *options, const struct sync_set *s
               config ? config : "", config ? " " : "", set->name, path);
 }
 
-/* Refuses to make a key where shares of an earlier one are, or may be: WHY. */
+/* Refuses to make a key because shares of an earlier one exist, or may exist: WHY. */
 static int refuse_fresh(const struct options *options, const struct sync_set *set, const char *path,
                         const char *why)
 {
@@ -86,7 +87,7 @@ static int refuse_fresh(const struct options *options, const struct sync_set *se
                   set->seal.on_nodes && text ? text : "");
 }
 
-/* Where the directory of a node is not there, finds out whether sync can make it. */
+/* Finds out, for nodes whose directory does not exist, whether sync can make it. */
 static int reach_places(struct asking *asking, const struct sync_node *nodes,
                         struct telling *tellings, size_t count)
 {
@@ -117,7 +118,7 @@ static int reach_places(struct asking *asking, const struct sync_node *nodes,
     return r == 0 && asking->run.stop ? -ECANCELED : r;
 }
 
-/* Refuses a fresh key by what the nodes have said. */
+/* Refuses a fresh key if the nodes' answers rule it out. */
 static int judge_nodes(const struct options *options, const struct sync_set *set, const char *path,
                        const struct telling *tellings)
 {
@@ -146,7 +147,7 @@ static int judge_nodes(const struct options *options, const struct sync_set *set
     return 0;
 }
 
-/* Asks all nodes, which keep their own terms, whether they hold anything of a sealed set. */
+/* Asks all nodes, whose terms stay as they are, whether they hold anything of a sealed set. */
 static int ask_nodes(const struct options *options, const struct sync_set *set, const char *path)
 {
     cleanup_free struct sync_node *nodes = calloc(set->count + 1, sizeof *nodes);
@@ -171,7 +172,7 @@ static int ask_nodes(const struct options *options, const struct sync_set *set, 
     return r;
 }
 
-/* A node would have all of the key. */
+/* Refuses a key's file in a node, which would have all of the key. */
 static int refuse_in_node(const struct sync_set *set, const char *path)
 {
     cleanup_whereabouts struct whereabouts own = {0};
@@ -201,7 +202,7 @@ static int add_passphrase(const char *file, struct master_key *key)
     return r < 0 ? log_errno(r, "the passphrase") : 0;
 }
 
-/* Says where the key is that was made, and where else. */
+/* Says where the new key is, and where its parts go. */
 static void tell_new_key(const struct sync_set *set, const char *path)
 {
     struct draft line = {0};
@@ -224,7 +225,7 @@ static void tell_new_key(const struct sync_set *set, const char *path)
     output_json("key", object);
 }
 
-/* Makes the key of SET, of which there is none at PATH; a dry run says so. */
+/* Makes the key of SET, which has none at PATH; a dry run only says so. */
 static int make_key(const struct options *options, struct sync_set *set, const char *path)
 {
     cleanup_secret struct master_key *key = NULL;
@@ -281,7 +282,7 @@ int set_key_take(const struct options *options, struct sync_set *set)
     return r < 0 ? r : learn_key(set, key);
 }
 
-/* The key of SET; of a dry run that is the first, one that nobody keeps. */
+/* Reads the key of SET; in a first dry run there is none, so a temporary one is made. */
 static int read_key_again(const struct sync_set *set, struct master_key **ret)
 {
     cleanup_free char *path = path_of(set);
@@ -311,7 +312,7 @@ int set_key_seal(const struct sync_set *set, struct source *tree, struct source 
     return r < 0 ? log_errno(r, "%s: its key", set->name) : 0;
 }
 
-/* Stores a copy of TEXT where nothing else was given. */
+/* Sets the option to a copy of TEXT unless it was given. */
 static int offer(const char *text, char **option)
 {
     if (*option || !text)
@@ -322,7 +323,7 @@ static int offer(const char *text, char **option)
 
 int set_key_offer(const struct sync_set *set, struct options *options)
 {
-    /* What key passphrase takes is the new one. */
+    /* The passphrase given to key passphrase is the new one. */
     const bool changes =
         options->command == COMMAND_KEY && strcmp(options->words[0], "passphrase") == 0;
     cleanup_free char *path = path_of(set);

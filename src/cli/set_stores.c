@@ -20,8 +20,8 @@
 
 enum {
     LOOK_MS = 50,
-    MORE_S = 5,   /* for nodes that are not needed */
-    START_S = 30, /* for the view */
+    MORE_S = 5,   /* extra time for nodes that are not needed */
+    START_S = 30, /* until the view is mounted */
 };
 
 #define VIEW_NAME ":view" /* no node has that name */
@@ -31,12 +31,12 @@ struct set_stores {
     struct sync_set *set;
     struct locked_folder mounts, copies;
     const char *beneath; /* PATH of SET:PATH in each store */
-    const char *inside;  /* and in the tree of a sealed set that is opened */
+    const char *inside;  /* PATH in the tree of a sealed set, once it is opened */
     struct state_look began;
-    struct lent_place *places; /* one for each node, and that of the view */
+    struct lent_place *places; /* one for each node, and one for the view */
 };
 
-/* Returns how long the name of the set is, or 0 where WORD has not the form of an address. */
+/* Returns the length of the set's name, or 0 if WORD does not have the form of an address. */
 static size_t address_length(const char *word)
 {
     size_t length = strcspn(word, ":/");
@@ -49,7 +49,7 @@ bool set_stores_is_address(const char *word)
     return address_length(word) > 0;
 }
 
-/* Which sets there are, for a word that is none, unless it is a path. Returns 0 for that. */
+/* Names the sets there are, because WORD is none; returns 0 if it is a path instead. */
 static int refuse_set(const char *word, size_t length, const char *file, const struct sets *sets)
 {
     if (access(word, F_OK) == 0)
@@ -64,7 +64,8 @@ static int refuse_set(const char *word, size_t length, const char *file, const s
                   word, (int)length, word, file, list ? list : "others", word);
 }
 
-/* Refuses the name of a set that lacks its colon, unless it is a path. Returns 0 for any other. */
+/* Refuses the name of a set without its colon, unless it is a path. Returns 0 for any other
+ * word. */
 static int refuse_bare_name(const struct options *options)
 {
     const char *word = options->source;
@@ -75,7 +76,7 @@ static int refuse_bare_name(const struct options *options)
     if (strchr(word, '/') || (is_path && !options->config))
         return 0;
     file = options_sets_path(options);
-    log_mute(true); /* a path needs no file of sets */
+    log_mute(true); /* a path does not need the file of sets */
     int r = file ? sets_read(file, NULL, &sets) : -ENOMEM;
     log_mute(false);
     if (r < 0 || !sets_find(&sets, word))
@@ -85,7 +86,7 @@ static int refuse_bare_name(const struct options *options)
     return log_as(-EINVAL, "%s: No such file or directory; for the set write %s:", word, word);
 }
 
-/* Sets STORES->set; NULL: the word is a path. */
+/* Sets STORES->set, to NULL if the word is a path. */
 static int find_set(const struct options *options, size_t length, struct set_stores *stores)
 {
     const char *word = options->source;
@@ -94,7 +95,7 @@ static int find_set(const struct options *options, size_t length, struct set_sto
 
     if (!file || !name)
         return -ENOMEM;
-    log_mute(is_path); /* it needs no file of sets */
+    log_mute(is_path); /* a path does not need the file of sets */
     int r = sets_read(file, NULL, &stores->sets);
     log_mute(false);
     if (r < 0)
@@ -103,7 +104,7 @@ static int find_set(const struct options *options, size_t length, struct set_sto
     return stores->set ? 0 : refuse_set(word, length, file, &stores->sets);
 }
 
-/* Starts what mounts the share of a node, if it is not of this machine. */
+/* Starts mounting the share of a node, unless it is on this machine. */
 static int begin(struct set_stores *stores, struct lent_place *place)
 {
     const struct sync_node *node = place->node;
@@ -124,8 +125,8 @@ static int begin(struct set_stores *stores, struct lent_place *place)
     return r == 0 ? lent_place_mount(place) : r;
 }
 
-/* Stores the path of what is there, which nobody leads elsewhere from now on, and has messages call
- * it what the user does. */
+/* Stores the path of the open directory, so that it cannot be redirected any more, and has messages
+ * show it as the user knows it. */
 static int take_store(const struct set_stores *stores, struct lent_place *place)
 {
     const char *between = *place->beneath ? "/" : "";
@@ -159,8 +160,8 @@ static size_t count(const struct set_stores *stores, int state)
 }
 
 /*
- * Waits until the stores of all nodes are there, or have failed, or MORE_S after enough were,
- * unless ALL are wanted.
+ * Waits until the stores of all nodes are mounted or have failed. Unless ALL are wanted, it stops
+ * MORE_S after enough are mounted.
  */
 static void wait_for_places(struct set_stores *stores, bool all)
 {
@@ -189,7 +190,7 @@ static void wait_for_places(struct set_stores *stores, bool all)
     }
 }
 
-/* Returns true if, by what is remembered, NODE is good, and none is newer. */
+/* Returns true if, according to the state, NODE is good and no node is newer. */
 static bool is_newest(const struct sync_set *set, const struct sync_node *node)
 {
     bool ret = standing_is_current(set, node) && node->memory.bad == 0;
@@ -210,8 +211,8 @@ static size_t count_newest(const struct set_stores *stores)
 }
 
 /*
- * Fetches WANTED shares that were not, the newest first, or as many as there are. Where there is no
- * room for them, they are left out if they are not needed.
+ * Fetches WANTED shares that were not fetched yet, or as many as there are, the newest first. If
+ * there is no room for them, shares that are not needed are left out.
  */
 static int fetch_some(struct set_stores *stores, size_t wanted)
 {
@@ -250,8 +251,8 @@ static int fetch_some(struct set_stores *stores, size_t wanted)
 }
 
 /*
- * Fetches what cannot be mounted, for check and repair all of it, and else only where not enough
- * of the other nodes are the newest: old shares of k others would give old files.
+ * Fetches shares that cannot be mounted: all of them for check and repair, otherwise only if too
+ * few of the other nodes are newest. Old shares of k other nodes would give old files.
  */
 static int fetch_places(struct set_stores *stores, const struct options *options)
 {
@@ -276,7 +277,7 @@ static int fetch_places(struct set_stores *stores, const struct options *options
     return r;
 }
 
-/* Names the node, and where that lies, unless the reason says it. */
+/* Names the node, and its place unless the reason contains that. */
 static void tell_left_out(const struct lent_place *place)
 {
     const struct sync_node *node = place->node;
@@ -287,7 +288,8 @@ static void tell_left_out(const struct lent_place *place)
               is_named ? "" : place->beneath, is_named ? "" : ": ", place->reason);
 }
 
-/* Adds "; anna, bert: REASON": why node FIRST failed, unless an earlier one failed for the same. */
+/* Adds "; anna, bert: REASON": why node FIRST failed, unless an earlier node failed for the same
+ * reason. */
 static void add_reason(const struct set_stores *stores, size_t first, struct draft *text)
 {
     const char *reason = stores->places[first].reason;
@@ -303,7 +305,7 @@ static void add_reason(const struct set_stores *stores, size_t first, struct dra
     draft_add(text, ": %s", reason);
 }
 
-/* One line for each node that cannot be read; or, where too few are left, one for all. */
+/* Logs one line for each node that cannot be read, or one for all if too few are left. */
 static int tell_failed(const struct set_stores *stores, const char *address)
 {
     const struct sync_set *set = stores->set;
@@ -325,8 +327,8 @@ static int tell_failed(const struct set_stores *stores, const char *address)
                   set->encoding.required, text ? text : "");
 }
 
-/* Finds and mounts all nodes but the one that is replaced, and adds their stores to the options'.
- */
+/* Finds and mounts all nodes except the one that is replaced, and adds their stores to the
+ * options. */
 static int open_places(struct set_stores *stores, struct options *options)
 {
     const struct sync_set *set = stores->set;
@@ -366,7 +368,7 @@ static int open_places(struct set_stores *stores, struct options *options)
     return r;
 }
 
-/* Takes the node that is replaced, which messages call SET/NODE, as NODE. Returns 0 or -EINVAL. */
+/* Finds the node to replace by NAME: NODE, or SET/NODE as in messages. Returns 0 or -EINVAL. */
 static int take_replaced(const struct sync_set *set, char *name)
 {
     const size_t length = strlen(set->name);
@@ -386,13 +388,14 @@ static int take_replaced(const struct sync_set *set, char *name)
                   list ? list : "others");
 }
 
-/* MEMORY, unless it is NULL, is the set, which takes what is remembered of it. */
+/* Looks at the state of SET. MEMORY, unless it is NULL, is the set that takes what is
+ * remembered. */
 static struct state_look look_for_runs(const struct sync_set *set, struct sync_set *memory)
 {
     cleanup_free char *folder = NULL;
     struct state_look ret = {0};
 
-    log_mute(true); /* where nothing can be read, nothing is known */
+    log_mute(true); /* if nothing can be read, nothing is known */
     if (state_folder(&folder) == 0)
         ret = state_look(folder, set->name);
     if (folder && memory)
@@ -416,8 +419,8 @@ static int check_repair(const struct options *options, const struct sync_set *se
 }
 
 /*
- * Has OPTIONS go by the key of a sealed set. What opens it finds PATH in its manifests, from the
- * root on; in the stores nothing has that name.
+ * Has OPTIONS use the key of a sealed set. The opened source finds PATH by its manifests, starting
+ * at the root; the stores have no file of that name.
  */
 static int open_sealed(struct set_stores *stores, struct options *options)
 {
@@ -434,7 +437,7 @@ static int open_sealed(struct set_stores *stores, struct options *options)
     return set_key_offer(stores->set, options);
 }
 
-/* To the end of the process: a thread reads what the programs say. */
+/* Kept until the process ends, because a thread reads the programs' output. */
 static struct set_stores *in_use;
 
 int set_stores_open(struct options *options)
@@ -593,7 +596,7 @@ void set_stores_close(void)
 
     if (!stores || !stores->places)
         return;
-    for (size_t i = 0; i <= stores->set->count; i++) { /* the view, which reads the others, first */
+    for (size_t i = 0; i <= stores->set->count; i++) { /* the view, a reader of the rest, first */
         struct lent_place *place = &stores->places[stores->set->count - i];
         cleanup_close_fd(&place->fd);
         if (place->mounting.pid > 0)
@@ -605,5 +608,5 @@ void set_stores_close(void)
     }
     locked_folder_remove(&stores->mounts);
     locked_folder_remove(&stores->copies);
-    /* The rest is the threads' that read, and ends with the process. */
+    /* The threads still use the rest, which ends with the process. */
 }

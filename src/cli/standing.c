@@ -28,7 +28,7 @@ bool standing_is_current(const struct sync_set *set, const struct sync_node *nod
            has_encoding_of(set, memory);
 }
 
-/* Returns true if TIME was noted by a clock that was wrong then, or is now. */
+/* Returns true if TIME is in the future: the clock was wrong then, or is now. */
 static bool is_to_come(time_t time, time_t now)
 {
     enum { CLOCKS_DIFFER_S = 24 * 3600 };
@@ -67,9 +67,9 @@ enum exit_status standing_worse(enum exit_status one, enum exit_status other)
 }
 
 /*
- * Returns the time of the last of the newest nodes that are enough: what has not changed since is
- * the same at all of these. Where enough are up to date, none of those is left out. 0: fewer were
- * ever up to date.
+ * Returns the time of the oldest of the k newest nodes: what has not changed since is the same at
+ * all of them. If enough nodes are up to date, all of these count. 0: fewer than k were ever up to
+ * date.
  */
 static time_t time_of_enough(const struct sync_set *set, size_t current)
 {
@@ -156,7 +156,7 @@ int standing_problems(const struct standing *standing, const struct sync_set *se
     return r;
 }
 
-/* As text. */
+/* The output as text. */
 
 struct shown show_age(time_t seconds)
 {
@@ -230,7 +230,7 @@ static void add_ago(struct draft *line, const struct standing *standing, time_t 
     draft_add(line, " (%s ago)", show_age(standing->now - time).text);
 }
 
-/* Returns why a node is behind; "" where that is not known. */
+/* Returns why a node is behind; "" if that is not known. */
 static const char *reason_of(const struct sync_set *set, const struct sync_node *node)
 {
     const struct memory *memory = &node->memory;
@@ -245,7 +245,7 @@ static const char *reason_of(const struct sync_set *set, const struct sync_node 
     return memory->error;
 }
 
-/* Adds what check has found of a node. */
+/* Adds what check found of a node. */
 static void add_checked(struct draft *line, const struct sync_node *node)
 {
     const struct memory *memory = &node->memory;
@@ -323,7 +323,7 @@ struct shown standing_enough(const struct sync_set *set, size_t count)
 /* Returns "home: 5 of 6 nodes are up to date, 3 are enough: ...". */
 static char *sentence_of(const struct standing *standing, const struct sync_set *set)
 {
-    const int check = set->watch.check; /* what it has found may lie at all nodes */
+    const int check = set->watch.check; /* what it found may concern all nodes */
     unsigned required = set->encoding.required;
     struct draft text = {0};
 
@@ -377,7 +377,7 @@ void standing_show(const struct standing *standing, const struct sync_set *set)
                 sentence ? sentence : set->name);
 }
 
-/* As JSON. */
+/* The output as JSON. */
 
 static json_t *json_of_node(const struct standing *standing, const struct sync_set *set,
                             const struct sync_node *node)
@@ -407,7 +407,7 @@ static json_t *json_of_node(const struct standing *standing, const struct sync_s
     if (standing_is_unread(node))
         json_object_set_new(ret, "unread", time_json(memory->unread));
     if (!is_current && *reason)
-        output_json_path(ret, "error", reason); /* it may hold any byte */
+        output_json_path(ret, "error", reason); /* may contain any byte */
     return ret;
 }
 

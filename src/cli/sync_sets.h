@@ -6,8 +6,8 @@
 #include "sync/sets.h"
 
 /*
- * Brings those of SETS up to date that OPTIONS name; in a dry run, asks their nodes and tells what
- * would be done. Those without a source are passed over. *RET_COUNT is how many sets these were.
- * Called while there is but one thread.
+ * Updates the sets of SETS that OPTIONS name; a dry run asks their nodes and says what would be
+ * done. Skips those without a source. *RET_COUNT is how many were run. Call it while there is only
+ * one thread.
  */
 enum exit_status sync_sets(const struct options *options, struct sets *sets, int *ret_count);

@@ -12,16 +12,16 @@
 #include <sys/sysmacros.h>
 
 enum {
-    ROOM_AT_FIRST = 1024, /* bytes, for what the system says of a user or a group */
+    ROOM_AT_FIRST = 1024, /* bytes for the system's entry of a user or a group */
     ROOM_MAX = 1 << 20,   /* a group may have many members */
 };
 
 struct owner_name {
     uint32_t number;
-    char *name; /* NULL: the system knows none */
+    char *name; /* NULL: the system has none */
 };
 
-/* Sets RET to the name of NUMBER, in memory of SIZE bytes, or to NULL. As getpwuid_r(3). */
+/* Like getpwuid_r(3): sets RET to the name of NUMBER, in memory of SIZE bytes, or to NULL. */
 typedef int ask(uint32_t number, char *bytes, size_t size, const char **ret);
 
 static int ask_user(uint32_t number, char *bytes, size_t size, const char **ret)
@@ -42,7 +42,7 @@ static int ask_group(uint32_t number, char *bytes, size_t size, const char **ret
     return error;
 }
 
-/* Where the system cannot tell, there is no name. */
+/* If the system cannot tell, there is no name. */
 static int ask_system(ask *system, uint32_t number, char **ret)
 {
     const char *name = NULL;
@@ -62,7 +62,7 @@ static int ask_system(ask *system, uint32_t number, char **ret)
     return error == ENOMEM ? -ENOMEM : 0;
 }
 
-/* Where NUMBER is among the names, or would be. */
+/* Returns the place of NUMBER among the names, or where it would be inserted. */
 static size_t find_owner(const struct owner_names *names, uint32_t number)
 {
     size_t first = 0, end = names->count;
@@ -77,7 +77,7 @@ static size_t find_owner(const struct owner_names *names, uint32_t number)
     return first;
 }
 
-/* Asks for the name of NUMBER, and puts it to its PLACE. */
+/* Asks for the name of NUMBER, and inserts it at PLACE. */
 static int learn(struct owner_names *names, ask *system, uint32_t number, size_t place)
 {
     struct owner_name *items = reallocarray(names->items, names->count + 1, sizeof *names->items);

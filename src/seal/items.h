@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reading CBOR one item after the other, in any encoding of numbers and lengths, but none of
- * indefinite length. No memory is taken for what the input only claims to hold.
+ * Reads CBOR item by item. Numbers and lengths may have any encoding, except indefinite length.
+ * Memory is never allocated for what the input merely claims to hold.
  *
- * Functions return 0, or -EBADMSG where something else is next or the input ends.
+ * Functions return 0, or -EBADMSG if something else comes next or the input ends.
  */
 #pragma once
 
@@ -21,10 +21,10 @@ enum item_kind {
     ITEM_MAP
 };
 
-/* An item, or of an array or a map its head. */
+/* An item; of an array or a map, only its head. */
 struct coded_item {
     enum item_kind kind;
-    uint64_t number;      /* or how many bytes, items or pairs there are */
+    uint64_t number;      /* or the number of bytes, items or pairs */
     const uint8_t *bytes; /* where they are in the input */
 };
 
@@ -36,10 +36,10 @@ struct items {
 
 struct items items_of(const uint8_t *bytes, size_t size);
 
-/* Reads the next item, which must be of this kind. */
+/* Reads the next item, which must be of KIND. */
 int items_next(struct items *items, enum item_kind kind, struct coded_item *ret);
 
-/* Reads a number of LIMIT at most. */
+/* Reads a number that is LIMIT at most. */
 int items_number(struct items *items, uint64_t limit, uint64_t *ret);
 int items_number32(struct items *items, uint32_t *ret);
 int items_signed(struct items *items, int64_t *ret);
@@ -47,11 +47,11 @@ int items_signed(struct items *items, int64_t *ret);
 /* Reads SIZE bytes. */
 int items_bytes(struct items *items, uint8_t *ret, size_t size);
 
-/* Reads bytes or text without a zero to a string, which the caller frees. Also -ENOMEM. */
+/* Reads bytes or text without NUL into a string, which the caller frees. Also -ENOMEM. */
 int items_string(struct items *items, enum item_kind kind, char **ret);
 
-/* Reads this text. */
+/* Reads exactly TEXT. */
 int items_expect_text(struct items *items, const char *text);
 
-/* Reads the head of an array or a map that has COUNT items or pairs. */
+/* Reads the head of an array or a map of exactly COUNT items or pairs. */
 int items_expect(struct items *items, enum item_kind kind, uint64_t count);

@@ -41,7 +41,7 @@ int master_key_id(const struct master_key *key, uint8_t ret[SET_ID_SIZE])
     return 0;
 }
 
-/* Not by printf(3), whose buffers nobody wipes. */
+/* printf(3) would leave the secret in buffers that nobody wipes. */
 static char *put_text(char *at, const char *text)
 {
     return stpcpy(at, text);
@@ -67,15 +67,15 @@ size_t key_text_write(const struct master_key *key, char ret[KEY_TEXT_SIZE])
     if (key->has_passphrase) {
         end = put_hex(end, "salt ", stretch->salt, SALT_SIZE);
         end += sprintf(end, "argon2id %u %u %u\n", stretch->memory_kib, stretch->passes,
-                       stretch->lanes); /* no secret */
+                       stretch->lanes); /* not secret */
         end = put_hex(end, "passphrase ", key->passphrase_key, KEY_SIZE);
     }
     hash(ret, (size_t)(end - ret), 0, check);
     return (size_t)(put_hex(end, "check ", check, CHECK_SIZE) - ret);
 }
 
-/* Takes LABEL and SIZE bytes in hex from *AT on. The digits are compared with the text that is
- * written of them, in the end. */
+/* Takes LABEL and SIZE bytes in hex at *AT. Their spelling is not checked here: in the end the
+ * whole text is compared with what would be written. */
 static bool take_hex(const char **at, const char *label, uint8_t *ret, size_t size)
 {
     const size_t length = strlen(label);
@@ -115,7 +115,7 @@ static bool take_stretch(const char **at, struct stretch *ret)
            take_number(at, '\n', &ret->lanes) && stretch_is_possible(ret);
 }
 
-/* The number of the line at OFFSET. */
+/* Returns the number of the line at OFFSET. */
 static unsigned line_at(const char *text, size_t offset)
 {
     unsigned line = 1;
@@ -154,7 +154,9 @@ unsigned key_text_read(const char *text, size_t length, struct master_key *ret)
     if (!take_hex(&at, "check ", check, CHECK_SIZE))
         return line;
 
-    /* What is written of it is the text itself, check and all: not a leading zero may differ. */
+    /*
+     * The text must be exactly what is written for this key, including the check and leading zeros.
+     */
     cleanup_secret char *written = seal_alloc(KEY_TEXT_SIZE);
     if (!written)
         return line;
@@ -177,7 +179,7 @@ static int write_all(int fd, const char *text, size_t length)
     return fsync(fd) < 0 ? -errno : 0;
 }
 
-/* The directory that PATH is in, so that its names can be made durable. */
+/* Opens the directory of PATH, to make its names durable. */
 static int open_folder(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -189,7 +191,8 @@ static int open_folder(const char *path)
     return fd < 0 ? -errno : fd;
 }
 
-/* A name beside PATH that nothing has; what a run that was killed leaves is for its owner alone. */
+/* Makes a name beside PATH that does not exist. If a run is killed, only the owner can read the
+ * file. */
 static char *name_beside(const char *path)
 {
     uint64_t number = 0;
@@ -208,7 +211,7 @@ static bool is_beside(const char *name, const char *file)
            strlen(name) == length + end + 8 && strspn(name + length + end, "0123456789abcdef") == 8;
 }
 
-/* Removes what killed runs left beside PATH: each has all of a key. */
+/* Removes what killed runs left beside PATH: each such file has the whole key. */
 static void remove_beside(int folder, const char *path)
 {
     const char *slash = strrchr(path, '/'), *file = slash ? slash + 1 : path;
@@ -227,7 +230,7 @@ static void remove_beside(int folder, const char *path)
     }
 }
 
-/* Its owner keeps it, also where another user, like root, writes it. */
+/* Keeps the file's owner, also if another user, such as root, writes it. */
 static int set_owner(int fd, const char *path)
 {
     struct stat before, now;
@@ -277,7 +280,7 @@ int key_file_write(const char *path, const struct master_key *key, bool replace)
     return r < 0 ? log_errno(r, "%s", path) : 0;
 }
 
-/* Reads what there is, up to KEY_TEXT_SIZE - 1 bytes; a NUL comes behind it. */
+/* Reads up to KEY_TEXT_SIZE - 1 bytes, and adds a NUL. */
 static int read_text(int fd, char *ret, size_t *ret_length)
 {
     size_t length = 0;

@@ -10,9 +10,9 @@
 enum { GROUP = 4, LINE_DIGITS = 32, CHECK_DIGITS = 4, LINE_SIZE = 96 };
 
 #define FIRST_LINE "zfec-fs key 1"
-#define NUMBERS    "argon2id" /* the line that is no digits in hex */
+#define NUMBERS    "argon2id" /* the only line that is not hex */
 
-/* The check of line NUMBER, "LABEL DIGITS". */
+/* Computes the check of line NUMBER, "LABEL DIGITS". */
 static void make_check(const char *line, unsigned number, char ret[CHECK_DIGITS + 1])
 {
     uint8_t hashed[HASH_SIZE];
@@ -65,7 +65,7 @@ size_t key_paper_write(const struct master_key *key, char ret[KEY_PAPER_SIZE])
     return (size_t)(end - ret);
 }
 
-/* Takes the spaces out of groups of digits, which end with the text. */
+/* Removes the spaces between groups of digits, which extend to the end of the text. */
 static void join(char *digits)
 {
     char *end = digits;
@@ -78,8 +78,9 @@ static void join(char *digits)
     *end = '\0';
 }
 
-/* Brings LINE, which is tidy, to "LABEL DIGITS", and returns true if its check, which is taken off,
- * fits. */
+/*
+ * Changes LINE, which is tidy, to "LABEL DIGITS" without its check. Returns true if that matched.
+ */
 static bool check_line(char *line, unsigned number)
 {
     char check[CHECK_DIGITS + 1];
@@ -95,7 +96,7 @@ static bool check_line(char *line, unsigned number)
     return strcmp(check, last) == 0;
 }
 
-/* Lower case, one space for all that is blank between words, and none at either end. */
+/* Lower-cases LINE, makes each run of blanks between words one space, and trims both ends. */
 static void tidy(char *line)
 {
     char *end = line;
@@ -110,7 +111,7 @@ static void tidy(char *line)
     *end = '\0';
 }
 
-/* Adds LINE to TEXT, or its digits where the line before has begun with the same label. */
+/* Adds LINE to TEXT, or only its digits if the line before has the same label. */
 static bool add_line(char *text, const char *line)
 {
     const size_t label = strcspn(line, " ") + 1, length = strlen(text);

@@ -7,12 +7,12 @@
 
 #include <string.h>
 
-/* Files that agree on all that those of one secret have in common. */
+/* Files that agree on everything that the files of one secret have in common. */
 struct voice {
     const struct key_share *first;
-    size_t count;                                        /* of different ones */
-    const struct key_share *members[KEY_SHARES_MAX + 1]; /* no two have one index and value */
-    unsigned indices;                                    /* of different indices */
+    size_t count;                                        /* of distinct files */
+    const struct key_share *members[KEY_SHARES_MAX + 1]; /* no two have the same index and value */
+    unsigned indices;                                    /* distinct ones */
 };
 
 struct hunt {
@@ -20,12 +20,12 @@ struct hunt {
     struct found_key *files;
     size_t count;
     unsigned required;
-    struct passphrase passphrase; /* of ASK */
+    struct passphrase passphrase; /* from ASK */
     bool asked;
     struct master_key *found;
-    size_t found_shares; /* different ones, of the files that gave it */
+    size_t found_shares; /* distinct shares that gave the key */
     uint64_t found_cost;
-    int worst; /* why what there was did not open */
+    int worst; /* the error to report if nothing opens */
 };
 
 static bool is_alike(const struct key_share *a, const struct key_share *b)
@@ -43,7 +43,7 @@ static bool is_wanted(const struct hunt *hunt, const struct found_key *file)
     return file->read && (!id || memcmp(id, file->share.set_id, SET_ID_SIZE) == 0);
 }
 
-/* Takes SHARE in, unless there is one like it already, or no room: nobody needs more. */
+/* Adds SHARE, unless an equal one is there, or there is no room: more are never needed. */
 static void add_member(struct voice *voice, const struct key_share *share)
 {
     bool same_index = false;
@@ -61,7 +61,7 @@ static void add_member(struct voice *voice, const struct key_share *share)
     voice->indices += !same_index;
 }
 
-/* What FIRST says, and all who say the same. Returns false where one before it has said it. */
+/* Collects the files that agree with FIRST. Returns false if an earlier file did so already. */
 static bool hear(const struct hunt *hunt, size_t first, struct voice *ret)
 {
     const struct key_share *share = &hunt->files[first].share;
@@ -77,7 +77,7 @@ static bool hear(const struct hunt *hunt, size_t first, struct voice *ret)
     return true;
 }
 
-/* K, as it was given, or as most files say. */
+/* Sets K: the given one, or what most files say. */
 static int count_required(struct hunt *hunt)
 {
     size_t votes[KEY_SHARES_MAX + 1] = {0}, most = 0;
@@ -100,7 +100,7 @@ static int count_required(struct hunt *hunt)
     return most == 0 ? -ENODATA : second > 0 ? -EDOM : 0;
 }
 
-/* Interpolates the secret of the CHOSEN members. Returns true if it is the right one. */
+/* Interpolates the secret of the CHOSEN members. Returns true if it matches its check. */
 static bool try_choice(const struct voice *voice, const uint16_t chosen[], uint8_t *secret)
 {
     const unsigned required = voice->first->required;
@@ -120,7 +120,7 @@ static bool try_choice(const struct voice *voice, const uint16_t chosen[], uint8
            seal_equal(check, voice->first->check, sizeof check);
 }
 
-/* The next choice of COUNT of TOTAL, in ascending order; false: that was the last. */
+/* Moves to the next choice of COUNT of TOTAL, in ascending order. Returns false after the last. */
 static bool next_choice(uint16_t chosen[], unsigned count, size_t total)
 {
     unsigned at = count;
@@ -135,7 +135,7 @@ static bool next_choice(uint16_t chosen[], unsigned count, size_t total)
     return true;
 }
 
-/* The first COUNT of TOTAL in a random order. */
+/* Chooses COUNT of TOTAL, in random order. */
 static void random_choice(uint16_t chosen[], unsigned count, size_t total, uint64_t *state)
 {
     uint16_t all[KEY_SHARES_MAX + 1];
@@ -149,7 +149,7 @@ static void random_choice(uint16_t chosen[], unsigned count, size_t total, uint6
     }
 }
 
-/* C(TOTAL, COUNT), or KEY_SEARCH_TRIES + 1 where it is more than that. */
+/* Returns C(TOTAL, COUNT), or KEY_SEARCH_TRIES + 1 if that is more. */
 static unsigned choices(size_t total, unsigned count)
 {
     uint64_t number = 1;
@@ -159,7 +159,9 @@ static unsigned choices(size_t total, unsigned count)
     return number > KEY_SEARCH_TRIES ? KEY_SEARCH_TRIES + 1 : (unsigned)number;
 }
 
-/* The secret that the CHOSEN members agree on. -EBADMSG: there is none, or it was not found. */
+/*
+ * Finds the secret that the CHOSEN members agree on. -EBADMSG: there is none, or it was not found.
+ */
 static int find_secret(const struct voice *voice, uint16_t chosen[KEY_SHARES_MAX], uint8_t *secret)
 {
     const unsigned required = voice->first->required, number = choices(voice->count, required);
@@ -181,7 +183,7 @@ static int find_secret(const struct voice *voice, uint16_t chosen[KEY_SHARES_MAX
     return -EBADMSG;
 }
 
-/* Fills in P, and takes it off the secret. */
+/* Derives P from the passphrase, and removes it from the secret. */
 static int take_passphrase(struct hunt *hunt, const struct voice *voice, struct master_key *key)
 {
     int r = 0;
@@ -199,7 +201,7 @@ static int take_passphrase(struct hunt *hunt, const struct voice *voice, struct 
     return r;
 }
 
-/* Opens what VOICE says. Returns 0 or as key_search does. */
+/* Opens the key of VOICE. Returns as key_search does. */
 static int open_voice(struct hunt *hunt, const struct voice *voice, struct master_key **ret)
 {
     cleanup_secret struct master_key *key = seal_alloc(sizeof *key);
@@ -223,7 +225,7 @@ static int open_voice(struct hunt *hunt, const struct voice *voice, struct maste
     return r;
 }
 
-/* What a try of a passphrase takes: 0 where none is needed. */
+/* Returns the cost of trying a passphrase: 0 if none is needed. */
 static uint64_t cost_of(const struct voice *voice)
 {
     const struct stretch *stretch = &voice->first->stretch;
@@ -232,9 +234,9 @@ static uint64_t cost_of(const struct voice *voice)
 }
 
 /*
- * Returns true if VOICE need not be tried any more. What has fewer shares than the one that opened
- * does not get more time than that took, and asks nobody for a passphrase where that needed none:
- * fewer than K liars could have made it up.
+ * Returns true if VOICE need not be tried any more. If it has fewer shares than the one that
+ * opened, it gets no more time than that took, and the user is not asked for a passphrase if that
+ * needed none: fewer than K liars could have made it up.
  */
 static bool is_decided(const struct hunt *hunt, const struct voice *voice)
 {
@@ -242,7 +244,7 @@ static bool is_decided(const struct hunt *hunt, const struct voice *voice)
            (voice->indices < hunt->found_shares || hunt->found_cost > 0);
 }
 
-/* Marks the files of VOICE. */
+/* Marks the files of VOICE as opened. */
 static void mark_opened(struct hunt *hunt, const struct voice *voice)
 {
     for (size_t i = 0; i < hunt->count; i++)
@@ -250,14 +252,14 @@ static void mark_opened(struct hunt *hunt, const struct voice *voice)
             is_wanted(hunt, &hunt->files[i]) && is_alike(&hunt->files[i].share, voice->first);
 }
 
-/* Keeps the key of VOICE, if it has one: that of the most files, where two are of one set. */
+/* Keeps the key of VOICE, if it has one. Of two of one set, the one with more files is kept. */
 static int take_voice(struct hunt *hunt, const struct voice *voice)
 {
     cleanup_secret struct master_key *key = NULL;
 
     int r = open_voice(hunt, voice, &key);
     if (r == -EBADMSG || r == -EPERM || r == -EKEYREJECTED) {
-        /* A wrong passphrase is what the user can do something about. */
+        /* A wrong passphrase is the one error that the user can correct. */
         if (hunt->worst != -EKEYREJECTED)
             hunt->worst = r;
         return 0;
@@ -275,8 +277,8 @@ static int take_voice(struct hunt *hunt, const struct voice *voice)
     return 0;
 }
 
-/* Of the voices that have enough files, the one with most that is not TAKEN yet, and of several
- * with as many, the one that takes least to try. */
+/* Finds, among the voices that have enough files, the largest that is not TAKEN yet; of several as
+ * large, the one that is cheapest to try. */
 static bool loudest(const struct hunt *hunt, bool *taken, struct voice *scratch, struct voice *ret)
 {
     size_t best = hunt->count;
@@ -357,7 +359,7 @@ int key_search(const struct key_search *search, struct found_key *files, size_t 
     return r;
 }
 
-/* The value that the polynomial through the CHOSEN members has for share INDEX. */
+/* Evaluates the polynomial through the CHOSEN members at share INDEX. */
 static int value_at(const struct voice *voice, const uint16_t chosen[], uint8_t index,
                     uint8_t ret[KEY_SIZE])
 {
@@ -376,7 +378,7 @@ static int value_at(const struct voice *voice, const uint16_t chosen[], uint8_t 
     return secret_combine(voice->first->required, xs, values, KEY_SIZE, ret);
 }
 
-/* Finds the one voice that is complete: in RET, with the CHOSEN members that give its secret. */
+/* Finds the only complete voice: sets RET, and the CHOSEN members that give its secret. */
 static int find_complete(struct hunt *hunt, struct voice voices[2], struct voice *ret,
                          uint16_t chosen[KEY_SHARES_MAX])
 {
@@ -414,7 +416,7 @@ int key_search_rebuild(const struct found_key *files, size_t count, uint8_t inde
 
     if (!voices)
         return -ENOMEM;
-    if (index >= KEY_SHARES_MAX) /* the next one would have the secret itself */
+    if (index >= KEY_SHARES_MAX) /* at KEY_SHARES_MAX lies the secret itself */
         return -EINVAL;
     int r = find_complete(&hunt, voices, &voices[2], chosen);
     if (r == 0)
@@ -426,8 +428,8 @@ int key_search_rebuild(const struct found_key *files, size_t count, uint8_t inde
 }
 
 /*
- * Returns true if the files of VOICE, which has a passphrase, were made with MASTER: without that
- * nobody knows the polynomial's other terms. With k = 1 it has none.
+ * Returns true if the files of VOICE, which has a passphrase, were made with MASTER: only MASTER
+ * gives the polynomial's other terms. With k = 1 there are none.
  */
 static bool is_made_with(const struct voice *voice, const uint8_t master[KEY_SIZE])
 {
@@ -445,7 +447,7 @@ static bool is_made_with(const struct voice *voice, const uint8_t master[KEY_SIZ
     return key_share_is_of(voice->members[chosen[0]], made);
 }
 
-/* Takes what a file says that is proven. */
+/* Takes a k that is proven. */
 static int take_required(unsigned required, unsigned *ret, unsigned *other)
 {
     if (*ret > 0 && *ret != required) {
@@ -456,7 +458,7 @@ static int take_required(unsigned required, unsigned *ret, unsigned *other)
     return 0;
 }
 
-/* By files that KEY makes, just as it is. */
+/* Finds k by the files that KEY itself makes. */
 static int required_by_files(const struct hunt *hunt, const struct master_key *key, unsigned *ret,
                              unsigned *other)
 {

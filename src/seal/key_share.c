@@ -28,7 +28,7 @@ static const uint8_t start[REQUIRED_AT] = {0x00, 'Z', 'F', 'E', 'C', 'F', 'S', '
 
 static const char shamir[] = "zfec-fs sealed 1 shamir", secret_label[] = "zfec-fs sealed 1 secret";
 
-/* RET is of seal_alloc, as is all that secrets lie in here. */
+/* RET is allocated with seal_alloc, as is all memory for secrets here. */
 static int make_coefficients(const struct master_key *key, const uint8_t *bytes, uint8_t *ret,
                              size_t size)
 {

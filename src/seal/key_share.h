@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The file `key` of a share: what its node has of the master key (docs/format.md, "Keys"). Any k of
- * them have all of it, fewer have nothing. Pure bytes, no I/O.
+ * The file `key` of a share: the part of the master key that its node gets (docs/format.md,
+ * "Keys"). Any k of them give the whole key, fewer give nothing. Pure bytes, no I/O.
  */
 #pragma once
 
@@ -17,7 +17,7 @@ enum {
     SECRET_CHECK_SIZE = 16,
 };
 
-/* One, taken apart. What it says is its node's word. */
+/* A parsed file. Nothing in it is proven. */
 struct key_share {
     uint8_t required, index;
     bool has_passphrase; /* its secret is M xor P, and not M */
@@ -29,22 +29,23 @@ struct key_share {
 };
 
 /*
- * The file of share INDEX. -EINVAL: REQUIRED or INDEX is out of range; -EPERM: with REQUIRED 1 each
- * node would have the key, so it needs a passphrase; -ERANGE: KEY's passphrase is stretched too
- * little to be written.
+ * Makes the file of share INDEX. -EINVAL: REQUIRED or INDEX is out of range; -EPERM: with REQUIRED
+ * 1 each node would have the key, so it needs a passphrase; -ERANGE: the stretching of KEY's
+ * passphrase is too weak to be written.
  */
 int key_share_make(const struct master_key *key, unsigned required, unsigned index,
                    uint8_t ret[KEY_SHARE_SIZE]);
 
-/* The file of share INDEX that has the same in common as OTHER, and VALUE of its own. */
+/* Makes the file of share INDEX with VALUE, and with all that the files of one key have in common
+ * from OTHER. */
 void key_share_like(const struct key_share *other, uint8_t index, const uint8_t value[KEY_SIZE],
                     uint8_t ret[KEY_SHARE_SIZE]);
 
-/* Takes one apart. -EBADMSG: it is damaged, or is none. */
+/* Parses a file. -EBADMSG: it is damaged, or of another kind. */
 int key_share_read(const uint8_t *bytes, size_t size, struct key_share *ret);
 
 /* Returns true if SHARE is what key_share_make makes of KEY. */
 bool key_share_is_of(const struct key_share *share, const struct master_key *key);
 
-/* The file's time, so that tools see that there is a new one. */
+/* Returns the mtime that the file gets, so that tools notice a new one. */
 struct timespec key_share_time(const uint8_t bytes[KEY_SHARE_SIZE]);

@@ -13,12 +13,12 @@
 
 enum {
     HASHED_SIZE = 32, /* of SHA-256 */
-    /* The keys themselves and, while a stripe is sealed or opened, what its thread has of them. */
+    /* For the keys themselves and, while a stripe is sealed or opened, its thread's state. */
     SECRET_BYTES = 256 << 10,
-    IDLE_MAX = 8, /* as many threads find the key of ids ready to be used */
+    IDLE_MAX = 8, /* so many threads find an HMAC ready */
 };
 
-/* HMACs that have the key for ids: to give one its key takes longer than to use it. */
+/* HMACs keyed for ids: setting the key takes longer than using it. */
 struct id_macs {
     pthread_mutex_t lock;
     gcry_md_hd_t idle[IDLE_MAX];
@@ -36,10 +36,11 @@ struct seal_keys {
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/lsan_interface.h>
 
-/* Has LeakSanitizer look for pointers in locked memory as well: some libgcrypt has there alone. */
+/* Has LeakSanitizer search locked memory as well: it holds the only pointers to some of
+ * libgcrypt's. */
 static void show_locked_memory(void)
 {
-    char *first = gcry_malloc_secure(1); /* which lies at its beginning */
+    char *first = gcry_malloc_secure(1); /* at the beginning of the pool */
 
     if (first)
         __lsan_register_root_region(first - (uintptr_t)first % 4096, SECRET_BYTES);
@@ -55,7 +56,7 @@ int seal_start(void)
 {
     static const struct rlimit none = {0, 0};
 
-    /* The limit says nothing to a program that core dumps are handed to. */
+    /* The limit does not bind a program that core dumps are piped to. */
     if (setrlimit(RLIMIT_CORE, &none) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
         return -errno;
     if (gcry_control(GCRYCTL_INITIALIZATION_FINISHED_P))
@@ -92,7 +93,7 @@ void *seal_alloc(size_t size)
 
 void seal_free(void *secret)
 {
-    gcry_free(secret); /* which wipes what is secure */
+    gcry_free(secret); /* wipes secure memory */
 }
 
 bool seal_equal(const void *left, const void *right, size_t size)
@@ -111,7 +112,7 @@ struct part {
     size_t size;
 };
 
-/* HMAC-SHA-256 over the parts, one behind the other. */
+/* Computes HMAC-SHA-256 over the concatenated parts. */
 static int mac(const uint8_t key[KEY_SIZE], const struct part parts[], size_t count,
                uint8_t ret[HASHED_SIZE])
 {
@@ -207,7 +208,7 @@ static gcry_md_hd_t take_idle(struct id_macs *macs)
     return macs->count > 0 ? macs->idle[--macs->count] : NULL;
 }
 
-/* Returns false where there is no more room. */
+/* Returns false if there is no room. */
 static bool give_idle(struct id_macs *macs, gcry_md_hd_t md)
 {
     HOLD(&macs->lock);
@@ -232,7 +233,7 @@ int seal_path_id(const struct seal_keys *keys, const char *path, uint8_t ret[PAT
     if (r == 0) {
         gcry_md_write(md, path, strlen(path));
         memcpy(ret, gcry_md_read(md, GCRY_MD_SHA256), PATH_ID_SIZE);
-        gcry_md_reset(md); /* to where it has the key, and nothing else */
+        gcry_md_reset(md); /* keeps the key */
     }
     if (r < 0 || !give_idle(keys->macs, md))
         gcry_md_close(md);
@@ -241,7 +242,7 @@ int seal_path_id(const struct seal_keys *keys, const char *path, uint8_t ret[PAT
 
 static const char digits[] = "0123456789abcdefghijklmnopqrstuv";
 
-/* Five bytes are eight digits. */
+/* Five bytes make eight digits. */
 void seal_id_name(const uint8_t id[PATH_ID_SIZE], char ret[PATH_ID_DIGITS + 1])
 {
     for (size_t i = 0; i < PATH_ID_DIGITS; i++) {
@@ -317,7 +318,7 @@ struct seal_place seal_place_of_manifest(const struct seal_keys *keys, const uin
     return place;
 }
 
-/* A cipher with key, nonce and associated data of a stripe. */
+/* Sets up a cipher with the stripe's key, nonce and associated data. */
 static int start(const struct seal_place *place, uint64_t stripe, bool last, gcry_cipher_hd_t *ret)
 {
     uint8_t nonce[12] = {0}, bound[TAG_SIZE];

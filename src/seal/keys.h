@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The keys of sealed shares, and what they do to names, stripes and times (docs/format.md, "Sealed
- * shares"). All of them follow from one master key. They lie in memory that is locked, wiped when
- * it is given back, and in no core dump.
+ * The keys of sealed shares, and their use on names, stripes and times (docs/format.md, "Sealed
+ * shares"). All are derived from one master key. They are kept in memory that is locked, wiped when
+ * it is freed, and left out of core dumps.
  *
- * Functions return 0 or a negative errno; -EIO where the library refuses. Any thread may use keys.
+ * Functions return 0 or a negative errno; -EIO: the library refuses. Any thread may use keys.
  */
 #pragma once
 
@@ -16,22 +16,22 @@
 #include <stdint.h>
 
 enum {
-    KEY_SIZE = 32,     /* the master key, and each that follows from it */
-    SET_ID_SIZE = 16,  /* what tells the shares of one master key from those of others */
-    PATH_ID_SIZE = 10, /* what a file or directory is called */
+    KEY_SIZE = 32,     /* of the master key, and of each derived key */
+    SET_ID_SIZE = 16,  /* identifies the shares of one master key */
+    PATH_ID_SIZE = 10, /* stands for the path of a file or directory */
     PATH_ID_DIGITS = 16,
     LINK_ID_SIZE = 8,
-    TAG_SIZE = 16, /* where a checked block has its digest */
+    TAG_SIZE = 16, /* as large as the digest of a checked block, in whose place it is */
 };
 
 struct seal_keys;
 
-/* Makes the library ready; before anything else here, and again in a process that was forked. */
+/* Initializes the library. Call it before anything else here, and again after a fork. */
 int seal_start(void);
 
 int seal_random(uint8_t *ret, size_t size);
 
-/* The keys that follow from MASTER. */
+/* Derives the keys from MASTER. */
 int seal_keys_new(const uint8_t master[KEY_SIZE], struct seal_keys **ret);
 void seal_keys_free(struct seal_keys *keys);
 
@@ -42,29 +42,29 @@ const uint8_t *seal_keys_set_id(const struct seal_keys *keys);
 int seal_expand(const uint8_t secret[KEY_SIZE], const void *info, size_t info_size, uint8_t *ret,
                 size_t size);
 
-/* Compares in a time that says nothing of where they differ. */
+/* Compares in constant time. */
 bool seal_equal(const void *left, const void *right, size_t size);
 
-/* Memory for secrets: locked, not dumped, and wiped when it is freed. NULL: there is none. */
+/* Allocates memory for secrets: locked, not dumped, wiped when it is freed. NULL: there is none. */
 void *seal_alloc(size_t size);
 void seal_free(void *secret);
 
-/* The id of the file or directory at PATH, relative to the source's root. */
+/* Computes the id of the file or directory at PATH, relative to the source's root. */
 int seal_path_id(const struct seal_keys *keys, const char *path, uint8_t ret[PATH_ID_SIZE]);
 
-/* An id as a name, in base32hex with lower-case letters, and back: -EINVAL where it is none. */
+/* Converts an id to a name in lower-case base32hex, and back: -EINVAL if NAME is none. */
 void seal_id_name(const uint8_t id[PATH_ID_SIZE], char ret[PATH_ID_DIGITS + 1]);
 int seal_id_from_name(const char *name, uint8_t ret[PATH_ID_SIZE]);
 
-/* What names of one file have in common. ROOT: the path of the root of its file system. */
+/* Computes the id that all names of one file share. ROOT: the path of its file system's root. */
 int seal_link_id(const struct seal_keys *keys, uint64_t inode, uint64_t size, int64_t mtime_ns,
                  const char *root, uint8_t ret[LINK_ID_SIZE]);
 
-/* What is added to the time of a manifest of CONTENT: 0..999999 nanoseconds. */
+/* Computes what is added to the time of a manifest of CONTENT: 0..999999 nanoseconds. */
 int seal_time_fraction(const struct seal_keys *keys, const void *content, size_t size,
                        uint32_t *ret);
 
-/* What a stripe belongs to, beside its number. */
+/* Identifies a stripe, together with its number. */
 struct seal_place {
     const struct seal_keys *keys;
     bool manifest;           /* of a manifest: sealed with another key */
@@ -79,12 +79,13 @@ struct seal_place seal_place_of_manifest(const struct seal_keys *keys, const uin
 int seal_stripe(const struct seal_place *place, uint64_t stripe, bool last, uint8_t *data,
                 size_t size, uint8_t ret_tag[TAG_SIZE]);
 
-/* Decrypts in place. -EBADMSG where TAG was not made with this key for these bytes in this place;
- * DATA is undefined then. */
+/* Decrypts in place. -EBADMSG: TAG was not made with this key for these bytes in this place; DATA
+ * is then undefined. */
 int seal_open_stripe(const struct seal_place *place, uint64_t stripe, bool last, uint8_t *data,
                      size_t size, const uint8_t tag[TAG_SIZE]);
 
-/* Opens the stripes of one file: OPENER is the first, so that it can be handed on as that. */
+/* Opens the stripes of one file. OPENER is the first member, so that a pointer to it can be passed
+ * on. */
 struct seal_opener {
     struct stripe_opener opener;
     struct seal_place place;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A directory's manifest: the names in it and all that is known of them, as the file `zmanifest` of
- * a sealed share holds it (docs/format.md, "Manifests"). Pure bytes, no I/O; CBOR in core
- * deterministic encoding (RFC 8949, 4.2.1), and zeros up to a multiple of 1 KiB behind it.
+ * A directory's manifest: its names and all that is known of them, as stored in the file
+ * `zmanifest` of a sealed share (docs/format.md, "Manifests"). Pure bytes, no I/O. CBOR in core
+ * deterministic encoding (RFC 8949, 4.2.1), padded with zeros to a multiple of 1 KiB.
  */
 #pragma once
 
@@ -17,9 +17,9 @@
 
 #define MANIFEST_NAME "zmanifest"
 
-/* What is known of an object. Which fields there are follows from the type in MODE. */
+/* What is known of an object. The type in MODE decides which fields there are. */
 struct manifest_attributes {
-    mode_t mode; /* type and permissions; of a directory's entry the type alone, and nothing else */
+    mode_t mode; /* type and permissions; of a directory's entry only the type */
     uid_t uid;
     gid_t gid;
     char *user, *group;         /* NULL: not known; UTF-8 */
@@ -28,8 +28,8 @@ struct manifest_attributes {
     uint8_t id[PATH_ID_SIZE];   /* of a regular file, and of a directory's entry */
     char *target;               /* of a symlink, never empty */
     uint32_t major, minor;      /* of a device */
-    bool has_link;              /* of a regular file with more than one name */
-    uint8_t link[LINK_ID_SIZE]; /* where has_link */
+    bool has_link;              /* it is a regular file with more than one name */
+    uint8_t link[LINK_ID_SIZE]; /* if has_link */
     struct xattrs xattrs;
 };
 
@@ -47,9 +47,9 @@ struct manifest_id {
 struct manifest {
     char *path; /* of the directory, in the source; "" is the root */
     struct manifest_attributes self;
-    struct manifest_entry *entries; /* in the order of their names' bytes */
+    struct manifest_entry *entries; /* sorted by the bytes of their names */
     size_t count;
-    struct manifest_id *ids; /* of those that have one, in their order; of what was read alone */
+    struct manifest_id *ids; /* of the entries that have one, sorted; only after reading */
     size_t id_count;
 };
 
@@ -60,22 +60,21 @@ void manifest_clear(struct manifest *manifest);
 /* Removes the last entry. */
 void manifest_drop_last(struct manifest *manifest);
 
-/* The bytes of MANIFEST, padding included; the caller frees them. Returns 0 or -ENOMEM. */
+/* Makes the bytes of MANIFEST, with padding; the caller frees them. Returns 0 or -ENOMEM. */
 int manifest_write(const struct manifest *manifest, uint8_t **ret, size_t *ret_size);
 
 /*
- * Reads what manifest_write writes, and nothing else: -EBADMSG for any other bytes, also for ids
- * that do not follow from KEYS, path and name, names that are empty, ".", "..", hold a slash or a
- * zero, or do not ascend, wrong types, unknown or missing keys, and padding that is not as it is
- * written. -ENOMEM. Clear RET in any case.
+ * Reads exactly what manifest_write writes. -EBADMSG for any other bytes: also if ids do not follow
+ * from KEYS, path and name; names are empty, ".", "..", contain a slash or a NUL, or do not ascend;
+ * types are wrong; keys are unknown or missing; padding differs. -ENOMEM. Clear RET in any case.
  */
 int manifest_read(const struct seal_keys *keys, const uint8_t *bytes, size_t size,
                   struct manifest *ret);
 
-/* The entry of that name, or NULL. */
+/* Returns the entry of that name, or NULL. */
 const struct manifest_entry *manifest_find(const struct manifest *manifest, const char *name);
 
-/* The entry of that id, or NULL, in a manifest that was read. */
+/* Returns the entry of that id, or NULL. Only for manifests that were read. */
 const struct manifest_entry *manifest_find_id(const struct manifest *manifest,
                                               const uint8_t id[PATH_ID_SIZE]);
 

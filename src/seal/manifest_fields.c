@@ -11,7 +11,7 @@ const char *const manifest_field_names[FIELDS] = {
 
 static bool is_utf8(const char *text)
 {
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000}; /* of so many bytes */
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000}; /* by sequence length */
 
     for (const unsigned char *byte = (const unsigned char *)text; *byte;) {
         size_t length = *byte < 0x80 ? 1 : *byte < 0xe0 ? 2 : *byte < 0xf0 ? 3 : 4;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What writing and reading of manifests share: which fields attributes have, and what their maps
- * call them. */
+/* Shared by reading and writing manifests: which fields attributes have, and their keys in CBOR
+ * maps. */
 #pragma once
 
 #include "seal/manifest.h"
@@ -11,7 +11,7 @@ enum {
     MANIFEST_UNIT = 1 << 10, /* the size is a multiple of it */
 };
 
-/* In the order of a map's keys: the shorter one first, then by their bytes. */
+/* In the order of the map's keys: shorter ones first, then by their bytes. */
 enum field {
     FIELD_ID,
     FIELD_GID,
@@ -31,10 +31,10 @@ enum field {
 
 extern const char *const manifest_field_names[FIELDS];
 
-/* A bit for each. */
+/* A bit for each field. */
 #define FIELD(name) (1U << FIELD_##name)
 
-/* The fields that ATTRIBUTES have, in an entry or as `self`. 0: no object has this mode. */
+/* Returns the fields that ATTRIBUTES have, in an entry or as `self`. 0: no object has this mode. */
 unsigned manifest_fields(const struct manifest_attributes *attributes, bool in_entry);
 
 /* Returns 0 if manifest_write of MANIFEST gives just these bytes, or -EBADMSG, -ENOMEM. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reading takes item by item what a manifest may hold, in any encoding and any order of the fields,
- * and at the end compares the bytes with those that are written for what was read. So nothing is
- * nested deeper than it may be, and no number that is read is believed before the bytes are there.
+ * Items are read one by one, in any encoding and any order of fields. At the end, the bytes are
+ * compared with what would be written for what was read. So nothing nests deeper than allowed, and
+ * no count is trusted before its bytes are there.
  */
 #include "seal/manifest.h"
 
@@ -30,7 +30,7 @@ static int read_device(struct items *items, struct manifest_attributes *ret)
     return r < 0 ? r : items_number32(items, &ret->minor);
 }
 
-/* An extended attribute whose name is a string of its own. */
+/* An extended attribute that owns its name. */
 struct named {
     char *name;
     struct coded_item value;
@@ -48,8 +48,7 @@ static void list_clear(struct list *list)
     free(list->items);
 }
 
-/* Returns ITEMS with a place, all zero, for one more of SIZE bytes behind COUNT; NULL: no memory.
- */
+/* Returns ITEMS with room for one more of SIZE bytes, all zero, behind COUNT; NULL: no memory. */
 static void *make_place(void *items, size_t size, size_t count, size_t *places)
 {
     if (count == *places) {
@@ -115,7 +114,7 @@ static int read_field_name(struct items *items, enum field *ret)
     return -EBADMSG;
 }
 
-/* RET_NAME: NULL where there is none. */
+/* Sets RET_NAME to NULL if there is none. */
 static int read_field(struct items *items, enum field field, char **ret_name,
                       struct manifest_attributes *ret)
 {
@@ -159,7 +158,7 @@ static int read_field(struct items *items, enum field field, char **ret_name,
     return -EBADMSG;
 }
 
-/* Reads just the fields that an object of this mode has, each once. */
+/* Reads exactly the fields that an object of this mode has, each once. */
 static int read_attributes(struct items *items, char **ret_name, struct manifest_attributes *ret)
 {
     unsigned fields = 0;
@@ -187,7 +186,7 @@ static bool is_name(const char *name, size_t length)
     return length > 0 && !dots && !memchr(name, '/', length);
 }
 
-/* Names with a slash between them; none is the root. */
+/* Returns true if PATH is names with single slashes between them, or "", the root. */
 static bool is_path(const char *path)
 {
     for (const char *at = path; *path;) {
@@ -201,7 +200,7 @@ static bool is_path(const char *path)
     return true;
 }
 
-/* The id follows from path and name. */
+/* Checks that the id follows from path and name. */
 static int check_id(const struct input *input, const char *path, const struct manifest_entry *entry)
 {
     cleanup_free char *whole = NULL;
@@ -251,7 +250,7 @@ static int compare_ids(const void *left, const void *right)
                   PATH_ID_SIZE);
 }
 
-/* Lists what ids stand for. */
+/* Makes the sorted list of ids. */
 static int sort_ids(struct manifest *ret)
 {
     ret->ids = calloc(ret->count + 1, sizeof *ret->ids);

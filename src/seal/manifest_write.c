@@ -9,14 +9,14 @@
 #include <string.h>
 
 enum {
-    HEAD_SIZE_MAX = 9,         /* of an item: its type and its number or length */
+    HEAD_SIZE_MAX = 9,         /* of an item's head: its type and its number or length */
     ROOM_AT_FIRST = 16 * 1024, /* bytes: most directories need no more */
 };
 
-/* Where the bytes go; nothing more does once RESULT is below 0. */
+/* Where the bytes go. Once RESULT is below 0, nothing is added. */
 struct output {
     uint8_t *bytes;
-    const uint8_t *expected; /* not NULL: they are compared with these, ROOM of them */
+    const uint8_t *expected; /* not NULL: compare with these ROOM bytes instead of writing */
     size_t size, room;
     int result;
 };
@@ -51,7 +51,7 @@ static void put_raw(struct output *output, const void *bytes, size_t size)
     output->size += size;
 }
 
-/* The head of an item, with HEAD of cbor_encode_..., which chooses the shortest one. */
+/* Puts an item's head, by HEAD of cbor_encode_..., which chooses the shortest encoding. */
 #define PUT_HEAD(output, head, number)                                                             \
     do {                                                                                           \
         uint8_t bytes_[HEAD_SIZE_MAX];                                                             \
@@ -85,7 +85,7 @@ static void put_text(struct output *output, const char *text)
     put_raw(output, text, length);
 }
 
-/* In the order of encoded names: their heads differ where their lengths do. */
+/* Orders by encoded names, whose heads differ if their lengths do. */
 static int compare_encoded(const void *left, const void *right)
 {
     const struct xattr *a = left, *b = right;
@@ -171,7 +171,7 @@ static void put_field(struct output *output, enum field field, const char *name,
     }
 }
 
-/* NAME: of an entry; NULL: `self`. */
+/* NAME: the entry's; NULL: these are `self`. */
 static void put_attributes(struct output *output, const char *name,
                            const struct manifest_attributes *attributes)
 {

@@ -4,7 +4,7 @@
 #include <gcrypt.h>
 
 enum {
-    /* RFC 9106, 4: the second recommended choice, for what is opened on small machines, too. */
+    /* RFC 9106, 4: the second recommended choice, which small machines can compute as well. */
     NEW_MEMORY_KIB = 64 << 10,
     NEW_PASSES = 3,
     NEW_LANES = 4,
@@ -14,7 +14,7 @@ enum {
     MOST = 64, /* passes, lanes */
 };
 
-/* At 4 GiB itself libgcrypt 1.10 counts the bytes in 32 bits, allocates none, and writes there. */
+/* At 4 GiB libgcrypt 1.10 computes the size in 32 bits, allocates nothing, and writes there. */
 #define MEMORY_KIB_END (UINT32_C(4) << 20)
 
 void passphrase_clear(struct passphrase *passphrase)
@@ -57,7 +57,7 @@ int stretch_passphrase(const struct stretch *stretch, const struct passphrase *p
         gcry_kdf_open(&kdf, GCRY_KDF_ARGON2, GCRY_KDF_ARGON2ID, parameters, 4, passphrase->bytes,
                       passphrase->size, stretch->salt, SALT_SIZE, NULL, 0, NULL, 0);
     if (!error) {
-        error = gcry_kdf_compute(kdf, NULL); /* all lanes in this thread */
+        error = gcry_kdf_compute(kdf, NULL); /* all lanes run in this thread */
         if (!error)
             error = gcry_kdf_final(kdf, KEY_SIZE, ret);
         gcry_kdf_close(kdf);

@@ -11,7 +11,7 @@
 #include <string.h>
 
 enum {
-    PLACES = 4096, /* one content at each */
+    PLACES = 4096, /* each for one content */
     KEPT_BYTES = 16 << 20,
 };
 
@@ -19,7 +19,7 @@ struct known {
     pthread_mutex_t lock;
     uint64_t last_number;
     size_t kept;   /* bytes of contents that are not in use */
-    uint64_t hand; /* where to look next for one to give up */
+    uint64_t hand; /* where to look next for a content to drop */
     struct known_content *places[PLACES];
 };
 
@@ -40,7 +40,7 @@ static void content_free(struct known_content *content)
     free(content);
 }
 
-/* Gives up what is at a place, unless it is in use. Returns true if the place is free then. */
+/* Drops the content at a place, unless it is in use. Returns true if the place is then free. */
 static bool clear(struct known *known, struct known_content **place)
 {
     if (*place && (*place)->users > 0)
@@ -60,8 +60,8 @@ void known_free(struct known *known)
     free(known);
 }
 
-/* Returns true if the next change of each copy will be seen in its status; only local stores tell.
- */
+/* Returns true if any later change of each copy will show in its status, as only local stores
+ * guarantee. */
 static bool tell_changes(const struct share_set *set)
 {
     for (size_t i = 0; i < set->count; i++) {
@@ -74,7 +74,7 @@ static bool tell_changes(const struct share_set *set)
     return true;
 }
 
-/* Returns true if these are the same files, unchanged, in the same order. */
+/* Returns true if both have the same files, unchanged, in the same order. */
 static bool same_copies(const struct share_set *a, const struct share_set *b)
 {
     bool same = a->count == b->count && a->room == b->room;
@@ -99,7 +99,7 @@ struct known_content *known_open(struct known *known, struct share_set *shares)
     struct known_content **place = &known->places[load_le64(sum) % PLACES];
     pthread_mutex_lock(&known->lock);
     struct known_content *content = *place;
-    /* Of what is not whole, what others found bad may be good again. */
+    /* If the set is not whole, shares that others found bad may be good again. */
     if (content && (lasting || content->users > 0) &&
         strcmp(content->shares->path, shares->path) == 0 && same_copies(content->shares, shares) &&
         share_set_is_whole(content->shares)) {
@@ -109,7 +109,7 @@ struct known_content *known_open(struct known *known, struct share_set *shares)
                 copy_take_file(&content->shares->copies[i], &shares->copies[i]);
         }
         pthread_mutex_unlock(&known->lock);
-        share_set_free(shares); /* which logs, and so not with the lock held */
+        share_set_free(shares); /* logs, so not under the lock */
         return content;
     }
     content = calloc(1, sizeof *content);
@@ -132,7 +132,7 @@ void known_close(struct known *known, struct known_content *content)
     pthread_mutex_lock(&known->lock);
     bool last = --content->users == 0;
     bool kept = last && content->place && content->lasting && share_set_is_sound(content->shares);
-    if (kept) { /* and so in local stores: to close their files takes no time */
+    if (kept) { /* then its stores are local, and closing files is quick */
         for (size_t i = 0; i < content->shares->count; i++)
             copy_close(&content->shares->copies[i]);
         content->size = sizeof *content + sizeof *content->shares + strlen(content->shares->path) +

@@ -15,23 +15,23 @@ struct known;
 
 struct known_content {
     struct share_set *shares;
-    uint64_t number; /* no other content ever has it; not 0 */
-    /* The table's: */
-    struct known_content **place; /* NULL: it has none, and is forgotten when it is closed */
-    size_t size;                  /* bytes that it takes while it is not in use, more or less */
+    uint64_t number; /* unique among contents; not 0 */
+    /* For the table only: */
+    struct known_content **place; /* NULL: not in the table; freed when it is closed */
+    size_t size;                  /* approximate bytes that it takes while it is not in use */
     unsigned users;
-    bool lasting; /* it may be gone on with when no one has it open any more */
+    bool lasting; /* may be reused after nobody has it open any more */
 };
 
 int known_new(struct known **ret);
 
-/* No content may be in use. */
+/* Frees the table. No content may be in use. */
 void known_free(struct known *known);
 
 /*
- * The content of SHARES, which were found just now: one that is known, or a new one. It takes them
- * over. If changes of the shares cannot be noticed, only a content that is open is used again. NULL
- * without memory: then they are the caller's.
+ * Returns the content of SHARES, which were found just now: a known or a new one. Takes SHARES
+ * over. If changes of the shares cannot be noticed, only a content that is open is reused. NULL: no
+ * memory; SHARES then stay the caller's.
  */
 struct known_content *known_open(struct known *known, struct share_set *shares);
 

@@ -11,15 +11,15 @@
 #include <sys/queue.h>
 
 enum {
-    BYTES_KEPT = 64 << 20, /* of contents, but for the last one that was made */
+    BYTES_KEPT = 64 << 20, /* of contents, not counting the newest */
     BUCKETS = 1024,
 };
 
 struct made_entry {
     TAILQ_ENTRY(made_entry) others;
-    LIST_ENTRY(made_entry) alike; /* of one bucket */
+    LIST_ENTRY(made_entry) alike; /* in the same bucket */
     char *path;
-    uint8_t facts[HASH_SIZE]; /* of what it was made of */
+    uint8_t facts[HASH_SIZE]; /* that MADE was made of */
     struct made_manifest made;
 };
 
@@ -28,7 +28,7 @@ struct made_manifests {
     const struct seal_keys *keys;
     struct sealed_names *names;
     pthread_mutex_t lock;
-    TAILQ_HEAD(made_entries, made_entry) entries; /* the last one used first */
+    TAILQ_HEAD(made_entries, made_entry) entries; /* most recently used first */
     LIST_HEAD(made_bucket, made_entry) buckets[BUCKETS];
     size_t bytes;
 };
@@ -102,7 +102,7 @@ static int copy_made(const struct made_manifest *made, bool wanted, struct made_
     return 0;
 }
 
-/* Returns 1 and what is kept of PATH, if that was made of FACTS; else 0. */
+/* Returns 1 and what is kept of PATH if it was made of FACTS; otherwise 0. */
 static int take_kept(struct made_manifests *made, const char *path, const uint8_t facts[HASH_SIZE],
                      bool wanted, struct made_manifest *ret)
 {
@@ -117,7 +117,7 @@ static int take_kept(struct made_manifests *made, const char *path, const uint8_
     return r < 0 ? r : 1;
 }
 
-/* Keeps MADE in the place of what was kept of PATH. Without memory it is not kept. */
+/* Keeps MADE in place of what was kept of PATH, if there is memory. */
 static void keep_made(struct made_manifests *made, const char *path, const uint8_t facts[HASH_SIZE],
                       const struct made_manifest *what)
 {
@@ -151,8 +151,8 @@ static int get(struct made_manifests *made, const char *path, bool wanted,
         return r;
     r = take_kept(made, path, facts.sum, wanted, ret);
     if (r == 0) {
-        /* What is changed while it is made has another time of change than those in FACTS, unless
-         * these are of just now. */
+        /* A change while it is made gives a later time of change than those in FACTS, unless these
+         * are too recent to tell. */
         const struct stat newest = {.st_ctim = facts.newest};
         const bool settled = status_is_settled(&newest);
         r = sealed_manifest_make(made->tree, made->keys, made->names, path, ret);

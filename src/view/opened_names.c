@@ -16,32 +16,32 @@
 #include <sys/queue.h>
 
 enum {
-    BYTES_KEPT = 32 << 20, /* of them, as they are stored; the last one is kept in any case */
-    BYTES_LEAST = 1 << 10, /* that one counts for */
+    BYTES_KEPT = 32 << 20, /* of manifests as stored; the last one is kept in any case */
+    BYTES_LEAST = 1 << 10, /* that each counts for */
     BUCKETS = 4096,
-    MANIFEST_MAX = 1 << 30, /* bytes; what a header says is its stores' word */
+    MANIFEST_MAX = 1 << 30, /* bytes; the header's size is not to be trusted */
 };
 
-/* So long a manifest that was not there, or did not open, is not looked for again. */
+/* A manifest that was missing, or did not open, is not looked for again within this time. */
 static const uint64_t FRESH_ERROR = CLOCK_SECOND;
 
 struct kept_manifest {
     TAILQ_ENTRY(kept_manifest) others;
-    LIST_ENTRY(kept_manifest) alike; /* of one bucket */
+    LIST_ENTRY(kept_manifest) alike; /* in the same bucket */
     char *ids;
-    int error;                  /* why there is none; 0: it is there */
-    struct share_header header; /* of the version that it was read from */
+    int error;                  /* why there is none; 0: there is one */
+    struct share_header header; /* of the version that was read */
     struct manifest manifest;
     uint64_t looked_us; /* when it was last seen to be the newest */
     unsigned users;
-    bool forgotten; /* not in the list any more: the last user frees it */
+    bool forgotten; /* no longer in the list: the last user frees it */
 };
 
 struct opened_names {
     struct source *stores;
     const struct seal_keys *keys;
     pthread_mutex_t lock;
-    TAILQ_HEAD(kept_manifests, kept_manifest) kept; /* the last one used first */
+    TAILQ_HEAD(kept_manifests, kept_manifest) kept; /* most recently used first */
     LIST_HEAD(kept_bucket, kept_manifest) buckets[BUCKETS];
     size_t bytes;
 };
@@ -93,7 +93,7 @@ void opened_names_free(struct opened_names *names)
     free(names);
 }
 
-/* Restores the content of an open manifest, and proves it by its tags. */
+/* Restores the content of an open manifest, and verifies it by its tags. */
 static int read_content(struct opened_names *names, struct source_file *file, uint8_t **ret)
 {
     const struct share_layout *layout = &file->header.layout;
@@ -134,7 +134,7 @@ static struct kept_bucket *bucket_of(struct opened_names *names, const char *ids
     return &names->buckets[load_le64(sum) % BUCKETS];
 }
 
-/* The one that is kept of IDS, and now has one user more. NULL: there is none. */
+/* Returns the kept manifest of IDS, and counts a user more. NULL: there is none. */
 static struct kept_manifest *find_kept(struct opened_names *names, const char *ids)
 {
     HOLD(&names->lock);
@@ -150,7 +150,7 @@ static struct kept_manifest *find_kept(struct opened_names *names, const char *i
     return kept;
 }
 
-/* Keeps a new one, which has one user, in the place of another of its path. */
+/* Keeps a new manifest, which has one user, in place of any other of its path. */
 static void keep(struct opened_names *names, struct kept_manifest *kept)
 {
     struct kept_bucket *bucket = bucket_of(names, kept->ids);
@@ -182,7 +182,7 @@ static bool is_same_version(const struct share_header *a, const struct share_hea
            a->layout.required == b->layout.required && a->layout.block_size == b->layout.block_size;
 }
 
-/* Returns true if MANIFEST is of the directory that WHERE says. */
+/* Returns true if MANIFEST is of the directory that WHERE describes. */
 static bool is_manifest_of(const struct opened_names *names, const struct opened_where *where,
                            const struct manifest *manifest)
 {
@@ -194,7 +194,7 @@ static bool is_manifest_of(const struct opened_names *names, const struct opened
                           seal_equal(id, where->id, sizeof id));
 }
 
-/* Reads the manifest from an open version of it. */
+/* Reads the manifest from an open version. */
 static int read_version(struct opened_names *names, const struct opened_where *where,
                         struct source_file *file, struct kept_manifest *ret)
 {
@@ -220,8 +220,8 @@ static int read_version(struct opened_names *names, const struct opened_where *w
     return 0;
 }
 
-/* Reads the newest version that can be restored and proven to RET. Returns 1 if that is OLD, and
- * -EBADMSG where there are versions, and none can be proven. */
+/* Reads into RET the newest version that can be restored and verified. Returns 1 if that is OLD;
+ * -EBADMSG if there are versions, but none can be verified. */
 static int read_newest(struct opened_names *names, const struct opened_where *where,
                        const struct kept_manifest *old, struct kept_manifest *ret)
 {
@@ -243,7 +243,7 @@ static int read_newest(struct opened_names *names, const struct opened_where *wh
             return 0;
         if (rank == 0)
             first = r;
-        if (rank > 0 && r == -ENOENT) /* there are no more versions */
+        if (rank > 0 && r == -ENOENT) /* no more versions */
             r = first;
         else if (r == -EIO || r == -EBADMSG)
             r = 0;
@@ -251,8 +251,8 @@ static int read_newest(struct opened_names *names, const struct opened_where *wh
     return r;
 }
 
-/* Reads it anew, unless OLD is still the newest. Returns 1 then, and 0 where *RET is what to keep:
- * also that there is none. */
+/* Reads the manifest again. Returns 1 if OLD is still the newest; 0 if *RET is to be kept, which
+ * may say that there is none. */
 static int read_again(struct opened_names *names, const struct opened_where *where,
                       const struct kept_manifest *old, struct kept_manifest **ret)
 {

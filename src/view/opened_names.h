@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The manifests of sealed shares, as a reader with the key has them: restored, proven, and kept for
- * as long as they are read again. Any thread may ask.
+ * The manifests of sealed shares, for a reader with the key: restored, verified and cached. Any
+ * thread may ask.
  */
 #pragma once
 
@@ -15,18 +15,18 @@ int opened_names_new(struct source *stores, const struct seal_keys *keys,
                      struct opened_names **ret);
 void opened_names_free(struct opened_names *names);
 
-/* A directory of the shares, and what its manifest has to say of itself to be its own. */
+/* A directory of the shares, and what its manifest must contain. */
 struct opened_where {
     const char *ids;   /* its path in the shares */
-    const char *path;  /* in the source; NULL: not known */
-    const uint8_t *id; /* its own; NULL: of the root, which may be any directory of the source */
-    const char *shown; /* what messages call it */
+    const char *path;  /* its path in the source; NULL: not known */
+    const uint8_t *id; /* its id; NULL: it is the root, which may be any directory of the source */
+    const char *shown; /* its name in messages */
 };
 
 /*
- * The manifest of a directory: of the newest version that can be restored, as it was within the
- * last FRESH_US microseconds, or is now. Leave it to opened_names_leave. -ENOENT: too few stores
- * have one, if any; -EIO: none can be restored and proven, which is logged.
+ * Returns the manifest of a directory: the newest version that can be restored, checked within the
+ * last FRESH_US microseconds or now. Release it with opened_names_leave. -ENOENT: no store has one,
+ * or too few have; -EIO: none can be restored and verified, which is logged.
  */
 int opened_names_manifest(struct opened_names *names, const struct opened_where *where,
                           uint64_t fresh_us, const struct manifest **ret);

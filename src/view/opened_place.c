@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* So long a manifest is not looked at again; and one above the directory that is wanted, of which
- * no more than the way counts. */
+/* How long a manifest is trusted without another look. On the way to a directory it may be older,
+ * since only the ids of the way matter there. */
 static const uint64_t FRESH = CLOCK_SECOND, FRESH_ON_THE_WAY = 20 * CLOCK_SECOND;
 
 void opened_place_clear(struct opened_place *place)
@@ -54,7 +54,7 @@ static int read_own(const struct opened_places *places, struct opened_place *pla
     return r == -EIO ? 0 : r;
 }
 
-/* Changes *PATH to that of NAME in it. */
+/* Appends NAME to *PATH. */
 static int extend(char **path, const char *name)
 {
     char *whole;
@@ -66,7 +66,7 @@ static int extend(char **path, const char *name)
     return 0;
 }
 
-/* Moves PLACE on to what ENTRY of its manifest tells of. */
+/* Moves PLACE to what ENTRY of its manifest describes. */
 static int enter_entry(struct opened_place *place, const struct manifest_entry *entry)
 {
     const mode_t mode = entry->attributes.mode;
@@ -81,7 +81,7 @@ static int enter_entry(struct opened_place *place, const struct manifest_entry *
     return extend(&place->ids, name);
 }
 
-/* Moves PLACE on to what is called NAME, an id, in the shares. */
+/* Moves PLACE to what is called NAME, an id, in the shares. */
 static int enter_id(const struct opened_places *places, struct opened_place *place,
                     const char *name)
 {
@@ -95,7 +95,7 @@ static int enter_id(const struct opened_places *places, struct opened_place *pla
     return stores->operations->stat(stores, place->ids, &place->stored, &place->header, NULL, NULL);
 }
 
-/* Returns true if an entry has that id: it has a name, and is no orphan. */
+/* Returns true if an entry has that id: it then has a name, and is no orphan. */
 static bool is_named(const struct manifest *manifest, const uint8_t id[PATH_ID_SIZE])
 {
     for (size_t i = 0; i < manifest->count; i++) {
@@ -107,7 +107,7 @@ static bool is_named(const struct manifest *manifest, const uint8_t id[PATH_ID_S
     return false;
 }
 
-/* Moves PLACE, a directory, on to NAME in it. SHOWN: what messages call that. */
+/* Moves PLACE, a directory, to NAME in it, which messages call SHOWN. */
 static int enter(const struct opened_places *places, struct opened_place *place, const char *name,
                  const char *shown, bool on_the_way)
 {
@@ -145,7 +145,7 @@ int opened_place_find(const struct opened_places *places, const char *path,
         cleanup_free char *shown = strndup(path, (size_t)(end - path));
         if (!S_ISDIR(opened_place_type(ret)))
             return -ENOENT;
-        /* The directory that PATH is in has to be of now. */
+        /* The manifest of PATH's own directory must be current. */
         r = name && shown ? enter(places, ret, name, shown, *end && strchr(end + 1, '/')) : -ENOMEM;
         at = end + (*end == '/');
     }
@@ -157,7 +157,7 @@ static int by_id(const void *left, const void *right)
     return memcmp(left, right, PATH_ID_SIZE);
 }
 
-/* The ids of all entries, in order; the caller frees them. NULL without memory. */
+/* Returns the ids of all entries, sorted; the caller frees them. NULL: no memory. */
 static uint8_t (*sort_ids(const struct manifest *manifest, size_t *ret_count))[PATH_ID_SIZE]
 {
     uint8_t(*ids)[PATH_ID_SIZE] = calloc(manifest->count + 1, sizeof *ids);

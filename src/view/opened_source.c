@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { NAMES_MAX = 1 << 16 }; /* of one file, on usual file systems */
+enum { NAMES_MAX = 1 << 16 }; /* names of one file on usual file systems */
 
 struct opened_source {
     struct source source;
@@ -52,7 +52,7 @@ static int find_place(struct source *opaque, const char *path, struct opened_pla
     return r;
 }
 
-/* What manifests say of PLACE; NULL: nothing, but perhaps an entry's type. */
+/* Returns the attributes of PLACE in its manifests; NULL: there are none, except perhaps a type. */
 static const struct manifest_attributes *attributes_of(const struct opened_place *place)
 {
     if (place->own)
@@ -61,7 +61,7 @@ static const struct manifest_attributes *attributes_of(const struct opened_place
                                                                    : NULL;
 }
 
-/* The number of what has ATTRIBUTES in a directory whose path in the source is PATH. */
+/* Computes the inode number for ATTRIBUTES in the directory that has PATH in the source. */
 static int number_of(const struct opened_source *source, const char *path,
                      const struct manifest_entry *entry, ino_t *ret)
 {
@@ -87,13 +87,14 @@ static void show_attributes(const struct manifest_attributes *attributes, struct
 {
     attributes_to_stat(attributes, ret);
     ret->st_atim = ret->st_ctim = ret->st_mtim;
-    ret->st_nlink = attributes->has_link || S_ISDIR(attributes->mode) ? 2 : 1; /* or more */
+    ret->st_nlink = attributes->has_link || S_ISDIR(attributes->mode) ? 2 : 1; /* 2: or more */
     status_set_size(ret, (uint64_t)ret->st_size);
 }
 
 /*
- * The content may be newer than what the manifest says of it. Of an empty one nothing is keyed, so
- * that less than k stores might say so: only the manifest may.
+ * Shows size and time of the shares, which may be newer than the manifest. An empty file has
+ * nothing that the key verifies, so fewer than k stores could claim that: then the manifest
+ * decides.
  */
 static void show_content(const struct share_header *header, struct stat *status)
 {
@@ -106,14 +107,14 @@ static void show_content(const struct share_header *header, struct stat *status)
     header_mtime(header, &status->st_mtim);
 }
 
-/* Of what no manifest tells the status is that of the shares. */
+/* Shows the status of the shares if no manifest describes PLACE. */
 static void show_stored(const struct opened_place *place, struct stat *status)
 {
     struct share_header header = place->header;
 
     *status = place->stored;
     if (!S_ISREG(status->st_mode)) {
-        status->st_mode = S_IFDIR | S_IRWXU; /* what is in it may still be had */
+        status->st_mode = S_IFDIR | S_IRWXU; /* what is in it may still be readable */
         status->st_nlink = 2;
         return;
     }
@@ -121,7 +122,7 @@ static void show_stored(const struct opened_place *place, struct stat *status)
     header_mtime(&header, &status->st_mtim);
 }
 
-/* Sets STATUS to what is shown of PLACE without a look at the shares of a file. */
+/* Sets STATUS to that of PLACE without a look at a file's shares. */
 static int show(const struct opened_source *source, const struct opened_place *place,
                 struct stat *status)
 {
@@ -146,7 +147,7 @@ static int note_inodes(const struct stat *status, const struct opened_place *pla
     ret->items = malloc(sizeof *ret->items);
     if (!ret->items)
         return -ENOMEM;
-    /* How many there are no manifest says. */
+    /* No manifest says how many names there are. */
     *ret->items = (struct source_inode){.number = status->st_ino, .names = NAMES_MAX};
     ret->count = 1;
     return 0;
@@ -157,8 +158,8 @@ static int wrap(const struct opened_source *source, const char *path,
                 struct source_file **ret);
 
 /*
- * Sets STATUS to that of the version that the stores have of a file, and opens that where it came
- * to hand. What cannot be had is shown as the manifest has it.
+ * Sets STATUS to that of the stores' version of a file, and opens it if that costs nothing more. A
+ * file that cannot be read is shown as in the manifest.
  */
 static int look_at_file(const struct opened_source *source, const char *path,
                         const struct opened_place *place, struct stat *status,
@@ -193,7 +194,7 @@ static int opened_source_stat(struct source *opaque, const char *path, struct st
     if (ret_inodes)
         *ret_inodes = (struct source_inodes){.items = NULL};
     int r = find_place(opaque, path, &place);
-    if (*path == '\0' && (r < 0 || !place.own)) { /* without stores it is still there */
+    if (*path == '\0' && (r < 0 || !place.own)) { /* the root is there even without stores */
         *ret = (struct stat){.st_mode = S_IFDIR | S_IRUSR | S_IXUSR, .st_nlink = 2};
         return 0;
     }
@@ -255,11 +256,11 @@ static int opened_source_list(struct source *opaque, const char *path, struct na
     if (r == 0 && terms->orphans)
         r = opened_place_orphans(&source->places, &place, names);
     if (r == 0 && !place.own && names->count == first)
-        return -EIO; /* it is lost, and not empty */
+        return -EIO; /* it is lost, not empty */
     return r;
 }
 
-/* THERE bytes of FROM to where the caller wants them, as lgetxattr(2). */
+/* Copies THERE bytes of FROM as lgetxattr(2) does. */
 static int reply(const void *from, size_t there, void *bytes, size_t size, size_t *ret)
 {
     if (size > 0 && there > size)
@@ -325,7 +326,7 @@ static int opened_source_read_xattrs(struct source *opaque, const char *path, st
     if (r < 0)
         return r;
     const struct manifest_attributes *attributes = attributes_of(&place);
-    if (!attributes && *path == '\0') /* what a command has there already is to stay */
+    if (!attributes && *path == '\0') /* the attributes at the command's target then stay */
         return -EIO;
     const char *at = attributes ? attributes->xattrs.bytes : NULL;
     while (r == 0 && attributes && xattrs_next(&attributes->xattrs, &at, &own))
@@ -350,8 +351,8 @@ static void opened_source_close(struct source_file *opaque)
 }
 
 /*
- * Makes a file of its shares, which it takes over: all that is read of it is of the version that
- * they are of, and its status is, too.
+ * Makes a file from its shares, which it takes over. Everything that is read, and the status, is of
+ * their version.
  */
 static int wrap(const struct opened_source *source, const char *path,
                 const struct opened_place *place, struct source_file *sealed,
@@ -370,7 +371,7 @@ static int wrap(const struct opened_source *source, const char *path,
     int r = show(source, place, status);
     if (r < 0)
         return r;
-    /* An empty file is a header alone, in which nothing is keyed. */
+    /* An empty file is only a header, which the key does not verify. */
     if (header->layout.source_size == 0 && (!place->entry || status->st_size != 0))
         return log_as(-EIO, "%s: its shares say that it is empty, and %s", log_path(path),
                       place->entry ? "its directory does not" : "no manifest does");

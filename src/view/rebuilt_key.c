@@ -14,23 +14,23 @@ struct rebuilt_key {
     struct header_writer writer;
     struct stores *stores;
     pthread_mutex_t lock;
-    struct found_key *files; /* those that gave the key, when it was there last */
+    struct found_key *files; /* that last gave the key */
     size_t count;
-    uint64_t looked_us; /* when the stores were last asked; 0: they were not */
-    bool there;         /* the key was, then */
-    bool told;          /* that too few files were */
+    uint64_t looked_us; /* when the stores were last asked; 0: never */
+    bool there;         /* the stores gave the key then */
+    bool told;          /* it was logged that there were too few files */
 };
 
 static void forget_files(struct rebuilt_key *key)
 {
-    if (key->files) /* together they have the key */
+    if (key->files) /* together they contain the key */
         explicit_bzero(key->files, key->count * sizeof *key->files);
     free(key->files);
     key->files = NULL;
     key->count = 0;
 }
 
-/* The files by which a share was shown give it also if stores have left since. */
+/* A share that was shown stays available, by the same files, even if stores have left since. */
 static void write_rebuilt(const struct header_writer *writer, uint8_t index,
                           uint8_t ret[KEY_SHARE_SIZE], struct timespec *ret_time)
 {
@@ -62,7 +62,8 @@ void rebuilt_key_free(struct rebuilt_key *key)
     free(key);
 }
 
-/* Reads what store number STORE answered, if it is a share of a key by which K are enough. */
+/* Reads the answer of store number STORE; returns true if it is a part of a key that needs K
+ * files. */
 static bool read_answer(const struct inquiry *looks, size_t store, struct found_key *ret)
 {
     const struct look *look = inquiry_result(looks, store) == 0 ? look_answer(looks, store) : NULL;
@@ -76,7 +77,8 @@ static bool read_answer(const struct inquiry *looks, size_t store, struct found_
 
 /*
  * Reads the stores' files, and keeps them if they give the key. Returns 0, or why they do not;
- * -ENOENT where no store has one. K is what the stores' headers say: a file alone proves none.
+ * -ENOENT if no store has one. K is what the stores' headers say, because a single file proves
+ * none.
  */
 static int read_files(struct rebuilt_key *key)
 {

@@ -47,7 +47,7 @@ int report_stores(struct stores *stores, char **ret)
     return 0;
 }
 
-/* Copies whose header is lost may be of no use: only what is known to be good counts. */
+/* Copies without a header may be useless: only those known to be good count. */
 static int count_spare(const struct inspection *inspection, size_t good)
 {
     int spare = (int)good - (int)inspection->version.layout.required;

@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* How stores and files are, in words for people and scripts: "key=value" several times a line. */
+/* Describes the state of stores and files for people and scripts, by lines of "key=value". */
 #pragma once
 
 #include "restore/copies.h"
 
-/* Names of extended attributes that only the view has. No list of attributes has them. */
+/* Extended attributes that exist only in the view, and are in no list of attributes. */
 #define REPORT_STORES_NAME "user.zfec-fs.stores" /* of the root */
-#define REPORT_HEALTH_NAME "user.zfec-fs.health" /* of what is in it */
+#define REPORT_HEALTH_NAME "user.zfec-fs.health" /* of anything else in it */
 
 /*
- * A line for each store that is there: share= (two hex digits, or ?, as its last file said),
- * usual_ms= (its median answer, or of the longest wait under way; - where it is local), state=
- * (local, quick, slow or aside) and store= (its path, escaped). The caller frees it.
+ * Makes a line for each store that is there: share= (two hex digits, or ?, as its last file said),
+ * usual_ms= (its median answer, or the longest wait under way; - if it is local), state= (local,
+ * quick, slow or aside) and store= (its path, escaped). The caller frees it.
  */
 int report_stores(struct stores *stores, char **ret);
 
 /*
- * A line about what PATH leads to, by its headers and first stripe, for which all stores are waited
- * for: good= (how many stores have a good copy), stores= (how many there are), may_lose= (how many
- * more may be lost; -1 where it is lost already) and in a conflict conflict= (its sides, to the end
- * of the line, escaped). The caller frees it.
+ * Makes a line about PATH, from its headers and first stripe, for which all stores are waited for:
+ * good= (how many stores have a good copy), stores= (how many there are), may_lose= (how many more
+ * may be lost; -1 if it is already lost) and in a conflict conflict= (its sides, escaped, to the
+ * end of the line). The caller frees it.
  */
 int report_health(const struct share_terms *terms, const char *path, char **ret);

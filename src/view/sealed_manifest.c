@@ -11,14 +11,14 @@
 
 enum { MS_NS = 1000 * 1000 };
 
-/* A manifest in the making. */
+/* A manifest under construction. */
 struct making {
     struct source *tree;
     const struct seal_keys *keys;
     struct sealed_names *names;
     const char *path;  /* of the directory */
-    char *root;        /* of the file system that it is on; NULL: not looked for yet */
-    int64_t newest_ns; /* ctime of what the manifest tells of */
+    char *root;        /* of its file system; NULL: not looked for yet */
+    int64_t newest_ns; /* latest ctime of anything in the manifest */
     struct owners owners;
     struct manifest manifest;
 };
@@ -30,7 +30,7 @@ static void making_clear(struct making *making)
     manifest_clear(&making->manifest);
 }
 
-/* The directory above PATH, which the caller frees; PATH is not the root. */
+/* Returns the parent of PATH, which is not the root; the caller frees it. */
 static char *above(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -38,7 +38,7 @@ static char *above(const char *path)
     return strndup(path, slash ? (size_t)(slash - path) : 0);
 }
 
-/* Looks for the root of the file system that the directory is on, whose device is DEVICE. */
+/* Finds the root of the directory's file system, which has DEVICE. */
 static int find_root(struct making *making, dev_t device)
 {
     cleanup_free char *root = strdup(making->path);
@@ -63,7 +63,7 @@ static int find_root(struct making *making, dev_t device)
     return making->root ? 0 : -ENOMEM;
 }
 
-/* Notes what names of one file have in common. */
+/* Sets the id that all names of one file share. */
 static int fill_link(struct making *making, const struct stat *status,
                      struct manifest_attributes *attributes)
 {
@@ -75,7 +75,7 @@ static int fill_link(struct making *making, const struct stat *status,
                                 attributes->mtime_ns, making->root, attributes->link);
 }
 
-/* All that is known of PATH, the directory itself or something else in it. */
+/* Fills in all that is known of PATH, the directory itself or something in it. */
 static int fill_attributes(struct making *making, const char *path, const struct stat *status,
                            struct manifest_attributes *attributes)
 {
@@ -105,7 +105,7 @@ static int fill_attributes(struct making *making, const char *path, const struct
     return r;
 }
 
-/* Adds NAME; what is gone meanwhile, or left out, is not added. */
+/* Adds NAME, unless it has gone meanwhile, or is left out. */
 static int add(struct making *making, const char *name)
 {
     struct manifest_entry *entry = &making->manifest.entries[making->manifest.count];
@@ -121,8 +121,8 @@ static int add(struct making *making, const char *name)
     if (r < 0)
         return r;
     if (!sealed_names_may_tell(making->names, path, status.st_mode))
-        return 0;             /* it became what it is after it was copied */
-    making->manifest.count++; /* and is cleared with it from here on */
+        return 0;             /* its type has changed since it was copied */
+    making->manifest.count++; /* from here on, clearing the manifest clears the entry */
     *entry = (struct manifest_entry){.name = strdup(name)};
     if (!entry->name)
         return -ENOMEM;
@@ -143,7 +143,7 @@ static int compare_names(const void *left, const void *right)
                   ((const struct manifest_entry *)right)->name);
 }
 
-/* All facts so far: their sum, to which the next one is added. */
+/* The sum of all facts so far, to which the next is added. */
 struct adding {
     struct source *tree;
     struct owners owners;
@@ -169,7 +169,7 @@ static void add_text(struct adding *adding, const char *text)
     add_fact(adding, text ? text : "", text ? strlen(text) + 1 : 0);
 }
 
-/* What stat says of NAME in the directory, or (NULL) of that itself. */
+/* Adds the status of NAME in the directory, or (NULL) of the directory itself. */
 static int add_status(struct adding *adding, const char *name, const struct stat *status)
 {
     const bool type_alone = name && S_ISDIR(status->st_mode);
@@ -203,7 +203,7 @@ static int add_status(struct adding *adding, const char *name, const struct stat
     return r;
 }
 
-/* Where the file system begins that the directory is on: links' ids have that in them. */
+/* Adds the root of the directory's file system, on which ids of links depend. */
 static int add_root(struct adding *adding, const char *path)
 {
     struct making making = {.tree = adding->tree, .path = path};

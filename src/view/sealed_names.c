@@ -12,37 +12,37 @@
 #include <sys/queue.h>
 
 enum {
-    BYTES_KEPT = 64 << 20, /* of all directories, but for the last one that was listed */
+    BYTES_KEPT = 64 << 20, /* of all directories, not counting the newest */
     BUCKETS = 4096,
 };
 
 struct known_name {
     uint8_t id[PATH_ID_SIZE];
-    uint32_t name; /* where it begins in the directory's bytes */
+    uint32_t name; /* its offset in the directory's bytes */
     mode_t found;  /* its type, as the copy of a held directory found it; 0: it was not there */
-    bool failed;   /* that could not be found out, which is told, and what is there may be it */
+    bool failed;   /* the copy could not tell, and reported that; any type will do */
 };
 
 /* A directory's names, in the order of their ids. */
 struct known_directory {
     TAILQ_ENTRY(known_directory) others;
-    LIST_ENTRY(known_directory) alike; /* of one bucket */
+    LIST_ENTRY(known_directory) alike; /* in the same bucket */
     char *path;                        /* in the source */
     char *bytes;
     struct known_name *items;
-    size_t count, size; /* size: bytes of memory, more or less */
-    bool held;          /* as it was listed for a copy, whose manifest tells of no more */
-    bool done;          /* and that was asked for */
+    size_t count, size; /* size: approximate bytes of memory */
+    bool held;          /* its manifest has only what was listed for the copy */
+    bool done;          /* released, and may be forgotten */
 };
 
 struct sealed_names {
     struct source *tree;
     const struct seal_keys *keys;
     pthread_mutex_t lock;
-    TAILQ_HEAD(known_directories, known_directory) directories; /* the last one used first */
+    TAILQ_HEAD(known_directories, known_directory) directories; /* most recently used first */
     LIST_HEAD(known_bucket, known_directory) buckets[BUCKETS];
     size_t size;
-    bool held; /* some are, or were */
+    bool held; /* a directory is held, or was */
 };
 
 int sealed_names_new(struct source *tree, const struct seal_keys *keys, struct sealed_names **ret)
@@ -90,7 +90,7 @@ static int compare_ids(const void *left, const void *right)
     return memcmp(left, right, PATH_ID_SIZE); /* each begins with its id */
 }
 
-/* The path of NAME in the directory PATH; the caller frees it. */
+/* Returns the path of NAME in the directory PATH; the caller frees it. */
 static char *join(const char *path, const char *name)
 {
     char *whole;
@@ -98,13 +98,13 @@ static char *join(const char *path, const char *name)
     return asprintf(&whole, "%s%s%s", path, *path ? "/" : "", name) < 0 ? NULL : whole;
 }
 
-/* A name's id, and which of the names it is. */
+/* A name's id, and its place among the names. */
 struct ranked {
     uint8_t id[PATH_ID_SIZE];
     uint32_t place;
 };
 
-/* The ids of the names that the directory PATH has, in order. The caller frees them. */
+/* Computes the ids of the names in the directory PATH, sorted. The caller frees them. */
 static int rank(const struct sealed_names *names, const char *path, const struct names *listed,
                 struct ranked **ret)
 {
@@ -148,7 +148,7 @@ static struct known_directory *find_directory(const struct sealed_names *names, 
     return directory;
 }
 
-/* Forgets what was used least, where that is too much, but for what a copy still needs. */
+/* Forgets the least recently used directories if there are too many, except those a copy needs. */
 static void forget_some(struct sealed_names *names)
 {
     struct known_directory *directory = TAILQ_LAST(&names->directories, known_directories);
@@ -161,7 +161,7 @@ static void forget_some(struct sealed_names *names)
     }
 }
 
-/* Keeps what was listed of the directory PATH, and its ids, in the place of what was known. */
+/* Remembers what was listed of the directory PATH, with ids, in place of what was known. */
 static int keep(struct sealed_names *names, const char *path, const struct names *listed,
                 const struct ranked ids[], bool held)
 {
@@ -201,7 +201,7 @@ static int keep(struct sealed_names *names, const char *path, const struct names
     return 0;
 }
 
-/* The path of what has that id in the directory PATH, by what is known of it. NULL: none. */
+/* Returns the path of that id in the directory PATH, if it is known. NULL: it is not. */
 static char *find_known(struct sealed_names *names, const char *path,
                         const uint8_t id[PATH_ID_SIZE])
 {
@@ -251,7 +251,7 @@ int sealed_names_hold(struct sealed_names *names, const char *path, struct names
     return list(names, path, true, ret_names, ret_ids);
 }
 
-/* What a held directory knows of PATH; with the lock held. NULL: its directory is not held. */
+/* Returns what a held directory knows of PATH; call with the lock held. NULL: it is not held. */
 static struct known_name *find_held(struct sealed_names *names, const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -324,7 +324,7 @@ static int learn(struct sealed_names *names, const char *path)
     return sealed_names_list(names, path, &plain, &ids);
 }
 
-/* As sealed_names_find; unless it LEARNS, by what is known alone. */
+/* Like sealed_names_find; lists directories only if it LEARNS. */
 static int find(struct sealed_names *names, const char *path, bool learns, char **ret)
 {
     cleanup_free char *ids = strdup(path), *found = strdup("");

@@ -16,7 +16,7 @@ struct sealed_source {
     struct source *tree;
     struct encoding encoding;
     struct master_key *key;
-    struct seal_keys *keys; /* that follow from it */
+    struct seal_keys *keys; /* derived from it */
     struct sealed_names *names;
     struct made_manifests *manifests;
     struct header_writer key_writer;
@@ -25,14 +25,14 @@ struct sealed_source {
 
 struct sealed_file {
     struct source_file file;
-    struct source_file *plain; /* NULL: it is a manifest, of: */
+    struct source_file *plain; /* NULL: it is a manifest, of CONTENT */
     uint8_t *content;
     struct seal_place place;
 };
 
-/* What a path of a share leads to. */
+/* What a path of a share stands for. */
 struct sealed_path {
-    char *path; /* in the source; of a manifest its directory's; NULL: it is the share's key */
+    char *path; /* in the source; for a manifest, its directory's; NULL: the share's key */
     bool manifest;
 };
 
@@ -72,7 +72,7 @@ static int locate(const struct sealed_source *source, const char *path, struct s
     return directory ? sealed_names_find(source->names, directory, &ret->path) : -ENOMEM;
 }
 
-/* What a message calls it: what it is of the source. */
+/* Returns what messages call PATH: the name in the source. */
 static char *sealed_source_describe(struct source *opaque, const char *path)
 {
     struct sealed_source *source = (struct sealed_source *)opaque;
@@ -88,7 +88,8 @@ static char *sealed_source_describe(struct source *opaque, const char *path)
     return words;
 }
 
-/* What a node may know of a file or directory: whose the mount is, size and time. */
+/* Reduces a status to what nodes may know of a file or directory: the mount's owner, size and
+ * time. */
 static struct stat conceal(const struct stat *plain)
 {
     struct stat status = *plain;
@@ -116,7 +117,7 @@ static struct stat status_of_manifest(const struct made_manifest *made)
 
     status.st_mode = S_IFREG;
     status = conceal(&status);
-    status.st_ino = ~status.st_ino; /* the directory has the other one */
+    status.st_ino = ~status.st_ino; /* differs from the directory's */
     status.st_mtim = times_of_ns(made->time_ns);
     status.st_ctim = status.st_mtim;
     status_set_size(&status, made->size);
@@ -130,7 +131,7 @@ static int stat_manifest(struct sealed_source *source, const char *path, struct 
 
     int r = made_manifests_get(source->manifests, path, false, &made);
     free(made.content);
-    if (source->source.copied) /* what opens it comes at once, before others are forgotten */
+    if (source->source.copied) /* its opener follows at once, before anything is forgotten */
         sealed_names_release(source->names, path);
     if (r == 0)
         r = header_of_manifest(source, &made, ret_header);
@@ -139,7 +140,7 @@ static int stat_manifest(struct sealed_source *source, const char *path, struct 
     return r;
 }
 
-/* The share of the key that a node of INDEX gets; where it has none, that was refused before. */
+/* Writes the share of the key for INDEX; an index without one has been refused before. */
 static void write_key(const struct header_writer *writer, uint8_t index,
                       uint8_t ret[KEY_SHARE_SIZE], struct timespec *ret_time)
 {
@@ -152,7 +153,7 @@ static void write_key(const struct header_writer *writer, uint8_t index,
     *ret_time = key_share_time(ret);
 }
 
-/* The file `key`, which is another one in each share. */
+/* Sets the status of the file `key`, which differs from share to share. */
 static int stat_key(struct sealed_source *source, struct stat *ret, struct share_header *ret_header)
 {
     struct share_header header;
@@ -165,7 +166,7 @@ static int stat_key(struct sealed_source *source, struct stat *ret, struct share
                    source->encoding.block_size, 0, &ret_header->layout);
     ret->st_mode = S_IFREG;
     *ret = conceal(ret);
-    ret->st_ino = ~ret->st_ino - 1; /* the root's manifest has the other one */
+    ret->st_ino = ~ret->st_ino - 1; /* differs from those of the root and its manifest */
     status_set_size(ret, KEY_SHARE_SIZE);
     return r;
 }
@@ -193,7 +194,7 @@ static int sealed_source_stat(struct source *opaque, const char *path, struct st
             sealed_names_note(source->names, at.path, r, plain.st_mode);
     }
     if (r == 0 && !S_ISREG(plain.st_mode) && !S_ISDIR(plain.st_mode))
-        return -ENOENT; /* its directory's manifest has all of it */
+        return -ENOENT; /* the directory's manifest describes it */
     if (r == 0)
         *ret = conceal(&plain);
     return r;
@@ -249,8 +250,8 @@ static int sealed_source_list_xattr(struct source *source, const char *path, cha
     return 0;
 }
 
-/* There are none. But those of the source go to the manifest, so that it is told here, as of a
- * plain source, where they cannot be read. */
+/* Returns no attributes. But reads those of the source, since they go into the manifest: a failure
+ * is then reported as for a plain source. */
 static int sealed_source_read_xattrs(struct source *opaque, const char *path, struct xattrs *ret)
 {
     struct sealed_source *source = (struct sealed_source *)opaque;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A tree of files as its sealed shares show it: ids in place of names, files that come in sealed
- * stripes, and a manifest in each directory. docs/format.md, "Sealed shares".
+ * Shows a tree of files as its sealed shares: ids in place of names, files in sealed stripes, and a
+ * manifest in each directory. docs/format.md, "Sealed shares".
  */
 #pragma once
 
@@ -9,8 +9,8 @@
 #include "view/tree_source.h"
 
 /*
- * Takes TREE, whose encoding is ENCODING, and KEY over, also where it fails. SHARED: each share has
- * a file `key`, what its node gets of the key. Returns 0, -ENOMEM, -EIO, or as key_share_make.
+ * Takes TREE, whose encoding is ENCODING, and KEY over, also if it fails. SHARED: each share has a
+ * file `key`, the part of the key for its node. Returns 0, -ENOMEM, -EIO, or as key_share_make.
  */
 int sealed_source_new(struct source *tree, const struct encoding *encoding, struct master_key *key,
                       bool shared, struct source **ret);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The interface by which a view gets its files: a tree of directories, and files that come in
- * stripes. A source tree (tree_source.h) or stores of shares (store_source.h) are behind it.
+ * The interface from which a view gets its files: a tree of directories, and files in stripes. It
+ * is implemented by source trees (tree_source.h) and by stores of shares (store_source.h).
  *
  * Paths, errors and threads as in view.h.
  */
@@ -19,46 +19,46 @@
 
 struct source {
     const struct source_operations *operations;
-    bool live;      /* what it shows may be another thing each time that it is asked */
-    bool is_behind; /* stat of a file may tell of another version than the one that open gives */
-    atomic_bool is_private; /* the way to it is not open to everyone: when its root was looked at */
+    bool live;              /* its content may change at any time */
+    bool is_behind;         /* stat of a file may describe another version than open gives */
+    atomic_bool is_private; /* the way to it was not open to everyone when last looked at */
     atomic_bool distant;    /* its answers may take long */
-    /* In each directory the name that tells of the others, and is copied after them; or NULL. */
+    /* The name in each directory that describes the others, and is copied after them; or NULL. */
     const char *last;
-    /* It is being copied: what LAST tells of is what was listed and found for the copy. */
+    /* It is being copied: LAST describes what was listed and found for the copy. */
     bool copied;
 };
 
 /* An open file. */
 struct source_file {
     const struct source_operations *operations;
-    /* How its shares are laid out, and of which version they are; its index means nothing. */
+    /* The layout and version of its shares; its index means nothing. */
     struct share_header header;
-    struct stat status; /* when it was opened, as stat has it */
-    uint64_t content;   /* as struct view_file has it */
-    uint64_t present; /* stripes at most that there is something of: those behind cannot be read */
-    bool distant;     /* to read a stripe may take long; many can be read at once */
-    /* What its stripes are opened with, by who opened the file; NULL: they are read as they are. */
+    struct stat status; /* as by stat when it was opened */
+    uint64_t content;   /* as in struct view_file */
+    uint64_t present;   /* stripes of which anything may be there; later ones cannot be read */
+    bool distant;       /* reading a stripe may take long; many can be read at once */
+    /* Opens its stripes; set by whoever opened the file. NULL: they are read as they are. */
     const struct stripe_opener *opener;
 };
 
 enum { SOURCE_ZEROS = 1 };
 
 /*
- * The object that a name stands for in one of the trees that a source is made of. Of one tree,
- * names of the same object are links to it; what trees say may differ.
+ * The object behind a name in one of the trees of a source. In one tree, names of the same object
+ * are hard links; trees may disagree.
  */
 struct source_inode {
-    const void *tree; /* which one, to be compared alone; NULL: the source is just one tree */
+    const void *tree; /* only for comparison; NULL: the source has just one tree */
     dev_t device;
     ino_t number;
-    nlink_t names; /* so many the tree says that it has */
+    nlink_t names; /* link count in that tree */
 };
 
 struct source_inodes {
     struct source_inode *items; /* at most one for each tree */
     size_t count;
-    unsigned needed; /* trees that have to say that two names are one, to be believed; 0: any */
+    unsigned needed; /* trees that must agree that two names are one file; 0: any one */
 };
 
 static inline void source_inodes_clear(struct source_inodes *inodes)
@@ -71,18 +71,18 @@ struct source_operations {
     void (*free)(struct source *source);
 
     /*
-     * The status of the object itself, and for a regular file the header of its shares; required
-     * is 0 there where it is not known. RET_FILE, unless it is NULL: the file, opened, where it
-     * came to hand; NULL does not mean that it cannot be opened. RET_INODES, unless it is NULL:
-     * what each tree has, where one of them says that the object has several names, and else none;
-     * the caller clears them. Directories have none.
+     * The status of the object itself, and for a regular file the header of its shares, where
+     * required is 0 if it is not known. RET_FILE, unless it is NULL: the opened file if that took
+     * no extra work; NULL does not mean that it cannot be opened. RET_INODES, unless it is NULL:
+     * the object in each tree, if one of them says that it has several names, otherwise none; the
+     * caller clears them. Directories have none.
      */
     int (*stat)(struct source *source, const char *path, struct stat *ret,
                 struct share_header *ret_header, struct source_file **ret_file,
                 struct source_inodes *ret_inodes);
 
-    /* What messages call PATH, which the caller frees, or NULL: that is what it is called. The
-     * operation may be NULL as well. */
+    /* Returns what messages call PATH, which the caller frees; NULL: PATH itself. The operation may
+     * be NULL as well. */
     char *(*describe)(struct source *source, const char *path);
 
     int (*read_link)(struct source *source, const char *path, char **ret);
@@ -92,18 +92,18 @@ struct source_operations {
     int (*list_xattr)(struct source *source, const char *path, char *names, size_t size,
                       size_t *ret);
 
-    /* The attributes that a copy should have, too. Clear RET in any case. */
+    /* The attributes that a copy should have. Clear RET in any case. */
     int (*read_xattrs)(struct source *source, const char *path, struct xattrs *ret);
 
     int (*statfs)(struct source *source, struct statvfs *ret);
 
-    /* The version that is RANK versions behind the best one; -ENOENT behind the last one. */
+    /* Opens the version that is RANK versions behind the best one; -ENOENT if there is none. */
     int (*open)(struct source *source, const char *path, unsigned rank, struct source_file **ret);
 
     /*
-     * Stripe t < T to DATA, which has room for k*u bytes: all of it, or an error. SOURCE_ZEROS
-     * where it is nothing but zeros; they are not written then. In a format that is sealed also its
-     * DIGEST.
+     * Reads stripe t < T to DATA, which has room for k*u bytes: all of it, or an error. Returns
+     * SOURCE_ZEROS if it is nothing but zeros, which are then not written. In a sealed format, also
+     * its DIGEST.
      */
     int (*read_stripe)(struct source_file *file, uint64_t stripe, uint8_t *data,
                        uint8_t digest[HASH_SIZE]);

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 enum {
-    SETTLED_S = 2, /* times of files are as exact as that everywhere */
+    SETTLED_S = 2, /* the coarsest granularity of files' times */
 };
 
 uint64_t status_inode(dev_t device, ino_t number, unsigned tree)
@@ -21,7 +21,7 @@ void status_set_size(struct stat *status, uint64_t size)
     status->st_blocks = (blkcnt_t)(size / 512 + (size % 512 > 0));
 }
 
-/* Root, and the user of this process, are kept out of nothing. */
+/* Root and the user of this process are never kept out. */
 bool status_keeps_out(const struct stat *own, const struct stat *shown)
 {
     mode_t others = own->st_mode & S_IRWXO;

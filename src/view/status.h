@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Converts the status that a tree gives to the one that a view shows. */
+/* Converts the status of an object in a tree to its status in a view. */
 #pragma once
 
 #include <stdbool.h>
@@ -7,27 +7,27 @@
 #include <sys/stat.h>
 
 /*
- * An inode number for object (DEVICE, NUMBER) as tree number TREE of a view shows it: the same in
- * every mount, and different within a view (among objects of one device for certain, among
- * several as surely as 64 bits are).
+ * Returns an inode number for object (DEVICE, NUMBER) in tree number TREE of a view: the same in
+ * every mount, and unique within a view (certainly among objects of one device; among several as
+ * surely as 64 bits allow).
  */
 uint64_t status_inode(dev_t device, ino_t number, unsigned tree);
 
-/* Gives a regular file's status another size, and the blocks that go with it. */
+/* Sets the size in a regular file's status, and the number of blocks to match. */
 void status_set_size(struct stat *status, uint64_t size);
 
 /*
- * Stands for what a status says of an object's content: its kind alone, but for a regular file also
- * which file it is, its size and its times.
+ * Returns a number for the content that a status describes: its kind, and for a regular file also
+ * its identity, size and times.
  */
 uint64_t status_version(const struct stat *status);
 
-/* Returns true if the directory OWN keeps someone from names or files in it whom SHOWN does not. */
+/* Returns true if the directory OWN denies someone names or files in it that SHOWN does not. */
 bool status_keeps_out(const struct stat *own, const struct stat *shown);
 
 /*
- * Returns true if the next change of a file will be seen in its times: one that changed just now
- * may change once more and keep them.
+ * Returns true if any further change of a file will show in its times: a file that changed just now
+ * may change again and keep them.
  */
 bool status_is_settled(const struct stat *status);
 

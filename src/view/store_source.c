@@ -24,17 +24,17 @@ struct store_source {
     struct source source;
     struct share_terms terms;
     struct known *known;
-    struct rebuilt_key *key; /* NULL: the root shows none */
-    atomic_uint required;    /* k, of the file that was looked at last */
-    atomic_bool closed;      /* a store was, or the way to it */
-    bool plain;              /* sealed shares are refused: nobody opens them */
+    struct rebuilt_key *key; /* NULL: the root has no `key` */
+    atomic_uint required;    /* k of the last file that was looked at */
+    atomic_bool closed;      /* a store, or the way to it, has been closed to others */
+    bool plain;              /* sealed shares are refused: there is no key for them */
 };
 
 struct store_file {
     struct source_file file;
     struct share_set *shares;
     struct store_source *source;
-    struct known_content *content; /* of which the shares are; NULL: they are the file's alone */
+    struct known_content *content; /* holds SHARES; NULL: they are the file's own */
 };
 
 static void store_source_free(struct source *opaque)
@@ -48,7 +48,7 @@ static void store_source_free(struct source *opaque)
     free(source);
 }
 
-/* Says why a file is lost of which too few stores have a share. */
+/* Logs why a file is lost of which too few stores have a share. */
 static int refuse_lost(const struct store_source *source, const char *path,
                        const struct survey *found)
 {
@@ -65,7 +65,7 @@ static int refuse_lost(const struct store_source *source, const char *path,
     return -EIO;
 }
 
-/* Asks the stores for PATH; -ENOENT where it is not shown, -EIO where it is a conflict. */
+/* Asks the stores for PATH; -ENOENT: it is not shown; -EIO: it is a conflict. */
 static int survey(struct store_source *source, const char *path, struct survey *ret)
 {
     const struct share_terms *terms = &source->terms;
@@ -80,8 +80,8 @@ static int survey(struct store_source *source, const char *path, struct survey *
         struct store *store = ret->inquiry.list->stores[i];
         const struct ballot *ballot = &ret->ballots[i];
         distant |= store_is_remote(store);
-        /* Others must not see what they could not get to by the directories of the stores; nor,
-         * later on, what the kernel keeps of that. */
+        /* Others must not see what they cannot reach through the stores' own directories, nor get
+         * it later from the kernel's caches. */
         if (store_is_closed(store) ||
             (*path == '\0' && ballot->cast && status_keeps_out(&ballot->status, &ret->status)))
             atomic_store(&source->closed, true);
@@ -97,7 +97,7 @@ static int survey(struct store_source *source, const char *path, struct survey *
         terms_lack(terms);
         return -EIO;
     }
-    if (r > 0 && leftover_is_path(path)) { /* to judge it took its files */
+    if (r > 0 && leftover_is_path(path)) { /* judging it took its files over */
         survey_clear(ret);
         return survey_make(terms, path, enough, ret);
     }
@@ -125,7 +125,7 @@ int store_source_file(struct source *source, struct share_set *shares, struct so
     return 0;
 }
 
-/* Returns 0 where the shares at PATH give a file; otherwise says why not. */
+/* Returns 0 if the shares at PATH give a file; otherwise logs why not. */
 static int check_shares(const struct store_source *source, const char *path,
                         struct share_set *shares)
 {
@@ -138,8 +138,8 @@ static int check_shares(const struct store_source *source, const char *path,
 }
 
 /*
- * The status of a file, by its shares at PATH. If they cannot be read it is shown all the same, as
- * an empty file: what is lost should be seen.
+ * Sets the status of a file from its shares at PATH. A file that cannot be read is shown as an
+ * empty file, so that the loss is seen.
  */
 static int stat_file(struct store_source *source, const char *path, const struct survey *found,
                      struct stat *status, struct share_header *header,
@@ -165,11 +165,11 @@ static int stat_file(struct store_source *source, const char *path, const struct
         return 0;
     r = store_source_file(&source->source, shares, ret_file);
     if (r == 0)
-        shares = NULL; /* they are the file's */
+        shares = NULL; /* the file has taken them over */
     return r;
 }
 
-/* Notes what each voter has, where one of them says that it has several names. */
+/* Notes each voter's object, if one of them says that it has several names. */
 static int note_inodes(const struct survey *survey, struct source_inodes *ret)
 {
     const struct store_list *list = survey->inquiry.list;
@@ -186,7 +186,7 @@ static int note_inodes(const struct survey *survey, struct source_inodes *ret)
             continue;
         has_links |= !S_ISDIR(status->st_mode) && status->st_nlink > 1;
         bool counts = ballot->voter >= 0;
-        for (size_t j = 0; j < i && counts; j++) /* stores that are the same, or as good */
+        for (size_t j = 0; j < i && counts; j++) /* counts equal stores once */
             counts = !survey->ballots[j].cast || survey->ballots[j].voter != ballot->voter;
         if (counts)
             items[ret->count++] = (struct source_inode){list->stores[i], status->st_dev,
@@ -197,14 +197,14 @@ static int note_inodes(const struct survey *survey, struct source_inodes *ret)
     return 0;
 }
 
-/* Returns true if PATH is each share's own part of the key. */
+/* Returns true if PATH is the file `key`, each share's own part of the key. */
 static bool is_key(struct store_source *source, const char *path)
 {
     return source->key && strcmp(path, KEY_SHARE_NAME) == 0 &&
            store_source_is_sealed(&source->source);
 }
 
-/* As sealed_source.c has the file: its owner and device are the root's. */
+/* Sets the status of the file `key` as sealed_source.c does: with the root's owner and device. */
 static int stat_key(struct store_source *source, struct stat *ret, struct share_header *ret_header)
 {
     const struct header_writer *writer = rebuilt_key_find(source->key);
@@ -253,14 +253,14 @@ static int store_source_stat(struct source *opaque, const char *path, struct sta
         return stat_key(source, ret, ret_header);
     int r = survey(source, path, &found);
     if (r < 0 && *path == '\0') {
-        /* Without stores the root is still there. */
+        /* The root exists even without stores. */
         *ret = (struct stat){.st_mode = S_IFDIR | 0555, .st_nlink = 2};
         return 0;
     }
     if (r < 0)
         return r;
     struct stat status = found.status;
-    /* What is shown though too few stores have it gets no more rights than a file needs. */
+    /* What too few stores have is shown with no more rights than a file needs. */
     if (found.ruling.verdict == NAME_FOREIGN)
         status.st_mode &= ~(mode_t)(S_ISUID | S_ISGID | S_ISVTX);
     if (ret_inodes)
@@ -287,7 +287,7 @@ static int store_source_read_link(struct source *opaque, const char *path, char 
     return 0;
 }
 
-/* Whether most stores that have intact headers have sealed ones. */
+/* Returns true if most stores with intact headers have sealed ones. */
 static bool are_sealed(const struct store_source *source)
 {
     cleanup_store_list struct store_list *list = NULL;
@@ -326,7 +326,7 @@ void store_source_set_unsealer(struct source *source, struct unsealer *unsealer)
     ((struct store_source *)source)->terms.unsealer = unsealer;
 }
 
-/* Takes NAME out of the NAMES, if it is among them. */
+/* Removes NAME from NAMES. */
 static void leave_out(struct names *names, const char *name)
 {
     for (size_t i = 0, kept = 0; i < names->count; i++) {
@@ -337,8 +337,8 @@ static void leave_out(struct names *names, const char *name)
     }
 }
 
-/* What each node has of a key, or tells of the others, is no file of the tree; the rebuilt view has
- * one for each share. */
+/* A node's part of the key, or its description of other nodes, is no file of the tree. The rebuilt
+ * view has a key for each share. */
 static int settle_key(struct store_source *source, struct names *names)
 {
     const bool has = names_have(names, KEY_SHARE_NAME);
@@ -351,7 +351,7 @@ static int settle_key(struct store_source *source, struct names *names)
     return source->key && rebuilt_key_find(source->key) ? names_add(names, KEY_SHARE_NAME) : 0;
 }
 
-/* Of a key, where too few stores have it, rebuilt_key.h tells. */
+/* Reports hidden names, except `key`, on which rebuilt_key.h reports. */
 static void tell_hidden_name(void *context, const char *path, enum hidden why, const char *text)
 {
     if (why == HIDDEN_FOREIGN && !is_key(context, path))
@@ -369,18 +369,18 @@ static int store_source_list(struct source *opaque, const char *path, struct nam
     struct store_source *source = (struct store_source *)opaque;
     struct share_terms terms = source->terms;
 
-    if (source->key) { /* which the rebuilt view has */
+    if (source->key) { /* the rebuilt view shows it */
         terms.hidden = tell_hidden_name;
         terms.lacks = pass_lack_on;
         terms.context = source;
     }
     int r = store_names(&terms, path, terms.patient ? NULL : &enough, names);
     if (r == -ENOENT && *path == '\0')
-        return 0; /* the root, without stores */
+        return 0; /* the root exists even without stores */
     return r == 0 && *path == '\0' ? settle_key(source, names) : r;
 }
 
-/* THERE bytes of TEXT to where the caller wants them, as lgetxattr(2). */
+/* Copies THERE bytes of TEXT as lgetxattr(2) does. */
 static int reply(const char *text, size_t there, char *bytes, size_t size, size_t *ret)
 {
     if (size > 0 && there > size)
@@ -426,9 +426,9 @@ static int store_source_list_xattr(struct source *opaque, const char *path, char
     size_t there = 0;
 
     int r = attributes_read(terms, path, NULL, terms->patient, &xattrs);
-    if (r < 0 && (r != -ENOENT || *path != '\0')) /* the root is there without stores */
+    if (r < 0 && (r != -ENOENT || *path != '\0')) /* the root exists even without stores */
         return r;
-    list = malloc(xattrs.size + 1); /* the names are part of it */
+    list = malloc(xattrs.size + 1); /* the names are a part of that */
     if (!list)
         return -ENOMEM;
     for (const char *at = xattrs.bytes; xattrs_next(&xattrs, &at, &own);) {
@@ -462,8 +462,8 @@ static void keep_least(fsblkcnt_t *least, fsblkcnt_t value)
 }
 
 /*
- * Each store takes a k-th of a file: all have k times the room of the smallest one of those that
- * answer soon, in units of 4 KiB; k is that of the file that was looked at last.
+ * Each store takes 1/k of a file, so there is k times the room of the smallest store that answers
+ * soon, in units of 4 KiB; k is that of the last file that was looked at.
  */
 static int store_source_statfs(struct source *opaque, struct statvfs *ret)
 {
@@ -506,14 +506,15 @@ static int store_source_statfs(struct source *opaque, struct statvfs *ret)
     return 0;
 }
 
-/* The shares of the file at PATH, of the version that is RANK versions behind the best one. */
+/* Finds the shares of the file at PATH, of the version that is RANK versions behind the best
+ * one. */
 static int find_shares(struct store_source *source, const char *path, unsigned rank,
                        struct share_set **ret)
 {
     cleanup_share_set struct share_set *shares = NULL;
     cleanup_survey struct survey found = NO_SURVEY;
 
-    /* For the next best version, which a command asks for, all stores are waited for. */
+    /* Commands ask for further versions, and wait for all stores then. */
     int r =
         rank == 0 ? survey(source, path, &found) : survey_make(&source->terms, path, NULL, &found);
     if (r == 0 && rank > 0 && found.ruling.verdict == NAME_FOREIGN)
@@ -555,8 +556,8 @@ static int store_source_open(struct source *opaque, const char *path, unsigned r
     r = store_source_file(opaque, shares, &opened);
     if (r < 0)
         return r;
-    shares = NULL;                /* they are the file's */
-    if (!source->terms.patient) { /* commands open each file but once */
+    shares = NULL;                /* the file has taken them over */
+    if (!source->terms.patient) { /* commands open each file only once */
         struct store_file *file = (struct store_file *)opened;
         file->content = known_open(source->known, file->shares);
         if (!file->content)
@@ -568,8 +569,7 @@ static int store_source_open(struct source *opaque, const char *path, unsigned r
     return 0;
 }
 
-/* Of a view, what could not be read in time is an error of reading; for a command it is no verdict.
- */
+/* In a view, a timeout is a read error; in a command it is no verdict. */
 static int store_source_read_stripe(struct source_file *opaque, uint64_t stripe, uint8_t *data,
                                     uint8_t digest[HASH_SIZE])
 {
@@ -623,7 +623,7 @@ int store_source_new(struct stores *stores, const struct share_terms *terms, str
         return -ENOMEM;
     }
     *source = (struct store_source){
-        .source = {.operations = &operations, .is_private = true}, /* until a store was seen */
+        .source = {.operations = &operations, .is_private = true}, /* until a store has been seen */
         .terms = *terms,
         .known = known,
     };

@@ -15,9 +15,9 @@
 #include <time.h>
 
 enum {
-    /* The times of files, on many file systems, are as exact as the kernel's ticks: 10 ms. */
+    /* Many file systems keep times only to the kernel's ticks: 10 ms. */
     TICK_NS = 10 * 1000 * 1000,
-    TICKS_MAX = 5, /* that are waited for at most */
+    TICKS_MAX = 5, /* maximum that is waited for */
 };
 
 struct tree_source {
@@ -25,7 +25,7 @@ struct tree_source {
     struct encoding encoding;
     struct tree_rules rules;
     struct tree *tree;
-    atomic_uint left_out; /* how often something was, for being written to */
+    atomic_uint left_out; /* how often a directory that a mount writes to was left out */
 };
 
 struct tree_file {
@@ -52,7 +52,7 @@ static void tree_source_free(struct source *source)
     free(source);
 }
 
-/* -ENOENT where PATH, which may be a directory, is excluded; MATCH as exclude.h has them. */
+/* Returns -ENOENT if PATH, which may be a directory, is excluded; MATCH as in exclude.h. */
 static int check_excluded(struct source *source, const char *path,
                           bool (*match)(const struct excludes *, const char *, bool))
 {
@@ -86,8 +86,8 @@ static int header_of(const struct tree_source *source, const struct stat *status
 }
 
 /*
- * Whether a directory is written to under another name, by a mount: the source would not end. The
- * root of another file system, with xdev, has nothing in it anyway. One line for all passes.
+ * Returns true if a mount writes to the directory under another name: such a source would never
+ * end. With xdev, the root of another file system is empty anyway. Logs once for all passes.
  */
 static bool is_left_out(struct tree_source *source, const char *path, const struct stat *status)
 {
@@ -152,7 +152,7 @@ static int tree_source_list(struct source *source, const char *path, struct name
         cleanup_free char *whole = NULL;
         if (asprintf(&whole, "%s%s%s", path, *path ? "/" : "", names_get(&all, i)) < 0)
             return -ENOMEM;
-        /* The directory is not excluded; the name may be, or be gone meanwhile. */
+        /* The directory is not excluded; the name may be, or may have gone meanwhile. */
         r = check_excluded(source, whole, excludes_match_entry);
         if (r == 0)
             r = names_add_known(names, names_get(&all, i), &all.items[i]);
@@ -197,8 +197,8 @@ static void tree_source_close(struct source_file *file)
 }
 
 /*
- * Waits until a file that was changed just now would show another change in its times: otherwise
- * shares that are read before and after that would claim to be of one version.
+ * Waits until a further change of a file that changed just now would show in its times. Otherwise
+ * shares read before and after that change would claim to be of one version.
  */
 static int wait_for_tick(struct tree_file *file)
 {
@@ -309,7 +309,7 @@ int tree_source_new(const char *path, const struct encoding *encoding,
     cleanup_names struct names names = NO_NAMES;
 
     int r = tree_open(path, &tree);
-    if (r == 0) /* a user who may not read it should hear so at once */
+    if (r == 0) /* a user who may not read it should be told at once */
         r = tree_list(tree, "", &names);
     bool private = false;
     if (r == 0)
@@ -326,7 +326,7 @@ int tree_source_new(const char *path, const struct encoding *encoding,
         .rules = *rules,
         .tree = steal_pointer(tree),
     };
-    excludes = NULL; /* they are the source's */
+    excludes = NULL; /* the source has taken them over */
     *ret = &source->source;
     return 0;
 }

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { FAILED_MAX = 256 }; /* directories, of which it is remembered that their manifest is lost */
+enum { FAILED_MAX = 256 }; /* remembered directories whose manifest is lost */
 
 struct unsealing {
     struct unsealer unsealer;
@@ -22,7 +22,7 @@ struct unsealing {
     struct names failed;
 };
 
-/* A directory in a share, which is looked for from the root on. */
+/* A directory in a share, and the walk to it from the root. */
 struct way {
     char *path; /* in the source */
     const struct manifest *manifest;
@@ -38,8 +38,9 @@ static bool has_failed(struct unsealing *unsealing, const char *path)
     return found;
 }
 
-/* That of the directory at IDS in the shares, whose path in the source is PATH (of the root it is
- * what the manifest says). What has failed is not tried, and logged, again and again. */
+/* Reads the manifest of the directory at IDS in the shares, which is PATH in the source (for
+ * the root, what its manifest says). Failures are remembered, so that none is tried and
+ * logged twice. */
 static int take_manifest(struct unsealing *unsealing, const char *ids, const char *path,
                          const struct manifest **ret)
 {
@@ -71,7 +72,7 @@ static char *join_name(const char *parent, const char *name)
     return asprintf(&path, "%s%s%s", parent, *parent ? "/" : "", name) < 0 ? NULL : path;
 }
 
-/* The entry of the id NAME (SIZE bytes long), or NULL. */
+/* Returns the entry of the id NAME (SIZE bytes long), or NULL. */
 static const struct manifest_entry *find_entry(const struct manifest *manifest, const char *name,
                                                size_t size)
 {
@@ -85,9 +86,9 @@ static const struct manifest_entry *find_entry(const struct manifest *manifest, 
 }
 
 /*
- * Goes to the directory that is the first SIZE bytes of PATH, in a share. -ENOENT where an id on
- * the way is in no manifest, or is none of a directory; -EIO where a manifest is lost: if RET has a
- * path, that of the directory itself; -ENOMEM, or another shortage. Leave the way in any case.
+ * Walks to the directory that is the first SIZE bytes of PATH, in a share. -ENOENT: an id on the
+ * way is in no manifest, or is not a directory's; -EIO: a manifest is lost, that of the directory
+ * itself if RET has a path; -ENOMEM, or another shortage. Leave the way in any case.
  */
 static int go(struct unsealing *unsealing, const char *path, size_t size, struct way *ret)
 {
@@ -95,7 +96,7 @@ static int go(struct unsealing *unsealing, const char *path, size_t size, struct
 
     *ret = (struct way){.path = strdup("")};
     int r = ret->path ? take_manifest(unsealing, "", "", &ret->manifest) : -ENOMEM;
-    if (r == 0) { /* a part of the source may be what is in the stores */
+    if (r == 0) { /* the stores may hold only a part of the source */
         free(ret->path);
         ret->path = strdup(ret->manifest->path);
         r = ret->path ? 0 : -ENOMEM;
@@ -160,7 +161,7 @@ static int look_by_manifest(struct unsealer *opaque, const char *path, struct se
     return r;
 }
 
-/* Returns true if the entry of PATH says another size than that of an empty file. */
+/* Returns true if, by its entry, PATH is not empty. */
 static bool has_content(struct unsealing *unsealing, const char *path)
 {
     const char *name = last_name(path);
@@ -188,7 +189,7 @@ static int make_prover(struct unsealer *opaque, const char *path,
     *ret = NULL;
     if (!manifest && seal_id_from_name(name, id) < 0)
         return 0;
-    /* Of an empty file nothing is keyed, and no manifest is empty. */
+    /* An empty file has nothing that the key verifies, and no manifest is empty. */
     if (empty && (manifest || has_content(unsealing, path)))
         return -EKEYREJECTED;
     if (manifest) {
@@ -206,7 +207,7 @@ static int make_prover(struct unsealer *opaque, const char *path,
     return 0;
 }
 
-/* What can be said without a key: each directory has a manifest. */
+/* Says what is known without a key: each directory has a manifest. */
 static int look_at_name(struct unsealer *opaque, const char *path, struct sealed_name *ret)
 {
     *ret = (struct sealed_name){.kind = strcmp(last_name(path), MANIFEST_NAME) == 0 ? S_IFREG : 0};

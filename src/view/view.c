@@ -8,9 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What a path of a view leads to. */
+/* What a path of a view stands for. */
 struct tree_path {
-    unsigned tree;    /* of the encoded view: a share's index, or ROOT; of the restored one: 0 */
+    unsigned tree;    /* in the encoded view: a share's index, or ROOT; in the restored one: 0 */
     const char *path; /* in the source */
 };
 
@@ -35,7 +35,7 @@ void view_free(struct view *view)
     free(view);
 }
 
-/* -ENOENT where there is no such share. */
+/* -ENOENT: there is no such share. */
 static int locate(const struct view *view, const char *path, struct tree_path *ret)
 {
     static const char digits[] = "0123456789abcdef";
@@ -52,7 +52,7 @@ static int locate(const struct view *view, const char *path, struct tree_path *r
     return ret->tree < view->shares ? 0 : -ENOENT;
 }
 
-/* Returns true if PATH is the root, and the source is to be kept from others. */
+/* Returns true if PATH is the root, and the source must be hidden from others. */
 static bool is_hidden(const struct view *view, const char *path)
 {
     return *path == '\0' && view->for_others && atomic_load(&view->source->is_private);
@@ -69,7 +69,7 @@ int view_stat(struct view *view, const char *path, struct stat *ret)
         r = view->source->operations->stat(view->source, at.path, &status, &header, NULL, NULL);
     if (r < 0)
         return r;
-    if (is_hidden(view, path)) { /* users who cannot get to the source must not get in */
+    if (is_hidden(view, path)) { /* those who cannot reach the source must not enter */
         status.st_mode = S_IFDIR | S_IRWXU;
         status.st_uid = geteuid();
         status.st_gid = getegid();
@@ -116,12 +116,12 @@ int view_list(struct view *view, const char *path, struct names *names)
     return r;
 }
 
-/* What opens a directory to others beside its mode. */
+/* Opens a directory to others in addition to its mode. */
 static const char access_list[] = "system.posix_acl_access";
 
 /*
- * A root has no access control list where it is hidden; that of the encoded view has nothing else:
- * its mode is the source's, too.
+ * A hidden root has no access control list. The root of the encoded view has no other attribute:
+ * its mode is the source's, and so is its list.
  */
 int view_get_xattr(struct view *view, const char *path, const char *name, void *value, size_t size,
                    size_t *ret)
@@ -137,7 +137,7 @@ int view_get_xattr(struct view *view, const char *path, const char *name, void *
     return view->source->operations->get_xattr(view->source, at.path, name, value, size, ret);
 }
 
-/* The access control list alone, if there is one. */
+/* Lists the access control list, if there is one, and nothing else. */
 static int list_xattr_of_shares(struct view *view, char *names, size_t size, size_t *ret)
 {
     int r = view_get_xattr(view, "", access_list, NULL, 0, ret);
@@ -190,6 +190,6 @@ int view_open(struct view *view, const char *path, struct view_file **ret)
     if (r == 0)
         r = view_file_new(source, view->shares > 0 ? (int)at.tree : -1, ret);
     if (r == 0)
-        source = NULL; /* it is the file's */
+        source = NULL; /* the file has taken it over */
     return r;
 }

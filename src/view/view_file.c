@@ -13,64 +13,64 @@
 #include <time.h>
 
 enum {
-    /* Two serve a reader whose read-ahead straddles a border; the others only come into being
-     * when those are in use at the same time. */
+    /* Two serve a reader whose read-ahead straddles a border. More are allocated only while those
+     * are in use at the same time. */
     ENTRIES_KEPT = 2,
     ENTRIES_MAX = 16,
-    /* Of all caches together, beside what is in use. */
+    /* Limit for all caches together, not counting entries in use. */
     BYTES_KEPT = 64 << 20,
-    /* Stripes of a file that may be made ahead, and the bytes that they may have. */
+    /* Limits for stripes of a file that are made ahead: their number, and their bytes. */
     AHEAD_MAX = 8,
     AHEAD_BYTES_MAX = 8 << 20,
-    /* Requests of a reader come from several threads, and so not quite in order. */
+    /* A reader's requests come through several threads, and so slightly out of order. */
     DISORDER = 2,
-    /* That make stripes ahead, of all files. */
+    /* Threads that make stripes ahead, for all files. */
     THREADS_MAX = 64,
-    SEEK_LIMIT_S = 1, /* that a search for holes or data takes at most, more or less */
-    SEEK_LOOKS = 64,  /* stripes between two looks at the clock */
+    SEEK_LIMIT_S = 1, /* rough limit of a search for holes or data */
+    SEEK_LOOKS = 64,  /* stripes between two checks of the clock */
 };
 
 struct cached {
     struct buffer buffer;
     uint64_t stripe;
-    uint64_t used;  /* the cache's clock when it was last asked for */
-    unsigned users; /* its maker and the threads that copy from it */
-    bool copied;    /* someone has copied from it; otherwise someone is still to come */
+    uint64_t used;  /* the cache's clock when it was last requested */
+    unsigned users; /* its maker, and the threads that copy from it */
+    bool copied;    /* someone has copied from it; if not, someone still will */
     enum { EMPTY, MAKING, READY } state;
 };
 
 struct stripe_cache {
     pthread_mutex_t lock;
-    pthread_cond_t changed; /* an entry became ready, empty or free, or a thread ended */
+    pthread_cond_t changed; /* an entry became ready, empty or unused, or a thread ended */
     size_t entry_size;
-    unsigned kept; /* entries that have buffers also when they are not in use */
+    unsigned kept; /* entries that keep their buffers while they are not in use */
     stripe_maker *make;
     void *file;
     uint64_t clock;
     struct cached entries[ENTRIES_MAX];
     TAILQ_ENTRY(stripe_cache) others;
-    atomic_bool read; /* since it was last looked for memory to give up */
-    /* For making ahead: */
-    unsigned most;    /* stripes that may be; 0: none */
+    atomic_bool read; /* since memory was last reclaimed */
+    /* For making stripes ahead: */
+    unsigned most;    /* limit of the window; 0: none are made */
     uint64_t stripes; /* of the file */
-    uint64_t next;    /* behind the last stripe that was asked for */
-    uint64_t begun;   /* behind the last one that was made ahead */
+    uint64_t next;    /* after the last stripe that was requested */
+    uint64_t begun;   /* after the last one that was made ahead */
     unsigned window;
     unsigned running; /* threads */
 };
 
 /*
- * Those at the head give up memory first, but for those that were read lately. A thread may take
- * this lock while it holds a cache's; so its holder must not wait for a cache's.
+ * Caches at the head give up memory first, unless they were read lately. A thread may take this
+ * lock while it holds a cache's; so its holder must not wait for a cache's.
  */
 static struct {
     pthread_mutex_t lock;
     TAILQ_HEAD(stripe_caches, stripe_cache) caches;
     size_t count;
-    size_t bytes; /* of all entries' buffers */
+    size_t bytes; /* of all entries' buffers together */
 } all = {PTHREAD_MUTEX_INITIALIZER, TAILQ_HEAD_INITIALIZER(all.caches), 0, 0};
 
-/* With the lock held, and that of the cache, or where no one else has it. */
+/* Call with this lock and the cache's held, or if nobody else has the cache. */
 static void give_up_unused(struct stripe_cache *cache)
 {
     for (size_t i = 0; i < ENTRIES_MAX; i++) {
@@ -83,7 +83,7 @@ static void give_up_unused(struct stripe_cache *cache)
     }
 }
 
-/* Adds a buffer to what all have, and takes others where that is too much. */
+/* Counts a new buffer, and drops others if there are too many. */
 static void count_in(const struct buffer *buffer)
 {
     HOLD(&all.lock);
@@ -140,7 +140,7 @@ void stripe_cache_free(struct stripe_cache *cache)
     free(cache);
 }
 
-/* The entry of this stripe, made or in the making. */
+/* Returns the entry of this stripe, made or being made. */
 static struct cached *find(struct stripe_cache *cache, uint64_t stripe)
 {
     for (size_t i = 0; i < ENTRIES_MAX; i++) {
@@ -152,8 +152,8 @@ static struct cached *find(struct stripe_cache *cache, uint64_t stripe)
 }
 
 /*
- * Returns true if A can be done without rather than B: there is nothing in it, or no one is still
- * to come for it, or it is the older one.
+ * Returns true if A should be reused before B: it is empty, nobody is still expected to read it, or
+ * it is older.
  */
 static bool is_older(const struct cached *a, const struct cached *b)
 {
@@ -163,9 +163,8 @@ static bool is_older(const struct cached *a, const struct cached *b)
 }
 
 /*
- * An entry that no one uses, to be filled anew: one with a buffer and nothing in it; or, as long
- * as few have buffers, one without; or that which was not asked for the longest; or any. NULL
- * where all are in use.
+ * Returns an unused entry to fill: an empty one with a buffer; or, while few have buffers, one
+ * without; or the least recently requested; or any. NULL: all are in use.
  */
 static struct cached *find_free(struct stripe_cache *cache)
 {
@@ -187,7 +186,7 @@ static struct cached *find_free(struct stripe_cache *cache)
     return fresh;
 }
 
-/* Has the stripe made in ENTRY, with the lock let go meanwhile. */
+/* Has the stripe made in ENTRY; releases the lock meanwhile. */
 static int fill(struct stripe_cache *cache, struct cached *entry, uint64_t stripe)
 {
     if (!entry->buffer.data) {
@@ -214,8 +213,8 @@ int stripe_cache_read(struct stripe_cache *cache, uint64_t stripe, size_t from, 
     pthread_mutex_lock(&cache->lock);
     struct cached *entry = find(cache, stripe);
     if (!entry && size == cache->entry_size) {
-        /* All of it is wanted: made where it is wanted, which saves a copy, and no one else will
-         * need it. */
+        /* The whole stripe is wanted: making it in place saves a copy, and nobody else will need
+         * it. */
         pthread_mutex_unlock(&cache->lock);
         return cache->make(cache->file, stripe, data);
     }
@@ -263,7 +262,7 @@ static void *run_errand(void *opaque)
     return NULL;
 }
 
-/* Has STRIPE made by a thread, if one is to be had. With the lock held. */
+/* Has a thread make STRIPE, if one is available. Call with the lock held. */
 static void make_ahead(struct stripe_cache *cache, uint64_t stripe)
 {
     struct errand *errand = malloc(sizeof *errand);
@@ -284,7 +283,7 @@ void stripe_cache_expect(struct stripe_cache *cache, uint64_t first, uint64_t la
     if (cache->most == 0)
         return;
     HOLD(&cache->lock);
-    /* The window widens for who reads on from the last place, and closes after a jump. */
+    /* The window widens while reads are sequential, and closes after a jump. */
     if (first > cache->next + DISORDER || first + 1 + DISORDER < cache->next) {
         cache->window = 0;
         cache->begun = 0;
@@ -301,14 +300,14 @@ void stripe_cache_expect(struct stripe_cache *cache, uint64_t first, uint64_t la
         end = first + 1 + cache->most;
     if (end > cache->stripes)
         end = cache->stripes;
-    /* The reader that asks for the first one makes it. */
+    /* The reader of the first stripe makes it. */
     if (cache->begun < first + 1)
         cache->begun = first + 1;
     while (cache->begun < end && cache->running < cache->most)
         make_ahead(cache, cache->begun++);
 }
 
-/* What the cache keeps of a stripe: the stripe itself, or the share's block of it. */
+/* Makes what is cached of a stripe: the stripe itself, or the share's block of it. */
 static int make_piece(void *opaque, uint64_t stripe, uint8_t *piece)
 {
     const struct view_file *file = opaque;
@@ -333,7 +332,7 @@ static int make_piece(void *opaque, uint64_t stripe, uint8_t *piece)
     return 0;
 }
 
-/* Lays out the share of index INDEX, without extensions, and makes its header. */
+/* Lays out the share of INDEX, without extensions, and makes its header. */
 static int show_share(struct view_file *file, uint8_t index)
 {
     struct share_header header = file->source->header;
@@ -377,7 +376,7 @@ int view_file_new(struct source_file *source, int share, struct view_file **ret)
                              &file->pieces);
     }
     if (r < 0) {
-        file->source = NULL; /* it stays the caller's */
+        file->source = NULL; /* stays the caller's */
         return r;
     }
     *ret = steal_pointer(file);
@@ -400,7 +399,7 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* The stripe whose piece has the byte AT, or comes first behind it. */
+/* Returns the stripe whose piece contains byte AT, or is the first after it. */
 static uint64_t stripe_at(const struct view_file *file, uint64_t at)
 {
     return at < file->header_size ? 0 : (at - file->header_size) / file->piece_size;
@@ -435,7 +434,7 @@ int view_read(struct view_file *file, uint64_t offset, size_t size, uint8_t *dat
     return r;
 }
 
-/* To say that there is data is never wrong, so that the search ends when it takes long. */
+/* A search that takes long ends by reporting data, which is never wrong. */
 int view_seek(struct view_file *file, uint64_t offset, int whence, uint64_t *ret)
 {
     bool (*is_hole)(struct source_file *, uint64_t) = file->source->operations->is_hole;

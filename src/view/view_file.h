@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An open file of a view: the source's file, or a share of it. Below it are its last stripes, so
- * that a reader of small pieces does not have the same one made over and over, and those that come
- * next. Any thread may use it.
+ * An open file of a view: the source's file, or a share of it. It caches the last stripes, so that
+ * small reads do not make the same stripe repeatedly, and makes the next ones ahead. Any thread may
+ * use it.
  */
 #pragma once
 
@@ -15,10 +15,10 @@
 struct stripe_cache;
 
 struct view_file {
-    struct stat status; /* when it was opened: that of the version which is read */
-    /* Open files of one path with one number give the same bytes. 0: nothing is known of that. */
+    struct stat status; /* as it was opened: of the version that is read */
+    /* Open files of one path with equal numbers give the same bytes. 0: not known. */
     uint64_t content;
-    /* The file's own. It is a header, and then a piece for each stripe, the last one shorter. */
+    /* Owned. The file is a header, then a piece for each stripe, of which the last is shorter. */
     struct source_file *source;
     uint64_t size;
     size_t header_size, piece_size;
@@ -27,57 +27,57 @@ struct view_file {
     struct stripe_cache *pieces; /* NULL for an empty file */
 };
 
-/* Share number SHARE of SOURCE, or (below 0) SOURCE itself. Takes it over where it returns 0. */
+/* Opens share number SHARE of SOURCE, or (below 0) SOURCE itself. Takes SOURCE over if it returns
+ * 0. */
 int view_file_new(struct source_file *source, int share, struct view_file **ret);
 
 /*
- * Bytes OFFSET .. OFFSET + SIZE - 1, fewer only at the file's end (*RET says how many). A range
- * with a bad byte in it fails as a whole.
+ * Reads bytes OFFSET .. OFFSET + SIZE - 1, fewer only at the file's end (*RET says how many). A
+ * range that contains a bad byte fails as a whole.
  */
 int view_read(struct view_file *file, uint64_t offset, size_t size, uint8_t *data, size_t *ret);
 
 /*
- * As lseek(2) with SEEK_DATA or SEEK_HOLE. Bytes that are nothing but zeros may be a hole. -ENOSYS:
- * nothing is known of the holes of any file of this view.
+ * Like lseek(2) with SEEK_DATA or SEEK_HOLE. Zeros may be reported as a hole. -ENOSYS: this view
+ * does not know any file's holes.
  */
 int view_seek(struct view_file *file, uint64_t offset, int whence, uint64_t *ret);
 
-/* No read of it may be under way. */
+/* Closes the file. No read of it may be under way. */
 void view_close(struct view_file *file);
 
 /*
- * What is kept of a file's stripes: the stripe itself, or a block made of it. Readers of different
- * stripes are served in parallel, those of one stripe wait for one maker. Memory is bounded: a few
- * entries, made only when they are needed, and given up by files that were not read lately where
- * all files together have many.
+ * A cache of a file's stripes, or of the blocks made of them. Readers of different stripes run in
+ * parallel; readers of one stripe wait for one maker. Memory is bounded: a few entries, allocated
+ * on demand. If all files together have too many, those not read lately give theirs up.
  */
 
-/* Fills DATA (of the cache's entry size) with what is kept of stripe STRIPE of FILE. */
+/* Fills DATA (of the cache's entry size) with what is cached of stripe STRIPE of FILE. */
 typedef int stripe_maker(void *file, uint64_t stripe, uint8_t *data);
 
 /*
- * AHEAD: the stripes of the file, to have those made before they are asked for that
- * stripe_cache_expect tells of; 0: none are. For files that are far away, where each stripe costs
- * the time of the way.
+ * AHEAD: the number of the file's stripes, to have those made ahead that stripe_cache_expect
+ * announces; 0: none are. For distant files, where each stripe costs a round trip.
  */
 int stripe_cache_new(size_t entry_size, uint64_t ahead, stripe_maker *make, void *file,
                      struct stripe_cache **ret);
 
-/* Waits for the stripes that are being made ahead. */
+/* Frees the cache after the stripes that are being made ahead. */
 void stripe_cache_free(struct stripe_cache *cache);
 
 /*
- * The stripes FIRST to LAST are about to be read: they are made all at once, and for a reader who
- * goes through the file more and more of those that come next.
+ * Announces reads of the stripes FIRST to LAST: these are made at once, and for a sequential reader
+ * more and more of those that follow.
  *
- * Measured with five stores that answer after 20 to 50 ms: without it, to read 16 MiB takes 2.2
+ * Measured with five stores that answer after 20 to 50 ms: without it, reading 16 MiB takes 2.2
  * times as long.
  */
 void stripe_cache_expect(struct stripe_cache *cache, uint64_t first, uint64_t last);
 
 /*
- * Copies SIZE bytes (0: it is made, if it is not there), from FROM on, of stripe STRIPE's entry.
- * All of one that is not there is made at DATA, and not kept. Returns the maker's error if any.
+ * Copies SIZE bytes from FROM on of stripe STRIPE's entry (0: just has the entry made if it is
+ * missing). If a missing one is wanted whole, it is made at DATA and not cached. Returns the
+ * maker's error if any.
  */
 int stripe_cache_read(struct stripe_cache *cache, uint64_t stripe, size_t from, size_t size,
                       uint8_t *data);
