@@ -123,7 +123,7 @@ def test_too_few_parts_of_the_key_are_a_loss(sealed, tmp_path):
     assert "too few" in commands.run("decode", sealed, tmp_path / "out", status=LOST).errors
     for i in range(5):
         (sealed / f"0{i}" / "key").unlink()
-    assert "key=FILE" in commands.run("decode", "--format", "sealed", sealed, tmp_path / "out", status=USAGE).errors
+    assert "--key FILE names one" in commands.run("decode", "--format", "sealed", sealed, tmp_path / "out", status=USAGE).errors
 
 
 def test_a_copy_of_another_stores_key_is_told(sealed, tmp_path):

@@ -99,8 +99,7 @@ static void leave_other_files(const struct options *options, struct roster *rost
                       store_name(entry->store));
             break;
         }
-        entry->share = ROSTER_UNKNOWN;
-        entry->left = true;
+        roster_leave(entry);
     }
 }
 

@@ -410,12 +410,6 @@ bool node_keys_have_set(const struct node_keys *keys, size_t i)
     return keys->files[i].read && found >= share->required;
 }
 
-static void leave(struct roster_entry *entry)
-{
-    entry->share = ROSTER_UNKNOWN;
-    entry->left = true;
-}
-
 /* What is of one set would be replaced by what is of the other, which has the same names. */
 static void leave_two_sets(struct roster *roster, const struct node_keys *keys)
 {
@@ -437,7 +431,7 @@ static void leave_two_sets(struct roster *roster, const struct node_keys *keys)
         "out, or give the key of one with --key",
         id_text(first->share.set_id).text, id_text(second->share.set_id).text);
     for (size_t i = 0; i < roster->count; i++)
-        leave(&roster->entries[i]);
+        roster_leave(&roster->entries[i]);
 }
 
 int node_keys_leave_others(struct roster *roster)
@@ -462,7 +456,7 @@ int node_keys_leave_others(struct roster *roster)
         log_error("store %s: its key is of another set: nothing is written there; take it out, or "
                   "empty it",
                   store_name(entry->store));
-        leave(entry);
+        roster_leave(entry);
     }
     return 0;
 }

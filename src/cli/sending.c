@@ -169,12 +169,6 @@ static size_t find_node(const struct sending *sending, const struct store *store
     return node;
 }
 
-static void leave(struct roster_entry *entry)
-{
-    entry->share = ROSTER_UNKNOWN;
-    entry->left = true;
-}
-
 void sending_check(struct sending *sending, struct roster *roster)
 {
     for (size_t i = 0; i < roster->count; i++) {
@@ -189,12 +183,12 @@ void sending_check(struct sending *sending, struct roster *roster)
                       "%s: nothing is written there; is another disk in its place?",
                       store_name(entry->store), (uint8_t)entry->share, (uint8_t)node->share,
                       node->name);
-            leave(entry);
+            roster_leave(entry);
         } else if (entry->share < 0 && !entry->left) {
             log_error("store %s holds no share of the set: is it mounted? For a new disk: zfec-fs "
                       "repair --replace %s %s:",
                       store_name(entry->store), node->name, sending->set->name);
-            leave(entry);
+            roster_leave(entry);
         }
         sending->recipients[at].left = entry->left;
     }

@@ -370,6 +370,12 @@ int roster_share(const void *opaque, const struct store *store)
     return ROSTER_UNKNOWN;
 }
 
+void roster_leave(struct roster_entry *entry)
+{
+    entry->share = ROSTER_UNKNOWN;
+    entry->left = true;
+}
+
 struct mend_store roster_entry_holds(const struct roster_entry *entry)
 {
     return (struct mend_store){entry->required, entry->files, entry->alone};

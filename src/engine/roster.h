@@ -50,6 +50,9 @@ struct roster {
 int roster_make(struct source *source, unsigned jobs, struct progress *progress,
                 struct roster *ret);
 
+/* Has nothing written to the store of ENTRY; the caller says so. */
+void roster_leave(struct roster_entry *entry);
+
 /* The share that STORE holds, or ROSTER_UNKNOWN; as inspection_make wants it. */
 int roster_share(const void *roster, const struct store *store);
 
