@@ -160,7 +160,7 @@ def test_a_name_without_its_colon(sets, source, nodes, tmp_path):  # noqa: F811
     for word in ("hom", "./home"):
         assert "write home:" not in run(sets, "check", word, status=FAILED, cwd=tmp_path).errors
     commands.run("encode", "-k", "2", "-n", "3", source, tmp_path / "home")
-    assert run(sets, "check", "home", cwd=tmp_path).errors == ""
+    assert commands.run("check", "home", cwd=tmp_path, env=sets.environment).errors == ""
 
 
 def test_a_set_and_a_directory_of_that_name(sets, source, nodes, tmp_path):  # noqa: F811
