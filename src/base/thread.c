@@ -12,6 +12,7 @@ int thread_start(void *(*body)(void *), void *argument)
     sigset_t all;
 
     sigfillset(&all);
+    sigdelset(&all, SIGPIPE); /* of what it writes itself */
     pthread_attr_init(&attributes);
     pthread_attr_setsigmask_np(&attributes, &all);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
