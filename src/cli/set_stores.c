@@ -72,8 +72,10 @@ static int refuse_bare_name(const struct options *options)
     cleanup_free char *file = NULL;
     cleanup_sets struct sets sets = {0};
 
+    if (strchr(word, '/')) /* it is not looked at: it may hang */
+        return 0;
     const bool is_path = access(word, F_OK) == 0;
-    if (strchr(word, '/') || (is_path && !options->config))
+    if (is_path && !options->config)
         return 0;
     file = options_sets_path(options);
     log_mute(true); /* a path does not need the file of sets */
