@@ -133,7 +133,7 @@ def test_first_look_at_far_stores(nodes, view_of, tmp_path):
     assert mounts_module.run("decode", *words, far, tmp_path / "out").returncode == 0
     assert (tmp_path / "out/folder-7/deep/file").read_bytes() == b"x"
     checked = mounts_module.run("check", *words, far)
-    assert (checked.returncode, checked.stderr) == (0, "")
+    assert (checked.returncode, checked.stderr) == (0, ""), checked.stdout
 
 
 def test_attributes_of_far_files(nodes, view_of):
