@@ -675,7 +675,7 @@ static enum exit_status conclude_set(struct syncing *syncing, const char *folder
         syncing->run.stop ? EXIT_STATUS_FAILED : standing_status(set, current);
     if (!dry_run && tell_late_nodes(set))
         status = EXIT_STATUS_LOST;
-    if (current >= set->encoding.required)
+    if (current >= set->encoding.required && syncing->root_ns > 0)
         set->root_ns = syncing->root_ns;
     if (!dry_run && state_write(folder, set) < 0)
         status = EXIT_STATUS_FAILED;
