@@ -388,20 +388,27 @@ def test_nodes_behind_ssh_alone_are_mended(sets, source, nodes):  # noqa: F811
 
 
 @needs_sshfs
+@needs_rclone
+@pytest.mark.parametrize("kind", ["rsync", "rclone", "both"])
 @pytest.mark.parametrize("nanoseconds", [0, 5 * 10**8])
 @pytest.mark.parametrize("share_format", ["checked", "classic"])
-def test_times_before_1970_are_no_difference(sets, source, nodes, tmp_path, share_format, nanoseconds):  # noqa: F811
-    """sshfs shows them as 136 years later."""
+def test_times_before_1970_are_no_difference(sets, source, nodes, tmp_path, share_format, nanoseconds, kind):  # noqa: F811
+    """sshfs shows them as 136 years later; rclone's mount, where they have fractions, as a second later."""
     os.unlink(source / "again")
     old = -10 * 365 * syncing.DAY_S * 10**9 + nanoseconds
     paths = ["file-0", "file-1", "dir", "link"]
     for path in paths:
         os.utime(source / path, ns=(old, old), follow_symlinks=False)
-    install_ssh(sets, SSH)
-    sets.write(source, {"anna": f"rsync = {nodes}/anna", **{name: f"rsync = host:{nodes}/{name}"
-               for name in NAMES[1:]}}, more=f"format = {share_format}")  # fmt: skip
+    places = everywhere(sets, nodes)
+    if kind == "rclone":
+        places["bert"] = "rclone = cloud:bert"
+    places["dora"] = f"rsync = host:{nodes}/dora" if kind == "rsync" else f"rsync = {nodes}/dora"
+    if kind == "rsync":
+        places["carl"] = f"rsync = host:{nodes}/carl"
+    sets.write(source, places, more=f"format = {share_format}")
     sets.run()
-    run(sets, "check", "home:")
+    checked = run(sets, "check", "-v", "home:").summary
+    assert [store["other_metadata"] for store in checked["stores"]] == [0] * 4, checked
     before = states(nodes)
     assert run(sets, "repair", "home:").summary["made"] == 0
     assert states(nodes) == before

@@ -3,10 +3,27 @@
 
 enum { SECOND = 1000 * 1000 * 1000 };
 
+/*
+ * A mount by rclone cuts seconds towards 1970 and not towards the past, and takes a rest below zero
+ * for one beyond the end of the second. So of a time before 1970 that has a fraction it shows one
+ * second too many, with 999999999 ns. Such a time may be what it says, or any in the second before.
+ */
+static bool is_clipped(const struct timespec *time)
+{
+    return time->tv_sec <= 0 && time->tv_nsec == SECOND - 1;
+}
+
+static struct timespec second_before(const struct timespec *time)
+{
+    return (struct timespec){time->tv_sec - 1, 0};
+}
+
 uint64_t times_granularity(const struct timespec *time)
 {
     static const long parts[] = {1000000, 1000, 100};
 
+    if (is_clipped(time))
+        return SECOND;
     if (time->tv_nsec == 0)
         return time->tv_sec % 2 == 0 ? (uint64_t)2 * SECOND : SECOND;
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
@@ -20,7 +37,7 @@ uint64_t times_granularity_in(const struct timespec *time, uint64_t unit)
 {
     uint64_t granularity = times_granularity(time);
 
-    return unit > 0 && unit < granularity ? unit : granularity;
+    return unit > 0 && unit < granularity && !is_clipped(time) ? unit : granularity;
 }
 
 struct timespec times_round_down(const struct timespec *time, uint64_t granularity)
@@ -48,7 +65,7 @@ bool times_agree(const struct timespec *a, const struct timespec *b)
     return times_agree_at(a, b, ours > theirs ? ours : theirs);
 }
 
-bool times_agree_at(const struct timespec *a, const struct timespec *b, uint64_t granularity)
+static bool same_at(const struct timespec *a, const struct timespec *b, uint64_t granularity)
 {
     struct timespec left = times_round_down(a, granularity);
     struct timespec right = times_round_down(b, granularity);
@@ -56,6 +73,16 @@ bool times_agree_at(const struct timespec *a, const struct timespec *b, uint64_t
     if (granularity >= SECOND)
         return (uint32_t)left.tv_sec == (uint32_t)right.tv_sec;
     return times_compare(&left, &right) == 0;
+}
+
+bool times_agree_at(const struct timespec *a, const struct timespec *b, uint64_t granularity)
+{
+    const struct timespec before_a = second_before(a), before_b = second_before(b);
+    const uint64_t coarse = granularity < SECOND ? SECOND : granularity;
+
+    return same_at(a, b, granularity) || (is_clipped(a) && same_at(&before_a, b, coarse)) ||
+           (is_clipped(b) && same_at(a, &before_b, coarse)) ||
+           (is_clipped(a) && is_clipped(b) && same_at(&before_a, &before_b, coarse));
 }
 
 bool times_exceed_sftp(const struct timespec *time)

@@ -11,13 +11,14 @@
 
 /*
  * Returns the resolution that TIME may have been rounded to, in nanoseconds: the coarsest of 2 s,
- * 1 s, 1 ms, 1 us, 100 ns and 1 ns that divides it.
+ * 1 s, 1 ms, 1 us, 100 ns and 1 ns that divides it. 1 s for what a mount by rclone may show of a
+ * time before 1970.
  */
 uint64_t times_granularity(const struct timespec *time);
 
 /*
  * The same where the storage that TIME is from is known to keep times to UNIT: a time that happens
- * to be whole is exact there. 0: not known.
+ * to be whole is exact there. 0: not known. What a mount by rclone shows stays inexact.
  */
 uint64_t times_granularity_in(const struct timespec *time, uint64_t unit);
 

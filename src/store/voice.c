@@ -186,9 +186,10 @@ static int take_header(struct sampling *sampling, const struct sample_step *step
     const int result = step->as[sampling->format].result;
 
     if (step->status.st_mode) {
+        uint64_t unit = times_granularity(&step->status.st_mtim);
         one_mode_note(&sampling->voice.files, &step->status);
-        sampling->voice.time_unit =
-            times_granularity_in(&step->status.st_mtim, sampling->voice.time_unit);
+        if (sampling->voice.time_unit == 0 || unit < sampling->voice.time_unit)
+            sampling->voice.time_unit = unit;
     }
     sampling->voice.looked_at += result == 0 || result == -EBADMSG || result == -EMEDIUMTYPE;
     sampling->voice.others += result == -EMEDIUMTYPE;

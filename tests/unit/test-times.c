@@ -77,8 +77,32 @@ static void test_before_1970(void **state)
     assert_agree(at(-1, 999999999), at(-1, 0), true);
     assert_agree(at(-1, 999999999), at(-2, 0), true);
     assert_agree(at(-1, 999999999), at(0, 0), false);
+    assert_agree(at(-1, 999999999), at(-1, 500000001), true); /* at the fineness of a second */
     assert_agree(at(-3, 5), at(-4, 0), true);
     assert_agree(at(-3, 5), at(-2, 0), false);
+}
+
+/* One second too many, and all the nanoseconds that there can be, where there are any. */
+static void test_of_mounts_by_rclone(void **state)
+{
+    struct timespec shown = at(-5, 999999999);
+
+    assert_granularity(-5, 999999999, SECOND);
+    assert_granularity(0, 999999999, SECOND);
+    assert_granularity(1, 999999999, 1);
+    assert_agree(shown, shown, true);
+    assert_agree(shown, at(-6, 123456789), true);
+    assert_agree(shown, at(-6, 999999999), true); /* what is so itself, at a store that shows it */
+    assert_agree(shown, at(-6, 0), true);         /* cut to seconds by another */
+    assert_agree(shown, at(-7, 123456789), false);
+    assert_agree(shown, at(-4, 123456789), false);
+    assert_agree(at(0, 999999999), at(-1, 123456789), true);
+    assert_agree(at(1, 999999999), at(0, 123456789), false);
+    for (size_t i = 0; i < sizeof granularities / sizeof *granularities; i++) {
+        struct timespec before = at(-6, 123456789), two_before = at(-8, 123456789);
+        assert_true(times_agree_at(&shown, &before, granularities[i]));
+        assert_false(times_agree_at(&shown, &two_before, granularities[i]));
+    }
 }
 
 /* SFTP keeps 32 bits of the seconds. */
@@ -150,6 +174,7 @@ int main(void)
         cmocka_unit_test(test_not_transitive),
         cmocka_unit_test(test_of_sftp),
         cmocka_unit_test(test_before_1970),
+        cmocka_unit_test(test_of_mounts_by_rclone),
         cmocka_unit_test(test_rounded_by_any_file_system),
         cmocka_unit_test(test_granularity_in_storage),
         cmocka_unit_test(test_equal),
