@@ -459,14 +459,19 @@ static void look_up_next(void *opaque)
 
 /*
  * How many threads the names are worth: what is far away is waited for; what is made from stores
- * at hand takes processors, and some of it longer than to start a thread.
+ * at hand takes processors, and some of it longer than to start a thread. What the directory says
+ * of its files is waited for once.
  */
 static size_t threads_for(const struct listing *listing)
 {
+    const bool described = listing->mounted->view->source->described;
     size_t wanted = 0;
 
-    for (size_t place = 0; place < listing->count; place++)
-        wanted += !known_of(listing, place);
+    for (size_t place = 0; place < listing->count; place++) {
+        if (!known_of(listing, place))
+            wanted +=
+                !described || !S_ISREG(listing->names->items[listing->offset + place - DOTS].kind);
+    }
     size_t worth = 1 + wanted / NAMES_WORTH_A_THREAD, processors = thread_processors();
     if (is_slow(listing->mounted))
         return wanted;

@@ -441,6 +441,7 @@ int opened_source_new(struct source *stores, struct seal_keys *keys,
     *source = (struct opened_source){
         .source = {.operations = &operations,
                    .live = stores->live,
+                   .described = true,
                    .is_private = true,
                    .is_behind = !terms->exact},
         .places = {.stores = stores, .keys = keys, .terms = *terms},

@@ -20,6 +20,7 @@
 struct source {
     const struct source_operations *operations;
     bool live;              /* its content may change at any time */
+    bool described;         /* what a directory says once describes all files in it */
     bool is_behind;         /* stat of a file may describe another version than open gives */
     atomic_bool is_private; /* the way to it was not open to everyone when last looked at */
     atomic_bool distant;    /* its answers may take long */
