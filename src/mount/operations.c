@@ -472,11 +472,11 @@ static size_t threads_for(const struct listing *listing)
             wanted +=
                 !described || !S_ISREG(listing->names->items[listing->offset + place - DOTS].kind);
     }
-    size_t worth = 1 + wanted / NAMES_WORTH_A_THREAD, processors = thread_processors();
     if (is_slow(listing->mounted))
         return wanted;
-    if (is_live(listing->mounted))
+    if (is_live(listing->mounted) || wanted < NAMES_WORTH_A_THREAD)
         return 1;
+    size_t worth = 1 + wanted / NAMES_WORTH_A_THREAD, processors = thread_processors();
     return worth < processors ? worth : processors;
 }
 
