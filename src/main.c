@@ -9,6 +9,7 @@
 #include "mount/mount.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -32,8 +33,10 @@ static int run_command(const struct command_row *command, struct options *option
 
 static int run_mount(const struct command_row *command, struct options *options)
 {
+    /* What one thread allocates, another frees: a name that was looked up lives until the kernel
+     * forgets it. With an arena for each thread, each would keep what it once had at most. */
+    mallopt(M_ARENA_MAX, 1);
     int status = (int)command->run(options);
-
     set_stores_close();
     return background_end(status);
 }

@@ -618,9 +618,9 @@ void findings_summarize(const struct findings *findings, double seconds, json_t 
                 plural(findings->others), seconds, show_count(findings->intact).text,
                 show_count(findings->degraded).text, show_count(findings->lost).text);
     output_text(COLOUR_NONE, "Stores, and the share that each holds:");
-    tell_sealed(findings);
     for (size_t i = 0; i < findings->roster->count; i++)
         summarize_store(findings, findings->order[i], stores);
+    tell_sealed(findings);
     if (sentence)
         output_text(least < 0 || findings->key_lost ? COLOUR_BAD
                     : least == 0                    ? COLOUR_WARNING

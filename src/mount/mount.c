@@ -8,7 +8,6 @@
 #include "tree/tree.h"
 
 #include <fcntl.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -187,9 +186,6 @@ int mount_serve(struct view *view, const struct mount_settings *settings)
 
     fuse_set_log_func(log_library);
     descriptors_allow_all();
-    /* What one thread allocates, another frees: a name that was looked up lives until the kernel
-     * forgets it. With an arena for each thread, each would keep what it once had at most. */
-    mallopt(M_ARENA_MAX, 1);
     int r = nodes_new(&nodes);
     if (r < 0)
         return log_errno(r, "cannot start");

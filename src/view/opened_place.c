@@ -57,11 +57,14 @@ static int read_own(const struct opened_places *places, struct opened_place *pla
 /* Appends NAME to *PATH. */
 static int extend(char **path, const char *name)
 {
-    char *whole;
+    size_t size = strlen(*path), more = strlen(name) + 1;
+    char *whole = realloc(*path, size + 1 + more);
 
-    if (asprintf(&whole, "%s%s%s", *path, **path ? "/" : "", name) < 0)
+    if (!whole)
         return -ENOMEM;
-    free(*path);
+    if (size > 0)
+        whole[size++] = '/';
+    memcpy(whole + size, name, more);
     *path = whole;
     return 0;
 }
