@@ -369,6 +369,75 @@ def test_repair_sends_no_key_where_it_writes_nothing(home, source, nodes, tmp_pa
         assert files(nodes / "carl").keys() == files(tmp_path / "away").keys()
 
 
+def test_disks_of_two_sets_in_each_others_places(sets, source, nodes, tmp_path):  # noqa: F811
+    """As many nodes of either set as are enough: what is another set's stays as it is."""
+    names = [*NAMES, "dora"]
+    other = tmp_path / "source"
+    trees.write_file(other / "file", b"of another set")
+    (tmp_path / "more").mkdir()
+    write(sets, source, local(nodes, names))
+    sets.run()
+    write(sets, other, local(tmp_path / "more", names), name="more")
+    sets.run()
+    write(sets, source, local(nodes, names))
+    for name in names[:2]:
+        (nodes / name).rename(tmp_path / "away")
+        (tmp_path / "more" / name).rename(nodes / name)
+        (tmp_path / "away").rename(tmp_path / "more" / name)
+    before = commands.snapshot(nodes)
+    done = run(sets, "check", "home:", status=DAMAGED)
+    assert done.errors.count("is left out: it holds shares of another set") == 2
+    done = run(sets, "repair", "home:", status=FAILED)
+    assert done.errors.count("is left out: it holds shares of another set") == 2
+    assert commands.snapshot(nodes) == before
+
+
+@pytest.mark.parametrize("remote", [False, pytest.param(True, marks=needs_sshfs)])
+def test_repair_takes_no_passphrase_off(sets, source, nodes, tmp_path, remote):  # noqa: F811
+    write(sets, source, everywhere(sets, nodes) if remote else local(nodes, NAMES))
+    sets.run()
+    old = key_of(sets).read_bytes()
+    trees.write_file(tmp_path / "words", b"words\n")
+    if remote:
+        done = run(sets, "key", "passphrase", key_of(sets), "home:", "--passphrase-file", tmp_path / "words", status=USAGE)
+        assert f"then zfec-fs repair --key {key_of(sets)} home: give the new passphrase to all nodes" in done.errors
+        assert key_of(sets).read_bytes() == old
+        run(sets, "key", "passphrase", key_of(sets), "--passphrase-file", tmp_path / "words")
+        run(sets, "repair", "--key", key_of(sets), "home:", status=DAMAGED)
+    else:
+        run(sets, "key", "passphrase", key_of(sets), "home:", "--passphrase-file", tmp_path / "words")
+    before = {name: (nodes / name / "key").read_bytes() for name in NAMES}
+    assert {key[11] for key in before.values()} == {1}
+    key_of(sets).write_bytes(old)
+    done = run(sets, "repair", "--key", key_of(sets), "home:", status=FAILED)
+    assert "its part of the key has a passphrase, and" in done.errors
+    assert {name: (nodes / name / "key").read_bytes() for name in NAMES} == before
+
+
+@pytest.mark.parametrize("by", ["sync", "repair"])
+def test_an_old_passphrase_is_told(home, nodes, tmp_path, by):  # noqa: F811
+    for number in range(2):
+        old = key_of(home).read_bytes()
+        trees.write_file(tmp_path / "words", b"words %d\n" % number)
+        run(home, "key", "passphrase", key_of(home), "home:", "--passphrase-file", tmp_path / "words")
+    key_of(home).write_bytes(old)
+    if by == "sync":
+        assert home.run(noisy=True).errors.count("has another passphrase than the key, and is replaced") == len(NAMES)
+        assert "another passphrase" not in home.run().errors
+    else:
+        done = run(home, "repair", "--key", key_of(home), "home:", status=DAMAGED)
+        assert "home: 3 nodes have another passphrase than" in done.errors
+
+
+def test_the_key_of_another_set_is_not_changed(home, nodes, tmp_path):  # noqa: F811
+    other = sealed_sets.new_key(tmp_path / "keys" / "other")
+    before = commands.snapshot(nodes), other.read_bytes()
+    trees.write_file(tmp_path / "words", b"words\n")
+    done = run(home, "key", "passphrase", other, "home:", "--passphrase-file", tmp_path / "words", status=USAGE)
+    assert done.errors.endswith("nothing was changed\n")
+    assert (commands.snapshot(nodes), other.read_bytes()) == before
+
+
 def test_an_old_copy_of_the_key_takes_no_passphrase_off(home, nodes, tmp_path):  # noqa: F811
     old = key_of(home).read_bytes()
     trees.write_file(tmp_path / "words", b"words\n")

@@ -6,7 +6,9 @@
 #include "cli/output.h"
 #include "cli/passphrase_from.h"
 
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 /*
  * Derives P with KEY's own salt if PASSPHRASE is the one that KEY has: then nothing changes, and
@@ -89,6 +91,32 @@ static const char *refuse_node(const struct node_keys *keys, size_t i,
     if (error < 0)
         return "damaged, or no key; zfec-fs repair makes it again";
     return memcmp(keys->files[i].share.set_id, id, SET_ID_SIZE) != 0 ? "of another set" : NULL;
+}
+
+/*
+ * Refuses stores before anything is changed: where none has a part of KEY, and where a node of a
+ * set can only be read, as it is mounted for the run. SET: its address; NULL: they are of none.
+ */
+static int refuse_stores(const struct node_keys *keys, const struct master_key *key,
+                         const char *path, const char *set)
+{
+    uint8_t id[SET_ID_SIZE];
+    bool any = false;
+
+    int r = master_key_id(key, id);
+    for (size_t i = 0; r == 0 && i < keys->count; i++) {
+        const struct node_key *node = &keys->nodes[i];
+        any |= node->error == 0 && memcmp(keys->files[i].share.set_id, id, SET_ID_SIZE) == 0;
+        if (set && access(node->path, W_OK) < 0 && errno == EROFS)
+            return log_as(-EINVAL,
+                          "store %s can only be read from here, and nothing was changed: zfec-fs "
+                          "key passphrase %s, without %s, and then zfec-fs repair --key %s %s give "
+                          "the new passphrase to all nodes",
+                          node->name, path, set, path, set);
+    }
+    if (r < 0 || any || keys->count == 0)
+        return r;
+    return log_as(-EINVAL, "no store has a part of the key %s; nothing was changed", path);
 }
 
 /* The result for the stores. */
@@ -191,6 +219,8 @@ enum exit_status key_passphrase(struct options *options)
         r = node_keys_read(options, &keys);
     if (r == 0 && has_stores)
         r = required_of_nodes(options, &keys, key, path, &required);
+    if (r == 0 && has_stores)
+        r = refuse_stores(&keys, key, path, options->address);
     if (r == 0 && required == 1 && options->passphrase_removed)
         r = log_as(-EINVAL, "with k = 1 each store would have the key: it needs a passphrase");
     if (r == 0)

@@ -98,7 +98,9 @@ int source_leave_others(const struct options *options, struct source *source)
     }
     if (r == 0 && options->set_id && keys.count > 0 && others.count == keys.count)
         return log_as(-EINVAL, "id=%s: no store holds shares of that set", options->set_id);
-    return r == 0 && others.count > 0 ? stores_leave_out(store_source_stores(source), &others) : r;
+    if (r < 0 || others.count == 0)
+        return r;
+    return stores_leave_out(store_source_stores(source), &others, set_stores_set(options) != NULL);
 }
 
 /* Returns false if no store has a file `key`: then the key was kept off the nodes, and FILE is what

@@ -840,7 +840,9 @@ static int find_keys(struct sending *sending, struct keys_found *found)
         return 0;
     int r = due_find(sending->options, set, found, &sending->due);
     for (size_t i = 0; r == 0 && i < set->count; i++) {
-        if (!sending->recipients[i].left || !sending->due[i].differs)
+        const struct recipient *recipient = &sending->recipients[i];
+        const bool takes_part = is_replaced(sending, i) || (recipient->store && !recipient->left);
+        if (takes_part || !sending->due[i].differs)
             continue;
         sending->due[i].differs = false;
         found->wrong--;

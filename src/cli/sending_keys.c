@@ -10,8 +10,39 @@
 #include <string.h>
 #include <sys/stat.h>
 
+/*
+ * Refuses KEY where it has no passphrase and a node's part of it has one, since all nodes could be
+ * opened without it then. Warns where the nodes' passphrase is replaced.
+ */
+static int refuse_old_key(const struct options *options, const struct master_key *key,
+                          const uint8_t id[SET_ID_SIZE], const struct sync_set *set,
+                          const struct found_key *files)
+{
+    size_t others = 0;
+
+    for (size_t i = 0; i < set->count; i++) {
+        const struct key_share *part = &files[i].share;
+        if (!files[i].read || memcmp(part->set_id, id, SET_ID_SIZE) != 0 || !part->has_passphrase)
+            continue;
+        if (!key->has_passphrase)
+            return log_as(-EKEYREJECTED,
+                          "%s/%s: its part of the key has a passphrase, and %s has none: no part "
+                          "is made again; if it is an old copy, put the newer one back; zfec-fs "
+                          "sync --adopt takes the passphrase off",
+                          set->name, set->nodes[i].name, options->key);
+        others += memcmp(&part->stretch, &key->stretch, sizeof key->stretch) != 0;
+    }
+    if (others > 0)
+        log_error("%s: %zu node%s another passphrase than %s, and %s part of the key is made "
+                  "again with its own; if it is an old copy, so is that",
+                  set->name, others, others == 1 ? " has" : "s have", options->key,
+                  others == 1 ? "its" : "their");
+    return 0;
+}
+
 /* Makes what nodes are due from the key itself. */
-static int make_due(const struct options *options, struct sync_set *set, struct node_due due[])
+static int make_due(const struct options *options, struct sync_set *set,
+                    const struct found_key *files, struct node_due due[], struct keys_found *found)
 {
     cleanup_secret struct master_key *key = NULL;
     uint8_t id[SET_ID_SIZE];
@@ -22,8 +53,9 @@ static int make_due(const struct options *options, struct sync_set *set, struct 
     r = master_key_id(key, id);
     if (r < 0)
         return log_errno(r, "%s", options->key);
+    found->contested = set->seal.on_nodes && refuse_old_key(options, key, id, set, files) < 0;
     r = set_key_learn(set, id);
-    for (size_t i = 0; r == 0 && set->seal.on_nodes && i < set->count; i++) {
+    for (size_t i = 0; r == 0 && set->seal.on_nodes && !found->contested && i < set->count; i++) {
         r = key_share_make(key, set->encoding.required, (unsigned)set->nodes[i].share,
                            due[i].bytes);
         due[i].known = r == 0;
@@ -79,7 +111,7 @@ int due_find(const struct options *options, struct sync_set *set, struct keys_fo
         any |= files[i].read;
     }
     if (r == 0 && options->key)
-        r = make_due(options, set, due);
+        r = make_due(options, set, files, due, found);
     else if (r == 0 && any)
         r = rebuild_due(set, files, due, found);
     for (size_t i = 0; r == 0 && i < set->count; i++) {

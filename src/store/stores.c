@@ -268,7 +268,7 @@ int stores_add(struct stores *stores, const struct names *paths)
     return r;
 }
 
-int stores_leave_out(struct stores *stores, const struct names *paths)
+int stores_leave_out(struct stores *stores, const struct names *paths, bool missed)
 {
     struct store_list *list = stores->list;
     size_t kept = 0;
@@ -284,6 +284,8 @@ int stores_leave_out(struct stores *stores, const struct names *paths)
             continue;
         }
         store_release(store);
+        stores->left_out += missed;
+        list->left_out += missed;
     }
     list->count = kept;
     return r;

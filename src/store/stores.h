@@ -25,8 +25,9 @@ void stores_close(struct stores *stores);
 int stores_add(struct stores *stores, const struct names *paths);
 
 /* From now on the stores whose absolute paths, without symlinks, are among PATHS are none of these.
- * To be called before anything is asked of the stores. Returns 0 or -ENOMEM. */
-int stores_leave_out(struct stores *stores, const struct names *paths);
+ * To be called before anything is asked of the stores. MISSED: they should have been stores of
+ * these, and count like those that cannot be opened. Returns 0 or -ENOMEM. */
+int stores_leave_out(struct stores *stores, const struct names *paths, bool missed);
 
 /* Adds the absolute paths, without symlinks, of the stores that are there. Asks none of them. */
 int stores_real_paths(struct stores *stores, struct names *paths);

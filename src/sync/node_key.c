@@ -35,10 +35,15 @@ enum node_key node_key_in(const char *folder, const uint8_t set_id[SET_ID_SIZE])
                                                                     : NODE_KEY_OTHERS;
 }
 
-bool node_key_would_open(const char *theirs, const char *ours)
+enum node_key_passphrase node_key_passphrase(const char *theirs, const char *ours)
 {
     struct key_share there, here;
 
-    return read_key(theirs, &there) == 0 && read_key(ours, &here) == 0 && there.has_passphrase &&
-           !here.has_passphrase;
+    if (read_key(theirs, &there) < 0 || read_key(ours, &here) < 0 || !there.has_passphrase)
+        return NODE_KEY_SAME_PASSPHRASE;
+    if (!here.has_passphrase)
+        return NODE_KEY_WOULD_OPEN;
+    return memcmp(&there.stretch, &here.stretch, sizeof here.stretch) != 0
+               ? NODE_KEY_OTHER_PASSPHRASE
+               : NODE_KEY_SAME_PASSPHRASE;
 }

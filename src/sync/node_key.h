@@ -14,5 +14,11 @@ enum node_key {
 /* Judges the file `key` in FOLDER by SET_ID; where that is NULL, no intact one is ours. */
 enum node_key node_key_in(const char *folder, const uint8_t set_id[SET_ID_SIZE]);
 
-/* Returns true if the file `key` in THEIRS has a passphrase, and that in OURS none. */
-bool node_key_would_open(const char *theirs, const char *ours);
+enum node_key_passphrase {
+    NODE_KEY_SAME_PASSPHRASE,  /* or theirs has none, or is no key */
+    NODE_KEY_OTHER_PASSPHRASE, /* or the same one, with another salt */
+    NODE_KEY_WOULD_OPEN,       /* theirs has one, and ours none */
+};
+
+/* Compares the passphrases of the files `key` in the folders THEIRS and OURS. */
+enum node_key_passphrase node_key_passphrase(const char *theirs, const char *ours);

@@ -2,6 +2,7 @@
 #include "sync/run.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "seal/key_share.h"
 #include "sync/address.h"
 #include "sync/description.h"
@@ -210,8 +211,15 @@ static bool is_of_seal(struct transfer *transfer)
                  "that key, or another place");
         return false;
     }
-    if (key == NODE_KEY_OURS && transfer->keys && !transfer->adopts &&
-        node_key_would_open(transfer->theirs, transfer->keys)) {
+    const enum node_key_passphrase passphrase =
+        key == NODE_KEY_OURS && transfer->keys && !transfer->adopts
+            ? node_key_passphrase(transfer->theirs, transfer->keys)
+            : NODE_KEY_SAME_PASSPHRASE;
+    if (passphrase == NODE_KEY_OTHER_PASSPHRASE)
+        log_warning("%s/%s: its part of the key has another passphrase than the key, and is "
+                    "replaced; if the key's file is an old copy, so is that",
+                    transfer->node->set, transfer->node->name);
+    if (passphrase == NODE_KEY_WOULD_OPEN) {
         snprintf(
             transfer->reason, sizeof transfer->reason,
             "its part of the key has a passphrase, and the key has none: nothing is written "
