@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import subprocess
+import threading
 import time
 
 import pytest
@@ -23,6 +24,7 @@ from store_failures import (  # noqa: F401
     eventually,
     failing,
     read_or_error,
+    start_reader,
     stores,
     view_of,
     within,
@@ -164,6 +166,16 @@ def test_sequential_read_of_far_stores(nodes, view_of, data):
     most = [peak.get("read", 0) for peak in peaks(nodes)]
     assert sum(count >= 4 for count in most) >= REQUIRED, most
     assert sum(node.counts()["read"] for node in nodes) < 1.3 * REQUIRED * 41 + 3 * NODES
+
+
+def test_one_request_for_many_stripes(nodes, view_of, data):
+    """They are fetched many at once from its first stripe to its last."""
+    put(nodes[:REQUIRED], "file", data)
+    view = view_of()
+    names_and_sizes(view.path)
+    nodes[0].delay(0.3, "read")
+    stripes = len(data) // STRIPE
+    assert seconds_of((view / "file").read_bytes) < 0.3 * stripes / 2
 
 
 def test_random_reads_fetch_nothing_ahead(nodes, view_of, data, rng):
@@ -362,6 +374,48 @@ def test_store_timeout(nodes, view_of, data):
             return read_or_error(view / "file") == data
 
         assert eventually(reads)
+
+
+@pytest.mark.parametrize("how", ["check", "read"])
+def test_store_that_answers_is_not_said_not_to(nodes, view_of, data, how):
+    """A narrow line: what is asked for at once takes longer than the deadline, one answer does
+    not."""
+    put(nodes, "file", data)
+    stores = nodes[0].path.parent
+    view = view_of("-o", "store_timeout=1", stores) if how == "read" else None
+    for node in nodes:
+        os.utime(node.source, ns=(0, trees.MTIME_NS))
+        node.take_turns(0.25, "read")
+    if view:
+        trees.assert_same((view / "file").read_bytes(), data, "file")
+        assert "does not answer" not in view.log()
+    else:
+        checked = mounts_module.run("check", "--store-timeout", "1", stores)
+        assert (checked.returncode, checked.stderr) == (0, ""), checked.stdout
+
+
+def test_what_hangs_in_a_store_that_answers_otherwise(nodes, view_of, data):
+    """It is given up, too."""
+    put(nodes, "file", data)
+    for node in nodes:
+        (node.source / "link").symlink_to("file")
+    view = view_of("-o", "store_timeout=1,attr_timeout=0", nodes[0].path.parent)
+    view.expect_log("^zfec-fs: link: only node-0 has it")
+    os.stat(view / "file")
+    for node in nodes[1:]:
+        node.hang("readlink")
+    ended = threading.Event()
+
+    def keep_asking():
+        while not ended.wait(0.05):
+            read_or_error(view / "file")
+
+    start_reader(keep_asking)
+    try:
+        with pytest.raises(OSError):
+            within(3 * FIRST_LIMIT_S, os.readlink, view / "link")
+    finally:
+        ended.set()
 
 
 def test_hanging_store_is_set_aside_though_no_one_needs_it(nodes, view_of, data):

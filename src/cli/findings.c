@@ -243,6 +243,11 @@ static bool is_new(const struct findings *findings, const struct inspection *ins
                                         : absent && lacks_most(findings, entry);
 }
 
+static const char *why_unreadable(const struct copy_report *report)
+{
+    return report->error == -ETIMEDOUT ? "no answer in time" : strerrordesc_np(-report->error);
+}
+
 const char *findings_wrong(const struct findings *findings, const struct inspection *inspection,
                            size_t i, struct draft *text)
 {
@@ -267,6 +272,8 @@ const char *findings_wrong(const struct findings *findings, const struct inspect
         }
     }
     draft_add(text, "%s", words);
+    if (report->state == COPY_UNREADABLE)
+        draft_add(text, ": %s", why_unreadable(report));
     if (report->state == COPY_GOOD)
         draft_add_metadata(text, report->other_metadata);
     if (report->state == COPY_MISPLACED)
@@ -387,8 +394,9 @@ static void tell_name_json(const char *path, const struct inspection *inspection
             (inspection->hidden && report->state == COPY_ABSENT))
             continue;
         json_t *problem = json_pack(
-            "{s:s, s:o*, s:o*, s:o*, s:o*, s:o*, s:o*, s:o*}", "state",
-            copy_words[report->state].name, "share",
+            "{s:s, s:s*, s:o*, s:o*, s:o*, s:o*, s:o*, s:o*, s:o*}", "state",
+            copy_words[report->state].name, "error",
+            report->state == COPY_UNREADABLE ? why_unreadable(report) : NULL, "share",
             report->index >= 0 ? json_sprintf("%02x", report->index) : NULL, "header_damaged",
             json_if(report->bad_header), "size_wrong", json_if(report->bad_size), "damaged_blocks",
             json_ranges(&report->damage, false), "other_content", json_if(report->other_content),

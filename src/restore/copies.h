@@ -26,7 +26,7 @@ struct copy {
     bool differs; /* an intact block of it is not what was given: it is of another content */
     bool forged;  /* it had an intact block that is not what it should be by the others */
     bool changed; /* the file is no more what it was when it was opened */
-    bool failing; /* its store failed, other than by a bad block */
+    int failure;  /* how its store failed first, other than by a bad block; 0: it has not */
     size_t side;  /* of the conflict in content_trust, as gather_side; 0: none */
     struct damage damage;
 };

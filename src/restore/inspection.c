@@ -233,8 +233,8 @@ static void judge_copy(const struct inspection *inspection, struct copy *copy,
     if (report->bad_header || report->bad_size || report->damage.count > 0)
         report->state = COPY_DAMAGED;
     else
-        report->state = copy->failing ? COPY_UNREADABLE : copy->differs ? COPY_STALE : COPY_GOOD;
-    report->error = report->state == COPY_UNREADABLE ? -EIO : 0;
+        report->state = copy->failure ? COPY_UNREADABLE : copy->differs ? COPY_STALE : COPY_GOOD;
+    report->error = report->state == COPY_UNREADABLE ? copy->failure : 0;
     report->other_content = copy->differs;
     report->intact = report->state == COPY_GOOD || report->state == COPY_STALE;
     if (report->state == COPY_GOOD && has_lost_fractions(inspection, copy)) {

@@ -35,7 +35,7 @@ static unsigned reading_rank(const struct copy *copy)
     unsigned rank = copy->forged;
 
     rank = rank * (COPY_USELESS + 1) + copy->role;
-    rank = rank * 2 + copy->failing;
+    rank = rank * 2 + (copy->failure < 0);
     rank = rank * 2 + copy->ballot.slow;
     rank = rank * 2 + !copy->trusted;
     return rank * 257 + (copy->index < 0 ? 256 : (unsigned)copy->index);
@@ -142,13 +142,14 @@ static void note_bad(struct attempt *attempt, size_t place, int error)
     gather_bad(&attempt->gather, place);
     {
         HOLD(&attempt->set->lock);
-        is_news = !copy->failing && !copy->changed;
+        is_news = copy->failure == 0 && !copy->changed;
         if (of_block || error == -EIO)
             is_news = copy->damage.count == 0 && copy->role != COPY_OTHER;
         if ((of_block || error == -EIO) && !trial)
             damage_add(&copy->damage, attempt->stripe);
         copy->changed |= error == -ESTALE;
-        copy->failing |= !of_block && error != -ESTALE;
+        if (!of_block && error != -ESTALE && copy->failure == 0)
+            copy->failure = error;
     }
     if (is_news && !trial)
         log_once("%s: store %s: block %llu is bad: %s", attempt->set->path, store_name(copy->store),
@@ -780,7 +781,7 @@ int stripe_lose(struct share_set *set, uint64_t stripe, int error)
         set->told_conflict |= error == -ENOTUNIQ;
         damage_add(&set->lost, stripe);
         for (size_t i = 0; i < set->count; i++)
-            failing |= set->copies[i].failing;
+            failing |= set->copies[i].failure < 0;
         if (!failing) /* to read it again would change nothing */
             damage_add(late ? &set->undecided : &set->dead, stripe);
     }

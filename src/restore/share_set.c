@@ -227,7 +227,7 @@ bool share_set_is_sound(struct share_set *set)
     HOLD(&set->lock);
     for (size_t i = 0; sound && i < set->count; i++) {
         const struct copy *copy = &set->copies[i];
-        sound = copy->damage.count == 0 && !copy->failing && !copy->forged && !copy->changed;
+        sound = copy->damage.count == 0 && copy->failure == 0 && !copy->forged && !copy->changed;
     }
     return sound;
 }

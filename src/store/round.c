@@ -140,7 +140,7 @@ static enum task_state state_of(const struct task *task, uint64_t now, uint64_t 
 {
     if (task->done)
         return TASK_ANSWERED;
-    if (now - task->asked >= store_limit())
+    if (now >= store_deadline(task->store, task->asked))
         return TASK_MISSED;
     if (task->state == TASK_LATE || now - task->asked >= patience)
         return TASK_LATE;
@@ -169,8 +169,10 @@ static bool look(struct round *round, uint64_t patience, struct round_left *ret,
             continue;
         left.pending++;
         left.late += state == TASK_LATE;
-        uint64_t wait = state == TASK_LATE || patience > store_limit() ? store_limit() : patience;
-        next = task->asked + wait < next ? task->asked + wait : next;
+        uint64_t then = store_deadline(task->store, task->asked);
+        if (state != TASK_LATE && patience < then - task->asked)
+            then = task->asked + patience;
+        next = then < next ? then : next;
     }
     *ret = left;
     *ret_next = next;

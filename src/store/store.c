@@ -19,6 +19,8 @@ enum {
     IDLE_LIMIT = 10 * CLOCK_SECOND,
     /* A store that was set aside is tried again after this time. */
     PROBE_AFTER = 10 * CLOCK_SECOND,
+    /* So many times its time a question gets from a store that answers others meanwhile. */
+    BUSY_LIMITS = 6,
 };
 
 /* Of a thread that asks nothing, and of one that was given up: it may hang for ever. */
@@ -42,6 +44,7 @@ struct store {
     struct pace pace;
     uint64_t begun[THREADS_MAX];  /* when a thread began to ask what it asks, or NOTHING, ... */
     bool probing;                 /* a thread waits for an answer while it is set aside */
+    _Atomic uint64_t answered;    /* when it last answered anything; 0: not yet */
     _Atomic uint64_t aside_since; /* 0: it is not */
 };
 
@@ -229,6 +232,7 @@ static struct task *next_task(struct store *store)
 /* The store has answered something, so it is there. */
 static void take_back(struct store *store)
 {
+    atomic_store(&store->answered, clock_now());
     if (atomic_exchange(&store->aside_since, 0) > 0)
         log_warning("store %s answers again", store_name(store));
 }
@@ -300,11 +304,23 @@ uint64_t store_pace(struct store *store)
     return now - oldest > usual ? now - oldest : usual;
 }
 
-/* Returns true if that is news. */
+uint64_t store_deadline(const struct store *store, uint64_t asked)
+{
+    uint64_t answered = store ? atomic_load(&store->answered) : 0;
+    uint64_t last = asked + BUSY_LIMITS * limit;
+
+    if (answered < asked)
+        return asked + limit;
+    return answered + limit < last ? answered + limit : last;
+}
+
+/* Returns true if that is news. One that goes on answering is not set aside for one question. */
 static bool put_aside(struct store *store)
 {
     uint64_t not_yet = 0;
 
+    if (clock_now() - atomic_load(&store->answered) < limit)
+        return false;
     return atomic_compare_exchange_strong(&store->aside_since, &not_yet, clock_now());
 }
 
@@ -322,7 +338,8 @@ static void notice_hanging(struct store *store)
 
     pthread_mutex_lock(&store->lock);
     for (unsigned i = 0; i < THREADS_MAX; i++) {
-        if (store->begun[i] == NOTHING || store->begun[i] > now || now - store->begun[i] < limit)
+        if (store->begun[i] == NOTHING || store->begun[i] == GIVEN_UP ||
+            store_deadline(store, store->begun[i]) > now)
             continue;
         store->begun[i] = GIVEN_UP;
         is_news |= put_aside(store);

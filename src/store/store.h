@@ -89,11 +89,19 @@ int store_submit(struct store *store, struct task *task, bool patient);
 /* Takes back a task that was submitted, unless a thread has begun it. Returns true if it did. */
 bool store_withdraw(struct store *store, struct task *task);
 
+/*
+ * When a question is given up that STORE (NULL: none) was asked at ASKED, as clock_now: when the
+ * store has not answered anything for the limit. What is asked at once over a narrow line takes
+ * longer than that together; but a few limits are enough for each.
+ */
+uint64_t store_deadline(const struct store *store, uint64_t asked);
+
 /* How many microseconds the store takes to answer: usually, or, if that is more, by a question that
  * it has not answered yet. 0 for a local one, and where it was not asked yet. */
 uint64_t store_pace(struct store *store);
 
-/* Notes that the store has not answered in time. It is not asked again until it answers a probe,
- * which a thread of its own sends from time to time. */
+/* Notes that the store has not answered in time. Unless it has answered something else meanwhile,
+ * it is not asked again until it answers a probe, which a thread of its own sends from time to
+ * time. */
 void store_set_aside(struct store *store);
 bool store_is_aside(struct store *store);

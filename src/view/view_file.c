@@ -295,6 +295,13 @@ void stripe_cache_expect(struct stripe_cache *cache, uint64_t first, uint64_t la
     }
     if (cache->window > cache->most)
         cache->window = cache->most;
+}
+
+void stripe_cache_begin(struct stripe_cache *cache, uint64_t first, uint64_t last)
+{
+    if (cache->most == 0)
+        return;
+    HOLD(&cache->lock);
     uint64_t end = last + 1 + cache->window;
     if (end > first + 1 + cache->most)
         end = first + 1 + cache->most;
@@ -419,6 +426,8 @@ int view_read(struct view_file *file, uint64_t offset, size_t size, uint8_t *dat
                             stripe_at(file, offset + size - 1));
     for (; r == 0 && done < size; done += part) {
         uint64_t at = offset + done, stripe = stripe_at(file, at);
+        if (file->pieces)
+            stripe_cache_begin(file->pieces, stripe, stripe_at(file, offset + size - 1));
         if (at < file->header_size) {
             part = least(file->header_size - (size_t)at, size - done);
             memcpy(data + done, file->header + at, part);

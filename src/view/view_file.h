@@ -56,8 +56,8 @@ void view_close(struct view_file *file);
 typedef int stripe_maker(void *file, uint64_t stripe, uint8_t *data);
 
 /*
- * AHEAD: the number of the file's stripes, to have those made ahead that stripe_cache_expect
- * announces; 0: none are. For distant files, where each stripe costs a round trip.
+ * AHEAD: the number of the file's stripes, for stripe_cache_begin; 0: none are made ahead. For
+ * distant files, where each stripe costs a round trip.
  */
 int stripe_cache_new(size_t entry_size, uint64_t ahead, stripe_maker *make, void *file,
                      struct stripe_cache **ret);
@@ -65,14 +65,17 @@ int stripe_cache_new(size_t entry_size, uint64_t ahead, stripe_maker *make, void
 /* Frees the cache after the stripes that are being made ahead. */
 void stripe_cache_free(struct stripe_cache *cache);
 
+/* Announces reads of the stripes FIRST to LAST: is the reader a sequential one? */
+void stripe_cache_expect(struct stripe_cache *cache, uint64_t first, uint64_t last);
+
 /*
- * Announces reads of the stripes FIRST to LAST: these are made at once, and for a sequential reader
- * more and more of those that follow.
+ * Call before each of these is read: as many as are allowed of those behind FIRST are made at once,
+ * and for a sequential reader more and more of those that follow LAST.
  *
  * Measured with five stores that answer after 20 to 50 ms: without it, reading 16 MiB takes 2.2
  * times as long.
  */
-void stripe_cache_expect(struct stripe_cache *cache, uint64_t first, uint64_t last);
+void stripe_cache_begin(struct stripe_cache *cache, uint64_t first, uint64_t last);
 
 /*
  * Copies SIZE bytes from FROM on of stripe STRIPE's entry (0: just has the entry made if it is

@@ -97,6 +97,10 @@ class FailingStore:
         """These operations, or 'all', take so long from now on; many of them at once."""
         self.order("delay", seconds, *operations)
 
+    def take_turns(self, seconds, *operations):
+        """As `delay`, but one after the other, as where a narrow line lies between."""
+        self.order("take turns", seconds, *operations)
+
     def say_sizes(self, *sizes):
         """One extended attribute after the other that is asked for has so many bytes."""
         self.order("say sizes", *sizes)
@@ -159,6 +163,7 @@ def serve(source, mountpoint):
             self.open_files = {}
             self.failing, self.hanging, self.refusals = [], set(), {}
             self.delays, self.counts = {}, {}
+            self.turn, self.in_turn = trio.Lock(), set()
             self.sizes = []
             self.under_way, self.most = {}, {}
             self.changed = trio.Event()
@@ -171,14 +176,15 @@ def serve(source, mountpoint):
                 self.refusals = dict.fromkeys(operations, error)
             elif what == "hang":
                 self.hanging |= set(words)
-            elif what == "delay":
+            elif what in {"delay", "take turns"}:
                 seconds, *operations = words
                 self.delays.update(dict.fromkeys(operations, seconds))
+                self.in_turn |= set(operations) if what == "take turns" else set()
             elif what == "say sizes":
                 self.sizes = list(words)
             elif what == "go on":
                 self.failing, self.hanging, self.refusals = [], set(), {}
-                self.delays = {}
+                self.delays, self.in_turn = {}, set()
                 self.changed.set()
                 self.changed = trio.Event()
             elif what == "most at once":
@@ -203,7 +209,8 @@ def serve(source, mountpoint):
                 await self.changed.wait()
             seconds = self.delays.get(operation, self.delays.get("all", 0))
             if seconds:
-                await trio.sleep(seconds)
+                async with self.turn if operation in self.in_turn else contextlib.nullcontext():
+                    await trio.sleep(seconds)
             error = self.refusals.get(operation, self.refusals.get("all", 0))
             if error:
                 raise pyfuse3.FUSEError(error)
