@@ -104,6 +104,8 @@ def test_what_became_real_at_the_source_does_at_a_node(sets, source, nodes, outs
 
 
 def test_nor_when_a_file_is_sent_again(sets, source, nodes, outside, rng, tmp_path):  # noqa: F811
+    for name in ("file-0", "dir/inner/file"):
+        trees.write_file(source / name, rng.randbytes(300_000))  # too large for the look at a few
     write(sets, source, nodes)
     sets.run()
     syncing.settle(source)

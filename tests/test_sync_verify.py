@@ -242,6 +242,7 @@ def test_a_cloud_whose_checksums_are_not_of_its_bytes(sets, source, nodes, rng, 
 def test_a_difference_is_not_looked_for_twice(sets, source, nodes, rng):
     """rclone ends with an error where it finds one, which is no reason to try again."""
     (sets.folder / "rclone.conf").write_text(f"[remote]\ntype = alias\nremote = {nodes}\n")
+    trees.write_file(source / "file-3", rng.randbytes(LARGE))
     sets.write(source, {"bert": "rclone = remote:bert\nretries = 2"}, required=1)
     sets.run()
     spoil(nodes / "bert" / "file-3", rng)
