@@ -24,6 +24,21 @@ int io_read(int fd, uint64_t offset, uint8_t *data, size_t size, size_t *ret)
     return 0;
 }
 
+int io_write(int fd, uint64_t offset, const uint8_t *data, size_t size)
+{
+    while (size > 0) {
+        ssize_t n = pwrite(fd, data, size, (off_t)offset);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? -errno : -EIO;
+        data += n;
+        offset += (size_t)n;
+        size -= (size_t)n;
+    }
+    return 0;
+}
+
 struct fd_path fd_path(int fd)
 {
     struct fd_path path;

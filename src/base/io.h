@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Reading in full, and descriptors of this process. */
+/* Reading and writing in full, and descriptors of this process. */
 #pragma once
 
 #include <stddef.h>
@@ -10,6 +10,9 @@
  * the file. Returns 0 or a negative errno.
  */
 int io_read(int fd, uint64_t offset, uint8_t *data, size_t size, size_t *ret);
+
+/* Writes SIZE bytes to FD at OFFSET, all of them. Returns 0 or a negative errno. */
+int io_write(int fd, uint64_t offset, const uint8_t *data, size_t size);
 
 /* A path to the very object that a descriptor is of, whatever its name stands for by now. */
 struct fd_path {

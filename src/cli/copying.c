@@ -133,6 +133,7 @@ int copying_begin(struct copying *copying, const struct options *options)
         .dry_run = options->dry_run,
         .older = options->older,
         .salvage = options->salvage,
+        .dense = options->dense,
         .context = copying,
         .report = copying_tell,
         .keeps = keeps,

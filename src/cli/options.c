@@ -345,6 +345,8 @@ static const struct option_row option_rows[] = {
      .help = "with --delete: also if most of DEST would go"},
     {"adopt", 0, COMMAND_SYNC, FLAG(adopt),
      .help = "write also to nodes that say they hold a share of another set, or another share"},
+    {"no-sparse", 0, WRITERS, FLAG(dense),
+     .help = "write zeros out (default: files have holes for them)"},
     {"dry-run", 0, WRITERS | COMMAND_SYNC, FLAG(dry_run),
      .help = "say what would be done, and do nothing"},
     {"jobs", 'j', OF_SHARES | COMMAND_INFO, "N", NUMBER(jobs, 256),

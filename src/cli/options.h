@@ -93,6 +93,7 @@ struct options {
     char *set_id;          /* of the set that is wanted, in hex; NULL: any */
     bool quiet, verbose, json;
     bool ask, due, checksum, remove, remove_most, dry_run, older, salvage, adopt, as_told;
+    bool dense; /* zeros are written out */
     bool passphrase_removed;
 };
 

@@ -7,6 +7,7 @@
 
 #include "base/buffer.h"
 #include "base/bytes.h"
+#include "base/holes.h"
 #include "base/io.h"
 #include "base/zeros.h"
 #include "share/block.h"
@@ -91,19 +92,20 @@ static int compare_bytes(int fd, uint64_t offset, const uint8_t *data, size_t si
     return r == 0 && memcmp(there.data, data, size) != 0 ? -EBADMSG : r;
 }
 
-static int write_bytes(int fd, uint64_t offset, const uint8_t *data, size_t size)
+/* Writes to a slot's new file. Zeros become holes, also where an earlier run had something. */
+static int write_bytes(const struct copy_settings *settings, struct slot *slot, uint64_t offset,
+                       const uint8_t *data, size_t size)
 {
-    while (size > 0) {
-        ssize_t n = pwrite(fd, data, size, (off_t)offset);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? -errno : -EIO;
-        data += n;
-        offset += (size_t)n;
-        size -= (size_t)n;
-    }
-    return 0;
+    bool left = false;
+
+    if (!data)
+        return -ENOMEM;
+    if (settings->dense)
+        return io_write(slot->fd, offset, data, size);
+    int r = holes_write(slot->fd, offset, data, size, slot->earlier >= 0, &left);
+    if (left)
+        atomic_store(&slot->has_holes, true);
+    return r;
 }
 
 /* Writes or compares SIZE bytes that belong at OFFSET, unless the slot has failed. */
@@ -119,7 +121,7 @@ static void take(const struct passing *passing, struct slot *slot, uint64_t offs
     if (passing->compares)
         r = compare_bytes(slot->fd, offset, data, size);
     else
-        r = write_bytes(slot->fd, offset, data, size);
+        r = write_bytes(passing->item->copy->settings, slot, offset, data, size);
     if (r < 0)
         atomic_compare_exchange_strong(&slot->result, &none, r);
 }
@@ -147,19 +149,20 @@ static void take_blocks(const struct passing *passing, const struct room *room, 
     }
 }
 
-/* Takes the stripe itself, DATA; NULL: it was left out. Of zeros there is nothing to write, unless
- * something else may be there. */
+/* Takes the stripe itself, DATA; NULL: it was left out. Known zeros, in a new file that may have
+ * holes, need not even be looked at. */
 static void take_whole(const struct passing *passing, uint64_t stripe, const uint8_t *data,
                        bool is_zeros)
 {
     const struct item *item = passing->item;
     uint64_t offset = stripe * layout_full_stripe_size(&passing->layout);
     size_t size = layout_stripe_size(&passing->layout, stripe);
+    bool writes_zeros = passing->compares || item->copy->settings->dense;
 
     for (struct slot *slot = item->slots; slot < item->end; slot++) {
         if (slot->fd < 0 || slot->target->share != TARGET_WHOLE)
             continue;
-        if (is_zeros ? passing->compares || slot->earlier >= 0 : data != NULL)
+        if (is_zeros ? writes_zeros || slot->earlier >= 0 : data != NULL)
             take(passing, slot, offset, is_zeros ? zeros() : data, size);
         else
             atomic_store(&slot->has_holes, true);
@@ -291,9 +294,9 @@ int content_run(const struct item *item, struct source_file *source, bool compar
     if (passing.encoder)
         encoder_free(passing.encoder);
     for (struct slot *slot = item->slots; r >= 0 && slot < item->end; slot++) {
-        off_t size = (off_t)source->header.layout.source_size;
         if (slot->fd < 0 || slot->result < 0)
             continue;
+        off_t size = (off_t)target_file_size(slot->target, &source->header);
         if ((slot->has_holes || r > 0) && ftruncate(slot->fd, size) < 0)
             slot->result = -errno;
         else if (passing.reread)
@@ -302,8 +305,9 @@ int content_run(const struct item *item, struct source_file *source, bool compar
     return r;
 }
 
-int content_take_over(int from, int to)
+int content_take_over(const struct copy_settings *settings, struct slot *slot)
 {
+    int from = slot->earlier;
     cleanup_buffer struct buffer piece = NO_BUFFER;
     off_t at = 0;
     size_t size;
@@ -317,7 +321,7 @@ int content_take_over(int from, int to)
             size = end - at < TAKEN_BYTES ? (size_t)(end - at) : TAKEN_BYTES;
             r = read_bytes(from, (uint64_t)at, piece.data, size);
             if (r == 0)
-                r = write_bytes(to, (uint64_t)at, piece.data, size);
+                r = write_bytes(settings, slot, (uint64_t)at, piece.data, size);
         }
     }
     return r < 0 ? r : errno == ENXIO ? 0 : -errno; /* ENXIO: no more of it */

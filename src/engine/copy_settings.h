@@ -32,6 +32,7 @@ struct copy_settings {
     bool dry_run;     /* report what would be done, and do nothing */
     bool older;       /* take an older version of what cannot be read */
     bool salvage;     /* write what can be read of what cannot */
+    bool dense;       /* write zeros out, instead of leaving holes */
     bool reread;      /* read again what was written */
     bool owned;       /* as struct metadata has it */
 

@@ -134,9 +134,9 @@ bool item_end_metadata(const struct item *item, const struct slot *slot, bool to
  */
 int content_run(const struct item *item, struct source_file *source, bool compares, bool holes);
 
-/* Gives the new file TO all that the file FROM has, and leaves holes where that has some. Returns 0
- * or a negative errno. */
-int content_take_over(int from, int to);
+/* Gives the slot's new file all that its earlier one has, and leaves holes where that has some.
+ * Returns 0 or a negative errno. */
+int content_take_over(const struct copy_settings *settings, struct slot *slot);
 
 /*
  * Returns 1 if two open files of one layout have the same content, 0 if not, the source's error, or

@@ -72,7 +72,7 @@ static int make_files(struct item *item, struct source_file *source, bool holes,
         if (r < 0)
             copy_tell(copy, COPY_FAILED, item->original.path, slot->target, r);
         else if (slot->earlier >= 0)
-            slot->result = content_take_over(slot->earlier, slot->fd);
+            slot->result = content_take_over(copy->settings, slot);
         any |= r == 0;
     }
     int result = any ? content_run(item, source, false, holes) : 0;
