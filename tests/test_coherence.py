@@ -4,6 +4,7 @@
 import errno
 import mmap
 import os
+import subprocess
 import threading
 import time
 
@@ -14,6 +15,7 @@ from reading import SETTLED_S, read_calls
 
 UNSANITIZED = True
 
+KEPT_S = 1  # the kernel keeps names and attributes, by default
 REQUIRED = 2
 BLOCK_SIZE = 4096
 STRIPE = REQUIRED * BLOCK_SIZE
@@ -26,11 +28,22 @@ def source(tmp_path):
     return folder
 
 
-@pytest.fixture
-def view(mounts, source):
-    view = mounts.encoded(source, required=REQUIRED, shares=3, block_size="4K")
+def mount(mounts, source, **options):
+    view = mounts.encoded(source, required=REQUIRED, shares=3, block_size="4K", **options)
     view.expect_log(r"^zfec-fs: \S+: changed while its share was being read; read it again$", 0)
     return view
+
+
+@pytest.fixture
+def view(mounts, source):
+    """What is opened is what is there; names and attributes may be kept for a second."""
+    return mount(mounts, source)
+
+
+@pytest.fixture
+def exact(mounts, source):
+    """Names and attributes, too, are those that are there."""
+    return mount(mounts, source, attr_timeout=0)
 
 
 def share_of(path, index=0):
@@ -57,7 +70,7 @@ def replace(path, data):
 
 @pytest.mark.parametrize("edit", [overwrite, replace])
 @pytest.mark.parametrize("settled", [False, True])
-def test_edits_of_one_size(view, source, rng, edit, settled):
+def test_edits_of_one_size(exact, source, rng, edit, settled):
     """Also where the mtime is set back, and where pages of the file before are cached."""
     path = source / "file"
     path.write_bytes(rng.randbytes(5 * STRIPE))
@@ -65,18 +78,18 @@ def test_edits_of_one_size(view, source, rng, edit, settled):
         if settled:
             time.sleep(SETTLED_S)
         before = path.stat()
-        assert (view / "00" / "file").read_bytes() == share_of(path)
-        assert (view / "02" / "file").read_bytes() == share_of(path, 2)
+        assert (exact / "00" / "file").read_bytes() == share_of(path)
+        assert (exact / "02" / "file").read_bytes() == share_of(path, 2)
         edit(path, rng.randbytes(5 * STRIPE))
         if number % 2:
             os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-        assert (view / "00" / "file").stat().st_mtime_ns == path.stat().st_mtime_ns
-        assert (view / "00" / "file").read_bytes() == share_of(path)
-        assert (view / "02" / "file").read_bytes() == share_of(path, 2)
+        assert (exact / "00" / "file").stat().st_mtime_ns == path.stat().st_mtime_ns
+        assert (exact / "00" / "file").read_bytes() == share_of(path)
+        assert (exact / "02" / "file").read_bytes() == share_of(path, 2)
 
 
-def test_stat_sees_every_edit(view, source):
-    path, shown = source / "file", view / "00" / "file"
+def test_stat_sees_every_edit(exact, source):
+    path, shown = source / "file", exact / "00" / "file"
     for number in range(200):
         path.write_bytes(bytes(number * 100))
         os.chmod(path, 0o600 + number % 8)
@@ -86,17 +99,70 @@ def test_stat_sees_every_edit(view, source):
         assert shown.read_bytes() == share_of(path)
 
 
-def test_what_grew_since_it_was_listed(view, source, rng):
+@pytest.mark.parametrize("edit", [overwrite, replace])
+@pytest.mark.parametrize("size", ["same", "other"])
+def test_opens_see_every_edit(view, source, rng, edit, size):
+    """By default as well, whatever was kept of the file before."""
+    path, shown = source / "file", view / "00" / "file"
+    path.write_bytes(rng.randbytes(3 * STRIPE))
+    for _ in range(100):
+        if rng.random() < 0.5:
+            shown.stat()
+        edit(path, rng.randbytes(3 * STRIPE if size == "same" else rng.randrange(5 * STRIPE)))
+        with open(shown, "rb", buffering=0) as file:
+            expected = share_of(path)
+            assert file.read() == expected
+            status = os.fstat(file.fileno())
+            assert (status.st_size, status.st_mtime_ns) == (len(expected), path.stat().st_mtime_ns)
+
+
+def test_a_file_that_is_edited_all_the_time_is_opened(view, source):
+    """The kernel looks a name up once again, and then the file may be another one again."""
+    path, shown = source / "file", view / "00" / "file"
+    path.write_bytes(b"")
+    writers = [
+        subprocess.Popen(["sh", "-c", 'while :; do echo "$$" > "$0"; done', path]) for _ in range(2)
+    ]
+    try:
+        for _ in range(100):
+            os.close(os.open(shown, os.O_RDONLY))
+    finally:
+        for writer in writers:
+            writer.kill()
+            writer.wait()
+
+
+def test_what_is_seen_is_right_within_a_second(view, source, rng):
+    path, shown = source / "file", view / "00" / "file"
+    for number in range(3):
+        path.write_bytes(rng.randbytes(number * 100))
+        os.chmod(path, 0o600 + number)
+        (source / f"folder-{number}").mkdir()
+        shown.stat()
+        assert os.listdir(view / "00") == os.listdir(source)  # at once
+        assert os.listdir(view / "00" / f"folder-{number}") == []
+        (source / f"folder-{number}").rename(source / f"other-{number}")
+        assert (view / "00" / f"other-{number}").exists()  # what was not there is not kept
+        path.write_bytes(rng.randbytes(number * 100 + 50))
+        os.chmod(path, 0o610 + number)
+        time.sleep(KEPT_S + 0.1)
+        found, status = shown.stat(), path.stat()
+        assert found.st_size == len(share_of(path))
+        assert (found.st_mtime_ns, found.st_mode) == (status.st_mtime_ns, status.st_mode)
+        assert not (view / "00" / f"folder-{number}").exists()
+
+
+def test_what_grew_since_it_was_listed(exact, source, rng):
     """A listing brings attributes along: they are not kept."""
     path = source / "file"
     for number in range(100):
         path.write_bytes(rng.randbytes(number * 100))
-        with os.scandir(view / "00") as entries:
+        with os.scandir(exact / "00") as entries:
             assert [entry.stat().st_size > 0 for entry in entries] == [True]
         path.write_bytes(rng.randbytes((number + 1) * 100))
         if number % 2:
-            assert (view / "00" / "file").stat().st_size == len(share_of(path))
-        assert (view / "00" / "file").read_bytes() == share_of(path)
+            assert (exact / "00" / "file").stat().st_size == len(share_of(path))
+        assert (exact / "00" / "file").read_bytes() == share_of(path)
 
 
 def test_attributes_that_may_be_kept(mounts, source):
@@ -116,7 +182,7 @@ def test_attributes_that_may_be_kept(mounts, source):
 @pytest.mark.parametrize("looked_up", [False, True])
 def test_stat_of_an_open_file_sees_every_edit(mounts, source, looked_up, cache):
     """A look-up brings attributes, and the kernel keeps them for a tick: not those of open files."""
-    view = mounts.encoded(source, required=REQUIRED, shares=3, cache=cache)
+    view = mounts.encoded(source, required=REQUIRED, shares=3, cache=cache, attr_timeout=0)
     path, shown = source / "file", view / "00" / "file"
     path.write_bytes(b"")
     for number in range(200):
@@ -172,25 +238,25 @@ def look(path):
     return kind, os.path.isfile(path) and len(path.read_bytes()) > 0
 
 
-def test_kinds_that_change(view, source, rng):
+def test_kinds_that_change(exact, source, rng):
     """A name is something else all the time, and each time seen as what it is."""
-    path, shown = source / "name", view / "00" / "name"
+    path, shown = source / "name", exact / "00" / "name"
     for _ in range(200):
         remove(path)
         rng.choice(KINDS)(path)
         assert look(shown) == look(path)
         if rng.random() < 0.5:
-            assert os.listdir(view / "00") == os.listdir(source)
+            assert os.listdir(exact / "00") == os.listdir(source)
 
 
-def test_renamed_folders(view, source):
+def test_renamed_folders(exact, source):
     for number in range(20):
         (source / f"folder-{number}" / "deep").mkdir(parents=True)
         (source / f"folder-{number}" / "deep" / "file").write_bytes(b"x" * number)
-        assert (view / "00" / f"folder-{number}" / "deep" / "file").exists()
+        assert (exact / "00" / f"folder-{number}" / "deep" / "file").exists()
         (source / f"folder-{number}").rename(source / "other")
-        assert not (view / "00" / f"folder-{number}" / "deep" / "file").exists()
-        assert (view / "00" / "other" / "deep" / "file").read_bytes() == share_of(
+        assert not (exact / "00" / f"folder-{number}" / "deep" / "file").exists()
+        assert (exact / "00" / "other" / "deep" / "file").read_bytes() == share_of(
             source / "other" / "deep" / "file"
         )
         (source / "other").rename(source / f"again-{number}")

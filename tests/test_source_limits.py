@@ -228,7 +228,9 @@ def test_modes_hold_for_others(public_path, mounts):
     trees.write_file(source / "closed", b"data").chmod(0o600)
     trees.write_file(source / "folder" / "file", b"data")
     os.chmod(source / "folder", 0o700)
-    view = mounts.encoded(source, at=public_path / "mountpoint", allow_other=True)
+    view = mounts.encoded(
+        source, at=public_path / "mountpoint", allow_other=True, attr_timeout=0
+    )
     assert as_nobody("cat", view / "00" / "open").returncode == 0
     assert as_nobody("cat", view / "00" / "closed").returncode != 0
     assert as_nobody("ls", view / "00" / "folder").returncode != 0

@@ -31,8 +31,6 @@
 enum {
     END_LIMIT_S = 20,
     KILLED_S = 1, /* a process that survives SIGKILL for so long hangs in the kernel */
-    /* How long the kernel may cache attributes: a run may miss edits made within that time. */
-    KEPT_S = 1,
 };
 
 #define PREFIX "zfec-fs-sync-"
@@ -129,7 +127,7 @@ static int serve(struct sync_set *set, const struct private_view *paths)
     const struct mount_settings settings = {
         .mountpoint = paths->mount,
         .source = set->source,
-        .attribute_timeout = KEPT_S,
+        .attribute_timeout = -1,
         .ready = tell_ready,
     };
 

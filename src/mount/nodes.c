@@ -7,7 +7,10 @@
 #include <search.h>
 #include <string.h>
 
-enum { MANY = 1024 }; /* so many nodes take memory that is worth giving back */
+enum {
+    MANY = 1024,   /* so many nodes take memory that is worth giving back */
+    CALLERS = 256, /* so many are remembered that were refused, and are about to come again */
+};
 
 struct node {
     struct node *parent; /* NULL for the root */
@@ -32,6 +35,7 @@ struct nodes {
     struct node *root;
     void *tree; /* of all others, as tsearch(3) has it */
     size_t count, most;
+    pid_t refused[CALLERS]; /* threads, each in a place of its own; 0: none */
 };
 
 /* A node's number is its address, but for the root's, which the kernel sets. */
@@ -194,6 +198,20 @@ static enum node_pages open_pages(struct node *node, const struct node_file *fil
     return PAGES_DROPPED;
 }
 
+/* With the lock held. Returns true for a caller's first open of another version than NODE is of. */
+static bool is_refused(struct nodes *nodes, const struct node *node, const struct node_file *file)
+{
+    pid_t *refused = &nodes->refused[(size_t)file->caller % CALLERS];
+    bool comes_again = *refused == file->caller;
+
+    if (comes_again)
+        *refused = 0;
+    if (file->version == node->version || comes_again)
+        return false;
+    *refused = file->caller;
+    return true;
+}
+
 int nodes_enter(struct nodes *nodes, uint64_t number, const struct node_file *file,
                 enum node_pages *ret)
 {
@@ -206,6 +224,8 @@ int nodes_enter(struct nodes *nodes, uint64_t number, const struct node_file *fi
         return -ESTALE;
     if (file->version != node->version)
         spoil(nodes, node);
+    if (is_refused(nodes, node, file))
+        return -ESTALE;
     node->entered++;
     node->entered_version = file->version;
     node->opened = file->opened;

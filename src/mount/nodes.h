@@ -60,14 +60,17 @@ struct node_file {
     uint64_t version;
     struct node_opened opened;
     uint64_t content; /* see view.h */
+    pid_t caller;     /* the thread that opens it; 0: not known */
     bool pages_avoided;
 };
 
 /*
  * A file is being opened by NODE. All that are open by one node are of one version, as the kernel
  * knows but one size of them: -ESTALE where others are of another version. If that is not
- * the version that NODE was looked up with, NODE is retired: no lookup returns it, and files opened
- * by it use no pages. Waits while pages are given.
+ * the version that NODE was looked up with, NODE is retired: no lookup returns it. The first such
+ * open by a caller is -ESTALE, too: the kernel looks the name up again, and opens what that finds.
+ * The second one in a row is of a file that is edited all the time, or of no name (/proc/self/fd):
+ * it uses no pages. Waits while pages are given.
  */
 int nodes_enter(struct nodes *nodes, uint64_t node, const struct node_file *file,
                 enum node_pages *ret);

@@ -22,10 +22,10 @@ enum {
 static const ino_t INODE_UNKNOWN = 0xffffffff;
 
 /*
- * Seconds that the kernel may keep what it was told of a view that is not live, and of directories'
- * names: what is in them, and of what kind they are, is asked for each time. Where answers take
- * long, a listing's attributes should still be there when the program that wanted the names comes
- * to ask for them.
+ * Seconds that the kernel may keep what it was told: as long as libfuse's default, and less than
+ * those of NFS and sshfs. Where answers take long, a listing's attributes should still be there
+ * when the program that wanted the names comes to ask for them; but not those of a source, which is
+ * edited.
  */
 static const double KEPT_S = 1, KEPT_DISTANT_S = 20;
 
@@ -62,7 +62,7 @@ static double kept_s(const struct mounted *mounted)
 {
     if (mounted->settings->attribute_timeout >= 0)
         return mounted->settings->attribute_timeout;
-    return is_live(mounted) ? 0 : names_kept_s(mounted);
+    return is_live(mounted) ? KEPT_S : names_kept_s(mounted);
 }
 
 /* Reads the status of NODE, or of NAME in it where NAME is not NULL. */
@@ -272,15 +272,15 @@ static void give_pages(struct mounted *mounted, uint64_t node, struct handle *ha
 }
 
 /*
- * Lets an opened file in by its node. -ESTALE where another version is open: then the kernel looks
- * the name up again, and has the other one by a node of its own.
+ * Lets an opened file in by its node. -ESTALE where that is of another version, or another one is
+ * open: then the kernel looks the name up again, and has this one by a node of its own.
  *
  * The pages that the kernel keeps of a node are those of the node's version. What is of another
  * version by now does without them. Where the view is not live they have to be of one content, too:
  * stores may have two of one version, and each open file gives but one. Where pages are avoided no
  * file has any, but those of its own private mappings.
  */
-static int enter_file(struct mounted *mounted, uint64_t node, struct handle *handle,
+static int enter_file(struct mounted *mounted, uint64_t node, struct handle *handle, pid_t caller,
                       struct fuse_file_info *info)
 {
     const struct stat *status = &handle->file->status;
@@ -288,6 +288,7 @@ static int enter_file(struct mounted *mounted, uint64_t node, struct handle *han
         status_version(status),
         {(uint64_t)status->st_size, status->st_ino, status->st_mtim},
         handle->file->content,
+        caller,
         mounted->settings->pages_avoided,
     };
 
@@ -299,8 +300,8 @@ static int enter_file(struct mounted *mounted, uint64_t node, struct handle *han
         handle->pages == PAGES_KEPT ||
         (handle->pages == PAGES_DROPPED && is_live(mounted) && status_is_settled(status));
     give_pages(mounted, node, handle, info);
-    /* Of an open file of a live view the attributes are asked for, and of what does without pages:
-     * it may be of another version than the kernel was told. */
+    /* Where nothing is kept, the attributes of an open file are asked for, and those of what does
+     * without pages: it may be of another version than the kernel was told. */
     if (info->direct_io || kept_s(mounted) == 0)
         fuse_lowlevel_notify_inval_inode(mounted->session, node, ATTRIBUTES_ONLY, 0);
     return 0;
@@ -335,7 +336,7 @@ static void reply_opened(fuse_req_t request, fuse_ino_t node, struct fuse_file_i
     if (r == 0 && is_directory)
         handle->detail = is_slow(mounted) ? DETAIL_ALL : interest_in_listing(&mounted->interest);
     else if (r == 0)
-        r = enter_file(mounted, node, handle, info);
+        r = enter_file(mounted, node, handle, fuse_req_ctx(request)->pid, info);
     info->fh = (uintptr_t)handle;
     if (r == 0 && fuse_reply_open(request, info) == 0)
         return;

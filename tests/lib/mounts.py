@@ -244,7 +244,7 @@ def option_list(options):
     words = [
         name if value is True else f"{name}={value}"
         for name, value in options.items()
-        if value not in (None, False)
+        if value is not None and value is not False  # 0 is a value
     ]
     return ["-o", ",".join(words)] if words else []
 

@@ -4,11 +4,13 @@
 #include <pthread.h>
 #include <unistd.h>
 
+static pid_t caller; /* 0, as another namespace's, is refused nothing but for what is open */
+
 static enum node_pages enter(struct nodes *nodes, uint64_t node, uint64_t version, uint64_t size,
                              uint64_t content)
 {
     const struct node_file file = {
-        version, {size, 1, {.tv_sec = (time_t)version}}, content, .pages_avoided = false};
+        version, {size, 1, {.tv_sec = (time_t)version}}, content, .caller = caller};
     enum node_pages pages = NOT_ENTERED;
 
     int r = nodes_enter(nodes, node, &file, &pages);
@@ -193,6 +195,34 @@ static void test_one_version_is_open(void **state)
     nodes_forget(nodes, node, 1);
 }
 
+/* Whom the kernel lets look the name up again; but a file may be another one each time. */
+static void test_first_open_of_another_version(void **state)
+{
+    cleanup_nodes struct nodes *nodes = new_nodes();
+    uint64_t node = look_up_version(nodes, NODE_ROOT, "file", 1);
+
+    for (caller = 1000; caller < 1003; caller++) {
+        assert_int_equal(enter(nodes, node, 2, 5, 0), NOT_ENTERED);
+        uint64_t newer = look_up_version(nodes, NODE_ROOT, "file", 2);
+        assert_true(newer != node);
+        assert_int_equal(enter(nodes, newer, 2, 5, 0), PAGES_DROPPED);
+        nodes_leave(nodes, newer, PAGES_DROPPED);
+    }
+    for (uint64_t version = 3; version < 9; version += 2) {
+        assert_int_equal(enter(nodes, node, version, 5, 0), NOT_ENTERED);
+        node = look_up_version(nodes, NODE_ROOT, "file", version);
+        assert_int_equal(enter(nodes, node, version + 1, 5, 0), PAGES_AVOIDED);
+        nodes_leave(nodes, node, PAGES_AVOIDED);
+    }
+    for (caller = 2000; caller < 2008; caller++)
+        assert_int_equal(enter(nodes, node, 9, 5, 0), NOT_ENTERED);
+    while (caller-- > 2000) {
+        assert_int_equal(enter(nodes, node, 9, 5, 0), PAGES_AVOIDED);
+        nodes_leave(nodes, node, PAGES_AVOIDED);
+    }
+    caller = 0;
+}
+
 /* What was of another version once, to the kernel, is no one's any more, and keeps no pages. */
 static void test_spoilt_nodes(void **state)
 {
@@ -222,6 +252,7 @@ int main(void)
         cmocka_unit_test(test_giving_pages),
         cmocka_unit_test(test_entering_while_pages_are_given),
         cmocka_unit_test(test_one_version_is_open),
+        cmocka_unit_test(test_first_open_of_another_version),
         cmocka_unit_test(test_spoilt_nodes),
     };
 
