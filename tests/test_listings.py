@@ -3,12 +3,14 @@
 
 import os
 import stat
+import time
 
 import pytest
 
 import mounts as mounts_module
 import repairing
 import trees
+from hostile import within
 
 DIRECTORIES = 12
 FILES = 5
@@ -100,3 +102,29 @@ def test_where_stores_disagree(mounts, source, tmp_path):
         path: kind for path, (kind, _) in looked_at(found).items()
     }
     assert stat.S_ISREG(os.lstat(view / "directory-3/file-1").st_mode)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("x", path), None])
+def test_what_is_no_file_any_more(mounts, tmp_path, make):
+    """What a listing called files is looked at later, some of it: nothing is waited for."""
+    for number in range(1000):
+        trees.write_file(tmp_path / "source" / "folder" / f"file-with-a-name-{number:04}", b"x")
+    stores = make_stores(tmp_path / "source", tmp_path)
+    view = mounts.restored(stores)
+    with os.scandir(view / "folder") as entries:
+        seen = {next(entries).name}
+        for path in stores.glob("*/folder/*"):
+            path.unlink()
+            if make:
+                make(path)
+        with within(30):
+            seen |= {entry.name for entry in entries}
+    assert len(seen) == 1000
+    time.sleep(1.1)
+    if not make:
+        assert os.listdir(view / "folder") == []
+        return
+    make(tmp_path / "such")
+    expected = stat.S_IFMT(os.lstat(tmp_path / "such").st_mode)
+    for name in seen:
+        assert stat.S_IFMT(os.lstat(view / "folder" / name).st_mode) == expected

@@ -447,7 +447,9 @@ static void look_up_next(void *opaque)
             entry->attr.st_ino = known->inode;
             continue;
         }
-        const char *name = names_get(listing->names, listing->offset + place - DOTS);
+        const size_t at = listing->offset + place - DOTS;
+        const char *name = names_get(listing->names, at);
+        tree_expect(S_ISREG(listing->names->items[at].kind));
         int r = listing->plus ? look_up(listing->mounted, listing->node, name, entry)
                               : read_status(listing->mounted, listing->node, name, &entry->attr);
         /* Where a name has no attributes to show (it is gone, or cannot be read) the name alone is

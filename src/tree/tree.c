@@ -197,6 +197,7 @@ struct nearby {
 /* Of each tree, the directory that this thread asked for last. */
 static _Thread_local struct {
     bool busy;
+    bool regular; /* see tree_expect */
     struct nearby *items;
     size_t count;
 } here;
@@ -204,6 +205,11 @@ static _Thread_local struct {
 void tree_stay_nearby(void)
 {
     here.busy = true;
+}
+
+void tree_expect(bool regular)
+{
+    here.regular = regular;
 }
 
 static void leave(struct nearby *nearby)
@@ -449,8 +455,8 @@ static int read_target(int place, const char *name, char **ret)
 }
 
 /*
- * Opens PATH beneath DIRECTORY, which was a regular file just now. What has taken its place
- * meanwhile is not waited for (O_NONBLOCK), and is no answer: -EXDEV.
+ * Opens PATH beneath DIRECTORY, which was a regular file just now, or when that was listed. What has
+ * taken its place meanwhile is not waited for (O_NONBLOCK), and is no answer: -EXDEV.
  */
 static int open_regular(int directory, const char *path, struct stat *ret_status, int *ret_fd)
 {
@@ -468,6 +474,8 @@ static int look_nearby(const struct tree *tree, int directory, const char *name,
     cleanup_fd int fd = -1;
     struct stat status;
 
+    if (here.regular && open_regular(directory, name, &object->status, &object->fd) == 0)
+        return 0;
     int r = stat_nearby(tree, directory, name, &object->status);
     if (r == 0 && S_ISLNK(object->status.st_mode) &&
         read_target(directory, name, &object->target) < 0)

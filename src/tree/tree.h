@@ -97,6 +97,10 @@ int tree_read_xattrs(const struct tree *tree, const char *path, const char *name
 void tree_stay_nearby(void);
 void tree_leave_nearby(void);
 
+/* Between the two: what this thread looks at next was a regular file when its directory was listed
+ * (REGULAR), or may be anything. */
+void tree_expect(bool regular);
+
 int tree_statfs(const struct tree *tree, struct statvfs *ret);
 
 /*
