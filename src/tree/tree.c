@@ -455,8 +455,8 @@ static int read_target(int place, const char *name, char **ret)
 }
 
 /*
- * Opens PATH beneath DIRECTORY, which was a regular file just now, or when that was listed. What has
- * taken its place meanwhile is not waited for (O_NONBLOCK), and is no answer: -EXDEV.
+ * Opens PATH beneath DIRECTORY, which was a regular file just now, or when that was listed. What
+ * has taken its place meanwhile is not waited for (O_NONBLOCK), and is no answer: -EXDEV.
  */
 static int open_regular(int directory, const char *path, struct stat *ret_status, int *ret_fd)
 {
