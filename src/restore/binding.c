@@ -7,7 +7,7 @@
 
 enum { STRIPES_MAX = 4096 };
 
-/* How the blocks of a copy go with those of a version's members. */
+/* How the blocks of a copy compare with those of a version's members. */
 struct agreement {
     bool agrees, contradicts;
 };
@@ -30,7 +30,7 @@ static int look_at(struct share_set *set, uint64_t i, unsigned mode, struct atte
     int r = attempt_start(ret, set, i * step, NULL, mode);
     if (r == 0)
         r = attempt_read_rest(ret);
-    if (ret->missed) { /* no verdict can follow from what a copy was not found to be of */
+    if (ret->missed) { /* that a copy was found to belong to no version says nothing then */
         HOLD(&set->lock);
         set->trust.missed = true;
     }
@@ -42,7 +42,7 @@ static bool is_of(const struct copy *copy, const struct share_header *version)
     return copy->facts->has_header && version_is_same(&copy->facts->header, version);
 }
 
-/* Holds the good block at PLACE against those of VERSION's members. */
+/* Compares the good block at PLACE with those of VERSION's members. */
 static void compare(const struct attempt *attempt, size_t place, const struct share_header *version,
                     struct agreement *ret)
 {
@@ -59,8 +59,8 @@ static void compare(const struct attempt *attempt, size_t place, const struct sh
     ret->contradicts |= any && !same;
 }
 
-/* Returns true if a copy without a header is bound to the set's version; MATCHES: how it goes with
- * the version of each copy. */
+/* Returns true if a copy without a header is bound to the set's version. MATCHES: how its blocks
+ * compare with the version of each copy. */
 static bool is_bound(const struct share_set *set, const struct agreement matches[])
 {
     bool agrees = false;
@@ -128,7 +128,7 @@ static unsigned count_shares(const struct share_set *set)
     return shares;
 }
 
-/* Returns true if the copy says another time of the same k, B and size, or nothing. */
+/* Returns true if the copy's header is lost, or differs from VERSION in the time alone. */
 static bool could_share(const struct copy *copy, const struct share_header *version)
 {
     return copy->role == COPY_NAMELESS ||

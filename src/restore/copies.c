@@ -34,7 +34,7 @@ static void drop_closing(struct task *task)
     free(file);
 }
 
-/* To close a file is to ask its store, which may hang. */
+/* Closing a file asks its store, which may hang. */
 static void file_release(struct copy_file *file)
 {
     if (atomic_fetch_sub(&file->holders, 1) == 1)

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The place of the first range that ends at STRIPE or behind it. */
+/* Returns the place of the first range that ends at STRIPE or behind it. */
 static size_t place_of(const struct damage *damage, uint64_t stripe)
 {
     size_t low = 0, high = damage->count;

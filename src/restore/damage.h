@@ -18,7 +18,7 @@ bool damage_has(const struct damage *damage, uint64_t stripe);
 /* Notes a bad stripe. Without memory it is not noted, and its block will be read again. */
 void damage_add(struct damage *damage, uint64_t stripe);
 
-/* The same for all from FIRST to LAST; none behind FIRST may be there yet. */
+/* Notes all stripes from FIRST to LAST. None behind FIRST may have been noted before. */
 void damage_add_end(struct damage *damage, uint64_t first, uint64_t last);
 
 /* How many stripes are bad. */

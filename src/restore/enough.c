@@ -33,7 +33,7 @@ bool enough_looks(const struct inquiry *looks, const void *context)
     if (S_ISREG(mode) && (!version_is_settled(quorum, facts, count, pending) ||
                           version_choose(quorum, facts, count, 0, &version) < 0))
         return false;
-    for (size_t i = 0; i < count; i++) /* of a file, the shares of its version say how it is */
+    for (size_t i = 0; i < count; i++) /* of a file, only the shares of its version count */
         ballots[i].cast = S_ISREG(mode) ? version_role(&facts[i], &version.header) == COPY_MEMBER
                                         : ballot_same_kind(&ballots[i], &winner);
     /* If stores have directories from different times, the newest at hand is as good as any. */

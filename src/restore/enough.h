@@ -8,16 +8,17 @@
 #include "store/inquiry.h"
 
 /*
- * Looks at a name, by the struct share_terms CONTEXT: more than half of all agree on what it is,
- * and of a file the version is settled. If none has it, fewer than K are missing.
+ * For looks at a name, by the struct share_terms CONTEXT: more than half of all stores agree on
+ * what it is, and the version of a file is settled. If no store has it, fewer than K answers are
+ * missing.
  */
 bool enough_looks(const struct inquiry *looks, const void *context);
 
-/* More stores have answered than have not: for what need not be exact. CONTEXT is not used. */
+/* For what need not be exact: more than half of the stores have answered. CONTEXT is not used. */
 bool enough_most(const struct inquiry *inquiry, const void *context);
 
 /*
- * Listings, which are put together: a name that K stores have is in one of those at hand. The few
- * are missing that fewer than K have, when only slow ones do. CONTEXT is not used.
+ * For listings, which are merged: each name that K stores have is in one of those at hand. Names
+ * that only slow stores have, fewer than K of them, are missing. CONTEXT is not used.
  */
 bool enough_lists(const struct inquiry *lists, const void *context);

@@ -37,7 +37,7 @@ void inspection_clear(struct inspection *inspection)
     *inspection = NO_INSPECTION;
 }
 
-/* The report on STORE, or NULL where it was not there when the name was looked at. */
+/* Returns the report on STORE; NULL where it was not there when the name was looked at. */
 static struct copy_report *report_on(const struct inspection *inspection, const struct store *store)
 {
     for (size_t i = 0; i < inspection->count; i++) {
@@ -68,7 +68,7 @@ static void judge_names(struct inspection *inspection)
     }
 }
 
-/* Returns what of the metadata differs. */
+/* Returns which parts of the metadata differ. */
 static unsigned compare_metadata(const struct stat *a, const struct stat *b)
 {
     return (a->st_mode != b->st_mode ? METADATA_MODE : 0) |
@@ -124,8 +124,8 @@ static int judge_metadata(struct inspection *inspection)
 }
 
 /*
- * Returns true if all blocks of a copy in the checked format are intact, or may be, for all that
- * can be read now; others cannot tell.
+ * Returns true if no block of a copy is known to be bad. Blocks that cannot be read now may be
+ * good, and those of formats without checks never tell.
  */
 static bool has_intact_blocks(const struct copy *copy, const atomic_bool *stop)
 {
@@ -211,7 +211,7 @@ static bool has_lost_fractions(const struct inspection *inspection, const struct
            times_agree(own, shown) && !times_agree_at(own, shown, unit);
 }
 
-/* What came of one copy of a share. */
+/* Judges one copy of a share. */
 static void judge_copy(const struct inspection *inspection, struct copy *copy,
                        struct copy_report *report)
 {
@@ -265,7 +265,7 @@ static bool has_rival(const struct inspection *inspection)
     return found;
 }
 
-/* As mend_spare, with OTHERS that are each for itself, or most likely of shares of their own. */
+/* As mend_spare, with OTHERS as well: copies of which each has most likely a share of its own. */
 static int spare_with(unsigned at[256], unsigned others, unsigned needed)
 {
     for (unsigned i = 0; i < 256 && others > 0; i++) {
@@ -277,7 +277,7 @@ static int spare_with(unsigned at[256], unsigned others, unsigned needed)
     return mend_spare(at, needed);
 }
 
-/* Stores that may be lost before too few have the name. */
+/* Returns how many stores may be lost before too few have the name. */
 static int spare_by_votes(const struct inspection *inspection)
 {
     const struct survey *survey = &inspection->survey;
@@ -294,8 +294,8 @@ static int spare_by_votes(const struct inspection *inspection)
 }
 
 /*
- * By what headers and sizes say, as if all blocks were good: of the members and, unless OWN, of the
- * other copies that lend blocks and are long enough.
+ * Returns how many stores may be lost by what headers and sizes say, as if all blocks were good.
+ * Counts members and, unless OWN, the other copies that lend blocks and are long enough.
  */
 static int spare_by_headers(const struct inspection *inspection, bool own)
 {
@@ -337,7 +337,7 @@ static void count_by_headers(struct inspection *inspection, bool all)
     }
 }
 
-/* Goes through the blocks of the version that is shown, as deep as is wanted. */
+/* Reads the blocks of the version that is shown, as many as the depth says. */
 static int inspect_version(struct inspection *inspection)
 {
     const struct sweep_depth *depth = inspection->depth;
@@ -363,8 +363,8 @@ static void compare_unopened(struct inspection *inspection)
     }
 }
 
-/* Takes what proves the stripes of the version, where there is a key. Returns -EKEYREJECTED where
- * it says that there is no such version, or a shortage. */
+/* Sets what proves the stripes of the version, where there is a key. Returns 0; -EKEYREJECTED
+ * where the key says that there is no such version; or a shortage. */
 static int take_prover(struct inspection *inspection)
 {
     struct unsealer *unsealer = inspection->terms->unsealer;
@@ -385,7 +385,7 @@ static void lose_all(struct inspection *inspection)
         damage_add_end(&inspection->lost, 0, layout_stripes(layout) - 1);
 }
 
-/* Says how many shares are too few, and with which K they would do. */
+/* Notes how many shares there are, too few, and with which K they would be enough. */
 static void note_missing_shares(struct inspection *inspection)
 {
     const struct share_set *set = inspection->shares;
@@ -401,7 +401,7 @@ static int inspect_shares(struct inspection *inspection)
 {
     bool lost = inspection->survey.ruling.verdict == NAME_LOST;
 
-    /* Copies that could not be opened are unreadable; what the others are, is found out. */
+    /* Copies that could not be opened are unreadable; the others are judged. */
     for (size_t i = 0; i < inspection->count; i++) {
         struct copy_report *report = &inspection->copies[i];
         if (report->state != COPY_GOOD)
@@ -467,7 +467,7 @@ int inspection_make(const struct share_terms *terms, const char *path,
     ret->hidden &= !owed;
     ret->leftover = ret->hidden && leftover_is_path(path);
     if (!ret->hidden && leftover_is_path(path)) {
-        survey_clear(survey); /* to judge it took its files */
+        survey_clear(survey); /* that judgement took its files */
         r = survey_make(terms, path, NULL, survey);
         if (r < 0)
             return r;

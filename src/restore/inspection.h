@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What each store has of one name: whether it is what it should be, and how many more stores may be
- * lost before the name is. Check and repair go by the functions that reading asks as well (rule 9
- * of docs/design.md).
+ * Finds out what each store has of one name: whether that is what it should be, and how many more
+ * stores may be lost before the name is lost. Check and repair use the functions that reading uses
+ * as well (rule 9 of docs/design.md).
  */
 #pragma once
 
@@ -31,7 +31,7 @@ enum copy_state {
     COPY_OTHER_KIND, /* not a file where most have one, another symlink, ... */
     COPY_UNREADABLE, /* the store failed, or did not answer */
     COPY_FOREIGN,    /* what too few stores have to be believed */
-    COPY_LEFTOVER,   /* what a tool has left, of no complete version */
+    COPY_LEFTOVER,   /* a tool's leftover, of no complete version */
     COPY_STATES,
 };
 
@@ -46,13 +46,13 @@ struct copy_report {
     bool no_attributes;      /* its storage keeps none */
     bool keeps_mode;         /* mode and owner, though others are shown: rule 7 */
     bool bad_header, bad_size;
-    bool as_shown;      /* of an unreadable one: its size and time are those of what is shown */
+    bool as_shown;      /* an unreadable one, with the size and time of what is shown */
     bool other_content; /* of the same version */
     bool other_format;  /* a share of another one, with checks */
     bool intact;        /* a share with nothing wrong in itself, of whatever version */
     bool other_time;    /* of a version with another time, but its content is what is shown */
-    unsigned claim;     /* shares of its complete version, which is in no fewer stores than what is
-                           shown; 0: it has no claim for that */
+    unsigned claim; /* number of shares of its complete version, which is in at least as many stores
+                       as what is shown; 0: it has no such claim */
     struct damage damage; /* stripes whose blocks are bad */
 };
 
@@ -75,28 +75,29 @@ struct inspection {
     struct copy_report *copies;
     struct stat status;          /* of the name, by most stores */
     struct share_header version; /* of a file; required is 0 where it is not known */
-    bool settled;                /* a file's version has what it needs, whatever its blocks are */
+    bool settled;                /* a file's version has enough shares, whatever their blocks are */
     struct damage lost;          /* stripes of a file that cannot be restored */
-    struct damage unverified;    /* sealed stripes of just k blocks, which nothing proves */
-    struct sealed_name sealed;   /* what PATH stands for, where there is a key */
-    int spare;                   /* stores that may be lost; below 0: it is lost now */
-    bool conflict;               /* between kinds, versions, or contents of a stripe */
-    bool hidden, leftover;       /* not shown; not shown because it is a leftover */
-    unsigned found, needed;      /* different shares of a lost file without a usable version */
-    bool untimed;                /* these have different times, in a format without checks */
-    unsigned would_need;         /* the required= with which a lost file is there; 0: none */
-    char *conflict_text;         /* between what, and which stores have it; NULL: no conflict */
-    unsigned whole;              /* different shares of full length of what is shown */
-    unsigned rival;              /* of another complete version; 0: none */
-    uint64_t bytes;              /* of blocks that were read */
-    struct share_set *shares;    /* of a file, with all that was learned of them; else NULL */
+    struct damage
+        unverified; /* sealed stripes of which just k blocks are left, which nothing proves */
+    struct sealed_name sealed; /* what PATH stands for, where there is a key */
+    int spare;                 /* stores that may be lost; below 0: it is lost now */
+    bool conflict;             /* between kinds, versions, or contents of a stripe */
+    bool hidden, leftover;     /* not shown; not shown because it is a leftover */
+    unsigned found, needed;    /* different shares of a lost file without a usable version */
+    bool untimed;              /* these have different times, in a format without checks */
+    unsigned would_need;       /* the required= with which a lost file could be restored; 0: none */
+    char *conflict_text;       /* which stores have what; NULL: no conflict */
+    unsigned whole;            /* different shares of full length of what is shown */
+    unsigned rival;            /* of another complete version; 0: none */
+    uint64_t bytes;            /* of blocks that were read */
+    struct share_set *shares;  /* of a file, with all that is known of them; else NULL */
 };
 
 /*
- * Looks at PATH in all stores, and judges it by the rules that readers go by. EXPECTED returns the
- * share that a store should hold, or -1; it may be NULL. Returns 0; -ENOENT; -ECANCELED; a
- * shortage; a store's error where none could answer; or -ETIMEDOUT where a store that did not
- * answer may have what is missing. Clear RET in any case.
+ * Looks at PATH in all stores, and judges it by the rules of readers. EXPECTED returns the share
+ * that a store should hold, or -1; it may be NULL. Returns 0; -ENOENT; -ECANCELED; a shortage; a
+ * store's error where no store could answer; or -ETIMEDOUT where a store that did not answer may
+ * have what is missing. Clear RET in any case.
  */
 int inspection_make(const struct share_terms *terms, const char *path,
                     const struct sweep_depth *depth,
@@ -105,7 +106,7 @@ int inspection_make(const struct share_terms *terms, const char *path,
 
 void inspection_clear(struct inspection *inspection);
 
-/* What the name is called where it is told: its path in the source, where that is known. */
+/* Returns the name for messages: its path in the source, where that is known. */
 const char *inspection_path(const struct inspection *inspection);
 
 /* Returns true if something is wrong with one store's copy. */
@@ -113,8 +114,8 @@ bool copy_is_wrong(const struct copy_report *report);
 
 enum name_health inspection_health(const struct inspection *inspection);
 
-/* In how many stores an older version is complete that is worth a word: where these are more, or
- * the newest is lost; else 0. */
+/* Returns in how many stores an older version is complete, if that is worth a message: these
+ * stores are more, or the newest version is lost. Otherwise returns 0. */
 unsigned inspection_rival(const struct inspection *inspection);
 
 /*

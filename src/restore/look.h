@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * All that one store has of a name, in one question: its status, the target of a symlink, and of a
- * file the descriptor and the first bytes, which may be a share's header and some of its blocks.
+ * Asks one store for all that it has of a name, in one question: its status, the target of a
+ * symlink, and of a file the descriptor and the first bytes, which may be a share's header and some
+ * of its blocks.
  */
 #pragma once
 
@@ -22,13 +23,13 @@ struct look {
 
 extern const struct question_kind look_kind;
 
-/* Answers a question that begins with a struct look, and frees that. */
+/* Answer a question that begins with a struct look, and free that. */
 int look_ask(const struct tree *tree, const char *path, struct question *question);
 void look_forget(struct question *question);
 
-/* What store number STORE answered, where inquiry_result is 0. */
+/* Returns the answer of store number STORE, where inquiry_result is 0. */
 struct look *look_answer(const struct inquiry *looks, size_t store);
 
-/* The same as a vote for the name, and as what is known of a share. */
+/* Turns the same answer into a vote for the name, and into what is known of a share. */
 struct ballot look_ballot(const struct inquiry *looks, const struct share_terms *terms,
                           size_t store, struct copy_facts *ret);
