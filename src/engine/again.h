@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A second look at what was judged, for whoever acts on that later. */
+/* A second look at names that were judged, before something is done about them. */
 #pragma once
 
 #include "engine/target.h"

@@ -79,7 +79,7 @@ static int rename_to(int directory, const struct pending *pending, const char *n
     return renameat(directory, pending->temporary, directory, name) < 0 ? -errno : 0;
 }
 
-/* Gives one its name, unless there is an ERROR already; what gets none is removed. */
+/* Gives one file its name, unless there is an ERROR already; a file without a name is removed. */
 static int give_name(const struct copy_work *copy, int directory, struct pending *pending,
                      int error)
 {
@@ -101,7 +101,7 @@ static int give_name(const struct copy_work *copy, int directory, struct pending
     return error;
 }
 
-/* Gives all of one target their names, once it is written out; if that fails, none. */
+/* Writes out one target, and gives all its files their names; if that fails, none of them. */
 static void name_in_target(const struct copy_work *copy, struct pending *first,
                            const struct target *target)
 {

@@ -11,9 +11,10 @@ unsigned check_slice(const char *path);
 
 struct check_settings {
     unsigned jobs;
-    double part;     /* of the blocks, as struct inspection_depth has it */
-    uint64_t seed;   /* the same */
-    uint64_t slices; /* a bit for each of which blocks are read; of the rest, headers alone */
+    double part;   /* of the blocks, as struct inspection_depth has it */
+    uint64_t seed; /* the same */
+    uint64_t
+        slices; /* a bit for each slice whose blocks are read; of the others, headers are read */
 
     /* Any thread may call these, and at once. ROSTER is that of all stores. */
     void *context;
@@ -22,8 +23,8 @@ struct check_settings {
 };
 
 /*
- * Checks SOURCE, which is made of stores; ROSTER is its. Returns 0 when all was looked at, what
- * came of it having been reported; -ENOMEM; -ECANCELED.
+ * Checks SOURCE, which is made of stores, and reports each name. ROSTER is that of its stores.
+ * Returns 0 when all was looked at; -ENOMEM; -ECANCELED.
  */
 int check_run(struct source *source, const struct roster *roster,
               const struct check_settings *settings, struct progress *progress);

@@ -63,7 +63,7 @@ static int make_room(const struct passing *passing, struct room *room)
     return r;
 }
 
-/* Adds to what all pieces that were written come to, in any order. */
+/* Adds to the sum of all pieces that were written, in any order. */
 static void add_written(atomic_uint_fast64_t *written, uint64_t offset, const uint8_t *data,
                         size_t size)
 {
@@ -149,8 +149,8 @@ static void take_blocks(const struct passing *passing, const struct room *room, 
     }
 }
 
-/* Takes the stripe itself, DATA; NULL: it was left out. Known zeros, in a new file that may have
- * holes, need not even be looked at. */
+/* Writes or compares the stripe itself, DATA; NULL: it was left out. Known zeros need not be
+ * looked at, in a new file that may have holes. */
 static void take_whole(const struct passing *passing, uint64_t stripe, const uint8_t *data,
                        bool is_zeros)
 {
@@ -219,7 +219,7 @@ static bool run_stripes(void *context, uint64_t number)
     return true;
 }
 
-/* Returns as content_run, but that only the source and what makes blocks of it are concerned. */
+/* Returns as content_run, for errors of the source and of the encoder alone. */
 static int run_all(struct passing *passing)
 {
     uint64_t present = passing->source->present;
@@ -284,7 +284,7 @@ int content_run(const struct item *item, struct source_file *source, bool compar
         passing.shares[passing.share_count++] = slot;
     }
     uint64_t at_once = PART_BYTES / layout_full_stripe_size(&passing.layout);
-    /* Each stripe of a file that is far away costs the time of the way: many are read at once. */
+    /* Each stripe of a distant file costs a round trip: many are read at once. */
     passing.part = at_once > 0 && !source->distant ? at_once : 1;
     if (passing.share_count > 0 && passing.layout.source_size > 0)
         r = encoder_new(&passing.layout, (unsigned)passing.share_count, indices, &passing.encoder);

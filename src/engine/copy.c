@@ -13,8 +13,8 @@ static void run_item(struct item *item)
     bool refused = copy->count > 0;
 
     if (copy->settings->owned && temporary_is_name(item->original.name)) {
-        /* What an interrupted run of ours left in stores goes: that is no further name of a file.
-         */
+        /* Leftovers of our interrupted runs in stores are removed: they are no further names of
+         * a file. */
         item_choose(item, true);
         clean_unwanted(item);
         if (item_any_needs(item, NEED_REMOVAL))
@@ -65,7 +65,7 @@ static void copy_directory(struct visit *visit, const char *path, const struct n
 
 static void copy_failed(struct visit *visit, const char *path, int error)
 {
-    /* What tells of a directory that is gone meanwhile tells of one that was not copied. */
+    /* A file that describes a directory is not copied where the directory is gone meanwhile. */
     if (error != -ENOENT || *path == '\0' || visit->source->last)
         copy_tell((struct copy_work *)visit, COPY_LOST, path, NULL, error);
 }
@@ -87,9 +87,9 @@ enum {
 };
 
 /*
- * Opens and locks all targets that can be had; the others, of which it reports why, do not keep
- * these from being written. Waits, for all together, for other runs: one that was killed may have a
- * target until the kernel has written out what that was waiting for. Returns 0 if any was had.
+ * Opens and locks all targets that can be had; reports why the others cannot, and goes on without
+ * them. Waits for other runs, once for all targets: a run that was killed may hold a target until
+ * the kernel has written out its files. Returns 0 if any target was had.
  */
 static int begin_targets(const struct copy_work *copy, size_t *ret_begun)
 {
@@ -138,8 +138,7 @@ static int run(struct copy_work *copy)
     alike_end(copy);
     partials_end(copy);
     directories_end(copy);
-    /* Names are durable before the run has succeeded: files were written out before they got them.
-     */
+    /* Names become durable before the run succeeds; files were written out before they got them. */
     for (size_t i = 0; i < copy->count && !copy->settings->dry_run; i++) {
         r = target_settle(&copy->targets[i]);
         if (r < 0)

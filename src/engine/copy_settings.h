@@ -21,8 +21,8 @@ struct copy_event {
     int error;
     unsigned lack; /* enum metadata_part: what of its metadata failed, and nothing else; 0 else */
     bool whole;    /* nothing can be written to the target: this stands for all its names */
-    const char *twin; /* of a failure: a name of the same directory that is one with it in the
-                         target; of a dry run: one that it would be linked to; NULL */
+    const char *twin; /* of a failure: another name that is one with it in the target; of a dry run:
+                         the name that it would be linked to; else NULL */
 };
 
 struct copy_settings {
@@ -39,14 +39,13 @@ struct copy_settings {
     /* Any thread may call these, and at once. */
     void *context;
     void (*report)(void *context, const struct copy_event *event);
-    /* Returns true if PATH is not to be removed, though the source shows no such name; or NULL. */
+    /* Returns true if PATH is to stay although the source shows no such name. May be NULL. */
     bool (*keeps)(void *context, const char *path);
 
     /*
-     * Sets what each slot needs; NULL: that is what slot_compare says. The caller's part of what
-     * was seen there is to be set, too. AGAIN: all that was needed for it has been done. Idle
-     * threads of POOL (NULL: none) help. *RET_FILE: the file that they need; NULL where it is the
-     * source's.
+     * Sets what each slot needs, and the caller's part of what was seen there; NULL: as
+     * slot_compare says. AGAIN: all that was needed before has been done. Idle threads of POOL
+     * (NULL: none) help. *RET_FILE: the file to copy; NULL where it is the source's.
      */
     void (*choose)(void *context, const struct original *original, struct slot slots[], bool again,
                    struct pool *pool, struct source_file **ret_file);

@@ -47,8 +47,8 @@ static bool is_directory(const struct target *target, const char *path, mode_t k
 
 /*
  * Counts what the directory PATH of a target holds beside the NAMES that the source has there, with
- * all beneath; directories that both have are added to BOTH. NAMES NULL: the source has no such
- * directory, and all in it would go, if GOES.
+ * all beneath. Adds directories that both have to BOTH. NAMES NULL: the source has no such
+ * directory, and all in it would be removed, if GOES.
  */
 static void count_in_target(struct counting *counting, size_t target, const char *path,
                             const struct names *names, bool goes, struct names *both)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Removes what should not be in a target; and directories: they are made before their contents,
- * which then change their times. So their metadata is noted as it was before, and set last.
+ * Removes what should not be in a target, and makes directories. These are made before their
+ * contents, which change their times; so their metadata is noted first, and set last.
  */
 #include "engine/item.h"
 #include "engine/partial.h"
@@ -20,7 +20,10 @@ struct cleaning {
     const char *way; /* the directory that is in the way; else NULL */
 };
 
-/* Returns true for what only tells of the directory that is in the way: no name of the source. */
+/*
+ * Returns true for a file that describes a directory which is in the way: the source has no such
+ * name.
+ */
 static bool tells_of_way(const struct cleaning *cleaning, const char *path)
 {
     const char *last = cleaning->copy->visit.source->last;
@@ -31,7 +34,7 @@ static bool tells_of_way(const struct cleaning *cleaning, const char *path)
     return whole && strcmp(whole, path) == 0;
 }
 
-/* What an interrupted run of ours left goes without a word. */
+/* Leftovers of our interrupted runs are removed without a message. */
 static void tell_removed(void *opaque, const char *path)
 {
     const struct cleaning *cleaning = opaque;
@@ -110,7 +113,7 @@ static void free_partial(struct partial *partial)
 
 DEFINE_CLEANUP(struct partial *, free_partial)
 
-/* Notes NAME of the directory PATH, WHOLE, if it is such a one. Returns 1 if it is, 0 if not, or
+/* Notes NAME of the directory PATH, WHOLE, if it was salvaged. Returns 1 if it was, 0 if not, or
  * -ENOMEM. */
 static int note_partial(struct copy_work *copy, struct target *target, const char *path,
                         const char *name, const struct names *names)
@@ -152,7 +155,8 @@ static bool is_key(int directory, const char *path)
     return size > 0 && key_share_read(bytes, (size_t)size, &share) == 0;
 }
 
-/* Returns true if PATH tells of the set beside sealed shares; NAMES are what its directory shows.
+/*
+ * Returns true if PATH describes the set beside sealed shares; NAMES are what its directory shows.
  */
 static bool is_sealed_description(const struct names *names, const char *path)
 {
@@ -219,8 +223,7 @@ struct directory {
     char path[];
 };
 
-/* Opens one whose owner has closed it to himself until all in it is done. Returns true if it did.
- */
+/* Gives the owner access to a directory until its contents are in place. Returns true if it did. */
 static bool open_for_owner(const struct item *item, const struct slot *slot)
 {
     const char *name = item->original.name;
@@ -232,8 +235,8 @@ static bool open_for_owner(const struct item *item, const struct slot *slot)
 }
 
 /*
- * Gives a new directory its metadata at once: if this run is interrupted, the new store votes on
- * it already. What cannot be set is reported at the end.
+ * Gives a new directory its metadata at once: if this run is interrupted, the new store already has
+ * a vote. What cannot be set is reported at the end.
  */
 static void begin_metadata(const struct item *item, const struct slot *slot)
 {
@@ -288,8 +291,8 @@ void directories_enter(struct item *item)
     const char *path = item->original.path;
     bool as_it_was = true;
 
-    /* Before it is made anywhere: new directories in stores would have their say in it. What is not
-     * known is not given to any. */
+    /* Reads the metadata before the directory is made anywhere: new directories in stores would
+     * vote on it. What is not known is set in no target. */
     bool known = item_look_at_xattrs(item) == 0;
     for (struct slot *slot = item->slots; slot < item->end; slot++) {
         if (slot->need == NEED_CONTENT) {
@@ -317,7 +320,7 @@ void directories_begin(struct copy_work *copy)
     int r = item_begin(copy, "", NULL, &item);
     if (r == 0)
         r = item_look(&item);
-    if (r == 0 && copy->settings->choose) /* what is seen of it says whether its mode stays */
+    if (r == 0 && copy->settings->choose) /* its mode may have to stay */
         item_choose(&item, false);
     if (r == 0)
         r = item_look_at_xattrs(&item);
@@ -333,8 +336,8 @@ void directories_begin(struct copy_work *copy)
 
 /*
  * Gives a directory its metadata, and writes it out where that is not done for the target as a
- * whole. It is opened before: the metadata may close it. What stayed where a directory was to be
- * keeps its own metadata, and so does what could not be looked at.
+ * whole. Opens it first, since the metadata may take access away. What stayed in a directory's
+ * place keeps its own metadata, and so does what could not be looked at.
  */
 static void end_in_slot(const struct item *item, const struct slot *slot, bool told)
 {

@@ -82,7 +82,7 @@ static void report_failure(const struct copy_work *copy, struct target *target,
 void copy_tell(const struct copy_work *copy, enum copy_kind kind, const char *path,
                struct target *target, int error)
 {
-    if (error == -ECANCELED) /* the run is to stop, which is no failure of this name */
+    if (error == -ECANCELED) /* the run is to stop: no failure of this name */
         return;
     if (kind == COPY_LOST && is_no_verdict(error))
         kind = COPY_FAILED;
@@ -290,7 +290,7 @@ void item_choose(struct item *item, bool again)
                      &file);
     if (file && item->file)
         source_close(item->file);
-    if (file) /* that was looked at for this: the item's now */
+    if (file) /* that this look has opened: the item's now */
         item->file = file;
     for (struct slot *slot = item->slots; slot < item->end; slot++)
         refuse_unseen(item, slot);

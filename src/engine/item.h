@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the files of the copy engine share: a run of it, one name of the source with all that is
- * known of it, and what each file does with that.
+ * Shared by the files of the copy engine: a run, one name of the source with all that is known of
+ * it, and the functions of each file.
  */
 #pragma once
 
@@ -23,7 +23,7 @@ struct copy_work {
         struct pending *first, **end;
         size_t count;
         uint64_t size;
-    } batch; /* what was made and waits for its name: see batch.c */
+    } batch; /* files that wait for their names: see batch.c */
 };
 
 /* One name, and where it is in each target. */
@@ -39,7 +39,9 @@ struct item {
 
 /* item.c */
 
-/* What messages call PATH of the source, which the caller frees; NULL without memory. */
+/*
+ * Returns the name of PATH of the source in messages, which the caller frees; NULL without memory.
+ */
 char *copy_describe(const struct copy_work *copy, const char *path);
 
 /* Reports an event; TARGET NULL stands for all. One that takes no writes at all is reported once.
@@ -47,7 +49,10 @@ char *copy_describe(const struct copy_work *copy, const char *path);
 void copy_tell(const struct copy_work *copy, enum copy_kind kind, const char *path,
                struct target *target, int error);
 
-/* Reports that PATH was made, and before that what gave way, if that was of another kind. */
+/*
+ * Reports that PATH was made, and before that, what was removed for it, if that was of another
+ * kind.
+ */
 void copy_tell_made(const struct copy_work *copy, const char *path, struct target *target,
                     bool replaces_kind);
 
@@ -67,8 +72,8 @@ void copy_tell_lack(const struct copy_work *copy, const char *path, struct targe
                     const struct metadata_lack *lack);
 
 /*
- * Opens the directory PATH in all targets of the run that VISIT is of: an int for each. One that is
- * not there is below 0, and where it cannot be opened, that is told. NULL without memory, which is
+ * Opens the directory PATH in all targets of the run that VISIT is of: an int for each, below 0
+ * where it is not there, or cannot be opened, which is reported. NULL without memory, which is
  * noted.
  */
 void *copy_open_directories(struct visit *visit, const char *path);
@@ -84,13 +89,13 @@ void item_end(struct item *item);
 #define cleanup_item CLEANUP(item_end)
 
 /*
- * Looks at all of the original but the attributes; and takes the file, where it comes to hand. It
- * has as many links as the tree says that has most: what a target has may be linked as often.
- * Returns 0, or a negative errno, which is told unless it is gone.
+ * Looks at all of the original but the attributes; takes the open file, where the look has it. Its
+ * link count is the highest of all trees: a target's file may have as many links. Returns 0, or a
+ * negative errno, which is reported unless the name is gone.
  */
 int item_look(struct item *item);
 
-/* Returns true for the name that tells of its directory: without it, that is not copied. */
+/* Returns true for the name that describes its directory, which is not copied without it. */
 bool item_is_last(const struct item *item);
 
 /* Like item_look, but reports nothing. */
@@ -111,8 +116,9 @@ bool item_any_needs(const struct item *item, enum need need);
 bool item_replaces_kind(const struct item *item, const struct slot *slot);
 
 /*
- * The original's metadata for a slot; it lives as long as the item's. Most stores may keep less
- * of a time than a share's header or what the target has: then it is the finest that agrees.
+ * Returns the original's metadata for a slot, valid as long as the item's. Most stores may keep
+ * coarser times than a share's header or the target: then the time is the finest of those that
+ * agree.
  */
 struct metadata item_metadata(const struct item *item, const struct slot *slot);
 
@@ -120,7 +126,10 @@ struct metadata item_metadata(const struct item *item, const struct slot *slot);
 int item_apply_metadata(const struct item *item, const struct slot *slot, const char *name,
                         struct metadata_lack *ret_lack);
 
-/* The same for the name itself, and reports it, if TOLD. Returns true if that changes something. */
+/*
+ * Gives the name itself the original's metadata, and reports that, if TOLD. Returns true if that
+ * changes something.
+ */
 bool item_end_metadata(const struct item *item, const struct slot *slot, bool told);
 
 /* content.c */
@@ -155,23 +164,23 @@ void make_in_dry_run(const struct item *item, const struct slot *slot);
 /* batch.c */
 
 /*
- * What has the slot's temporary name is to get that of PATH in the same directory; it has SIZE
- * bytes. Where PATH is not what was seen any more, it gets none. LINKED: it may be one with PATH
- * already, though the file system does not show it (sshfs). Returns 0, or -ENOMEM; then the
- * temporary name is the caller's.
+ * Queues the slot's temporary file, of SIZE bytes, for the name of PATH in the same directory. It
+ * gets none where PATH is not what was seen any more. LINKED: it may be one with PATH already,
+ * though the file system does not show that (sshfs). Returns 0, or -ENOMEM; then the caller has to
+ * remove the temporary file.
  */
 int batch_add(const struct item *item, const struct slot *slot, const char *path, uint64_t size,
               bool linked);
 
-/* Has all that wait take their names, and tells of it. */
+/* Gives all waiting files their names, and reports them. */
 void batch_commit(struct copy_work *copy);
 
 /* directories.c */
 
 /*
- * Removes the directory PATH in DIRECTORY, which is in the way of another kind. Removes its
- * contents only if --delete is set and none of them is kept; or if they are no more than the name
- * that the source has last in each directory, so that the directory was empty. A dry run only
+ * Removes the directory PATH in DIRECTORY, in whose place something of another kind is to be.
+ * Removes its contents only if --delete is set and none of them is kept; or if they are just the
+ * name that the source has last in each directory, so that the directory was empty. A dry run only
  * reports. Returns 0, also if nothing is in the way, or why the directory stays.
  */
 int clean_way(const struct copy_work *copy, struct target *target, int directory, const char *path);
@@ -180,9 +189,9 @@ int clean_way(const struct copy_work *copy, struct target *target, int directory
 void clean_unwanted(const struct item *item);
 
 /*
- * Removes from a target's directory PATH what an interrupted run left, and with --delete everything
- * that is not among the source's NAMES, which are sorted. What was salvaged of a file waits until
- * that is made.
+ * Removes from a target's directory PATH what an interrupted run left, and with --delete all that
+ * is not among the source's NAMES, which are sorted. What was salvaged of a file stays until the
+ * file is made.
  */
 void clean_directory(struct copy_work *copy, struct target *target, const char *path,
                      const struct names *names);
@@ -190,16 +199,16 @@ void clean_directory(struct copy_work *copy, struct target *target, const char *
 /* What was salvaged of the file PATH stays: what the target has under that name is in doubt. */
 void partials_keep(struct copy_work *copy, const char *path);
 
-/* Removes, once all else is made, what was salvaged of files that are there now. */
+/* Removes, when all else is made, what was salvaged of files that are complete now. */
 void partials_end(struct copy_work *copy);
 
 /* Notes the root, which is there in all targets. */
 void directories_begin(struct copy_work *copy);
 
-/* Makes the directory where it is missing, and has it visited. */
+/* Makes the directory where it is missing, and visits it. */
 void directories_enter(struct item *item);
 
-/* Gives all of them their metadata, and has names durable where target_settle does not. */
+/* Gives all directories their metadata, and makes names durable where target_settle does not. */
 void directories_end(struct copy_work *copy);
 
 /* alike.c */
@@ -212,5 +221,5 @@ void alike_end(struct copy_work *copy);
 
 /* links.c */
 
-/* Links further names of a file to the first, once that is what it should be. Failures are told. */
+/* Links further names of a file to the first, once that is what it should be. Reports failures. */
 void links_make(struct copy_work *copy);

@@ -88,10 +88,11 @@ unsigned limits_of(const struct limits_seen *seen, bool is_remote, bool is_of_rc
     if (known && !files->differ && !directories->differ && files->others + directories->others > 0)
         limits |= LIMIT_MODES;
     for (size_t i = 0; i < 3; i++) {
-        /* Other storage has times of its own for directories even where there are but a few. */
-        /* Other storage has times of its own for directories even where there are but a few. rclone
-         * sends none of these, of which the root may be the only one and is not seen here; and it
-         * keeps no times or all, as far as anybody sees. */
+        /*
+         * Other storage sets the times of directories itself, even where there are but a few.
+         * rclone sends no times of directories, of which the root may be the only one and is not
+         * seen here; of files it keeps all times or none.
+         */
         const uint64_t enough = is_of_rclone                      ? i != 1
                                 : (limits & LIMIT_MODES && i > 0) ? 1
                                                                   : ENOUGH;
@@ -99,13 +100,12 @@ unsigned limits_of(const struct limits_seen *seen, bool is_remote, bool is_of_rc
             limits |= (unsigned)LIMIT_TIMES << i;
     }
     limits |= is_never_right(&seen->fractions, ENOUGH) ? LIMIT_FRACTIONS : 0;
-    /* What was removed there looks the same, but not in storage that is known for such limits. */
+    /* What was removed looks the same, but only storage known for such limits counts here. */
     if (known && (is_remote || limits & (LIMIT_OWNERS | LIMIT_MODES))) {
         limits |= is_never_right(&seen->symlinks, 1) ? LIMIT_SYMLINKS : 0;
         limits |= is_never_right(&seen->special, 1) ? LIMIT_SPECIAL : 0;
     }
-    /* As in S3, where a directory is the names of files. One with files in it is missed by these.
-     */
+    /* As in S3, where directories exist by the names of the files in them. */
     if (is_remote && limits & LIMIT_MODES && seen->missing_directories > 0)
         limits |= LIMIT_DIRECTORIES;
     return limits;

@@ -26,7 +26,7 @@ enum limit {
 struct limits_seen {
     struct same_in_all {
         uint64_t names;  /* that were looked at */
-        uint64_t others; /* of these, those that are another way than is shown */
+        uint64_t others; /* of these, those that differ from what is shown */
         bool differ;     /* two of them are not alike */
         mode_t mode;
         uid_t uid;
@@ -48,10 +48,10 @@ void limits_note(struct limits_seen *seen, const struct stat *own, const struct 
                  const struct timespec *right_time);
 
 /*
- * Returns a set of enum limit. A few names are not enough to tell. With IS_OF_RCLONE one time
- * is, and of directories, whose times rclone does not send, none has to be seen.
+ * Returns a set of enum limit. A few names are not enough. With IS_OF_RCLONE one time is enough,
+ * and of directories, whose times rclone does not send, none is needed.
  */
 unsigned limits_of(const struct limits_seen *seen, bool is_remote, bool is_of_rclone);
 
-/* Takes what is only so because of LIMITS for right in copy number PLACE. */
+/* Clears differences of copy number PLACE that LIMITS explain. */
 void limits_excuse(unsigned limits, struct inspection *inspection, size_t place);

@@ -11,7 +11,7 @@
 
 struct linked_name {
     struct linked_name *next;
-    struct linked_name *first; /* closer to the name its group is linked to; itself: it is that */
+    struct linked_name *first; /* nearer to the name its group is linked to, or that name itself */
     bool waits;
     struct source_inodes inodes;
     char path[];
@@ -129,7 +129,7 @@ int links_add(struct links *links, const struct source_inodes *inodes, const cha
     return !name->waits;
 }
 
-/* How many trees have both names, and as one object or as two. */
+/* Counts how many trees have both names, as one object or as two. */
 static void count_voices(const struct source_inodes *a, const struct source_inodes *b,
                          unsigned *ret_one, unsigned *ret_two)
 {
@@ -159,8 +159,8 @@ static int compare_by_path(const void *left, const void *right)
                   (*(struct linked_name *const *)right)->path);
 }
 
-/* Joins NAME with those that are next to it in some tree, where they belong together. What is
- * copied already comes first, and then by path. */
+/* Joins NAME with its neighbours in each tree, where they belong together. Names that are copied
+ * come first, then the order of paths. */
 static void settle_links(const struct links *links, struct linked_name *name)
 {
     for (size_t i = 0; i < name->inodes.count; i++) {
@@ -291,7 +291,7 @@ static int link_in_slot(struct pair *pair, const struct slot *first, struct slot
     struct stat a, b, made;
 
     if (first->need != NEED_METADATA && first->need != NEED_NOTHING)
-        return 0; /* it is not there as it should be, which has been told */
+        return 0; /* it is not there as it should be, which has been reported */
     if (copy->settings->dry_run && !(exists(first, first_name) && exists(slot, name))) {
         int r = is_one_file(pair);
         if (r > 0)

@@ -107,7 +107,7 @@ static int make_older(struct item *item)
             continue;
         item->original.status = file->status;
         item->original.header = file->header;
-        /* What is there already of it, by size and time, an earlier run has taken. */
+        /* A target that has it already, by size and time, has it from an earlier run. */
         for (struct slot *slot = item->slots; slot < item->end; slot++) {
             if (slot->need == NEED_CONTENT && !copy->settings->look_closer)
                 slot->need = slot_compare(slot, &item->original);
@@ -127,8 +127,8 @@ static bool may_be_earlier(const struct stat *status, const struct source_file *
            times_agree(&status->st_mtim, &source->status.st_mtim);
 }
 
-/* Opens what an earlier run has made of the version that is read, where it has NAME in a slot.
- * Returns false where something else has it. */
+/* Opens what an earlier run has salvaged of this version, where that has NAME in a slot. Returns
+ * false where something else has the name. */
 static bool open_earlier(struct slot *slot, const char *name, const struct source_file *source)
 {
     struct stat status;
@@ -144,8 +144,8 @@ static bool open_earlier(struct slot *slot, const char *name, const struct sourc
 }
 
 /*
- * Returns true if what can be read may get the name of PATH: neither the source has it, nor, where
- * it is to be made, anything else than what an earlier run could read.
+ * Returns true if salvaged data may get the name of PATH: the source has no such name, and in the
+ * targets nothing else has it than what an earlier run salvaged.
  */
 static bool may_become(const struct item *item, const char *path)
 {
@@ -159,8 +159,7 @@ static bool may_become(const struct item *item, const char *path)
     return may;
 }
 
-/* Makes what can be read of it, now or by an earlier run, under the first of its names that may be
- * had. */
+/* Salvages what can be read, now or by an earlier run, under the first name that is free. */
 static int make_partial(struct item *item)
 {
     for (unsigned number = 1; number <= PARTIAL_MAX; number++) {
@@ -212,7 +211,7 @@ void make_in_dry_run(const struct item *item, const struct slot *slot)
 }
 
 /*
- * Looks at contents where nothing else says that they differ. What cannot be read is lost, whatever
+ * Compares contents where nothing else says that they differ. What cannot be read is lost, whatever
  * the target has.
  */
 static void look_closer(struct item *item)

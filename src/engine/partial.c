@@ -51,7 +51,7 @@ static size_t take_suffix(const char *name, unsigned long *ret_number)
     return *end ? 0 : (size_t)(at - name);
 }
 
-/* The name of NAMES that was too long for NAME to begin with; NULL: there is none. */
+/* Returns the name among NAMES that was too long for NAME to begin with; NULL: there is none. */
 static const char *find_cut(const char *name, unsigned number, const struct names *names)
 {
     for (size_t i = 0; i < names->count; i++) {

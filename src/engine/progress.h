@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How far a run is, for whoever wants to show it, and the wish that it end. Any thread may look. */
+/* How far a run is, and whether it is to stop. Any thread may look. */
 #pragma once
 
 #include "base/lock.h"

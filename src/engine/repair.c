@@ -30,7 +30,7 @@ static void tell(void *opaque, const struct copy_event *event)
     settings->report(settings->context, event);
 }
 
-/* What was found in STORE; NULL: it is gone meanwhile. */
+/* Returns what was found in STORE; NULL: it is gone meanwhile. */
 static const struct copy_report *report_of(const struct inspection *inspection,
                                            const struct store *store)
 {
@@ -41,7 +41,7 @@ static const struct copy_report *report_of(const struct inspection *inspection,
     return NULL;
 }
 
-/* Tells of what cannot be read: nothing is known of it but that it is not mended. */
+/* Reports what cannot be read: all that is known is that it was not mended. */
 static void tell_refused(struct repair *repair, const char *path, const struct target *target,
                          int error)
 {
@@ -62,7 +62,7 @@ static const char *find_reason_to_keep(const struct copy_report *report)
                : "an intact share of another version, which is newer or in as many stores";
 }
 
-/* Returns true if a copy is to have its content anew, for what it is itself. */
+/* Returns true if a copy's own state says that its content is to be made anew. */
 static bool is_to_be_replaced(const struct copy_report *report)
 {
     if (report->state == COPY_GOOD || find_reason_to_keep(report))
@@ -70,8 +70,8 @@ static bool is_to_be_replaced(const struct copy_report *report)
     return report->state != COPY_UNREADABLE || (report->error == -EACCES && report->as_shown);
 }
 
-/* Lists the copies of all stores, and which of them repair replaces: those that it is to replace,
- * and may, whether stale copies count for the file or not. The caller frees them. */
+/* Lists the copies of all stores, and which of them repair replaces: those that need it and that
+ * the file can do without, whether stale copies count or not. The caller frees them. */
 static struct mend_copy *plan(const struct repair *repair, const struct inspection *inspection)
 {
     unsigned needed = quorum_need(&repair->roster->quorum, inspection->version.layout.required);
@@ -154,7 +154,7 @@ static void tell_not_removed(const struct repair *repair, const char *path, cons
     atomic_fetch_add(repair->settings->refused, 1);
 }
 
-/* PATH in a target, as in the list of those that are kept; the caller frees it. */
+/* Returns PATH in a target, as the list of kept names has it; the caller frees it. */
 static char *way_in(const struct repair *repair, const char *path, size_t target)
 {
     char *way = NULL;
@@ -177,8 +177,8 @@ static bool is_in_the_way(struct repair *repair, const char *path, size_t target
 }
 
 /*
- * Returns true if a file that is in the way of another kind is an intact share, or may be one, and
- * is not to go; says why. It may go where its name could be removed.
+ * Returns true if a file in the place of something else is an intact share, or may be one, and is
+ * to stay; says why. It is removed where its name could be removed.
  */
 static bool share_stays(struct repair *repair, const struct inspection *inspection, size_t target,
                         bool again)
@@ -216,8 +216,8 @@ static bool is_full_directory(const struct repair *repair, const char *path, siz
 }
 
 /*
- * Returns why a name is not handed over: it would become what a reader finds, and in place of
- * whatever is there. NULL: it may be.
+ * Returns why a name is not sent to a node: it would replace whatever is there. NULL: it may be
+ * sent.
  */
 static const char *find_reason_to_hold(const struct repair *repair,
                                        const struct inspection *inspection, size_t target)
@@ -249,7 +249,7 @@ static unsigned wrong_metadata(const struct repair *repair, const struct copy_re
     return report->other_metadata & ~(stays ? METADATA_MODE | METADATA_OWNER : 0u);
 }
 
-/* What has to be done about one copy of something that can be restored; PLANNED: it is replaced. */
+/* Returns what to do about one copy of a name that can be restored; PLANNED: it is replaced. */
 static enum need mend_one(struct repair *repair, const struct inspection *inspection, size_t target,
                           bool planned, bool again)
 {
@@ -278,7 +278,7 @@ static enum need mend_one(struct repair *repair, const struct inspection *inspec
     return NEED_REFUSED;
 }
 
-/* Returns true if a name that too few stores have may go; says why where it may not. */
+/* Returns true if a name that too few stores have may be removed; says why where it may not. */
 static bool may_be_removed(const struct repair *repair, const struct inspection *inspection,
                            const char *path, bool again)
 {
@@ -307,8 +307,8 @@ static int inspect(const struct repair *repair, const char *path, const struct s
                            repair->roster, ret);
 }
 
-/* Returns 0 if all in the directory PATH may go as well, or why not. Adds the directories in it to
- * DIRECTORIES, and notes whether there are FILES. */
+/* Returns 0 if all in the directory PATH may be removed as well, or why not. Adds the
+ * directories in it to DIRECTORIES, and notes whether there are FILES. */
 static int look_whether_all_go(const struct repair *repair, const char *path,
                                struct names *directories, bool *files)
 {
@@ -380,7 +380,7 @@ static bool keeps(void *opaque, const char *path)
     return reason;
 }
 
-/* What has to be done about a name that can be restored, in each target that can be reached. */
+/* Sets what to do about a name that can be restored, in each target that can be reached. */
 static void choose_mending(struct repair *repair, const struct inspection *inspection,
                            struct slot slots[], bool again)
 {
@@ -389,7 +389,7 @@ static void choose_mending(struct repair *repair, const struct inspection *inspe
 
     for (size_t i = 0; i < repair->count; i++) {
         const struct copy_report *report = report_of(inspection, repair->stores[i]);
-        /* A directory that could not be made has been told; a dry run makes none. */
+        /* A directory that could not be made has been reported; a dry run makes none. */
         bool reachable = slots[i].directory >= 0 || (repair->settings->copy.dry_run &&
                                                      !is_in_the_way(repair, inspection->path, i));
         slots[i].seen->keeps_mode = report && report->keeps_mode;
@@ -403,7 +403,7 @@ static void choose_mending(struct repair *repair, const struct inspection *inspe
         atomic_fetch_add(repair->settings->unverified, 1);
 }
 
-/* What has to be done in each target about a name that was judged; they are all refused yet. */
+/* Sets what to do in each target about a name that was judged; until now, all are refused. */
 static void choose_needs(struct repair *repair, const struct inspection *inspection,
                          const char *path, struct slot slots[], bool again)
 {
@@ -415,10 +415,10 @@ static void choose_needs(struct repair *repair, const struct inspection *inspect
             slots[i].need = NEED_REMOVAL;
         removed |= slots[i].need == NEED_REMOVAL;
     }
-    /* What an interrupted run of ours left goes, and nothing says so. */
+    /* Leftovers of our interrupted runs are removed without a message. */
     bool ours = inspection->leftover && temporary_is_name(visit_last_name(path));
-    /* What a manifest has, or a manifest itself, is lost and no leftover: each share may be the one
-     * that others have to be there with. */
+    /* What a manifest has, or a manifest itself, is lost and no leftover: each share may be
+     * needed together with others. */
     removed = removed && (ours || (!inspection->sealed.kind &&
                                    (restorable ? goes_with_files(repair, inspection)
                                                : may_be_removed(repair, inspection, path, again))));

@@ -11,15 +11,15 @@
 struct repair_settings {
     struct check_settings check; /* what was found, before anything is done */
     struct copy_settings copy;   /* its choose and context are repair's */
-    atomic_uint *refused;        /* names that were not removed, for a reason that was told */
-    atomic_uint *kept;           /* copies that stay as they are, for a reason that was told */
+    atomic_uint *refused;        /* names that were not removed, for a reported reason */
+    atomic_uint *kept;           /* copies that stay as they are, for a reported reason */
     atomic_uint *lost;           /* names that cannot be restored, and were not removed */
-    atomic_uint *unverified;     /* files that were made of sealed stripes that nothing proves */
+    atomic_uint *unverified;     /* files made from sealed stripes that nothing proves */
     atomic_uint *unconfirmed;    /* names that too few stores have, and that were not removed */
     /*
-     * Told of all that a store needs, in place of writing there; NULL: it is written. TARGET's name
-     * and tree are the store's; SEEN is what PATH was before it was judged. Any thread may call it.
-     * The context is COPY's, which is to be a dry run.
+     * Called for all that a store needs, instead of writing there; NULL: it is written. TARGET's
+     * name and tree are the store's; SEEN is what PATH was before it was judged. Any thread may
+     * call it. The context is COPY's, which is to be a dry run.
      */
     void (*hand_over)(void *context, const char *path, const struct target *target, enum need need,
                       const struct seen *seen);

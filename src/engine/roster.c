@@ -16,7 +16,7 @@
 struct scattered_piece {
     char *path;
     const char *other; /* another name's path, with whose shares there are enough; or NULL */
-    bool alone;        /* there are enough without others, by their own k though not by K */
+    bool alone;        /* there are enough by their own k, though not by K */
     struct {
         int64_t size, time, required, block_size, total;
     } version;
@@ -207,7 +207,7 @@ static void note_limits(struct rostering *rostering, const struct survey *survey
         int r = inquiry_result(looks, i);
         struct timespec time;
         bool knows_time = false;
-        /* A store that failed, or has nothing at all, says nothing of its storage. */
+        /* A store that failed, or is empty, says nothing about its storage. */
         if (entry->store != looks->list->stores[i] || entry->empty ||
             (!ballot->cast && r != -ENOENT && r != -ENOTDIR))
             continue;
@@ -222,7 +222,7 @@ static void note_limits(struct rostering *rostering, const struct survey *survey
     }
 }
 
-/* Notes the shares of what this name alone has too few of. Returns 0 or -ENOMEM. */
+/* Notes the shares of versions that have too few under this name. Returns 0 or -ENOMEM. */
 static int note_scattered(struct rostering *rostering, const char *path,
                           const struct survey *survey)
 {
@@ -262,8 +262,8 @@ static void count_file(struct rostering *rostering, const struct survey *survey)
     }
 }
 
-/* What says of its root that it keeps no attributes, keeps none: rclone's mounts answer with an
- * error where a file's are asked for. */
+/* Storage whose root says that it keeps no attributes keeps none: rclone's mounts answer with an
+ * error for those of a file. */
 static int settle_limits(struct source *source, const struct store_list *list,
                          struct roster *roster)
 {
@@ -339,7 +339,7 @@ int roster_make(struct source *source, unsigned jobs, struct progress *progress,
     ret->quorum = list->quorum;
     for (size_t i = 0; i < list->count; i++) {
         struct store_voice voice;
-        /* One that was not heard is not to be taken for one without shares. */
+        /* A store that did not answer is not to be taken for one without shares. */
         int error = store_voice(list->stores[i], &voice) ? 0
                     : list->why_unheard < 0              ? list->why_unheard
                                                          : -ETIMEDOUT;

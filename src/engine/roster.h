@@ -20,7 +20,7 @@ struct roster_entry {
     unsigned required;            /* the k that most of its headers say */
     bool empty;                   /* it holds nothing: perhaps it is not mounted */
     bool added;                   /* the user said which share it is to hold */
-    bool left;                    /* nothing is to be written there, and that was said */
+    bool left;                    /* nothing is to be written there, which was reported */
     atomic_uint_fast64_t missing; /* of the names that are shown */
     atomic_uint_fast64_t files;   /* that it has */
     atomic_uint_fast64_t
@@ -58,14 +58,14 @@ int roster_share(const void *roster, const struct store *store);
 
 struct mend_store roster_entry_holds(const struct roster_entry *entry);
 
-/* Takes what is only so because a store's storage cannot keep it for right: see limits.h. */
+/* Clears differences that the limits of a store's storage explain: see limits.h. */
 void roster_excuse(const struct roster *roster, struct inspection *inspection);
 
 /* Returns true if a store holds nothing, and was not meant to. */
 bool roster_has_empty(const struct roster *roster);
 
 /*
- * Shares of versions under a name, or BENEATH it, that does not have enough of them: rule 7 of
+ * Returns the shares of versions that have too few under a name, or BENEATH it. Rule 7 of
  * docs/design.md keeps these where they are enough by their own k, or together with those of the
  * same version under another name, as an interrupted rename leaves them.
  */

@@ -10,12 +10,12 @@
 #include <pthread.h>
 
 enum {
-    CACHE_SIZE = 256 * 1024, /* what the second level of cache has at least, of any core now */
+    CACHE_SIZE = 256 * 1024, /* a size that fits the second level of cache of any core today */
     LINE_SIZE = 64,
     RUNS = 16, /* between two looks at the clock, so that these cost nothing */
 };
 
-/* A thread, what it works on, and how it went. */
+/* A thread, its memory, and its result. */
 struct runner {
     pthread_t id;
     const struct speed_settings *settings;
@@ -39,7 +39,7 @@ size_t speed_piece_size(const struct speed_settings *settings)
     return size < settings->layout.block_size ? size : settings->layout.block_size;
 }
 
-/* Where it is sealed, in place: what is sealed once more is as good as any other content. */
+/* Sealed stripes are made in place, again and again: any content is as good. */
 static int encode_once(struct runner *runner)
 {
     const struct share_layout *layout = &runner->settings->layout;
@@ -85,7 +85,7 @@ static int begin_runner(struct runner *runner)
     return r;
 }
 
-/* As a reader of restored files does: every block is verified, and then what comes of them. */
+/* As a reader of restored files does: verifies every block, and then the decoded stripe. */
 static int decode_once(const struct runner *runner)
 {
     const struct share_layout *layout = &runner->settings->layout;

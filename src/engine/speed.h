@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How fast this machine's code and hash are, in memory alone: no files, no mount. */
+/* Measures the code and the hash on this machine, in memory alone: no files, no mount. */
 #pragma once
 
 #include "seal/keys.h"

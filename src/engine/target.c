@@ -21,7 +21,7 @@ int target_begin(struct target *target, bool write)
     if (fstat(place, &status) < 0)
         return -errno;
     const struct fd_path path = fd_path(place); /* which opens, and changes, the root */
-    /* If giving its owner access fails, the first write says why. */
+    /* If the owner cannot get access, the first write says why. */
     bool opened = write && geteuid() != 0 && (status.st_mode & S_IRWXU) != S_IRWXU &&
                   chmod(path.text, (status.st_mode & 07777) | S_IRWXU) == 0;
     int remote = mounts_is_remote(status.st_dev);

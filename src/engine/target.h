@@ -23,7 +23,7 @@ struct target {
     int root;           /* its own: open for syncfs(2) and flock(2) */
     mode_t mode_before; /* its own: the root's, until it was opened to its owner; 0: the same */
     dev_t device;       /* its own: what syncfs(2) of the root writes out; 0: nothing */
-    /* The copy's own: whether it takes any writes, which is asked once one has failed. */
+    /* The copy's own: whether it takes any writes, asked when one has failed. */
     _Atomic enum closed {
         CLOSED_UNKNOWN,
         CLOSED_NOT,
@@ -41,7 +41,7 @@ struct original {
     struct xattrs xattrs;
 };
 
-/* What a name stood for when it was looked at: to notice that someone has changed it since. */
+/* What a name stood for when it was looked at, to notice later changes by others. */
 struct seen {
     int error; /* 0, or why nothing was seen: -ENOENT, ... */
     struct stat status;
@@ -51,7 +51,7 @@ struct seen {
 
 void seen_take(int directory, const char *name, struct seen *ret);
 
-/* Returns true if it is not known what is there: nothing may be given to it or take its place. */
+/* Returns true if it is not known what is there: it must not be changed or replaced. */
 bool seen_failed(const struct seen *seen);
 
 /* Returns true if NAME in DIRECTORY is what was seen, as far as inode, size and mtime tell. */
@@ -83,12 +83,12 @@ struct slot {
  */
 int target_begin(struct target *target, bool write);
 
-/* UNDO: nothing was written, so that the root is as it was before. */
+/* UNDO: nothing was written, so the root becomes as it was before. */
 void target_end(struct target *target, bool undo);
 
 /*
- * Writes out all that was done in the target, names as well, but for what lies on another file
- * system than its root, or beyond a network. Returns 0 or a negative errno.
+ * Writes out all changes in the target, names as well, except on other file systems than its root's
+ * and beyond a network. Returns 0 or a negative errno.
  */
 int target_settle(const struct target *target);
 
@@ -101,12 +101,15 @@ int target_open_unsettled(const struct target *target, int directory, const char
 /* Writes out one that is open; a directory with the names in it. Returns 0 or a negative errno. */
 int target_settle_open(int fd);
 
-/* The bytes of a file in the target, by the header of its shares. */
+/* Returns the size of a file in the target, by the header of its shares. */
 uint64_t target_file_size(const struct target *target, const struct share_header *header);
 
-/* The header that a share begins with in the target; its size, 0 in a target of whole files. */
+/*
+ * Makes the header that a share begins with in the target. Returns its size, 0 in a target of whole
+ * files.
+ */
 size_t target_file_header(const struct target *target, const struct share_header *header,
                           uint8_t ret[KEY_SHARE_SIZE]);
 
-/* What has to be done for ORIGINAL in a slot: by kind, size, time and header. */
+/* Returns what to do for ORIGINAL in a slot: by kind, size, time and header. */
 enum need slot_compare(const struct slot *slot, const struct original *original);

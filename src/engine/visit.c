@@ -147,7 +147,7 @@ int visit_run(struct visit *visit, unsigned jobs)
     struct stat status;
 
     if (jobs == 0) {
-        /* A source knows how far away it is once it was asked for something. */
+        /* A source knows how far away it is when it has been asked for something. */
         visit->source->operations->stat(visit->source, "", &status, &header, NULL, NULL);
         jobs = thread_processors();
         if (atomic_load(&visit->source->distant) && jobs < JOBS_DISTANT)

@@ -12,7 +12,9 @@ struct visit_operations {
     /* A directory was listed; its names are sorted. */
     void (*directory)(struct visit *visit, const char *path, const struct names *names);
 
-    /* One thread visits some names of a directory: what begin returns is passed on, then ended. */
+    /*
+     * One thread visits some names of a directory: begin's result is passed to name, then to end.
+     */
     void *(*begin)(struct visit *visit, const char *path);
     void (*end)(struct visit *visit, void *part);
 
@@ -43,8 +45,8 @@ int visit_run(struct visit *visit, unsigned jobs);
 
 void visit_into(struct visit *visit, const char *path);
 
-/* DIRECTORY/NAME, or NAME in the root; the caller frees it. NULL without memory. */
+/* Returns DIRECTORY/NAME, or NAME in the root; the caller frees it. NULL without memory. */
 char *visit_join(const char *directory, const char *name);
 
-/* The last name of PATH; that of the top is a dot. */
+/* Returns the last name of PATH; that of the top is a dot. */
 const char *visit_last_name(const char *path);
