@@ -4,15 +4,15 @@
 
 #include <stdbool.h>
 
-/* Returns what is wrong with TARGET and what to write instead; NULL where nothing is. */
+/* Returns what is wrong with TARGET and what to write instead; NULL if nothing is wrong. */
 const char *address_mistake(const char *target, bool is_of_rsync);
 
-/* Returns true if one is the other, or lies within it. */
+/* Returns true if the two are the same, or one lies within the other. */
 bool addresses_overlap(const char *one, const char *other);
 
 /*
- * Stores in *RET where rsync's TARGET is to be made, to be followed by a slash: what is above its
- * last name, or a daemon's module, which nobody makes. The caller frees it. Returns 0 or -ENOMEM.
+ * Stores in *RET the place in which rsync makes TARGET, to be followed by a slash: all before its
+ * last name, or a daemon's module, which cannot be made. The caller frees it. Returns 0 or -ENOMEM.
  */
 int address_above(const char *target, char **ret);
 

@@ -25,10 +25,10 @@ enum {
 };
 
 #define LOOK_EVERY_S 0.5
-#define STEP_MAX_S   2.0  /* where nobody has looked for longer, this run was stopped itself */
+#define STEP_MAX_S   2.0  /* if nobody has looked for longer, this run itself was stopped */
 #define IDLE_OUT     16   /* bytes a second: greetings */
 #define IDLE_COMPUTE 0.01 /* of the time; an rclone that waits was seen to use 0.002 */
-#define SHORT_S      1.0  /* what is done in so much more time is nothing yet */
+#define SHORT_S      1.0  /* work of so many more seconds, at these rates, is none yet */
 
 void words_add(struct words *words, const char *format, ...)
 {
@@ -91,8 +91,8 @@ static bool read_text(int place, const char *name, char *text, size_t size)
 }
 
 /*
- * Adds what PID has done, and all below it. Not ssh: it and the host that it has reached greet each
- * other, whatever becomes of what they carry.
+ * Adds the work of PID and of its descendants, but for ssh: it exchanges keep-alives with its host,
+ * whether or not anything is transferred.
  */
 static bool add_all(pid_t pid, struct deeds *deeds)
 {
@@ -264,7 +264,7 @@ bool child_has_ended(struct child *child, int *ret)
 
     if (child->pid <= 0)
         return false;
-    /* Its process is not taken away yet: it keeps the number of the group from being another's. */
+    /* The process is not reaped yet, so that no other group can get its number. */
     if (child->handle >= 0) {
         if (waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || !info.si_pid)
             return false;

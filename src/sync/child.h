@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Another program, run without a shell: a text, or nothing, on standard input, a session of its
- * own, hence no terminal to ask anything on, default signals, and the C locale. It gets SIGTERM
- * when the thread that started it ends, however that comes about.
+ * Runs another program without a shell. It has a text, or nothing, on standard input; a session of
+ * its own, so no terminal to ask on; default signals; and the C locale. It gets SIGTERM when the
+ * thread that started it ends, for whatever reason.
  */
 #pragma once
 
@@ -27,12 +27,12 @@ struct child {
     double ended;  /* when: seconds of clock_seconds() */
     uint64_t said; /* bytes that were read of its streams */
     double looked; /* when it was looked at last, as well */
-    double idle;   /* seconds in which nothing worth the name was done */
+    double idle;   /* seconds without any work to speak of */
     struct deeds {
         int64_t in, out; /* bytes */
         double computed; /* seconds */
     } deeds;             /* until the idle time began */
-    bool stuck;          /* it has ended, and what it had started does not, not even by SIGKILL */
+    bool stuck;          /* it has ended, but its own children do not, not even by SIGKILL */
     struct child_stream streams[CHILD_STREAMS];
 };
 
@@ -55,13 +55,13 @@ void words_add_all(struct words *words, const char *const list[]);
 enum { CHILD_NOT_FOUND = 127 }; /* the status of a program that is not there */
 int child_start(const struct words *words, struct child *ret);
 
-/* Calls TAKE for the lines of all streams that are there now, which it may change. */
+/* Calls TAKE for each line that is there now, of all streams. TAKE may change the line. */
 typedef void child_take(void *context, int stream, char *line);
 void child_read(struct child *child, child_take *take, void *context);
 
 /*
- * SIGTERM, to the program alone: what it started, it ends itself. A receiving rsync that gets a
- * second signal while it puts away its part of a file leaves the part where no run finds it.
+ * Sends SIGTERM to the program alone, which ends its own children. A receiving rsync that gets a
+ * second signal while it saves a partial file leaves that where no run finds it.
  */
 void child_end(const struct child *child);
 
@@ -69,30 +69,28 @@ void child_end(const struct child *child);
 void child_kill(const struct child *child);
 
 /*
- * Returns true if it has ended, and all that it had started as well: these get SIGTERM, and seconds
- * to tidy up. *RET is its status as waitpid(2) has it. Call it after its lines were read.
+ * Returns true if the program and all its children have ended: the children get SIGTERM, and some
+ * seconds to clean up. *RET is its status as of waitpid(2). Call it after its lines were read.
  */
 bool child_has_ended(struct child *child, int *ret);
 
 /*
- * Returns for how many seconds it has done nothing but wait, by what the kernel counts of it and of
- * those that it has started: bytes read and written, wherever, and time computed. 0 where the
- * kernel does not say. To be called every now and then. IDLE_IN bytes a second are read by a
- * program that waits. Programs do not always notice themselves that nobody answers any more: see
- * docs/design.md.
+ * Returns for how many seconds it has only waited, by what the kernel counts of it and its
+ * children: bytes read and written, and processor time. 0 where the kernel does not say. To be
+ * called every now and then. IDLE_IN: bytes a second that it reads while it waits. Programs do not
+ * always notice that nobody answers any more: see docs/design.md.
  */
 double child_idle(struct child *child, unsigned idle_in);
 
-/* Waits for nothing: what hangs in the kernel, though it was killed, ends when it wakes. */
+/* Does not wait: a killed program that hangs in the kernel ends when it wakes up. */
 void child_leave(struct child *child);
 
 /*
- * Runs WORDS, which are cleared, for SECONDS at most: it may be about a file system that hangs.
- * Then it is ended. TAKE gets its lines. Returns its status as waitpid(2) has it, or a negative
- * errno; -ETIMEDOUT.
+ * Runs WORDS, which it clears, for SECONDS at most, as a file system may hang; then the program is
+ * ended. TAKE gets its lines. Returns its status as of waitpid(2), or a negative errno; -ETIMEDOUT.
  */
 int child_ask(struct words *words, int seconds, child_take *take, void *context);
 
-/* The same; RET, which may be NULL, gets the first line of each stream, or NULL; the caller frees
- * them. */
+/* As child_ask. RET, which may be NULL, gets the first line of each stream, or NULL; the caller
+ * frees them. */
 int child_run(struct words *words, int seconds, char *ret[CHILD_STREAMS]);

@@ -114,7 +114,7 @@ int description_write(const struct sync_set *set, const struct sync_node *node, 
     return r;
 }
 
-/* Returns true if a share is in its place: of a file of the source that has its name no more. */
+/* Returns true if a share is in its place: that of a file which the source had by this name. */
 static bool is_share(const char *folder, const char *name)
 {
     cleanup_fd int fd = open_in(folder, name, O_RDONLY);
@@ -129,7 +129,7 @@ static bool is_share(const char *folder, const char *name)
            header_read(SHARE_CHECKED, start, (size_t)size, (uint64_t)status.st_size, &header) == 0;
 }
 
-/* That of sealed shares, where both are there; a plain share of a file of that name is none. */
+/* Where both are there, that of sealed shares. A plain share of a file of that name is none. */
 static int read_any(const char *folder, const char *of, struct sets *ret)
 {
     cleanup_free char *path = NULL;

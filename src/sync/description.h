@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What each node has in its root to tell of the others, DESCRIPTION_NAME: a file of sets with one
- * set, of which the first node is the one that it lies at. Nothing is written, or taken, but what
- * its shares are made by, and the names, places and shares of the nodes: whoever recovers a set
- * trusts a node with it.
+ * The description of a set in the root of each node, DESCRIPTION_NAME: a file of sets with one set,
+ * whose first node is the one that has this file. It says how the shares are made, and has the
+ * names, places and shares of the nodes. Nothing else is written or read: whoever recovers a set
+ * trusts a node with that.
  */
 #pragma once
 
@@ -12,31 +12,31 @@
 
 #include <stdio.h>
 
-/* As rsync and rclone take it: what a node has that is larger is none, and is not fetched. */
+/* As rsync and rclone spell it: larger files are no descriptions, and are not fetched. */
 #define DESCRIPTION_MAX "1M"
 
-/* Returns what the description of SET is called. */
+/* Returns the name of the file that describes SET. */
 const char *description_name(const struct sync_set *set);
 
-/* Returns what it calls the set: its name; of a sealed one, whose name may tell of what is in it,
- * "sealed-" and the beginning of its id. */
+/* Returns the name that a description has for the set: its own; for a sealed set, whose name may
+ * say what is in it, "sealed-" and the beginning of its id. */
 const char *description_of(const struct sync_set *set);
 
-/* Prints the sections of SET as they may stand in a description, FIRST's before other nodes'; NULL:
- * in the order of the set. Where the set is known by its id, nodes are called as their shares. */
+/* Prints the sections of SET as in a description, FIRST's before those of other nodes; NULL: in
+ * the order of the set. Where the set is known by its id, nodes have their shares' names. */
 void description_print(const struct sync_set *set, const struct sync_node *first, FILE *file);
 
 /*
- * Makes FOLDER, and in it the description for NODE, for all to read. Its time depends on nothing
- * but its bytes, so that it is sent only where it has changed. Returns 0 or a negative errno;
- * -EINVAL where nobody would take it.
+ * Makes FOLDER, and in it the description for NODE, readable for all. Its time depends on its bytes
+ * alone, so it is sent only if it has changed. Returns 0 or a negative errno; -EINVAL if no reader
+ * would accept it.
  */
 int description_write(const struct sync_set *set, const struct sync_node *node, const char *folder);
 
 /*
- * Reads the description NAME in FOLDER, which is OF somebody, as sets_read does; NAME is NULL for
- * any. RET has one set, with at least one node. Returns 0; -ENOENT, if there is none; or another
- * negative errno after one line in the log.
+ * Reads the description NAME in FOLDER, as sets_read does; NAME is NULL for any. OF: whose it is,
+ * for the log. RET has one set, with at least one node. Returns 0; -ENOENT if there is none; or
+ * another negative errno after one line in the log.
  */
 int description_read(const char *folder, const char *name, const char *of, struct sets *ret);
 
@@ -45,9 +45,9 @@ int description_read(const char *folder, const char *name, const char *of, struc
 int description_clear(const char *folder);
 
 /*
- * Judges the description in FOLDER, which NODE has. Returns true if it has none, or one of this set
- * and share; else REASON says what it is. It may be of another encoding only where that is known,
- * and so is just being changed.
+ * Judges NODE's description in FOLDER. Returns true if there is none, or it is of this set and
+ * share; otherwise REASON says what it is. It may say another encoding only if that is the one
+ * remembered, which is being changed.
  */
 bool description_fits(const struct sync_set *set, const struct sync_node *node, const char *folder,
                       char reason[REASON_SIZE]);

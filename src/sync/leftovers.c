@@ -26,7 +26,7 @@ bool leftovers_folder(const char *path, size_t *ret_length)
     return false;
 }
 
-/* No link is followed. Whatever cannot be looked at may be there. */
+/* No link is followed. What cannot be looked at may be there. */
 static bool is_missing(int share, const char *path)
 {
     struct stat status;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a stopped run has left at a node: directories with parts of files, and files with the
- * temporary names of rsync or rclone. Each kind is recognized by its name; but where the tree has
- * something of that name, it is the tree's.
+ * Leftovers of a stopped run at a node: directories with parts of files, and files with the
+ * temporary names of rsync or rclone. Each kind is recognized by its name, unless the tree has
+ * something of that name.
  */
 #pragma once
 
@@ -23,13 +23,13 @@ bool leftovers_folder(const char *path, size_t *ret_length);
 bool leftovers_is_partial(const char *path);
 
 /*
- * Adds to CHOSEN those of FOUND, paths at a node, that are not of the tree; SHARE is the directory
+ * Adds those of FOUND, paths at a node, to CHOSEN that are not of the tree. SHARE is the directory
  * of the node's share in the view. Returns 0 or -ENOMEM.
  */
 int leftovers_choose(const char *share, const struct names *found, struct names *chosen);
 
 /*
- * Makes the directories that PATHS are in beneath PLACE, which is empty, with the times that these
- * have in SHARE, and nothing else. Returns 0 or a negative errno.
+ * Makes the directories of PATHS beneath PLACE, which is empty, with their times in SHARE, and
+ * nothing else. Returns 0 or a negative errno.
  */
 int leftovers_make_folders(const char *share, const struct names *paths, const char *place);

@@ -20,11 +20,11 @@ enum transfer_task {
     TASK_ROOT,         /* give the root alone its metadata, or the time of PLACE; of rsync */
     TASK_FIND,         /* find what stopped runs may have left: see leftovers.h */
     TASK_REMOVE,       /* remove what was prepared of that */
-    TASK_ASK,          /* fetch the description that the node has, if it has one */
+    TASK_ASK,          /* fetch the node's description, if there is one */
     TASK_FETCH,        /* fetch its share to PLACE, or what was prepared of it; of rsync */
 };
 
-/* What comes before the work, one after the other; most of it only before an update. */
+/* Questions that come before the work, in this order; most of them only before an update. */
 enum transfer_question {
     QUESTION_MOUNT,       /* where its file system is mounted: a directory of this machine */
     QUESTION_DESCRIPTION, /* what it says it is */
@@ -39,10 +39,10 @@ enum transfer_question {
     QUESTION_NONE,
 };
 
-/* Sent link: a symlink, to an rsync daemon. Kept: the source has it no more. */
+/* Sent link: a symlink, to an rsync daemon. Kept: the source no longer has it. */
 enum move { MOVE_SENT, MOVE_SENT_LINK, MOVE_REMOVED, MOVE_DIFFERENT, MOVE_LEFT, MOVE_KEPT };
 
-/* Distrusted: it holds other bytes than it should, and all is compared. */
+/* Distrusted: the node holds other bytes than it should; all contents are compared. */
 enum transfer_event { TRANSFER_BEGINS, TRANSFER_IS_DISTRUSTED, TRANSFER_FAILS_FOR_NOW };
 
 enum transfer_step {
@@ -54,7 +54,7 @@ enum transfer_step {
     TRANSFER_KILLED,
 };
 
-/* What is done for one node, in as many tries as it takes. */
+/* A task for one node, in as many tries as it takes. */
 struct transfer {
     /* What is asked for. */
     const struct sync_node *node;
@@ -78,9 +78,9 @@ struct transfer {
     bool is_new;      /* nothing may be there yet, */
     bool goes_on;     /* unless what is there says that it is of this set and share */
     bool checksum;    /* compare contents, not sizes and times */
-    bool everything;  /* send all, whatever the node has; of rclone, whose checksums may be wrong */
-    bool each_file;   /* tell of each */
-    bool counts;      /* what the source has no more, also where that is not deleted */
+    bool everything; /* send all, whatever the node has; for rclone, whose checksums may be wrong */
+    bool each_file;  /* tell of each */
+    bool counts;     /* names that the source no longer has, also where they are not deleted */
     char mount[PATH_MAX]; /* where its file system was mounted last; "": unknown */
     void *context;        /* of: */
     void (*moved)(const struct transfer *transfer, enum move move, const char *path);
@@ -94,14 +94,14 @@ struct transfer {
     bool described, keyed;           /* as it should be */
     bool absent;                     /* the description that was asked for, */
     bool no_place;                   /* and the directory in which it would be */
-    uint64_t equal;                  /* files that are as they should be, of those looked at */
+    uint64_t equal;                  /* of the files that were compared, those that are right */
     uint64_t contradictions;         /* of one size and time, with other bytes */
     uint64_t leftovers;              /* of stopped runs, which do not count as names */
-    uint64_t names, surplus;         /* that it has; of these, those that the source has no more */
-    bool counted;                    /* these are all */
-    uint64_t blocking;      /* names that are in the way of what is sent: a symlink above all */
-    char blocker[NAME_MAX]; /* the first of them, or what fits of it */
-    bool cleared;           /* they were removed: there must be none by now */
+    uint64_t names, surplus; /* that the node has; of these, those that the source no longer has */
+    bool counted;            /* these are all */
+    uint64_t blocking;       /* names that are in the way of what is sent: a symlink above all */
+    char blocker[NAME_MAX];  /* the first of them, or what fits of it */
+    bool cleared;            /* they were removed: there must be none by now */
 
     /* What came of it. */
     struct counts {
@@ -109,7 +109,7 @@ struct transfer {
         uint64_t removed;
     } done, before;           /* until now; before the program that runs began */
     uint64_t errors;          /* of this try */
-    bool collides;            /* two things have one name at the node: one was not sent */
+    bool collides;            /* two names of the source are one at the node: one was not sent */
     uint64_t different;       /* of those that were compared */
     uint64_t unread;          /* of these: they could not be read at the node */
     char reason[REASON_SIZE]; /* the first error of this try, in the program's own words */
@@ -120,7 +120,7 @@ struct transfer {
 
     /* How it is run. */
     enum transfer_step step;
-    double due; /* when it is to be started, or killed, or left to itself */
+    double due; /* when it is to be started, killed, or given up */
     struct child child;
 };
 
@@ -156,8 +156,7 @@ struct mover {
     "symlinks there are not as they were sent: its rsync daemon changes them, unless rsyncd.conf " \
     "has \"use chroot = yes\" or \"munge symlinks = yes\""
 
-/* Returns true if manifests are compared by their contents: two may have one size and time there.
- */
+/* Returns true if manifests are compared by content, as two may have one size and time there. */
 static inline bool transfer_lists(const struct transfer *transfer)
 {
     const struct terms *terms = &transfer->node->terms;
@@ -167,14 +166,14 @@ static inline bool transfer_lists(const struct transfer *transfer)
             transfer->everything || terms->look_at_checksums || terms->time_window > 0);
 }
 
-/* Returns true if all is fetched by which a node may say what it is. */
+/* Returns true if all files that identify a node are to be fetched. */
 static inline bool transfer_fetches_marks(const struct transfer *transfer)
 {
     return transfer->seal ? transfer->question == QUESTION_DESCRIPTION || transfer->task == TASK_ASK
                           : transfer->task == TASK_ASK && !transfer->set;
 }
 
-/* Returns true if PATH at the node is what tells of the set, and no share. */
+/* Returns true if PATH at the node describes the set, and is no share. */
 static inline bool transfer_is_description(const struct transfer *transfer, const char *path)
 {
     return leftover_is_description(path) ||
@@ -186,7 +185,9 @@ static inline bool transfer_compares(const struct transfer *transfer)
     return transfer->task == TASK_COMPARE || transfer->task == TASK_COMPARE_BACK;
 }
 
-/* How much may be deleted in an update: never most of what the node has, as it was asked. */
+/*
+ * Returns how much an update may delete: never most of what the node has, as far as it was asked.
+ */
 static inline uint64_t transfer_removals(const struct transfer *transfer)
 {
     uint64_t limit = transfer->node->terms.removals;
@@ -205,8 +206,8 @@ static inline void transfer_surplus(struct transfer *transfer, bool is_leftover,
         transfer->moved(transfer, MOVE_KEPT, name);
 }
 
-/* TEXT is the reason, unless there is one. It becomes one line, and as more will follow it, loses
- * its full stop. */
+/* Sets the reason to TEXT, unless there is one, as one line and without its full stop, since
+ * more follows it. */
 static inline void transfer_reason(struct transfer *transfer, const char *text)
 {
     char *reason = transfer->reason;

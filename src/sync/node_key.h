@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a node of a sealed set has of a key, as it was fetched from its root. */
+/* Judges the file `key` of a node of a sealed set, as it was fetched from its root. */
 #pragma once
 
 #include "seal/keys.h"

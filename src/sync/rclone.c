@@ -28,7 +28,7 @@ static void add_common(const struct transfer *transfer, const char *command, str
     WORDS_ADD(words, "rclone", command, "--use-json-log",
               "--log-format=date,time" /* see take_log() */, "--retries=1" /* the tries are ours */,
               "--low-level-retries=3", "--ask-password=false");
-    /* Later than we: it would begin again, and send what fits into the buffers on the way. */
+    /* Its timeout is longer than ours: it would begin again, and fill the buffers on the way. */
     words_add(words, "--timeout=%us", 2 * terms->timeout);
     words_add(words, "--contimeout=%us", 2 * terms->timeout);
     /* Where there are symlinks, they are looked for. */
@@ -41,11 +41,11 @@ static void add_common(const struct transfer *transfer, const char *command, str
         words_add(words, "--config=%s", terms->rclone_config);
 }
 
-/* By what files are told apart that have one size: times, or what else the remote has. */
+/* Adds how files of one size are told apart: by times, or what else the remote has. */
 static void add_comparison(const struct transfer *transfer, struct words *words)
 {
     const struct terms *terms = &transfer->node->terms;
-    /* What is new may hold another share, made elsewhere. */
+    /* A new node may hold another share, made elsewhere. */
     bool is_new = !transfer->known && !transfer->no_checksums;
     bool by_content =
         transfer->checksum || terms->look_at_checksums || transfer->no_times || is_new;
@@ -192,7 +192,7 @@ static void take_log(struct transfer *transfer, const char *line)
     json_decref(entry);
 }
 
-/* Whether the source has what is called PATH at the node. */
+/* Returns true if the source has what is called PATH at the node. */
 static bool may_be_of_source(const struct transfer *transfer, const char *path)
 {
     cleanup_free char *whole = NULL;
@@ -212,7 +212,7 @@ static bool may_be_of_source(const struct transfer *transfer, const char *path)
     return lstat(whole, &status) == 0 && S_ISLNK(status.st_mode);
 }
 
-/* Writes a rule that PATH, of LENGTH bytes, and END fit. */
+/* Writes a rule that matches PATH, of LENGTH bytes, followed by END. */
 static void write_rule(FILE *rules, const char *path, size_t length, const char *end)
 {
     fputc('/', rules);
@@ -246,10 +246,10 @@ static struct entry read_entry(const char *line)
 }
 
 /*
- * Whether what the source has there cannot be sent before ENTRY is gone: rclone would write through
- * a symlink, which may lead to any file of this machine; it would delete the symlink that has just
- * taken the place of a file; and a directory and a file are in each other's way. What is in a
- * directory goes only where the node deletes.
+ * Returns true if what the source has there cannot be sent before ENTRY is gone. rclone would write
+ * through a symlink, which may lead to any file of this machine; it would delete a symlink that has
+ * just taken a file's place; and a directory and a file exclude each other. Contents of a directory
+ * are removed only where the node deletes.
  */
 static bool is_in_the_way(const struct transfer *transfer, const struct entry *entry)
 {
@@ -273,7 +273,7 @@ static bool is_in_the_way(const struct transfer *transfer, const struct entry *e
     return S_ISDIR(status.st_mode) || (S_ISLNK(status.st_mode) && terms->symlinks);
 }
 
-/* Notes what is in the way, and how to remove it; without a rule it would be found there again. */
+/* Notes what is in the way, and writes a rule to remove it; without, it would be found again. */
 static void look_for_blocker(struct transfer *transfer, const char *line)
 {
     const struct entry entry = read_entry(line);

@@ -22,7 +22,7 @@
 #define UNKNOWN_HOST "Host key verification failed"
 
 enum {
-    PARTIAL = 23,   /* the status where something could not be read, or written */
+    PARTIAL = 23,   /* the status if something could not be read or written */
     ITEM_SIZE = 11, /* of what %i prints: YXcstpoguax, or "*deleting  " */
     MODE_SIZE = 9,  /* of what %B prints: rwxrwxrwx */
     TIME_SIZE = 19, /* of what %M prints: 2026/01/31-23:59:59 */
@@ -64,7 +64,7 @@ static void add_common(const struct transfer *transfer, struct words *words)
     enum address_kind kind = address_kind(transfer->node->target);
 
     WORDS_ADD(words, "rsync", "--no-human-readable", "--outbuf=L");
-    /* It takes the difference of two whole seconds of the clock for time that has passed. */
+    /* It takes the difference of two readings in whole seconds for the time that has passed. */
     words_add(words, "--timeout=%u", terms->timeout + 1);
     if (kind == ADDRESS_DAEMON)
         words_add(words, "--contimeout=%u", terms->timeout);
@@ -82,7 +82,7 @@ static void add_window(const struct terms *terms, struct words *words)
     words_add(words, "--modify-window=%d", terms->time_window > 0 ? (int)terms->time_window : -1);
 }
 
-/* What should be removed is removed in the end, when all else has gone well. */
+/* Deletes at the end, and only if all else has gone well. */
 static void add_updating(const struct transfer *transfer, struct words *words)
 {
     const struct terms *terms = &transfer->node->terms;
@@ -113,7 +113,7 @@ static void add_updating(const struct transfer *transfer, struct words *words)
         WORDS_ADD(words, "--out-format=%i %n");
 }
 
-/* Where there is a wildcard in a rule, and only there, a backslash takes the next one as it is. */
+/* Only in rules with a wildcard, a backslash escapes the next character. */
 static void write_rule(const char *what, const char *path, size_t length, const char *end,
                        FILE *rules)
 {
@@ -130,7 +130,7 @@ static void write_rule(const char *what, const char *path, size_t length, const 
     fputc('\0', rules);
 }
 
-/* The directories that lead to PATH, it and all in it, and nothing else. */
+/* Writes rules for the directories that lead to PATH, for PATH and all in it, and nothing else. */
 static void write_fetching(const char *path, FILE *rules)
 {
     const char *end = path;
@@ -164,7 +164,7 @@ static int rsync_prepare(const struct transfer *transfer, const struct names *pa
     return fclose(rules) != 0 ? -errno : r;
 }
 
-/* Adds the words that ask the node itself something. Returns false where it is not asked. */
+/* Adds the words of a question to the node itself. Returns false if this is none. */
 static bool add_question(const struct transfer *transfer, struct words *words)
 {
     const char *target = transfer->node->target;
@@ -195,13 +195,13 @@ static bool add_question(const struct transfer *transfer, struct words *words)
     return false;
 }
 
-/* Adds the words of what goes from the node to here, or nowhere. Returns false for any other. */
+/* Adds the words of a transfer from the node, or of none. Returns false for any other. */
 static bool add_from_node(const struct transfer *transfer, struct words *words)
 {
     const char *target = transfer->node->target;
 
     switch (transfer->task) {
-    case TASK_FIND: /* Nothing is fetched: it is only told what would be. */
+    case TASK_FIND: /* A dry run: nothing is fetched, only listed. */
         WORDS_ADD(words, "--dry-run", "--recursive", "--links", "--devices", "--specials",
                   "--out-format=%i %B %M %n", "--filter=+ */");
         words_add(words, "--filter=+ " LEFT_FOLDER "[0-9a-f][0-9a-f]/**");
@@ -237,7 +237,7 @@ static bool add_from_node(const struct transfer *transfer, struct words *words)
     }
 }
 
-/* Adds the options of what goes to the node, or is compared with it. */
+/* Adds the options of a transfer to the node, or of a comparison with it. */
 static void add_to_node(const struct transfer *transfer, struct words *words)
 {
     bool is_asking = transfer->question == QUESTION_CONTENTS;
@@ -252,7 +252,7 @@ static void add_to_node(const struct transfer *transfer, struct words *words)
         if (!is_asking)
             break;
         add_window(&transfer->node->terms, words);
-        /* Equal files are told as well; those that the source has no more are no errors. */
+        /* Lists equal files as well; files that the source no longer has are no errors. */
         WORDS_ADD(words, "--times", "--info=name2", "--ignore-missing-args");
         break;
     case TASK_ROOT: /* And nothing in it. */
@@ -301,7 +301,7 @@ static void rsync_call(const struct transfer *transfer, struct words *words)
     if (transfer->task == TASK_UPDATE && transfer->question == QUESTION_NONE && transfer->set)
         words_add(words, "%s/%s", transfer->ours,
                   description_name(transfer->set)); /* beside what the share has */
-    /* A disk that is not mounted must not be filled up anew beneath its mountpoint. */
+    /* The share of a disk that is not mounted must not be made anew beneath its mountpoint. */
     words_add(words, transfer->known ? "%s/./" : "%s/", target);
 }
 
@@ -385,9 +385,8 @@ static void take_item(struct transfer *transfer, const char *line)
 }
 
 /*
- * Takes "ITEM MODE TIME NAME". While rsync writes a temporary file, that is its owner's alone, and
- * has the time of the writing, by clocks that may differ by a day; a file of the tree seldom is
- * like that.
+ * Takes "ITEM MODE TIME NAME". A temporary file of rsync's has mode 0600 and the time of its
+ * writing, by clocks that may differ by a day; few files of a tree are like that.
  */
 static void take_left(struct transfer *transfer, char *line)
 {
@@ -407,16 +406,16 @@ static void take_left(struct transfer *transfer, char *line)
         transfer->moved(transfer, MOVE_LEFT, name);
 }
 
-/* Whether ssh says what stays until somebody looks after keys. Files are refused in rsync's words.
- */
+/* Returns true if ssh reports what no retry mends, such as a missing key. Refused files are
+ * reported in rsync's words. */
 static bool is_of_keys(const char *line)
 {
     return strncmp(line, UNKNOWN_HOST, strlen(UNKNOWN_HOST)) == 0 ||
            (strncmp(line, "rsync:", 6) != 0 && strstr(line, "Permission denied ("));
 }
 
-/* Whether rsync says that the directory which was the node's is there no more. A daemon would make
- * it again, so that what asks for the description has to see it. */
+/* Returns true if rsync says that the node's directory is gone. A daemon would make it again, so
+ * the question for the description has to notice it. */
 static bool is_of_lost_place(const struct transfer *transfer, const char *line)
 {
     return transfer->known && strstr(line, NO_SUCH) &&
@@ -424,7 +423,7 @@ static bool is_of_lost_place(const struct transfer *transfer, const char *line)
             (transfer->question == QUESTION_DESCRIPTION && strstr(line, "change_dir \"")));
 }
 
-/* Whether rsync says that what was asked for is not there, or cannot be read by anybody. */
+/* Returns true if rsync says that what was asked for is not there, or that nobody can read it. */
 static bool is_of_absence(const char *line)
 {
     return (strncmp(line, "rsync: ", 7) == 0 && strstr(line, NO_SUCH) &&

@@ -23,7 +23,7 @@ enum {
     FDS_OF_CHILD = CHILD_STREAMS + 1,
 };
 
-/* Why we end it, unless it has said why it fails. */
+/* Notes why we end it, unless it has said itself why it fails. */
 static void note_reason(struct transfer *transfer, int result)
 {
     if (result == -ETIMEDOUT)
@@ -51,9 +51,9 @@ static void finish_transfer(struct transfer *transfer, int result)
 }
 
 /*
- * Returns true if that comes before the work. Shares of one tree differ in neither size nor time,
- * by which files are told apart. What lies at a node may be another share: it was never brought up
- * to date, or is another disk than usual.
+ * Returns true if QUESTION comes before the work. Files are compared by size and time, which are
+ * the same in all shares of a tree. So a node that was never brought up to date, or is another disk
+ * than usual, may hold another share.
  */
 static bool is_asked(const struct transfer *transfer, enum transfer_question question)
 {
@@ -99,8 +99,8 @@ static bool is_asked(const struct transfer *transfer, enum transfer_question que
 }
 
 /*
- * Starts the next program of a transfer: first those that ask the node, if there is something to
- * ask; once these have answered, the one that does the work.
+ * Starts the next program of a transfer: first those with questions to the node, if there are any,
+ * and after their answers the one that does the work.
  */
 static void begin_program(struct transfer *transfer)
 {
@@ -154,7 +154,7 @@ static void end_child(struct transfer *transfer, int result)
     transfer->due = clock_seconds() + GRACE_S;
 }
 
-/* Whether what is seen is the directory in which the node's file system was mounted. */
+/* Returns true if the directory in which the node's file system was mounted is there without it. */
 static bool is_unmounted(struct transfer *transfer)
 {
     const char *beneath =
@@ -170,8 +170,8 @@ static bool is_unmounted(struct transfer *transfer)
     return true;
 }
 
-/* Whether something is in the way that should have been removed: all would be written through it,
- * if it is a symlink. */
+/* Returns true if something is in the way that should have been removed. If it is a symlink, all
+ * would be written through it. */
 static bool is_blocked(struct transfer *transfer)
 {
     if (transfer->question != QUESTION_NAMES || !transfer->cleared || transfer->blocking == 0)
@@ -194,9 +194,9 @@ static bool is_described(const struct transfer *transfer)
 }
 
 /*
- * Judges what a node of sealed shares says that it holds. A place that was never brought up to
- * date, and does not say that it is of this set, has to be empty. Returns false, with the reason,
- * where nothing may be written: never beside or over shares that another key opens.
+ * Judges what a node of sealed shares says that it holds. A place that was never brought up to date
+ * has to be empty, unless it says that it is of this set. Returns false, with the reason, if
+ * nothing may be written there: never beside or over shares of another key.
  */
 static bool is_of_seal(struct transfer *transfer)
 {
@@ -374,7 +374,7 @@ static void give_up_transfer(struct transfer *transfer)
     finish_transfer(transfer, transfer->result == -EAGAIN ? -EIO : transfer->result);
 }
 
-/* Takes what the child has said, and looks whether it has ended. */
+/* Takes the child's lines, and checks whether it has ended. */
 static void attend(struct transfer *transfer)
 {
     bool again = transfer->result == -EAGAIN;
@@ -400,7 +400,7 @@ static bool has_room(const struct run *run)
     return under_way < run->jobs;
 }
 
-/* Does what time, or the wish to stop, asks for. */
+/* Does what is due by the clock, or by the wish to stop. */
 static void advance(struct run *run, struct transfer *transfer, double now)
 {
     const struct terms *terms = &transfer->node->terms;
@@ -430,7 +430,9 @@ static void advance(struct run *run, struct transfer *transfer, double now)
             break;
         child_kill(&transfer->child);
         transfer->step = TRANSFER_KILLED;
-        /* As patient as with an answer: it may have to wait for what it has written. */
+        /*
+         * Waits as long as for an answer: the program may have to wait until its data are written.
+         */
         transfer->due = now + (transfer->result == -EAGAIN ? terms->timeout : GRACE_S);
         break;
     case TRANSFER_KILLED:

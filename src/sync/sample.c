@@ -33,7 +33,7 @@ struct sample {
 
     /* Of a few: */
     bool sealed;
-    double files, bytes; /* of all; each of several hard links is a part of one file */
+    double files, bytes; /* of all; each of several hard links counts as a part of one file */
     off_t spare_size;
     struct {
         char *path;
@@ -58,7 +58,7 @@ static int keep_text(char **kept, const char *text)
     return *kept ? 0 : -ENOMEM;
 }
 
-/* Writes to LIST what CHOOSE takes, of all files beneath FOLDER that can be listed. */
+/* Writes to LIST what CHOOSE takes of all files beneath FOLDER that can be listed. */
 static int write_chosen(struct sample *sample, const char *folder, const char *list,
                         int (*choose)(struct sample *sample, const char *path,
                                       const struct stat *status))
@@ -97,12 +97,12 @@ static int write_chosen(struct sample *sample, const char *folder, const char *l
 }
 
 /*
- * Each with the same chance, also as the spare one. Of a change, the kernel's time tells (ctime):
- * the other is anybody's to set.
+ * Takes each with the same chance, also as the spare one. ctime tells of changes, as mtime can be
+ * set by anybody.
  */
 static int choose_part(struct sample *sample, const char *path, const struct stat *status)
 {
-    /* A time in the future is of a clock that was wrong, and not of a change since. */
+    /* A time in the future comes from a wrong clock, not from a later change. */
     if (status->st_ctime >= sample->before && status->st_ctime <= time(NULL))
         return 0;
     sample->seen++;

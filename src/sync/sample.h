@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Some of the files in a share, to be looked at. */
+/* Chooses some files of a share, for comparisons. */
 #pragma once
 
 #include "base/names.h"
@@ -14,17 +14,17 @@ enum sample_kinds {
 /*
  * Writes a random PART (0..1) of the files, symlinks or both (KINDS) beneath FOLDER that have not
  * changed since BEFORE to the file LIST: their paths, relative to FOLDER, each with END behind it;
- * at least one where there is any; *RET_COUNT is how many they are. Returns 0 or a negative errno
- * after one line in the log.
+ * at least one if there are any. *RET_COUNT is their number. Returns 0 or a negative errno after
+ * one line in the log.
  */
 int sample_write(const char *folder, unsigned kinds, double part, time_t before, const char *list,
                  char end, uint64_t *ret_count);
 
 /*
- * Writes such a list to learn whether a share is what it should be: small files that come first, or
- * else the smallest, and the small ones that changed last (by ctime), which the last run may have
- * sent to another disk. *RET_FILES and *RET_BYTES are how many files there are, and their sizes
- * together; hard links to one count once. Of SEALED shares, only files of the source count.
+ * Writes such a list by which to recognize a share: the first small files, or else the smallest
+ * file, and the small ones that changed last (by ctime), which the last run may have sent to
+ * another disk. *RET_FILES and *RET_BYTES are the number of all files, and the sum of their sizes;
+ * hard links to one count once. Of SEALED shares, only files of the source count.
  */
 int sample_write_few(const char *folder, bool sealed, const char *list, char end,
                      uint64_t *ret_files, uint64_t *ret_bytes);

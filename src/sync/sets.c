@@ -14,7 +14,7 @@
 
 enum {
     LINE_MAX_SIZE = 8190,
-    SECTION_MAX = 49, /* bytes of a name: so are files of the state called */
+    SECTION_MAX = 49, /* bytes of a name: files of the state have it */
     DAY_S = 24 * 60 * 60,
     DESCRIPTION_MAX = 256 * 1024,
     SEALED_MAX = 255,
@@ -68,7 +68,7 @@ refuse(const struct reading *reading, const char *format, ...)
     return -EINVAL;
 }
 
-/* Where each key may stand, and what its value means; tests compare it with zfec-fs-sets(5). */
+/* Where each key may stand, and what its value means. Tests compare this with zfec-fs-sets(5). */
 static const struct key {
     const char *name;
     enum {
@@ -399,7 +399,7 @@ static char *trim(char *text)
     return text;
 }
 
-/* A ; or a # in a path or a pattern is one: only at the beginning of a line it begins a comment. */
+/* ; and # begin comments only at the beginning of a line: paths and patterns may have them. */
 static int take_line(struct reading *reading, char *line)
 {
     char *text = trim(line);
@@ -423,7 +423,7 @@ static int take_line(struct reading *reading, char *line)
     return take_key(reading, name, trim(value));
 }
 
-/* Refuses what is of sealed shares, and what these cannot be. */
+/* Refuses keys of sealed shares in other sets, and what sealed shares cannot be. */
 static int check_seal(struct reading *reading, const struct sync_set *set)
 {
     const struct seal_terms *seal = &set->seal;
@@ -446,7 +446,7 @@ static int check_seal(struct reading *reading, const struct sync_set *set)
     return 0;
 }
 
-/* Returns 0 if a whole set makes sense; else that was said. */
+/* Returns 0 if a whole set makes sense; otherwise logs why not. */
 static int check_set(struct reading *reading, struct sync_set *set)
 {
     struct encoding *encoding = &set->encoding;

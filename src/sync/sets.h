@@ -13,7 +13,7 @@
 struct mover;
 extern const struct mover rsync_mover, rclone_mover;
 
-/* How a node is brought up to date. A set's terms are those of its nodes that say nothing else. */
+/* How a node is brought up to date. A set's terms are the defaults of its nodes. */
 struct terms {
     bool remove;            /* what the source has no more */
     bool attributes;        /* by rsync: extended ones and access control lists, too */
@@ -43,7 +43,7 @@ struct seal_terms {
 
 enum { REASON_SIZE = 512, ENCODING_SIZE = 64 };
 
-/* What is remembered of a node between runs; a time of 0: it never was. */
+/* What is remembered of a node between runs; a time of 0: never. */
 struct memory {
     time_t tried;            /* when the last run began; 0: nothing is remembered */
     time_t begun;            /* when a run began that has not ended, or was killed; 0: none */
@@ -71,8 +71,9 @@ struct memory {
 
 /* What is remembered of a set that sync and check share. */
 struct watch {
-    int sync, check;   /* what the last runs ended with */
-    struct names told; /* the problems that on_problem was told of, as standing_problems has them */
+    int sync, check; /* what the last runs ended with */
+    struct names
+        told; /* the problems that on_problem has reported, as standing_problems has them */
 };
 
 struct sync_node {
@@ -100,7 +101,7 @@ struct sync_set {
     size_t count;
     struct watch watch;
     int64_t root_ns; /* of a sealed set: when its root last changed that K nodes have; 0: unknown */
-    bool under_way;  /* when it was read what is remembered: a run of sync or repair */
+    bool under_way;  /* when the state was read: a run of sync or repair */
 };
 
 struct sets {
@@ -110,10 +111,9 @@ struct sets {
 };
 
 /*
- * Reads the file of sets at PATH; zfec-fs-sets(5) says what may stand in it. One that is OF
- * somebody, and is called so in the log, is a description: see description.h. Returns 0, or a
- * negative errno after one line in the log: where it makes no sense, and what to write. Clear RET
- * in any case.
+ * Reads the file of sets at PATH; zfec-fs-sets(5) describes it. OF is not NULL for a description
+ * (see description.h): whose it is, for the log. Returns 0, or a negative errno after one line in
+ * the log, which says where the file is wrong and what to write. Clear RET in any case.
  */
 int sets_read(const char *path, const char *of, struct sets *ret);
 

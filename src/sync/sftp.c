@@ -60,7 +60,7 @@ static void print_setting(FILE *out, const char *key, const char *value)
     fputc('"', out);
 }
 
-/* Symlinks would be followed, and a login shell asked what it is, unless rclone is told. */
+/* Unless told otherwise, rclone follows symlinks, and asks a login shell what it is. */
 static char *remote_of(const struct facts *facts, const char *path)
 {
     char *ret = NULL;

@@ -15,7 +15,7 @@
 
 enum {
     LOOK_MS = 50,
-    LOCK_LIMIT_S = 1,    /* who only looks whether somebody has it has it for less */
+    LOCK_LIMIT_S = 1,    /* a run that only looks whether somebody has it has it for less */
     WATCH_LIMIT_S = 120, /* a program may run that tells of a problem */
 };
 
@@ -269,7 +269,7 @@ static json_t *checked_json(const struct sync_node *node)
                      time_json(memory->unread), "read", read);
 }
 
-/* Without it, nothing is lost but what was told, and what was read. */
+/* Without it, only what was reported and what was read are forgotten. */
 static int read_watch(const char *folder, struct sync_set *set)
 {
     cleanup_free char *within = NULL;
@@ -373,7 +373,7 @@ static int write_whole(const char *folder, const char *set, json_t *whole)
     return r < 0 ? log_errno(r, "%s/%s.json: cannot be written", folder, set) : 0;
 }
 
-/* Nodes that are no more in the set are forgotten. */
+/* Nodes that are no longer in the set are forgotten. */
 int state_write(const char *folder, const struct sync_set *set)
 {
     json_t *nodes = json_object();

@@ -18,7 +18,7 @@
  */
 int state_folder(char **ret);
 
-/* Makes that directory where it is not there, with what is missing above it. Returns the same. */
+/* Makes that directory if it is missing, with what is missing above it. Returns as above. */
 int state_make_folder(char *folder);
 
 /* Takes the lock of SET until the descriptor is closed. Returns 0 or a negative errno after one
@@ -26,8 +26,8 @@ int state_make_folder(char *folder);
 int state_lock(const char *folder, const char *set, int *ret_fd);
 
 /*
- * What tells whether a run of SET is under way that holds its lock: looked at twice, also whether
- * one was between, which has written the state. All is 0 where nothing can be known.
+ * Identifies the run of SET that holds its lock, if there is one. Two looks also tell whether a run
+ * was between them, which has written the state. All is 0 where nothing can be known.
  */
 struct state_look {
     bool is_locked;
@@ -37,8 +37,8 @@ struct state_look {
 struct state_look state_look(const char *folder, const char *set);
 bool state_was_written(const struct state_look *before, const struct state_look *after);
 
-/* Stores the directory of what is watched in *RET, and makes it. Takes SET's lock there, which none
- * holds for long, until the descriptor is closed. Returns the same. */
+/* Stores the directory of what is watched in *RET, and makes it. Takes SET's lock there, which
+ * no run holds for long, until the descriptor is closed. Returns as state_lock. */
 int watch_lock(const char *folder, const char *set, char **ret, int *ret_fd);
 
 /*
@@ -51,10 +51,10 @@ int state_read(const char *folder, struct sync_set *set);
 /* Returns 0, or a negative errno after one line in the log. */
 int state_write(const char *folder, const struct sync_set *set);
 
-/* The same for what is watched; FOLDER is that of watch_lock(). */
+/* As state_write, for what is watched; FOLDER is that of watch_lock(). */
 int watch_write(const char *folder, const struct sync_set *set);
 
-/* Stores in RET what decides of which bytes shares are made. */
+/* Stores in RET all settings that decide the bytes of shares. */
 void state_encoding(const struct encoding *encoding, char ret[ENCODING_SIZE]);
 
 /* Returns a time as the file has it, 2026-01-31T23:59:59Z; "" or NULL for 0. */
