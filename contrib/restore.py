@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Restores a tree from shares of zfec-fs, with nothing but Python 3.
+"""Restores a tree from shares of zfec-fs, with nothing but Python 3.6 or newer.
 
     restore.py [-k K] STORES DEST
 
