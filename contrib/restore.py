@@ -145,9 +145,7 @@ def read_checked(file, head, status):
     is_intact = head[:8] == MAGIC and checksum(head[:48], 0) == head[48:]
     if not is_intact or length != status.st_size or flags > 1 or k == 0 or not 12 <= bits <= 20:
         raise NO_SHARE
-    if flags == 1:
-        raise ValueError("its shares are sealed: the program is needed, and the key")
-    version = Version(k, mtime - (mtime >> 63 << 64), "checked", size, 1 << bits)
+    version = Version(k, mtime - (mtime >> 63 << 64), ("checked", "sealed")[flags], size, 1 << bits)
     return Share(file, index, version, 64 + extensions, status.st_mode, version.mtime)
 
 def read_other(file, head, status, k):
@@ -229,6 +227,8 @@ def finish(path, modes, mtime_ns):
     os.utime(path, ns=(mtime_ns, mtime_ns))
 
 def write_file(shares, dest):
+    if shares[0].version.format == "sealed":
+        raise ValueError("its shares are sealed: see restore_sealed.py")
     stripes = checked_stripes if shares[0].version.format == "checked" else other_stripes
     with tempfile.TemporaryDirectory(prefix=b".restore-", dir=os.path.dirname(dest)) as folder:
         temporary = os.path.join(folder, b"file")

@@ -246,7 +246,7 @@ def test_what_it_is_asked_for(tmp_path, source, stores):
     words = ["--format", "sealed", "--key", tmp_path / "key", "-k", "2", "-n", "3"]
     commands.run("encode", *words, source, tmp_path / "sealed")
     errors = restore(tmp_path / "sealed", tmp_path / "out", status=FAILED)
-    assert "its shares are sealed: the program is needed, and the key" in errors
+    assert "its shares are sealed: see restore_sealed.py" in errors
     help_text = subprocess.run([PROGRAM, "--help"], check=True, capture_output=True, text=True).stdout
     assert "restore.py [-k K] STORES DEST" in help_text
 
