@@ -86,7 +86,7 @@ static bool is_settled(const struct inquiry *inquiry, const void *terms)
            votes > inquiry->pending && enough_looks(inquiry, terms);
 }
 
-/* Takes the vote of all stores that do not hold the version which the file shows. */
+/* Takes the vote away from all stores that do not hold the version which the file shows. */
 static int cast_off_others(struct survey *survey, const struct share_terms *terms, const char *path)
 {
     cleanup_share_set struct share_set *set = NULL;
@@ -117,7 +117,7 @@ static void step(struct attribute_column *column)
     column->left = xattrs_next(column->xattrs, &column->at, &column->next);
 }
 
-/* The least of the names that come next; NULL where none is left. */
+/* Returns the least of the names that come next; NULL where none is left. */
 static const char *least_name(const struct attribute_column columns[], size_t count)
 {
     const char *least = NULL;

@@ -49,7 +49,7 @@ static int compare_rank(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-/* Of which layout a copy is: its own, or where its header is lost that of shares made here. */
+/* Returns the layout of a copy: its own or, where its header is lost, that of shares made here. */
 static struct share_layout layout_of(const struct attempt *attempt, const struct copy *copy)
 {
     return copy->facts->has_header ? copy->facts->header.layout
@@ -157,9 +157,9 @@ static void note_bad(struct attempt *attempt, size_t place, int error)
 }
 
 /*
- * Returns the index of the share that the intact block at PLACE belongs to; -1 if it belongs to
+ * Returns the index of the share to which the intact block at PLACE belongs; -1 if it belongs to
  * none. If the header is lost, the index follows from the block: most likely it is the same as in
- * other blocks of the copy, except for a block in a wrong place.
+ * the copy's other blocks, unless the block is in a wrong place.
  */
 static int find_index(const struct attempt *attempt, size_t place)
 {
@@ -179,7 +179,7 @@ static int find_index(const struct attempt *attempt, size_t place)
     return -1;
 }
 
-/* Notes what came of reading the block at PLACE: R, and where that is 0, the block is there. */
+/* Notes the result R of reading the block at PLACE; where that is 0, the block is there. */
 static void note_read(struct attempt *attempt, size_t place, int r)
 {
     static const uint8_t no_digest[HASH_SIZE];
@@ -201,7 +201,7 @@ static void note_read(struct attempt *attempt, size_t place, int r)
                 attempt->checked ? attempt->blocks[place].data : no_digest);
 }
 
-/* Where the block is in the copy at PLACE. */
+/* Returns where the block is in the copy at PLACE. */
 static uint64_t offset_at(const struct attempt *attempt, size_t place)
 {
     const struct share_layout layout = layout_of(attempt, attempt->copies[place]);
@@ -321,7 +321,10 @@ static int look_at_digests(struct attempt *attempt, size_t place, bool *ret)
     return 0;
 }
 
-/* Opens the decoded stripe, or a copy of it if it is to stay sealed. -EBADMSG where it does not. */
+/*
+ * Opens the decoded stripe, or a copy of it if it is to stay sealed. -EBADMSG where the opener
+ * refuses it.
+ */
 static int open_stripe(struct attempt *attempt)
 {
     const size_t size = layout_stripe_size(attempt->layout, attempt->stripe);
@@ -376,7 +379,7 @@ static int is_right(const struct attempt *attempt, size_t place)
     return r;
 }
 
-/* Says which block is wrong though others stand for the stripe; the copy is read last from here. */
+/* Logs which block is wrong though others give the stripe; from now on, the copy is read last. */
 static void note_wrong(const struct attempt *attempt, size_t place)
 {
     struct copy *copy = attempt->copies[place];
@@ -413,8 +416,8 @@ static size_t count_members(const struct attempt *attempt, bool bad, unsigned *r
     return members;
 }
 
-/* Lists the good blocks, the first of each share first; returns how many, and of how many shares.
- */
+/* Lists the good blocks, the first one of each share before others. Returns how many there are,
+ * and of how many shares. */
 static size_t list_good(const struct attempt *attempt, size_t places[], size_t *ret_shares)
 {
     const struct gather *gather = &attempt->gather;
@@ -457,8 +460,8 @@ static int solve(struct attempt *attempt, const size_t places[], size_t count, u
 
 /*
  * Returns 1 where all blocks of COUNT different shares agree, and the stripe is decoded. The first
- * k always do, but for what fills up the end of the file: where that is not zeros, one of them is
- * wrong.
+ * k always agree, but for the filling at the end of the file: where that is not zeros, one of them
+ * is wrong.
  */
 static int agree(struct attempt *attempt, const size_t places[], size_t count)
 {
@@ -512,7 +515,8 @@ static int restore_unchecked(struct attempt *attempt, size_t places[])
 
 /* Rule 5: the format with checks. */
 
-/* Holds copies without a header against all versions, once, where they might complete the stripe.
+/*
+ * Compares copies without a header with all versions, once, where they might complete the stripe.
  */
 static int bind_more(struct attempt *attempt)
 {
@@ -545,7 +549,7 @@ static void note_conflict(const struct attempt *attempt)
         attempt->copies[i]->side = gather_side(&attempt->gather, i);
 }
 
-/* Tries sets of k blocks of the group, until SOME give what its digest stands for. */
+/* Tries sets of k blocks of the group, until SOME give the stripe of its digest. */
 static int search(struct attempt *attempt, const size_t places[], size_t count, size_t some[])
 {
     size_t k = attempt->layout->required;
@@ -564,7 +568,7 @@ static int search(struct attempt *attempt, const size_t places[], size_t count, 
     }
 }
 
-/* Which blocks at PLACES are not what SOME of them encode to. */
+/* Notes which blocks at PLACES differ from what SOME of them encode to. */
 static int note_wrong_ones(struct attempt *attempt, const size_t some[], const size_t places[],
                            size_t count)
 {
@@ -593,8 +597,8 @@ static int note_wrong_ones(struct attempt *attempt, const size_t some[], const s
 }
 
 /*
- * Without its key, a sealed stripe is what all blocks of the group of that at PLACE agree on, also
- * where a share is there twice. PLACES: the COUNT ones of different shares; overwritten.
+ * Without the key, a sealed stripe is what all blocks in the group of the one at PLACE agree on,
+ * also where a share is there twice. PLACES: the COUNT blocks of different shares; overwritten.
  */
 static int decode_sealed(struct attempt *attempt, size_t place, size_t places[], size_t count)
 {
@@ -616,7 +620,7 @@ static int decode_group(struct attempt *attempt, size_t place, size_t places[])
     int r = decode(attempt, places);
     if (r != -EBADMSG)
         return r;
-    /* A block verifies, and is not the stripe's: somebody made it so. */
+    /* A block verifies, and is not the stripe's: somebody has forged it. */
     r = attempt_read_rest(attempt);
     if (r < 0)
         return r;
@@ -628,9 +632,9 @@ static int decode_group(struct attempt *attempt, size_t place, size_t places[])
 }
 
 /*
- * Gives the stripe of the group at PLACE, unless stripes that other threads gave meanwhile say
- * otherwise of the copies; and notes whom to trust from here on: where blocks contradict each
- * other, those in the group; where not all members were looked at, these and the ones that have
+ * Returns the stripe of the group at PLACE, unless stripes that other threads have returned
+ * meanwhile say otherwise about the copies. Notes which copies to trust from now on: where blocks
+ * contradict each other, those in the group; where not all members were looked at, those that have
  * been seen to agree.
  */
 static int give(struct attempt *attempt, size_t place, bool all_seen)
@@ -666,7 +670,7 @@ static int restore_checked(struct attempt *attempt, size_t places[])
     bool all_seen = true;
     size_t place;
 
-    /* Until the members at hand settle the stripe, and if they do not agree, all of them. */
+    /* Reads until the members at hand settle the stripe; if they do not agree, all of them. */
     int r = all ? attempt_read_rest(attempt) : read_wanted(attempt);
     if (r == 0 && !all && gather_choose(gather, &place) == 0)
         r = look_at_digests(attempt, place, &all_seen);
@@ -699,7 +703,7 @@ int attempt_restore(struct attempt *attempt)
     return unsettled && attempt->missed ? -ETIME : r;
 }
 
-/* From start to end. -EAGAIN where more copies are to be had that may help. */
+/* Reads a stripe from start to end. -EAGAIN where more copies are to come that may help. */
 static int read_once(struct share_set *set, uint64_t stripe, const struct stripe_opener *opener,
                      uint8_t *data, uint8_t digest[HASH_SIZE])
 {
@@ -716,7 +720,7 @@ static int read_once(struct share_set *set, uint64_t stripe, const struct stripe
 int stripe_read(struct share_set *set, uint64_t stripe, const struct stripe_opener *opener,
                 uint8_t *data, uint8_t digest[HASH_SIZE])
 {
-    { /* what reading it came to before, if that stays so */
+    { /* the result of an earlier try, if that is final */
         HOLD(&set->lock);
         if (damage_has(&set->undecided, stripe))
             return -ETIMEDOUT;
@@ -749,7 +753,7 @@ static const char *why_lost(int error)
     }
 }
 
-/* Says that a stripe is lost, and why. */
+/* Logs that a stripe is lost, and why. */
 static void log_lost(struct share_set *set, uint64_t stripe, int error)
 {
     const struct share_layout *layout = &set->version.header.layout;

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The reading of a file's stripes from the copies of its shares, by rules 5 and 6 of
- * docs/design.md. Readers of files, check and repair all do it here (rule 9).
- *
- * A block that is missing, cut off, unreadable, corrupt or misplaced is one erasure in one stripe;
- * the other blocks of that share go on being used. As long as some k stores have an intact block
- * of the version for a stripe, the stripe is restored exactly; otherwise reading it is an error.
+ * Reads a file's stripes from the copies of its shares, by rules 5 and 6 of docs/design.md. Readers
+ * of files, check and repair all use it (rule 9).  A block that is missing, cut off, unreadable,
+ * corrupt or misplaced is one erasure in one stripe; the other blocks of that share are still used.
+ * As long as some k stores have an intact block of the version for a stripe, the stripe is restored
+ * exactly; otherwise reading it is an error.
  */
 #pragma once
 
@@ -26,12 +25,12 @@ int stripe_read(struct share_set *set, uint64_t stripe, const struct stripe_open
 /* How a stripe is read otherwise. */
 enum reading_mode {
     READ_WHOLE = 1,  /* all blocks, whether they are needed or not */
-    READ_APART = 2,  /* what other stripes were given does not matter */
-    READ_TRIAL = 4,  /* of a version that may not be the one: bad blocks are not noted */
+    READ_APART = 2,  /* which stripes were returned before does not matter */
+    READ_TRIAL = 4,  /* of a version that may not be the right one: bad blocks are not noted */
     READ_SEALED = 8, /* a sealed stripe stays so: the set's prover, where it has one, proves it */
 };
 
-/* A reading under way: which blocks were read, and what came of them. */
+/* A reading under way: which blocks were read, with their results. */
 struct attempt {
     struct share_set *set;
     uint64_t stripe;
@@ -42,15 +41,15 @@ struct attempt {
     uint8_t digest[HASH_SIZE];          /* of the stripe, then */
     const struct stripe_opener *opener; /* of a sealed format; NULL: nothing proves the stripe */
     struct buffer proof;                /* room for what it opens with READ_SEALED */
-    bool partial; /* stores may still bring more copies: nothing is to be settled without them */
+    bool partial; /* stores may still have more copies: nothing is to be settled without them */
     struct gather gather;
     struct copy **copies;  /* in reading order: gather's places are places here */
     struct buffer *blocks; /* of each copy; a good one where gather says so */
-    struct round *round;   /* of the blocks that are asked for, and what comes of each copy's: */
+    struct round *round;   /* of the blocks that are asked for, and each copy's answer: */
     struct task **reads;
-    bool contested;    /* only trusted copies count, as the open file gave a contradicted stripe */
+    bool contested;    /* only trusted copies count, as a contradicted stripe was returned */
     bool missed;       /* a store did not answer in time: it may have what is missing */
-    int shortage;      /* of our own, which kept a block from being read; 0: none */
+    int shortage;      /* a shortage of ours that kept a block from being read; 0: none */
     int spare;         /* without checks: right values that may be missing, as solve.h has it */
     uint64_t patience; /* for an answer, until another store is asked as well */
 };

@@ -13,7 +13,7 @@
 #include <string.h>
 
 enum {
-    /* Stripes that are looked at for zeros, of files that have so many stripes or more. */
+    /* How many stripes are checked for zeros, of files that have so many. */
     SAMPLES = 8,
     SAMPLED_MIN = 64,
     BLOCKS_LEAST = 8,
@@ -46,9 +46,9 @@ static void log_stale(const struct share_set *set)
 }
 
 /*
- * Takes a version that may turn out not to be the one. Returns how many shares it has, with those
- * of copies whose blocks say that they are of it as well (of ALL stripes, or till it is complete);
- * or a shortage.
+ * Takes a version that may turn out to be the wrong one. Returns how many shares it has, together
+ * with copies whose blocks say that they belong to it (of ALL stripes, or until it is complete); or
+ * a shortage.
  */
 static int try_version(struct share_set *set, const struct version *version, unsigned mode,
                        bool all)
@@ -57,7 +57,7 @@ static int try_version(struct share_set *set, const struct version *version, uns
     copies_set_roles(set, 0);
     if (version->complete || !version->possible)
         return version->complete ? (int)version->whole : 0;
-    /* Forget what blocks said of the copies when they were read as if of another version. */
+    /* Forgets what blocks said of the copies when they were read as if of another version. */
     for (size_t i = 0; i < set->count; i++) {
         struct copy *copy = &set->copies[i];
         copy->shares = false;
@@ -67,7 +67,7 @@ static int try_version(struct share_set *set, const struct version *version, uns
 }
 
 /*
- * Of the versions from number PLACE on that are of one time, and that copies without a header or of
+ * Of the versions from number PLACE on that have one time, and that copies without a header or of
  * other times complete, takes the one with most shares.
  */
 static int compare_rivals(struct share_set *set, unsigned place)
@@ -93,7 +93,7 @@ static int compare_rivals(struct share_set *set, unsigned place)
     return try_version(set, &best, READ_TRIAL, false);
 }
 
-/* Takes the version that comes RANK usable versions behind the best one. */
+/* Takes the version that is RANK usable versions behind the best one. */
 static int choose(struct share_set *set, unsigned rank)
 {
     struct copy_facts *facts = set->facts;
@@ -182,7 +182,7 @@ static void log_range(const struct share_set *set, const struct damage *damage, 
                  (unsigned long long)damage->ranges[damage->count - 1].last, what);
 }
 
-/* What was found first was logged then; here is all of it, where there was more. */
+/* The first finding was logged when it was found; this logs all, where there was more. */
 static void log_damage(const struct share_set *set)
 {
     for (size_t i = 0; i < set->count; i++) {
@@ -266,8 +266,8 @@ bool share_set_is_hole(struct share_set *set, uint64_t stripe)
 }
 
 /*
- * The blocks of 512 bytes that are data, by a look at some stripes. Programs look for holes in a
- * file only where it has fewer blocks than it is long; none at all would say that there is no data.
+ * Estimates how many blocks of 512 bytes are data, from some stripes. Programs look for holes in a
+ * file only if it has fewer blocks than bytes / 512; 0 would say that there is no data.
  */
 static uint64_t guess_blocks(struct share_set *set, uint64_t size)
 {
@@ -334,8 +334,8 @@ static void log_incomplete(const struct share_set *set)
 }
 
 /*
- * Returns true if copies that this user may not read could be a newer version, with those of it
- * that can be read. A view shows what its user may see; a command is to say that it cannot.
+ * Returns true if copies that this user may not read could complete a newer version, together with
+ * those that can be read. A view shows what its user may see; a command has to say that it cannot.
  */
 static bool may_hide_newer(const struct share_set *set)
 {
@@ -357,7 +357,7 @@ int share_set_check(struct share_set *set)
     cleanup_free char *conflict = NULL;
     int error;
 
-    { /* what was found missing may be in a store that did not answer in time */
+    { /* what is missing may be in a store that did not answer in time */
         HOLD(&set->lock);
         error = set->trust.missed ? -ETIMEDOUT : -EIO;
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The shares of one file in all stores, and the version of the file that they give (rule 4 of
- * docs/design.md). Its stripes are restored by reading.h.
+ * The shares of one file in all stores, and the version of the file that they restore (rule 4 of
+ * docs/design.md). reading.h restores its stripes.
  */
 #pragma once
 
@@ -16,32 +16,36 @@
 int share_set_new(const struct inquiry *looks, const struct share_terms *terms, const char *path,
                   unsigned rank, struct share_set **ret);
 
-/* Frees the set, and says in the log what was found bad. */
+/* Frees the set, and logs what was found bad. */
 void share_set_free(struct share_set *set);
 
-/* Takes over the stores that are pending in LOOKS, which the set was made of, if there are any. */
+/*
+ * Takes over the stores that are pending in LOOKS, from which the set was made, if there are any.
+ */
 void share_set_keep_looks(struct share_set *set, struct inquiry *looks);
 
 /* Takes each share's own word for k, as with required=1: for what is shown unconfirmed. */
 void share_set_believe(struct share_set *set);
 
-/* What the headers of the version that is shown say, its index aside; NULL where none is usable. */
+/*
+ * Returns the header of the version that is shown, whose index says nothing; NULL where none is
+ * usable.
+ */
 static inline const struct share_header *share_set_header(const struct share_set *set)
 {
     return set->verdict == SHARES_USABLE ? &set->version.header : NULL;
 }
 
 /*
- * Returns 0 where a version is usable; otherwise says why not in the log, and -EIO; -ETIMEDOUT
- * where a store that did not answer in time may have what is missing; or why a copy could not be
- * opened.
+ * Returns 0 where a version is usable. Otherwise logs why not, and returns -EIO; -ETIMEDOUT where a
+ * store that did not answer in time may have what is missing; or the error of opening a copy.
  */
 int share_set_check(struct share_set *set);
 
 /*
- * The status of the file: of one of the version's shares, with mode and owner as most of them have
- * them, and the version's size; its blocks by a guess at how much of it is zeros. If there is no
- * version: that of any copy, and no size.
+ * Stores the status of the file: that of one of the version's shares, with mode and owner as most
+ * of them have them, the version's size, and an estimate of its blocks that are not zeros. If there
+ * is no version: that of any copy, and no size.
  */
 void share_set_status(struct share_set *set, struct stat *ret);
 
@@ -51,13 +55,12 @@ void share_set_status(struct share_set *set, struct stat *ret);
  */
 uint64_t share_set_present(const struct share_set *set);
 
-/* Returns true if a copy is in a store that is not local. */
+/* Returns true if one of the copies is in a store that is not local. */
 bool share_set_is_distant(const struct share_set *set);
 
 /*
- * Returns true if all members, so many as are needed or more, have the digest of zeros for stripe
- * t < T: then it is nothing but zeros. Returns false if a store that is not local would have to be
- * asked.
+ * Returns true if all members, as many as are needed or more, have the digest of zeros for stripe t
+ * < T: then it is all zeros. Returns false if a store that is not local would have to be asked.
  */
 bool share_set_is_hole(struct share_set *set, uint64_t stripe);
 

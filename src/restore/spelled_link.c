@@ -20,7 +20,7 @@ static size_t stem_length(const char *name)
                : 0;
 }
 
-/* Reads the target. A share is none: there are bytes below a space in its header. */
+/* Reads the target. A share is no target: its header has bytes below that of a space. */
 static int read_target(const struct tree_object *object, char **ret)
 {
     const uint64_t size = (uint64_t)object->status.st_size;

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Symlinks as rclone keeps them where storage has none (--links): NAME.rclonelink is a small file
- * of the target. For us it is the symlink NAME, and no file.
+ * with the target. Here it counts as the symlink NAME, and not as a file.
  */
 #pragma once
 
 #include "tree/tree.h"
 
-/* Takes PATH, which is not there, for a symlink kept so. Clear RET in the end, where this returns
- * 0.
+/*
+ * Looks for PATH, which is not there, as a symlink kept so. Clear RET in the end, where this
+ * returns 0.
  */
 int spelled_link_look(const struct tree *tree, const char *path, struct tree_object *ret);
 

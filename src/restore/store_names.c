@@ -49,7 +49,7 @@ struct name_column {
     bool has; /* the name that was merged last */
 };
 
-/* The name that comes next; NULL where none is left. */
+/* Returns the name that comes next; NULL where none is left. */
 static const char *next_name(const struct name_column *column)
 {
     return column->next < column->names.count ? names_get(&column->names, column->next) : NULL;
@@ -228,7 +228,7 @@ int store_names(const struct share_terms *terms, const char *path,
         else if (r != -ENOENT && r != -ENOTDIR && r != -EINPROGRESS)
             worst = r;
     }
-    /* What only the others have must not look as if it were not there. */
+    /* Names that only the others have must not look as if they were not there. */
     if (!terms->patient && !terms->unconfirmed && count_votes(&inquiry, path) < naming.required)
         return worst == -ENOENT ? -EIO : worst;
     return count > 0 ? merge_names(&naming, columns, count, names) : worst;

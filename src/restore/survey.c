@@ -102,7 +102,7 @@ char *survey_describe(const struct survey *survey)
     return line;
 }
 
-/* Takes the ballots of other kinds away, after a word in the log. */
+/* Takes the ballots of other kinds away, and logs them. */
 static void drop_others(struct survey *survey, const char *path)
 {
     const struct ballot *winner = &survey->ballots[survey->ruling.winner];
@@ -119,14 +119,17 @@ static void drop_others(struct survey *survey, const char *path)
         survey->ballots[i].cast &= ballot_same_kind(&survey->ballots[i], winner);
 }
 
-/* Says which of the stores that are left have another mode or owner, by their first such name. */
+/* Logs which of the stores that are left have another mode or owner, by their first such name. */
 static void log_others(const struct survey *survey, const char *path)
 {
     const struct store_list *list = survey->inquiry.list;
     const struct ballot most = {.cast = true, .status = survey->status};
 
     for (size_t i = 0; i < list->count; i++) {
-        /* Storage that keeps no modes has no word in this, nor has any where manifests do. */
+        /*
+         * Storage that keeps no modes has no vote here, and no store has one where manifests say
+         * it.
+         */
         if (survey->ballots[i].cast && !survey->ballots[i].one_mode_only &&
             !voice_is_sealed(list->stores[i]) &&
             !ballot_same_attributes(&survey->ballots[i], &most) && store_tell_once(list->stores[i]))
@@ -138,9 +141,9 @@ static void log_others(const struct survey *survey, const char *path)
 }
 
 /*
- * Too few stores have the name, and ERROR kept one from saying whether it has it, or which share it
- * holds is not known yet (0), or one is gone: where that may make it one that is shown, that is the
- * error. Else 0.
+ * Too few stores have the name. Returns the error if the answer of a store that is missing might
+ * show it: one that failed with ERROR, whose share is not known yet (0), or that is gone. Otherwise
+ * returns 0.
  */
 static int refuse_unsaid(const struct survey *survey, const char *path, int error)
 {
@@ -166,7 +169,7 @@ static int refuse_unsaid(const struct survey *survey, const char *path, int erro
 int refuse_few(const struct share_terms *terms, const struct store_list *list)
 {
     const struct quorum *quorum = &list->quorum;
-    const size_t here = quorum->found; /* those without a vote may lend what is missing */
+    const size_t here = quorum->found; /* stores without a vote may have what is missing */
 
     if (quorum->required > 0 && (terms->unconfirmed || here >= quorum->required))
         return 0;
@@ -211,7 +214,7 @@ int survey_make_by(const struct share_terms *terms, const char *path, const char
     if (is_shortage(r))
         return r;
     name_rule(&list->quorum, survey.ballots, list->count, &survey.ruling);
-    /* Who takes the word of too few cannot take that of two who contradict each other. */
+    /* Unconfirmed names are shown; but two that contradict each other are a conflict. */
     if (terms->unconfirmed && survey.ruling.verdict == NAME_FOREIGN && survey.ruling.tied)
         survey.ruling.verdict = NAME_CONFLICT;
     bool shown = survey.ruling.verdict == NAME_SETTLED || survey.ruling.verdict == NAME_LOST ||

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a name is, by rule 3 of docs/design.md. */
+/* Finds out what a name is, by rule 3 of docs/design.md. */
 #pragma once
 
 #include "restore/terms.h"
@@ -11,14 +11,14 @@ struct survey {
     /* One for each store. CAST is cleared for kinds that do not count, where one does. */
     struct ballot *ballots;
     struct name_ruling ruling;
-    struct stat status; /* by the voice of most of those that are of its kind */
+    struct stat status; /* as most of the stores have it that have its kind */
 };
 
 /*
- * Asks all stores for PATH, and waits for ENOUGH of them, as inquiry_make. Returns 0 where a store
- * has it, whatever the ruling. Returns -ENOENT where none has, or too few have it to be shown; but
- * the error of a store that failed to answer, where it might change that. Or returns a shortage.
- * Differences between stores are logged.
+ * Asks all stores for PATH, and waits for ENOUGH of them, as inquiry_make. Logs differences between
+ * stores. Returns 0 where a store has it, whatever the ruling; -ENOENT where none has it, or too
+ * few for it to be shown; the error of a store that failed, where its answer might change that; or
+ * a shortage.
  */
 int survey_make(const struct share_terms *terms, const char *path,
                 const struct inquiry_enough *enough, struct survey *ret);
@@ -30,22 +30,21 @@ int survey_make_by(const struct share_terms *terms, const char *path, const char
                    struct survey *ret);
 
 /*
- * Returns 1 if a store has something at PATH, and 0 if all of them lack it; or why not all could
- * say: -ENODATA where one holds nothing, and is perhaps not mounted; -EHOSTDOWN where one is left
- * out.
+ * Returns 1 if a store has something at PATH; 0 if all of them lack it; or why some store could not
+ * say: -ENODATA where one is empty, and perhaps not mounted; -EHOSTDOWN where one is left out.
  */
 int survey_presence(struct stores *stores, const char *path);
 
 void survey_clear(struct survey *survey);
 
 /*
- * Returns -EIO, and says in the log why, where nothing can be said of any name: K is not known, or
- * fewer votes are here. What others have would look as if it were not there.
+ * Returns -EIO, and logs why, where no name can be judged: K is not known, or fewer votes are here.
+ * Names that other stores have would look as if they were not there.
  */
 int refuse_few(const struct share_terms *terms, const struct store_list *list);
 
-/* Says which stores have what, of a conflict or a foreign name; the caller frees it. NULL without
- * memory. */
+/* Returns which stores have what, of a conflict or a foreign name; the caller frees it. NULL
+ * without memory. */
 char *survey_describe(const struct survey *survey);
 
 #define cleanup_survey CLEANUP(survey_clear)

@@ -22,13 +22,13 @@ struct sweeping {
     const struct share_layout *layout;
     uint64_t end; /* stripes that are looked at */
     uint64_t part;
-    bool apart;           /* stripes do not bear on each other */
+    bool apart;           /* stripes can be judged one by one */
     pthread_mutex_t lock; /* of the inspection, and of: */
     uint64_t ahead;       /* bytes that were added to the depth's */
     int error;
 };
 
-/* Reads all blocks of one stripe after the other: which of them are what they should be. */
+/* Reads all blocks, stripe by stripe, and finds which of them are right. */
 struct examiner {
     const struct sweeping *sweeping;
     struct buffer stripe;
@@ -36,7 +36,7 @@ struct examiner {
     uint8_t indices[256]; /* of these */
     struct encoder *encoder;
     struct buffer blocks[256];
-    bool unverified; /* nothing but its own k blocks says what the last stripe is */
+    bool unverified; /* only its own k blocks say what the last stripe is */
 };
 
 static void forget_encoder(struct examiner *examiner)
@@ -53,8 +53,8 @@ static void examiner_clear(struct examiner *examiner)
     buffer_give(&examiner->stripe);
 }
 
-/* Has the blocks of those shares made of which this stripe has a good one: mostly the same as of
- * the last one. */
+/* Prepares an encoder for the shares of which this stripe has a good block: mostly the same as
+ * before. */
 static int prepare_encoder(struct examiner *examiner, const struct attempt *attempt)
 {
     bool seen[256] = {false};
@@ -172,7 +172,9 @@ static bool is_sampled(const struct sweeping *sweeping, uint64_t stripe)
     return depth->part >= 1 || depth->glance || (double)(number >> 11) < depth->part * 0x1p53;
 }
 
-/* What came of one stripe. Returns a shortage; another error is that it is lost. */
+/*
+ * Notes the result of one stripe. Returns a shortage; any other error says that the stripe is lost.
+ */
 static int note(struct sweeping *sweeping, uint64_t stripe, int r, int spare, bool unverified)
 {
     struct inspection *inspection = sweeping->inspection;
@@ -194,7 +196,10 @@ static int note(struct sweeping *sweeping, uint64_t stripe, int r, int spare, bo
     return shortage ? r : 0;
 }
 
-/* Returns false where the rest is needless, after an ERROR (or 0) of this thread's or another. */
+/*
+ * Notes an ERROR of this thread (0: none). Returns false if the rest is needless, after an error of
+ * any thread.
+ */
 static bool goes_on(struct sweeping *sweeping, int error)
 {
     HOLD(&sweeping->lock);
@@ -231,14 +236,16 @@ static int run_parts(struct sweeping *sweeping, struct pool *pool)
     pthread_mutex_init(&sweeping->lock, NULL);
     pool_each(pool, (sweeping->end - 1) / sweeping->part + 1, run_part, sweeping);
     pthread_mutex_destroy(&sweeping->lock);
-    /* All of it has ended: the file counts for those who show how far things are from here on. */
+    /* The file is done: from now on its bytes count in the progress. */
     if (sweeping->depth->ahead)
         atomic_fetch_sub(sweeping->depth->ahead, sweeping->ahead);
     sweeping->ahead = 0;
     return sweeping->error;
 }
 
-/* The next reader starts anew. Returns true if a stripe was given that blocks contradicted. */
+/*
+ * Lets the next reader start anew. Returns true if a stripe was returned that blocks contradicted.
+ */
 static bool forget_trust(struct share_set *set)
 {
     HOLD(&set->lock);
@@ -281,12 +288,12 @@ int sweep_run(struct inspection *inspection)
     };
     int spare = inspection->spare;
 
-    if (share_set_is_distant(set)) /* each stripe costs the time of the way: many at once, then */
+    if (share_set_is_distant(set)) /* each stripe costs a round trip: many at once, then */
         sweeping.part = 1;
     int r = run_parts(&sweeping, depth->pool);
     if (r == 0 && forget_trust(set)) {
-        /* Blocks contradict each other, and one stripe bears on the next: once more in order, as a
-         * reader does. The next reader comes to the same. */
+        /* Blocks contradict each other, so each stripe matters for the next: reads once more in
+         * order, as a reader does. The next reader gets the same result. */
         damage_clear(&inspection->lost);
         damage_clear(&inspection->unverified);
         inspection->spare = spare;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which stores are asked, and how, and what is done with names that too few of them have. */
+/* Which stores are asked, and how; and what to do with names that too few of them have. */
 #pragma once
 
 #include "share/format.h"
@@ -23,10 +23,9 @@ struct share_terms {
     bool unconfirmed; /* foreign names are shown, too, without special bits */
     bool older;       /* the reader itself falls back to older versions of lost files */
     bool everything;  /* and leftovers: for commands that judge each name */
-    /* Told of each name that is not shown; NULL: the log says it. TEXT says which store has it. */
+    /* Called for each name that is not shown; NULL: it is logged. TEXT says which store has it. */
     void (*hidden)(void *context, const char *path, enum hidden why, const char *text);
-    /* Of a view, called where something is lost, or not shown for want of stores; NULL: nothing is.
-     */
+    /* Called by a view where something is lost, or not shown for lack of stores; may be NULL. */
     void (*lacks)(void *context);
     void *context;
     struct unsealer *unsealer; /* proves sealed shares, and names them; NULL: there is no key */

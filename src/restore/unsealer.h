@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the key of sealed shares says of them, for check and repair: restore/ knows no key itself.
- */
+/* What the key of sealed shares says about them, for check and repair: restore/ itself knows no
+ * key. */
 #pragma once
 
 #include "share/format.h"
@@ -26,7 +26,7 @@ static inline void sealed_name_clear(struct sealed_name *name)
 
 /* Any thread may ask. */
 struct unsealer {
-    /* Says what PATH, in a share, stands for. Returns 0 or -ENOMEM; clear RET in any case. */
+    /* Finds what PATH, in a share, stands for. Returns 0 or -ENOMEM; clear RET in any case. */
     int (*look)(struct unsealer *unsealer, const char *path, struct sealed_name *ret);
 
     /*
