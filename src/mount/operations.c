@@ -436,6 +436,8 @@ static const struct listed *known_of(const struct listing *listing, size_t place
 static void look_up_next(void *opaque)
 {
     struct listing *listing = opaque;
+    /* Where manifests describe names, their kinds are not those of what the stores have. */
+    const bool is_seen = !listing->mounted->view->source->described;
     size_t place;
 
     tree_stay_nearby();
@@ -449,7 +451,7 @@ static void look_up_next(void *opaque)
         }
         const size_t at = listing->offset + place - DOTS;
         const char *name = names_get(listing->names, at);
-        tree_expect(S_ISREG(listing->names->items[at].kind));
+        tree_expect(is_seen && S_ISREG(listing->names->items[at].kind));
         int r = listing->plus ? look_up(listing->mounted, listing->node, name, entry)
                               : read_status(listing->mounted, listing->node, name, &entry->attr);
         /* Where a name has no attributes to show (it is gone, or cannot be read) the name alone is
